@@ -1,0 +1,81 @@
+"""What snapq says when something cannot be done: what went wrong, where, and how to mend it.
+
+Every error that a user can cause or cure is a `SnapqError`. The command line prints it as one
+block and exits with its `exit_code`; nothing else of the program prints errors.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SnapqError(Exception):
+    """An error with a cause that the user can see and a mend that the user can apply.
+
+    Args:
+        what: one sentence that says what went wrong.
+        where: the file, key, node, tensor or address concerned.
+        mend: one sentence that says what to do about it.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, where: str | None = None, mend: str | None = None) -> None:
+        super().__init__(what, where, mend)
+        self.what = what
+        self.where = where
+        self.mend = mend
+
+    def __str__(self) -> str:
+        head = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{head} {self.mend}" if self.mend else head
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.what, self.where, self.mend))
+
+
+def _rebuild(kind: type[SnapqError], what: str, where: str | None, mend: str | None) -> SnapqError:
+    """Makes an error again on the other side of a process boundary."""
+    return kind(what, where=where, mend=mend)
+
+
+class ConfigError(SnapqError):
+    """deploy.yaml, a command-line option or an API argument is wrong."""
+
+
+class ModelError(SnapqError):
+    """The ONNX model cannot be read, is invalid, or holds something that cannot be handled."""
+
+
+class DataError(SnapqError):
+    """Calibration or evaluation data is missing, unreadable, of the wrong shape or not finite."""
+
+
+class DeviceError(SnapqError):
+    """The device is unknown, or cannot do what is asked of it."""
+
+
+class QnnError(SnapqError):
+    """Qualcomm's runtime refused or failed; the message has its code, the cause and the mend."""
+
+
+class InstallError(SnapqError):
+    """A library that this action needs is missing, damaged or of an untested version."""
+
+
+class StorageError(SnapqError):
+    """A file or folder cannot be read or written (permissions, full disk, in use)."""
+
+
+class GateError(SnapqError):
+    """A run finished, and one of its gates did not hold."""
+
+    exit_code = 1
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """Returns the choice most like `word`, or None where none is close."""
+    known = {choice.lower(): choice for choice in choices}
+    match = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
+    return known[match[0]] if match else None

@@ -1,0 +1,1 @@
+"""Questions and edits on an `onnx_ir` model."""

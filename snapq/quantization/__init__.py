@@ -1,0 +1,1 @@
+"""From a float graph and samples to a Q/DQ graph."""

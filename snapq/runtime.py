@@ -1,0 +1,67 @@
+"""ONNX Runtime on the host's CPU: the one place that imports it and opens CPU sessions.
+
+ONNX Runtime's telemetry is switched off before the first import, for this process and for every
+process that it starts.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from snapq.errors import InstallError, ModelError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+TELEMETRY_OFF = {"ORT_DISABLE_TELEMETRY": "1"}
+
+
+def import_onnxruntime() -> ModuleType:
+    """Imports ONNX Runtime with its telemetry off.
+
+    Raises:
+        InstallError: onnxruntime is not installed or does not load.
+    """
+    os.environ.update(TELEMETRY_OFF)
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise InstallError(
+            f"ONNX Runtime cannot be imported ({error}).", mend="Run: pip install onnxruntime"
+        ) from error
+    onnxruntime.set_default_logger_severity(3)
+    return onnxruntime  # type: ignore[no-any-return]
+
+
+def cpu_session(
+    model: Path | bytes, *, threads: int = 1, optimize: bool = True
+) -> onnxruntime.InferenceSession:
+    """Opens a model on the CPU execution provider.
+
+    Args:
+        model: path of an ONNX file, or a serialized model without external data.
+        threads: intra-op threads.
+        optimize: whether ONNX Runtime may rewrite the graph; False computes each node as written.
+
+    Raises:
+        ModelError: ONNX Runtime does not accept the model.
+    """
+    ort = import_onnxruntime()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    if not optimize:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    source = str(model) if isinstance(model, Path) else model
+    try:
+        return ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        where = str(model) if isinstance(model, Path) else None
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"ONNX Runtime does not accept the model: {reason}", where=where
+        ) from error

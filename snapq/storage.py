@@ -1,0 +1,133 @@
+"""The one place that writes files: whole or not at all.
+
+A file is written under a temporary name beside its place, flushed to disk and renamed; a folder is
+built beside its place and renamed. A process that is killed leaves the old file, the new one, or a
+temporary name (`.tmp-*`) that the next run removes, and never half a file.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from snapq.errors import StorageError
+
+_CHUNK = 1 << 20
+TEMPORARY = ".tmp-"
+
+
+@contextmanager
+def storage_errors(path: Path) -> Iterator[None]:
+    """Turns an `OSError` of file work on `path` into a `StorageError` with a mend."""
+    try:
+        yield
+    except OSError as error:
+        mends = {
+            errno.ENOSPC: "Free some disk space, or choose another folder.",
+            errno.EDQUOT: "Free some of the disk quota, or choose another folder.",
+            errno.EROFS: "The file system is read-only; choose another folder.",
+            errno.EACCES: "Change its permissions, or choose another folder.",
+            errno.EPERM: "Change its permissions, or choose another folder.",
+            errno.ENOENT: "Check the path.",
+        }
+        what = os.strerror(error.errno) if error.errno else str(error)
+        raise StorageError(
+            f"{what}.", where=str(error.filename or path), mend=mends.get(error.errno or 0)
+        ) from error
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`; on success it becomes `path`, on any error it goes.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yields a temporary folder beside `path`; on success it replaces `path`, on any error it goes.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=path.parent))
+        try:
+            yield temporary
+            temporary.chmod(0o755)
+            if path.exists():
+                shutil.rmtree(path)
+            temporary.replace(path)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes a whole file. Raises `StorageError`."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a whole UTF-8 file. Raises `StorageError`."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes `value` as indented JSON. Raises `StorageError`."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal. Raises `StorageError`."""
+    digest = hashlib.sha256()
+    with storage_errors(path), path.open("rb") as file:
+        while block := file.read(_CHUNK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def compressed_size(path: Path) -> int:
+    """Bytes of the file after zlib level 6: what a download costs. Raises `StorageError`."""
+    packer = zlib.compressobj(6)
+    size = 0
+    with storage_errors(path), path.open("rb") as file:
+        while block := file.read(_CHUNK):
+            size += len(packer.compress(block))
+    return size + len(packer.flush())
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes what killed runs left under `folder` (temporary names, first level only)."""
+    if not folder.is_dir():
+        return
+    for entry in folder.iterdir():
+        if entry.name.startswith(TEMPORARY):
+            shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(
+                missing_ok=True
+            )
