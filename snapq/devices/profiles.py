@@ -1,0 +1,242 @@
+"""Device profiles: what is known of a SoC, one YAML file each.
+
+The files of `snapq/device_profiles` come with the package. A user's own folder
+(`$SNAPQ_DEVICE_PROFILES`, else `~/.config/snapq/device_profiles`) adds profiles; one with the name
+of a packaged profile replaces it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, ValidationError
+
+from snapq.config import Strict
+from snapq.errors import DeviceError, nearest
+from snapq.storage import storage_errors
+
+PACKAGED = Path(__file__).parents[1] / "device_profiles"
+FOLDER_VARIABLE = "SNAPQ_DEVICE_PROFILES"
+_ARCHITECTURES = Path(__file__).with_name("architectures.yaml")
+_BRANDS = ("qualcomm", "snapdragon", "dragonwing")
+
+
+@dataclass(frozen=True)
+class DeviceProfile:
+    """A SoC: what to compile for, and what it can run."""
+
+    name: str
+    """The chip in lower case, `sm8650`."""
+    marketing: str
+    """The name it is sold under, `Snapdragon 8 Gen 3`; the chip's where it has none."""
+    soc_id: int
+    """Qualcomm's number of the SoC, the `soc_model` of the execution provider."""
+    architecture: int
+    """Hexagon version: 75 is v75."""
+    vtcm_mb: int | None
+    """On-chip memory of the NPU in MB where it is published."""
+    precisions: tuple[str, ...]
+    """What the NPU can run, weights then activations: `w8a8`, `fp16`."""
+    aliases: tuple[str, ...]
+    """Other names; case, spaces and hyphens do not count."""
+    os: tuple[str, ...]
+    """Systems that it is known to run: `android`, `linux`, `windows`, `qnx`."""
+    has_estimate: bool
+    """Whether Qualcomm's compiler gives its Performance Estimate for this SoC."""
+    sources: Mapping[str, str] = field(hash=False)
+    """Where each fact comes from, by field."""
+
+
+class _ProfileFile(Strict):
+    """The schema of a profile's YAML file."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    marketing: str | None = None
+    soc_id: Annotated[int, Field(gt=0)]
+    architecture: int
+    vtcm_mb: Annotated[int, Field(gt=0)] | None = None
+    precisions: tuple[str, ...] | None = None
+    aliases: tuple[str, ...] = ()
+    os: tuple[str, ...] = ()
+    has_estimate: bool = False
+    sources: dict[str, str] = Field(default_factory=dict)
+
+
+def user_folder() -> Path:
+    """The folder in which a user keeps profiles of their own; it need not exist."""
+    given = os.environ.get(FOLDER_VARIABLE)
+    if given:
+        return Path(given).expanduser()
+    config = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(config).expanduser() / "snapq" / "device_profiles"
+
+
+def all_profiles(folder: Path | None = None) -> tuple[DeviceProfile, ...]:
+    """Every profile there is, sorted by name.
+
+    Args:
+        folder: the user's own profiles; `user_folder()` where it is not given.
+
+    Raises:
+        DeviceError: a file is not a valid profile, or two profiles share an id or a name.
+    """
+    own = _read_folder(folder if folder is not None else user_folder())
+    profiles = {file.name: (path, file) for path, file in (*_packaged(), *own)}
+    _index(profiles.values())
+    return tuple(_profile(*profiles[name]) for name in sorted(profiles))
+
+
+def find(name: str) -> DeviceProfile:
+    """The profile with this name, alias, marketing name or SoC id.
+
+    Raises:
+        DeviceError: no profile answers to it; the message offers the nearest.
+    """
+    profiles = all_profiles()
+    wanted = _key(name)
+    for profile in profiles:
+        if wanted in _keys(profile):
+            return profile
+    names = [n for p in profiles for n in (p.name, p.marketing, *p.aliases)]
+    close = nearest(name, names)
+    hint = f"Did you mean {close}? " if close else ""
+    raise DeviceError(
+        f"No device is called {name!r}.", mend=f"{hint}`snapq devices` lists what there is."
+    )
+
+
+def search(text: str) -> tuple[DeviceProfile, ...]:
+    """The profiles with `text` in their name, an alias, their id or their architecture (`v75`)."""
+    wanted = _key(text)
+    return tuple(
+        profile
+        for profile in all_profiles()
+        if wanted == f"v{profile.architecture}" or any(wanted in key for key in _keys(profile))
+    )
+
+
+def nearest_with_estimate(profile: DeviceProfile) -> DeviceProfile:
+    """The device whose estimate says most about `profile`: itself where it has one.
+
+    Else the nearest architecture that has one counts; of two equally near the older, since its
+    figure promises less; of several SoCs of that architecture the one with the same VTCM, then the
+    first by name.
+
+    Raises:
+        DeviceError: no profile has an estimate.
+    """
+    if profile.has_estimate:
+        return profile
+    candidates = [p for p in all_profiles() if p.has_estimate]
+    if not candidates:
+        raise DeviceError("No device profile has an estimate.", where=profile.name)
+    return min(
+        candidates,
+        key=lambda p: (
+            abs(p.architecture - profile.architecture),
+            p.architecture,
+            p.vtcm_mb != profile.vtcm_mb,
+            p.name,
+        ),
+    )
+
+
+def _key(text: str) -> str:
+    """The part of a name that counts: `Snapdragon 8+ Gen 1` and `8plus-gen1` are the same."""
+    key = re.sub(r"[^a-z0-9]", "", text.lower().replace("+", "plus"))
+    for brand in _BRANDS:
+        key = key.removeprefix(brand)
+    return key
+
+
+def _keys(profile: DeviceProfile | _ProfileFile) -> set[str]:
+    names = (profile.name, profile.marketing or "", str(profile.soc_id), *profile.aliases)
+    return {_key(name) for name in names} - {""}
+
+
+def _index(files: Iterable[tuple[Path, _ProfileFile]]) -> None:
+    """Checks that no two profiles answer to the same name or id."""
+    owner: dict[str, Path] = {}
+    for path, file in files:
+        for key in sorted(_keys(file)):
+            other = owner.setdefault(key, path)
+            if other != path:
+                raise DeviceError(
+                    f"{key!r} is also a name or id of {other}.",
+                    where=str(path),
+                    mend="Give each profile an id and names of its own.",
+                )
+
+
+def _profile(path: Path, file: _ProfileFile) -> DeviceProfile:
+    precisions, catalogue = _tables()
+    if file.architecture not in precisions:
+        known = ", ".join(map(str, precisions))
+        raise DeviceError(
+            f"architecture {file.architecture} is not one that the compiler knows.",
+            where=str(path),
+            mend=f"Use one of {known}.",
+        )
+    legal = precisions[file.architecture]
+    return DeviceProfile(
+        name=file.name,
+        marketing=file.marketing or file.name.upper(),
+        soc_id=file.soc_id,
+        architecture=file.architecture,
+        vtcm_mb=file.vtcm_mb,
+        precisions=legal if file.precisions is None else file.precisions,
+        aliases=file.aliases,
+        os=file.os,
+        has_estimate=file.has_estimate,
+        sources={key: catalogue.get(source, source) for key, source in file.sources.items()},
+    )
+
+
+@cache
+def _tables() -> tuple[dict[int, tuple[str, ...]], dict[str, str]]:
+    """Precisions by architecture, and the catalogue of sources."""
+    tables = _read_yaml(_ARCHITECTURES)
+    precisions = {a: tuple(row["precisions"]) for a, row in tables["architectures"].items()}
+    return precisions, tables["sources"]
+
+
+@cache
+def _packaged() -> tuple[tuple[Path, _ProfileFile], ...]:
+    return _read_folder(PACKAGED)
+
+
+def _read_folder(folder: Path) -> tuple[tuple[Path, _ProfileFile], ...]:
+    with storage_errors(folder):
+        paths = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
+    return tuple((path, _read_profile(path)) for path in paths)
+
+
+def _read_profile(path: Path) -> _ProfileFile:
+    try:
+        return _ProfileFile.model_validate(_read_yaml(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        known = ", ".join(_ProfileFile.model_fields)
+        raise DeviceError(
+            f"{key}: {first['msg'][0].lower()}{first['msg'][1:]}.",
+            where=str(path),
+            mend=f"A profile has the keys {known}.",
+        ) from error
+
+
+def _read_yaml(path: Path) -> Any:
+    with storage_errors(path):
+        data = path.read_bytes()
+    try:
+        return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise DeviceError(f"not valid YAML: {reason}.", where=str(path)) from error
