@@ -13,15 +13,17 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from snapq.errors import StorageError
 
 _CHUNK = 1 << 20
+_LEFTOVER_AGE_S = 24 * 3600
 TEMPORARY = ".tmp-"
 
 
@@ -123,11 +125,14 @@ def compressed_size(path: Path) -> int:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes what killed runs left under `folder` (temporary names, first level only)."""
+    """Removes temporary names in `folder` that are a day old: what killed processes left."""
     if not folder.is_dir():
         return
-    for entry in folder.iterdir():
-        if entry.name.startswith(TEMPORARY):
-            shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink(
-                missing_ok=True
-            )
+    for entry in folder.glob(f"{TEMPORARY}*"):
+        with suppress(OSError):
+            if time.time() - entry.stat().st_mtime < _LEFTOVER_AGE_S:
+                continue
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)

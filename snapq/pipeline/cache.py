@@ -1,0 +1,88 @@
+"""Finished work, kept by the hash of everything that it depends on.
+
+A key covers the input's content, the options, snapq's own code and the versions of the libraries,
+so a kept result is what a new computation would give. What is found damaged is computed again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from snapq.artifact import Artifact, code_fingerprint, fingerprint, library_versions
+from snapq.errors import StorageError
+from snapq.storage import TEMPORARY, atomic_folder, remove_leftovers, storage_errors, write_json
+
+
+class Cache:
+    """Artifacts and JSON values by key.
+
+    Args:
+        folder: where they are kept; made when first needed.
+        enabled: False computes everything again, and keeps the new results.
+    """
+
+    def __init__(self, folder: Path, *, enabled: bool = True) -> None:
+        self._folder = folder
+        self._enabled = enabled
+
+    @staticmethod
+    def key(kind: str, **parts: object) -> str:
+        """Hash of `parts`, of snapq's code and of the library versions."""
+        return fingerprint([kind, parts, code_fingerprint(), library_versions()])
+
+    def artifact(self, key: str) -> Artifact | None:
+        """Returns the kept artifact, checked file by file; None where there is none."""
+        folder = self._folder / "stages" / key
+        if not self._enabled or not folder.is_dir():
+            return None
+        try:
+            return Artifact.read(folder)
+        except StorageError:
+            shutil.rmtree(folder, ignore_errors=True)
+            return None
+
+    def keep(self, key: str, build: Callable[[Path], Artifact]) -> Artifact:
+        """Builds an artifact in a temporary folder and keeps it whole. Raises `StorageError`."""
+        folder = self._folder / "stages" / key
+        remove_leftovers(folder.parent)
+        with atomic_folder(folder) as temporary:
+            build(temporary)
+        return Artifact.read(folder)
+
+    def value(self, key: str) -> Any | None:
+        """Returns the kept JSON value; None where there is none."""
+        path = self._folder / "values" / f"{key}.json"
+        if not self._enabled or not path.is_file():
+            return None
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def keep_value(self, key: str, value: Any) -> None:
+        """Keeps a JSON value. Raises `StorageError`."""
+        write_json(self._folder / "values" / f"{key}.json", value)
+
+
+def copy_artifact(artifact: Artifact, folder: Path) -> Artifact:
+    """Puts an artifact into a run directory, by hard link where the file system allows.
+
+    Raises:
+        StorageError: a file cannot be written.
+    """
+    with storage_errors(folder):
+        for source in sorted(artifact.folder.rglob("*")):
+            if source.is_dir() or source.name.startswith(TEMPORARY):
+                continue
+            target = folder / source.relative_to(artifact.folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(source, target)
+            except OSError:
+                shutil.copy2(source, target)
+    return Artifact(folder, artifact.record)

@@ -1,0 +1,32 @@
+"""How long work tells that it goes on. Engines call a plain function; the CLI draws the bars."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+Advance = Callable[[int], None]
+"""Called with the number of items done since the last call."""
+
+
+class Progress(Protocol):
+    """Someone who is told what goes on."""
+
+    def say(self, text: str) -> None:
+        """Takes one finished line of the story."""
+
+    def track(self, title: str, total: int | None = None) -> AbstractContextManager[Advance]:
+        """Opens a bar for `total` items (None: unknown) and closes it when the block ends."""
+
+
+class Silent:
+    """A progress that shows nothing."""
+
+    def say(self, text: str) -> None:
+        """Takes a line and drops it."""
+
+    @contextmanager
+    def track(self, title: str, total: int | None = None) -> Iterator[Advance]:
+        """Yields a function that does nothing."""
+        yield lambda count: None

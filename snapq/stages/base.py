@@ -1,0 +1,68 @@
+"""What a stage is: config in, engine called, files out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snapq.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from snapq.devices.profiles import DeviceProfile
+    from snapq.evaluation.datasets import Dataset
+    from snapq.graph.boundary import Boundary
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all stages of a run share.
+
+    Attributes:
+        devices: profiles of the targets, in the order of the YAML.
+        shapes: shape of each model input that the YAML freezes.
+        boundary: what the package takes and gives.
+        calibration: samples for calibration; None where the YAML has none.
+        golden: samples that the bundle carries for the check on the board.
+        npu_share: lowest share of nodes on the NPU with which a package is accepted.
+        progress: who is told what goes on.
+    """
+
+    devices: Sequence[DeviceProfile]
+    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    boundary: Boundary | None = None
+    calibration: Dataset | None = None
+    golden: Dataset | None = None
+    npu_share: float = 1.0
+    progress: Progress = field(default_factory=Silent)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage says of the files that it left in its folder.
+
+    Attributes:
+        precision: `float`, or weights and activations such as `w8a8`.
+        notes: sentences for the reader.
+        details: figures of this stage alone, JSON values.
+    """
+
+    precision: str
+    notes: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The model that a stage starts from.
+
+    Attributes:
+        model: path of the ONNX file.
+        precision: `float`, or weights and activations.
+        folder: the earlier stage's folder, with what else it wrote.
+    """
+
+    model: Path
+    precision: str
+    folder: Path
