@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from snapq.errors import StorageError
 from snapq.records import Record
@@ -35,7 +35,7 @@ class ArtifactRecord(Record):
     """Path inside the folder to SHA-256."""
     seconds: float
     notes: tuple[str, ...] = ()
-    details: dict[str, Any] = {}
+    details: dict[str, Any] = Field(default_factory=dict)
 
 
 class Artifact:
@@ -76,7 +76,7 @@ class Artifact:
         notes: tuple[str, ...],
         details: Mapping[str, Any],
     ) -> Artifact:
-        """Hashes what a stage left in `folder` and writes `artifact.json`. Raises `StorageError`."""
+        """Hashes what a stage left in `folder`, writes `artifact.json`. Raises `StorageError`."""
         files = {
             path.relative_to(folder).as_posix(): sha256_file(path)
             for path in sorted(folder.rglob("*"))

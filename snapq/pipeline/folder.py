@@ -6,7 +6,6 @@ killed run left behind is removed by the next run that comes by.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,7 +47,7 @@ def run_folder(place: Path) -> Iterator[Path]:
             building.mkdir()
             try:
                 yield building
-                os.replace(building, place)
+                building.replace(place)
             finally:
                 shutil.rmtree(building, ignore_errors=True)
         finally:

@@ -1,0 +1,27 @@
+"""The prepare stage: static shapes, opset 21, folded, fused, and rewritten to what the NPU has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from snapq.artifact import MODEL
+from snapq.config import PrepareConfig
+from snapq.stages.base import Context, Outcome, Source
+
+
+def run(source: Source, options: PrepareConfig, context: Context, folder: Path) -> Outcome:
+    """Writes the prepared model into `folder`.
+
+    Raises:
+        ModelError: the model cannot be read, frozen or handled; the node or input is named.
+        ConfigError: `options.skip` names a rewrite that does not exist.
+    """
+    from snapq.graph import io, prepare
+
+    prepared = prepare.prepare(io.load(source.model), context.shapes, options.skip)
+    io.save(prepared.model, folder / MODEL)
+    return Outcome(
+        precision="float",
+        notes=prepared.notes,
+        details={"rewrites": prepared.applied, "nodes": len(prepared.model.graph)},
+    )
