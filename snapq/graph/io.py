@@ -1,0 +1,231 @@
+"""Loading and saving of ONNX models: any IR version, external data, damaged files refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from snapq import storage
+from snapq.errors import ModelError
+
+OLDEST_OPSET = 7
+IN_MEMORY_LIMIT = 1_900_000_000
+"""Bytes of weights above which a model is kept in, and written to, a file beside the graph."""
+
+_CHECK_MEND = "Download or export the model again."
+
+
+def load(path: Path) -> ir.Model:
+    """Loads an ONNX model; weights in other files are read from beside it.
+
+    Models with less than 1.9 GB of external weights are read into memory, larger ones stay mapped.
+
+    Raises:
+        ModelError: the file is missing, empty, cut off, damaged, not ONNX or of an opset that is
+            not supported, or its external data is missing, too short or outside its folder.
+    """
+    where = str(path)
+    proto = _parse(path)
+    _check_opset(proto, where)
+    for tensor in _tensors(proto):
+        _check_tensor(tensor, path)
+    for graph in _graphs(proto.graph):
+        _densify(graph)
+    try:
+        model = ir.serde.deserialize_model(proto)
+    except Exception as error:
+        raise ModelError(
+            f"The model's graph is damaged: {_first_line(error)}", where=where, mend=_CHECK_MEND
+        ) from error
+    ir.external_data.set_base_dir(model.graph, path.parent.absolute())
+    if _external_bytes(model) < IN_MEMORY_LIMIT:
+        model = ir.external_data.load_to_model(model)
+    return model
+
+
+def to_bytes(model: ir.Model) -> bytes:
+    """The model as one protobuf message, the same bytes for the same model.
+
+    Raises:
+        ModelError: the model is over the 2 GB that a protobuf message can hold.
+    """
+    if _weight_bytes(model) > IN_MEMORY_LIMIT:
+        raise ModelError(
+            "The model is too large for one protobuf message of 2 GB.",
+            mend="Save it to a file: its weights then go to a second file beside it.",
+        )
+    return bytes(ir.serde.serialize_model(model).SerializeToString(deterministic=True))
+
+
+def save(model: ir.Model, path: Path) -> None:
+    """Writes the model whole or not at all; over 1.9 GB its weights go to `NAME.onnx.data`.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
+    if _weight_bytes(model) <= IN_MEMORY_LIMIT:
+        storage.write_bytes(path, to_bytes(model))
+        return
+    data = path.name + ".data"
+    with storage.storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.parent / f"{storage.TEMPORARY}{path.name}"
+    with storage.atomic_folder(scratch / "whole") as folder:
+        ir.save(model, folder / path.name, external_data=data)
+    with storage.storage_errors(path):
+        (scratch / "whole" / data).replace(path.parent / data)
+        (scratch / "whole" / path.name).replace(path)
+        (scratch / "whole").rmdir()
+        scratch.rmdir()
+
+
+def _parse(path: Path) -> onnx.ModelProto:
+    where = str(path)
+    if path.is_dir():
+        raise ModelError("This is a folder.", where=where, mend="Name the .onnx file in it.")
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError("There is no such file.", where=where, mend="Check the path.") from None
+    except OSError as error:
+        raise ModelError(
+            f"The file cannot be read: {error.strerror}.", where=where, mend="Check it."
+        ) from error
+    if not data:
+        raise ModelError("The file is empty.", where=where, mend=_CHECK_MEND)
+    if len(data) >= 1 << 31:
+        raise ModelError(
+            "The file is over 2 GB, more than an ONNX file can hold.",
+            where=where,
+            mend="Export it with its weights in a separate file (external data).",
+        )
+    try:
+        proto: onnx.ModelProto = onnx.load_from_string(data)
+    except Exception:  # the class of the error depends on protobuf's implementation
+        raise ModelError(
+            "The file is not ONNX, or it is cut off or damaged.", where=where, mend=_CHECK_MEND
+        ) from None
+    if not proto.HasField("graph") or not (proto.graph.output and proto.ir_version):
+        raise ModelError("The file is not an ONNX model.", where=where, mend=_CHECK_MEND)
+    return proto
+
+
+def _check_opset(proto: onnx.ModelProto, where: str) -> None:
+    versions = {entry.domain or "": entry.version for entry in proto.opset_import}
+    version = versions.get("", versions.get("ai.onnx", 1 if not versions else None))
+    newest = onnx.defs.onnx_opset_version()
+    if version is not None and not OLDEST_OPSET <= version <= newest:
+        raise ModelError(
+            f"The model uses opset {version}; {OLDEST_OPSET} to {newest} are supported.",
+            where=where,
+            mend=f"Export it with opset {min(max(version, 17), newest)}.",
+        )
+
+
+def _check_tensor(tensor: onnx.TensorProto, path: Path) -> None:
+    """Refuses weights that are not all there: cut-off files often parse."""
+    where = str(path)
+    if tensor.data_location != onnx.TensorProto.EXTERNAL:
+        expected = int(np.prod(tensor.dims, dtype=np.int64)) * _bits(tensor.data_type) // 8
+        if tensor.HasField("raw_data") and len(tensor.raw_data) < expected:
+            raise ModelError(
+                f"The weights '{tensor.name}' are cut off: {len(tensor.raw_data)} of {expected} "
+                "bytes.",
+                where=where,
+                mend=_CHECK_MEND,
+            )
+        return
+    facts = {entry.key: entry.value for entry in tensor.external_data}
+    location = facts.get("location", "")
+    folder = path.parent.resolve()
+    data = (folder / location).resolve()
+    if not location or Path(location).is_absolute() or not data.is_relative_to(folder):
+        raise ModelError(
+            f"The weights '{tensor.name}' are said to be in '{location}', outside the model's "
+            "folder; this is not followed.",
+            where=where,
+            mend="Save the model with its external data beside it.",
+        )
+    if not data.is_file():
+        raise ModelError(
+            f"The file '{location}' with the weights '{tensor.name}' is missing.",
+            where=where,
+            mend=f"Put it at {data}.",
+        )
+    size = int(np.prod(tensor.dims, dtype=np.int64)) * _bits(tensor.data_type) // 8
+    end = int(facts.get("offset") or 0) + max(int(facts.get("length") or 0), size)
+    if end > data.stat().st_size:
+        raise ModelError(
+            f"The file '{location}' is cut off: the weights '{tensor.name}' end at byte {end} and "
+            f"the file has {data.stat().st_size}.",
+            where=where,
+            mend=_CHECK_MEND,
+        )
+
+
+def _bits(data_type: int) -> int:
+    if data_type in (onnx.TensorProto.UNDEFINED, onnx.TensorProto.STRING):
+        return 0
+    return int(ir.DataType(data_type).bitwidth)
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _graphs(attribute.g)
+            for inner in attribute.graphs:
+                yield from _graphs(inner)
+
+
+def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    for graph in _graphs(proto.graph):
+        yield from graph.initializer
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.HasField("t"):
+                    yield attribute.t
+                yield from attribute.tensors
+
+
+def _densify(graph: onnx.GraphProto) -> None:
+    """Writes sparse initializers out: nothing downstream knows them."""
+    for sparse in graph.sparse_initializer:
+        values = onnx.numpy_helper.to_array(sparse.values)
+        indices = onnx.numpy_helper.to_array(sparse.indices)
+        dense = np.zeros(tuple(sparse.dims), values.dtype)
+        dense[tuple(indices.T) if indices.ndim == 2 else np.unravel_index(indices, dense.shape)] = (
+            values
+        )
+        graph.initializer.append(onnx.numpy_helper.from_array(dense, sparse.values.name))
+    del graph.sparse_initializer[:]
+
+
+def _external_bytes(model: ir.Model) -> int:
+    return sum(
+        tensor.nbytes for tensor in _model_tensors(model) if isinstance(tensor, ir.ExternalTensor)
+    )
+
+
+def _weight_bytes(model: ir.Model) -> int:
+    return sum(tensor.nbytes for tensor in _model_tensors(model))
+
+
+def _model_tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:
+    for graph in model.graphs():
+        for value in graph.initializers.values():
+            if value.const_value is not None:
+                yield value.const_value
+        for node in graph:
+            for attribute in node.attributes.values():
+                if attribute.type == ir.AttributeType.TENSOR and not attribute.is_ref():
+                    yield attribute.as_tensor()
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,223 @@
+"""Input and output specifications of a model, and the freezing of its dynamic dimensions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx_ir as ir
+import onnx_ir.passes.common as common
+
+from snapq.errors import ModelError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """Name, element type and fixed shape of a graph input or output."""
+
+    name: str
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+
+def graph_inputs(model: ir.Model) -> tuple[ir.Value, ...]:
+    """The inputs that a caller feeds: IR 3 models list their initializers as inputs too."""
+    return tuple(value for value in model.graph.inputs if not value.is_initializer())
+
+
+def static_shape(value: ir.Value | None) -> tuple[int, ...] | None:
+    """The shape of a value where every dimension is known, else None."""
+    if value is None or value.shape is None:
+        return None
+    dims = tuple(value.shape.dims)
+    return tuple(int(dim) for dim in dims) if all(isinstance(dim, int) for dim in dims) else None  # type: ignore[arg-type]
+
+
+def input_specs(model: ir.Model) -> tuple[TensorSpec, ...]:
+    """Specifications of the inputs that a caller feeds, in graph order.
+
+    Raises:
+        ModelError: an input has dynamic dimensions (named), or is not a tensor of numbers.
+    """
+    _refuse_dynamic(model)
+    return tuple(_spec(value) for value in graph_inputs(model))
+
+
+def output_specs(model: ir.Model) -> tuple[TensorSpec, ...]:
+    """Specifications of the outputs, in graph order.
+
+    Raises:
+        ModelError: the shape of an output does not follow from the shapes of the inputs.
+    """
+    return tuple(_spec(value) for value in model.graph.outputs)
+
+
+def freeze(model: ir.Model, shapes: Mapping[str, Sequence[int]]) -> ir.Model:
+    """Returns a copy of the model with fixed input shapes and all other shapes inferred anew.
+
+    1. A shape in `shapes` replaces the declared one, even a static one: exporters write false
+       ones (CenterFace declares 10x3x32x32 and is fully convolutional).
+    2. Another dynamic dimension takes the size that `shapes` gives to its name: where input `x`
+       of `[batch, 3]` is given as `[1, 3]`, `batch` is 1 in all other inputs.
+    3. Declared shapes of outputs and intermediate values are dropped and inferred again.
+
+    Args:
+        model: the model; it is left as it is.
+        shapes: shape per input name.
+
+    Raises:
+        ModelError: a name in `shapes` is no input, the rank differs, or a dimension stays dynamic.
+    """
+    frozen = model.clone()
+    inputs = {str(value.name): value for value in graph_inputs(frozen)}
+    symbols: dict[str, set[int]] = {}
+    for name, dims in shapes.items():
+        if name not in inputs:
+            raise _unknown_input(name, inputs)
+        value = inputs[name]
+        if value.shape is not None and len(value.shape) != len(dims):
+            raise ModelError(
+                f"The model's input '{name}' has {len(value.shape)} dimensions "
+                f"{format_shape(value.shape)}, and {len(dims)} are given: {list(dims)}.",
+                where=f"model.inputs.{name}",
+                mend=f"Give {len(value.shape)} dimensions.",
+            )
+        if any(int(dim) <= 0 for dim in dims):
+            raise ModelError(
+                f"The shape {list(dims)} has a dimension that is not positive.",
+                where=f"model.inputs.{name}",
+                mend="Give the size that the input has on the device.",
+            )
+        for declared, dim in zip(value.shape or (), dims, strict=False):
+            if isinstance(declared, ir.SymbolicDim) and declared.value:
+                symbols.setdefault(str(declared.value), set()).add(int(dim))
+        value.shape = ir.Shape([int(dim) for dim in dims])
+    agreed = {symbol: sizes.pop() for symbol, sizes in symbols.items() if len(sizes) == 1}
+    for value in inputs.values():
+        if value.shape is not None:
+            value.shape = ir.Shape([_resolve(dim, agreed) for dim in value.shape])
+    _refuse_dynamic(frozen)
+    forget_shapes(frozen)
+    infer_shapes(frozen)
+    return frozen
+
+
+def forget_shapes(model: ir.Model) -> None:
+    """Drops every shape that is not an input's or an initializer's: they may be stale."""
+    for graph in model.graphs():
+        for node in graph:
+            for output in node.outputs:
+                output.shape = None
+
+
+def infer_shapes(model: ir.Model) -> None:
+    """Infers shapes and types in place with ONNX's own inference; what it cannot know stays."""
+    with _quiet("onnx_ir"):
+        common.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
+
+
+def format_shape(shape: ir.Shape | None) -> str:
+    """A shape as one writes it: `[1, batch, ?]`."""
+    if shape is None:
+        return "[unknown rank]"
+    dims = (str(dim) if isinstance(dim, int) else str(dim.value or "?") for dim in shape)
+    return f"[{', '.join(dims)}]"
+
+
+@contextmanager
+def _quiet(logger: str) -> Iterator[None]:
+    """Silences a library's warnings: what it could not do is found and reported by us."""
+    target = logging.getLogger(logger)
+    level = target.level
+    target.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        target.setLevel(level)
+
+
+def _resolve(dim: int | ir.SymbolicDim, sizes: Mapping[str, int]) -> int | ir.SymbolicDim:
+    if isinstance(dim, int) or dim.value is None:
+        return dim
+    return sizes.get(str(dim.value), dim)
+
+
+def _is_dynamic(dim: int | ir.SymbolicDim) -> bool:
+    """Exporters write an unknown size as a name, as -1 or as 0."""
+    return not isinstance(dim, int) or dim <= 0
+
+
+def _refuse_dynamic(model: ir.Model) -> None:
+    open_inputs = [
+        value
+        for value in graph_inputs(model)
+        if isinstance(value.type, ir.TensorType)
+        and (value.shape is None or any(_is_dynamic(dim) for dim in value.shape))
+    ]
+    if not open_inputs:
+        return
+    named = "; ".join(f"input '{value.name}' {_name_dynamic(value)}" for value in open_inputs)
+    yaml = ", ".join(f"{value.name}: {_yaml_shape(value)}" for value in open_inputs)
+    raise ModelError(
+        f"The NPU needs fixed shapes, and dimensions are dynamic: {named}.",
+        where="model.inputs",
+        mend=f"Write `inputs: {{{yaml}}}` under `model:`, with a number for each `?`.",
+    )
+
+
+def _name_dynamic(value: ir.Value) -> str:
+    if value.shape is None:
+        return "has no declared rank"
+    dims = [
+        f"dimension {axis} ('{dim.value}')"
+        if isinstance(dim, ir.SymbolicDim) and dim.value
+        else f"dimension {axis}"
+        for axis, dim in enumerate(value.shape)
+        if _is_dynamic(dim)
+    ]
+    return f"{format_shape(value.shape)}, {', '.join(dims)}"
+
+
+def _yaml_shape(value: ir.Value) -> str:
+    if value.shape is None:
+        return "[?]"
+    return f"[{', '.join('?' if _is_dynamic(dim) else str(dim) for dim in value.shape)}]"
+
+
+def _unknown_input(name: str, inputs: Mapping[str, ir.Value]) -> ModelError:
+    match = nearest(name, inputs)
+    listed = ", ".join(f"{key} {format_shape(value.shape)}" for key, value in inputs.items())
+    return ModelError(
+        f"The model has no input '{name}'. Its inputs: {listed or 'none'}.",
+        where=f"model.inputs.{name}",
+        mend=f"Did you mean '{match}'?" if match else "Use one of these names.",
+    )
+
+
+def _spec(value: ir.Value) -> TensorSpec:
+    name = str(value.name)
+    if not isinstance(value.type, ir.TensorType) or value.dtype in (
+        ir.DataType.STRING,
+        ir.DataType.UNDEFINED,
+    ):
+        raise ModelError(
+            f"'{name}' is of type {value.type}; only tensors of numbers run on the NPU.",
+            where=name,
+            mend="Cut this part out of the model.",
+        )
+    shape = static_shape(value)
+    if shape is None:
+        raise ModelError(
+            f"The shape of '{name}' {format_shape(value.shape)} does not follow from the shapes "
+            "of the inputs.",
+            where=name,
+            mend="The NPU needs fixed shapes: cut the part that makes it dynamic out of the model.",
+        )
+    return TensorSpec(name, np.dtype(value.type.dtype.numpy()), shape)
