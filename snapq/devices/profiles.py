@@ -7,6 +7,7 @@ of a packaged profile replaces it.
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -19,7 +20,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from snapq.config import Strict
-from snapq.errors import DeviceError, nearest
+from snapq.errors import DeviceError
 from snapq.storage import storage_errors
 
 PACKAGED = Path(__file__).parents[1] / "device_profiles"
@@ -104,9 +105,8 @@ def find(name: str) -> DeviceProfile:
     for profile in profiles:
         if wanted in _keys(profile):
             return profile
-    names = [n for p in profiles for n in (p.name, p.marketing, *p.aliases)]
-    close = nearest(name, names)
-    hint = f"Did you mean {close}? " if close else ""
+    close = _nearest(wanted, profiles)
+    hint = f"Did you mean {', or '.join(close)}? " if close else ""
     raise DeviceError(
         f"No device is called {name!r}.", mend=f"{hint}`snapq devices` lists what there is."
     )
@@ -159,6 +159,19 @@ def _key(text: str) -> str:
 def _keys(profile: DeviceProfile | _ProfileFile) -> set[str]:
     names = (profile.name, profile.marketing or "", str(profile.soc_id), *profile.aliases)
     return {_key(name) for name in names} - {""}
+
+
+def _nearest(wanted: str, profiles: Iterable[DeviceProfile]) -> list[str]:
+    """Up to three devices with a name like `wanted`, best first, each with what it is sold as."""
+    shown = {
+        key: profile.name
+        if _key(profile.marketing) == _key(profile.name)
+        else f"{profile.name} ({profile.marketing})"
+        for profile in profiles
+        for key in sorted(_keys(profile))
+    }
+    close = difflib.get_close_matches(wanted, shown, n=6, cutoff=0.6)
+    return list(dict.fromkeys(shown[key] for key in close))[:3]
 
 
 def _index(files: Iterable[tuple[Path, _ProfileFile]]) -> None:
