@@ -1,7 +1,8 @@
 """The schema of deploy.yaml: the one place where it is defined.
 
 `snapq.config_file.load` reads a YAML file into these models and turns what pydantic finds into
-errors with file and line. The JSON Schema that `snapq schema` prints is exported from here.
+errors with file and line. The JSON Schema that `snapq schema` prints is exported from here: the
+docstrings below are its descriptions, and the sentences of the validators are what a user reads.
 """
 
 from __future__ import annotations
@@ -10,7 +11,18 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
+
+FUNCTION_PATTERN = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+"""`module:function`."""
 
 
 class Strict(BaseModel):
@@ -50,6 +62,24 @@ class Resample(StrEnum):
     LANCZOS = "lanczos"
 
 
+def _one_or_many(value: Any) -> Any:
+    """Makes a tuple of a single number: `mean: 127` is `mean: [127]`."""
+    return (value,) if isinstance(value, int | float) else value
+
+
+PerChannel = Annotated[
+    tuple[float, ...],
+    Field(min_length=1),
+    BeforeValidator(_one_or_many),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number"},
+                {"type": "array", "items": {"type": "number"}, "minItems": 1},
+            ]
+        }
+    ),
+]
 Size = Annotated[int, Field(gt=0)] | tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
 
 
@@ -60,35 +90,56 @@ class Preprocess(Strict):
     """Length of the shorter side in pixels (the ratio is kept), or `[height, width]` exactly."""
     crop: Size | None = None
     """Size of the centre crop in pixels: one number for a square, or `[height, width]`."""
-    mean: tuple[float, ...] = (0.0,)
+    mean: PerChannel = (0.0,)
     """Subtracted from pixels of 0..255; one number, or one a channel."""
-    std: tuple[float, ...] = (1.0,)
+    std: PerChannel = (1.0,)
     """Pixels are divided by this after `mean` is subtracted; one number, or one a channel."""
     color: Color = Color.RGB
+    """Order of the channels that the model was trained on."""
     resample: Resample = Resample.BILINEAR
-
-    @field_validator("mean", "std", mode="before")
-    @classmethod
-    def _one_or_many(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, int | float) else value
+    """Filter for `resize`."""
 
     @field_validator("std")
     @classmethod
-    def _not_zero(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+    def _above_zero(cls, value: tuple[float, ...]) -> tuple[float, ...]:
         if any(v <= 0 for v in value):
-            raise ValueError("std must be above 0")
+            raise ValueError("Each std must be above 0: pixels are divided by it.")
         return value
+
+    @model_validator(mode="after")
+    def _channels_agree(self) -> Preprocess:
+        counts = {len(values) for values in (self.mean, self.std) if len(values) > 1}
+        channels = 1 if self.color is Color.GRAY else 3
+        if not counts <= {channels}:
+            raise ValueError(
+                f"An image of color {self.color.value} has {channels} channel"
+                f"{'s' if channels > 1 else ''}; mean has {len(self.mean)} values and std"
+                f" {len(self.std)}. Give one number, or one a channel."
+            )
+        return self
+
+
+_SOURCES = ("images", "arrays", "python", "random")
 
 
 class DataSource(Strict):
     """Samples: exactly one of `images`, `arrays`, `python`, `random`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": [key], "properties": {key: {"not": {"type": "null"}}}}
+                for key in _SOURCES
+            ]
+        }
+    )
 
     images: Path | None = None
     """A folder of images (searched recursively, sorted by name) or one image."""
     arrays: Path | None = None
     """A `.npy` (one input), an `.npz` (a key an input), or a folder of such files, a sample each.
     A single file holds its samples along the first axis."""
-    python: str | None = None
+    python: Annotated[str, Field(pattern=FUNCTION_PATTERN)] | None = None
     """`module:function`: called without arguments, yields `{input: array}` or
     `({input: array}, label)`."""
     random: Literal[True] | None = None
@@ -102,19 +153,19 @@ class DataSource(Strict):
     """For `images`: how a picture becomes the input."""
     input: str | None = None
     """The model input that `images` or a `.npy` feeds, where the model has several."""
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0)] = 0
     """Seed of `random`."""
 
     @model_validator(mode="after")
     def _one_source(self) -> DataSource:
-        given = [
-            k for k in ("images", "arrays", "python", "random") if getattr(self, k) is not None
-        ]
+        given = [key for key in _SOURCES if getattr(self, key) is not None]
         if len(given) != 1:
-            found = " and ".join(given) if given else "none"
-            raise ValueError(f"give exactly one of images, arrays, python, random (found {found})")
+            found = " and ".join(given) if given else "none of them"
+            raise ValueError(f"Give exactly one of {', '.join(_SOURCES)}; there is {found}.")
         if self.preprocess is not None and self.images is None:
-            raise ValueError("preprocess belongs to images; arrays and python give ready inputs")
+            raise ValueError(f"`preprocess` belongs to `images`; `{given[0]}` gives ready inputs.")
+        if self.labels is not None and self.random:
+            raise ValueError("Random inputs have no labels.")
         return self
 
 
@@ -122,13 +173,16 @@ class Data(Strict):
     """The samples that a run uses."""
 
     calibration: DataSource | None = None
+    """What the ranges of activations are measured on; 50 to 500 typical samples."""
     evaluation: DataSource | None = None
+    """What accuracy is measured on, float against the simulated package."""
 
 
 class Model(Strict):
     """The float model to deploy."""
 
     path: Path
+    """The ONNX file."""
     inputs: dict[str, tuple[Annotated[int, Field(gt=0)], ...]] = Field(default_factory=dict)
     """Shape of each input; freezes dynamic dimensions and overrides what the file declares."""
 
@@ -151,7 +205,9 @@ class Io(Strict):
     """The graph's boundary; by default quantized NHWC for images, float and as-is elsewhere."""
 
     dtype: IoDtype | None = None
+    """`quantized`: raw uint8 frames go in and the normalization is folded into the model."""
     layout: IoLayout | None = None
+    """`nhwc`: images enter as cameras and decoders give them; `as-is`: as the float model."""
 
 
 class PrepareConfig(Strict):
@@ -165,7 +221,9 @@ class QuantizeConfig(Strict):
     """Post-training quantization from the calibration samples."""
 
     weights: WeightType = WeightType.INT8
+    """int8 is symmetric, the NPU's own form; uint8 is asymmetric."""
     activations: ActivationType = ActivationType.UINT8
+    """uint8 (w8a8) is the fastest; uint16 (w8a16) keeps more accuracy and is slower."""
     per_channel: bool = True
     """One scale an output channel for the weights of Conv, ConvTranspose and Gemm."""
 
@@ -198,6 +256,8 @@ STAGE_OPTIONS: dict[str, type[StageOptions]] = {
 class StageItem(Strict):
     """One entry of `stages`: exactly one stage with its options, such as `quantize: {}`."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
     prepare: PrepareConfig | None = None
     quantize: QuantizeConfig | None = None
     package: PackageConfig | None = None
@@ -206,7 +266,8 @@ class StageItem(Strict):
     def _one_stage(self) -> StageItem:
         if len(self.model_fields_set) != 1:
             raise ValueError(
-                f"give exactly one stage an entry: {', '.join(type(self).model_fields)}"
+                "Each entry of `stages` is one stage, such as `- quantize: {}`; stages are "
+                f"{', '.join(type(self).model_fields)}."
             )
         return self
 
@@ -241,15 +302,21 @@ class BenchmarkConfig(Strict):
     target: str = "local"
     """`local`: this machine's CPU."""
     warmup: Annotated[int, Field(ge=0)] = 10
+    """Runs before the clock starts."""
     min_runs: Annotated[int, Field(gt=0)] = 100
+    """Timed runs of each model, at least."""
     min_duration_s: Annotated[float, Field(ge=0)] = 5.0
+    """Seconds of timed runs of each model, at least."""
     threads: Annotated[int, Field(gt=0)] = 1
+    """Threads of ONNX Runtime."""
 
 
 class DeployConfig(Strict):
     """The whole of deploy.yaml."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    """Names the run's folder: up to 100 letters, digits, `.`, `_` and `-`, the first one a letter
+    or a digit."""
     model: Model
     targets: Annotated[tuple[str, ...], Field(min_length=1)]
     """Device profiles to compile for; `snapq devices` lists them. The first one is simulated."""
@@ -262,4 +329,6 @@ class DeployConfig(Strict):
     """Stages in the order in which they run. `prepare` runs first also where it is not named."""
     gates: Gates = Gates()
     benchmark: BenchmarkConfig | None = None
-    seed: int = 0
+    """Where latency is measured; nothing is measured when not given."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of everything random, so that the same input gives the same bytes."""
