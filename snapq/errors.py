@@ -7,7 +7,7 @@ block and exits with its `exit_code`; nothing else of the program prints errors.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class SnapqError(Exception):
@@ -17,27 +17,44 @@ class SnapqError(Exception):
         what: one sentence that says what went wrong.
         where: the file, key, node, tensor or address concerned.
         mend: one sentence that says what to do about it.
+        also: further errors that were found together with this one; a file is read to its end
+            before its first error is raised.
     """
 
     exit_code = 2
 
-    def __init__(self, what: str, *, where: str | None = None, mend: str | None = None) -> None:
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        mend: str | None = None,
+        also: Sequence[SnapqError] = (),
+    ) -> None:
         super().__init__(what, where, mend)
         self.what = what
         self.where = where
         self.mend = mend
+        self.also = tuple(also)
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{head} {self.mend}" if self.mend else head
+        first = f"{head} {self.mend}" if self.mend else head
+        return "\n".join([first, *map(str, self.also)])
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.what, self.where, self.mend))
+        return (_rebuild, (type(self), self.what, self.where, self.mend, self.also))
 
 
-def _rebuild(kind: type[SnapqError], what: str, where: str | None, mend: str | None) -> SnapqError:
+def _rebuild(
+    kind: type[SnapqError],
+    what: str,
+    where: str | None,
+    mend: str | None,
+    also: tuple[SnapqError, ...],
+) -> SnapqError:
     """Makes an error again on the other side of a process boundary."""
-    return kind(what, where=where, mend=mend)
+    return kind(what, where=where, mend=mend, also=also)
 
 
 class ConfigError(SnapqError):
