@@ -17,7 +17,8 @@ SCHEMA = "snapq.run/1"
 class Record(BaseModel):
     """A value that is written once and never changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
+    # `model_dump_json` then writes an infinite SQNR (identical tensors) as valid JSON, "Infinity".
 
 
 class Where(StrEnum):

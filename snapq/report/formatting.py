@@ -1,0 +1,162 @@
+"""Numbers and names as text, the same in the HTML report and in the terminal.
+
+Names come from models, folders and users, so none of them is trusted: `plain` makes invisible and
+direction-changing characters visible before a name is shown anywhere.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+
+MINUS = "\N{MINUS SIGN}"
+_NOT_FINITE = {math.inf: "∞", -math.inf: f"{MINUS}∞"}
+_PERCENT_METRICS = frozenset({"top1", "top5", "miou"})
+_METRIC_NAMES = {"top1": "Top-1", "top5": "Top-5", "miou": "Mean IoU", "psnr": "PSNR"}
+_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def plain(text: str, keep: str = "") -> str:
+    r"""Returns `text` with control, direction and surrogate characters spelled out (`\x1b`).
+
+    Args:
+        text: any string.
+        keep: characters to leave alone although they are of such a kind.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(character) in _HIDDEN_CATEGORIES and character not in keep
+        else character
+        for character in text
+    )
+
+
+def shorten(text: str, length: int = 80) -> str:
+    """Returns `text` with its middle left out where it has more than `length` characters."""
+    if len(text) <= length:
+        return text
+    head = (length - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (length - 1 - head) :]}"
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Returns `value` with `digits` significant digits, without an exponent for common sizes."""
+    if math.isnan(value):
+        return "not a number"
+    if math.isinf(value):
+        return _NOT_FINITE[value]
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
+    if -4 <= exponent < 9:
+        text = f"{value:,.{max(digits - 1 - exponent, 0)}f}"
+        if "." in text and exponent < 0:
+            text = text.rstrip("0").rstrip(".")
+    else:
+        text = f"{value:.{digits - 1}e}"
+    return text.replace("-", MINUS, 1) if value < 0 else text
+
+
+def whole(value: int) -> str:
+    """Returns an integer with thousands separated."""
+    return f"{value:,}".replace("-", MINUS)
+
+
+def size(value: int) -> str:
+    """Returns bytes as B, kB, MB or GB (powers of 1000)."""
+    if abs(value) < 1000:
+        return f"{value} B"
+    scaled = float(value)
+    for unit in ("kB", "MB", "GB"):
+        scaled /= 1000
+        if abs(scaled) < 999.5 or unit == "GB":
+            break
+    return f"{number(scaled)} {unit}"
+
+
+def count(value: int) -> str:
+    """Returns a large count as k, M or G (MACs, parameters)."""
+    if abs(value) < 1000:
+        return str(value)
+    scaled = float(value)
+    for unit in ("k", "M", "G"):
+        scaled /= 1000
+        if abs(scaled) < 999.5 or unit == "G":
+            break
+    return f"{number(scaled)} {unit}"
+
+
+def microseconds(value: float) -> str:
+    """Returns a time in µs, in ms from 1000 µs, in s from 1000 ms."""
+    if not math.isfinite(value) or abs(value) < 999.5:
+        return f"{number(value)} µs"
+    if abs(value) < 999_500:
+        return f"{number(value / 1e3)} ms"
+    return f"{number(value / 1e6)} s"
+
+
+def milliseconds(value: float) -> str:
+    """Returns a time in ms as `microseconds` does."""
+    return microseconds(value * 1e3)
+
+
+def seconds(value: float) -> str:
+    """Returns a duration in s, in minutes and seconds from 100 s."""
+    if not math.isfinite(value) or value < 99.5:
+        return f"{number(value, 2)} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def decibels(value: float) -> str:
+    """Returns a level in dB with one decimal; identical signals have ∞ dB."""
+    if not math.isfinite(value):
+        return "∞ dB (identical)" if value == math.inf else f"{number(value)} dB"
+    return f"{value:.1f} dB".replace("-", MINUS)
+
+
+def cosine(value: float) -> str:
+    """Returns a cosine similarity with five decimals, cut so that only 1 reads as 1."""
+    if not math.isfinite(value):
+        return number(value)
+    cut = math.floor(value * 1e5 + 1e-6) / 1e5
+    return f"{cut:.5f}".replace("-", MINUS)
+
+
+def ratio(value: float) -> str:
+    """Returns a speed-up such as `4.44×`."""
+    return f"{number(value)}×"
+
+
+def metric_name(metric: str) -> str:
+    """Returns the name under which readers know a metric."""
+    return _METRIC_NAMES.get(metric, metric)
+
+
+def metric_value(metric: str, value: float) -> str:
+    """Returns a metric's value: per cent for rates, dB for PSNR, four digits otherwise."""
+    if metric in _PERCENT_METRICS and math.isfinite(value):
+        return f"{value * 100:.1f} %".replace("-", MINUS)
+    return decibels(value) if metric == "psnr" else number(value, 4)
+
+
+def metric_change(metric: str, change: float) -> str:
+    """Returns a metric's change with its sign and unit (`points` are hundredths of a rate)."""
+    sign = "+" if change >= 0 else ""
+    if metric in _PERCENT_METRICS and math.isfinite(change):
+        return f"{sign}{change * 100:.1f} points".replace("-", MINUS)
+    return f"{sign}{metric_value(metric, change)}"
+
+
+def plural(amount: int, one: str, many: str | None = None) -> str:
+    """Returns `1 node`, `2 nodes`."""
+    return f"{whole(amount)} {one if amount == 1 else many or one + 's'}"
+
+
+def join(words: tuple[str, ...] | list[str]) -> str:
+    """Returns `a`, `a and b`, `a, b and c`."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,115 @@
+"""Renders a run as one HTML file that needs no network.
+
+Names come from models and users and may hold markup: jinja2 escapes every value, JSON inside
+`<script>` is escaped by its `tojson`, plot labels are escaped in `plots`, and a
+Content-Security-Policy with script hashes forbids all other scripts and every request.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import jinja2
+import yaml
+from markupsafe import Markup, escape
+
+from snapq.records import RunRecord
+from snapq.report import formatting as fmt
+from snapq.report import plots, view
+
+_FILTERS = {
+    "bytes": fmt.size,
+    "cosine": fmt.cosine,
+    "count": fmt.count,
+    "db": fmt.decibels,
+    "ms": fmt.milliseconds,
+    "number": fmt.number,
+    "plural": fmt.plural,
+    "ratio": fmt.ratio,
+    "seconds": fmt.seconds,
+    "us": fmt.microseconds,
+    "whole": fmt.whole,
+}
+
+
+def render_html(record: RunRecord) -> str:
+    """Returns the report of a run as a self-contained HTML page, the same for the same record."""
+    environment = _environment()
+    app = environment.get_template("app.js").render()
+    figure = plots.sqnr_figure(record.layers)
+    histograms = plots.histogram_data(record.encodings)
+    plotly = plots.plotly_script() if figure or any(histograms) else None
+    hashes = [plots.csp_hash(app), *([plotly.csp_hash] if plotly else [])]
+    return environment.get_template("report.html").render(
+        record=record,
+        view=view,
+        fmt=fmt,
+        lowest=plots.lowest(record.layers),
+        figure=figure,
+        histograms=plots.pack(json.dumps(histograms)) if any(histograms) else "",
+        has_histogram=[found is not None for found in histograms],
+        plotly=plotly.data if plotly else "",
+        app=Markup(app),
+        script_hashes=Markup(" ".join(hashes)),
+        command=shlex.join(record.provenance.command),
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("snapq.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    environment.filters.update(_FILTERS)
+    environment.filters["yaml"] = _yaml
+    environment.filters["percent"] = _percent
+    environment.filters["columns"] = _columns
+    environment.filters["options"] = _options
+    return environment
+
+
+def _finalize(value: Any) -> Any:
+    """Makes invisible characters of untrusted text visible; leaves rendered markup alone."""
+    return fmt.plain(value, keep="\n\t") if type(value) is str else value
+
+
+def _yaml(value: Any) -> Markup:
+    """Returns a value of `run.json` as YAML text, escaped."""
+    text = yaml.safe_dump(
+        json.loads(json.dumps(value, default=str)),
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=False,
+    )
+    return escape(fmt.plain(text, keep="\n\t"))
+
+
+def _percent(value: float, maximum: float) -> str:
+    """Returns the width of a bar for CSS: `value` of `maximum`, within 0 and 100 %."""
+    share = value / maximum if maximum > 0 and value == value else 0.0
+    return f"{min(max(share, 0.0), 1.0) * 100:.2f}%"
+
+
+def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Returns the keys of all rows in order of appearance."""
+    return list(dict.fromkeys(key for row in rows for key in row))
+
+
+def _options(value: Any) -> str:
+    """Returns a cell's text: `key=value, …` of a mapping, a number or text as it is."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={item}" for key, item in value.items())
+    if isinstance(value, float):
+        return fmt.number(value, 4)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return fmt.whole(value)
+    return "" if value is None else str(value)

@@ -1,0 +1,334 @@
+"""The story of a run: what is said of it first, in words that the HTML and the terminal share.
+
+Everything here is a pure function of `RunRecord`. A figure always carries its word (`Where`), and
+a speed-up its baseline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from snapq.records import (
+    AccuracyRecord,
+    BundleTargetRecord,
+    EstimateRecord,
+    FidelityRecord,
+    GateRecord,
+    PlacementRecord,
+    RunRecord,
+    SpeedupRecord,
+    Where,
+)
+from snapq.report import formatting as fmt
+
+FLOAT = "float"
+WORDS: dict[Where, str] = {
+    Where.HOST: "Values computed by ONNX Runtime on the CPU of the machine that made this report.",
+    Where.SIMULATED: "Values computed by Qualcomm's HTP simulator, exact for the architecture. "
+    "The simulator says nothing about time.",
+    Where.ESTIMATED: "Qualcomm's Performance Estimate: accelerator time only, without the host, "
+    "with a lower and an upper bound. Not a measurement.",
+    Where.EMULATED: "Run under QEMU: the values are right, the times mean nothing.",
+    Where.MEASURED: "Timed on real hardware.",
+}
+
+
+class Level(StrEnum):
+    """How the run ended; also the name of a colour."""
+
+    PASS = "pass"
+    FAIL = "fail"
+    UNFINISHED = "unfinished"
+    NEUTRAL = "neutral"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The first sentence of the report, and the warnings that belong beside it."""
+
+    level: Level
+    headline: str
+    detail: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Card:
+    """A key figure: its title, its value, the word for how it came to be, what it rests on."""
+
+    title: str
+    value: str
+    where: Where | None
+    lines: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def precisions(record: RunRecord) -> tuple[str, ...]:
+    """Labels of what the run made beside the float model, in order of appearance."""
+    labels = [item.label for item in record.fidelity] + [item.label for item in record.accuracy]
+    return tuple(dict.fromkeys(label for label in labels if label != FLOAT))
+
+
+def has_random_inputs(record: RunRecord) -> bool:
+    """Whether any value rests on random inputs."""
+    return any(item.random_inputs for item in record.accuracy) or any(
+        item.random_inputs for item in record.fidelity
+    )
+
+
+def verdict(record: RunRecord) -> Verdict:
+    """Says whether the run holds what was asked of it."""
+    failed = tuple(gate for gate in record.gates if not gate.passed)
+    what = f" as {fmt.join(precisions(record))}" if precisions(record) else ""
+    detail = f"{record.name}{what} for {fmt.join(record.targets)}"
+    total = fmt.plural(len(record.gates), "gate")
+    if not record.finished:
+        level, headline = Level.UNFINISHED, "Not finished: the run is going on or was ended early"
+    elif failed:
+        level = Level.FAIL
+        headline = f"Failed: {len(failed)} of {total} not held ({_names(failed)})"
+    elif record.gates:
+        level, headline = Level.PASS, f"Passed: {'the gate was' if total == '1 gate' else 'all'}"
+        headline += " held" if total == "1 gate" else f" {total} held"
+    else:
+        level, headline = Level.NEUTRAL, "Finished, and not judged: no gates were set"
+    return Verdict(level, headline, detail, tuple(_warnings(record, failed)))
+
+
+def _names(gates: tuple[GateRecord, ...]) -> str:
+    return ", ".join(gate.name for gate in gates)
+
+
+def _warnings(record: RunRecord, failed: tuple[GateRecord, ...]) -> Iterator[str]:
+    if not record.finished and failed:
+        yield f"Gates not held so far: {_names(failed)}."
+    if not record.finished:
+        yield "Figures below are those of the finished stages only."
+    if has_random_inputs(record):
+        yield (
+            "Random inputs: accuracy, SQNR and cosine of this run say nothing about the model on "
+            "real data."
+        )
+    for placement in record.placements:
+        if placement.cpu:
+            yield (
+                f"{fmt.plural(placement.cpu, 'node')} of {placement.label} on {placement.device} "
+                f"{'runs' if placement.cpu == 1 else 'run'} on the CPU, not on the NPU."
+            )
+    labels: dict[str, list[str]] = {}
+    for estimate in record.estimates:
+        for text in estimate_warnings(estimate):
+            labels.setdefault(text, []).append(estimate.label)
+    yield from (f"{fmt.join(list(dict.fromkeys(of)))}: {text}" for text, of in labels.items())
+
+
+def estimate_warnings(estimate: EstimateRecord) -> tuple[str, ...]:
+    """What a reader must know before using an estimate."""
+    warnings = []
+    if estimate.estimated_on != estimate.device:
+        warnings.append(
+            f"{estimate.device} has no estimate of its own; this is the figure of "
+            f"{estimate.estimated_on}."
+        )
+    if estimate.missing_ops:
+        warnings.append(
+            f"the estimate for {estimate.device} is too low: "
+            f"{fmt.plural(estimate.missing_ops, 'operator')} without a cost in it."
+        )
+    return tuple(warnings)
+
+
+def cards(record: RunRecord) -> tuple[Card, ...]:
+    """The key figures, in the order of the story: right, fast, on the NPU, small."""
+    return (
+        *(_accuracy_card(record, item) for item in _headline_accuracy(record)),
+        *_fidelity_cards(record),
+        *_speedup_cards(record, Where.ESTIMATED),
+        *_plain_estimate_cards(record),
+        *_placement_cards(record),
+        *_size_cards(record),
+        *_speedup_cards(record, Where.MEASURED),
+        *_speedup_cards(record, Where.EMULATED),
+    )
+
+
+def _headline_accuracy(record: RunRecord) -> tuple[AccuracyRecord, ...]:
+    quantized = tuple(item for item in record.accuracy if item.label != FLOAT)
+    return quantized or record.accuracy
+
+
+def float_accuracy(record: RunRecord, item: AccuracyRecord) -> AccuracyRecord | None:
+    """The float model's value of the same metric on the same data."""
+    for other in record.accuracy:
+        same = other.metric == item.metric and other.dataset == item.dataset
+        if same and other.label == FLOAT and item.label != FLOAT:
+            return other
+    return None
+
+
+def accuracy_change(record: RunRecord, item: AccuracyRecord) -> str | None:
+    """`−0.2 points from float 87.8 % (host)`, or None where there is no baseline."""
+    base = float_accuracy(record, item)
+    if base is None:
+        return None
+    change = fmt.metric_change(item.metric, item.value - base.value)
+    return f"{change} from float {fmt.metric_value(base.metric, base.value)} ({base.where})"
+
+
+def samples_text(item: AccuracyRecord | FidelityRecord) -> str:
+    """What a value rests on: how many samples, of what, and whether they are random."""
+    text = f"{fmt.plural(item.samples, 'sample')}: {item.dataset}"
+    return f"{text}, random inputs" if item.random_inputs else text
+
+
+def _accuracy_card(record: RunRecord, item: AccuracyRecord) -> Card:
+    change = accuracy_change(record, item)
+    on = f" on {item.device}" if item.device else ""
+    return Card(
+        title=f"{fmt.metric_name(item.metric)}, {item.label}{on}",
+        value=fmt.metric_value(item.metric, item.value),
+        where=item.where,
+        lines=(*((change,) if change else ()), samples_text(item)),
+        warnings=("Random inputs",) if item.random_inputs else (),
+    )
+
+
+def _fidelity_cards(record: RunRecord) -> Iterator[Card]:
+    groups: dict[tuple[str, str | None, Where], list[FidelityRecord]] = {}
+    for item in record.fidelity:
+        groups.setdefault((item.label, item.device, item.where), []).append(item)
+    for (label, device, where), items in groups.items():
+        worst = min(items, key=lambda item: item.sqnr_db)
+        of = f"lowest of {len(items)} outputs ({worst.output}); " if len(items) > 1 else ""
+        yield Card(
+            title=f"Output SQNR, {label}{f' on {device}' if device else ''}",
+            value=fmt.decibels(worst.sqnr_db),
+            where=where,
+            lines=(
+                f"{of}lowest sample {fmt.decibels(worst.sqnr_db_min)}, "
+                f"cosine {fmt.cosine(worst.cosine)}; baseline: float",
+                samples_text(worst),
+            ),
+            warnings=("Random inputs",) if worst.random_inputs else (),
+        )
+
+
+def _estimate(record: RunRecord, label: str, device: str) -> EstimateRecord | None:
+    for item in record.estimates:
+        if item.label == label and item.device == device:
+            return item
+    return None
+
+
+def speedup_text(speedup: SpeedupRecord) -> str:
+    """`4.44× over fp16`, with the interval where there is one."""
+    text = f"{fmt.ratio(speedup.value)} over {speedup.baseline}"
+    if speedup.interval is not None:
+        low, high = speedup.interval
+        text += f" (95 % interval {fmt.number(low)} to {fmt.number(high)})"
+    return text
+
+
+def _speedup_cards(record: RunRecord, where: Where) -> Iterator[Card]:
+    groups: dict[tuple[str, str], list[SpeedupRecord]] = {}
+    for item in record.speedups:
+        if item.where == where:
+            groups.setdefault((item.device, item.candidate), []).append(item)
+    for (device, candidate), items in groups.items():
+        first = items[0]
+        lines = [f"{candidate} over {first.baseline}"]
+        if first.interval is not None:
+            lines[0] += f"; 95 % interval {fmt.number(first.interval[0])} to "
+            lines[0] += fmt.number(first.interval[1])
+        lines += [speedup_text(other) for other in items[1:]]
+        warnings = ["Not a performance claim"] if where == Where.EMULATED else []
+        if where == Where.ESTIMATED:
+            found = _estimate(record, candidate, device)
+            if found is not None:
+                lines.append(f"{candidate}: {estimate_text(found)}")
+                warnings += estimate_warnings(found)
+        lines += [remark for item in items for remark in item.remarks]
+        yield Card(
+            title=f"Speed-up on {device}",
+            value=fmt.ratio(first.value),
+            where=where,
+            lines=tuple(dict.fromkeys(lines)),
+            warnings=tuple(warnings),
+        )
+
+
+def estimate_text(item: EstimateRecord) -> str:
+    """`224 µs (190 µs to 260 µs)`."""
+    bounds = f"{fmt.microseconds(item.us_lower)} to {fmt.microseconds(item.us_upper)}"
+    return f"{fmt.microseconds(item.us)} ({bounds})"
+
+
+def _plain_estimate_cards(record: RunRecord) -> Iterator[Card]:
+    """Estimates that no speed-up speaks of, so that they are not lost."""
+    told = {(item.device, item.candidate) for item in record.speedups}
+    told |= {(item.device, item.baseline) for item in record.speedups}
+    for item in record.estimates:
+        if (item.device, item.label) in told:
+            continue
+        yield Card(
+            title=f"{item.label} on {item.device}",
+            value=fmt.microseconds(item.us),
+            where=Where.ESTIMATED,
+            lines=(
+                f"bounds {fmt.microseconds(item.us_lower)} to {fmt.microseconds(item.us_upper)}",
+                "no baseline, so no speed-up",
+            ),
+            warnings=estimate_warnings(item),
+        )
+
+
+def placement_text(placement: PlacementRecord) -> str:
+    """`64 of 64`."""
+    return f"{fmt.whole(placement.npu)} of {fmt.whole(placement.npu + placement.cpu)}"
+
+
+def _placement_cards(record: RunRecord) -> Iterator[Card]:
+    groups: dict[tuple[str, int, int, int], list[str]] = {}
+    for item in record.placements:
+        key = (item.label, item.npu, item.cpu, item.partitions)
+        groups.setdefault(key, []).append(item.device)
+    for (label, npu, cpu, partitions), devices in groups.items():
+        yield Card(
+            title=f"{label}: nodes on the NPU",
+            value=f"{fmt.whole(npu)} of {fmt.whole(npu + cpu)}",
+            where=None,
+            lines=(
+                fmt.join(devices),
+                f"{fmt.plural(partitions, 'partition')}, read back from the session",
+            ),
+            warnings=(f"{fmt.plural(cpu, 'node')} on the CPU",) if cpu else (),
+        )
+
+
+def target_size(target: BundleTargetRecord) -> tuple[int, int]:
+    """Bytes of a compiled target's files, raw and compressed."""
+    return (
+        sum(file.bytes for file in target.files),
+        sum(file.bytes_compressed for file in target.files),
+    )
+
+
+def _size_cards(record: RunRecord) -> Iterator[Card]:
+    raw = record.model.bytes
+    for target in record.bundle:
+        compiled, compressed = target_size(target)
+        if not compiled:
+            continue
+        yield Card(
+            title=f"Size, compiled for {target.device}",
+            value=fmt.size(compiled),
+            where=None,
+            lines=(
+                f"float model {fmt.size(raw)}"
+                + (f", {fmt.number(compiled / raw * 100)} % of it" if raw else ""),
+                f"download {fmt.size(compressed)}, float "
+                f"{fmt.size(record.model.bytes_compressed)} (zlib 6)",
+            ),
+        )
