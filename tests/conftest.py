@@ -1,0 +1,70 @@
+"""Real models and pictures as fixtures of the whole session; see tests/assets.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from tests import assets
+
+T = TypeVar("T")
+
+
+def _or_skip(get: Callable[[], T]) -> T:
+    try:
+        return get()
+    except assets.UnavailableError as error:
+        pytest.skip(f"{get.__name__} cannot be had: {error}")
+
+
+@pytest.fixture(scope="session")
+def efficientnet_lite0() -> Path:
+    return _or_skip(assets.efficientnet_lite0)
+
+
+@pytest.fixture(scope="session")
+def efficientnet_lite0_batch_norm() -> Path:
+    return _or_skip(assets.efficientnet_lite0_batch_norm)
+
+
+@pytest.fixture(scope="session")
+def labelled_images() -> tuple[Path, Path]:
+    return _or_skip(assets.labelled_images)
+
+
+@pytest.fixture(scope="session")
+def photographs() -> Path:
+    return _or_skip(assets.photographs)
+
+
+@pytest.fixture(scope="session")
+def centerface() -> Path:
+    return _or_skip(assets.centerface)
+
+
+@pytest.fixture(scope="session")
+def ppocr_rec() -> Path:
+    return _or_skip(assets.ppocr_rec)
+
+
+@pytest.fixture(scope="session")
+def ppocr_det() -> Path:
+    return _or_skip(assets.ppocr_det)
+
+
+@pytest.fixture(scope="session")
+def ppocr_cls() -> Path:
+    return _or_skip(assets.ppocr_cls)
+
+
+@pytest.fixture(scope="session")
+def silero_vad() -> Path:
+    return _or_skip(assets.silero_vad)
+
+
+@pytest.fixture(scope="session")
+def silero_vad_lstm() -> Path:
+    return _or_skip(assets.silero_vad_lstm)
