@@ -64,6 +64,8 @@ class Resample(StrEnum):
 
 def _one_or_many(value: Any) -> Any:
     """Makes a tuple of a single number: `mean: 127` is `mean: [127]`."""
+    if isinstance(value, list):
+        return tuple(value)
     return (value,) if isinstance(value, int | float) else value
 
 
