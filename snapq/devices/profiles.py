@@ -63,7 +63,7 @@ class _ProfileFile(Strict):
     soc_id: Annotated[int, Field(gt=0)]
     architecture: int
     vtcm_mb: Annotated[int, Field(gt=0)] | None = None
-    precisions: tuple[str, ...] | None = None
+    fp16: bool
     aliases: tuple[str, ...] = ()
     os: tuple[str, ...] = ()
     has_estimate: bool = False
@@ -125,20 +125,21 @@ def search(text: str) -> tuple[DeviceProfile, ...]:
 def nearest_with_estimate(profile: DeviceProfile) -> DeviceProfile:
     """The device whose estimate says most about `profile`: itself where it has one.
 
-    Else the nearest architecture that has one counts; of two equally near the older, since its
-    figure promises less; of several SoCs of that architecture the one with the same VTCM, then the
-    first by name.
+    Else the nearest architecture counts, among devices that run every precision that `profile`
+    runs; of two equally near the older, since its figure promises less; of several SoCs of that
+    architecture the one with the same VTCM, then the first by name.
 
     Raises:
         DeviceError: no profile has an estimate.
     """
     if profile.has_estimate:
         return profile
-    candidates = [p for p in all_profiles() if p.has_estimate]
-    if not candidates:
+    known = [p for p in all_profiles() if p.has_estimate]
+    if not known:
         raise DeviceError("No device profile has an estimate.", where=profile.name)
+    able = [p for p in known if set(profile.precisions) <= set(p.precisions)]
     return min(
-        candidates,
+        able or known,
         key=lambda p: (
             abs(p.architecture - profile.architecture),
             p.architecture,
@@ -197,14 +198,14 @@ def _profile(path: Path, file: _ProfileFile) -> DeviceProfile:
             where=str(path),
             mend=f"Use one of {known}.",
         )
-    legal = precisions[file.architecture]
+    integer = precisions[file.architecture]
     return DeviceProfile(
         name=file.name,
         marketing=file.marketing or file.name.upper(),
         soc_id=file.soc_id,
         architecture=file.architecture,
         vtcm_mb=file.vtcm_mb,
-        precisions=legal if file.precisions is None else file.precisions,
+        precisions=(*integer, "fp16") if file.fp16 else integer,
         aliases=file.aliases,
         os=file.os,
         has_estimate=file.has_estimate,
@@ -214,9 +215,9 @@ def _profile(path: Path, file: _ProfileFile) -> DeviceProfile:
 
 @cache
 def _tables() -> tuple[dict[int, tuple[str, ...]], dict[str, str]]:
-    """Precisions by architecture, and the catalogue of sources."""
+    """Integer precisions by architecture, and the catalogue of sources."""
     tables = _read_yaml(_ARCHITECTURES)
-    precisions = {a: tuple(row["precisions"]) for a, row in tables["architectures"].items()}
+    precisions = {a: tuple(row) for a, row in tables["integer_precisions"].items()}
     return precisions, tables["sources"]
 
 
