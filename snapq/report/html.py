@@ -11,6 +11,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib import resources
 from typing import Any
 
 import jinja2
@@ -39,7 +40,7 @@ _FILTERS = {
 def render_html(record: RunRecord) -> str:
     """Returns the report of a run as a self-contained HTML page, the same for the same record."""
     environment = _environment()
-    app = environment.get_template("app.js").render()
+    app = _source("app.js")
     figure = plots.sqnr_figure(record.layers)
     histograms = plots.histogram_data(record.encodings)
     plotly = plots.plotly_script() if figure or any(histograms) else None
@@ -54,6 +55,7 @@ def render_html(record: RunRecord) -> str:
         has_histogram=[found is not None for found in histograms],
         plotly=plotly.data if plotly else "",
         app=Markup(app),
+        style=Markup(_source("style.css")),
         script_hashes=Markup(" ".join(hashes)),
         command=shlex.join(record.provenance.command),
     )
@@ -74,7 +76,13 @@ def _environment() -> jinja2.Environment:
     environment.filters["percent"] = _percent
     environment.filters["columns"] = _columns
     environment.filters["options"] = _options
+    environment.filters["grouped"] = _grouped
     return environment
+
+
+def _source(name: str) -> str:
+    """Returns a file of the templates folder as it is, for it is no template."""
+    return (resources.files("snapq.report") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _finalize(value: Any) -> Any:
@@ -102,6 +110,14 @@ def _percent(value: float, maximum: float) -> str:
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """Returns the keys of all rows in order of appearance."""
     return list(dict.fromkeys(key for row in rows for key in row))
+
+
+def _grouped(items: Sequence[Any], attribute: str) -> list[tuple[Any, list[Any]]]:
+    """Groups records by an attribute, in order of first appearance."""
+    groups: dict[Any, list[Any]] = {}
+    for item in items:
+        groups.setdefault(getattr(item, attribute), []).append(item)
+    return list(groups.items())
 
 
 def _options(value: Any) -> str:
