@@ -19,7 +19,7 @@ from snapq.config import DeployConfig
 from snapq.config_file import overrides as options
 from snapq.config_file.checks import check
 from snapq.config_file.explain import explain
-from snapq.config_file.problems import KeyPath, Problems
+from snapq.config_file.problems import KeyPath, Problems, Spot
 from snapq.config_file.reader import Document, read
 from snapq.config_file.schema import json_schema
 from snapq.errors import ConfigError
@@ -47,7 +47,7 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> DeployConfig:
     """
     path = Path(path)
     problems = Problems()
-    document = read(_text(path), str(path), problems, os.environ)
+    document = read(_text(path), Spot(str(path), 1), problems, os.environ)
     if not isinstance(document.value, dict):
         raise _not_a_mapping(document, path)
     for option in overrides:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 
@@ -19,15 +20,25 @@ _OWN_RULES = ("value_error",)
 _YAML_1_1_BOOLEANS = ("yes", "no", "on", "off", "y", "n")
 
 
+@functools.cache
+def _schema() -> Schema:
+    return json_schema()
+
+
 def explain(errors: Sequence[ErrorDetails], document: Document, problems: Problems) -> None:
     """Adds a problem for each of pydantic's `errors` about `document`.
 
-    Left out are errors about values that have a problem already, and about lists and mappings of
-    which some part has one: pydantic calls a list too short when none of its entries is valid.
+    Left out are errors about values that have a problem already; about lists and mappings of which
+    some part has one (pydantic calls a list too short when none of its entries is valid); and about
+    missing keys that are there, misspelt.
     """
-    schema = json_schema()
-    told = {problem.path for problem in problems.found}
+    schema = _schema()
     located = [(_path(error, document.value), error) for error in errors]
+    told = {problem.path for problem in problems.found} | {
+        (*path[:-1], nearest(str(path[-1]), keys(schema, path[:-1])) or "")
+        for path, error in located
+        if error["type"] == "extra_forbidden"
+    }
     for path, error in located:
         if path in told or any(other[: len(path)] == path != other for other, _ in located):
             continue

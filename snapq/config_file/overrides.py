@@ -27,15 +27,15 @@ def apply(
     spot = Spot(f"--set {option}")
     try:
         parts, text = _split(option)
-        given = read(text, spot.source, problems, environment)
+        given = read(text, spot, problems, environment)
         path = _put(document.value, parts, given.value)
-    except _WrongOption as wrong:
+    except _OptionError as wrong:
         raise problems.stop(Problem(spot, (), wrong.what, wrong.mend)) from None
     document.forget(path)
     document.spots[path] = spot
 
 
-class _WrongOption(ConfigError):
+class _OptionError(ConfigError):
     """An option that cannot be applied, before it is known where it stands."""
 
 
@@ -50,7 +50,7 @@ def _split(option: str) -> tuple[tuple[str, ...], str]:
             break
         at += 1
     if not parts or option[at : at + 1] != "=":
-        raise _WrongOption("The option has no key or no value.", mend=_EXAMPLE)
+        raise _OptionError("The option has no key or no value.", mend=_EXAMPLE)
     return tuple(parts), option[at + 1 :]
 
 
@@ -63,14 +63,14 @@ def _put(root: Value, parts: tuple[str, ...], given: Value) -> KeyPath:
         if isinstance(holder, list):
             index = _entry(holder, part, path)
             path = (*path, index)
-            if part.isdigit():
+            if part.isdecimal():
                 holder[index] = given if last else _or_mapping(holder[index])
                 holder = holder[index]
                 continue
             holder = holder[index]
         if not isinstance(holder, dict):
             what = f"`{dotted(path)}` is a value and has no key `{part}`."
-            raise _WrongOption(what, mend=_EXAMPLE)
+            raise _OptionError(what, mend=_EXAMPLE)
         path = (*path, part)
         holder[part] = given if last else _or_mapping(holder.get(part))
         holder = holder[part]
@@ -83,13 +83,13 @@ def _or_mapping(value: Value) -> Value:
 
 def _entry(entries: list[Value], part: str, path: KeyPath) -> int:
     """Index of the entry that `part` means: a number, or the key of the one entry that has it."""
-    if part.isdigit() and len(part) < 10 and int(part) < len(entries):
+    if part.isdecimal() and len(part) < 10 and int(part) < len(entries):
         return int(part)
     named = [i for i, entry in enumerate(entries) if isinstance(entry, dict) and part in entry]
-    if len(named) == 1 and not part.isdigit():
+    if len(named) == 1 and not part.isdecimal():
         return named[0]
     names = [key for entry in entries if isinstance(entry, dict) for key in entry]
     there = f"0 to {len(entries) - 1}" if entries else "none"
     named_too = f" ({', '.join(names)})" if names else ""
     mend = f"Its entries are {there}{named_too}."
-    raise _WrongOption(f"`{dotted(path)}` has no single entry `{part}`.", mend=mend)
+    raise _OptionError(f"`{dotted(path)}` has no single entry `{part}`.", mend=mend)

@@ -18,6 +18,10 @@ class Spot:
     source: str
     line: int | None = None
 
+    def at(self, line: int) -> Spot:
+        """The same source at another line; an option has none."""
+        return self if self.line is None else Spot(self.source, line)
+
 
 @dataclass(frozen=True)
 class Problem:

@@ -60,12 +60,12 @@ class Document:
             del self.spots[known]
 
 
-def read(text: str, source: str, problems: Problems, environment: Mapping[str, str]) -> Document:
+def read(text: str, source: Spot, problems: Problems, environment: Mapping[str, str]) -> Document:
     """Reads one YAML document.
 
     Args:
         text: the YAML.
-        source: what to call it in messages: the file's name or the option.
+        source: where the text begins: the first line of a file, or an option.
         problems: what is wrong with single values is added here; they read as None.
         environment: values of the variables that the text names.
 
@@ -77,34 +77,28 @@ def read(text: str, source: str, problems: Problems, environment: Mapping[str, s
     except yaml.MarkedYAMLError as error:
         raise problems.stop(_syntax_problem(error, text, source)) from None
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        raise problems.stop(
-            Problem(
-                Spot(source, line),
-                (),
-                f"The character U+{ord(text[error.position]):04X} is not allowed in YAML.",
-                "Remove it; it may be invisible in an editor.",
-            )
-        ) from None
+        spot = source.at(text.count("\n", 0, error.position) + 1)
+        what = f"The character U+{ord(text[error.position]):04X} is not allowed in YAML."
+        mend = "Remove it; it may be invisible in an editor."
+        raise problems.stop(Problem(spot, (), what, mend)) from None
     except RecursionError:
-        raise problems.stop(_too_deep(Spot(source))) from None
+        raise problems.stop(_too_deep(source)) from None
     builder = _Builder(source, problems, environment)
     if node is not None:
-        builder.document.spots[()] = Spot(source, 1)
+        builder.document.spots[()] = source
         builder.document.value = builder.build(node, ())
     return builder.document
 
 
-def _syntax_problem(error: yaml.MarkedYAMLError, text: str, source: str) -> Problem:
+def _syntax_problem(error: yaml.MarkedYAMLError, text: str, source: Spot) -> Problem:
     mark = error.problem_mark or error.context_mark
-    number = mark.line + 1 if mark else None
     lines = text.splitlines()
     line = lines[mark.line] if mark and mark.line < len(lines) else ""
     reason = " ".join(part for part in (error.context, error.problem) if part)
-    spot = Spot(source, number)
+    spot = source.at(mark.line + 1) if mark else source
     if "single document" in reason:
         return Problem(spot, (), "There are several YAML documents.", "Remove the `---` line.")
-    if "\t" in line:
+    if "'\\t'" in reason:
         return Problem(spot, (), "There is a tab, and YAML knows only spaces.", "Use spaces.")
     if "${" in line:
         mend = "Put quotes around a value with ${…} that stands inside { } or [ ]."
@@ -120,7 +114,7 @@ def _too_deep(spot: Spot, path: KeyPath = ()) -> Problem:
 class _Builder:
     """Turns composed nodes into values; one instance a document."""
 
-    def __init__(self, source: str, problems: Problems, environment: Mapping[str, str]) -> None:
+    def __init__(self, source: Spot, problems: Problems, environment: Mapping[str, str]) -> None:
         self.document = Document(None)
         self.source = source
         self.problems = problems
@@ -129,11 +123,11 @@ class _Builder:
 
     def build(self, node: yaml.Node, path: KeyPath) -> Value:
         """The value of `node`, which stands at `path`."""
-        spot = Spot(self.source, node.start_mark.line + 1)
+        spot = self.source.at(node.start_mark.line + 1)
         self.document.spots.setdefault(path, spot)
         self._tally(spot, path)
         if len(path) > MAX_DEPTH:
-            raise self.problems.stop(_too_deep(spot, path))
+            raise self.problems.stop(_too_deep(spot, path[:1]))
         tag = node.tag.removeprefix("tag:yaml.org,2002:")
         if tag not in _PLAIN_TAGS:
             name = f"!!{tag}" if tag != node.tag else tag
@@ -159,7 +153,7 @@ class _Builder:
         values: dict[str, Value] = {}
         lines: dict[str, int] = {}
         for key_node, value_node in self._members(node, path, depth=0):
-            spot = Spot(self.source, key_node.start_mark.line + 1)
+            spot = self.source.at(key_node.start_mark.line + 1)
             key, merged = key_node.value, key_node.tag == _MERGED
             inner = (*path, key)
             if key in lines:
@@ -183,7 +177,7 @@ class _Builder:
         own: list[tuple[yaml.ScalarNode, yaml.Node]] = []
         merged: list[tuple[yaml.ScalarNode, yaml.Node]] = []
         for key, value in node.value:
-            spot = Spot(self.source, key.start_mark.line + 1)
+            spot = self.source.at(key.start_mark.line + 1)
             self._tally(spot, path)
             if not isinstance(key, yaml.ScalarNode):
                 self.problems.add(spot, path, "A key must be a word.", "Put quotes around it.")
