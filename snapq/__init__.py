@@ -1,3 +1,57 @@
-"""snapq: from a trained ONNX model to a verified package for the Snapdragon NPU."""
+"""snapq: from a trained ONNX model to a verified package for the Snapdragon NPU.
+
+    import snapq
+
+    run = snapq.run(snapq.load("deploy.yaml"))
+    model = snapq.quantize("model.onnx", calibration=samples)
+    snapq.estimate(model, "qcs9075").accelerator_us
+
+Importing this package imports nothing heavy; each function does when it is called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from snapq.api import (
+        QuantizedModel,
+        Run,
+        benchmark,
+        estimate,
+        inspect,
+        load,
+        open_run,
+        quantize,
+        run,
+        simulate,
+    )
+    from snapq.errors import SnapqError
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "QuantizedModel",
+    "Run",
+    "SnapqError",
+    "benchmark",
+    "estimate",
+    "inspect",
+    "load",
+    "open_run",
+    "quantize",
+    "run",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'snapq' has no attribute {name!r}")
+    from snapq import api, errors
+
+    return getattr(errors if name == "SnapqError" else api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted((*__all__, "__version__"))

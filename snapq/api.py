@@ -1,0 +1,421 @@
+"""What a notebook user types, and what the command line calls.
+
+Every function takes paths or plain values, raises `SnapqError` kinds, and imports what is heavy
+only when it is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snapq.config import ActivationType, BenchmarkConfig, DataSource, DeployConfig, WeightType
+from snapq.errors import ConfigError, DataError, StorageError
+from snapq.progress import Progress, Silent
+from snapq.records import EstimateRecord, RunRecord
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from snapq.devices.targets.base import Measurement
+    from snapq.inspection import Inspection
+    from snapq.pipeline.plan import Plan
+    from snapq.pipeline.setting import Setting
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its directory and what is in it."""
+
+    folder: Path
+    record: RunRecord
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.folder / "report.html"
+
+    @property
+    def bundle(self) -> Path | None:
+        """The bundle that goes to the board; None where the run has no package stage."""
+        path = self.folder / "bundle"
+        return path if path.is_dir() else None
+
+    @property
+    def measurements(self) -> tuple[Path, ...]:
+        """The JSON files of all figures, one a kind."""
+        return tuple(sorted((self.folder / "measurements").glob("*.json")))
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate held."""
+        return all(gate.passed for gate in self.record.gates)
+
+
+@dataclass(frozen=True)
+class QuantizedModel:
+    """A Q/DQ model on disk.
+
+    Attributes:
+        path: the ONNX file; float inputs and outputs.
+        precision: weights and activations, `w8a8`.
+        encodings: number of tensors that have an encoding.
+        notes: sentences on what was left in float and why.
+    """
+
+    path: Path
+    precision: str
+    encodings: int
+    notes: tuple[str, ...]
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> DeployConfig:
+    """Reads a deploy.yaml.
+
+    Args:
+        path: the YAML file; relative paths in it are relative to its folder.
+        overrides: `key.path=value` items that replace what the file says.
+
+    Raises:
+        ConfigError: with file, line and key of everything that is wrong.
+    """
+    from snapq import config_file
+
+    return config_file.load(path, overrides)
+
+
+def check(config: DeployConfig, *, random_inputs: bool = False) -> Setting:
+    """Reads and checks everything that a run would need: model, data, devices.
+
+    Raises:
+        SnapqError: what is wrong, where, and the mend.
+    """
+    from snapq.pipeline.setting import load_setting
+
+    return load_setting(config, random_inputs=random_inputs)
+
+
+def plan(config: DeployConfig, *, runs: str | Path = RUNS, random_inputs: bool = False) -> Plan:
+    """Says what `run` would do and what it would reuse, without doing it.
+
+    Raises:
+        SnapqError: what is wrong, where, and the mend.
+    """
+    from snapq.pipeline.plan import make_plan
+
+    return make_plan(check(config, random_inputs=random_inputs), _cache(Path(runs), fresh=False))
+
+
+def run(
+    config: DeployConfig | str | Path,
+    *,
+    runs: str | Path = RUNS,
+    output: str | Path | None = None,
+    random_inputs: bool = False,
+    fresh: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """Runs a deployment from end to end.
+
+    Args:
+        config: what `load` returned, or the path of a deploy.yaml.
+        runs: directory of all runs; the run goes to `NAME/TIME` in it.
+        output: the run directory itself, instead.
+        random_inputs: use random inputs where the YAML names no data; every result is marked.
+        fresh: compute every stage again.
+        progress: who is told what goes on.
+
+    Returns:
+        The run; whether its gates held is in `passed`.
+
+    Raises:
+        SnapqError: what is wrong, where, and the mend; no run directory is left.
+    """
+    from snapq.pipeline.execute import execute
+    from snapq.pipeline.folder import new_place, run_folder
+    from snapq.pipeline.setting import command_line
+
+    loaded = config if isinstance(config, DeployConfig) else load(config)
+    told = progress or Silent()
+    place = Path(output) if output else new_place(Path(runs), loaded.name)
+    with run_folder(place) as folder:
+        chosen = check(loaded, random_inputs=random_inputs)
+        cache = _cache(Path(runs), fresh=fresh)
+        record = execute(chosen, folder, cache, told, command_line())
+        write_report(Run(folder, record))
+    return Run(place, record)
+
+
+def open_run(folder: str | Path) -> Run:
+    """Opens a finished run.
+
+    Raises:
+        StorageError: `folder` is not a run directory, or its run.json cannot be read.
+    """
+    from snapq.report.load import load_record
+
+    return Run(Path(folder), load_record(Path(folder)))
+
+
+def latest_run(runs: str | Path = RUNS) -> Path:
+    """Returns the newest run directory under `runs`.
+
+    Raises:
+        StorageError: there is none.
+    """
+    from snapq.pipeline.folder import latest
+
+    found = latest(Path(runs))
+    if found is None:
+        raise StorageError(
+            "There is no finished run here.", where=str(runs), mend="Name a run directory."
+        )
+    return found
+
+
+def write_report(finished: Run) -> Path:
+    """Writes report.html of a run anew and returns its path. Raises `StorageError`."""
+    from snapq.report.html import render_html
+    from snapq.storage import write_text
+
+    write_text(finished.report, render_html(finished.record))
+    return finished.report
+
+
+def init(model: str | Path, *, target: str | None, output: str | Path, force: bool = False) -> Path:
+    """Writes a working deploy.yaml for a model and returns its path.
+
+    Raises:
+        ConfigError: `output` exists and `force` is not set.
+        ModelError: the model cannot be read.
+        DeviceError: the target is unknown.
+    """
+    from snapq.initialize import initialize
+    from snapq.storage import write_text
+
+    path = Path(output)
+    _refuse_existing(path, force)
+    write_text(path, initialize(Path(model), target, folder=path.parent))
+    return path
+
+
+def inspect(
+    model: str | Path,
+    target: str,
+    *,
+    inputs: Mapping[str, Sequence[int]] | None = None,
+    progress: Progress | None = None,
+) -> Inspection:
+    """Says which nodes of a model will run on the NPU, at which precision, and why others not.
+
+    Args:
+        model: path of a float ONNX model.
+        target: device name.
+        inputs: shape of each input; needed where the model's are dynamic.
+        progress: who is told what goes on.
+
+    Raises:
+        ModelError: the model cannot be read or frozen.
+        DeviceError: the device is unknown.
+    """
+    from snapq.devices.profiles import find
+    from snapq.inspection import inspect_model
+
+    return inspect_model(Path(model), find(target), inputs or {}, progress or Silent())
+
+
+def quantize(
+    model: str | Path,
+    calibration: Iterable[Mapping[str, np.ndarray]] | str | Path | None = None,
+    *,
+    weights: str = WeightType.INT8,
+    activations: str = ActivationType.UINT8,
+    targets: Sequence[str] = (),
+    inputs: Mapping[str, Sequence[int]] | None = None,
+    samples: int | None = None,
+    random_inputs: bool = False,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> QuantizedModel:
+    """Prepares and quantizes a float model; the result has float inputs and outputs.
+
+    Args:
+        model: path of a float ONNX model.
+        calibration: samples as `{input: array}`; or a folder of images (used as pixels 0..255), or
+            `.npy`/`.npz` files.
+        weights: `int8` or `uint8`.
+        activations: `uint8` or `uint16`.
+        targets: devices whose rules to obey; the rules of all architectures where not given.
+        inputs: shape of each input; needed where the model's are dynamic.
+        samples: use this many of the samples of a path.
+        random_inputs: calibrate on random inputs, to try things out.
+        output: where to write; `MODEL.PRECISION.onnx` beside the model where not given.
+        overwrite: whether `output` may exist.
+        progress: who is told what goes on.
+
+    Raises:
+        ConfigError: there is no calibration, or an option is not known.
+        DataError: a sample does not fit the model.
+        ModelError: the model cannot be read or handled.
+    """
+    from snapq.config import QuantizeConfig
+    from snapq.pipeline.setting import precision_of
+    from snapq.single import quantize_file
+
+    options = QuantizeConfig(weights=WeightType(weights), activations=ActivationType(activations))
+    source = Path(model)
+    path = Path(output) if output else source.with_suffix(f".{precision_of(options)}.onnx")
+    _refuse_existing(path, overwrite)
+    data = _calibration_source(calibration, samples, random_inputs)
+    outcome = quantize_file(
+        source, path, data, options, targets, inputs or {}, progress or Silent()
+    )
+    return QuantizedModel(path, outcome.precision, outcome.details["encodings"], outcome.notes)
+
+
+def estimate(
+    model: str | Path | QuantizedModel,
+    device: str,
+    *,
+    inputs: Mapping[str, Sequence[int]] | None = None,
+) -> EstimateRecord:
+    """Qualcomm's Performance Estimate of a model: Q/DQ at its precision, float at fp16.
+
+    Args:
+        model: path of an ONNX model, or what `quantize` returned.
+        device: device name; where it has no estimate of its own, the nearest architecture's is
+            given and named in `estimated_on`.
+        inputs: shape of each input; needed where the model's are dynamic.
+
+    Returns:
+        The estimate; `accelerator_us` is its figure in microseconds.
+
+    Raises:
+        DeviceError: the device is unknown or cannot run the model's precision.
+        QnnError: a node cannot run on the NPU; nodes and reasons are named.
+        InstallError: onnxruntime-qnn is missing.
+    """
+    from snapq.devices.profiles import find
+    from snapq.single import estimate_file
+
+    return estimate_file(_path(model), find(device), inputs or {})
+
+
+def simulate(
+    model: str | Path | QuantizedModel,
+    device: str,
+    samples: Iterable[Mapping[str, np.ndarray]],
+    *,
+    progress: Progress | None = None,
+) -> list[dict[str, np.ndarray]]:
+    """Runs a model on Qualcomm's NPU simulator, sample by sample.
+
+    Args:
+        model: path of an ONNX model (float, Q/DQ or a compiled `*_ctx.onnx`).
+        device: device name.
+        samples: `{input: array}` in the input's own shape and type.
+        progress: who is told what goes on.
+
+    Returns:
+        `{output: array}` for each sample, in order. The values are exact for the architecture.
+
+    Raises:
+        DeviceError: the device is unknown or cannot run the model's precision.
+        QnnError: a node cannot run on the NPU; nodes and reasons are named.
+        DataError: a sample does not fit the model.
+    """
+    from snapq.devices.profiles import find
+    from snapq.single import simulate_samples
+
+    return simulate_samples(_path(model), find(device), samples, progress or Silent())
+
+
+def simulate_file(
+    model: Path,
+    device: str,
+    inputs: Path,
+    output: Path,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> tuple[int, list[str]]:
+    """Runs the samples of an `.npz` on the simulator and writes the outputs to another.
+
+    Returns:
+        Number of samples, and the names of the outputs.
+
+    Raises:
+        DataError: the arrays do not fit the model.
+        SnapqError: as `simulate`.
+    """
+    from snapq.single import read_samples, write_outputs
+
+    _refuse_existing(output, overwrite)
+    outputs = simulate(model, device, read_samples(inputs, model), progress=progress)
+    if not outputs:
+        raise DataError("There is no sample in the file.", where=str(inputs))
+    write_outputs(output, outputs)
+    return len(outputs), sorted(outputs[0])
+
+
+def benchmark(
+    bundle: str | Path, target: str = "local", *, protocol: BenchmarkConfig | None = None
+) -> Measurement:
+    """Measures the latency of a bundle's portable model on a target.
+
+    Args:
+        bundle: a bundle directory.
+        target: `local`, this machine's CPU.
+        protocol: warm-up, runs, duration, threads.
+
+    Raises:
+        ConfigError: the target is not known.
+        StorageError: the bundle is damaged.
+    """
+    from snapq.single import benchmark_bundle
+
+    return benchmark_bundle(Path(bundle), target, protocol or BenchmarkConfig(target=target))
+
+
+def _cache(runs: Path, *, fresh: bool) -> Any:
+    from snapq.pipeline.cache import Cache
+
+    return Cache(runs / ".cache", enabled=not fresh)
+
+
+def _path(model: str | Path | QuantizedModel) -> Path:
+    return model.path if isinstance(model, QuantizedModel) else Path(model)
+
+
+def _refuse_existing(path: Path, overwrite: bool) -> None:
+    if path.exists() and not overwrite:
+        raise ConfigError(
+            "The file exists.",
+            where=str(path),
+            mend="Name another one, or overwrite it with --force (overwrite=True).",
+        )
+
+
+def _calibration_source(
+    calibration: Iterable[Mapping[str, np.ndarray]] | str | Path | None,
+    samples: int | None,
+    random_inputs: bool,
+) -> DataSource | Iterable[Mapping[str, np.ndarray]]:
+    if isinstance(calibration, str | Path):
+        path = Path(calibration)
+        arrays = path.suffix in {".npy", ".npz"} or (path.is_dir() and any(path.glob("*.np[yz]")))
+        return DataSource(**{"arrays" if arrays else "images": path, "samples": samples})
+    if calibration is not None:
+        return calibration
+    if random_inputs:
+        return DataSource(random=True, samples=samples or 8)
+    raise ConfigError(
+        "Quantizing needs calibration samples.",
+        where="--calibration",
+        mend="Give a folder of images or .npy/.npz arrays; to try things out: --random-inputs.",
+    )

@@ -1,0 +1,52 @@
+"""What the terminal shows while work goes on: rich bars on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from snapq.progress import Advance
+
+
+def output_console() -> Console:
+    """The console for results: standard output."""
+    return Console(highlight=False)
+
+
+class Bars:
+    """A progress on a terminal; on a pipe it prints a line a step instead of bars."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+
+    def say(self, text: str) -> None:
+        """Prints one line."""
+        self._console.print(escape(text), soft_wrap=True)
+
+    @contextmanager
+    def track(self, title: str, total: int | None = None) -> Iterator[Advance]:
+        """Shows a bar (a spinner where `total` is None) while the block runs."""
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn() if total is not None else TextColumn(""),
+            TimeElapsedColumn(),
+            TimeRemainingColumn() if total is not None else TextColumn(""),
+        )
+        shown = self._console.is_terminal
+        with Progress(*columns, console=self._console, transient=True, disable=not shown) as bars:
+            task = bars.add_task(title, total=total)
+            yield lambda count: bars.advance(task, count)

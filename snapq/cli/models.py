@@ -1,0 +1,137 @@
+"""Commands about one model: inspect, quantize, estimate, simulate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from snapq.cli.app import InputOption, Json, emit, existing, parse_shapes
+from snapq.config import ActivationType, WeightType
+
+ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="An ONNX model.")]
+Target = Annotated[str, typer.Option(help="Device, such as sm8650; `snapq devices` lists them.")]
+
+
+def inspect(
+    model: ModelArgument,
+    target: Target,
+    input_: InputOption = None,
+    json: Json = False,
+) -> None:
+    """Say what will and what will not run on the NPU and why, before any work.
+
+    Example: snapq inspect model.onnx --target sm8650 --input x=1,3,224,224
+    """
+    from snapq import api
+    from snapq.cli import tables
+    from snapq.cli.display import Bars
+
+    inspected = api.inspect(existing(model), target, inputs=parse_shapes(input_), progress=Bars())
+    if json:
+        emit(inspected.to_json())
+    else:
+        tables.show_inspection(inspected)
+
+
+def quantize(
+    model: ModelArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the Q/DQ model.")],
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="Folder of images, or .npy/.npz arrays in the input's own shape."),
+    ] = None,
+    weights: Annotated[WeightType, typer.Option()] = WeightType.INT8,
+    activations: Annotated[ActivationType, typer.Option()] = ActivationType.UINT8,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="Device whose rules to obey; may be repeated. Not given: all of them."),
+    ] = None,
+    input_: InputOption = None,
+    samples: Annotated[int | None, typer.Option(help="Use this many samples.")] = None,
+    random_inputs: Annotated[
+        bool, typer.Option("--random-inputs", help="Calibrate on random inputs, to try out.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    json: Json = False,
+) -> None:
+    """Quantize a float model to a Q/DQ model with float inputs and outputs.
+
+    Images are used as pixels 0..255; for resize, mean and std use a deploy.yaml.
+
+    Example: snapq quantize model.onnx -o model.w8a8.onnx --calibration samples.npz
+    """
+    from snapq import api
+    from snapq.cli.display import Bars
+
+    done = api.quantize(
+        existing(model),
+        calibration=existing(calibration) if calibration else None,
+        weights=weights,
+        activations=activations,
+        targets=target or (),
+        inputs=parse_shapes(input_),
+        samples=samples,
+        random_inputs=random_inputs,
+        output=output,
+        overwrite=force,
+        progress=Bars(),
+    )
+    if json:
+        emit({"path": str(done.path), "precision": done.precision, "notes": done.notes})
+        return
+    typer.echo(f"Wrote {done.path} ({done.precision}, {done.encodings} encodings).")
+    for note in done.notes:
+        typer.echo(f"  {note}")
+
+
+def estimate(
+    model: ModelArgument,
+    target: Target,
+    input_: InputOption = None,
+    json: Json = False,
+) -> None:
+    """Give Qualcomm's own estimate of the accelerator time of a model, float (fp16) or Q/DQ.
+
+    Example: snapq estimate model.w8a8.onnx --target qcs9075
+    """
+    from snapq import api
+    from snapq.cli import tables
+
+    found = api.estimate(existing(model), target, inputs=parse_shapes(input_))
+    if json:
+        emit(found.model_dump(mode="json"))
+    else:
+        tables.show_estimate(found)
+
+
+def simulate(
+    model: ModelArgument,
+    target: Target,
+    inputs: Annotated[
+        Path, typer.Option(help=".npz with an array for each input; a first axis more: samples.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help=".npz for the outputs, stacked over samples.")
+    ],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    json: Json = False,
+) -> None:
+    """Run a model on Qualcomm's NPU simulator: exact values, no times.
+
+    Example: snapq simulate model.w8a8.onnx --target sm8650 --inputs in.npz -o out.npz
+    """
+    from snapq import api
+    from snapq.cli.display import Bars
+
+    count, names = api.simulate_file(
+        existing(model), target, existing(inputs), output, overwrite=force, progress=Bars()
+    )
+    if json:
+        emit({"path": str(output), "samples": count, "outputs": names})
+    else:
+        typer.echo(f"Wrote {output}: {', '.join(names)} of {count} samples (simulated).")
+
+
+COMMANDS = (inspect, quantize, estimate, simulate)

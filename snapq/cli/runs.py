@@ -1,0 +1,84 @@
+"""Commands that run a deploy.yaml and show what came of it: run, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from snapq.cli.app import Json, SetOption, emit, existing
+from snapq.cli.projects import Config
+
+
+def run(
+    config: Config,
+    set_: SetOption = None,
+    runs: Annotated[Path, typer.Option(help="Directory of all runs.")] = Path("runs"),
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The run directory itself, instead of NAME/TIME."),
+    ] = None,
+    random_inputs: Annotated[
+        bool,
+        typer.Option(
+            "--random-inputs", help="Use random inputs where there is no data; results are marked."
+        ),
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Compute every stage again, reuse nothing.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Run a deploy.yaml from end to end: bundle, proof and report.
+
+    Ends with 0 when all gates hold, 1 when one does not.
+
+    Example: snapq run deploy.yaml --set benchmark.min_runs=50
+    """
+    from snapq import api
+    from snapq.cli.display import Bars, output_console
+
+    done = api.run(
+        api.load(config, set_ or ()),
+        runs=runs,
+        output=output,
+        random_inputs=random_inputs,
+        fresh=fresh,
+        progress=Bars(),
+    )
+    if json:
+        emit({"folder": str(done.folder), **done.record.model_dump(mode="json")})
+    else:
+        from snapq.report.terminal import summary
+
+        summary(done.record, output_console(), done.report)
+    if not done.passed:
+        raise typer.Exit(1)
+
+
+def report(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN_DIRECTORY]", help="Not given: the newest under runs/."),
+    ] = None,
+    runs: Annotated[Path, typer.Option(help="Directory of all runs.")] = Path("runs"),
+    json: Json = False,
+) -> None:
+    """Show a finished run again, and write its report.html anew.
+
+    Example: snapq report runs/efficientnet-lite0/2026-01-31T12-00-00Z
+    """
+    from snapq import api
+    from snapq.cli.display import output_console
+
+    done = api.open_run(existing(folder) if folder else api.latest_run(runs))
+    if json:
+        emit({"folder": str(done.folder), **done.record.model_dump(mode="json")})
+        return
+    from snapq.report.terminal import summary
+
+    summary(done.record, output_console(), api.write_report(done))
+
+
+COMMANDS = (run, report)

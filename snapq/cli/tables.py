@@ -1,0 +1,164 @@
+"""Tables on standard output. Names of nodes, tensors and files are never read as markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from snapq.cli.display import output_console
+
+if TYPE_CHECKING:
+    from snapq.devices.profiles import DeviceProfile
+    from snapq.doctor import Check
+    from snapq.inspection import Inspection
+    from snapq.pipeline.plan import Plan
+    from snapq.records import EstimateRecord
+
+
+def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Prints a table; every cell is plain text."""
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    output_console().print(table)
+
+
+def show_line(text: str) -> None:
+    """Prints one line of plain text."""
+    output_console().print(Text(text), soft_wrap=True)
+
+
+def show_plan(plan: Plan) -> None:
+    """Prints what a run would do."""
+    shapes = ", ".join(f"{name} {shape}" for name, shape in plan.inputs.items())
+    show_line(f"{plan.name}: {plan.model} ({shapes})")
+    for line in plan.boundary:
+        show_line(f"  {line}")
+    show_table(
+        "Stages",
+        ("stage", "options", "state"),
+        (
+            (
+                stage.name,
+                ", ".join(f"{key}: {value}" for key, value in stage.options.items()),
+                "kept, will be reused" if stage.cached else "will run",
+            )
+            for stage in plan.stages
+        ),
+    )
+    show_table(
+        "Data",
+        ("use", "samples", "what"),
+        ((d.use, d.samples, d.description + (" (RANDOM)" if d.random else "")) for d in plan.data),
+    )
+    show_table(
+        "Targets",
+        ("device", "SoC id", "architecture", "estimate"),
+        (
+            (t.device, t.soc_id, f"v{t.architecture}", _estimate_source(t.device, t.estimated_on))
+            for t in plan.targets
+        ),
+    )
+    for key, value in plan.gates.items():
+        show_line(f"gate {key}: {value}")
+    if plan.benchmark:
+        show_line("benchmark: " + ", ".join(f"{k} {v}" for k, v in plan.benchmark.items()))
+
+
+def _estimate_source(device: str, estimated_on: str) -> str:
+    return "its own" if device == estimated_on else f"none; {estimated_on}'s is shown"
+
+
+def show_devices(devices: Sequence[DeviceProfile]) -> None:
+    """Prints a line a device."""
+    show_table(
+        "",
+        ("device", "marketing name", "SoC id", "arch", "VTCM MB", "estimate", "precisions"),
+        (
+            (
+                device.name,
+                device.marketing,
+                device.soc_id,
+                f"v{device.architecture}",
+                device.vtcm_mb or "not published",
+                "yes" if device.has_estimate else "no",
+                " ".join(device.precisions),
+            )
+            for device in devices
+        ),
+    )
+
+
+def show_device(device: DeviceProfile) -> None:
+    """Prints everything that is known of one device, with the source of each fact."""
+    rows = (
+        ("name", device.name),
+        ("marketing", device.marketing),
+        ("aliases", ", ".join(device.aliases) or "none"),
+        ("soc_id", device.soc_id),
+        ("architecture", f"v{device.architecture}"),
+        ("vtcm_mb", device.vtcm_mb or "not published"),
+        ("precisions", ", ".join(device.precisions)),
+        ("os", ", ".join(device.os) or "not known"),
+        ("has_estimate", "yes" if device.has_estimate else "no"),
+    )
+    show_table(
+        "", ("fact", "value", "source"), ((k, v, device.sources.get(k, "")) for k, v in rows)
+    )
+
+
+def show_checks(checks: Sequence[Check]) -> None:
+    """Prints what doctor found."""
+    show_table(
+        "",
+        ("", "check", "found", "mend"),
+        (("ok" if c.ok else "BAD", c.name, c.found, c.mend or "") for c in checks),
+    )
+
+
+def show_estimate(estimate: EstimateRecord) -> None:
+    """Prints an estimate with its bounds."""
+    show_line(
+        f"{estimate.us:.0f} us estimated on {estimate.estimated_on} ({estimate.label}), "
+        f"between {estimate.us_lower:.0f} and {estimate.us_upper:.0f} us; "
+        f"{estimate.cycles:,} cycles. Accelerator time only."
+    )
+    if estimate.estimated_on != estimate.device:
+        show_line(
+            f"{estimate.device} has no estimate; {estimate.estimated_on} is the nearest "
+            "architecture that has one."
+        )
+    if estimate.missing_ops:
+        show_line(f"{estimate.missing_ops} operators have no cost: the figure is too low.")
+    show_table("DDR traffic", ("kind", "bytes"), sorted(estimate.ddr_bytes.items()))
+
+
+def show_inspection(inspection: Inspection) -> None:
+    """Prints what will run where, and why."""
+    show_line(
+        f"{inspection.model}: opset {inspection.opset}, {inspection.nodes} nodes, "
+        f"{inspection.parameters:,} parameters, {inspection.macs:,} MACs; "
+        f"{inspection.prepared_nodes} nodes after prepare"
+    )
+    for note in inspection.notes:
+        show_line(f"  {note}")
+    if inspection.rewrites:
+        show_table("Rewrites of prepare", ("rewrite", "times"), inspection.rewrites.items())
+    show_table(
+        f"On {inspection.device} (v{inspection.architecture})",
+        ("precision", "NPU nodes", "CPU nodes", "partitions", "remark"),
+        ((p.precision, p.npu, p.cpu, p.partitions, p.remark or "") for p in inspection.placements),
+    )
+    for placement in inspection.placements:
+        if placement.cpu_nodes:
+            show_table(
+                f"Not on the NPU at {placement.precision}",
+                ("node", "operator", "why", "mend"),
+                ((n.name, n.op_type, n.reason, n.mend or "") for n in placement.cpu_nodes),
+            )

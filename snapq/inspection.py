@@ -1,0 +1,187 @@
+"""What of a model will run on the NPU, at which precision, and why the rest will not.
+
+The answer is the execution provider's own: the prepared model is offered to it at fp16 and, with
+encodings from a few random inputs, at w8a8 and w8a16. Without onnxruntime-qnn the static table of
+operators answers, and the result says so.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snapq.config import ActivationType, DataSource, WeightType
+from snapq.devices.profiles import DeviceProfile
+from snapq.errors import SnapqError
+from snapq.progress import Progress
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+RANDOM_SAMPLES = 2
+QUANTIZED = {"w8a8": ActivationType.UINT8, "w8a16": ActivationType.UINT16}
+
+
+@dataclass(frozen=True)
+class OffNpu:
+    """A node that stays off the NPU."""
+
+    name: str
+    op_type: str
+    reason: str
+    mend: str | None = None
+
+
+@dataclass(frozen=True)
+class PrecisionPlacement:
+    """Where the nodes run at one precision."""
+
+    precision: str
+    npu: int
+    cpu: int
+    partitions: int
+    cpu_nodes: tuple[OffNpu, ...] = ()
+    remark: str | None = None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect_model` found."""
+
+    model: str
+    device: str
+    architecture: int
+    opset: int
+    inputs: dict[str, list[int]]
+    nodes: int
+    prepared_nodes: int
+    parameters: int
+    macs: int
+    operators: dict[str, int]
+    rewrites: dict[str, int]
+    notes: tuple[str, ...]
+    placements: tuple[PrecisionPlacement, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The inspection as JSON values."""
+        return asdict(self)
+
+
+def inspect_model(
+    path: Path,
+    device: DeviceProfile,
+    shapes: Mapping[str, Sequence[int]],
+    progress: Progress,
+) -> Inspection:
+    """Asks the execution provider where each node of the prepared model would run.
+
+    Raises:
+        ModelError: the model cannot be read, frozen or prepared.
+    """
+    from snapq.graph import cost, io, prepare
+    from snapq.graph.shapes import input_specs
+    from snapq.qnn import availability
+
+    source = io.load(path)
+    prepared = prepare.prepare(source, shapes)
+    model = prepared.model
+    costs = cost.node_costs(model)
+    operators: dict[str, int] = {}
+    for node in model.graph:
+        operators[node.op_type] = operators.get(node.op_type, 0) + 1
+    status = availability.status()
+    if status.usable:
+        placements = _ask_provider(model, device, progress)
+    else:
+        placements = (_ask_table(model, str(status.reason)),)
+    return Inspection(
+        model=str(path),
+        device=device.name,
+        architecture=device.architecture,
+        opset=source.opset_imports.get("", 0),
+        inputs={spec.name: list(spec.shape) for spec in input_specs(model)},
+        nodes=len(source.graph),
+        prepared_nodes=len(model.graph),
+        parameters=sum(node.parameters for node in costs),
+        macs=sum(node.macs for node in costs),
+        operators=dict(sorted(operators.items())),
+        rewrites=dict(prepared.applied),
+        notes=prepared.notes,
+        placements=placements,
+    )
+
+
+def _ask_provider(
+    model: ir.Model, device: DeviceProfile, progress: Progress
+) -> tuple[PrecisionPlacement, ...]:
+    """Offers the model to the execution provider at every precision that the device has."""
+    wanted = [p for p in ("fp16", *QUANTIZED) if p in device.precisions]
+    found = []
+    with progress.track("Ask the NPU compiler", len(wanted)) as advance:
+        for precision in wanted:
+            try:
+                found.append(_place(model, device, precision))
+            except SnapqError as error:
+                found.append(PrecisionPlacement(precision, 0, len(model.graph), 0, (), str(error)))
+            advance(1)
+    return tuple(found)
+
+
+def _place(model: ir.Model, device: DeviceProfile, precision: str) -> PrecisionPlacement:
+    """Places the model at one precision."""
+    from snapq.graph import io, npu_ops
+    from snapq.qnn.options import CompileOptions
+    from snapq.qnn.placement import place
+
+    mends = {item.node: item.mend for item in npu_ops.unsupported(model)}
+    with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
+        path = Path(folder) / "model.onnx"
+        io.save(model if precision == "fp16" else _quantized(model, device, precision), path)
+        placement = place(path, device, CompileOptions(fp16=True))
+    cpu_nodes = tuple(
+        OffNpu(node.name, node.op_type, node.reason or "not said", mends.get(node.name))
+        for node in placement.nodes
+        if node.unit != "npu"
+    )
+    return PrecisionPlacement(
+        precision=precision,
+        npu=len(placement.nodes) - len(cpu_nodes),
+        cpu=len(cpu_nodes),
+        partitions=placement.partitions,
+        cpu_nodes=cpu_nodes,
+    )
+
+
+def _quantized(model: ir.Model, device: DeviceProfile, precision: str) -> ir.Model:
+    """The model with encodings from random inputs: placement does not depend on their values."""
+    from snapq.evaluation.datasets import open_dataset
+    from snapq.graph.shapes import input_specs
+    from snapq.quantization.quantize import Scheme, quantize
+
+    source = DataSource(random=True, samples=RANDOM_SAMPLES)
+    data = open_dataset(source, input_specs(model), base=Path())
+    scheme = Scheme(
+        weights=WeightType.INT8,
+        activations=QUANTIZED[precision],
+        per_channel=True,
+        architecture=device.architecture,
+    )
+    return quantize(model, (sample.feeds for sample in data), scheme).model
+
+
+def _ask_table(model: ir.Model, reason: str) -> PrecisionPlacement:
+    """The static answer, where the execution provider is not there."""
+    from snapq.graph import npu_ops
+
+    refused = npu_ops.unsupported(model)
+    return PrecisionPlacement(
+        precision="any",
+        npu=len(model.graph) - len(refused),
+        cpu=len(refused),
+        partitions=0,
+        cpu_nodes=tuple(OffNpu(i.node, i.op_type, i.reason, i.mend) for i in refused),
+        remark=f"From the table of operators, not from the compiler: {reason}",
+    )

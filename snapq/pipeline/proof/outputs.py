@@ -1,0 +1,152 @@
+"""Accuracy and fidelity: the package on the simulator against the model as given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snapq.artifact import fingerprint
+from snapq.pipeline.cache import Cache
+from snapq.pipeline.proof.subject import Subject
+from snapq.progress import Progress
+from snapq.records import AccuracyRecord, FidelityRecord, Where
+from snapq.storage import sha256_file
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from snapq.evaluation.datasets import Dataset
+    from snapq.evaluation.metrics import Metric
+
+    Outputs = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the comparison found."""
+
+    accuracy: tuple[AccuracyRecord, ...] = ()
+    fidelity: tuple[FidelityRecord, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def prove(subject: Subject, cache: Cache, progress: Progress) -> Compared:
+    """Runs every evaluation sample through the model as given and through what the run made.
+
+    The model as given runs in float on this machine's CPU. What the run made is the compiled
+    package of the first target on Qualcomm's simulator; without a package stage it is the Q/DQ
+    model, on the simulator too.
+    """
+    data = subject.setting.evaluation
+    if data is None or (subject.quantized is None and subject.packaged is None):
+        return Compared()
+    notes = ()
+    if subject.setting.config.data.evaluation is None:
+        notes = ("Compared on the calibration samples themselves; name data.evaluation for more.",)
+    key = Cache.key(
+        "outputs",
+        source=subject.source.sha256,
+        candidate=sha256_file(_candidate(subject)),
+        files=fingerprint(_files(subject)),
+        data=data.fingerprint(),
+        metric=subject.setting.config.metric,
+        device=subject.device.soc_id,
+    )
+    kept = cache.value(key)
+    if kept is None:
+        kept = _compare(subject, data, progress)
+        cache.keep_value(key, kept)
+    return Compared(
+        accuracy=tuple(AccuracyRecord.model_validate(value) for value in kept["accuracy"]),
+        fidelity=tuple(FidelityRecord.model_validate(value) for value in kept["fidelity"]),
+        notes=notes,
+    )
+
+
+def _candidate(subject: Subject) -> Path:
+    """The model that is simulated."""
+    if subject.bundle is not None and subject.packaged is not None:
+        return subject.packaged.compiled_model(subject.bundle, subject.device.name)
+    assert subject.quantized is not None
+    return subject.quantized.model
+
+
+def _files(subject: Subject) -> list[str]:
+    """Hashes of the compiled binaries beside the candidate."""
+    return sorted(sha256_file(path) for path in _candidate(subject).parent.glob("*.bin"))
+
+
+def _compare(subject: Subject, data: Dataset, progress: Progress) -> dict[str, Any]:
+    from snapq.evaluation.metrics import Fidelity, metric
+
+    config, plan = subject.setting.config, subject.setting.boundary
+    base = config.folder
+    metrics: dict[str, Metric] = {}
+    if config.metric is not None:
+        metrics = {label: metric(config.metric, base=base) for label in ("float", subject.label)}
+    fidelity = Fidelity()
+    packaged = subject.bundle is not None
+    feeds = (plan.package_feeds(s) if packaged else plan.model_feeds(s) for s in data)
+    with progress.track(f"Simulate {subject.device.name}", len(data)) as advance:
+        outputs = _simulate(subject, feeds)
+        for sample, reference, found in zip(data, _references(subject, data), outputs, strict=True):
+            result = plan.package_outputs(found) if packaged else found
+            fidelity.update(reference, result)
+            if sample.label is not None and metrics:
+                metrics["float"].update(reference, sample.label)
+                metrics[subject.label].update(result, sample.label)
+            advance(1)
+    where = {"float": Where.HOST, subject.label: Where.SIMULATED}
+    accuracy = [
+        AccuracyRecord(
+            label=label,
+            metric=found.name,
+            value=found.value(),
+            samples=found.samples,
+            dataset=data.description,
+            where=where[label],
+            device=None if label == "float" else subject.device.name,
+            random_inputs=data.random,
+        )
+        for label, found in metrics.items()
+        if found.samples
+    ]
+    records = [
+        FidelityRecord(
+            label=subject.label,
+            output=output.name,
+            sqnr_db=output.sqnr_db,
+            sqnr_db_min=output.sqnr_db_min,
+            cosine=output.cosine,
+            samples=output.samples,
+            dataset=data.description,
+            where=Where.SIMULATED,
+            device=subject.device.name,
+            random_inputs=data.random,
+        )
+        for output in fidelity.results()
+    ]
+    return {
+        "accuracy": [record.model_dump(mode="json") for record in accuracy],
+        "fidelity": [record.model_dump(mode="json") for record in records],
+    }
+
+
+def _references(subject: Subject, data: Dataset) -> Iterator[Outputs]:
+    """Outputs of the model as given, in float on the host."""
+    from snapq.runtime import cpu_session
+
+    session = cpu_session(subject.source.model)
+    names = [output.name for output in session.get_outputs()]
+    for sample in data:
+        yield dict(zip(names, session.run(names, dict(sample.feeds)), strict=True))
+
+
+def _simulate(subject: Subject, feeds: Iterable[Outputs]) -> Iterator[Outputs]:
+    from snapq.qnn.options import CompileOptions
+    from snapq.qnn.simulate import simulate
+
+    options = CompileOptions(fp16="fp16" in subject.device.precisions)
+    return simulate(_candidate(subject), subject.device, feeds, options=options)

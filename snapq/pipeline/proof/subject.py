@@ -1,0 +1,76 @@
+"""What is to be proved: the model as given, the prepared one, and what the run made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from snapq.artifact import Artifact
+from snapq.devices.profiles import DeviceProfile
+from snapq.pipeline.setting import Setting
+from snapq.pipeline.stages import SOURCE, Finished
+from snapq.records import BundleTargetRecord, EstimateRecord, PlacementRecord
+from snapq.stages.package import Packaged
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The models of a run and what its package stage recorded.
+
+    Attributes:
+        setting: the run's setting.
+        source: the model as given, shapes frozen: the baseline.
+        prepared: the float model after the prepare stage.
+        quantized: the Q/DQ model with float inputs and outputs; None where there is none.
+        packaged: what the package stage recorded; None where there is none.
+        bundle: the bundle in the run directory; None where there is none.
+    """
+
+    setting: Setting
+    source: Artifact
+    prepared: Artifact
+    quantized: Artifact | None
+    packaged: Packaged | None
+    bundle: Path | None
+
+    @classmethod
+    def of(cls, chosen: Setting, finished: Sequence[Finished], folder: Path) -> Subject:
+        """Finds the models of a run among its finished steps."""
+        by_name = {item.step.name: item.artifact for item in finished}
+        package = by_name.get("package")
+        return cls(
+            setting=chosen,
+            source=by_name[SOURCE],
+            prepared=by_name["prepare"],
+            quantized=by_name.get("quantize"),
+            packaged=Packaged.read(package.folder) if package else None,
+            bundle=folder / "bundle" if package else None,
+        )
+
+    @property
+    def label(self) -> str:
+        """Precision of what the run made: `w8a8`; `fp16` for a packaged float model."""
+        if self.quantized is not None:
+            return self.quantized.precision
+        return "fp16"
+
+    @property
+    def device(self) -> DeviceProfile:
+        """The device that is simulated: the first target."""
+        return self.setting.devices[0]
+
+    @property
+    def placements(self) -> tuple[PlacementRecord, ...]:
+        """Placement of each compiled package."""
+        return self.packaged.placements if self.packaged else ()
+
+    @property
+    def estimates(self) -> tuple[EstimateRecord, ...]:
+        """Estimate of each compiled package."""
+        return self.packaged.estimates if self.packaged else ()
+
+    @property
+    def bundle_targets(self) -> tuple[BundleTargetRecord, ...]:
+        """The compiled targets of the bundle."""
+        return self.packaged.targets if self.packaged else ()

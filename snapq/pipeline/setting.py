@@ -1,0 +1,162 @@
+"""What a run needs before its first stage: devices, shapes, data, the boundary."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snapq.config import DataSource, DeployConfig, Preprocess, QuantizeConfig
+from snapq.devices import profiles
+from snapq.devices.profiles import DeviceProfile
+from snapq.errors import ConfigError, DeviceError
+
+if TYPE_CHECKING:
+    from snapq.evaluation.datasets import Dataset
+    from snapq.graph.boundary import Boundary
+    from snapq.graph.shapes import TensorSpec
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything that the stages and the proof of a run share.
+
+    Attributes:
+        config: the resolved deploy.yaml.
+        base: folder against which `python:` modules are found.
+        devices: profiles of the targets.
+        inputs: the model's inputs, frozen.
+        boundary: what the package takes and gives.
+        calibration: samples for calibration, or None.
+        evaluation: samples for the proof; the calibration samples where the YAML gives none.
+        source_sha256: hash of the model file and its external data.
+    """
+
+    config: DeployConfig
+    base: Path
+    devices: tuple[DeviceProfile, ...]
+    inputs: tuple[TensorSpec, ...]
+    boundary: Boundary
+    calibration: Dataset | None
+    evaluation: Dataset | None
+    source_sha256: str
+
+    @property
+    def random_inputs(self) -> bool:
+        """Whether any result rests on random inputs."""
+        return any(data is not None and data.random for data in (self.calibration, self.evaluation))
+
+
+def load_setting(config: DeployConfig, base: Path, *, random_inputs: bool = False) -> Setting:
+    """Reads and checks everything that a run needs, before any work is done.
+
+    Args:
+        config: the resolved deploy.yaml.
+        base: folder of the YAML file.
+        random_inputs: use random inputs where the YAML names no data.
+
+    Raises:
+        ConfigError: data is missing, or two keys contradict each other.
+        DeviceError: a target is unknown or lacks the precision.
+        ModelError: the model cannot be read or frozen.
+        DataError: the data does not fit the model.
+    """
+    from snapq.evaluation.datasets import open_dataset
+    from snapq.graph import boundary, io, shapes
+
+    devices = tuple(profiles.find(name) for name in config.targets)
+    check_precision(config, devices)
+    model = shapes.freeze(io.load(config.model.path), config.model.inputs)
+    io.check_weights(model, config.model.path)
+    inputs = shapes.input_specs(model)
+    calibration, evaluation = _sources(config, random_inputs)
+    labelled = config.metric is not None
+    opened = {
+        "calibration": calibration and open_dataset(calibration, inputs, base=base),
+        "evaluation": evaluation and open_dataset(evaluation, inputs, base=base, labelled=labelled),
+    }
+    plan = boundary.plan(inputs, config.io, _preprocess(inputs, calibration, evaluation))
+    return Setting(
+        config=config,
+        base=base,
+        devices=devices,
+        inputs=inputs,
+        boundary=plan,
+        calibration=opened["calibration"] or None,
+        evaluation=opened["evaluation"] or opened["calibration"] or None,
+        source_sha256=io.fingerprint(config.model.path),
+    )
+
+
+def check_precision(config: DeployConfig, devices: Sequence[DeviceProfile]) -> None:
+    """Refuses a precision that a target lacks, before any work.
+
+    Raises:
+        DeviceError: a target lacks it; the target and what it has are named.
+    """
+    wanted = [
+        precision_of(item.options)
+        for item in config.stages
+        if isinstance(item.options, QuantizeConfig)
+    ]
+    if not wanted and any(item.name == "package" for item in config.stages):
+        wanted = ["fp16"]
+    for device in devices:
+        for precision in wanted:
+            if precision not in device.precisions:
+                raise DeviceError(
+                    f"{device.name} (v{device.architecture}) cannot run {precision}.",
+                    where="targets",
+                    mend=f"It has {', '.join(device.precisions)}. Change the quantize stage, or "
+                    "leave this target to a deploy.yaml of its own.",
+                )
+
+
+def precision_of(options: QuantizeConfig) -> str:
+    """The precision that quantize options give, such as `w8a16`."""
+    bits = {"int8": 8, "uint8": 8, "uint16": 16}
+    return f"w{bits[options.weights]}a{bits[options.activations]}"
+
+
+def _sources(
+    config: DeployConfig, random_inputs: bool
+) -> tuple[DataSource | None, DataSource | None]:
+    """The calibration and evaluation sources, with random inputs where the user asked for them."""
+    calibration, evaluation = config.data.calibration, config.data.evaluation
+    needed = any(item.name == "quantize" for item in config.stages)
+    if calibration is None and random_inputs:
+        calibration = DataSource(random=True, samples=8, seed=config.seed)
+    if calibration is None and needed:
+        raise ConfigError(
+            "The quantize stage needs samples that look like the model's real inputs.",
+            where="data.calibration",
+            mend="Name 32 to 128 of them with images:, arrays: or python:. "
+            "To try things out without data: --random-inputs.",
+        )
+    return calibration, evaluation
+
+
+def _preprocess(inputs: Sequence[TensorSpec], *sources: DataSource | None) -> dict[str, Preprocess]:
+    """Preprocessing of each image input; calibration and evaluation must agree on it."""
+    from snapq.evaluation.datasets import image_input
+
+    found: dict[str, Preprocess] = {}
+    for source in sources:
+        if source is None or source.images is None:
+            continue
+        name = image_input(source, inputs)
+        preprocess = source.preprocess or Preprocess()
+        if found.setdefault(name, preprocess) != preprocess:
+            raise ConfigError(
+                "Calibration and evaluation prepare their images differently.",
+                where="data.evaluation.preprocess",
+                mend="Use the same preprocess for both (a YAML anchor says it once).",
+            )
+    return found
+
+
+def command_line() -> tuple[str, ...]:
+    """The command that started this process, for the provenance of a run."""
+    return (Path(sys.argv[0]).name, *sys.argv[1:])

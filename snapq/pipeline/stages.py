@@ -1,0 +1,135 @@
+"""Walks the stages of a run, taking finished ones from the cache."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from snapq.artifact import MODEL, Artifact
+from snapq.config import PrepareConfig, StageOptions
+from snapq.pipeline.cache import Cache
+from snapq.pipeline.setting import Setting
+from snapq.stages.base import Context, Source
+
+SOURCE = "source"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a run.
+
+    Attributes:
+        index: position, from 0 (the model as given).
+        name: `source`, or the name of a stage.
+        options: the stage's options; None for `source`.
+    """
+
+    index: int
+    name: str
+    options: StageOptions | None
+
+    @property
+    def folder(self) -> str:
+        """Name of the step's folder in the run directory."""
+        return f"{self.index:02d}-{self.name}"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A step with its artifact, and whether it came from the cache."""
+
+    step: Step
+    artifact: Artifact
+    cached: bool
+
+
+def steps(setting: Setting) -> tuple[Step, ...]:
+    """Lists the steps of a run: the source, prepare, then the stages of the YAML in their order."""
+    items: list[tuple[str, StageOptions | None]] = [(SOURCE, None)]
+    if setting.config.stages[0].name != "prepare":
+        items.append(("prepare", PrepareConfig()))
+    items += [(item.name, item.options) for item in setting.config.stages]
+    return tuple(Step(index, name, options) for index, (name, options) in enumerate(items))
+
+
+def walk(setting: Setting, context: Context, cache: Cache) -> Iterator[Finished]:
+    """Runs the steps one after the other, and yields each when it is finished."""
+    previous: Artifact | None = None
+    for step in steps(setting):
+        key = step_key(setting, context, step, previous)
+        artifact = cache.artifact(key)
+        cached = artifact is not None
+        if artifact is None:
+            context.progress.say(f"Stage {step.index}: {step.name}")
+            artifact = cache.keep(key, _builder(setting, context, step, previous))
+        else:
+            context.progress.say(f"Stage {step.index}: {step.name} (reused, same inputs)")
+        yield Finished(step, artifact, cached)
+        previous = artifact
+
+
+def known(setting: Setting, context: Context, cache: Cache) -> list[tuple[Step, Artifact | None]]:
+    """Lists the steps with their kept artifacts, None where a step would run."""
+    found: list[tuple[Step, Artifact | None]] = []
+    previous: Artifact | None = None
+    open_end = False
+    for step in steps(setting):
+        kept = None if open_end else cache.artifact(step_key(setting, context, step, previous))
+        open_end = kept is None
+        found.append((step, kept))
+        previous = kept
+    return found
+
+
+def step_key(setting: Setting, context: Context, step: Step, previous: Artifact | None) -> str:
+    """Hash of everything that the step's result depends on."""
+    parts: dict[str, Any] = {"options": step.options and step.options.model_dump(mode="json")}
+    if previous is None:
+        return Cache.key(
+            step.name, source=setting.source_sha256, inputs=setting.config.model.inputs
+        )
+    parts["previous"] = previous.sha256
+    if step.name == "quantize":
+        parts["calibration"] = setting.calibration and setting.calibration.fingerprint()
+    if step.name == "package":
+        parts["golden"] = context.golden and context.golden.fingerprint()
+        parts["npu_share"] = context.npu_share
+    if step.name in {"quantize", "package"}:
+        parts["devices"] = [vars(device) for device in setting.devices]
+        parts["boundary"] = setting.boundary.to_json()
+    return Cache.key(step.name, **parts)
+
+
+def _builder(setting: Setting, context: Context, step: Step, previous: Artifact | None) -> Any:
+    def build(folder: Path) -> Artifact:
+        started = time.monotonic()
+        if previous is None:
+            _write_source(setting, folder)
+            precision, notes, details = "float", (), {}
+        else:
+            stage = importlib.import_module(f"snapq.stages.{step.name}")
+            source = Source(previous.model, previous.precision, previous.folder)
+            outcome = stage.run(source, step.options, context, folder)
+            precision, notes, details = outcome.precision, outcome.notes, dict(outcome.details)
+        return Artifact.write(
+            folder,
+            stage=step.name,
+            precision=precision,
+            seconds=time.monotonic() - started,
+            notes=notes,
+            details=details,
+        )
+
+    return build
+
+
+def _write_source(setting: Setting, folder: Path) -> None:
+    """Writes the model as given, with its shapes frozen: the baseline of every comparison."""
+    from snapq.graph import io, shapes
+
+    model = shapes.freeze(io.load(setting.config.model.path), setting.config.model.inputs)
+    io.save(model, folder / MODEL)

@@ -1,0 +1,146 @@
+"""Work on one model outside a run: quantize, estimate, simulate, benchmark."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snapq.config import BenchmarkConfig, DataSource, PrepareConfig, QuantizeConfig
+from snapq.devices import profiles
+from snapq.devices.profiles import DeviceProfile
+from snapq.errors import ConfigError, DataError
+from snapq.progress import Progress
+from snapq.records import EstimateRecord
+from snapq.stages.base import Context, Outcome, Source
+
+if TYPE_CHECKING:
+    from snapq.devices.targets.base import Measurement
+    from snapq.evaluation.datasets import Dataset
+
+
+def quantize_file(
+    model: Path,
+    output: Path,
+    calibration: DataSource | Iterable[Mapping[str, np.ndarray]],
+    options: QuantizeConfig,
+    targets: Sequence[str],
+    shapes: Mapping[str, Sequence[int]],
+    progress: Progress,
+) -> Outcome:
+    """Runs the prepare and quantize stages on one file and writes `output`.
+
+    Raises:
+        SnapqError: as the two stages.
+    """
+    from snapq.artifact import MODEL
+    from snapq.evaluation.datasets import open_dataset
+    from snapq.graph import io
+    from snapq.graph.shapes import freeze, input_specs
+    from snapq.stages import prepare, quantize
+
+    devices = tuple(profiles.find(name) for name in targets) or (_strictest(),)
+    frozen = freeze(io.load(model), shapes)
+    specs = input_specs(frozen)
+    data: Dataset = (
+        open_dataset(calibration, specs, base=Path.cwd())
+        if isinstance(calibration, DataSource)
+        else _Samples(calibration)
+    )
+    with tempfile.TemporaryDirectory(prefix="snapq-") as name:
+        folders = [Path(name) / stage for stage in ("prepare", "quantize")]
+        for folder in folders:
+            folder.mkdir()
+        context = Context(devices=devices, shapes=shapes, calibration=data, progress=progress)
+        prepare.run(Source(model, "float", model.parent), PrepareConfig(), context, folders[0])
+        source = Source(folders[0] / MODEL, "float", folders[0])
+        outcome = quantize.run(source, options, context, folders[1])
+        io.save(io.load(folders[1] / MODEL), output)
+    return outcome
+
+
+def estimate_file(
+    model: Path, device: DeviceProfile, shapes: Mapping[str, Sequence[int]]
+) -> EstimateRecord:
+    """Estimates one file on one device.
+
+    Raises:
+        SnapqError: as `snapq.qnn.estimate.estimate`.
+    """
+    from snapq.qnn.estimate import estimate
+
+    with _static(model, shapes) as (path, precision):
+        return estimate(path, device, compile_options(precision), label=precision)
+
+
+def simulate_samples(
+    model: Path,
+    device: DeviceProfile,
+    samples: Iterable[Mapping[str, np.ndarray]],
+    progress: Progress,
+) -> list[dict[str, np.ndarray]]:
+    """Runs samples through the simulator.
+
+    Raises:
+        SnapqError: as `snapq.qnn.simulate.simulate`.
+    """
+    from snapq.qnn.simulate import simulate
+
+    with _static(model, {}) as (path, precision), progress.track("Simulate") as advance:
+        return list(
+            simulate(path, device, samples, options=compile_options(precision), progress=advance)
+        )
+
+
+def read_samples(inputs: Path, model: Path) -> Iterator[dict[str, np.ndarray]]:
+    """Yields the samples of an `.npz`: arrays of the inputs' own shapes, or one axis more.
+
+    Raises:
+        DataError: the file cannot be read, or its arrays differ in their number of samples.
+    """
+    from snapq.graph import io
+    from snapq.graph.shapes import input_specs
+
+    ranks = {spec.name: len(spec.shape) for spec in input_specs(io.load(model))}
+    try:
+        with np.load(inputs, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except (OSError, ValueError, AttributeError) as error:
+        raise DataError(f"This is not an .npz file: {error}.", where=str(inputs)) from error
+    stacked = {n: a if a.ndim > ranks.get(n, a.ndim) else a[None] for n, a in arrays.items()}
+    counts = {name: len(array) for name, array in stacked.items()}
+    if len(set(counts.values())) > 1:
+        raise DataError(
+            f"The arrays hold different numbers of samples: {counts}.", where=str(inputs)
+        )
+    for index in range(next(iter(counts.values()), 0)):
+        yield {name: array[index] for name, array in stacked.items()}
+
+
+def write_outputs(path: Path, outputs: Sequence[Mapping[str, np.ndarray]]) -> None:
+    """Writes outputs, stacked over samples, as an `.npz`. Raises `StorageError`."""
+    from snapq.storage import atomic_path
+
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **{name: np.stack([o[name] for o in outputs]) for name in outputs[0]})
+
+
+def benchmark_bundle(bundle: Path, target: str, protocol: BenchmarkConfig) -> Measurement:
+    """Times a bundle's portable model with its first golden input.
+
+    Raises:
+        SnapqError: the bundle is damaged, or the target cannot time models.
+    """
+    from snapq.bundle import Bundle
+    from snapq.devices.targets.base import Candidate
+    from snapq.devices.targets.resolve import resolve_target
+
+    opened = Bundle.open(bundle)
+    feeds = opened.golden_inputs()[0]
+    candidate = Candidate(opened.precision, opened.model, feeds)
+    return resolve_target(target).measure([candidate], protocol)
