@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snapq.config import ActivationType, BenchmarkConfig, DataSource, DeployConfig, WeightType
+from snapq.config import BenchmarkConfig, DataSource, DeployConfig
 from snapq.errors import ConfigError, DataError, StorageError
+from snapq.precision import ActivationType, WeightType
 from snapq.progress import Progress, Silent
 from snapq.records import EstimateRecord, RunRecord
 

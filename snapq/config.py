@@ -21,6 +21,8 @@ from pydantic import (
     model_validator,
 )
 
+from snapq.precision import ActivationType, WeightType
+
 FUNCTION_PATTERN = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 """`module:function`."""
 
@@ -29,20 +31,6 @@ class Strict(BaseModel):
     """A model that refuses unknown keys and cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class WeightType(StrEnum):
-    """Data type of quantized weights."""
-
-    INT8 = "int8"
-    UINT8 = "uint8"
-
-
-class ActivationType(StrEnum):
-    """Data type of quantized activations."""
-
-    UINT8 = "uint8"
-    UINT16 = "uint16"
 
 
 class Color(StrEnum):

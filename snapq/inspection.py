@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snapq.config import ActivationType, DataSource, WeightType
+from snapq.config import DataSource
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import SnapqError
+from snapq.precision import ActivationType, WeightType
 from snapq.progress import Progress
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,14 +14,15 @@ import numpy as np
 from snapq.config import BenchmarkConfig, DataSource, PrepareConfig, QuantizeConfig
 from snapq.devices import profiles
 from snapq.devices.profiles import DeviceProfile
-from snapq.errors import ConfigError, DataError
+from snapq.errors import DataError
 from snapq.progress import Progress
 from snapq.records import EstimateRecord
 from snapq.stages.base import Context, Outcome, Source
 
 if TYPE_CHECKING:
     from snapq.devices.targets.base import Measurement
-    from snapq.evaluation.datasets import Dataset
+    from snapq.evaluation.datasets import Dataset, Sample
+    from snapq.qnn.options import CompileOptions
 
 
 def quantize_file(
@@ -75,7 +76,7 @@ def estimate_file(
     from snapq.qnn.estimate import estimate
 
     with _static(model, shapes) as (path, precision):
-        return estimate(path, device, compile_options(precision), label=precision)
+        return estimate(path, device, _options(precision, device), label=precision)
 
 
 def simulate_samples(
@@ -93,7 +94,7 @@ def simulate_samples(
 
     with _static(model, {}) as (path, precision), progress.track("Simulate") as advance:
         return list(
-            simulate(path, device, samples, options=compile_options(precision), progress=advance)
+            simulate(path, device, samples, options=_options(precision, device), progress=advance)
         )
 
 
@@ -144,3 +145,61 @@ def benchmark_bundle(bundle: Path, target: str, protocol: BenchmarkConfig) -> Me
     feeds = opened.golden_inputs()[0]
     candidate = Candidate(opened.precision, opened.model, feeds)
     return resolve_target(target).measure([candidate], protocol)
+
+
+class _Samples:
+    """Samples that the caller holds, as a data set."""
+
+    random = False
+    description = "samples given in Python"
+
+    def __init__(self, samples: Iterable[Mapping[str, np.ndarray]]) -> None:
+        self._samples = list(samples)
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __iter__(self) -> Iterator[Sample]:
+        from snapq.evaluation.datasets import Sample
+
+        for index, feeds in enumerate(self._samples):
+            yield Sample(name=f"sample {index}", feeds=dict(feeds), frames={}, label=None)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over all arrays."""
+        digest = hashlib.sha256()
+        for feeds in self._samples:
+            for name, array in sorted(feeds.items()):
+                digest.update(f"{name} {array.dtype} {array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+def _strictest() -> DeviceProfile:
+    """A device of the oldest architecture: what obeys its rules runs on all."""
+    return min(profiles.all_profiles(), key=lambda p: (p.architecture, p.name))
+
+
+def _options(precision: str, device: DeviceProfile) -> CompileOptions:
+    """Float nodes compute at fp16 where the device has it; a float model needs that."""
+    from snapq.qnn.options import CompileOptions
+
+    return CompileOptions(fp16=precision == "fp16" or "fp16" in device.precisions)
+
+
+@contextmanager
+def _static(model: Path, shapes: Mapping[str, Sequence[int]]) -> Iterator[tuple[Path, str]]:
+    """Yields the model with fixed shapes, as a file, and its precision: `fp16` or `Q/DQ`."""
+    from snapq.graph import io
+    from snapq.graph.shapes import freeze
+
+    loaded = io.load(model)
+    operators = {node.op_type for node in loaded.graph}
+    if "EPContext" in operators:
+        yield model, "compiled"
+        return
+    precision = "Q/DQ" if "DequantizeLinear" in operators else "fp16"
+    with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
+        path = Path(folder) / "model.onnx"
+        io.save(freeze(loaded, shapes), path)
+        yield path, precision

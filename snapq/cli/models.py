@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from snapq.cli.app import InputOption, Json, emit, existing, parse_shapes
-from snapq.config import ActivationType, WeightType
+from snapq.precision import ActivationType, WeightType
 
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="An ONNX model.")]
 Target = Annotated[str, typer.Option(help="Device, such as sm8650; `snapq devices` lists them.")]

@@ -12,6 +12,7 @@ from snapq.config import DataSource, DeployConfig, Preprocess, QuantizeConfig
 from snapq.devices import profiles
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, DeviceError
+from snapq.precision import precision_name
 
 if TYPE_CHECKING:
     from snapq.evaluation.datasets import Dataset
@@ -116,8 +117,7 @@ def check_precision(config: DeployConfig, devices: Sequence[DeviceProfile]) -> N
 
 def precision_of(options: QuantizeConfig) -> str:
     """The precision that quantize options give, such as `w8a16`."""
-    bits = {"int8": 8, "uint8": 8, "uint16": 16}
-    return f"w{bits[options.weights]}a{bits[options.activations]}"
+    return precision_name(options.weights, options.activations)
 
 
 def _sources(
