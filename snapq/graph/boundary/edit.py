@@ -1,0 +1,83 @@
+"""Small edits on an onnx_ir graph that the boundary is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def taken_names(graph: ir.Graph) -> set[str]:
+    """Names of all values and nodes of a graph and its subgraphs."""
+    names = {str(value.name) for value in graph.inputs} | set(graph.initializers)
+    for node in graph.all_nodes():
+        names.add(str(node.name))
+        names.update(str(value.name) for value in node.outputs)
+        if node.graph is not None:
+            names.update(node.graph.initializers)
+    return names
+
+
+def free_name(graph: ir.Graph, name: str) -> str:
+    """`name`, or `name_2`, `name_3` … where it is taken."""
+    taken = taken_names(graph)
+    candidate, number = name, 1
+    while candidate in taken:
+        number += 1
+        candidate = f"{name}_{number}"
+    return candidate
+
+
+def constant(graph: ir.Graph, name: str, array: Array) -> ir.Value:
+    """Registers an initializer under a free name."""
+    free = free_name(graph, name)
+    value = ir.Value(
+        name=free,
+        shape=ir.Shape(array.shape),
+        type=ir.TensorType(ir.DataType.from_numpy(array.dtype)),
+        const_value=ir.tensor(array, name=free),
+    )
+    graph.register_initializer(value)
+    return value
+
+
+def new_node(
+    graph: ir.Graph,
+    op_type: str,
+    name: str,
+    inputs: Sequence[ir.Value],
+    attributes: Mapping[str, Any],
+) -> ir.Node:
+    """A node of one output, named as its output, not in the graph yet."""
+    free = free_name(graph, name)
+    node = ir.node(op_type, inputs, attributes=attributes, name=free)
+    node.outputs[0].name = free
+    return node
+
+
+def insert_before_uses(graph: ir.Graph, value: ir.Value, nodes: Sequence[ir.Node]) -> None:
+    """Puts a chain of nodes, the first of which takes `value`, between `value` and its users."""
+    if not nodes:
+        return
+    own = set(nodes)
+    users = [(node, index) for node, index in value.uses() if node not in own]
+    producer = value.producer()
+    if producer is not None and producer.graph is graph:
+        graph.insert_after(producer, nodes)
+    elif len(graph):
+        graph.insert_before(graph[0], nodes)
+    else:
+        graph.extend(nodes)
+    for node, index in users:
+        node.replace_input_with(index, nodes[-1].outputs[0])
+
+
+def reroute(value: ir.Value, new: ir.Value, *, keep: Sequence[ir.Node] = ()) -> None:
+    """Gives every user of `value`, apart from those in `keep`, the value `new`."""
+    for node, index in list(value.uses()):
+        if node not in keep:
+            node.replace_input_with(index, new)

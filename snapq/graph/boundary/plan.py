@@ -1,0 +1,185 @@
+"""Decides what the package takes and gives, from the configuration and the model's own inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snapq.config import Color, Io, IoDtype, IoLayout, Preprocess
+from snapq.errors import ConfigError
+from snapq.graph.boundary.values import (
+    Boundary,
+    ImageFeed,
+    InputBoundary,
+    OutputBoundary,
+    channels_last,
+)
+
+if TYPE_CHECKING:
+    from snapq.graph.shapes import TensorSpec
+
+_CHANNELS = (1, 3, 4)
+
+
+def plan(
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    io: Io,
+    preprocess: Mapping[str, Preprocess],
+    *,
+    foldable: bool = True,
+) -> Boundary:
+    """Plans the boundary.
+
+    1. An image input becomes uint8, channels last, with the normalization folded in.
+    2. Other inputs stay float and as they are; integer inputs always do.
+    3. Outputs give codes where an image input takes them, and floats otherwise.
+    4. What `io` says explicitly holds for every input and output that can have it.
+
+    Args:
+        inputs: of the float model.
+        outputs: of the float model.
+        io: what the YAML says.
+        preprocess: of each input that pictures feed, by name.
+        foldable: whether `fold_normalization` can still edit the model; False for a model that
+            came with its Q/DQ nodes, whose pictures are then normalized by whoever feeds it.
+
+    Raises:
+        ConfigError: an input cannot be fed by pictures, or mean and std do not fit its channels.
+    """
+    passed = {spec.name for spec in inputs} & {spec.name for spec in outputs}
+    notes: list[str] = []
+    planned = []
+    for spec in inputs:
+        given = preprocess.get(spec.name)
+        if spec.name in passed:
+            notes.append(f"Input '{spec.name}' is an output too and stays as it is.")
+            planned.append(_as_is(spec))
+        elif given is not None:
+            planned.append(_image(spec, io, given, foldable))
+        else:
+            planned.append(_other(spec, io))
+    codes = any(item.quantized and item.image is not None for item in planned)
+    dtype = io.dtype or (IoDtype.QUANTIZED if codes else IoDtype.FLOAT)
+    return Boundary(
+        tuple(planned),
+        tuple(_output(spec, dtype, io.layout, fixed=spec.name in passed) for spec in outputs),
+        tuple(notes),
+    )
+
+
+def _as_is(spec: TensorSpec) -> InputBoundary:
+    return InputBoundary(spec.name, spec.dtype.name, spec.shape, dtype=spec.dtype.name)
+
+
+def _other(spec: TensorSpec, io: Io) -> InputBoundary:
+    if spec.dtype.kind != "f":
+        return _as_is(spec)
+    quantized = io.dtype is IoDtype.QUANTIZED
+    permutation = None
+    if io.layout is IoLayout.NHWC and len(spec.shape) == 4:
+        permutation = channels_last(4, 1)
+    return InputBoundary(
+        spec.name,
+        spec.dtype.name,
+        spec.shape,
+        quantized=quantized,
+        dtype=None if quantized else spec.dtype.name,
+        permutation=permutation,
+    )
+
+
+def _image(spec: TensorSpec, io: Io, given: Preprocess, foldable: bool) -> InputBoundary:
+    axis = _channel_axis(spec)
+    image = _image_feed(spec, spec.shape[axis], given)
+    last = axis == len(spec.shape) - 1
+    nhwc = io.layout is not IoLayout.AS_IS and not last
+    planned = InputBoundary(
+        spec.name,
+        spec.dtype.name,
+        spec.shape,
+        dtype=spec.dtype.name,
+        permutation=channels_last(len(spec.shape), axis) if nhwc else None,
+        channel_axis=axis,
+        image=image,
+    )
+    if io.dtype is IoDtype.FLOAT or spec.dtype.kind != "f":
+        return planned
+    scale, zero_point = _encoding(image)
+    raw = replace(
+        planned, quantized=True, dtype="uint8", scale=scale, zero_point=zero_point, raw=True
+    )
+    if _is_whole(raw):
+        return raw
+    return replace(raw, folded=True) if foldable else replace(planned, quantized=True, dtype=None)
+
+
+def _is_whole(item: InputBoundary) -> bool:
+    """Whether the encoding alone is the normalization, to float32's precision."""
+    factor, offset = item.residual
+    return bool(np.allclose(factor, 1, rtol=1e-7, atol=0) and np.all(offset == 0))
+
+
+def _channel_axis(spec: TensorSpec) -> int:
+    """The axis of 1, 3 or 4 channels: the first after the batch, else the last."""
+    candidates = {3: (0, 2), 4: (1, 3)}.get(len(spec.shape), ())
+    for axis in candidates:
+        if spec.shape[axis] in _CHANNELS:
+            return axis
+    raise ConfigError(
+        f"Images cannot feed the input '{spec.name}' of shape {list(spec.shape)}.",
+        where="data",
+        mend="An image input has 3 or 4 dimensions, and 1, 3 or 4 channels first or last; "
+        "give other data as arrays or python.",
+    )
+
+
+def _image_feed(spec: TensorSpec, channels: int, given: Preprocess) -> ImageFeed:
+    values = {}
+    for key in ("mean", "std"):
+        numbers: tuple[float, ...] = getattr(given, key)
+        if len(numbers) not in (1, channels):
+            raise ConfigError(
+                f"preprocess.{key} has {len(numbers)} values and the input '{spec.name}' has "
+                f"{channels} channels.",
+                where=f"preprocess.{key}",
+                mend=f"Give one value, or {channels}.",
+            )
+        values[key] = tuple(float(n) for n in numbers) * (channels // len(numbers))
+    color = Color.GRAY if channels == 1 else given.color
+    return ImageFeed(
+        color=color.value,
+        resize=given.resize,
+        crop=given.crop,
+        resample=given.resample.value,
+        **values,
+    )
+
+
+def _encoding(image: ImageFeed) -> tuple[float, int]:
+    """Scale and zero point of the pixels, nearest to the normalization of all channels.
+
+    Equal channels and an integer mean give the normalization itself. What is left otherwise is
+    near 1 and 0 a channel, which keeps the folded weights as easy to quantize as the original's.
+    """
+    scale = 1 / float(np.mean(image.std))
+    zero_point = int(np.clip(np.rint(np.mean(image.mean)), 0, 255))
+    return scale, zero_point
+
+
+def _output(
+    spec: TensorSpec, dtype: IoDtype, layout: IoLayout | None, *, fixed: bool
+) -> OutputBoundary:
+    quantized = dtype is IoDtype.QUANTIZED and spec.dtype.kind == "f" and not fixed
+    nhwc = layout is IoLayout.NHWC and len(spec.shape) == 4 and not fixed
+    return OutputBoundary(
+        spec.name,
+        spec.dtype.name,
+        spec.shape,
+        quantized=quantized,
+        dtype=None if quantized else spec.dtype.name,
+        permutation=channels_last(4, 1) if nhwc else None,
+    )

@@ -1,0 +1,302 @@
+"""What the package takes and gives, input by input and output by output."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from snapq.errors import DataError, ModelError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Sample(Protocol):
+    """What the boundary needs of a sample of `snapq.evaluation.datasets`."""
+
+    @property
+    def feeds(self) -> Mapping[str, Array]:
+        """What the original float model takes, input by input."""
+        ...
+
+    @property
+    def frames(self) -> Mapping[str, Array]:
+        """Raw pixels (uint8, [1, H, W, C]) of the image inputs."""
+        ...
+
+
+@dataclass(frozen=True)
+class FixedEncoding:
+    """An encoding that is known before calibration: `value = (code - zero_point) * scale`."""
+
+    dtype: str
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class ImageFeed:
+    """How a picture becomes the input: what the manifest tells whoever feeds the package.
+
+    Attributes:
+        color: order of the channels (`rgb`, `bgr`, `gray`).
+        mean: one value a channel, in pixels of 0..255.
+        std: one value a channel.
+        resize: length of the shorter side, or (height, width).
+        crop: side of the centre crop, or (height, width).
+        resample: name of the resize filter.
+    """
+
+    color: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    resize: int | tuple[int, int] | None = None
+    crop: int | tuple[int, int] | None = None
+    resample: str = "bilinear"
+
+
+@dataclass(frozen=True)
+class InputBoundary:
+    """One input of the package.
+
+    Attributes:
+        name: name in the float model and in the package.
+        model_dtype: numpy name of the float model's type.
+        model_shape: shape in the float model.
+        quantized: whether the package takes integer codes.
+        dtype: numpy name of the package's type; None until `apply` reads it from the graph.
+        scale: of the encoding, None where not quantized or not known yet.
+        zero_point: of the encoding.
+        permutation: `np.transpose(package, permutation)` has the model's layout; None: as is.
+        channel_axis: axis of the channels in the float model, for images.
+        image: how a picture becomes the input; None for other data.
+        raw: whether 8-bit pixels feed the package as they are; where not, whoever feeds the
+            package normalizes (and quantizes) them.
+        folded: whether part of the normalization is in the graph, so that the float model takes
+            `(pixel - zero_point) * scale` instead of `(pixel - mean) / std`.
+    """
+
+    name: str
+    model_dtype: str
+    model_shape: tuple[int, ...]
+    quantized: bool = False
+    dtype: str | None = None
+    scale: float | None = None
+    zero_point: int | None = None
+    permutation: tuple[int, ...] | None = None
+    channel_axis: int | None = None
+    image: ImageFeed | None = None
+    raw: bool = False
+    folded: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape in the package."""
+        return _inverse_shape(self.model_shape, self.permutation)
+
+    @property
+    def layout(self) -> str:
+        """`nhwc` where the package takes channels last and the model does not, else `as-is`."""
+        return "as-is" if self.permutation is None else "nhwc"
+
+    @property
+    def residual(self) -> tuple[Array, Array]:
+        """Factor and offset a channel, `[C]` each, float64.
+
+        `(pixel - mean) / std == factor * ((pixel - zero_point) * scale) + offset`.
+        """
+        if self.image is None or self.scale is None or self.zero_point is None:
+            return np.ones(1), np.zeros(1)
+        mean, std = np.asarray(self.image.mean), np.asarray(self.image.std)
+        return 1 / (std * self.scale), (self.zero_point - mean) / std
+
+    def model_feed(self, sample: Sample) -> Array:
+        """What the float model (after `fold_normalization`) takes."""
+        normalized = _of(sample.feeds, self.name)
+        if not self.folded or self.scale is None or self.zero_point is None:
+            return normalized
+        if self.name in sample.frames:
+            codes = self._to_model(self._fit(sample.frames[self.name])).astype(np.float32)
+            return (codes - np.float32(self.zero_point)) * np.float32(self.scale)
+        factor, offset = (self._along_channels(values) for values in self.residual)
+        return ((normalized - offset) / factor).astype(np.float32)
+
+    def package_feed(self, sample: Sample) -> Array:
+        """What the package takes: raw pixels where it can, else codes or floats in its layout."""
+        if self.raw and self.name in sample.frames:
+            return np.ascontiguousarray(self._fit(sample.frames[self.name]))
+        values = self._from_model(self.model_feed(sample))
+        if not self.quantized:
+            return np.ascontiguousarray(values)
+        if self.dtype is None or self.scale is None or self.zero_point is None:
+            raise ModelError(
+                "The encoding of this input is not known before the model is quantized.",
+                where=self.name,
+            )
+        return quantize(values, self.dtype, self.scale, self.zero_point)
+
+    def _fit(self, frame: Array) -> Array:
+        """The frame, `[1, H, W, C]`, in the package's shape."""
+        last = self.channel_axis is not None and self.channel_axis == len(self.model_shape) - 1
+        if self.permutation is None and not last:
+            frame = np.moveaxis(frame, -1, 1)
+        if frame.size != int(np.prod(self.shape)):
+            raise DataError(
+                f"A frame has the shape {list(frame.shape)}; the model takes {list(self.shape)}.",
+                where=self.name,
+                mend="Set preprocess.crop (or resize) to the size of the model's input.",
+            )
+        return frame.reshape(self.shape)
+
+    def _to_model(self, values: Array) -> Array:
+        return values if self.permutation is None else np.transpose(values, self.permutation)
+
+    def _from_model(self, values: Array) -> Array:
+        if self.permutation is None:
+            return values
+        return np.transpose(values, np.argsort(self.permutation))
+
+    def _along_channels(self, values: Array) -> Array:
+        shape = [1] * len(self.model_shape)
+        if self.channel_axis is not None:
+            shape[self.channel_axis] = -1
+        return values.reshape(shape)
+
+
+@dataclass(frozen=True)
+class OutputBoundary:
+    """One output of the package.
+
+    Attributes:
+        name: name in the float model and in the package.
+        model_dtype: numpy name of the float model's type.
+        model_shape: shape in the float model.
+        quantized: whether the package gives integer codes.
+        dtype: numpy name of the package's type; None until `apply` reads it from the graph.
+        scale: of the encoding, None where not quantized or not known yet.
+        zero_point: of the encoding.
+        permutation: `np.transpose(package, permutation)` has the model's layout; None: as is.
+    """
+
+    name: str
+    model_dtype: str
+    model_shape: tuple[int, ...]
+    quantized: bool = False
+    dtype: str | None = None
+    scale: float | None = None
+    zero_point: int | None = None
+    permutation: tuple[int, ...] | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape in the package."""
+        return _inverse_shape(self.model_shape, self.permutation)
+
+    @property
+    def layout(self) -> str:
+        """`nhwc` where the package gives channels last and the model does not, else `as-is`."""
+        return "as-is" if self.permutation is None else "nhwc"
+
+    def read(self, values: Array) -> Array:
+        """The float model's output from the package's: dequantized, in the model's layout."""
+        if self.quantized and self.scale is not None and self.zero_point is not None:
+            values = dequantize(values, self.scale, self.zero_point)
+        if self.permutation is not None:
+            values = np.transpose(values, self.permutation)
+        return np.ascontiguousarray(values)
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """What the package takes and gives.
+
+    Attributes:
+        inputs: in graph order.
+        outputs: in graph order.
+        notes: sentences for the reader: what the boundary could not have, and why.
+    """
+
+    inputs: tuple[InputBoundary, ...]
+    outputs: tuple[OutputBoundary, ...]
+    notes: tuple[str, ...] = ()
+
+    def input_encodings(self) -> dict[str, FixedEncoding]:
+        """Encodings that quantization must give to inputs, by name."""
+        return {
+            item.name: FixedEncoding(item.dtype, item.scale, item.zero_point)
+            for item in self.inputs
+            if item.dtype is not None and item.scale is not None and item.zero_point is not None
+        }
+
+    def model_feeds(self, sample: Sample) -> dict[str, Array]:
+        """Feeds of the float model after `fold_normalization`."""
+        return {item.name: item.model_feed(sample) for item in self.inputs}
+
+    def package_feeds(self, sample: Sample) -> dict[str, Array]:
+        """Feeds of the package: raw 8-bit frames where it takes images."""
+        return {item.name: item.package_feed(sample) for item in self.inputs}
+
+    def package_outputs(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The float model's outputs from the package's."""
+        return {item.name: item.read(_of(outputs, item.name)) for item in self.outputs}
+
+    def to_json(self) -> dict[str, Any]:
+        """The boundary in JSON's types."""
+        plain: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return plain
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Boundary:
+        """The inverse of `to_json`."""
+        inputs = []
+        for item in value["inputs"]:
+            image = item.get("image")
+            feed = None if image is None else ImageFeed(**_tuples(image))
+            inputs.append(InputBoundary(**{**_tuples(item), "image": feed}))
+        outputs = [OutputBoundary(**_tuples(item)) for item in value["outputs"]]
+        return cls(tuple(inputs), tuple(outputs), tuple(value.get("notes", ())))
+
+
+def quantize(values: Array, dtype: str, scale: float, zero_point: int) -> Array:
+    """Codes of `values` as ONNX QuantizeLinear gives them (round half to even, saturate)."""
+    limits = np.iinfo(dtype)
+    codes = np.rint(np.asarray(values, np.float32) / np.float32(scale)) + zero_point
+    return np.clip(codes, limits.min, limits.max).astype(dtype)
+
+
+def dequantize(codes: Array, scale: float, zero_point: int) -> Array:
+    """Values of `codes` as ONNX DequantizeLinear gives them, float32."""
+    values: Array = (codes.astype(np.int64) - zero_point).astype(np.float32) * np.float32(scale)
+    return values
+
+
+def channels_last(rank: int, channel_axis: int) -> tuple[int, ...]:
+    """The permutation from channels last to `channel_axis`: (0, 3, 1, 2) for rank 4, axis 1."""
+    order = [axis for axis in range(rank) if axis != channel_axis] + [channel_axis]
+    return tuple(int(axis) for axis in np.argsort(order))
+
+
+def _inverse_shape(shape: tuple[int, ...], permutation: tuple[int, ...] | None) -> tuple[int, ...]:
+    if permutation is None:
+        return shape
+    return tuple(shape[int(axis)] for axis in np.argsort(permutation))
+
+
+def _of(values: Mapping[str, Array], name: str) -> Array:
+    if name not in values:
+        known = ", ".join(values) or "none"
+        raise DataError(f"There is no value for '{name}' (found: {known}).", where=name)
+    return values[name]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _tuples(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(item) if isinstance(item, list) else item for key, item in value.items()}
