@@ -104,6 +104,8 @@ class FidelityRecord(Record):
     """Mean over samples of 10 log10(sum(ref^2) / sum((ref - out)^2))."""
     sqnr_db_min: float
     cosine: float
+    agreement: float | None = None
+    """Share of equal elements, of outputs of whole numbers or truth values only."""
     samples: int
     dataset: str
     where: Where
@@ -139,7 +141,7 @@ class NodePlacement(Record):
     name: str
     op_type: str
     unit: str
-    """`npu` or `cpu`."""
+    """`npu`, `cpu`, or `none` where it was folded away and runs nowhere."""
     reason: str | None = None
 
 

@@ -2,8 +2,8 @@
 
 Each function returns a path inside of `$SNAPQ_TEST_CACHE` (`~/.cache/snapq-tests` where it is not
 set) and makes what is missing there; a lock keeps parallel test processes from doing it twice.
-`pip` is the only client. Where it cannot download, `UnavailableError` says why and the tests that need
-the asset are skipped with that reason.
+`pip` is the only client. Where it cannot download, `UnavailableError` says why, and the tests that
+need the asset are skipped with that reason.
 """
 
 from __future__ import annotations

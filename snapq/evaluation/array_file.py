@@ -1,0 +1,132 @@
+"""Reads a stack of samples out of a `.npy` file or a member of an `.npz`, one sample at a time.
+
+numpy loads a member of an `.npz` whole. Here its bytes are read (and unpacked) as far as they are
+needed, so that memory does not grow with the number of samples.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from snapq.errors import DataError
+from snapq.evaluation.samples import Array
+
+
+@dataclass(frozen=True)
+class ArrayFile:
+    """An array on disk.
+
+    Attributes:
+        path: a `.npy` or `.npz` file.
+        key: the array's name in an `.npz`; None for a `.npy`.
+        shape: of the whole array.
+        dtype: of its elements.
+        offset: bytes before the first element.
+    """
+
+    path: Path
+    key: str | None
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    offset: int
+
+    @property
+    def where(self) -> str:
+        """How a message names it: `file.npz[key]`."""
+        return str(self.path) if self.key is None else f"{self.path}[{self.key}]"
+
+    def whole(self) -> Array:
+        """The whole array."""
+        return next(self._blocks((0,), self.shape))
+
+    def slices(self, indices: tuple[int, ...]) -> Iterator[Array]:
+        """Elements `array[i]` for rising indices `i`, one in memory at a time."""
+        yield from self._blocks(indices, self.shape[1:])
+
+    def _blocks(self, indices: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[Array]:
+        size = int(np.prod(shape, dtype=np.int64)) * self.dtype.itemsize
+        with _readable(self.path), _member(self.path, self.key) as stream:
+            for index in indices:
+                stream.seek(self.offset + index * size)
+                block = stream.read(size)
+                if len(block) != size:
+                    raise DataError(
+                        f"The file ends before sample {index}.",
+                        where=self.where,
+                        mend="Write it anew.",
+                    )
+                yield np.frombuffer(block, self.dtype).reshape(shape)
+
+
+def open_npy(path: Path) -> ArrayFile:
+    """Reads the header of a `.npy` file. Raises `DataError`."""
+    with _readable(path), path.open("rb") as stream:
+        return _header(path, None, stream)
+
+
+def open_npz(path: Path) -> dict[str, ArrayFile]:
+    """Reads the headers of an `.npz` file, by key. Raises `DataError`."""
+    with _readable(path), zipfile.ZipFile(path) as archive:
+        arrays = {}
+        for member in archive.namelist():
+            key = member.removesuffix(".npy")
+            with archive.open(member) as stream:
+                arrays[key] = _header(path, key, stream)
+        return arrays
+
+
+def _header(path: Path, key: str | None, stream: IO[bytes]) -> ArrayFile:
+    version = np.lib.format.read_magic(stream)
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if read is None:
+        raise ValueError(f"the version of its format is {version}")
+    shape, fortran_order, dtype = read(stream)
+    array = ArrayFile(path, key, shape, dtype, stream.tell())
+    if dtype.hasobject:
+        raise DataError(
+            "It holds Python objects and not numbers.",
+            where=array.where,
+            mend="Store samples of one shape and type: numpy.save(path, numpy.stack(samples)).",
+        )
+    if fortran_order and len(shape) > 1:
+        raise DataError(
+            "It is stored column by column (Fortran order), so samples cannot be read one by one.",
+            where=array.where,
+            mend="Write it as numpy.save(path, numpy.ascontiguousarray(array)).",
+        )
+    return array
+
+
+@contextmanager
+def _member(path: Path, key: str | None) -> Iterator[IO[bytes]]:
+    if key is None:
+        with path.open("rb") as stream:
+            yield stream
+    else:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{key}.npy") as stream:
+            yield stream
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(
+            f"It is not a readable {path.suffix} file: {reason.rstrip('.')}.",
+            where=str(path),
+            mend="Write it anew with numpy.save or numpy.savez.",
+        ) from error

@@ -1,0 +1,243 @@
+"""Arrays as samples: one file that holds many, or a folder with a file for each sample.
+
+A sample has the input's shape, or that shape without a leading 1. In one file the samples lie along
+the first axis: for an input [1, 3, 224, 224] the array is [N, 3, 224, 224] or [N, 1, 3, 224, 224];
+for a state [2, 1, 128] it is [N, 2, 1, 128]. An array of exactly the input's shape is one sample.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snapq.config import DataSource
+from snapq.errors import DataError, nearest
+from snapq.evaluation.array_file import ArrayFile, open_npy, open_npz
+from snapq.evaluation.labels import array_labels, load_npy, no_labels, read_labels
+from snapq.evaluation.samples import (
+    Array,
+    Label,
+    Sample,
+    check_names,
+    convert,
+    counted,
+    evenly_spaced,
+    shown,
+    update_digest,
+)
+
+if TYPE_CHECKING:
+    from snapq.graph.shapes import TensorSpec
+
+_SUFFIXES = (".npy", ".npz")
+
+
+@dataclass(frozen=True)
+class ArrayDataset:
+    """Samples out of array files.
+
+    Attributes:
+        raw: makes name, arrays by input name and label of each selected sample, in order.
+        inputs: the model's inputs.
+        count: number of selected samples.
+        description: see `Dataset`.
+    """
+
+    raw: Callable[[], Iterator[tuple[str, dict[str, Array], Label | None]]]
+    inputs: tuple[TensorSpec, ...]
+    count: int
+    description: str
+    random: bool = False
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Sample]:
+        for name, arrays, label in self.raw():
+            feeds = {
+                spec.name: convert(arrays[spec.name].reshape(spec.shape), spec, name)
+                for spec in self.inputs
+            }
+            yield Sample(name, feeds, label=label)
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the arrays and labels."""
+        digest = hashlib.sha256()
+        for _, arrays, label in self.raw():
+            for key in sorted(arrays):
+                digest.update(key.encode())
+                update_digest(digest, arrays[key])
+            update_digest(digest, label)
+        return digest.hexdigest()
+
+
+def open_arrays(
+    source: DataSource, inputs: Sequence[TensorSpec], *, base: Path, labelled: bool
+) -> ArrayDataset:
+    """Opens `arrays:` of a data source; reads headers only.
+
+    Raises:
+        DataError: a file, its keys, shapes or labels do not fit.
+    """
+    assert source.arrays is not None
+    path = base / source.arrays
+    if not path.exists():
+        raise DataError(
+            "There is no such file or folder.",
+            where=str(path),
+            mend="Paths in the YAML file are relative to the YAML file's folder.",
+        )
+    if labelled and source.labels is None:
+        raise DataError(
+            "These arrays have no labels, and the metric needs them.",
+            where=str(path),
+            mend="Write `labels: FILE.npy` (one label a sample) beside `arrays:`.",
+        )
+    opener = _open_folder if path.is_dir() else _open_stack
+    return opener(path, source, tuple(inputs), base)
+
+
+def _open_stack(
+    path: Path, source: DataSource, inputs: tuple[TensorSpec, ...], base: Path
+) -> ArrayDataset:
+    """One file that holds all samples."""
+    stacks = _arrays_of(path, source, inputs)
+    counts = {spec.name: _count(stacks[spec.name], spec) for spec in inputs}
+    available = next(iter(counts.values()), 0)
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"'{name}' {count}" for name, count in counts.items())
+        raise DataError(
+            f"The arrays hold different numbers of samples: {listed}.",
+            where=str(path),
+            mend="Store the same number of samples for each input, along the first axis.",
+        )
+    if available == 0:
+        raise DataError("It holds no sample.", where=str(path), mend="Store at least one.")
+    indices = evenly_spaced(available, source.samples)
+    labels = _stack_labels(source, available, base)
+
+    def raw() -> Iterator[tuple[str, dict[str, Array], Label | None]]:
+        streams = [_samples(stacks[spec.name], spec, indices) for spec in inputs]
+        for index, values in zip(indices, zip(*streams, strict=True), strict=True):
+            arrays = {spec.name: value for spec, value in zip(inputs, values, strict=True)}
+            yield f"{path}[{index}]", arrays, labels[index] if labels else None
+
+    description = counted(len(indices), available, source.samples, "sample", shown(path, base))
+    return ArrayDataset(raw, inputs, len(indices), description)
+
+
+def _open_folder(
+    folder: Path, source: DataSource, inputs: tuple[TensorSpec, ...], base: Path
+) -> ArrayDataset:
+    """A folder with a file for each sample."""
+    found = (file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES)
+    files = tuple(sorted((file.relative_to(folder) for file in found), key=Path.as_posix))
+    if not files:
+        raise DataError(
+            "The folder holds no .npy or .npz file.",
+            where=str(folder),
+            mend="Put one file for each sample into it.",
+        )
+    chosen = tuple(files[index] for index in evenly_spaced(len(files), source.samples))
+    for file in chosen:
+        arrays = _arrays_of(folder / file, source, inputs)
+        for spec in inputs:
+            if arrays[spec.name].shape not in _sample_shapes(spec):
+                raise _wrong_shape(arrays[spec.name], spec, "a sample of it")
+    labels = read_labels(base / source.labels, files, folder=folder) if source.labels else no_labels
+
+    def raw() -> Iterator[tuple[str, dict[str, Array], Label | None]]:
+        for file in chosen:
+            arrays = _arrays_of(folder / file, source, inputs)
+            values = {name: array.whole() for name, array in arrays.items()}
+            yield str(folder / file), values, labels(file)
+
+    description = counted(len(chosen), len(files), source.samples, "file", shown(folder, base))
+    return ArrayDataset(raw, inputs, len(chosen), description)
+
+
+def _arrays_of(
+    path: Path, source: DataSource, inputs: tuple[TensorSpec, ...]
+) -> dict[str, ArrayFile]:
+    """Arrays of one file by input name."""
+    if path.suffix.lower() == ".npz":
+        arrays = open_npz(path)
+        check_names(list(arrays), inputs, str(path))
+        return arrays
+    if path.suffix.lower() != ".npy":
+        raise DataError(
+            "Arrays come as .npy or .npz files.",
+            where=str(path),
+            mend="Write it with numpy.save or numpy.savez.",
+        )
+    names = [spec.name for spec in inputs]
+    if source.input is not None and source.input not in names:
+        match = nearest(source.input, names)
+        raise DataError(
+            f"The model has no input '{source.input}'; its inputs are {', '.join(names)}.",
+            where="input",
+            mend=f"Did you mean '{match}'?" if match else "Use one of these names.",
+        )
+    if len(inputs) != 1:
+        keys = ", ".join(f"{name}=..." for name in names)
+        raise DataError(
+            f"A .npy file feeds one input, and the model has {len(inputs)}: {', '.join(names)}.",
+            where=str(path),
+            mend=f"Store all inputs in one .npz: numpy.savez(path, {keys})",
+        )
+    return {names[0]: open_npy(path)}
+
+
+def _sample_shapes(spec: TensorSpec) -> tuple[tuple[int, ...], ...]:
+    """Shapes that one sample of an input may have."""
+    without = (spec.shape[1:],) if spec.shape[:1] == (1,) else ()
+    return (spec.shape, *without)
+
+
+def _is_one_sample(array: ArrayFile, spec: TensorSpec) -> bool:
+    """Whether the array is a single sample; [1, ...] is also a stack of one, which is the same."""
+    return array.shape == spec.shape
+
+
+def _count(array: ArrayFile, spec: TensorSpec) -> int:
+    if _is_one_sample(array, spec):
+        return 1
+    if array.shape and array.shape[1:] in _sample_shapes(spec):
+        return array.shape[0]
+    raise _wrong_shape(array, spec, "N samples of it")
+
+
+def _samples(array: ArrayFile, spec: TensorSpec, indices: tuple[int, ...]) -> Iterator[Array]:
+    if _is_one_sample(array, spec):
+        yield array.whole()
+    else:
+        yield from array.slices(indices)
+
+
+def _wrong_shape(array: ArrayFile, spec: TensorSpec, what: str) -> DataError:
+    stacked = what.startswith("N")
+    shapes = [f"[{', '.join(('N',) * stacked + tuple(map(str, s)))}]" for s in _sample_shapes(spec)]
+    return DataError(
+        f"Its shape is {list(array.shape)}; input '{spec.name}' is of shape {list(spec.shape)}, so "
+        f"{what} {'are' if stacked else 'is'} {' or '.join(shapes)}.",
+        where=array.where,
+        mend="Reshape the array, or correct the input's shape under `model: inputs:`.",
+    )
+
+
+def _stack_labels(source: DataSource, count: int, base: Path) -> list[Label] | None:
+    if source.labels is None:
+        return None
+    path = base / source.labels
+    if path.suffix.lower() != ".npy" or not path.is_file():
+        raise DataError(
+            "Labels of arrays in one file come as a .npy file."
+            if path.exists()
+            else "There is no such file of labels.",
+            where=str(path),
+            mend="Write them with numpy.save, one label a sample, in the samples' order.",
+        )
+    return array_labels(load_npy(path), count, path)

@@ -1,0 +1,146 @@
+"""How near a model's outputs are to those of the float model; needs no labels.
+
+Definitions, for the elements `r` of the reference and `o` of the output of one sample:
+
+- SQNR is `10 log10(sum(r^2) / sum((r - o)^2))` in dB, kept within -200 and 200: equal outputs give
+  200 dB, and a reference of zeros that is missed gives -200 dB. Reported as mean and minimum over
+  samples.
+- Cosine is `sum(r o) / sqrt(sum(r^2) sum(o^2))`; 1 where both are zero, 0 where one is. Mean over
+  samples.
+- Agreement, for outputs of whole numbers and truth values, is the share of equal elements.
+
+Elements that are infinite, or no numbers, in both alike count as equal and are left out of the
+sums; where only one of the two is so, the sample's SQNR is -200 dB and its cosine 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from snapq.errors import DataError, ModelError
+from snapq.evaluation.samples import Array
+from snapq.records import FidelityRecord, Where
+
+LIMIT_DB = 200.0
+
+
+def sqnr_db(reference: Array, output: Array) -> float:
+    """SQNR of one sample in dB, within -200 and 200; shapes are equal."""
+    r, o = _comparable(reference, output)
+    if not np.isfinite(o).all() or not np.isfinite(r).all():
+        return -LIMIT_DB
+    signal, noise = float(np.sum(r * r)), float(np.sum((r - o) ** 2))
+    if noise == 0:
+        return LIMIT_DB
+    if signal == 0:
+        return -LIMIT_DB
+    ratio = 10 * (math.log10(signal) - math.log10(noise))
+    return min(max(ratio, -LIMIT_DB), LIMIT_DB)
+
+
+def cosine(reference: Array, output: Array) -> float:
+    """Cosine of the angle between two arrays of equal shape, within -1 and 1."""
+    r, o = _comparable(reference, output)
+    if not np.isfinite(o).all() or not np.isfinite(r).all():
+        return 0.0
+    lengths = math.sqrt(float(np.sum(r * r))) * math.sqrt(float(np.sum(o * o)))
+    if lengths == 0:
+        return 1.0 if not r.any() and not o.any() else 0.0
+    return min(max(float(np.sum(r * o)) / lengths, -1.0), 1.0)
+
+
+def agreement(reference: Array, output: Array) -> float:
+    """Share of equal elements of two arrays of equal shape."""
+    return float(np.mean(reference == output)) if reference.size else 1.0
+
+
+def _comparable(reference: Array, output: Array) -> tuple[Array, Array]:
+    """Both as float64 without the elements that are not finite in both alike.
+
+    They are scaled alike to at most 1, so that squares stay finite.
+    """
+    r = np.asarray(reference, np.float64).reshape(-1)
+    o = np.asarray(output, np.float64).reshape(-1)
+    alike = ~np.isfinite(r) & ((r == o) | (np.isnan(r) & np.isnan(o)))
+    if alike.any():
+        r, o = r[~alike], o[~alike]
+    largest = max(float(np.abs(r).max(initial=0)), float(np.abs(o).max(initial=0)))
+    return (r / largest, o / largest) if math.isfinite(largest) and largest > 0 else (r, o)
+
+
+@dataclass
+class _Output:
+    """Running figures of one output."""
+
+    sqnr_sum: float = 0.0
+    sqnr_min: float = math.inf
+    cosine_sum: float = 0.0
+    agreement_sum: float = 0.0
+    discrete: bool = False
+
+
+class Fidelity:
+    """Compares outputs sample by sample and keeps a few numbers for each output."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self._outputs: dict[str, _Output] = {}
+
+    def update(self, reference: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
+        """Adds one sample: the float model's outputs, and the outputs to judge.
+
+        Raises:
+            ModelError: an output is missing or of another shape.
+        """
+        for name, expected in reference.items():
+            found = outputs.get(name)
+            if found is None or found.shape != expected.shape:
+                shape = "missing" if found is None else f"of shape {list(found.shape)}"
+                raise ModelError(
+                    f"The output is {shape}, and the float model's is {list(expected.shape)}.",
+                    where=name,
+                )
+            entry = self._outputs.setdefault(name, _Output(discrete=expected.dtype.kind in "biu"))
+            decibels = sqnr_db(expected, found)
+            entry.sqnr_sum += decibels
+            entry.sqnr_min = min(entry.sqnr_min, decibels)
+            entry.cosine_sum += cosine(expected, found)
+            entry.agreement_sum += agreement(expected, found)
+        self.samples += 1
+
+    def records(
+        self,
+        label: str,
+        dataset: str,
+        where: Where,
+        *,
+        device: str | None = None,
+        random_inputs: bool = False,
+    ) -> tuple[FidelityRecord, ...]:
+        """One record for each output, in the float model's order.
+
+        Raises:
+            DataError: there were no samples.
+        """
+        if self.samples == 0:
+            raise DataError("There are no samples.", where=dataset, mend="Give evaluation data.")
+        return tuple(
+            FidelityRecord(
+                label=label,
+                output=name,
+                sqnr_db=entry.sqnr_sum / self.samples,
+                sqnr_db_min=entry.sqnr_min,
+                cosine=entry.cosine_sum / self.samples,
+                agreement=entry.agreement_sum / self.samples if entry.discrete else None,
+                samples=self.samples,
+                dataset=dataset,
+                where=where,
+                device=device,
+                random_inputs=random_inputs,
+            )
+            for name, entry in self._outputs.items()
+        )

@@ -1,0 +1,199 @@
+"""Samples that a function of the user's yields, and random ones."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from snapq.config import DataSource
+from snapq.errors import DataError
+from snapq.evaluation.functions import load_function, user_code
+from snapq.evaluation.samples import Array, Label, Sample, check_names, convert, update_digest
+
+if TYPE_CHECKING:
+    from snapq.graph.shapes import TensorSpec
+
+DEFAULT_RANDOM_SAMPLES = 8
+
+
+@dataclass(frozen=True)
+class GeneratedDataset:
+    """Samples that a function makes anew for each pass.
+
+    Attributes:
+        samples: makes the samples.
+        count: how many there are.
+        digest: SHA-256 of their content.
+        description: see `Dataset`.
+        random: see `Dataset`.
+    """
+
+    samples: Callable[[], Iterator[Sample]]
+    count: int
+    digest: str
+    description: str
+    random: bool = False
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Sample]:
+        return self.samples()
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the samples, computed when the data set was opened."""
+        return self.digest
+
+
+def open_python(
+    source: DataSource, inputs: Sequence[TensorSpec], *, base: Path, labelled: bool
+) -> GeneratedDataset:
+    """Opens `python: module:function`; runs it once, to count and check what it yields.
+
+    `samples: N` takes the first N: a function may go on without end.
+
+    Raises:
+        DataError: the function is missing, fails, or yields something else than samples.
+    """
+    assert source.python is not None
+    reference = source.python
+    function = load_function(reference, base)
+
+    def samples() -> Iterator[Sample]:
+        items = islice(_items(function, reference), source.samples)
+        for index, item in enumerate(items):
+            name = f"{reference}[{index}]"
+            feeds, label = _feeds_and_label(item, name)
+            if labelled and label is None:
+                raise DataError(
+                    "The sample has no label, and the metric needs one.",
+                    where=name,
+                    mend="Yield `({input: array}, label)`.",
+                )
+            check_names(list(feeds), inputs, name)
+            yield Sample(
+                name,
+                {spec.name: _array(feeds[spec.name], spec, name) for spec in inputs},
+                {},
+                label,
+            )
+
+    count, digest = _count_and_digest(samples())
+    if count == 0:
+        raise DataError(
+            "The function yields nothing.", where=reference, mend="Yield at least one sample."
+        )
+    asked = source.samples if source.samples is not None and source.samples > count else None
+    wanted = f" ({asked} were asked for)" if asked else ""
+    return GeneratedDataset(
+        samples, count, digest, f"{count} sample{'s' if count > 1 else ''} of {reference}{wanted}"
+    )
+
+
+def open_random(source: DataSource, inputs: Sequence[TensorSpec]) -> GeneratedDataset:
+    """Opens `random: true`: reals from the normal distribution, whole numbers 0 or 1.
+
+    Sample i depends on the seed and i alone.
+    """
+    count = source.samples or DEFAULT_RANDOM_SAMPLES
+
+    def samples() -> Iterator[Sample]:
+        for index in range(count):
+            generator = np.random.default_rng([source.seed, index])
+            feeds = {spec.name: _random(spec, generator) for spec in inputs}
+            yield Sample(f"random[{index}]", feeds)
+
+    shapes = [(spec.name, str(spec.dtype), spec.shape) for spec in inputs]
+    digest = hashlib.sha256(f"random {source.seed} {count} {shapes}".encode()).hexdigest()
+    plural = "s" if count > 1 else ""
+    description = f"{count} random sample{plural} (seed {source.seed})"
+    return GeneratedDataset(samples, count, digest, description, random=True)
+
+
+def _random(spec: TensorSpec, generator: np.random.Generator) -> Array:
+    if spec.dtype.kind == "f":
+        return np.asarray(generator.standard_normal(spec.shape, np.float32), spec.dtype)
+    return np.asarray(generator.integers(0, 2, spec.shape), spec.dtype)
+
+
+def _items(function: Callable[..., Any], reference: str) -> Iterator[Any]:
+    """Runs the user's function; its errors carry file and line."""
+    with user_code(reference):
+        made = function()
+        if isinstance(made, Mapping | str | bytes) or not hasattr(made, "__iter__"):
+            raise DataError(
+                f"The function returned {_kind(made)}, and samples come one after another.",
+                where=reference,
+                mend="Yield each sample, or return a list of them.",
+            )
+        iterator = iter(made)
+    while True:
+        with user_code(reference):
+            try:
+                item = next(iterator)
+            except StopIteration:
+                return
+        yield item
+
+
+def _feeds_and_label(item: Any, where: str) -> tuple[Mapping[str, Any], Label | None]:
+    feeds, label = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
+    if not isinstance(feeds, Mapping) or not all(isinstance(key, str) for key in feeds):
+        raise DataError(
+            f"The sample is {_kind(item)}.",
+            where=where,
+            mend="Yield `{input: array}` or `({input: array}, label)`.",
+        )
+    return feeds, _label(label, where)
+
+
+def _label(label: Any, where: str) -> Label | None:
+    if label is None:
+        return None
+    array = np.asarray(label)
+    if array.dtype.kind not in "biuf":
+        raise DataError(
+            f"The label is {_kind(label)}.", where=where, mend="Give a number or an array of them."
+        )
+    if array.ndim == 0 and array.dtype.kind in "iu":
+        if array < 0:
+            raise DataError(
+                f"The label is {array}.", where=where, mend="Classes are counted from 0."
+            )
+        return int(array)
+    return array
+
+
+def _array(value: Any, spec: TensorSpec, where: str) -> Array:
+    with user_code(where):
+        array = np.asarray(value)
+    if array.shape != spec.shape and (spec.shape[:1] != (1,) or array.shape != spec.shape[1:]):
+        raise DataError(
+            f"Input '{spec.name}' is of shape {list(array.shape)}, and the model's is "
+            f"{list(spec.shape)}.",
+            where=where,
+            mend="Yield one sample of the input's shape; a leading 1 may be left out.",
+        )
+    return convert(array.reshape(spec.shape), spec, where)
+
+
+def _count_and_digest(samples: Iterator[Sample]) -> tuple[int, str]:
+    digest, count = hashlib.sha256(), 0
+    for sample in samples:
+        for name, value in sorted(sample.feeds.items()):
+            digest.update(name.encode())
+            update_digest(digest, value)
+        update_digest(digest, sample.label)
+        count += 1
+    return count, digest.hexdigest()
+
+
+def _kind(value: Any) -> str:
+    name = type(value).__name__
+    return f"{'an' if name[:1] in 'aeiouAEIOU' else 'a'} {name}" if value is not None else "None"

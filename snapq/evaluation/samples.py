@@ -1,0 +1,161 @@
+"""What a data set yields, and what every kind of data set checks and counts the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from snapq.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    import hashlib
+    from pathlib import Path
+
+    from snapq.graph.shapes import TensorSpec
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Label = int | Array
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One sample.
+
+    Attributes:
+        name: where it comes from, as a user finds it: a file, `file[3]`, `module:function[3]`.
+        feeds: what the float model takes, by input name, of the input's own shape and type.
+        frames: of image inputs, the raw pixels: uint8 [1, height, width, channels].
+        label: a class number, an array (mask, target), or None where there is no label.
+    """
+
+    name: str
+    feeds: Mapping[str, Array]
+    frames: Mapping[str, Array] = field(default_factory=dict)
+    label: Label | None = None
+
+
+class Dataset(Protocol):
+    """Samples that are made one after another, each time anew, in the same order."""
+
+    @property
+    def description(self) -> str:
+        """What is in it, for a reader: `64 of 500 images of data/val`."""
+        ...
+
+    @property
+    def random(self) -> bool:
+        """Whether the inputs are random numbers; every result then says so."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Sample]: ...
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the selected samples, their labels and the options, in hexadecimal."""
+        ...
+
+
+def evenly_spaced(count: int, samples: int | None) -> tuple[int, ...]:
+    """Indices of `samples` among `count`, as far apart as can be, the first one always among them.
+
+    All of them where `samples` is None or not below `count`. Example: (10, 4) -> (0, 2, 5, 7).
+    """
+    if samples is None or samples >= count:
+        return tuple(range(count))
+    return tuple(index * count // samples for index in range(samples))
+
+
+def counted(selected: int, available: int, asked: int | None, what: str, source: str) -> str:
+    """Says how many samples are used, of how many, and where more were asked for."""
+    plural = what if available == 1 else f"{what}s"
+    share = f"{selected}" if selected == available else f"{selected} of {available}"
+    wanted = f" ({asked} were asked for)" if asked is not None and asked > available else ""
+    return f"{share} {plural} of {source}{wanted}"
+
+
+def shown(path: Path, base: Path) -> str:
+    """A path as a reader wants it: relative to the YAML file's folder where it is inside of it."""
+    return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
+
+
+def convert(value: Array, spec: TensorSpec, where: str) -> Array:
+    """An array of an input's type, with the same values.
+
+    Real numbers are rounded to the model's own type of real numbers, as feeding the model would.
+    Every other change of type must keep each value.
+
+    Raises:
+        DataError: a value is not finite, or the type cannot hold it.
+    """
+    if value.dtype.kind not in "biuf":
+        raise DataError(
+            f"Input '{spec.name}' is of type {value.dtype}, which is not a type of real numbers.",
+            where=where,
+            mend=f"Store it as {spec.dtype}.",
+        )
+    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
+        raise DataError(
+            f"Input '{spec.name}' holds {value[index]} at index {list(index)}.",
+            where=where,
+            mend="Remove this sample, or mend how it was made.",
+        )
+    if value.dtype == spec.dtype:
+        return np.ascontiguousarray(value)
+    with np.errstate(over="ignore", invalid="ignore"):
+        converted = np.ascontiguousarray(value.astype(spec.dtype))
+        returned = converted.astype(value.dtype)
+    if value.dtype.kind == "f" and spec.dtype.kind == "f":
+        kept = bool(np.isfinite(converted).all())
+    else:
+        # A negative number wraps around on the way to an unsigned type, and again on the way back.
+        same_sign = bool(((converted < 0) == (value < 0)).all())
+        kept = same_sign and np.array_equal(returned, value)
+    if not kept:
+        raise DataError(
+            f"Input '{spec.name}' is of type {value.dtype} and holds values that the model's "
+            f"{spec.dtype} cannot.",
+            where=where,
+            mend=f"Store it as {spec.dtype}.",
+        )
+    return converted
+
+
+def check_names(
+    names: Sequence[str], inputs: Sequence[TensorSpec], where: str, *, what: str = "key"
+) -> None:
+    """Checks that the names are those of the model's inputs, each one and no other.
+
+    Raises:
+        DataError: one is missing or unknown.
+    """
+    wanted = [spec.name for spec in inputs]
+    listed = ", ".join(f"'{spec.name}' {list(spec.shape)}" for spec in inputs)
+    unknown = [name for name in names if name not in wanted]
+    if unknown:
+        match = nearest(unknown[0], [name for name in wanted if name not in names])
+        raise DataError(
+            f"The model has no input '{unknown[0]}'; its inputs are {listed}.",
+            where=where,
+            mend=f"Did you mean '{match}'?" if match else f"Remove or rename this {what}.",
+        )
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        raise DataError(
+            f"It has no {what} '{missing[0]}'; the model's inputs are {listed}.",
+            where=where,
+            mend=f"Give one {what} for each input.",
+        )
+
+
+def update_digest(digest: hashlib._Hash, value: Label | None) -> None:
+    """Adds a label or an array, with its type and shape, to a digest."""
+    if isinstance(value, np.ndarray):
+        digest.update(f"{value.dtype.str}{value.shape}".encode())
+        digest.update(np.ascontiguousarray(value).data)
+    else:
+        digest.update(f"{value};".encode())
