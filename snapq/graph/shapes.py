@@ -109,6 +109,40 @@ def freeze(model: ir.Model, shapes: Mapping[str, Sequence[int]]) -> ir.Model:
     return frozen
 
 
+def fix_inputs(model: ir.Model, values: Mapping[str, float]) -> ir.Model:
+    """Returns a copy of the model in which the inputs named in `values` are constants.
+
+    Initializers that are listed as inputs (IR 3) leave the list: nobody feeds them.
+
+    Args:
+        model: the model; it is left as it is.
+        values: number per input name, such as the sample rate that an audio model asks for.
+
+    Raises:
+        ModelError: a name in `values` is no input, or the input has more than one element.
+    """
+    fixed = model.clone()
+    common.RemoveInitializersFromInputsPass()(fixed)
+    inputs = {str(value.name): value for value in fixed.graph.inputs}
+    for name, number in values.items():
+        if name not in inputs:
+            raise _unknown_input(name, inputs)
+        value = inputs[name]
+        dims = value.shape.dims if value.shape is not None else ()
+        if value.dtype is None or any(isinstance(dim, int) and dim > 1 for dim in dims):
+            raise ModelError(
+                f"The input '{name}' {format_shape(value.shape)} is not one number.",
+                where=f"model.values.{name}",
+                mend="Only inputs of one element can be fixed to a number.",
+            )
+        array = np.full([1] * len(dims), number).astype(value.dtype.numpy())
+        fixed.graph.inputs.remove(value)
+        value.shape = ir.Shape(array.shape)
+        value.const_value = ir.tensor(array, name=name)
+        fixed.graph.register_initializer(value)
+    return fixed
+
+
 def forget_shapes(model: ir.Model) -> None:
     """Drops every shape that is not an input's or an initializer's: they may be stale."""
     for graph in model.graphs():
@@ -119,7 +153,7 @@ def forget_shapes(model: ir.Model) -> None:
 
 def infer_shapes(model: ir.Model) -> None:
     """Infers shapes and types in place with ONNX's own inference; what it cannot know stays."""
-    with _quiet("onnx_ir"):
+    with quiet("onnx_ir"):
         common.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
 
 
@@ -132,7 +166,7 @@ def format_shape(shape: ir.Shape | None) -> str:
 
 
 @contextmanager
-def _quiet(logger: str) -> Iterator[None]:
+def quiet(logger: str) -> Iterator[None]:
     """Silences a library's warnings: what it could not do is found and reported by us."""
     target = logging.getLogger(logger)
     level = target.level

@@ -1,0 +1,184 @@
+"""Constant folding: what does not depend on the inputs is computed once, by ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from snapq import runtime
+from snapq.graph.edits import Editor, int_attribute, is_op, scalar
+from snapq.graph.shapes import static_shape
+
+MAX_GROWTH = 64 * 1024 * 1024
+"""Bytes that a folded constant may have more than the constants that it comes from."""
+
+_NEVER = frozenset(
+    {
+        *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"),
+        *("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike"),
+        *("Bernoulli", "Multinomial", "Dropout", "If", "Loop", "Scan"),
+        *("SequenceConstruct", "SequenceEmpty", "SplitToSequence", "Optional"),
+    }
+)
+_DOMAINS = ("", "com.microsoft")
+_NUMBERS = frozenset(
+    {
+        *(ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BOOL),
+        *(ir.DataType.INT8, ir.DataType.INT16, ir.DataType.INT32, ir.DataType.INT64),
+        *(ir.DataType.UINT8, ir.DataType.UINT16, ir.DataType.UINT32, ir.DataType.UINT64),
+    }
+)
+
+
+def fold_constants(model: ir.Model) -> int:
+    """Puts constants in the place of what follows from constants and from known shapes.
+
+    1. `Shape` and `Size` of a value with a fixed shape become constants.
+    2. A node of which every input is constant becomes a constant, with all that follows from it,
+       except quantizers (their place in the graph is their meaning), random generators and
+       control flow.
+    3. A result that is over 64 MB larger than what it comes from stays computed.
+    4. An `If` whose condition is constant gives way to the branch that is taken.
+
+    Returns:
+        The number of nodes that went.
+    """
+    edit = Editor(model.graph)
+    count = _fold_shapes(model.graph, edit)
+    count += _fold_nodes(model, edit)
+    return count + _inline_branches(model.graph, edit)
+
+
+def compute(
+    nodes: Sequence[ir.Node], wanted: Sequence[ir.Value], opsets: Mapping[str, int]
+) -> dict[ir.Value, np.ndarray] | None:
+    """The values that `nodes` make of constants; None where ONNX Runtime cannot compute them."""
+    made = {output for node in nodes for output in node.outputs}
+    constants: dict[str, onnx.TensorProto] = {}
+    for value in (item for node in nodes for item in node.inputs):
+        if value is not None and value not in made and value.const_value is not None:
+            tensor = ir.Tensor(value.const_value.numpy(), value.const_value.dtype, name=value.name)
+            constants[str(value.name)] = ir.serde.serialize_tensor(tensor)
+    graph = onnx.GraphProto(
+        name="constants",
+        node=[ir.serde.serialize_node(node) for node in nodes],
+        initializer=constants.values(),
+        output=[onnx.ValueInfoProto(name=value.name) for value in wanted],
+    )
+    imports = [onnx.helper.make_opsetid(domain, version) for domain, version in opsets.items()]
+    proto = onnx.helper.make_model(graph, opset_imports=imports, ir_version=10)
+    try:
+        session = runtime.cpu_session(proto.SerializeToString(), optimize=False)
+        arrays = session.run([value.name for value in wanted], {})
+    except Exception:  # an operator without a kernel, or arguments that do not fit: not folded
+        return None
+    return dict(zip(wanted, (np.asarray(array) for array in arrays), strict=True))
+
+
+def _fold_shapes(graph: ir.Graph, edit: Editor) -> int:
+    count = 0
+    for node in graph:
+        shape = static_shape(node.inputs[0]) if is_op(node, "Shape", "Size") else None
+        if shape is None:
+            continue
+        if node.op_type == "Size":
+            result = np.array(int(np.prod(shape, dtype=np.int64)), np.int64)
+        else:
+            start = int_attribute(node, "start", 0)
+            result = np.array(shape[start : int_attribute(node, "end", len(shape))], np.int64)
+        _become_constant(node, {node.outputs[0]: result}, edit)
+        count += 1
+    return count
+
+
+def _fold_nodes(model: ir.Model, edit: Editor) -> int:
+    foldable: dict[ir.Node, None] = {}
+    for node in model.graph:
+        if _is_foldable(node, foldable):
+            foldable[node] = None
+    if not foldable:
+        return 0
+    wanted = [output for node in foldable for output in node.outputs if _leaves(output, foldable)]
+    results = compute(tuple(foldable), wanted, model.opset_imports)
+    if results is not None:
+        for node in reversed(foldable):
+            _become_constant(node, results, edit)
+        return len(foldable)
+    count = 0
+    for node in foldable:
+        if all(value is None or value.const_value is not None for value in node.inputs):
+            alone = compute((node,), node.outputs, model.opset_imports)
+            if alone is not None:
+                _become_constant(node, alone, edit)
+                count += 1
+    return count
+
+
+def _is_foldable(node: ir.Node, foldable: Mapping[ir.Node, None]) -> bool:
+    if node.domain not in _DOMAINS or node.op_type in _NEVER:
+        return False
+    if node.op_type == "Identity" and node.outputs[0].is_graph_output():
+        return False
+    growth = 0
+    for value in node.inputs:
+        if value is None:
+            continue
+        if value.const_value is None or value.is_graph_input():
+            if value.producer() not in foldable:
+                return False
+        elif value.const_value.dtype not in _NUMBERS:
+            return False
+        else:
+            growth -= value.const_value.nbytes
+    for output in node.outputs:
+        if output.dtype is not None and output.dtype not in _NUMBERS:
+            return False
+        shape = static_shape(output)
+        growth += 4 * int(np.prod(shape, dtype=np.int64)) if shape is not None else 0
+    return growth <= MAX_GROWTH
+
+
+def _leaves(output: ir.Value, foldable: Mapping[ir.Node, None]) -> bool:
+    """Whether a value is used by what stays."""
+    return output.is_graph_output() or any(user not in foldable for user in output.consumers())
+
+
+def _become_constant(node: ir.Node, results: Mapping[ir.Value, np.ndarray], edit: Editor) -> None:
+    edit.begin(node)
+    for output in node.outputs:
+        if output in results:
+            edit.replace(output, edit.constant(results[output], f"{output.name}_folded"))
+    edit.remove_if_dead(node)
+
+
+def _inline_branches(graph: ir.Graph, edit: Editor) -> int:
+    count = 0
+    for node in tuple(graph):
+        condition = scalar(node.inputs[0]) if is_op(node, "If") else None
+        if condition is None:
+            continue
+        branch = node.attributes["then_branch" if condition else "else_branch"].as_graph()
+        _move_into(graph, branch, node, edit)
+        count += 1
+    return count
+
+
+def _move_into(graph: ir.Graph, branch: ir.Graph, node: ir.Node, edit: Editor) -> None:
+    """Puts the nodes and constants of `branch` in the place of the If `node`."""
+    edit.begin(node)
+    results = list(branch.outputs)
+    branch.outputs.clear()
+    for name, value in tuple(branch.initializers.items()):
+        assert value.const_value is not None
+        moved = edit.constant(value.const_value.numpy(), name)
+        value.replace_all_uses_with(moved)
+        results = [moved if item is value else item for item in results]
+    for inner in tuple(branch):
+        branch.remove(inner)
+        edit.adopt(inner)
+    for output, result in zip(node.outputs, results, strict=True):
+        edit.replace(output, result)
+    edit.remove_if_dead(node)

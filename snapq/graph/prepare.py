@@ -1,0 +1,109 @@
+"""A float model brought into the form that the quantizer and the NPU want."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import onnx_ir as ir
+import onnx_ir.passes.common as common
+
+from snapq.graph import rewriting, shapes
+from snapq.graph.completion import complete_shapes
+from snapq.graph.float32 import convert_to_float32
+from snapq.graph.opset import settle_opset, upgrade_opset
+from snapq.graph.weights import check_weights
+
+IR_VERSION = 10
+"""The IR version of opset 21: what ONNX Runtime since 1.18 reads."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The prepared model, how often each rewrite applied, and what the user should know."""
+
+    model: ir.Model
+    applied: dict[str, int]
+    notes: tuple[str, ...]
+
+
+def prepare(
+    model: ir.Model,
+    input_shapes: Mapping[str, Sequence[int]],
+    skip: Sequence[str] = (),
+    *,
+    values: Mapping[str, float] | None = None,
+) -> Prepared:
+    """Returns an equal model that the quantizer and the NPU can take; `model` stays as it is.
+
+    1. Functions are inlined, inputs in `values` become constants, all shapes are fixed.
+    2. The opset is 21 or later; floats are 32-bit.
+    3. Rewrites apply until nothing changes, but for those named in `skip`.
+    4. Every node has a name, no two values or nodes have the same, and every value has a type and
+       a fixed shape.
+
+    Args:
+        model: a float model.
+        input_shapes: shape by input name; overrides what the model declares.
+        skip: names of rewrites (see `rewriting.all_rewrites`) to leave out.
+        values: number by input name, for inputs that never change on the device.
+
+    Raises:
+        ModelError: the model cannot be frozen or run; the input or node is named.
+        ConfigError: `skip` names a rewrite that does not exist.
+    """
+    chosen = rewriting.chosen_rewrites(skip)
+    notes: list[str] = []
+    applied: Counter[str] = Counter()
+    prepared = shapes.fix_inputs(model, values or {})
+    _normalize(prepared, applied, notes)
+    prepared = shapes.freeze(prepared, input_shapes)
+    if upgrade_opset(prepared):
+        applied["upgrade_opset"] = 1
+    applied.update(rewriting.apply_rewrites(prepared, chosen))
+    _finish(prepared, notes)
+    return Prepared(prepared, dict(sorted(applied.items())), tuple(notes))
+
+
+def _normalize(model: ir.Model, applied: Counter[str], notes: list[str]) -> None:
+    """Inlines functions, lifts constants, names nodes and makes floats 32-bit."""
+    if model.functions:
+        applied["inline_functions"] = len(model.functions)
+        with shapes.quiet("onnx_ir"):
+            common.InlinePass()(model)
+    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    check_weights(model)
+    before = {value.name: value.dtype for value in (*model.graph.inputs, *model.graph.outputs)}
+    converted = convert_to_float32(model)
+    if converted:
+        applied["convert_to_float32"] = converted
+        changed = [
+            f"'{value.name}' ({str(before[value.name]).lower()})"
+            for value in (*model.graph.inputs, *model.graph.outputs)
+            if value.dtype != before[value.name]
+        ]
+        if changed:
+            notes.append(f"Now 32-bit floats at the boundary: {', '.join(changed)}.")
+    name_nodes(model)
+
+
+def name_nodes(model: ir.Model) -> None:
+    """Gives every node and value a name that no other has."""
+    for graph in model.graphs():
+        for node in graph:
+            if not node.name:
+                node.name = (
+                    f"{node.op_type}_{node.outputs[0].name}" if node.outputs else node.op_type
+                )
+    common.NameFixPass()(model)
+
+
+def _finish(model: ir.Model, notes: list[str]) -> None:
+    common.RemoveUnusedOpsetsPass()(model)
+    common.TopologicalSortPass()(model)
+    settle_opset(model)
+    name_nodes(model)
+    shapes.infer_shapes(model)
+    notes.extend(complete_shapes(model))
+    model.ir_version = IR_VERSION

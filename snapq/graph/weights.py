@@ -1,0 +1,52 @@
+"""The check that weights are numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.errors import ModelError
+
+_FLOATS = frozenset(
+    {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE}
+)
+_WEIGHTED = frozenset(
+    {
+        *("Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN", "PRelu"),
+        *("BatchNormalization", "LayerNormalization", "InstanceNormalization"),
+        *("GroupNormalization", "RMSNormalization"),
+    }
+)
+
+
+def check_weights(model: ir.Model) -> None:
+    """Refuses NaN in any constant, and infinity in the weights of layers.
+
+    Infinity elsewhere has its uses: bounds of Clip, masks of attention.
+
+    Raises:
+        ModelError: the first initializer that fails, with the count of bad elements.
+    """
+    for graph in model.graphs():
+        for name, value in graph.initializers.items():
+            tensor = value.const_value
+            if tensor is None or tensor.dtype not in _FLOATS:
+                continue
+            array = tensor.numpy()
+            if array.dtype not in (np.float16, np.float32, np.float64):
+                array = array.astype(np.float32)
+            missing = int(np.isnan(array).sum())
+            if missing:
+                _refuse(name, missing, array.size, "not a number (NaN)")
+            if any(node.op_type in _WEIGHTED for node in value.consumers()):
+                infinite = int(np.isinf(array).sum())
+                if infinite:
+                    _refuse(name, infinite, array.size, "infinite")
+
+
+def _refuse(name: str, bad: int, size: int, what: str) -> None:
+    raise ModelError(
+        f"{bad} of {size} weights are {what}.",
+        where=name,
+        mend="Export the model again from a checkpoint that is sound.",
+    )
