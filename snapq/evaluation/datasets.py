@@ -14,13 +14,13 @@ from snapq.config import DataSource
 from snapq.errors import DataError
 from snapq.evaluation.arrays import open_arrays
 from snapq.evaluation.generated import open_python, open_random
-from snapq.evaluation.images import open_images
+from snapq.evaluation.images import fed_input, open_images
 from snapq.evaluation.samples import Dataset, Label, Sample
 
 if TYPE_CHECKING:
     from snapq.graph.shapes import TensorSpec
 
-__all__ = ["Dataset", "Label", "Sample", "open_dataset"]
+__all__ = ["Dataset", "Label", "Sample", "image_input", "open_dataset"]
 
 
 def open_dataset(
@@ -52,3 +52,12 @@ def open_dataset(
     if source.python is not None:
         return open_python(source, inputs, base=base, labelled=labelled)
     return open_random(source, inputs)
+
+
+def image_input(source: DataSource, inputs: Sequence[TensorSpec]) -> str:
+    """Name of the model's input that a source of images feeds.
+
+    Raises:
+        DataError: the model has no such input, or has more than one.
+    """
+    return fed_input(source, inputs).name

@@ -23,7 +23,6 @@ import numpy as np
 
 from snapq.errors import DataError, ModelError
 from snapq.evaluation.samples import Array
-from snapq.records import FidelityRecord, Where
 
 LIMIT_DB = 200.0
 
@@ -72,6 +71,27 @@ def _comparable(reference: Array, output: Array) -> tuple[Array, Array]:
     return (r / largest, o / largest) if math.isfinite(largest) and largest > 0 else (r, o)
 
 
+@dataclass(frozen=True)
+class OutputFidelity:
+    """How near one output is to the float model's.
+
+    Attributes:
+        name: of the output.
+        sqnr_db: mean over samples.
+        sqnr_db_min: of the worst sample.
+        cosine: mean over samples.
+        agreement: share of equal elements, of outputs of whole numbers or truth values only.
+        samples: number of samples compared.
+    """
+
+    name: str
+    sqnr_db: float
+    sqnr_db_min: float
+    cosine: float
+    agreement: float | None
+    samples: int
+
+
 @dataclass
 class _Output:
     """Running figures of one output."""
@@ -112,35 +132,22 @@ class Fidelity:
             entry.agreement_sum += agreement(expected, found)
         self.samples += 1
 
-    def records(
-        self,
-        label: str,
-        dataset: str,
-        where: Where,
-        *,
-        device: str | None = None,
-        random_inputs: bool = False,
-    ) -> tuple[FidelityRecord, ...]:
-        """One record for each output, in the float model's order.
+    def results(self) -> tuple[OutputFidelity, ...]:
+        """One result for each output, in the float model's order.
 
         Raises:
             DataError: there were no samples.
         """
         if self.samples == 0:
-            raise DataError("There are no samples.", where=dataset, mend="Give evaluation data.")
+            raise DataError("There are no samples to compare.", mend="Give evaluation data.")
         return tuple(
-            FidelityRecord(
-                label=label,
-                output=name,
+            OutputFidelity(
+                name=name,
                 sqnr_db=entry.sqnr_sum / self.samples,
                 sqnr_db_min=entry.sqnr_min,
                 cosine=entry.cosine_sum / self.samples,
                 agreement=entry.agreement_sum / self.samples if entry.discrete else None,
                 samples=self.samples,
-                dataset=dataset,
-                where=where,
-                device=device,
-                random_inputs=random_inputs,
             )
             for name, entry in self._outputs.items()
         )

@@ -22,7 +22,7 @@ from snapq.evaluation.labels import Labels, no_labels, read_labels
 from snapq.evaluation.preprocess import (
     ImageInput,
     check_size,
-    image_input,
+    image_layout,
     normalize,
     to_frame,
     upright_size,
@@ -95,16 +95,17 @@ def open_images(
     assert source.images is not None
     root = base / source.images
     preprocess = source.preprocess or Preprocess()
-    image = image_input(_fed_input(source, inputs), preprocess, str(root))
+    image = image_layout(fed_input(source, inputs), preprocess, str(root))
     folder = root if root.is_dir() else root.parent
-    available, others = list_images(root)
+    beside = base / source.labels if source.labels is not None else None
+    available, others = list_images(root, beside)
     files = tuple(available[i] for i in evenly_spaced(len(available), source.samples))
     for file in files:
         with opened(folder / file) as picture:
             _check_kind(picture, folder / file)
             check_size(upright_size(picture), preprocess, image, str(folder / file))
-    if source.labels is not None:
-        labels = read_labels(base / source.labels, available, folder=folder, preprocess=preprocess)
+    if beside is not None:
+        labels = read_labels(beside, available, folder=folder, preprocess=preprocess)
     elif labelled:
         raise DataError(
             "These pictures have no labels, and the metric needs them.",
@@ -119,10 +120,10 @@ def open_images(
     return ImageDataset(folder, files, image, preprocess, labels, description)
 
 
-def list_images(root: Path) -> tuple[tuple[Path, ...], int]:
+def list_images(root: Path, labels: Path | None = None) -> tuple[tuple[Path, ...], int]:
     """Lists the pictures under a folder, or the one that `root` is.
 
-    Hidden files and folders are passed over.
+    Hidden files and folders are passed over, and so are the labels where they lie in the folder.
 
     Returns:
         The pictures, relative to the folder and sorted by path, and the number of other files.
@@ -140,17 +141,13 @@ def list_images(root: Path) -> tuple[tuple[Path, ...], int]:
         return (Path(root.name),), 0
     found: list[Path] = []
     others = 0
-    seen: set[str] = set()
+    passed = {labels.resolve()} if labels is not None else set()
     for place, folders, names in os.walk(root, followlinks=True):
         # A link to a folder above itself would have no end.
-        seen.add(str(Path(place).resolve()))
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and str((Path(place) / name).resolve()) not in seen
-        ]
+        passed.add(Path(place).resolve())
+        folders[:] = [name for name in folders if _is_new(Path(place) / name, passed)]
         for name in names:
-            if name.startswith("."):
+            if not _is_new(Path(place) / name, passed):
                 continue
             if Path(name).suffix.lower() in SUFFIXES:
                 found.append((Path(place) / name).relative_to(root))
@@ -166,6 +163,10 @@ def list_images(root: Path) -> tuple[tuple[Path, ...], int]:
             mend=f"Put images into it ({kinds}).",
         )
     return tuple(sorted(found, key=lambda file: file.as_posix())), others
+
+
+def _is_new(path: Path, passed: set[Path]) -> bool:
+    return not path.name.startswith(".") and path.resolve() not in passed
 
 
 @contextmanager
@@ -214,7 +215,12 @@ def _check_kind(picture: Image.Image, path: Path) -> None:
         )
 
 
-def _fed_input(source: DataSource, inputs: Sequence[TensorSpec]) -> TensorSpec:
+def fed_input(source: DataSource, inputs: Sequence[TensorSpec]) -> TensorSpec:
+    """The model's input that a source of images feeds.
+
+    Raises:
+        DataError: the model has no such input, or has more than one.
+    """
     names = [spec.name for spec in inputs]
     if source.input is not None and source.input not in names:
         match = nearest(source.input, names)

@@ -48,7 +48,7 @@ class ImageInput:
     channels_first: bool
 
 
-def image_input(spec: TensorSpec, preprocess: Preprocess, where: str) -> ImageInput:
+def image_layout(spec: TensorSpec, preprocess: Preprocess, where: str) -> ImageInput:
     """Tells from an input's shape how it takes a picture.
 
     Where the shape fits both layouts, channels come first, as ONNX's convolutions have them.
