@@ -7,10 +7,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_ir as ir
+import onnx_ir.passes.common as common
 
+from snapq.errors import ModelError
 from snapq.graph.boundary.edit import constant, free_name, new_node, reroute
-from snapq.graph.boundary.values import Boundary, InputBoundary, OutputBoundary
-from snapq.graph.shapes import graph_inputs
+from snapq.graph.boundary.values import (
+    Boundary,
+    InputBoundary,
+    OutputBoundary,
+    channels_last,
+)
+from snapq.graph.shapes import graph_inputs, static_shape
 
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
 _CODES = (ir.DataType.UINT8, ir.DataType.INT8, ir.DataType.UINT16, ir.DataType.INT16)
@@ -44,7 +51,7 @@ class _Encoding:
 
 
 def apply(model: ir.Model, boundary: Boundary) -> Applied:
-    """Returns the model with the planned inputs and outputs.
+    """Gives the model the planned inputs and outputs.
 
     1. A quantized input loses its QuantizeLinear and takes codes. An image's encoding is the
        planned one; others have what the graph says, and stay float where the graph says nothing
@@ -61,32 +68,58 @@ def apply(model: ir.Model, boundary: Boundary) -> Applied:
     Args:
         model: the Q/DQ model, or the float one after `fold_normalization`; it is left as it is.
         boundary: what `plan` gave.
+
+    Raises:
+        ModelError: an image input is an output too, so that it cannot take codes; or the shape of
+            an output is not known.
     """
     edited = model.clone()
+    # Encodings of other tools' models may stand in Constant nodes, which new nodes would precede.
+    common.LiftConstantsToInitializersPass(lift_all_constants=True)(edited)
     graph = edited.graph
     notes = list(boundary.notes)
-    has_codes = any(node.op_type == DEQUANTIZE for node in graph)
     inputs = {str(value.name): value for value in graph_inputs(edited)}
-    outputs = {str(value.name): index for index, value in enumerate(graph.outputs)}
-    done_inputs = tuple(
-        _apply_input(graph, inputs[item.name], item, notes) for item in boundary.inputs
+    quantized = any(node.op_type == DEQUANTIZE for node in graph)
+    taken = tuple(_apply_input(graph, inputs[item.name], item, notes) for item in boundary.inputs)
+    given = tuple(
+        _apply_output(graph, index, _planned_output(value, boundary))
+        for index, value in enumerate(graph.outputs)
     )
-    done_outputs = tuple(
-        _apply_output(graph, outputs[item.name], item) for item in boundary.outputs
-    )
-    if has_codes:
+    if quantized and boundary.gives_codes:
         notes += [
-            f"Output '{plan.name}' stays float: the model does not quantize it."
-            for plan, done in zip(boundary.outputs, done_outputs, strict=True)
-            if plan.quantized and not done.quantized
+            f"Output '{item.name}' stays {item.dtype}: the model does not quantize it."
+            for item in given
+            if not item.quantized
         ]
     _remove_unused_constants(graph)
-    return Applied(edited, Boundary(done_inputs, done_outputs, tuple(notes)))
+    done = replace(boundary, inputs=taken, outputs=given, notes=tuple(notes))
+    return Applied(edited, done)
+
+
+def _planned_output(value: ir.Value, boundary: Boundary) -> OutputBoundary:
+    shape = static_shape(value)
+    if shape is None:
+        raise ModelError(
+            "The shape of this output is not known.",
+            where=str(value.name),
+            mend="Freeze the model's inputs and infer its shapes first.",
+        )
+    nhwc = boundary.gives_nhwc and len(shape) == 4
+    return OutputBoundary(
+        str(value.name),
+        _numpy_name(value),
+        shape,
+        quantized=boundary.gives_codes,
+        permutation=channels_last(4, 1) if nhwc else None,
+    )
 
 
 def _apply_input(
     graph: ir.Graph, value: ir.Value, item: InputBoundary, notes: list[str]
 ) -> InputBoundary:
+    if value in graph.outputs:
+        _refuse_change(item)
+        return replace(item, quantized=False, dtype=_numpy_name(value), permutation=None)
     if item.quantized:
         encoding = _planned(graph, item, value) if item.raw else _declared(value)
         if encoding is not None:
@@ -98,6 +131,15 @@ def _apply_input(
     if item.permutation is not None:
         _feed_other_layout(graph, value, item.permutation)
     return floats
+
+
+def _refuse_change(item: InputBoundary) -> None:
+    if item.raw or (item.image is not None and item.permutation is not None):
+        raise ModelError(
+            "This image input is an output of the model too, so it cannot take raw pixels.",
+            where=item.name,
+            mend="Remove it from the outputs, or write `io: {dtype: float, layout: as-is}`.",
+        )
 
 
 def _planned(graph: ir.Graph, item: InputBoundary, value: ir.Value) -> _Encoding:

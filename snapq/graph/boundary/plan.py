@@ -14,7 +14,6 @@ from snapq.graph.boundary.values import (
     Boundary,
     ImageFeed,
     InputBoundary,
-    OutputBoundary,
     channels_last,
 )
 
@@ -26,7 +25,6 @@ _CHANNELS = (1, 3, 4)
 
 def plan(
     inputs: Sequence[TensorSpec],
-    outputs: Sequence[TensorSpec],
     io: Io,
     preprocess: Mapping[str, Preprocess],
     *,
@@ -41,7 +39,6 @@ def plan(
 
     Args:
         inputs: of the float model.
-        outputs: of the float model.
         io: what the YAML says.
         preprocess: of each input that pictures feed, by name.
         foldable: whether `fold_normalization` can still edit the model; False for a model that
@@ -50,24 +47,15 @@ def plan(
     Raises:
         ConfigError: an input cannot be fed by pictures, or mean and std do not fit its channels.
     """
-    passed = {spec.name for spec in inputs} & {spec.name for spec in outputs}
-    notes: list[str] = []
     planned = []
     for spec in inputs:
         given = preprocess.get(spec.name)
-        if spec.name in passed:
-            notes.append(f"Input '{spec.name}' is an output too and stays as it is.")
-            planned.append(_as_is(spec))
-        elif given is not None:
-            planned.append(_image(spec, io, given, foldable))
-        else:
-            planned.append(_other(spec, io))
+        planned.append(_image(spec, io, given, foldable) if given else _other(spec, io))
     codes = any(item.quantized and item.image is not None for item in planned)
-    dtype = io.dtype or (IoDtype.QUANTIZED if codes else IoDtype.FLOAT)
     return Boundary(
         tuple(planned),
-        tuple(_output(spec, dtype, io.layout, fixed=spec.name in passed) for spec in outputs),
-        tuple(notes),
+        gives_codes=codes if io.dtype is None else io.dtype is IoDtype.QUANTIZED,
+        gives_nhwc=io.layout is IoLayout.NHWC,
     )
 
 
@@ -168,18 +156,3 @@ def _encoding(image: ImageFeed) -> tuple[float, int]:
     scale = 1 / float(np.mean(image.std))
     zero_point = int(np.clip(np.rint(np.mean(image.mean)), 0, 255))
     return scale, zero_point
-
-
-def _output(
-    spec: TensorSpec, dtype: IoDtype, layout: IoLayout | None, *, fixed: bool
-) -> OutputBoundary:
-    quantized = dtype is IoDtype.QUANTIZED and spec.dtype.kind == "f" and not fixed
-    nhwc = layout is IoLayout.NHWC and len(spec.shape) == 4 and not fixed
-    return OutputBoundary(
-        spec.name,
-        spec.dtype.name,
-        spec.shape,
-        quantized=quantized,
-        dtype=None if quantized else spec.dtype.name,
-        permutation=channels_last(4, 1) if nhwc else None,
-    )

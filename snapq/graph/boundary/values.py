@@ -215,13 +215,22 @@ class Boundary:
 
     Attributes:
         inputs: in graph order.
-        outputs: in graph order.
+        gives_codes: whether outputs are to give integer codes where the model quantizes them.
+        gives_nhwc: whether outputs of rank 4 are to have their channels last.
+        outputs: in graph order; empty until `apply` reads them from the graph.
         notes: sentences for the reader: what the boundary could not have, and why.
     """
 
     inputs: tuple[InputBoundary, ...]
-    outputs: tuple[OutputBoundary, ...]
+    gives_codes: bool = False
+    gives_nhwc: bool = False
+    outputs: tuple[OutputBoundary, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def changes_float_model(self) -> bool:
+        """Whether a float model gets another boundary than its own."""
+        return any(item.raw or item.permutation for item in self.inputs) or self.gives_nhwc
 
     def input_encodings(self) -> dict[str, FixedEncoding]:
         """Encodings that quantization must give to inputs, by name."""
@@ -240,8 +249,16 @@ class Boundary:
         return {item.name: item.package_feed(sample) for item in self.inputs}
 
     def package_outputs(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The float model's outputs from the package's."""
+        """The float model's outputs from the package's; only for what `apply` returned."""
         return {item.name: item.read(_of(outputs, item.name)) for item in self.outputs}
+
+    def describe(self) -> list[str]:
+        """One line an input and output, for people."""
+        lines = [_describe_input(item) for item in self.inputs]
+        if self.outputs:
+            return lines + [_describe_output(item) for item in self.outputs]
+        codes = "codes where the model quantizes them" if self.gives_codes else "float"
+        return [*lines, f"outputs: {codes}, {'nhwc' if self.gives_nhwc else 'as-is'}"]
 
     def to_json(self) -> dict[str, Any]:
         """The boundary in JSON's types."""
@@ -253,18 +270,35 @@ class Boundary:
         """The inverse of `to_json`."""
         inputs = []
         for item in value["inputs"]:
-            image = item.get("image")
+            image = item["image"]
             feed = None if image is None else ImageFeed(**_tuples(image))
             inputs.append(InputBoundary(**{**_tuples(item), "image": feed}))
-        outputs = [OutputBoundary(**_tuples(item)) for item in value["outputs"]]
-        return cls(tuple(inputs), tuple(outputs), tuple(value.get("notes", ())))
+        outputs = tuple(OutputBoundary(**_tuples(item)) for item in value["outputs"])
+        return cls(**{**_tuples(value), "inputs": tuple(inputs), "outputs": outputs})
+
+
+def _describe_input(item: InputBoundary) -> str:
+    if item.raw and item.image is not None:
+        kind = f"raw {item.image.color.upper()} pixels, {item.dtype}"
+    elif item.quantized:
+        kind = f"codes, {item.dtype or 'as the model quantizes them'}"
+    else:
+        kind = item.dtype or item.model_dtype
+    folded = ", normalization folded into the graph" if item.folded else ""
+    return f"{item.name}: {kind}, {item.layout} {list(item.shape)}{folded}"
+
+
+def _describe_output(item: OutputBoundary) -> str:
+    kind = f"codes, {item.dtype}" if item.quantized else str(item.dtype)
+    return f"{item.name}: {kind}, {item.layout} {list(item.shape)}"
 
 
 def quantize(values: Array, dtype: str, scale: float, zero_point: int) -> Array:
     """Codes of `values` as ONNX QuantizeLinear gives them (round half to even, saturate)."""
     limits = np.iinfo(dtype)
-    codes = np.rint(np.asarray(values, np.float32) / np.float32(scale)) + zero_point
-    return np.clip(codes, limits.min, limits.max).astype(dtype)
+    codes: Array = np.rint(np.asarray(values, np.float32) / np.float32(scale)) + zero_point
+    clipped: Array = np.clip(codes, limits.min, limits.max).astype(dtype)
+    return clipped
 
 
 def dequantize(codes: Array, scale: float, zero_point: int) -> Array:
