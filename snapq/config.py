@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -322,3 +323,16 @@ class DeployConfig(Strict):
     """Where latency is measured; nothing is measured when not given."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of everything random, so that the same input gives the same bytes."""
+
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the YAML file, where `python:` modules are looked for."""
+        return self._folder
+
+    def at(self, folder: Path) -> DeployConfig:
+        """The same configuration as read from a file in `folder`."""
+        copy = self.model_copy()
+        copy._folder = folder
+        return copy

@@ -64,7 +64,7 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> DeployConfig:
     for key, what, mend in check(config):
         problems.add(document.spot(key), key, what, mend)
     problems.check()
-    return config
+    return config.at(path.absolute().parent)
 
 
 def _text(path: Path) -> str:

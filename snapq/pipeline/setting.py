@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snapq.artifact import fingerprint
 from snapq.config import DataSource, DeployConfig, Preprocess, QuantizeConfig
 from snapq.devices import profiles
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, DeviceError
 from snapq.precision import precision_name
+from snapq.storage import sha256_file
 
 if TYPE_CHECKING:
+    import onnx_ir as ir
+
     from snapq.evaluation.datasets import Dataset
     from snapq.graph.boundary import Boundary
     from snapq.graph.shapes import TensorSpec
@@ -26,7 +30,6 @@ class Setting:
 
     Attributes:
         config: the resolved deploy.yaml.
-        base: folder against which `python:` modules are found.
         devices: profiles of the targets.
         inputs: the model's inputs, frozen.
         boundary: what the package takes and gives.
@@ -36,7 +39,6 @@ class Setting:
     """
 
     config: DeployConfig
-    base: Path
     devices: tuple[DeviceProfile, ...]
     inputs: tuple[TensorSpec, ...]
     boundary: Boundary
@@ -50,12 +52,11 @@ class Setting:
         return any(data is not None and data.random for data in (self.calibration, self.evaluation))
 
 
-def load_setting(config: DeployConfig, base: Path, *, random_inputs: bool = False) -> Setting:
+def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Setting:
     """Reads and checks everything that a run needs, before any work is done.
 
     Args:
         config: the resolved deploy.yaml.
-        base: folder of the YAML file.
         random_inputs: use random inputs where the YAML names no data.
 
     Raises:
@@ -66,28 +67,36 @@ def load_setting(config: DeployConfig, base: Path, *, random_inputs: bool = Fals
     """
     from snapq.evaluation.datasets import open_dataset
     from snapq.graph import boundary, io, shapes
+    from snapq.graph.weights import check_weights
 
     devices = tuple(profiles.find(name) for name in config.targets)
     check_precision(config, devices)
-    model = shapes.freeze(io.load(config.model.path), config.model.inputs)
-    io.check_weights(model, config.model.path)
+    loaded = io.load(config.model.path)
+    check_weights(loaded)
+    model = shapes.freeze(loaded, config.model.inputs)
     inputs = shapes.input_specs(model)
     calibration, evaluation = _sources(config, random_inputs)
-    labelled = config.metric is not None
-    opened = {
-        "calibration": calibration and open_dataset(calibration, inputs, base=base),
-        "evaluation": evaluation and open_dataset(evaluation, inputs, base=base, labelled=labelled),
-    }
-    plan = boundary.plan(inputs, config.io, _preprocess(inputs, calibration, evaluation))
+    plan = boundary.plan(
+        inputs,
+        config.io,
+        _preprocess(inputs, calibration, evaluation),
+        foldable=not any(node.op_type == "QuantizeLinear" for node in model.graph),
+    )
+
+    def opened(source: DataSource | None, labelled: bool) -> Dataset | None:
+        if source is None:
+            return None
+        return open_dataset(source, inputs, base=config.folder, labelled=labelled)
+
+    samples = opened(calibration, False)
     return Setting(
         config=config,
-        base=base,
         devices=devices,
         inputs=inputs,
         boundary=plan,
-        calibration=opened["calibration"] or None,
-        evaluation=opened["evaluation"] or opened["calibration"] or None,
-        source_sha256=io.fingerprint(config.model.path),
+        calibration=samples,
+        evaluation=opened(evaluation, config.metric is not None) or samples,
+        source_sha256=_fingerprint(config.model.path, loaded),
     )
 
 
@@ -155,6 +164,18 @@ def _preprocess(inputs: Sequence[TensorSpec], *sources: DataSource | None) -> di
                 mend="Use the same preprocess for both (a YAML anchor says it once).",
             )
     return found
+
+
+def _fingerprint(path: Path, model: ir.Model) -> str:
+    """SHA-256 over the model file and the files of its external data."""
+    import onnx_ir as ir
+
+    files = {path}
+    for graph in model.graphs():
+        for value in graph.initializers.values():
+            if isinstance(value.const_value, ir.ExternalTensor):
+                files.add(Path(value.const_value.path))
+    return fingerprint([sha256_file(file) for file in sorted(files)])
 
 
 def command_line() -> tuple[str, ...]:

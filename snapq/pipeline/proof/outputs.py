@@ -81,11 +81,12 @@ def _files(subject: Subject) -> list[str]:
 def _compare(subject: Subject, data: Dataset, progress: Progress) -> dict[str, Any]:
     from snapq.evaluation.metrics import Fidelity, metric
 
-    config, plan = subject.setting.config, subject.setting.boundary
-    base = config.folder
+    config, plan = subject.setting.config, subject.boundary
     metrics: dict[str, Metric] = {}
     if config.metric is not None:
-        metrics = {label: metric(config.metric, base=base) for label in ("float", subject.label)}
+        metrics = {
+            label: metric(config.metric, config.folder) for label in ("float", subject.label)
+        }
     fidelity = Fidelity()
     packaged = subject.bundle is not None
     feeds = (plan.package_feeds(s) if packaged else plan.model_feeds(s) for s in data)
