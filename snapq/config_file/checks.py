@@ -50,11 +50,6 @@ def _stages(config: DeployConfig) -> Iterator[Finding]:
         elif name == "package" and index < len(names) - 1:
             what = f"The stage `package` comes before `{names[-1]}`."
             yield ("stages", index, name), what, "Put it last: it compiles what is there by then."
-    if "quantize" in names and config.data.calibration is None:
-        path = ("stages", names.index("quantize"), "quantize")
-        what = "Quantization needs samples, and `data.calibration` is not given."
-        mend = "Give it images, arrays or a Python function; `random: true` only to try things out."
-        yield path, what, mend
 
 
 def _metric(config: DeployConfig) -> Iterator[Finding]:

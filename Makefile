@@ -1,0 +1,68 @@
+# Everything that a developer or a new user does; `make help` lists it.
+# Only make and Python 3.11 or later are needed: the rest goes into .venv.
+
+VENV := .venv
+BIN := $(VENV)/bin
+CONSTRAINTS := snapq/constraints.txt
+EXAMPLE := examples/efficientnet-lite0
+MODEL := $(EXAMPLE)/model/efficientnet_lite0.onnx
+DATA := $(EXAMPLE)/data/validation.csv
+WORKERS ?= 2
+
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(CONSTRAINTS) $(BIN)/python -m pip
+# Stamps: made when a step is done, older than what the step depends on when it must be done again.
+INSTALLED := $(VENV)/.installed
+TOOLS := $(VENV)/.tools
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install demo test lint format lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(INSTALLED) ## Install snapq into .venv
+
+demo: $(MODEL) $(DATA) ## Deploy EfficientNet-Lite0 from end to end, without a device
+	$(BIN)/snapq run $(EXAMPLE)/deploy.yaml
+
+test: $(TOOLS) ## Install what the tests need and run all of them
+	@scripts/install_test_packages.sh
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+lint: $(TOOLS) ## Check style, types and the import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(TOOLS) ## Format the code and mend what can be mended
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+lock: ## Refresh the pinned versions to the newest ones that fit pyproject.toml
+	python="$$(scripts/find_python.sh)" && "$$python" scripts/lock.py $(CONSTRAINTS)
+
+clean: ## Remove .venv, caches and what the example made (runs/ stays)
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	rm -rf $(EXAMPLE)/model $(EXAMPLE)/data
+
+$(BIN)/python:
+	python="$$(scripts/find_python.sh)" && "$$python" -m venv --clear $(VENV)
+
+$(INSTALLED): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	$(PIP) install --quiet --upgrade pip
+	$(PIP) install --quiet --editable .
+	@touch $@
+
+$(TOOLS): $(INSTALLED)
+	$(PIP) install --quiet --group dev
+	@touch $@
+
+$(MODEL): $(EXAMPLE)/build_model.py $(EXAMPLE)/checkpoint.py $(EXAMPLE)/wheels.py | $(INSTALLED)
+	$(BIN)/python $(EXAMPLE)/build_model.py
+	@touch $@
+
+$(DATA): $(EXAMPLE)/fetch_data.py $(EXAMPLE)/wheels.py | $(INSTALLED)
+	$(BIN)/python $(EXAMPLE)/fetch_data.py
+	@touch $@
