@@ -1,0 +1,190 @@
+"""Encodings: how a real number is held by an integer, and the arithmetic between the two.
+
+A real `x` is held as `q = round(x / scale) + zero_point`, saturated to the integer's range, and read
+back as `(q - zero_point) * scale`. Rounding is half to even, as in ONNX QuantizeLinear-21.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+__all__ = [
+    "SMALLEST_SCALE",
+    "Encoding",
+    "QuantType",
+    "asymmetric",
+    "broadcast",
+    "dequantize",
+    "quantize",
+    "symmetric",
+]
+
+SMALLEST_SCALE = 2.0**-40
+"""No scale is below this: a tensor of zeros still has a scale that can be divided by, and a bias
+scale (activation scale x weight scale) stays a normal float32."""
+
+
+class QuantType(Enum):
+    """An integer type that can hold quantized values."""
+
+    INT4 = "int4"
+    UINT4 = "uint4"
+    INT8 = "int8"
+    UINT8 = "uint8"
+    INT16 = "int16"
+    UINT16 = "uint16"
+    INT32 = "int32"
+
+    @property
+    def bits(self) -> int:
+        """Width in bits."""
+        return int(self.value.removeprefix("u").removeprefix("int"))
+
+    @property
+    def signed(self) -> bool:
+        """Whether negative integers can be held."""
+        return not self.value.startswith("u")
+
+    @property
+    def qmin(self) -> int:
+        """Smallest integer."""
+        return -(1 << (self.bits - 1)) if self.signed else 0
+
+    @property
+    def qmax(self) -> int:
+        """Largest integer."""
+        return (1 << (self.bits - 1)) - 1 if self.signed else (1 << self.bits) - 1
+
+    @property
+    def dtype(self) -> ir.DataType:
+        """The ONNX data type."""
+        return ir.DataType[self.name]
+
+    @property
+    def numpy(self) -> np.dtype[np.generic]:
+        """The numpy type that holds it; the 4-bit types are ml_dtypes'."""
+        return np.dtype(self.dtype.numpy())
+
+    @classmethod
+    def of(cls, dtype: ir.DataType | None) -> QuantType | None:
+        """The type of an ONNX data type; None where it does not hold quantized values."""
+        return cls.__members__.get(dtype.name) if dtype is not None else None
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How one tensor is held.
+
+    Attributes:
+        dtype: the integer type.
+        scale: float32; 0-d for one scale, `[C]` for one a channel of `axis`.
+        zero_point: integers of `dtype`, shaped as `scale`.
+        axis: the channel axis; None for one scale.
+    """
+
+    dtype: QuantType
+    scale: npt.NDArray[np.float32]
+    zero_point: npt.NDArray[np.generic]
+    axis: int | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Encoding) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    @property
+    def key(self) -> tuple[str, bytes, bytes, int | None]:
+        """Equal for equal encodings, whatever the tensor."""
+        return self.dtype.value, self.scale.tobytes(), self.zero_point.tobytes(), self.axis
+
+    @property
+    def minimum(self) -> npt.NDArray[np.float64]:
+        """Smallest real number that can be held, shaped as `scale`."""
+        return (self.dtype.qmin - self.zero_point.astype(np.float64)) * self.scale
+
+    @property
+    def maximum(self) -> npt.NDArray[np.float64]:
+        """Largest real number that can be held, shaped as `scale`."""
+        return (self.dtype.qmax - self.zero_point.astype(np.float64)) * self.scale
+
+
+def asymmetric(
+    low: npt.ArrayLike, high: npt.ArrayLike, dtype: QuantType, axis: int | None = None
+) -> Encoding:
+    """An encoding of `[low, high]`, widened to hold 0, in which 0 is held exactly.
+
+    Args:
+        low: smallest value, 0-d or `[C]`.
+        high: largest value, shaped as `low`.
+        dtype: the integer type.
+        axis: the channel axis where `low` is `[C]`.
+    """
+    low64 = np.minimum(np.asarray(low, np.float64), 0.0)
+    high64 = np.maximum(np.asarray(high, np.float64), 0.0)
+    steps = dtype.qmax - dtype.qmin
+    scale = _guarded((high64 - low64) / steps)
+    zero = np.clip(np.rint(dtype.qmin - low64 / scale), dtype.qmin, dtype.qmax)
+    return Encoding(dtype, scale, zero.astype(dtype.numpy), axis)
+
+
+def symmetric(magnitude: npt.ArrayLike, dtype: QuantType, axis: int | None = None) -> Encoding:
+    """An encoding of `[-magnitude, magnitude]` with zero point 0.
+
+    The most negative integer is not used, so that a value and its opposite are held alike.
+
+    Args:
+        magnitude: largest absolute value, 0-d or `[C]`.
+        dtype: a signed integer type.
+        axis: the channel axis where `magnitude` is `[C]`.
+    """
+    scale = _guarded(np.asarray(magnitude, np.float64) / dtype.qmax)
+    return Encoding(dtype, scale, np.zeros(scale.shape, dtype.numpy), axis)
+
+
+def quantize(values: npt.ArrayLike, encoding: Encoding) -> npt.NDArray[np.generic]:
+    """Integers of `values` under `encoding`; values outside its range saturate."""
+    array = np.asarray(values, np.float32)
+    scale, zero = broadcast(encoding, array.ndim)
+    # float64: at 32 bits (biases) the quotient needs more than float32's 24 bits.
+    integers = np.rint(array.astype(np.float64) / scale) + zero
+    return np.clip(integers, encoding.dtype.qmin, encoding.dtype.qmax).astype(encoding.dtype.numpy)
+
+
+def dequantize(integers: npt.NDArray[np.generic], encoding: Encoding) -> npt.NDArray[np.float32]:
+    """Real numbers of `integers` under `encoding`."""
+    scale, zero = broadcast(encoding, integers.ndim)
+    return ((integers.astype(np.float64) - zero) * scale).astype(np.float32)
+
+
+def broadcast(
+    encoding: Encoding, rank: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Scale and zero point shaped so that they broadcast over a tensor of that rank."""
+    scale = encoding.scale.astype(np.float64)
+    zero = encoding.zero_point.astype(np.float64)
+    if encoding.axis is None:
+        return scale.reshape(()), zero.reshape(())
+    shape = [1] * rank
+    shape[encoding.axis] = -1
+    return scale.reshape(shape), zero.reshape(shape)
+
+
+def reduced_axes(shape: Sequence[int], axis: int | None) -> tuple[int, ...]:
+    """The axes over which a statistic of one channel (or of all, for None) is taken."""
+    return tuple(i for i in range(len(shape)) if i != axis)
+
+
+def _guarded(scale: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """As float32, with a scale that is too small for arithmetic replaced by one.
+
+    A tensor of zeros gets scale 1: any other would do, and this one reads as what it is.
+    """
+    safe = np.where(scale > 0, np.maximum(scale, SMALLEST_SCALE), 1.0)
+    return np.asarray(safe, np.float32)

@@ -1,0 +1,101 @@
+"""Weights, scales and biases: constants that a node has to itself, held as integers.
+
+The HTP adds a bias at exactly `scale of the data x scale of the weight`, whatever encoding the
+model declares, so that is the encoding that is declared here. Where a bias does not fit into 32
+bits at that scale, the weight's scale is raised until it does.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from snapq.quantization.encodings import (
+    Encoding,
+    QuantType,
+    asymmetric,
+    reduced_axes,
+    symmetric,
+)
+from snapq.quantization.rules.operators import OpRule
+
+__all__ = ["bias_encoding", "gemm_scaled", "raise_for_bias", "weight_axis", "weight_encoding"]
+
+_LARGEST_BIAS = 2.0**31 - 129
+"""A little under int32's limit: float32 scales are exact to 24 bits only."""
+
+
+def weight_axis(node: ir.Node, rule: OpRule, rank: int) -> int | None:
+    """The output-channel axis of a node's weight; None where it can have but one scale.
+
+    A grouped ConvTranspose holds the output channels of one group only along its axis, and the
+    provider refuses one scale a channel there.
+    """
+    if rule.weight_axis is None or rank < 2:
+        return None
+    if node.op_type == "ConvTranspose" and node.attributes.get_int("group", 1) > 1:
+        return None
+    if node.op_type == "Gemm" and node.attributes.get_int("transB", 0):
+        return 0
+    return rule.weight_axis % rank
+
+
+def weight_encoding(
+    weight: npt.NDArray[np.float32], dtype: QuantType, axis: int | None
+) -> Encoding:
+    """Symmetric for signed types, by channel where there is an axis; asymmetric for unsigned ones.
+
+    Args:
+        weight: the weight, any shape.
+        dtype: its integer type.
+        axis: the channel axis; unsigned types have one scale a tensor whatever it is.
+    """
+    if not dtype.signed:
+        low, high = (weight.min(), weight.max()) if weight.size else (0.0, 0.0)
+        return asymmetric(low, high, dtype)
+    if not weight.size:
+        return symmetric(0.0, dtype)
+    axes = reduced_axes(weight.shape, axis)
+    magnitude = np.abs(weight).max(axis=axes if axis is not None else None)
+    # A channel of zeros takes its neighbours' scale, so that its bias keeps its precision.
+    magnitude = np.where(magnitude > 0, magnitude, magnitude.max())
+    return symmetric(magnitude, dtype, axis)
+
+
+def raise_for_bias(
+    weight: Encoding, bias: npt.NDArray[np.float32], data_scale: npt.NDArray[np.float32]
+) -> Encoding:
+    """The weight's encoding, with scales raised where the bias would overflow 32 bits.
+
+    Args:
+        weight: one scale, or one for each element of `bias`.
+        bias: `[C]`.
+        data_scale: 0-d.
+    """
+    needed = np.abs(bias.astype(np.float64)) / (float(data_scale) * _LARGEST_BIAS)
+    least = needed if weight.axis is not None else needed.max(initial=0.0)
+    if not (least > weight.scale).any():
+        return weight
+    scale = np.maximum(weight.scale, least).astype(np.float32)
+    return Encoding(weight.dtype, scale, weight.zero_point, weight.axis)
+
+
+def bias_encoding(weight: Encoding, data_scale: npt.NDArray[np.float32]) -> Encoding:
+    """int32 at data scale x weight scale, zero point 0, one scale for each of the weight's."""
+    scale = np.asarray(weight.scale * data_scale, np.float32)
+    zero = np.zeros(scale.shape, np.int32)
+    return Encoding(QuantType.INT32, scale, zero, 0 if weight.axis is not None else None)
+
+
+def gemm_scaled(
+    node: ir.Node, weight: npt.NDArray[np.float32], bias: npt.NDArray[np.float32] | None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+    """Weight and bias of a Gemm with its alpha and beta multiplied in, the bias as `[N]`."""
+    alpha = np.float32(node.attributes.get_float("alpha", 1.0))
+    beta = np.float32(node.attributes.get_float("beta", 1.0))
+    columns = weight.shape[0 if node.attributes.get_int("transB", 0) else 1]
+    scaled = weight * alpha
+    if bias is None:
+        return scaled, None
+    return scaled, np.ascontiguousarray(np.broadcast_to(bias.reshape(-1), (columns,)) * beta)

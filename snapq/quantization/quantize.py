@@ -1,0 +1,165 @@
+"""Post-training quantization of a whole model: the front door of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+import onnx_ir.passes.common as common
+
+from snapq.errors import ModelError
+from snapq.quantization.calibration import calibrate
+from snapq.quantization.clamps import absorb_clamps
+from snapq.quantization.decisions import Decision, constant, decide, notes
+from snapq.quantization.encodings import Encoding, QuantType, asymmetric
+from snapq.quantization.insertion import Inserter
+from snapq.quantization.observers.base import TensorStatistics, observer
+from snapq.quantization.rules.operators import Family, Role
+from snapq.quantization.scheme import Scheme
+from snapq.quantization.ties import Groups, Range, build, constant_range
+
+__all__ = ["Quantized", "Scheme", "quantize"]
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A quantized model and what is known of it.
+
+    Attributes:
+        model: the model with Q and DQ nodes; inputs and outputs keep their names and float types.
+        encodings: encoding of each quantized tensor, weights and biases too, by its float name.
+        statistics: what calibration saw of each tensor that it watched.
+        notes: sentences for the reader: nodes that stay in float or have another type, and why.
+    """
+
+    model: ir.Model
+    encodings: dict[str, Encoding]
+    statistics: dict[str, TensorStatistics]
+    notes: tuple[str, ...]
+
+
+def quantize(
+    model: ir.Model,
+    samples: Iterable[Mapping[str, npt.NDArray[np.generic]]],
+    scheme: Scheme,
+    *,
+    fixed: Mapping[str, Encoding] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Quantized:
+    """Quantizes a prepared float model for the NPU.
+
+    Args:
+        model: a model with fixed shapes; left as it is.
+        samples: calibration samples, read once.
+        scheme: precision, and the architecture that it must be legal on.
+        fixed: encodings imposed on tensors, by name (graph inputs, mostly). Where an imposed type
+            is not the scheme's, the tensor is converted where it is first computed with.
+        progress: called with the number of calibration samples done.
+
+    Raises:
+        ModelError: the model has Q or DQ nodes already, or an opset too old for the scheme.
+        DataError: a sample does not fit, is not finite, or there is none.
+    """
+    imposed = dict(fixed or {})
+    _check(model, scheme)
+    result = model.clone()
+    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(result)
+    graph = result.graph
+    decisions = decide(graph, scheme, imposed)
+    groups = build(graph, decisions, imposed)
+    watched = groups.observed()
+    observers = calibrate(
+        model, samples, [str(v.name) for v in watched], observer("min-max"), progress
+    )
+    ranges = {value: observers[str(value.name)].range() for value in watched}
+    for node, decision in decisions.items():
+        if decision.rule is not None and decision.rule.family is Family.JOIN and decision.dtype:
+            _join(groups, node, decision, ranges)
+    encodings = _encodings(graph, groups, ranges)
+    uses = _uses(decisions, groups, encodings, ranges, scheme)
+    decisions, encodings = absorb_clamps(graph, decisions, encodings)
+    inserter = Inserter(graph, scheme, encodings, uses)
+    inserter.run(decisions)
+    return Quantized(
+        result,
+        inserter.written,
+        {name: seen.statistics() for name, seen in observers.items()},
+        notes(decisions, scheme.architecture),
+    )
+
+
+def _check(model: ir.Model, scheme: Scheme) -> None:
+    for node in model.graph.all_nodes():
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            raise ModelError(
+                f"The model is quantized already: node '{node.name}' is a {node.op_type}.",
+                mend="Give the float model.",
+            )
+    opset = model.opset_imports.get("", 0)
+    wanted = 21 if scheme.activation_type.bits > 8 else 13
+    if opset < wanted:
+        raise ModelError(
+            f"The model has opset {opset}; {scheme.activation_type.value} activations need {wanted}.",
+            mend="Run the prepare stage first; it brings the model to opset 21.",
+        )
+
+
+def _join(
+    groups: Groups, node: ir.Node, decision: Decision, ranges: Mapping[ir.Value, Range]
+) -> None:
+    output = node.outputs[0]
+    if output not in groups:
+        return
+    computed = []
+    for value in node.inputs:
+        tensor = constant(value)
+        if tensor is not None:
+            groups.include(output, constant_range(tensor))
+        elif value is not None and value in groups and groups.dtype(value) is decision.dtype:
+            computed.append(value)
+    groups.join(node, computed, ranges)
+
+
+def _encodings(
+    graph: ir.Graph, groups: Groups, ranges: Mapping[ir.Value, Range]
+) -> dict[ir.Value, Encoding]:
+    values = (*graph.inputs, *(value for node in graph for value in node.outputs))
+    return {value: groups.encoding(value, ranges) for value in values if value in groups}
+
+
+def _uses(
+    decisions: Mapping[ir.Node, Decision],
+    groups: Groups,
+    encodings: Mapping[ir.Value, Encoding],
+    ranges: Mapping[ir.Value, Range],
+    scheme: Scheme,
+) -> dict[tuple[ir.Node, int], Encoding]:
+    """How a node reads an input, where that is not how the tensor is held."""
+    uses = {}
+    for node, decision in decisions.items():
+        rule, dtype = decision.rule, decision.dtype
+        if rule is None or dtype is None:
+            continue
+        moves = rule.family in (Family.MOVEMENT, Family.JOIN)
+        held = next((encodings[v] for v in node.outputs if v in encodings), None)
+        for index, value in enumerate(node.inputs):
+            if value is None or rule.role(index) in (Role.PLAIN, Role.BIAS, Role.SCALE):
+                continue
+            tensor = constant(value)
+            if tensor is not None and rule.role(index) is Role.WEIGHT:
+                continue
+            if tensor is not None:
+                own = asymmetric(*constant_range(tensor), dtype)
+                uses[node, index] = held if moves and held else own
+                continue
+            wanted = dtype
+            if index == 1 and dtype.bits > 8 and scheme.architecture < rule.second_8bit_below:
+                wanted = QuantType.UINT8
+            if rule.family is Family.MOVEMENT and held is not None and held != encodings[value]:
+                uses[node, index] = held
+            elif encodings[value].dtype is not wanted:
+                uses[node, index] = asymmetric(*groups.range(value, ranges), wanted)
+    return uses

@@ -1,0 +1,1 @@
+"""What the NPU takes, as tables: operators, data types by architecture, fixed ranges."""

@@ -1,0 +1,37 @@
+"""Outputs whose range is known before any sample is seen.
+
+Source: the provider wants these encodings for 16-bit Sigmoid and Tanh (`get_qnn_qdq_config` of
+onnxruntime sets the same). At 8 bits they are free, and are the same, so that no value that
+calibration did not meet is cut off.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snapq.quantization.encodings import Encoding, QuantType
+
+__all__ = ["fixed_output"]
+
+_ZERO_TO_ONE = {"Sigmoid", "Softmax"}
+_MINUS_ONE_TO_ONE = {"Tanh"}
+
+
+def fixed_output(op: str, dtype: QuantType) -> Encoding | None:
+    """The output encoding of an operator with a known range; None where samples decide.
+
+    Sigmoid and Softmax: scale 1/2^bits, zero point 0. Tanh: scale 2/2^bits, zero point in the
+    middle.
+    """
+    if dtype not in (QuantType.UINT8, QuantType.UINT16):
+        return None
+    steps = dtype.qmax + 1
+    if op in _ZERO_TO_ONE:
+        return _encoding(dtype, 1.0 / steps, 0)
+    if op in _MINUS_ONE_TO_ONE:
+        return _encoding(dtype, 2.0 / steps, steps // 2)
+    return None
+
+
+def _encoding(dtype: QuantType, scale: float, zero: int) -> Encoding:
+    return Encoding(dtype, np.asarray(scale, np.float32), np.asarray(zero, dtype.numpy))
