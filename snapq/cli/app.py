@@ -93,14 +93,23 @@ def emit(value: Any) -> None:
 
 def _report_error(error: SnapqError) -> None:
     if "--json" in sys.argv:
-        kind = type(error).__name__
-        value = {"kind": kind, "what": error.what, "where": error.where, "mend": error.mend}
-        emit({"error": value})
+        emit({"error": _error_values(error)})
         return
-    head = f"{error.where}: {error.what}" if error.where else error.what
-    typer.secho(f"error: {head}", fg="red", err=True)
-    if error.mend:
-        typer.echo(f"       {error.mend}", err=True)
+    for one in (error, *error.also):
+        head = f"{one.where}: {one.what}" if one.where else one.what
+        typer.secho(f"error: {head}", fg="red", err=True)
+        if one.mend:
+            typer.echo(f"       {one.mend}", err=True)
+
+
+def _error_values(error: SnapqError) -> dict[str, Any]:
+    return {
+        "kind": type(error).__name__,
+        "what": error.what,
+        "where": error.where,
+        "mend": error.mend,
+        "also": [_error_values(other) for other in error.also],
+    }
 
 
 def _report_internal(error: BaseException) -> None:
