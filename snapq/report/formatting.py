@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from datetime import datetime
 
 MINUS = "\N{MINUS SIGN}"
 _NOT_FINITE = {math.inf: "∞", -math.inf: f"{MINUS}∞"}
@@ -49,13 +50,10 @@ def number(value: float, digits: int = 3) -> str:
         return _NOT_FINITE[value]
     if value == 0:
         return "0"
-    exponent = math.floor(math.log10(abs(value)))
+    text = f"{value:.{digits - 1}e}"
+    exponent = int(text[text.index("e") + 1 :])
     if -4 <= exponent < 9:
         text = f"{value:,.{max(digits - 1 - exponent, 0)}f}"
-        if "." in text and exponent < 0:
-            text = text.rstrip("0").rstrip(".")
-    else:
-        text = f"{value:.{digits - 1}e}"
     return text.replace("-", MINUS, 1) if value < 0 else text
 
 
@@ -148,6 +146,15 @@ def metric_change(metric: str, change: float) -> str:
     if metric in _PERCENT_METRICS and math.isfinite(change):
         return f"{sign}{change * 100:.1f} points".replace("-", MINUS)
     return f"{sign}{metric_value(metric, change)}"
+
+
+def moment(iso: str) -> str:
+    """Returns an ISO 8601 time as `2026-11-23 09:12 UTC`; other text stays as it is."""
+    try:
+        time = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    return f"{time:%Y-%m-%d %H:%M} {time.tzname() or ''}".rstrip()
 
 
 def plural(amount: int, one: str, many: str | None = None) -> str:

@@ -124,8 +124,10 @@ def _options(value: Any) -> str:
     """Returns a cell's text: `key=value, …` of a mapping, a number or text as it is."""
     if isinstance(value, Mapping):
         return ", ".join(f"{key}={item}" for key, item in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return fmt.number(value, 4)
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int):
         return fmt.whole(value)
     return "" if value is None else str(value)

@@ -6,7 +6,7 @@ a speed-up its baseline.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -82,7 +82,8 @@ def verdict(record: RunRecord) -> Verdict:
     """Says whether the run holds what was asked of it."""
     failed = tuple(gate for gate in record.gates if not gate.passed)
     what = f" as {fmt.join(precisions(record))}" if precisions(record) else ""
-    detail = f"{record.name}{what} for {fmt.join(record.targets)}"
+    targets = fmt.join([fmt.shorten(name, 40) for name in record.targets])
+    detail = f"{fmt.shorten(record.model.path, 60)}{what} for {targets}"
     total = fmt.plural(len(record.gates), "gate")
     if not record.finished:
         level, headline = Level.UNFINISHED, "Not finished: the run is going on or was ended early"
@@ -98,7 +99,7 @@ def verdict(record: RunRecord) -> Verdict:
 
 
 def _names(gates: tuple[GateRecord, ...]) -> str:
-    return ", ".join(gate.name for gate in gates)
+    return ", ".join(fmt.shorten(gate.name, 40) for gate in gates)
 
 
 def _warnings(record: RunRecord, failed: tuple[GateRecord, ...]) -> Iterator[str]:
@@ -179,7 +180,8 @@ def accuracy_change(record: RunRecord, item: AccuracyRecord) -> str | None:
 
 def samples_text(item: AccuracyRecord | FidelityRecord) -> str:
     """What a value rests on: how many samples, of what, and whether they are random."""
-    text = f"{fmt.plural(item.samples, 'sample')}: {item.dataset}"
+    told = item.dataset.startswith(f"{item.samples} ")
+    text = item.dataset if told else f"{fmt.plural(item.samples, 'sample')}: {item.dataset}"
     return f"{text}, random inputs" if item.random_inputs else text
 
 
@@ -317,18 +319,23 @@ def target_size(target: BundleTargetRecord) -> tuple[int, int]:
 
 def _size_cards(record: RunRecord) -> Iterator[Card]:
     raw = record.model.bytes
+    float_download = fmt.size(record.model.bytes_compressed)
+    groups: dict[tuple[str, ...], list[str]] = {}
     for target in record.bundle:
         compiled, compressed = target_size(target)
-        if not compiled:
-            continue
-        yield Card(
-            title=f"Size, compiled for {target.device}",
-            value=fmt.size(compiled),
-            where=None,
-            lines=(
-                f"float model {fmt.size(raw)}"
-                + (f", {fmt.number(compiled / raw * 100)} % of it" if raw else ""),
-                f"download {fmt.size(compressed)}, float "
-                f"{fmt.size(record.model.bytes_compressed)} (zlib 6)",
-            ),
+        share = f", {fmt.number(compiled / raw * 100)} % of it" if raw else ""
+        key = (
+            fmt.size(compiled),
+            f"float model {fmt.size(raw)}{share}",
+            f"download {fmt.size(compressed)}, float {float_download} (zlib 6)",
         )
+        groups.setdefault(key, []).append(target.device)
+    for (value, *lines), devices in groups.items():
+        title = f"Size, compiled for {fmt.join(devices)}"
+        yield Card(title=title, value=value, where=None, lines=tuple(lines))
+
+
+def shared_warnings(estimates: Sequence[EstimateRecord]) -> tuple[str, ...]:
+    """Warnings that hold for every one of several estimates, to be said once."""
+    told = [estimate_warnings(item) for item in estimates]
+    return tuple(text for text in told[0] if all(text in other for other in told)) if told else ()

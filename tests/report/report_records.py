@@ -42,7 +42,9 @@ HOSTILE = (
 
 def file(path: str, size: int, compressed: int | None = None) -> FileRecord:
     packed = size * 9 // 10 if compressed is None else compressed
-    return FileRecord(path=path, sha256="3f9ad41c" * 8, bytes=size, bytes_compressed=packed)
+    return FileRecord(
+        path=path, sha256=f"{len(path):02x}9ad41c" * 8, bytes=size, bytes_compressed=packed
+    )
 
 
 def provenance() -> Provenance:
@@ -389,8 +391,7 @@ def hostile() -> RunRecord:
         ),
         estimates=tuple(x.model_copy(update={"device": HOSTILE[1]}) for x in good.estimates),
         latencies=tuple(
-            x.model_copy(update={"target": HOSTILE[2], "label": HOSTILE[0]})
-            for x in good.latencies
+            x.model_copy(update={"target": HOSTILE[2], "label": HOSTILE[0]}) for x in good.latencies
         ),
         speedups=tuple(
             x.model_copy(update={"device": HOSTILE[1], "baseline": HOSTILE[8]})

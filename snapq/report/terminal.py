@@ -1,0 +1,176 @@
+"""The table that a run ends with, for terminals of any width, with or without colour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from snapq.records import EstimateRecord, RunRecord, Where
+from snapq.report import formatting as fmt
+from snapq.report import view
+
+_LEVEL_STYLE = {
+    view.Level.PASS: "bold green",
+    view.Level.FAIL: "bold red",
+    view.Level.UNFINISHED: "bold yellow",
+    view.Level.NEUTRAL: "bold",
+}
+_ASCII = str.maketrans({"×": "x", "µ": "u", fmt.MINUS: "-", "…": "...", "∞": "inf", "±": "+-"})
+_NARROW = 72
+Row = tuple[str, str, str]
+"""What it is, its value, and what the value rests on (its word first)."""
+
+
+def summary(record: RunRecord, console: Console, report: Path | None = None) -> None:
+    """Prints what a run came to.
+
+    Args:
+        record: the run.
+        console: where to print; its width, colours and encoding are respected.
+        report: the HTML report, named in the last line.
+    """
+    verdict = view.verdict(record)
+    plain = _Writer(console)
+    console.print()
+    console.print(plain.text(verdict.headline, _LEVEL_STYLE[verdict.level]))
+    console.print(plain.text(verdict.detail))
+    for warning in verdict.warnings:
+        console.print(plain.text(f"! {warning}", "yellow"))
+    for title, rows in _groups(record):
+        if rows:
+            console.print()
+            console.print(plain.text(title, "bold"))
+            console.print(plain.table(rows))
+    console.print()
+    console.print(plain.text(f"Took {fmt.seconds(record.seconds)}."))
+    if report is not None:
+        # A path is for copying, so it is not wrapped.
+        console.print(plain.text(f"Report: {report}"), soft_wrap=True)
+
+
+class _Writer:
+    """Makes rich objects of untrusted text: no markup, no escapes, nothing unprintable."""
+
+    def __init__(self, console: Console) -> None:
+        self.encoding = console.encoding or "ascii"
+        self.narrow = console.width < _NARROW
+
+    def text(self, text: str, style: str = "") -> Text:
+        shown = fmt.plain(text)
+        try:
+            shown.encode(self.encoding)
+        except (UnicodeEncodeError, LookupError):
+            shown = shown.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
+        return Text(shown, style=style, overflow="fold")
+
+    def table(self, rows: list[Row]) -> Padding:
+        """Three columns, or two with the basis below the value where the terminal is narrow."""
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+        table.add_column(overflow="fold", max_width=28 if self.narrow else 36)
+        table.add_column(overflow="fold")
+        if not self.narrow:
+            table.add_column(overflow="fold", style="dim")
+        for what, value, basis in rows:
+            label = self.text(fmt.shorten(what))
+            if self.narrow:
+                shown = self.text(value)
+                if basis:
+                    shown.append("\n").append_text(self.text(basis, "dim"))
+                table.add_row(label, shown)
+            else:
+                table.add_row(label, self.text(value), self.text(basis))
+        return Padding(table, (0, 0, 0, 2))
+
+
+def _groups(record: RunRecord) -> Iterator[tuple[str, list[Row]]]:
+    yield "Accuracy", [*_accuracy(record), *_fidelity(record)]
+    yield "Placement", list(_placement(record))
+    yield "Size", list(_sizes(record))
+    for device in dict.fromkeys(item.device for item in record.estimates):
+        yield _estimates_title(record, device), list(_estimates(record, device))
+    yield "Latency, timed", list(_latencies(record))
+    yield "Gates", list(_gates(record))
+
+
+def _accuracy(record: RunRecord) -> Iterator[Row]:
+    for item in record.accuracy:
+        basis = [str(item.where), *([item.device] if item.device else []), view.samples_text(item)]
+        base = view.float_accuracy(record, item)
+        if base is not None:
+            change = fmt.metric_change(item.metric, item.value - base.value)
+            basis.append(f"{change} from float")
+        name = f"{fmt.metric_name(item.metric)} {item.label}"
+        yield name, fmt.metric_value(item.metric, item.value), ", ".join(basis)
+
+
+def _fidelity(record: RunRecord) -> Iterator[Row]:
+    for item in record.fidelity:
+        basis = [str(item.where), *([item.device] if item.device else []), view.samples_text(item)]
+        basis.append(f"lowest sample {fmt.decibels(item.sqnr_db_min)}")
+        value = f"{fmt.decibels(item.sqnr_db)}, cosine {fmt.cosine(item.cosine)}"
+        yield f"SQNR {item.label}, {item.output}", value, ", ".join(basis)
+
+
+def _placement(record: RunRecord) -> Iterator[Row]:
+    for item in record.placements:
+        value = f"{view.placement_text(item)} nodes on the NPU"
+        yield f"{item.label} on {item.device}", value, fmt.plural(item.partitions, "partition")
+
+
+def _sizes(record: RunRecord) -> Iterator[Row]:
+    def row(what: str, size: int, compressed: int) -> Row:
+        return what, fmt.size(size), f"{fmt.size(compressed)} compressed"
+
+    yield row("float model", record.model.bytes, record.model.bytes_compressed)
+    for target in record.bundle:
+        yield row(f"compiled for {target.device}", *view.target_size(target))
+
+
+def _estimates(record: RunRecord, device: str) -> Iterator[Row]:
+    for item in record.estimates:
+        if item.device == device:
+            yield item.label, fmt.microseconds(item.us), _estimate_basis(item)
+    for speedup in record.speedups:
+        if speedup.device == device and speedup.where == Where.ESTIMATED:
+            what = f"{speedup.candidate} over {speedup.baseline}"
+            yield what, fmt.ratio(speedup.value), ", ".join((speedup.where, *speedup.remarks))
+
+
+def _estimates_title(record: RunRecord, device: str) -> str:
+    used = (item.estimated_on for item in record.estimates if item.device == device)
+    others = [name for name in dict.fromkeys(used) if name != device]
+    return f"Latency on {device}" + (f" (estimates of {fmt.join(others)})" if others else "")
+
+
+def _estimate_basis(item: EstimateRecord) -> str:
+    bounds = f"{fmt.microseconds(item.us_lower)} to {fmt.microseconds(item.us_upper)}"
+    low = f", too low: {item.missing_ops} without a cost" if item.missing_ops else ""
+    return f"{Where.ESTIMATED}, {bounds}{low}"
+
+
+def _latencies(record: RunRecord) -> Iterator[Row]:
+    for item in record.latencies:
+        runs = f"{fmt.plural(item.runs, 'run')}, {fmt.plural(item.threads, 'thread')}"
+        basis = f"{item.where} on {item.target} ({item.placement}), median of {runs}"
+        yield item.label, fmt.milliseconds(item.p50_ms), basis
+    for speedup in record.speedups:
+        if speedup.where != Where.ESTIMATED:
+            basis = f"{speedup.where} on {speedup.device}"
+            if speedup.interval is not None:
+                low, high = speedup.interval
+                basis += f", 95 % interval {fmt.number(low)} to {fmt.number(high)}"
+            if speedup.where == Where.EMULATED:
+                basis += ", not a performance claim"
+            basis = "; ".join((basis, *speedup.remarks))
+            yield f"{speedup.candidate} over {speedup.baseline}", fmt.ratio(speedup.value), basis
+
+
+def _gates(record: RunRecord) -> Iterator[Row]:
+    for gate in record.gates:
+        result = "held" if gate.passed else "NOT HELD"
+        yield gate.name, result, f"found {gate.found}, limit {gate.limit}"
