@@ -63,6 +63,9 @@ def _rebuild_tensor(
     return _Tensor(storage, offset, tuple(shape), tuple(strides))
 
 
+_UNREADABLE = (pickle.UnpicklingError, AttributeError, EOFError, LookupError, TypeError, ValueError)
+"""What Python's unpickler raises for bytes that are no pickle."""
+
 _KNOWN: dict[tuple[str, str], object] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
@@ -109,7 +112,7 @@ def read_checkpoint(content: bytes) -> dict[str, np.ndarray]:
         tensors = reader.load()
         for key in _Reader(file).load():
             _fill(reader.storages[key], file)
-    except (pickle.UnpicklingError, EOFError, KeyError, TypeError, ValueError) as error:
+    except _UNREADABLE as error:
         raise ModelError(f"This is not a readable checkpoint: {error}.") from error
     return {name: t.array() for name, t in tensors.items() if isinstance(t, _Tensor)}
 

@@ -146,7 +146,7 @@ def check_size(
         cropped = f"`resize: {max(height, width)}, crop: [{height}, {width}]`"
         mend = f"Write {exact}, or {cropped}, under `preprocess:`."
     raise DataError(
-        f"It is {_pixels(size)}{became}, and input '{image.spec.name}' takes "
+        f"It is {_pixels(size)} (width x height){became}, and input '{image.spec.name}' takes "
         f"{_pixels((width, height))}.",
         where=where,
         mend=mend,
@@ -209,4 +209,4 @@ def _opaque(picture: Image.Image) -> Image.Image:
 
 
 def _pixels(size: tuple[int, int]) -> str:
-    return f"{size[0]} x {size[1]} pixels (width x height)"
+    return f"{size[0]} x {size[1]} pixels"
