@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
+import onnx_ir.passes.common as common
 
 from snapq import runtime
 from snapq.errors import ModelError
 from snapq.graph import io
-from snapq.graph.shapes import TensorSpec, input_specs, static_shape
+from snapq.graph.edits import remove_dead_nodes
+from snapq.graph.shapes import input_specs, static_shape
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 DATA_DEPENDENT = frozenset(
     {
@@ -35,6 +41,25 @@ def complete_shapes(model: ir.Model) -> tuple[str, ...]:
     Raises:
         ModelError: ONNX Runtime does not accept or does not run the model.
     """
+    record_shapes(model)
+    _session(model)
+    return tuple(
+        f"The output shape of {node.op_type} '{node.name}' depends on the data; the NPU needs "
+        "fixed shapes: cut the model in front of it and do its work on the CPU."
+        for node in model.graph
+        if node.op_type in DATA_DEPENDENT
+    )
+
+
+def record_shapes(model: ir.Model) -> int:
+    """Runs the model on zeros, in place of inference that knows no further.
+
+    Returns:
+        The number of values whose type and shape became known.
+
+    Raises:
+        ModelError: ONNX Runtime does not accept or does not run the model.
+    """
     loose = _data_dependent(model)
     open_values = [
         output
@@ -45,12 +70,7 @@ def complete_shapes(model: ir.Model) -> tuple[str, ...]:
     for value, array in zip(open_values, _run(model, open_values), strict=True):
         value.shape = ir.Shape(array.shape)
         value.type = ir.TensorType(ir.DataType.from_numpy(array.dtype))
-    return tuple(
-        f"The output shape of {node.op_type} '{node.name}' depends on the data; the NPU needs "
-        "fixed shapes: cut the model in front of it and do its work on the CPU."
-        for node in model.graph
-        if node.op_type in DATA_DEPENDENT
-    )
+    return len(open_values)
 
 
 def _is_known(value: ir.Value) -> bool:
@@ -67,27 +87,28 @@ def _data_dependent(model: ir.Model) -> set[ir.Value]:
 
 
 def _run(model: ir.Model, wanted: list[ir.Value]) -> list[np.ndarray]:
-    outputs = list(model.graph.outputs)
-    model.graph.outputs.extend(value for value in wanted if not value.is_graph_output())
+    """Computes values by the nodes that they need, on inputs of zeros."""
+    if not wanted:
+        return []
+    part = model.clone()
+    values = {str(value.name): value for node in part.graph for value in node.outputs}
+    part.graph.outputs.clear()
+    part.graph.outputs.extend(values[str(value.name)] for value in wanted)
+    remove_dead_nodes(part.graph)
+    common.RemoveUnusedNodesPass()(part)
+    session = _session(part)
+    feeds = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in input_specs(model)}
     try:
-        with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
-            path = Path(folder) / "model.onnx"
-            io.save(model, path)
-            session = runtime.cpu_session(path, optimize=False)
-            if not wanted:
-                return []
-            feeds = {spec.name: _zeros(spec) for spec in input_specs(model)}
-            try:
-                return list(session.run([value.name for value in wanted], feeds))
-            except Exception as error:
-                raise ModelError(
-                    f"The model does not run: {str(error).strip().splitlines()[0]}",
-                    mend="Check that the shapes under `model.inputs` are ones the model takes.",
-                ) from error
-    finally:
-        model.graph.outputs.clear()
-        model.graph.outputs.extend(outputs)
+        return list(session.run([value.name for value in wanted], feeds))
+    except Exception as error:
+        raise ModelError(
+            f"The model does not run: {str(error).strip().splitlines()[0]}",
+            mend="Check that the shapes under `model.inputs` are ones that the model takes.",
+        ) from error
 
 
-def _zeros(spec: TensorSpec) -> np.ndarray:
-    return np.zeros(spec.shape, spec.dtype)
+def _session(model: ir.Model) -> onnxruntime.InferenceSession:
+    with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
+        path = Path(folder) / "model.onnx"
+        io.save(model, path)
+        return runtime.cpu_session(path, optimize=False)

@@ -183,7 +183,7 @@ class Editor:
 
     def constant(self, array: np.ndarray, name: str) -> ir.Value:
         """Adds a constant."""
-        tensor = ir.tensor(np.ascontiguousarray(array), name=self._unique(name))
+        tensor = ir.tensor(np.asarray(array, order="C"), name=self._unique(name))
         value = ir.Value(
             name=tensor.name,
             shape=ir.Shape(array.shape),
@@ -219,6 +219,7 @@ class Editor:
             if dead.graph is not self.graph or not is_dead(dead):
                 continue
             makers = [value.producer() for value in dead.inputs if value is not None]
+            release_outer_values(dead)
             self.graph.remove(dead, safe=True)
             waiting.extend(maker for maker in makers if maker is not None)
 
@@ -229,6 +230,23 @@ class Editor:
             name = f"{base}_{count}"
         self._names.add(name)
         return name
+
+
+def release_outer_values(node: ir.Node) -> None:
+    """Ends the uses that the branches of a control-flow node make of values outside them."""
+    for attribute in node.attributes.values():
+        if attribute.type == ir.AttributeType.GRAPH and not attribute.is_ref():
+            for inner in attribute.as_graph().all_nodes():
+                for index in range(len(inner.inputs)):
+                    inner.replace_input_with(index, None)
+
+
+def remove_dead_nodes(graph: ir.Graph) -> None:
+    """Removes every node of which nothing is used, control flow with all that it holds."""
+    for node in reversed(graph):
+        if is_dead(node):
+            release_outer_values(node)
+            graph.remove(node, safe=True)
 
 
 def can_rename(value: ir.Value) -> bool:

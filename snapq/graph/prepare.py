@@ -59,6 +59,7 @@ def prepare(
     prepared = shapes.fix_inputs(model, values or {})
     _normalize(prepared, applied, notes)
     prepared = shapes.freeze(prepared, input_shapes)
+    rewriting.clean(prepared, applied)
     if upgrade_opset(prepared):
         applied["upgrade_opset"] = 1
     applied.update(rewriting.apply_rewrites(prepared, chosen))

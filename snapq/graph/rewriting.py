@@ -21,7 +21,8 @@ import onnx_ir.passes.common as common
 
 from snapq.errors import ConfigError, nearest
 from snapq.graph import folding, rewrites
-from snapq.graph.edits import Editor, is_dead
+from snapq.graph.completion import record_shapes
+from snapq.graph.edits import Editor, is_dead, remove_dead_nodes
 from snapq.graph.shapes import infer_shapes
 
 _MAX_SWEEPS = 30
@@ -109,9 +110,15 @@ def clean(model: ir.Model, applied: Counter[str]) -> None:
         applied.update({"fold_constants": folded} if folded else {})
         common.DeduplicateInitializersPass()(model)
         common.CommonSubexpressionEliminationPass()(model)
+        remove_dead_nodes(model.graph)
         common.RemoveUnusedNodesPass()(model)
-        if not folded:
+        if not folded and not (_asks_for_shapes(model.graph) and record_shapes(model)):
             return
+
+
+def _asks_for_shapes(graph: ir.Graph) -> bool:
+    """Whether the graph computes with shapes that inference could not find."""
+    return any(node.op_type in ("Shape", "Size", "If") and node.domain == "" for node in graph)
 
 
 def _sweep(graph: ir.Graph, active: Sequence[Rewrite]) -> Counter[str]:
