@@ -1,0 +1,161 @@
+"""Reads and writes `manifest.json`, and turns the boundary into its inputs and outputs and back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from snapq.bundle import MANIFEST
+from snapq.bundle.schema import (
+    SCHEMA,
+    BundleImage,
+    BundleInput,
+    BundleOutput,
+    Manifest,
+    ModelTensor,
+    QuantizedAs,
+)
+from snapq.errors import StorageError
+from snapq.graph.boundary import Boundary, ImageFeed, InputBoundary, OutputBoundary
+from snapq.storage import storage_errors, write_json
+
+MAX_MANIFEST_BYTES = 16 << 20
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Reads and checks `manifest.json`.
+
+    Raises:
+        StorageError: it is missing, too large, not JSON, of another schema, or holds what it must
+            not.
+    """
+    path = folder / MANIFEST
+    mend = "Copy the bundle again, or build it anew with `snapq run`."
+    if path.is_symlink() or not path.is_file():
+        raise StorageError("There is no manifest here: this is not a bundle.", where=str(path))
+    with storage_errors(path):
+        size = path.stat().st_size
+        if size > MAX_MANIFEST_BYTES:
+            raise StorageError(f"The manifest has {size} bytes.", where=str(path), mend=mend)
+        data = path.read_bytes()
+    try:
+        value = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise StorageError(
+            f"The manifest is not JSON ({type(error).__name__}).", where=str(path), mend=mend
+        ) from error
+    found = value.get("schema_version") if isinstance(value, dict) else None
+    if found != SCHEMA:
+        raise StorageError(
+            f"The manifest is of schema {_shown(found)}; this snapq reads {SCHEMA}.",
+            where=str(path),
+            mend="Use the snapq that wrote the bundle, or build it anew.",
+        )
+    try:
+        return Manifest.model_validate(value)
+    except (ValidationError, RecursionError, OverflowError) as error:
+        raise StorageError(
+            f"The manifest is damaged: {_first(error)}.", where=str(path), mend=mend
+        ) from error
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Writes `manifest.json`. Raises `StorageError`."""
+    write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+
+
+def input_entry(item: InputBoundary) -> BundleInput:
+    """An input of the manifest from the boundary's."""
+    image = item.image
+    return BundleInput(
+        name=item.name,
+        dtype=item.dtype or item.model_dtype,
+        shape=item.shape,
+        layout=item.layout,  # type: ignore[arg-type]
+        encoding=_encoding(item),
+        permutation=item.permutation,
+        model=ModelTensor(dtype=item.model_dtype, shape=item.model_shape),
+        image=None if image is None else BundleImage(**vars(image)),
+        raw=item.raw,
+        folded=item.folded,
+        channel_axis=item.channel_axis,
+    )
+
+
+def output_entry(item: OutputBoundary) -> BundleOutput:
+    """An output of the manifest from the boundary's."""
+    return BundleOutput(
+        name=item.name,
+        dtype=item.dtype or item.model_dtype,
+        shape=item.shape,
+        layout=item.layout,  # type: ignore[arg-type]
+        encoding=_encoding(item),
+        permutation=item.permutation,
+        model=ModelTensor(dtype=item.model_dtype, shape=item.model_shape),
+    )
+
+
+def boundary_of(manifest: Manifest) -> Boundary:
+    """The boundary of a bundle's package."""
+    return Boundary(
+        tuple(_input_boundary(item) for item in manifest.inputs),
+        gives_codes=any(item.encoding for item in manifest.outputs),
+        gives_nhwc=any(item.permutation for item in manifest.outputs),
+        outputs=tuple(_output_boundary(item) for item in manifest.outputs),
+    )
+
+
+def _encoding(item: InputBoundary | OutputBoundary) -> QuantizedAs | None:
+    if not item.quantized or item.scale is None or item.zero_point is None:
+        return None
+    return QuantizedAs(scale=item.scale, zero_point=item.zero_point)
+
+
+def _input_boundary(item: BundleInput) -> InputBoundary:
+    image = None if item.image is None else ImageFeed(**dict(item.image))
+    return InputBoundary(
+        item.name,
+        item.model.dtype,
+        item.model.shape,
+        quantized=item.encoding is not None,
+        dtype=item.dtype,
+        scale=item.encoding.scale if item.encoding else None,
+        zero_point=item.encoding.zero_point if item.encoding else None,
+        permutation=item.permutation,
+        channel_axis=item.channel_axis,
+        image=image,
+        raw=item.raw,
+        folded=item.folded,
+    )
+
+
+def _output_boundary(item: BundleOutput) -> OutputBoundary:
+    return OutputBoundary(
+        item.name,
+        item.model.dtype,
+        item.model.shape,
+        quantized=item.encoding is not None,
+        dtype=item.dtype,
+        scale=item.encoding.scale if item.encoding else None,
+        zero_point=item.encoding.zero_point if item.encoding else None,
+        permutation=item.permutation,
+    )
+
+
+def _refuse_constant(text: str) -> float:
+    raise ValueError(f"{text} is not a number")
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else type(value).__name__
+    return "".join(c if c.isprintable() else "?" for c in text[:60])
+
+
+def _first(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return "numbers or nesting beyond all measure"
+    problem = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(_shown(str(part)) for part in problem["loc"]) or "manifest"
+    return f"{where}: {_shown(problem['msg'])}"

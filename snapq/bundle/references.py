@@ -1,0 +1,84 @@
+"""Checks that no model of a bundle makes its loader open a file that is not the bundle's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from snapq.bundle.schema import Manifest
+from snapq.errors import StorageError
+
+_MEND = "Do not use this bundle; build it anew with `snapq run`."
+
+
+def check_references(folder: Path, manifest: Manifest) -> None:
+    """Checks the external data and the context binaries that the ONNX files name.
+
+    Raises:
+        StorageError: a file is not ONNX, or names a file that the manifest does not list.
+    """
+    listed = {file.path for file in manifest.files}
+    models = {manifest.model, *(target.model for target in manifest.targets)}
+    if "multi_soc" in manifest.extra:
+        models.add(manifest.extra["multi_soc"])
+    for model in sorted(models):
+        path = folder / model
+        for name in _named_files(path):
+            if not _is_listed(PurePosixPath(model).parent, name, listed):
+                shown = "".join(c if c.isprintable() else "?" for c in name[:100])
+                raise StorageError(
+                    f"The model names the file '{shown}', which is not part of the bundle.",
+                    where=str(path),
+                    mend=_MEND,
+                )
+
+
+def _is_listed(parent: PurePosixPath, name: str, listed: set[str]) -> bool:
+    path = PurePosixPath(name)
+    plain = not path.is_absolute() and ".." not in path.parts and "\\" not in name
+    return plain and str(parent / path) in listed
+
+
+def _named_files(path: Path) -> Iterator[str]:
+    """Names of the files that a model's loader would open."""
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except (DecodeError, OSError, ValueError) as error:
+        raise StorageError("The file is not an ONNX model.", where=str(path), mend=_MEND) from error
+    waiting: list[Any] = [model.graph, *model.functions]
+    while waiting:
+        part = waiting.pop()
+        for tensor in _constants(part):
+            yield from _external(tensor)
+        for node in part.node:
+            yield from _context_binary(node)
+            for attribute in node.attribute:
+                waiting += [attribute.g, *attribute.graphs]
+                for tensor in (attribute.t, *attribute.tensors):
+                    yield from _external(tensor)
+
+
+def _constants(part: Any) -> Iterator[Any]:
+    """Initializers of a graph; a function has none."""
+    yield from getattr(part, "initializer", ())
+    for sparse in getattr(part, "sparse_initializer", ()):
+        yield from (sparse.values, sparse.indices)
+
+
+def _context_binary(node: Any) -> Iterator[str]:
+    """The file that an EPContext node's provider would open."""
+    if node.op_type != "EPContext":
+        return
+    attributes = {attribute.name: attribute for attribute in node.attribute}
+    mode, cache = attributes.get("embed_mode"), attributes.get("ep_cache_context")
+    if cache is not None and mode is not None and mode.i == 0:
+        yield cache.s.decode("utf-8", "replace")
+
+
+def _external(tensor: Any) -> Iterator[str]:
+    if tensor.data_location == tensor.EXTERNAL:
+        yield from (entry.value for entry in tensor.external_data if entry.key == "location")

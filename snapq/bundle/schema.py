@@ -1,0 +1,225 @@
+"""The schema of `manifest.json`, strict: what it does not allow is refused before it is used."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from snapq.records import EstimateRecord
+
+SCHEMA: Literal["snapq.bundle/1"] = "snapq.bundle/1"
+MAX_FILES = 10_000
+MAX_FILE_BYTES = 1 << 40
+DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def _check_path(value: str) -> str:
+    """Accepts a relative path inside the bundle, in one spelling only."""
+    path = PurePosixPath(value)
+    plain = "\\" not in value and ":" not in value and len(value) <= 255
+    if not plain or path.is_absolute() or str(path) != value or ".." in path.parts or value == ".":
+        raise ValueError("is not a plain path inside the bundle")
+    return value
+
+
+def _check_text(value: str) -> str:
+    """Accepts text without control characters, which could forge what a terminal shows."""
+    if len(value) > 4096:
+        raise ValueError("is longer than 4096 characters")
+    if any(unicodedata.category(character) in ("Cc", "Cf", "Cs") for character in value):
+        raise ValueError("holds control characters")
+    return value
+
+
+def _check_device(value: str) -> str:
+    if not DEVICE.fullmatch(value) or len(value) > 100:
+        raise ValueError("is not a device name")
+    return value
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Text = Annotated[str, AfterValidator(_check_text)]
+BundlePath = Annotated[str, AfterValidator(_check_text), AfterValidator(_check_path)]
+DeviceName = Annotated[str, AfterValidator(_check_device)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Dtype = Annotated[str, Field(pattern=r"^(u?int(8|16|32|64)|float(16|32|64)|bool|bfloat16)$")]
+Dimensions = Annotated[
+    tuple[Annotated[int, Field(ge=0, le=2**31)], ...],
+    BeforeValidator(_as_tuple),
+    Field(max_length=16),
+]
+Permutation = Annotated[tuple[Annotated[int, Field(ge=0, le=15)], ...], BeforeValidator(_as_tuple)]
+
+
+class Entry(BaseModel):
+    """A part of the manifest: unknown keys and wrong types are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class BundleFile(Entry):
+    """One file of the bundle."""
+
+    path: BundlePath
+    bytes: Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
+    sha256: Sha256
+
+
+class QuantizedAs(Entry):
+    """`value = (code - zero_point) * scale`."""
+
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    zero_point: Annotated[int, Field(ge=-(2**31), lt=2**31)]
+
+
+class ModelTensor(Entry):
+    """An input or output as the float model has it."""
+
+    dtype: Dtype
+    shape: Dimensions
+
+
+class BundleImage(Entry):
+    """How a picture becomes the input."""
+
+    color: Literal["rgb", "bgr", "gray"]
+    mean: Annotated[tuple[float, ...], BeforeValidator(_as_tuple)]
+    std: Annotated[tuple[float, ...], BeforeValidator(_as_tuple)]
+    resize: Annotated[int | tuple[int, int] | None, BeforeValidator(_as_tuple)]
+    crop: Annotated[int | tuple[int, int] | None, BeforeValidator(_as_tuple)]
+    resample: Literal["nearest", "bilinear", "bicubic", "lanczos"]
+
+
+class BundleTensor(Entry):
+    """What the package takes or gives under one name."""
+
+    name: Text
+    dtype: Dtype
+    shape: Dimensions
+    layout: Literal["as-is", "nhwc"]
+    encoding: QuantizedAs | None
+    permutation: Permutation | None
+    """`numpy.transpose(package, permutation)` has the float model's layout; null: as it is."""
+    model: ModelTensor
+
+    @model_validator(mode="after")
+    def _one_story(self) -> BundleTensor:
+        order = self.permutation
+        if order is not None and sorted(order) != list(range(len(self.model.shape))):
+            raise ValueError("permutation does not fit the shape")
+        shape = self.shape if order is None else tuple(self.shape[axis] for axis in order)
+        if shape != self.model.shape:
+            raise ValueError("shape, permutation and model.shape contradict each other")
+        return self
+
+
+class BundleInput(BundleTensor):
+    """One input of the package."""
+
+    image: BundleImage | None
+    raw: bool
+    """Whether 8-bit pixels feed it as they are; else whoever feeds it normalizes them."""
+    folded: bool
+    """Whether part of the normalization is in the graph."""
+    channel_axis: int | None
+    """Axis of the channels in the float model, for images."""
+
+
+class BundleOutput(BundleTensor):
+    """One output of the package."""
+
+
+class BundleBinary(Entry):
+    """What `QnnSystemContext_getBinaryInfo` says of a context binary."""
+
+    path: BundlePath
+    build: Text
+    soc_id: int
+    architecture: int
+    vtcm_mb: int | None
+    graphs: Annotated[tuple[Text, ...], BeforeValidator(_as_tuple)]
+
+
+class BundleTarget(Entry):
+    """The package compiled for one SoC."""
+
+    device: DeviceName
+    marketing: Text
+    soc_id: Annotated[int, Field(gt=0)]
+    architecture: Annotated[int, Field(gt=0)]
+    vtcm_mb: int | None
+    model: BundlePath
+    """The ONNX file to load; its binary stands beside it."""
+    files: Annotated[tuple[BundlePath, ...], BeforeValidator(_as_tuple)]
+    binaries: Annotated[tuple[BundleBinary, ...], BeforeValidator(_as_tuple)]
+    options: dict[Text, Text]
+    estimate: dict[str, Any] | None
+    golden: BundlePath | None
+    """Folder with the simulated outputs for the samples in `golden/inputs`."""
+    qairt: Text
+
+    @model_validator(mode="after")
+    def _estimate_is_one(self) -> BundleTarget:
+        if self.estimate is not None:
+            EstimateRecord.model_validate(self.estimate)
+        return self
+
+
+class BundleProvenance(Entry):
+    """What made the bundle; without times, so that the same input gives the same bytes."""
+
+    snapq: Text
+    versions: dict[Text, Text]
+    source_sha256: Sha256
+    """Of the model that the package stage started from."""
+
+
+class Manifest(Entry):
+    """The whole of `manifest.json`."""
+
+    schema_version: Literal["snapq.bundle/1"] = SCHEMA
+    name: Text
+    precision: Text
+    inputs: Annotated[tuple[BundleInput, ...], BeforeValidator(_as_tuple)]
+    outputs: Annotated[tuple[BundleOutput, ...], BeforeValidator(_as_tuple)]
+    model: BundlePath
+    encodings: BundlePath | None
+    helper: BundlePath
+    targets: Annotated[tuple[BundleTarget, ...], BeforeValidator(_as_tuple)]
+    golden_samples: Annotated[int, Field(ge=0, le=100_000)]
+    random_inputs: bool
+    """Whether calibration or golden data are random numbers."""
+    extra: dict[Text, BundlePath]
+    """Further artefacts by kind: `dlc`, `multi_soc`."""
+    provenance: BundleProvenance
+    files: Annotated[
+        tuple[BundleFile, ...], BeforeValidator(_as_tuple), Field(max_length=MAX_FILES)
+    ]
+
+    @model_validator(mode="after")
+    def _every_path_is_listed(self) -> Manifest:
+        listed = [file.path for file in self.files]
+        if len(set(listed)) != len(listed):
+            raise ValueError("a file is listed twice")
+        named = {self.model, self.helper, *self.extra.values()}
+        named |= {self.encodings} if self.encodings else set()
+        for target in self.targets:
+            named |= {target.model, *target.files, *(binary.path for binary in target.binaries)}
+        missing = sorted(named - set(listed))
+        if missing:
+            raise ValueError(f"{missing[0]} is used and not listed in files")
+        return self

@@ -1,0 +1,303 @@
+"""Feeds and reads a snapq bundle. One file, needs numpy only; copy it where the bundle goes.
+
+    import snapq_io
+    package = snapq_io.load("bundle")
+    session = package.open_session("cpu")              # or your own onnxruntime session
+    frame = package.preprocess(picture)                # picture: uint8 [height, width, 3], RGB
+    outputs = session.run(None, package.feeds({"input": frame}))
+    values = package.read(outputs)                     # {"logits": float32 array, ...}
+
+`preprocess` resizes and crops as the model was trained (Pillow's own arithmetic) and leaves pixels
+as they are; a camera that gives the right size skips it. Runs on Python 3.9 or later.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+SCHEMA = "snapq.bundle/1"
+_FIXED_POINT_BITS = 22
+
+
+class Package:
+    """A bundle's inputs and outputs.
+
+    Attributes:
+        folder: the bundle.
+        manifest: what is in it, as read from `manifest.json`.
+        inputs: description of each input by name: dtype, shape, layout, encoding.
+        outputs: description of each output by name.
+    """
+
+    def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.inputs: dict[str, dict[str, Any]] = {i["name"]: i for i in manifest["inputs"]}
+        self.outputs: dict[str, dict[str, Any]] = {o["name"]: o for o in manifest["outputs"]}
+
+    def preprocess(self, picture: Array, name: str | None = None, color: str = "rgb") -> Array:
+        """Makes the frame that an image input takes from a picture of any size.
+
+        Args:
+            picture: uint8 [height, width, channels] or [height, width].
+            name: the image input; may be left out where there is one only.
+            color: order of the picture's channels, `rgb` or `bgr` (as OpenCV gives them).
+
+        Returns:
+            uint8 [1, height, width, channels] in the model's own order of channels.
+        """
+        image = self._image_input(name)["image"]
+        pixels = np.asarray(picture)
+        if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3):
+            raise ValueError("picture must be uint8 [height, width] or [height, width, channels]")
+        if pixels.ndim == 2:
+            pixels = pixels[:, :, None]
+        pixels = _convert_color(pixels, color, image["color"])
+        pixels = _crop(_resize(pixels, image["resize"], image["resample"]), image["crop"])
+        return np.ascontiguousarray(pixels[None])
+
+    def feeds(self, values: dict[str, Any]) -> dict[str, Array]:
+        """Turns what the caller has into what the package takes.
+
+        Args:
+            values: by input name: a uint8 frame [1, height, width, channels] (or without the
+                first axis) for an image input; for others, and for image inputs too, what the
+                float model takes, in its own layout.
+
+        Returns:
+            Arrays of the package's types, shapes and layouts.
+        """
+        unknown = sorted(set(values) - set(self.inputs))
+        missing = sorted(set(self.inputs) - set(values))
+        if unknown or missing:
+            raise ValueError(f"inputs: unknown {unknown}, missing {missing}")
+        return {name: _feed(item, np.asarray(values[name])) for name, item in self.inputs.items()}
+
+    def read(self, outputs: Any) -> dict[str, Array]:
+        """Turns what the package gives into what the float model gives.
+
+        Args:
+            outputs: arrays by output name, or a list in the package's order, as `session.run`
+                gives it.
+        """
+        if not isinstance(outputs, dict):
+            outputs = dict(zip(self.outputs, outputs))  # noqa: B905 (Python 3.9 has no strict)
+        return {name: _read(item, outputs[name]) for name, item in self.outputs.items()}
+
+    def model_path(self, device: str | None = None) -> Path:
+        """Path of the portable model, or of the one compiled for a device (`qcs9075`)."""
+        if device is None:
+            return self.folder / str(self.manifest["model"])
+        for target in self.manifest["targets"]:
+            if target["device"] == device:
+                return self.folder / str(target["model"])
+        names = [target["device"] for target in self.manifest["targets"]]
+        raise ValueError(f"not compiled for {device}; compiled for {names}")
+
+    def open_session(self, device: str) -> Any:
+        """Opens an onnxruntime session: `cpu`, or on the NPU of the device that this runs on.
+
+        Nothing falls back: a package that cannot run on the NPU raises.
+        """
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+        import onnxruntime
+
+        if device == "cpu":
+            path = str(self.model_path())
+            return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        import onnxruntime_qnn
+
+        name = "QNNExecutionProvider"
+        onnxruntime.register_execution_provider_library(name, onnxruntime_qnn.get_library_path())
+        found = [one for one in onnxruntime.get_ep_devices() if one.ep_name == name]
+        options = onnxruntime.SessionOptions()
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+        target = next(t for t in self.manifest["targets"] if t["device"] == device)
+        provider = {
+            key: value
+            for key, value in target["options"].items()
+            if key in ("backend_type", "soc_model", "enable_htp_fp16_precision")
+        }
+        options.add_provider_for_devices(found[:1], provider)
+        return onnxruntime.InferenceSession(str(self.model_path(device)), options)
+
+    def _image_input(self, name: str | None) -> dict[str, Any]:
+        names = [key for key, item in self.inputs.items() if item["image"] is not None]
+        if name is None and len(names) == 1:
+            name = names[0]
+        if name not in names:
+            raise ValueError(f"name one of the image inputs: {names}")
+        return self.inputs[name]
+
+
+def load(folder: str | Path) -> Package:
+    """Reads the manifest of a bundle."""
+    manifest = json.loads((Path(folder) / "manifest.json").read_text(encoding="utf-8"))
+    if manifest.get("schema_version") != SCHEMA:
+        raise ValueError(f"{folder} is not a bundle of schema {SCHEMA}")
+    return Package(Path(folder), manifest)
+
+
+def _feed(item: dict[str, Any], value: Array) -> Array:
+    image = item["image"]
+    if image is not None and value.dtype == np.uint8 and item["model"]["dtype"] != "uint8":
+        if item["raw"]:
+            return _frame(item, value)
+        mean = np.asarray(image["mean"], np.float32)
+        std = np.asarray(image["std"], np.float32)
+        value = _to_model_layout(item, (value.astype(np.float32) - mean) / std)
+    elif item["folded"]:
+        # The float model's own input: undo what the graph does again.
+        encoding, axis = item["encoding"], item["channel_axis"]
+        shape = [1] * len(item["model"]["shape"])
+        shape[axis] = -1
+        mean = np.asarray(image["mean"]).reshape(shape)
+        std = np.asarray(image["std"]).reshape(shape)
+        value = (value * std + mean - encoding["zero_point"]) * encoding["scale"]
+    if item["permutation"] is not None:
+        value = np.transpose(value, np.argsort(item["permutation"]))
+    if item["encoding"] is not None:
+        value = _quantize(value, item)
+    return _checked(item, np.ascontiguousarray(value, dtype=item["dtype"]))
+
+
+def _frame(item: dict[str, Any], frame: Array) -> Array:
+    """A frame, channels last, in the package's layout."""
+    last = item["channel_axis"] == len(item["model"]["shape"]) - 1
+    if item["permutation"] is None and not last:
+        frame = np.moveaxis(frame, -1, frame.ndim - 3)
+    if frame.ndim == len(item["shape"]) - 1:
+        frame = frame[None]
+    return _checked(item, np.ascontiguousarray(frame))
+
+
+def _to_model_layout(item: dict[str, Any], frame: Array) -> Array:
+    rank = len(item["model"]["shape"])
+    if frame.ndim == rank - 1:
+        frame = frame[None]
+    return frame if item["channel_axis"] == rank - 1 else np.moveaxis(frame, -1, -3)
+
+
+def _checked(item: dict[str, Any], value: Array) -> Array:
+    if list(value.shape) != list(item["shape"]):
+        wanted, found = list(item["shape"]), list(value.shape)
+        raise ValueError(f"{item['name']}: shape {found}, the package takes {wanted}")
+    return value
+
+
+def _quantize(value: Array, item: dict[str, Any]) -> Array:
+    encoding, limits = item["encoding"], np.iinfo(item["dtype"])
+    codes = np.rint(np.float32(value) / np.float32(encoding["scale"])) + encoding["zero_point"]
+    clipped: Array = np.clip(codes, limits.min, limits.max)
+    return clipped
+
+
+def _read(item: dict[str, Any], value: Array) -> Array:
+    encoding = item["encoding"]
+    if encoding is not None:
+        steps = value.astype(np.int64) - encoding["zero_point"]
+        value = steps.astype(np.float32) * np.float32(encoding["scale"])
+    if item["permutation"] is not None:
+        value = np.transpose(value, item["permutation"])
+    return np.ascontiguousarray(value)
+
+
+def _convert_color(pixels: Array, given: str, wanted: str) -> Array:
+    if wanted == "gray":
+        if pixels.shape[2] == 1:
+            return pixels
+        red, green, blue = (0, 1, 2) if given == "rgb" else (2, 1, 0)
+        wide = pixels.astype(np.uint32)
+        luma = wide[..., red] * 19595 + wide[..., green] * 38470 + wide[..., blue] * 7471
+        return ((luma + 0x8000) >> 16).astype(np.uint8)[:, :, None]
+    if pixels.shape[2] == 1:
+        return np.repeat(pixels, 3, axis=2)
+    pixels = pixels[:, :, :3]
+    return pixels if given == wanted else pixels[:, :, ::-1]
+
+
+def _crop(pixels: Array, crop: Any) -> Array:
+    if crop is None:
+        return pixels
+    height, width = (crop, crop) if isinstance(crop, int) else crop
+    if height > pixels.shape[0] or width > pixels.shape[1]:
+        raise ValueError(
+            f"the picture is {pixels.shape[:2]}, smaller than the crop {height, width}"
+        )
+    top, left = round((pixels.shape[0] - height) / 2), round((pixels.shape[1] - width) / 2)
+    return pixels[top : top + height, left : left + width]
+
+
+def _resize(pixels: Array, resize: Any, resample: str) -> Array:
+    if resize is None:
+        return pixels
+    rows, columns = pixels.shape[:2]
+    if not isinstance(resize, int):
+        height, width = resize
+    elif columns <= rows:
+        height, width = max(resize * rows // columns, resize), resize
+    else:
+        height, width = resize, max(resize * columns // rows, resize)
+    if (height, width) == (rows, columns):
+        return pixels
+    if resample == "nearest":
+        return pixels[_nearest(rows, height)][:, _nearest(columns, width)]
+    if width != columns:
+        pixels = _filter(pixels, width, 1, resample)
+    if height != rows:
+        pixels = _filter(pixels, height, 0, resample)
+    return pixels
+
+
+def _nearest(length: int, size: int) -> Array:
+    """Which pixel each new one is; positions are added up one after the other, as Pillow does."""
+    steps = np.full(size, length / size)
+    steps[0] /= 2
+    indices: Array = np.minimum(np.cumsum(steps).astype(int), length - 1)
+    return indices
+
+
+def _filter(pixels: Array, size: int, axis: int, resample: str) -> Array:
+    """Resamples one axis as Pillow does: weights in fixed point, rounded to 8 bits."""
+    length = pixels.shape[axis]
+    step = length / size
+    stretch = max(step, 1.0)
+    support = {"bilinear": 1.0, "bicubic": 2.0, "lanczos": 3.0}[resample] * stretch
+    centre = (np.arange(size) + 0.5) * step
+    first = np.maximum((centre - support + 0.5).astype(int), 0)
+    last = np.minimum((centre + support + 0.5).astype(int), length)
+    taps = np.arange(int((last - first).max()))
+    position = first[:, None] + taps
+    weights = _kernel((position - centre[:, None] + 0.5) / stretch, resample)
+    weights = np.where(position < last[:, None], weights, 0.0)
+    weights = weights / weights.sum(axis=1, keepdims=True) * (1 << _FIXED_POINT_BITS)
+    fixed = np.trunc(weights + np.where(weights < 0, -0.5, 0.5)).astype(np.int64)
+    source = np.moveaxis(pixels, axis, 0).astype(np.int64)
+    total = np.full((size, *source.shape[1:]), 1 << (_FIXED_POINT_BITS - 1), dtype=np.int64)
+    for tap in taps:
+        index = np.minimum(position[:, tap], length - 1)
+        total += source[index] * fixed[:, tap].reshape(-1, *[1] * (source.ndim - 1))
+    values = np.clip(total >> _FIXED_POINT_BITS, 0, 255).astype(np.uint8)
+    return np.moveaxis(values, 0, axis)
+
+
+def _kernel(offsets: Array, resample: str) -> Array:
+    x = np.abs(offsets)
+    values: Array
+    if resample == "bilinear":
+        values = np.maximum(1 - x, 0)
+    elif resample == "lanczos":
+        values = np.where(x < 3, np.sinc(x) * np.sinc(x / 3), 0)
+    else:
+        near = (1.5 * x - 2.5) * x * x + 1
+        far = ((-0.5 * x + 2.5) * x - 4) * x + 2
+        values = np.where(x < 1, near, np.where(x < 2, far, 0))
+    return values

@@ -1,0 +1,65 @@
+"""Writes the parts of a bundle, the same bytes for the same content."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snapq.bundle import HELPER, MANIFEST
+from snapq.bundle.manifest import write_manifest
+from snapq.bundle.schema import BundleFile, Manifest
+from snapq.storage import sha256_file, storage_errors
+
+Array = np.ndarray[Any, np.dtype[Any]]
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Writes arrays as a `.npz` without times in it. Raises `StorageError`."""
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in sorted(arrays):
+                entry = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                with archive.open(entry, "w", force_zip64=True) as file:
+                    np.lib.format.write_array(
+                        file, np.ascontiguousarray(arrays[name]), allow_pickle=False
+                    )
+
+
+def write_helper(folder: Path) -> None:
+    """Copies the Python helper into the bundle. Raises `StorageError`."""
+    with storage_errors(folder / HELPER):
+        shutil.copyfile(Path(__file__).with_name(HELPER), folder / HELPER)
+
+
+def list_files(folder: Path) -> tuple[BundleFile, ...]:
+    """Every file of a bundle that is being built, with its hash; the manifest apart."""
+    return tuple(
+        BundleFile(
+            path=path.relative_to(folder).as_posix(),
+            bytes=path.stat().st_size,
+            sha256=sha256_file(path),
+        )
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    )
+
+
+def seal(folder: Path, manifest: Manifest) -> Manifest:
+    """Lists the files in the manifest and writes it; the last step of building a bundle.
+
+    Raises:
+        StorageError: a file cannot be read or written.
+    """
+    sealed = Manifest.model_validate(
+        {**manifest.model_dump(), "files": [f.model_dump() for f in list_files(folder)]}
+    )
+    write_manifest(folder, sealed)
+    return sealed
