@@ -70,6 +70,9 @@ def _guarded(name: str, look: Callable[[], Check]) -> Check:
         return look()
     except SnapqError as error:
         return Check(name, False, error.what, error.mend)
+    except ImportError as error:
+        mend = "Mend the libraries above, or run: pip install --force-reinstall snapq"
+        return Check(name, False, f"a library is missing or damaged: {error}", mend)
 
 
 def _python() -> Check:

@@ -1,0 +1,54 @@
+"""What the README says is so: its deploy.yaml loads, its commands, names and paths exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import snapq
+from snapq.config_file import load
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def _blocks(language: str) -> str:
+    return "\n".join(re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL))
+
+
+def test_its_deploy_yaml_loads(tmp_path: Path) -> None:
+    path = tmp_path / "deploy.yaml"
+    path.write_text(_blocks("yaml"), encoding="utf-8")
+    assert load(path).targets == ("qcs9075", "sm8650")
+
+
+def test_its_python_uses_public_names() -> None:
+    code = _blocks("python")
+    compile(code, "README.md", "exec")
+    assert set(re.findall(r"snapq\.(\w+)", code)) <= set(snapq.__all__)
+
+
+def test_its_commands_exist() -> None:
+    listed = subprocess.run(
+        [sys.executable, "-c", "from snapq.cli import main; main()", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    commands = set(re.findall(r"snapq ([a-z]+)\b", _blocks("sh") + " ".join(_quoted())))
+    assert commands
+    assert all(re.search(rf"│ {command} ", listed) for command in commands)
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"make ([a-z]+)", README)) <= set(targets)
+
+
+def test_its_paths_exist() -> None:
+    paths = [text for text in _quoted() if re.fullmatch(r"snapq/[\w/.]+", text)]
+    assert paths
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def _quoted() -> list[str]:
+    return re.findall(r"`([^`\n]+)`", README)
