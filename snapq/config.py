@@ -136,7 +136,8 @@ class DataSource(Strict):
     random: Literal[True] | None = None
     """Random inputs, only for trying things out: every result that rests on them is marked."""
     samples: Annotated[int, Field(gt=0)] | None = None
-    """How many samples to use, evenly spaced over what there is; all when not given."""
+    """How many samples to use, evenly spaced over what there is (of a function, the first ones);
+    all when not given."""
     labels: Path | None = None
     """CSV with the columns `file,label` (images), a `.npy` of labels (arrays), or a folder of
     masks named as the images (segmentation)."""

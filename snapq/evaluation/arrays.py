@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from snapq.config import DataSource
 from snapq.errors import DataError, nearest
 from snapq.evaluation.array_file import ArrayFile, open_npy, open_npz
+from snapq.evaluation.files import check_exists, list_files
 from snapq.evaluation.labels import array_labels, load_npy, no_labels, read_labels
 from snapq.evaluation.samples import (
     Array,
@@ -84,12 +85,7 @@ def open_arrays(
     """
     assert source.arrays is not None
     path = base / source.arrays
-    if not path.exists():
-        raise DataError(
-            "There is no such file or folder.",
-            where=str(path),
-            mend="Paths in the YAML file are relative to the YAML file's folder.",
-        )
+    check_exists(path)
     if labelled and source.labels is None:
         raise DataError(
             "These arrays have no labels, and the metric needs them.",
@@ -133,21 +129,15 @@ def _open_folder(
     folder: Path, source: DataSource, inputs: tuple[TensorSpec, ...], base: Path
 ) -> ArrayDataset:
     """A folder with a file for each sample."""
-    found = (file for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES)
-    files = tuple(sorted((file.relative_to(folder) for file in found), key=Path.as_posix))
-    if not files:
-        raise DataError(
-            "The folder holds no .npy or .npz file.",
-            where=str(folder),
-            mend="Put one file for each sample into it.",
-        )
+    beside = base / source.labels if source.labels is not None else None
+    files, others = list_files(folder, _SUFFIXES, "array", labels=beside)
     chosen = tuple(files[index] for index in evenly_spaced(len(files), source.samples))
     for file in chosen:
         arrays = _arrays_of(folder / file, source, inputs)
         for spec in inputs:
             if arrays[spec.name].shape not in _sample_shapes(spec):
                 raise _wrong_shape(arrays[spec.name], spec, "a sample of it")
-    labels = read_labels(base / source.labels, files, folder=folder) if source.labels else no_labels
+    labels = read_labels(beside, files, folder=folder) if beside is not None else no_labels
 
     def raw() -> Iterator[tuple[str, dict[str, Array], Label | None]]:
         for file in chosen:
@@ -155,7 +145,9 @@ def _open_folder(
             values = {name: array.whole() for name, array in arrays.items()}
             yield str(folder / file), values, labels(file)
 
-    description = counted(len(chosen), len(files), source.samples, "file", shown(folder, base))
+    description = counted(
+        len(chosen), len(files), source.samples, "file", shown(folder, base), others
+    )
     return ArrayDataset(raw, inputs, len(chosen), description)
 
 

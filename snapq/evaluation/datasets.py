@@ -16,6 +16,7 @@ from snapq.evaluation.arrays import open_arrays
 from snapq.evaluation.generated import open_python, open_random
 from snapq.evaluation.images import fed_input, open_images
 from snapq.evaluation.samples import Dataset, Label, Sample
+from snapq.storage import storage_errors
 
 if TYPE_CHECKING:
     from snapq.graph.shapes import TensorSpec
@@ -36,7 +37,14 @@ def open_dataset(
 
     Raises:
         DataError: the data is missing, unreadable, of another shape, or its labels do not match.
+        StorageError: a file or folder cannot be read.
     """
+    base = base.absolute()
+    with storage_errors(base):
+        return _open(source, inputs, base, labelled)
+
+
+def _open(source: DataSource, inputs: Sequence[TensorSpec], base: Path, labelled: bool) -> Dataset:
     if source.images is not None:
         return open_images(source, inputs, base=base, labelled=labelled)
     if source.arrays is not None:

@@ -36,7 +36,7 @@ def load_function(reference: str, base: Path) -> Callable[..., Any]:
             mend="Write `module:function`, such as `mydata:samples` for mydata.py.",
         )
     with user_code(reference):
-        module = _import(module_name, base)
+        module = _import(module_name, base.absolute())
     if module is None:
         raise DataError(
             f"There is no {module_name.replace('.', '/')}.py in {base}, and no installed module "

@@ -7,7 +7,6 @@ refused before any work is done.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING
 from PIL import Image, UnidentifiedImageError
 
 from snapq.config import DataSource, Preprocess
-from snapq.errors import DataError, nearest
+from snapq.errors import DataError, SnapqError, nearest
+from snapq.evaluation.files import check_exists, list_files
 from snapq.evaluation.labels import Labels, no_labels, read_labels
 from snapq.evaluation.preprocess import (
     ImageInput,
@@ -96,9 +96,14 @@ def open_images(
     root = base / source.images
     preprocess = source.preprocess or Preprocess()
     image = image_layout(fed_input(source, inputs), preprocess, str(root))
+    check_exists(root)
     folder = root if root.is_dir() else root.parent
     beside = base / source.labels if source.labels is not None else None
-    available, others = list_images(root, beside)
+    available, others = (
+        list_files(root, SUFFIXES, "image", labels=beside)
+        if root.is_dir()
+        else ((Path(root.name),), 0)
+    )
     files = tuple(available[i] for i in evenly_spaced(len(available), source.samples))
     for file in files:
         with opened(folder / file) as picture:
@@ -114,59 +119,10 @@ def open_images(
         )
     else:
         labels = no_labels
-    description = counted(len(files), len(available), source.samples, "image", shown(root, base))
-    if others:
-        description += f" ({others} other file{'s' if others > 1 else ''} left out)"
+    description = counted(
+        len(files), len(available), source.samples, "image", shown(root, base), others
+    )
     return ImageDataset(folder, files, image, preprocess, labels, description)
-
-
-def list_images(root: Path, labels: Path | None = None) -> tuple[tuple[Path, ...], int]:
-    """Lists the pictures under a folder, or the one that `root` is.
-
-    Hidden files and folders are passed over, and so are the labels where they lie in the folder.
-
-    Returns:
-        The pictures, relative to the folder and sorted by path, and the number of other files.
-
-    Raises:
-        DataError: there are none.
-    """
-    if not root.exists():
-        raise DataError(
-            "There is no such file or folder.",
-            where=str(root),
-            mend="Paths in the YAML file are relative to the YAML file's folder.",
-        )
-    if root.is_file():
-        return (Path(root.name),), 0
-    found: list[Path] = []
-    others = 0
-    passed = {labels.resolve()} if labels is not None else set()
-    for place, folders, names in os.walk(root, followlinks=True):
-        # A link to a folder above itself would have no end.
-        passed.add(Path(place).resolve())
-        folders[:] = [name for name in folders if _is_new(Path(place) / name, passed)]
-        for name in names:
-            if not _is_new(Path(place) / name, passed):
-                continue
-            if Path(name).suffix.lower() in SUFFIXES:
-                found.append((Path(place) / name).relative_to(root))
-            else:
-                others += 1
-    if not found:
-        kinds = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
-        raise DataError(
-            f"The folder holds no image ({others} other files)."
-            if others
-            else "The folder is empty.",
-            where=str(root),
-            mend=f"Put images into it ({kinds}).",
-        )
-    return tuple(sorted(found, key=lambda file: file.as_posix())), others
-
-
-def _is_new(path: Path, passed: set[Path]) -> bool:
-    return not path.name.startswith(".") and path.resolve() not in passed
 
 
 @contextmanager
@@ -179,7 +135,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as picture:
             yield picture
-    except DataError:
+    except SnapqError:
         raise
     except UnidentifiedImageError as error:
         empty = path.stat().st_size == 0
@@ -188,8 +144,8 @@ def opened(path: Path) -> Iterator[Image.Image]:
             where=str(path),
             mend="Remove or replace it.",
         ) from error
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        # Pillow's decoders raise all of these for damaged files.
+    except Exception as error:
+        # Pillow's decoders raise errors of many kinds for damaged files.
         raise DataError(
             f"The image cannot be read: {str(error).rstrip('.')}.",
             where=str(path),

@@ -69,12 +69,15 @@ def evenly_spaced(count: int, samples: int | None) -> tuple[int, ...]:
     return tuple(index * count // samples for index in range(samples))
 
 
-def counted(selected: int, available: int, asked: int | None, what: str, source: str) -> str:
-    """Says how many samples are used, of how many, and where more were asked for."""
+def counted(
+    selected: int, available: int, asked: int | None, what: str, source: str, others: int = 0
+) -> str:
+    """Says how many samples are used, of how many, and what was asked for or left out."""
     plural = what if available == 1 else f"{what}s"
     share = f"{selected}" if selected == available else f"{selected} of {available}"
     wanted = f" ({asked} were asked for)" if asked is not None and asked > available else ""
-    return f"{share} {plural} of {source}{wanted}"
+    left = f" ({others} other file{'s' if others > 1 else ''} left out)" if others else ""
+    return f"{share} {plural} of {source}{wanted}{left}"
 
 
 def shown(path: Path, base: Path) -> str:
@@ -105,9 +108,9 @@ def convert(value: Array, spec: TensorSpec, where: str) -> Array:
             mend="Remove this sample, or mend how it was made.",
         )
     if value.dtype == spec.dtype:
-        return np.ascontiguousarray(value)
+        return np.asarray(value, order="C")
     with np.errstate(over="ignore", invalid="ignore"):
-        converted = np.ascontiguousarray(value.astype(spec.dtype))
+        converted = value.astype(spec.dtype, order="C")
         returned = converted.astype(value.dtype)
     if value.dtype.kind == "f" and spec.dtype.kind == "f":
         kept = bool(np.isfinite(converted).all())
@@ -156,6 +159,6 @@ def update_digest(digest: hashlib._Hash, value: Label | None) -> None:
     """Adds a label or an array, with its type and shape, to a digest."""
     if isinstance(value, np.ndarray):
         digest.update(f"{value.dtype.str}{value.shape}".encode())
-        digest.update(np.ascontiguousarray(value).data)
+        digest.update(value.tobytes())
     else:
         digest.update(f"{value};".encode())
