@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from snapq.artifact import MODEL
 from snapq.config import QuantizeConfig
 from snapq.errors import ConfigError
+from snapq.precision import precision_name
 from snapq.records import EncodingRecord, HistogramRecord
 from snapq.stages.base import Context, Outcome, Source
 from snapq.storage import write_json
 
 if TYPE_CHECKING:
+    from snapq.graph.boundary import FixedEncoding
+    from snapq.quantization.encodings import Encoding
     from snapq.quantization.quantize import Quantized
 
 ENCODINGS = "encodings.json"
@@ -47,7 +50,10 @@ def run(source: Source, options: QuantizeConfig, context: Context, folder: Path)
         plan = context.boundary
         model = boundary.fold_normalization(model, plan)
         samples = (plan.model_feeds(sample) for sample in context.calibration)
-        fixed = plan.input_encodings()
+        fixed = {
+            name: _encoding(given)
+            for name, given in plan.input_encodings().items()
+        }
     scheme = Scheme(
         weights=options.weights,
         activations=options.activations,
@@ -59,7 +65,7 @@ def run(source: Source, options: QuantizeConfig, context: Context, folder: Path)
     io.save(result.model, folder / MODEL)
     write_json(folder / ENCODINGS, [e.model_dump(mode="json") for e in encoding_records(result)])
     return Outcome(
-        precision=scheme.precision,
+        precision=precision_name(options.weights, options.activations),
         notes=result.notes,
         details={
             "calibration": context.calibration.description,
@@ -70,31 +76,45 @@ def run(source: Source, options: QuantizeConfig, context: Context, folder: Path)
     )
 
 
+def _encoding(given: FixedEncoding) -> Encoding:
+    """The imposed encoding of an input, per tensor."""
+    import numpy as np
+
+    from snapq.quantization.encodings import Encoding, QuantType
+
+    dtype = QuantType(given.dtype)
+    scale = np.asarray(given.scale, np.float32)
+    return Encoding(dtype, scale, np.asarray(given.zero_point, dtype.numpy))
+
+
 def encoding_records(result: Quantized) -> list[EncodingRecord]:
     """Lists the encodings of all tensors, sorted by name."""
-    records = []
-    for tensor, encoding in sorted(result.encodings.items()):
-        statistics = result.statistics.get(tensor)
-        low, high = encoding.range
-        histogram = None
-        if statistics is not None and statistics.histogram is not None:
-            histogram = HistogramRecord(
-                low=statistics.histogram.low,
-                high=statistics.histogram.high,
-                counts=tuple(int(count) for count in statistics.histogram.counts),
-            )
-        records.append(
-            EncodingRecord(
-                tensor=tensor,
-                kind=result.kind(tensor),
-                dtype=encoding.dtype.value,
-                scale=tuple(float(value) for value in encoding.scale.reshape(-1)),
-                zero_point=tuple(int(value) for value in encoding.zero_point.reshape(-1)),
-                axis=encoding.axis,
-                channels=int(encoding.scale.size),
-                minimum=statistics.minimum if statistics else low,
-                maximum=statistics.maximum if statistics else high,
-                histogram=histogram,
-            )
-        )
-    return records
+    return [_record(result, tensor) for tensor in sorted(result.encodings)]
+
+
+def _record(result: Quantized, tensor: str) -> EncodingRecord:
+    """One tensor's encoding with what calibration saw of it."""
+    encoding = result.encodings[tensor]
+    seen = result.statistics.get(tensor)
+    if encoding.dtype.value == "int32":
+        kind = "bias"
+    else:
+        kind = "weight" if encoding.axis is not None or seen is None else "activation"
+    return EncodingRecord(
+        tensor=tensor,
+        kind=kind,
+        dtype=encoding.dtype.value,
+        scale=tuple(float(value) for value in encoding.scale.reshape(-1)),
+        zero_point=tuple(int(value) for value in encoding.zero_point.reshape(-1)),
+        axis=encoding.axis,
+        channels=int(encoding.scale.size),
+        minimum=seen.minimum if seen else float(encoding.minimum.min()),
+        maximum=seen.maximum if seen else float(encoding.maximum.max()),
+        histogram=None
+        if seen is None
+        else HistogramRecord(
+            low=seen.histogram.low,
+            high=seen.histogram.high,
+            counts=tuple(int(count) for count in seen.histogram.counts),
+        ),
+    )
