@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -16,9 +17,9 @@ def test_the_wheel_has_every_file_of_the_package(tmp_path: Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     packed = set(zipfile.ZipFile(wheel).namelist())
-    package = (ROOT / "snapq").rglob("*")
-    files = {str(path.relative_to(ROOT)) for path in package if path.is_file()}
-    assert {file for file in files if "__pycache__" not in file} <= packed
+    paths = [path for path in (ROOT / "snapq").rglob("*") if path.is_file()]
+    files = {path.relative_to(ROOT).as_posix() for path in paths}
+    assert {file for file in files if not re.search(r"/(\.|__pycache__)", file)} <= packed
     assert {
         "snapq/py.typed",
         "snapq/constraints.txt",
