@@ -155,12 +155,12 @@ def _estimate_basis(item: EstimateRecord) -> str:
 
 def _latencies(record: RunRecord) -> Iterator[Row]:
     for item in record.latencies:
-        runs = f"{fmt.plural(item.runs, 'run')}, {fmt.plural(item.threads, 'thread')}"
-        basis = f"{item.where} on {item.target} ({item.placement}), median of {runs}"
+        on = view.place(item.target)
+        basis = f"{item.where} on {on}, median of {view.runs_text(item)}"
         yield item.label, fmt.milliseconds(item.p50_ms), basis
     for speedup in record.speedups:
         if speedup.where != Where.ESTIMATED:
-            basis = f"{speedup.where} on {speedup.device}"
+            basis = f"{speedup.where} on {view.place(speedup.device)}"
             if speedup.interval is not None:
                 low, high = speedup.interval
                 basis += f", 95 % interval {fmt.number(low)} to {fmt.number(high)}"

@@ -16,6 +16,7 @@ from snapq.records import (
     EstimateRecord,
     FidelityRecord,
     GateRecord,
+    LatencyRecord,
     PlacementRecord,
     RunRecord,
     SpeedupRecord,
@@ -224,6 +225,18 @@ def _estimate(record: RunRecord, label: str, device: str) -> EstimateRecord | No
     return None
 
 
+def place(target: str) -> str:
+    """Name of a target as a reader knows it."""
+    return "this machine's CPU" if target == "local" else target
+
+
+def runs_text(latency: LatencyRecord) -> str:
+    """`412 runs, 1 thread`, and where the model ran if the target's name does not say it."""
+    text = f"{fmt.plural(latency.runs, 'run')}, {fmt.plural(latency.threads, 'thread')}"
+    told = latency.target == "local" and latency.placement == "cpu"
+    return text if told else f"{text}, placed on {latency.placement}"
+
+
 def speedup_text(speedup: SpeedupRecord) -> str:
     """`4.44× over fp16`, with the interval where there is one."""
     text = f"{fmt.ratio(speedup.value)} over {speedup.baseline}"
@@ -251,9 +264,14 @@ def _speedup_cards(record: RunRecord, where: Where) -> Iterator[Card]:
             if found is not None:
                 lines.append(f"{candidate}: {estimate_text(found)}")
                 warnings += estimate_warnings(found)
+        lines += [
+            f"{timed.label}: median of {runs_text(timed)}"
+            for timed in record.latencies
+            if timed.target == device and timed.label == candidate
+        ]
         lines += [remark for item in items for remark in item.remarks]
         yield Card(
-            title=f"Speed-up on {device}",
+            title=f"Speed-up on {place(device)}",
             value=fmt.ratio(first.value),
             where=where,
             lines=tuple(dict.fromkeys(lines)),

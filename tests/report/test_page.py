@@ -87,15 +87,15 @@ def test_plot_labels_show_markup_of_names_as_text(open_report: Open) -> None:
 def test_layers_are_sorted_by_number_and_filtered_by_every_word(open_report: Open) -> None:
     page = open_report(records.realistic())
     page.run(OPEN_ALL)
-    press = "document.querySelectorAll('#layer-table th button')[3].click()"
+    press = "document.querySelectorAll('#layer-table th button')[2].click()"
     cells = "return [...document.querySelectorAll('#layer-table tbody tr')].map((row) => "
-    cells += "Number(row.cells[3].dataset.value))"
+    cells += "Number(row.cells[2].dataset.value))"
     page.run(press)
     rising = page.run(cells)
     assert isinstance(rising, list) and rising == sorted(rising) and len(rising) == 80
     page.run(press)
     assert page.run(cells) == rising[::-1]
-    state = "return document.querySelectorAll('#layer-table th')[3].getAttribute('aria-sort')"
+    state = "return document.querySelectorAll('#layer-table th')[2].getAttribute('aria-sort')"
     assert page.run(state) == "descending"
 
     page.run(
