@@ -69,7 +69,8 @@ def _guarded(name: str, look: Callable[[], Check]) -> Check:
     try:
         return look()
     except SnapqError as error:
-        return Check(name, False, error.what, error.mend)
+        found = f"{error.where}: {error.what}" if error.where else error.what
+        return Check(name, False, found, error.mend or "Mend or remove what is named.")
     except ImportError as error:
         mend = "Mend the libraries above, or run: pip install --force-reinstall snapq"
         return Check(name, False, f"a library is missing or damaged: {error}", mend)

@@ -23,6 +23,7 @@ def test_what_is_wrong_comes_with_its_mend(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("SNAPQ_DEVICE_PROFILES", str(tmp_path))
     found = {check.name: check for check in checks()}
     assert not found["device profiles"].ok
+    assert "broken.yaml" in found["device profiles"].found
     assert found["device profiles"].mend
 
 
