@@ -29,7 +29,7 @@ class GeneratedDataset:
     Attributes:
         samples: makes the samples.
         count: how many there are.
-        digest: SHA-256 of their content.
+        digest: SHA-256 of all of them.
         description: see `Dataset`.
         random: see `Dataset`.
     """
@@ -56,7 +56,8 @@ def open_python(
 ) -> GeneratedDataset:
     """Opens `python: module:function`; runs it once, to count and check what it yields.
 
-    `samples: N` takes the first N: a function may go on without end.
+    `samples: N` takes the first N: a function may go on without end. Each later pass calls it again
+    and has to get the same samples.
 
     Raises:
         DataError: the function is missing, fails, or yields something else than samples.
@@ -84,15 +85,18 @@ def open_python(
                 label,
             )
 
-    count, digest = _count_and_digest(samples())
+    digests = [_digest(sample) for sample in samples()]
+    count = len(digests)
     if count == 0:
         raise DataError(
             "The function yields nothing.", where=reference, mend="Yield at least one sample."
         )
     asked = source.samples if source.samples is not None and source.samples > count else None
     wanted = f" ({asked} were asked for)" if asked else ""
+    description = f"{count} sample{'s' if count > 1 else ''} of {reference}{wanted}"
+    digest = hashlib.sha256(b"".join(digests)).hexdigest()
     return GeneratedDataset(
-        samples, count, digest, f"{count} sample{'s' if count > 1 else ''} of {reference}{wanted}"
+        lambda: _same(samples(), digests, reference), count, digest, description
     )
 
 
@@ -183,15 +187,31 @@ def _array(value: Any, spec: TensorSpec, where: str) -> Array:
     return convert(array.reshape(spec.shape), spec, where)
 
 
-def _count_and_digest(samples: Iterator[Sample]) -> tuple[int, str]:
-    digest, count = hashlib.sha256(), 0
-    for sample in samples:
-        for name, value in sorted(sample.feeds.items()):
-            digest.update(name.encode())
-            update_digest(digest, value)
-        update_digest(digest, sample.label)
-        count += 1
-    return count, digest.hexdigest()
+def _digest(sample: Sample) -> bytes:
+    digest = hashlib.sha256()
+    for name, value in sorted(sample.feeds.items()):
+        digest.update(name.encode())
+        update_digest(digest, value)
+    update_digest(digest, sample.label)
+    return digest.digest()
+
+
+def _same(samples: Iterator[Sample], digests: Sequence[bytes], reference: str) -> Iterator[Sample]:
+    """Passes the samples on while they are those of the first pass.
+
+    Float and quantized outputs are compared sample by sample, each in a pass of its own: with other
+    samples the figures would mean nothing.
+    """
+    for index, digest in enumerate(digests):
+        sample = next(samples, None)
+        if sample is None or _digest(sample) != digest:
+            raise DataError(
+                f"The function {'yields other' if sample else 'yields fewer'} samples when it is "
+                "called again.",
+                where=f"{reference}[{index}]",
+                mend="Make it yield the same each time: seed its random numbers inside of it.",
+            )
+        yield sample
 
 
 def _kind(value: Any) -> str:

@@ -98,6 +98,24 @@ def test_what_is_no_sample_is_refused(tmp_path: Path, code: str, words: str) -> 
     assert words in refusal(tmp_path, code).what
 
 
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("def samples():\n    yield {'x': np.random.rand(2)}\n", "yields other"),
+        (
+            "N = [3]\ndef samples():\n    while N:\n        yield {'x': [N.pop(), 1]}\n",
+            "yields fewer",
+        ),
+    ],
+)
+def test_a_function_that_yields_something_else_again_is_refused(
+    tmp_path: Path, code: str, words: str
+) -> None:
+    found = opened(tmp_path, code)
+    with pytest.raises(DataError, match=words):
+        list(found)
+
+
 def test_a_missing_label_or_module_is_refused(tmp_path: Path) -> None:
     code = "def samples():\n    yield {'x': np.zeros(2)}\n"
     assert "no label" in refusal(tmp_path, code, labelled=True).what
