@@ -6,11 +6,12 @@ GELU is the same polynomial in the atoms x and e = erf(...): `0.5 x + 0.5 x e`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Sequence
 
 import onnx_ir as ir
 
-from snapq.graph.edits import is_op, producer, scalar
+from snapq.graph.edits import is_op, producer, same_shape, scalar
 
 Polynomial = dict[tuple[int, ...], float]
 """Coefficient by the exponents of the atoms; a negative exponent is a division."""
@@ -22,21 +23,16 @@ _MAX_STEPS = 14
 
 def polynomial(value: ir.Value, atoms: Sequence[ir.Value]) -> Polynomial | None:
     """The value as a polynomial in the atoms; None where it holds anything else."""
-    for index, atom in enumerate(atoms):
-        if value is atom:
-            return {tuple(int(index == other) for other in range(len(atoms))): 1.0}
     return _expand(value, atoms, _MAX_STEPS)
 
 
-def matches(found: Polynomial | None, wanted: Mapping[tuple[int, ...], float]) -> bool:
+def matches(found: Polynomial | None, wanted: Polynomial) -> bool:
     """Whether two polynomials are equal to 0.1 % in each coefficient."""
     return scale_of(found, wanted, 1.0) is not None
 
 
 def scale_of(
-    found: Polynomial | None,
-    wanted: Mapping[tuple[int, ...], float],
-    fixed: float | None = None,
+    found: Polynomial | None, wanted: Polynomial, fixed: float | None = None
 ) -> float | None:
     """The factor k for which `found == k * wanted` to 0.1 %, else None."""
     if found is None or set(found) != set(wanted):
@@ -48,6 +44,21 @@ def scale_of(
         for key, target in wanted.items()
     )
     return factor if close and factor != 0 else None
+
+
+def multiple_of(
+    wanted: Polynomial, gate: ir.Value, source: ir.Value
+) -> tuple[ir.Value, float] | None:
+    """A value behind `gate` that is `factor * wanted(source, gate)`, and the factor.
+
+    Of several, the one whose factor is nearest to 1: `x * gate / 6` rather than `x * gate`.
+    """
+    found: list[tuple[float, int, ir.Value, float]] = []
+    for result in downstream(gate):
+        factor = scale_of(polynomial(result, [source, gate]), wanted)
+        if factor is not None and same_shape(result, source):
+            found.append((abs(math.log(abs(factor))), len(found), result, factor))
+    return min(found, key=lambda item: item[:2])[2:] if found else None
 
 
 def downstream(value: ir.Value, steps: int = 6) -> Iterator[ir.Value]:

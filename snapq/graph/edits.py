@@ -110,6 +110,9 @@ def reduced_axes(node: ir.Node) -> tuple[int, ...] | None:
     return tuple(sorted(axis % dims for axis in axes))
 
 
+_PARAMETER_NAMES = {1: "weight", 2: "bias"}
+
+
 class Editor:
     """Adds nodes and constants to a graph and puts values in the place of others.
 
@@ -129,9 +132,9 @@ class Editor:
             self._names.update(str(value.name) for value in inner.inputs)
         self._fresh: set[ir.Value] = set()
 
-    def begin(self, node: ir.Node) -> None:
-        """Starts an edit at `node`."""
-        self.anchor = node
+    def begin(self, place: ir.Node | ir.Value) -> None:
+        """Starts an edit in front of a node, or of the node that makes a value."""
+        self.anchor = place if isinstance(place, ir.Node) else place.producer()
         self._fresh = set()
 
     def op(
@@ -192,6 +195,28 @@ class Editor:
         )
         self.graph.register_initializer(value)
         return value
+
+    def set_constant(self, node: ir.Node, index: int, array: np.ndarray) -> None:
+        """Gives `node` a constant input, under the name of the old one where only it uses that."""
+        node.resize_inputs(max(len(node.inputs), index + 1))
+        old = node.inputs[index]
+        array = np.asarray(array, order="C")
+        if old is None or not old.is_initializer() or len(old.uses()) > 1 or old.is_graph_output():
+            name = f"{node.outputs[0].name}_{_PARAMETER_NAMES.get(index, index)}"
+            node.replace_input_with(index, self.constant(array, name))
+            return
+        old.const_value = ir.tensor(array, name=old.name)
+        old.shape = ir.Shape(array.shape)
+        old.type = ir.TensorType(old.const_value.dtype)
+
+    def replace_scaled(self, old: ir.Value, new: ir.Value, factor: float) -> None:
+        """Puts `factor * new` in the place of `old`, and removes what made it."""
+        maker = old.producer()
+        assert maker is not None
+        if abs(factor - 1) > 1e-3:
+            new = self.op("Mul", new, np.array(factor, np.float32))
+        self.replace(old, new)
+        self.remove_if_dead(maker)
 
     def replace(self, old: ir.Value, new: ir.Value) -> None:
         """Puts `new` in the place of `old` everywhere, with the name of `old` where it is fresh.
@@ -263,3 +288,27 @@ def same_shape(left: ir.Value, right: ir.Value) -> bool:
     """Whether both shapes are known and equal."""
     shape = static_shape(left)
     return shape is not None and shape == static_shape(right)
+
+
+def aligned(array: np.ndarray, shape: Sequence[int], axis: int) -> np.ndarray | None:
+    """The vector along `axis` that `array`, broadcast to `shape`, holds; None where it holds more.
+
+    Array `[64, 1, 1]`, shape `[1, 64, 7, 7]`, axis 1 -> `[64]`.
+    """
+    if array.ndim > len(shape):
+        return None
+    full = array.reshape((1,) * (len(shape) - array.ndim) + array.shape)
+    others = [dim for index, dim in enumerate(full.shape) if index != axis]
+    if any(dim != 1 for dim in others) or full.shape[axis] not in (1, shape[axis]):
+        return None
+    return np.broadcast_to(full.reshape(-1), (shape[axis],))
+
+
+def constant_operand(node: ir.Node) -> tuple[ir.Value, np.ndarray] | None:
+    """The variable and the constant input of a node of two inputs, in either order."""
+    left, right = node.inputs[0], node.inputs[1]
+    for variable, other in ((left, right), (right, left)):
+        array = constant(other)
+        if array is not None and variable is not None and constant(variable) is None:
+            return variable, array
+    return None

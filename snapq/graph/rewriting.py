@@ -29,14 +29,24 @@ _MAX_SWEEPS = 30
 
 
 class Phase(IntEnum):
-    """When a rewrite runs: each phase goes on until nothing changes, with those before it."""
+    """When a rewrite runs: each phase goes on until nothing changes."""
 
     SIMPLIFY = 0
     """Removes, merges and puts into one canonical form."""
     FUSE = 1
     """Finds decomposed operators and makes one of them."""
-    LOWER = 2
+    FOLD = 2
+    """Moves constants into layers, which would hide the patterns that FUSE looks for."""
+    LOWER = 3
     """Writes operators that the NPU lacks with those that it has."""
+
+
+_WITH = {
+    Phase.SIMPLIFY: {Phase.SIMPLIFY},
+    Phase.FUSE: {Phase.SIMPLIFY, Phase.FUSE},
+    Phase.FOLD: {Phase.SIMPLIFY, Phase.FOLD},
+    Phase.LOWER: {Phase.SIMPLIFY, Phase.FOLD, Phase.LOWER},
+}
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ def apply_rewrites(model: ir.Model, chosen: Sequence[Rewrite]) -> Counter[str]:
     applied: Counter[str] = Counter()
     clean(model, applied)
     for phase in Phase:
-        allowed = {Phase.SIMPLIFY, phase}
+        allowed = _WITH[phase]
         active = [item for item in chosen if item.rule.phase in allowed]
         for _ in range(_MAX_SWEEPS):
             changes = _sweep(model.graph, active)
