@@ -114,11 +114,12 @@ def find(name: str) -> DeviceProfile:
 
 def search(text: str) -> tuple[DeviceProfile, ...]:
     """The profiles with `text` in their name, an alias, their id or their architecture (`v75`)."""
-    wanted = _key(text)
+    wanted = _plain(text)
     return tuple(
         profile
         for profile in all_profiles()
-        if wanted == f"v{profile.architecture}" or any(wanted in key for key in _keys(profile))
+        if wanted in (f"v{profile.architecture}", str(profile.soc_id))
+        or any(wanted in _plain(n) for n in (profile.name, profile.marketing, *profile.aliases))
     )
 
 
@@ -149,9 +150,14 @@ def nearest_with_estimate(profile: DeviceProfile) -> DeviceProfile:
     )
 
 
+def _plain(text: str) -> str:
+    """Letters and digits alone: `8+ Gen 1` and `8plus-gen1` are the same."""
+    return re.sub(r"[^a-z0-9]", "", text.lower().replace("+", "plus"))
+
+
 def _key(text: str) -> str:
-    """The part of a name that counts: `Snapdragon 8+ Gen 1` and `8plus-gen1` are the same."""
-    key = re.sub(r"[^a-z0-9]", "", text.lower().replace("+", "plus"))
+    """The part of a name that counts: `Snapdragon 8 Gen 3` and `8-gen-3` are the same."""
+    key = _plain(text)
     for brand in _BRANDS:
         key = key.removeprefix(brand)
     return key

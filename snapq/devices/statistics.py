@@ -1,0 +1,92 @@
+"""From latencies to figures: summaries, the ratio of medians with its interval, and doubts.
+
+Samples are arrays `[rounds, runs in a turn]` in ms. In a round each candidate has one turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+_RESAMPLES = 1000
+_FEW_RUNS = 100
+_FEW_ROUNDS = 10
+_WIDE = 1.25
+_DRIFT = 1.1
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Latency in ms."""
+
+    mean: float
+    std: float
+    min: float
+    p50: float
+    p90: float
+    p99: float
+    max: float
+
+
+def summarize(samples: np.ndarray) -> Summary:
+    """Summary of samples of any shape; percentiles interpolate linearly between runs."""
+    p50, p90, p99 = np.percentile(samples, [50, 90, 99])
+    return Summary(
+        mean=float(np.mean(samples)),
+        std=float(np.std(samples)),
+        min=float(np.min(samples)),
+        p50=float(p50),
+        p90=float(p90),
+        p99=float(p99),
+        max=float(np.max(samples)),
+    )
+
+
+def speedup(baseline: np.ndarray, candidate: np.ndarray) -> float:
+    """Median of the baseline over median of the candidate: above 1 is faster."""
+    return float(np.median(baseline) / np.median(candidate))
+
+
+def speedup_interval(
+    baseline: np.ndarray, candidate: np.ndarray, *, confidence: float = 0.95
+) -> tuple[float, float] | None:
+    """Percentile bootstrap interval of `speedup`.
+
+    Whole rounds are drawn, the same ones for both: runs of one turn share the state of the machine
+    and so are not independent, and what slows a round down slows both of its turns.
+
+    Returns:
+        The interval, or None with fewer than two rounds.
+    """
+    rounds = len(baseline)
+    if rounds < 2:
+        return None
+    random = np.random.default_rng(0)
+    ratios = [
+        speedup(baseline[drawn], candidate[drawn])
+        for drawn in random.integers(0, rounds, (_RESAMPLES, rounds))
+    ]
+    tail = (1 - confidence) / 2 * 100
+    low, high = np.percentile(ratios, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def doubts(label: str, samples: np.ndarray) -> Iterator[str]:
+    """Sentences about what makes these samples weak evidence."""
+    rounds, runs = samples.shape[0], samples.size
+    found = summarize(samples)
+    if runs < _FEW_RUNS:
+        yield f"{label}: only {runs} runs; p99 needs {_FEW_RUNS}."
+    if rounds < _FEW_ROUNDS:
+        yield f"{label}: only {rounds} rounds; the interval needs {_FEW_ROUNDS} to mean much."
+    if found.p90 > _WIDE * found.p50:
+        yield f"{label}: the spread is wide, p90 is {found.p90 / found.p50:.2f} times the median."
+    if rounds >= _FEW_ROUNDS:
+        early, late = np.median(samples[: rounds // 2]), np.median(samples[rounds // 2 :])
+        if max(early, late) > _DRIFT * min(early, late):
+            yield (
+                f"{label}: the machine changed speed, the median went from {early:.3g} ms in the "
+                f"first half to {late:.3g} ms in the second."
+            )

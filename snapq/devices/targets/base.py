@@ -1,0 +1,81 @@
+"""What a target is: a place that runs models, and may time them.
+
+A target never knows how a model was made, and nothing above it knows how the target reaches the
+place: whether it starts a process, or pushes files over SSH, is its own affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from snapq.config import BenchmarkConfig
+from snapq.records import LatencyRecord, SpeedupRecord, Where
+
+Feeds = Mapping[str, np.ndarray]
+"""Input name to array, of the dtype and shape that the model takes."""
+Progress = Callable[[float], None]
+"""Called with the share that is done, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One model of a benchmark, with an input of its own.
+
+    Candidates of one benchmark may take different inputs: a float model normalized NCHW float32,
+    its package raw NHWC uint8.
+    """
+
+    label: str
+    """`float`, `w8a8`: unique in a benchmark."""
+    model: Path
+    """An ONNX file; external data and context binaries lie beside it."""
+    feeds: Feeds
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a benchmark found. The first candidate is the baseline of every speed-up."""
+
+    latencies: tuple[LatencyRecord, ...]
+    speedups: tuple[SpeedupRecord, ...]
+    samples: Mapping[str, np.ndarray]
+    """Label to latencies in ms, `[rounds, runs in a turn]`, in the order in which they were
+    taken."""
+    remarks: tuple[str, ...]
+    """What makes the figures weaker than they look; empty where nothing was found."""
+
+
+class Target(Protocol):
+    """A place that runs models."""
+
+    @property
+    def name(self) -> str:
+        """As in deploy.yaml: `local`, `htp-sim`."""
+
+    @property
+    def where(self) -> Where:
+        """The word that every number of this target carries."""
+
+    def run(self, model: Path, feeds: Iterable[Feeds]) -> Iterator[dict[str, np.ndarray]]:
+        """Yields the outputs for each of `feeds`, in order; holds one sample at a time.
+
+        Raises:
+            SnapqError: the model or an input is refused, or the target cannot be used.
+        """
+
+    def measure(
+        self,
+        candidates: Sequence[Candidate],
+        protocol: BenchmarkConfig,
+        progress: Progress | None = None,
+    ) -> Measurement:
+        """Times the candidates, interleaved.
+
+        Raises:
+            SnapqError: a model or an input is refused, or the target cannot time models.
+        """
