@@ -207,6 +207,8 @@ class LayerRecord(Record):
     """Activations read and written plus parameters, at the float model's types."""
     sqnr_db: float | None = None
     where: Where | None = None
+    samples: int | None = None
+    """How many samples the SQNR rests on."""
 
 
 class HistogramRecord(Record):

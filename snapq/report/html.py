@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -75,7 +75,7 @@ def _environment() -> jinja2.Environment:
     environment.filters["yaml"] = _yaml
     environment.filters["percent"] = _percent
     environment.filters["columns"] = _columns
-    environment.filters["options"] = _options
+    environment.filters["cell"] = _cell
     environment.filters["grouped"] = _grouped
     return environment
 
@@ -120,8 +120,18 @@ def _grouped(items: Sequence[Any], attribute: str) -> list[tuple[Any, list[Any]]
     return list(groups.items())
 
 
-def _options(value: Any) -> str:
-    """Returns a cell's text: `key=value, …` of a mapping, a number or text as it is."""
+_UNITS: dict[str, Callable[[Any], str]] = {
+    "us": fmt.microseconds,
+    "bytes": fmt.size,
+    "seconds": fmt.seconds,
+}
+
+
+def _cell(value: Any, key: str = "") -> str:
+    """Returns a cell's text: a number in the unit that its key ends in, `key=value` of mappings."""
+    unit = _UNITS.get(key.rpartition("_")[2])
+    if unit is not None and isinstance(value, int | float):
+        return unit(value)
     if isinstance(value, Mapping):
         return ", ".join(f"{key}={item}" for key, item in value.items())
     if isinstance(value, bool):

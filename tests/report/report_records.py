@@ -93,6 +93,7 @@ def layers(amount: int) -> tuple[LayerRecord, ...]:
             bytes=1_200_000 - index % 80 * 11_000,
             sqnr_db=42 - index * 12 / amount - 6 * math.sin(index * 1.7) ** 2,
             where=Where.SIMULATED,
+            samples=4,
         )
         for index in range(amount)
     )
@@ -249,10 +250,10 @@ def realistic(**changes: Any) -> RunRecord:
             ),
         ),
         "estimates": (
-            _estimate("fp16", "qcs9075", 1034.6),
+            _estimate("fp16 unmodified", "qcs9075", 1034.6),
             _estimate("fp16 same boundary", "qcs9075", 868.0),
             _estimate("w8a8", "qcs9075", 232.8),
-            _estimate("fp16", "sm8650", 1034.6, estimated_on="qcs9075"),
+            _estimate("fp16 unmodified", "sm8650", 1034.6, estimated_on="qcs9075"),
             _estimate("fp16 same boundary", "sm8650", 868.0, estimated_on="qcs9075"),
             _estimate("w8a8", "sm8650", 232.8, estimated_on="qcs9075"),
         ),
@@ -260,7 +261,7 @@ def realistic(**changes: Any) -> RunRecord:
             PlacementRecord(label="w8a8", device=device, npu=64, cpu=0, partitions=1)
             for device in ("qcs9075", "sm8650")
         ),
-        "latencies": (_latency("float", 11.82), _latency("w8a8", 6.91)),
+        "latencies": (_latency("float32", 11.82), _latency("w8a8", 6.91)),
         "speedups": (
             *(
                 SpeedupRecord(
@@ -271,10 +272,10 @@ def realistic(**changes: Any) -> RunRecord:
                     device=device,
                 )
                 for device in ("qcs9075", "sm8650")
-                for baseline, value in (("fp16", 4.444), ("fp16 same boundary", 3.729))
+                for baseline, value in (("fp16 unmodified", 4.444), ("fp16 same boundary", 3.729))
             ),
             SpeedupRecord(
-                baseline="float",
+                baseline="float32",
                 candidate="w8a8",
                 value=1.711,
                 where=Where.MEASURED,
@@ -323,7 +324,7 @@ def troubled() -> RunRecord:
             good.fidelity[0].model_copy(update={"random_inputs": True, "sqnr_db": math.inf}),
         ),
         estimates=(
-            _estimate("fp16", "qcs6490", 900.0, estimated_on="qcs9075", missing_ops=3),
+            _estimate("fp16 unmodified", "qcs6490", 900.0, estimated_on="qcs9075", missing_ops=3),
             _estimate("w8a8", "qcs6490", 300.0, estimated_on="qcs9075", missing_ops=3),
         ),
         placements=(
@@ -346,7 +347,7 @@ def troubled() -> RunRecord:
         ),
         speedups=(
             SpeedupRecord(
-                baseline="float",
+                baseline="float32",
                 candidate="w8a8",
                 value=0.0004,
                 where=Where.EMULATED,

@@ -34,14 +34,14 @@ def test_summary_has_each_figure_with_its_word_and_what_it_rests_on() -> None:
         "w8a8 on qcs9075 64 of 64 nodes on the NPU 1 partition",
         "compiled for qcs9075 5.11 MB 4.40 MB compressed",
         "fp16 same boundary 868 µs estimated, 712 µs to 1.05 ms",
-        "w8a8 over fp16 4.44× estimated",
+        "w8a8 over fp16 unmodified 4.44× estimated",
         "Latency on sm8650 (estimates of qcs9075)",
         "min_estimated_speedup held found 4.44, limit 3.8",
         f"Report: {REPORT}",
     ):
         assert claim in lines
     assert any(
-        line.startswith("w8a8 over float 1.71× measured on this machine's CPU, 95 %")
+        line.startswith("w8a8 over float32 1.71× measured on this machine's CPU, 95 %")
         for line in lines
     )
 
