@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from snapq.errors import DataError
+from snapq.errors import DataError, SnapqError
 from snapq.evaluation.samples import Array
 
 
@@ -52,7 +52,7 @@ class ArrayFile:
 
     def _blocks(self, indices: tuple[int, ...], shape: tuple[int, ...]) -> Iterator[Array]:
         size = int(np.prod(shape, dtype=np.int64)) * self.dtype.itemsize
-        with _readable(self.path), _member(self.path, self.key) as stream:
+        with readable(self.path), _member(self.path, self.key) as stream:
             for index in indices:
                 stream.seek(self.offset + index * size)
                 block = stream.read(size)
@@ -67,13 +67,13 @@ class ArrayFile:
 
 def open_npy(path: Path) -> ArrayFile:
     """Reads the header of a `.npy` file. Raises `DataError`."""
-    with _readable(path), path.open("rb") as stream:
+    with readable(path), path.open("rb") as stream:
         return _header(path, None, stream)
 
 
 def open_npz(path: Path) -> dict[str, ArrayFile]:
     """Reads the headers of an `.npz` file, by key. Raises `DataError`."""
-    with _readable(path), zipfile.ZipFile(path) as archive:
+    with readable(path), zipfile.ZipFile(path) as archive:
         arrays = {}
         for member in archive.namelist():
             key = member.removesuffix(".npy")
@@ -118,13 +118,15 @@ def _member(path: Path, key: str | None) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
+    """Turns whatever numpy or zipfile find wrong with a file into a `DataError`."""
     try:
         yield
-    except DataError:
+    except SnapqError:
         raise
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except Exception as error:
+        # For a damaged header numpy raises errors of many kinds, of Python's own parser too.
+        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(
             f"It is not a readable {path.suffix} file: {reason.rstrip('.')}.",
             where=str(path),

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 from snapq.config import Preprocess, Resample
 from snapq.errors import DataError, StorageError
+from snapq.evaluation.array_file import readable
 from snapq.evaluation.preprocess import geometry
 from snapq.evaluation.samples import Array, Label
 
@@ -134,14 +135,8 @@ def load_npy(path: Path) -> Array:
     Raises:
         DataError: the file is damaged, or holds Python objects.
     """
-    try:
+    with readable(path):
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(
-            f"It is not a readable .npy file: {str(error).rstrip('.')}.",
-            where=str(path),
-            mend="Write it anew with numpy.save, as an array of numbers.",
-        ) from error
     return array
 
 
