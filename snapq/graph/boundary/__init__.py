@@ -17,6 +17,7 @@ from snapq.graph.boundary.values import (
     ImageFeed,
     InputBoundary,
     OutputBoundary,
+    Sample,
 )
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "ImageFeed",
     "InputBoundary",
     "OutputBoundary",
+    "Sample",
     "apply",
     "fold_normalization",
     "plan",
