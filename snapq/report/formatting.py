@@ -7,14 +7,12 @@ direction-changing characters visible before a name is shown anywhere.
 from __future__ import annotations
 
 import math
-import unicodedata
 from datetime import datetime
 
 MINUS = "\N{MINUS SIGN}"
 _NOT_FINITE = {math.inf: "∞", -math.inf: f"{MINUS}∞"}
 _PERCENT_METRICS = frozenset({"top1", "top5", "miou"})
 _METRIC_NAMES = {"top1": "Top-1", "top5": "Top-5", "miou": "Mean IoU", "psnr": "PSNR"}
-_HIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def plain(text: str, keep: str = "") -> str:
@@ -24,12 +22,12 @@ def plain(text: str, keep: str = "") -> str:
         text: any string.
         keep: characters to leave alone although they are of such a kind.
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text
     return "".join(
-        character.encode("unicode_escape").decode("ascii")
-        if unicodedata.category(character) in _HIDDEN_CATEGORIES and character not in keep
-        else character
+        character
+        if character.isprintable() or character in keep
+        else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
 
