@@ -83,8 +83,8 @@ def simulate(
         ModelError: the model cannot be read or has dynamic shapes.
         DataError: a feed lacks an input, has one too many, or one of a wrong shape or type.
         QnnError: the model cannot run on the NPU, or the simulator failed.
-        InstallError, ConfigError, DeviceError: as `sessions.request`; ConfigError also for a float model
-            without fp16.
+        InstallError, ConfigError, DeviceError: as `sessions.request`; ConfigError also for a
+            float model without fp16.
     """
     files = model_files.read(model)
     chosen = options or CompileOptions()
