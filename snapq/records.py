@@ -6,6 +6,7 @@ or milliseconds (`_ms`), sizes are bytes, SQNR is dB.
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from typing import Any
 
@@ -19,6 +20,11 @@ class Record(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
     # `model_dump_json` then writes an infinite SQNR (identical tensors) as valid JSON, "Infinity".
+
+    def to_json(self) -> dict[str, Any]:
+        """The record in JSON's types."""
+        values: dict[str, Any] = json.loads(self.model_dump_json())
+        return values
 
 
 class Where(StrEnum):
@@ -133,6 +139,11 @@ class EstimateRecord(Record):
     """Operators without a cost in the estimate; not 0 means that the figure is too low."""
     options: dict[str, str]
     """Effective provider options."""
+
+    @property
+    def accelerator_us(self) -> float:
+        """The estimate in microseconds."""
+        return self.us
 
 
 class NodePlacement(Record):

@@ -101,7 +101,7 @@ def estimate(
 
     found = api.estimate(existing(model), target, inputs=parse_shapes(input_))
     if json:
-        emit(found.model_dump(mode="json"))
+        emit(found.to_json())
     else:
         tables.show_estimate(found)
 

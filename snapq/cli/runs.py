@@ -48,7 +48,7 @@ def run(
         progress=Bars(),
     )
     if json:
-        emit({"folder": str(done.folder), **done.record.model_dump(mode="json")})
+        emit({"folder": str(done.folder), **done.record.to_json()})
     else:
         from snapq.report.terminal import summary
 
@@ -74,7 +74,7 @@ def report(
 
     done = api.open_run(existing(folder) if folder else api.latest_run(runs))
     if json:
-        emit({"folder": str(done.folder), **done.record.model_dump(mode="json")})
+        emit({"folder": str(done.folder), **done.record.to_json()})
         return
     from snapq.report.terminal import summary
 

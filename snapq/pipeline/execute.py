@@ -21,7 +21,7 @@ from snapq.pipeline.setting import Setting
 from snapq.progress import Advance, Progress
 from snapq.records import FileRecord, Provenance, RunRecord, StageRecord
 from snapq.stages.base import Context
-from snapq.storage import compressed_size, sha256_file, write_json, write_text
+from snapq.storage import compressed_size, sha256_file, write_text
 
 LOG = logging.getLogger("snapq")
 
@@ -86,7 +86,7 @@ def execute(
         )
         _write_measurements(record, folder)
         write_text(folder / "config.yaml", yaml.safe_dump(record.config, sort_keys=False))
-        write_json(folder / "run.json", record.model_dump(mode="json"))
+        write_text(folder / "run.json", record.model_dump_json(indent=1) + "\n")
     return record
 
 
@@ -175,8 +175,8 @@ def _write_measurements(record: RunRecord, folder: Path) -> None:
     for kind in ("accuracy", "fidelity", "estimates", "placements", "latencies", "speedups"):
         values = getattr(record, kind)
         if values:
-            path = folder / "measurements" / f"{kind}.json"
-            write_json(path, [value.model_dump(mode="json") for value in values])
+            items = ",\n".join(value.model_dump_json(indent=1) for value in values)
+            write_text(folder / "measurements" / f"{kind}.json", f"[{items}]\n")
 
 
 class _Logged:

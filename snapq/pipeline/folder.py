@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +29,7 @@ def run_folder(place: Path) -> Iterator[Path]:
         StorageError: `place` is taken, in use by another run, or cannot be written.
     """
     with storage_errors(place):
+        made = not place.parent.exists()
         place.parent.mkdir(parents=True, exist_ok=True)
         _remove_stale(place.parent)
         lock = _lock(place)
@@ -53,6 +54,9 @@ def run_folder(place: Path) -> Iterator[Path]:
         finally:
             Path(lock.lock_file).unlink(missing_ok=True)
             lock.release()
+            if made:
+                with suppress(OSError):  # not empty: a run stands there now
+                    place.parent.rmdir()
 
 
 def new_place(runs: Path, name: str) -> Path:

@@ -63,7 +63,7 @@ def run(source: Source, options: QuantizeConfig, context: Context, folder: Path)
     with context.progress.track("Calibrate", len(context.calibration)) as advance:
         result = quantize(model, samples, scheme, fixed=fixed, progress=advance)
     io.save(result.model, folder / MODEL)
-    write_json(folder / ENCODINGS, [e.model_dump(mode="json") for e in encoding_records(result)])
+    write_json(folder / ENCODINGS, [e.to_json() for e in encoding_records(result)])
     return Outcome(
         precision=precision_name(options.weights, options.activations),
         notes=result.notes,

@@ -61,7 +61,7 @@ def _baselines(subject: Subject, folder: Path) -> Iterator[tuple[str, Path]]:
     if plan.changes_float_model:
         path = folder / "same_boundary.onnx"
         model = boundary.fold_normalization(io.load(subject.prepared.model), plan)
-        io.save(boundary.apply(model, plan), path)
+        io.save(boundary.apply(model, plan).model, path)
         yield SAME_BOUNDARY, path
 
 
@@ -76,7 +76,7 @@ def _estimate(model: Path, device: DeviceProfile, label: str, cache: Cache) -> E
     kept = cache.value(key)
     if kept is None:
         found = estimate(model, asked, CompileOptions(fp16=True), label=label)
-        kept = found.model_dump(mode="json")
+        kept = found.to_json()
         cache.keep_value(key, kept)
     return EstimateRecord.model_validate({**kept, "device": device.name})
 

@@ -33,10 +33,10 @@ def prove(subject: Subject, progress: Progress) -> Timed:
     sample = next(iter(data))
     candidates = [Candidate(BASELINE, subject.source.model, sample.feeds)]
     if subject.bundle is not None:
-        feeds = setting.boundary.package_feeds(sample)
+        feeds = subject.boundary.package_feeds(sample)
         candidates.append(Candidate(subject.label, subject.bundle / MODEL, feeds))
     elif subject.quantized is not None:
-        feeds = setting.boundary.model_feeds(sample)
+        feeds = subject.boundary.model_feeds(sample)
         candidates.append(Candidate(subject.label, subject.quantized.model, feeds))
     with progress.track(f"Benchmark on {protocol.target}", 100) as advance:
         done = 0

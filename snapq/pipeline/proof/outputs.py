@@ -130,8 +130,8 @@ def _compare(subject: Subject, data: Dataset, progress: Progress) -> dict[str, A
         for output in fidelity.results()
     ]
     return {
-        "accuracy": [record.model_dump(mode="json") for record in accuracy],
-        "fidelity": [record.model_dump(mode="json") for record in records],
+        "accuracy": [record.to_json() for record in accuracy],
+        "fidelity": [record.to_json() for record in records],
     }
 
 

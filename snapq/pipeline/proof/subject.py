@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from snapq.artifact import Artifact
 from snapq.devices.profiles import DeviceProfile
@@ -12,6 +13,9 @@ from snapq.pipeline.setting import Setting
 from snapq.pipeline.stages import SOURCE, Finished
 from snapq.records import BundleTargetRecord, EstimateRecord, PlacementRecord
 from snapq.stages.package import Packaged
+
+if TYPE_CHECKING:
+    from snapq.graph.boundary import Boundary
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,11 @@ class Subject:
     def device(self) -> DeviceProfile:
         """The device that is simulated: the first target."""
         return self.setting.devices[0]
+
+    @property
+    def boundary(self) -> Boundary:
+        """What the package takes and gives; the plan of it where nothing is packaged."""
+        return self.packaged.boundary if self.packaged else self.setting.boundary
 
     @property
     def placements(self) -> tuple[PlacementRecord, ...]:

@@ -1,0 +1,5 @@
+"""Runs the program: `python -m snapq`."""
+
+from snapq.cli import main
+
+main()

@@ -1,0 +1,176 @@
+"""A whole run: what it leaves, what it reuses, what it says, and what it never leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import snapq
+from snapq.errors import StorageError
+from snapq.records import Where
+
+
+def run(project: Path, *overrides: str, **options: object) -> snapq.Run:
+    config = snapq.load(project / "deploy.yaml", overrides)
+    return snapq.run(config, runs=project / "runs", **options)  # type: ignore[arg-type]
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_run_leaves_a_bundle_a_report_and_a_proof_of_every_figure(project: Path) -> None:
+    done = run(project)
+    record = done.record
+    assert done.passed
+    assert done.bundle is not None
+    assert (done.bundle / "manifest.json").is_file()
+    assert done.report.read_text().startswith("<!DOCTYPE html>")
+    assert json.loads((done.folder / "run.json").read_text())["finished"] is True
+    assert [stage.name for stage in record.stages] == ["source", "prepare", "quantize", "package"]
+    assert {(a.label, a.where, a.samples) for a in record.accuracy} == {
+        ("float", Where.HOST, 8),
+        ("w8a8", Where.SIMULATED, 8),
+    }
+    assert all(f.where is Where.SIMULATED and f.sqnr_db > 5 for f in record.fidelity)
+    labels = {(e.label, e.device) for e in record.estimates}
+    assert labels == {
+        (label, device)
+        for label in ("fp16 unmodified", "fp16 same boundary", "w8a8")
+        for device in ("qcs9075", "sm8650")
+    }
+    assert all(e.us_lower <= e.us <= e.us_upper for e in record.estimates)
+    assert {e.estimated_on for e in record.estimates if e.device == "qcs9075"} == {"qcs9075"}
+    assert {e.estimated_on for e in record.estimates if e.device == "sm8650"} != {"sm8650"}
+    assert all(p.cpu == 0 and p.npu > 0 for p in record.placements)
+    assert any(layer.sqnr_db is not None for layer in record.layers)
+    assert record.encodings
+    assert not record.latencies  # deploy.yaml asks for no benchmark
+
+
+def test_a_second_run_reuses_every_stage_and_gives_the_same_bytes(project: Path) -> None:
+    first = run(project)
+    second = run(project)
+    assert not any(stage.cached for stage in first.record.stages)
+    assert all(stage.cached for stage in second.record.stages)
+    assert first.bundle is not None and second.bundle is not None
+    assert hashes(first.bundle) == hashes(second.bundle)
+
+
+def test_a_fresh_run_gives_byte_identical_models(project: Path) -> None:
+    first, second = run(project), run(project, fresh=True)
+    assert not any(stage.cached for stage in second.record.stages)
+    assert first.bundle is not None and second.bundle is not None
+    assert hashes(first.bundle) == hashes(second.bundle)
+
+
+def test_a_damaged_kept_stage_is_made_again(project: Path) -> None:
+    first = run(project)
+    kept = next((project / "runs" / ".cache" / "stages").glob("*/encodings.json"))
+    kept.unlink()
+    kept.write_text("[]")
+    second = run(project)
+    assert {s.name: s.cached for s in second.record.stages}["quantize"] is False
+    assert first.record.encodings == second.record.encodings
+
+
+def test_changing_one_option_runs_only_what_depends_on_it(project: Path) -> None:
+    run(project)
+    changed = run(project, "stages.quantize.activations=uint16")
+    cached = {stage.name: stage.cached for stage in changed.record.stages}
+    assert cached == {"source": True, "prepare": True, "quantize": False, "package": False}
+    assert {place.label for place in changed.record.placements} == {"w8a16"}
+
+
+def test_a_run_without_a_package_is_simulated_as_it_is(project: Path) -> None:
+    config = (project / "deploy.yaml").read_text().replace("  - package: {golden_samples: 2}\n", "")
+    (project / "deploy.yaml").write_text(config.replace(", npu_nodes: all", ""))
+    done = run(project)
+    assert done.bundle is None
+    assert {record.where for record in done.record.fidelity} == {Where.SIMULATED}
+
+
+def test_a_gate_without_its_figure_has_failed(project: Path) -> None:
+    done = run(project, "gates.min_sqnr_db=200")
+    assert not done.passed
+    failed = [gate for gate in done.record.gates if not gate.passed]
+    assert [gate.name for gate in failed] == ["min_sqnr_db"]
+
+
+def test_random_inputs_are_marked_in_every_result(project: Path) -> None:
+    text = (project / "deploy.yaml").read_text()
+    start, end = text.index("data:"), text.index("stages:")
+    (project / "deploy.yaml").write_text(
+        text[:start] + text[end:].replace("max_accuracy_drop: 0.5, ", "")
+    )
+    done = run(project, random_inputs=True)
+    assert all(record.random_inputs for record in done.record.fidelity)
+    assert any("RANDOM" in note for note in done.record.notes)
+
+
+def test_an_error_leaves_no_run_directory(project: Path) -> None:
+    (project / "pictures" / "3.png").write_bytes(b"no picture")
+    with pytest.raises(snapq.SnapqError):
+        run(project)
+    assert not (project / "runs" / "tiny").exists()
+
+
+def test_a_taken_output_directory_is_refused_and_kept(project: Path) -> None:
+    taken = project / "out"
+    taken.mkdir()
+    (taken / "mine.txt").write_text("mine")
+    with pytest.raises(StorageError, match="not empty"):
+        run(project, output=taken)
+    assert [path.name for path in taken.iterdir()] == ["mine.txt"]
+
+
+def start(project: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "snapq", "run", "deploy.yaml", *arguments],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("seconds", [0.7, 2.5, 5.0])
+def test_an_interrupted_run_leaves_nothing_and_the_next_one_succeeds(
+    project: Path, seconds: float
+) -> None:
+    process = start(project)
+    try:
+        time.sleep(seconds)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    if process.returncode != 0:  # 0: it was faster than the signal
+        assert process.returncode in (130, -signal.SIGINT)
+        assert "Traceback" not in errors
+        assert not list((project / "runs").glob("tiny/*"))
+    again = start(project)
+    _, errors = again.communicate(timeout=300)
+    assert again.returncode == 0, errors
+
+
+def test_two_runs_into_one_directory_are_refused(project: Path) -> None:
+    first = start(project, "--output", "out")
+    time.sleep(1.5)
+    second = start(project, "--output", "out")
+    _, second_errors = second.communicate(timeout=300)
+    _, first_errors = first.communicate(timeout=300)
+    codes = sorted([first.returncode, second.returncode])
+    assert codes == [0, 2], first_errors + second_errors
+    assert (project / "out" / "run.json").is_file()
