@@ -148,8 +148,8 @@ class BundleBinary(Entry):
 
     path: BundlePath
     build: Text
-    soc_id: int
-    architecture: int
+    soc_id: int | None
+    architecture: int | None
     vtcm_mb: int | None
     graphs: Annotated[tuple[Text, ...], BeforeValidator(_as_tuple)]
 
@@ -192,8 +192,8 @@ class Manifest(Entry):
     """The whole of `manifest.json`."""
 
     schema_version: Literal["snapq.bundle/1"] = SCHEMA
-    name: Text
     precision: Text
+    """`fp16`, or weights and activations such as `w8a8`."""
     inputs: Annotated[tuple[BundleInput, ...], BeforeValidator(_as_tuple)]
     outputs: Annotated[tuple[BundleOutput, ...], BeforeValidator(_as_tuple)]
     model: BundlePath

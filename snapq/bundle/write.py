@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from snapq.bundle import HELPER, MANIFEST
-from snapq.bundle.manifest import write_manifest
-from snapq.bundle.schema import BundleFile, Manifest
+from snapq.bundle.schema import BundleFile
 from snapq.storage import sha256_file, storage_errors
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -50,16 +49,3 @@ def list_files(folder: Path) -> tuple[BundleFile, ...]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name != MANIFEST
     )
-
-
-def seal(folder: Path, manifest: Manifest) -> Manifest:
-    """Lists the files in the manifest and writes it; the last step of building a bundle.
-
-    Raises:
-        StorageError: a file cannot be read or written.
-    """
-    sealed = Manifest.model_validate(
-        {**manifest.model_dump(), "files": [f.model_dump() for f in list_files(folder)]}
-    )
-    write_manifest(folder, sealed)
-    return sealed
