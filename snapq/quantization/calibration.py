@@ -133,9 +133,7 @@ def expose(model: ir.Model, tensors: Sequence[str]) -> ir.Model:
     return copy
 
 
-def _session(
-    model: ir.Model, tensors: Sequence[str], threads: int
-) -> onnxruntime.InferenceSession:
+def _session(model: ir.Model, tensors: Sequence[str], threads: int) -> onnxruntime.InferenceSession:
     exposed = expose(model, tensors)
     size = sum(
         value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from snapq.graph.npu_ops import unsupported
 from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.rules.legality import FLOAT_FROM, Legality, legal, weightless
 from snapq.quantization.rules.operators import OPERATORS, Family, OpRule, Role
-from snapq.quantization.rules.refused import REFUSED
 from snapq.quantization.scheme import Scheme
 
 __all__ = ["Decision", "constant", "decide", "is_float", "notes"]
@@ -26,11 +26,13 @@ class Decision:
         rule: how its operator is quantized; None where the node stays as it is.
         dtype: the integer type of its data; None where the node stays as it is.
         reason: one clause for the reader where this is not what the scheme says.
+        on_cpu: the NPU has the operator neither in integers nor in float.
     """
 
     rule: OpRule | None = None
     dtype: QuantType | None = None
     reason: str | None = None
+    on_cpu: bool = False
 
     def role(self, index: int) -> Role:
         """Role of the input at `index`."""
@@ -38,14 +40,21 @@ class Decision:
 
 
 def decide(
-    graph: ir.Graph, scheme: Scheme, fixed: Mapping[str, Encoding]
+    model: ir.Model, scheme: Scheme, fixed: Mapping[str, Encoding]
 ) -> dict[ir.Node, Decision]:
     """Decides for each node of the main graph.
 
     Nodes that compute are decided one by one. Nodes that only move data follow what comes in: they
-    are not worth a conversion, and what is fixed to 8 bits at an input stays so until computed with.
+    are not worth a conversion, and what is fixed to 8 bits at an input stays so until it is
+    computed with.
     """
-    decisions = {node: _decide_one(node, scheme) for node in graph}
+    refused = {found.node: found.reason for found in unsupported(model)}
+    decisions = {
+        node: Decision(reason=refused[str(node.name)], on_cpu=True)
+        if str(node.name) in refused
+        else _decide_one(node, scheme)
+        for node in model.graph
+    }
     for node, decision in decisions.items():
         rule = decision.rule
         if rule is None or rule.family not in (Family.MOVEMENT, Family.JOIN):
@@ -57,21 +66,20 @@ def decide(
 
 def notes(decisions: Mapping[ir.Node, Decision], architecture: int) -> tuple[str, ...]:
     """One sentence for each cause that kept nodes from what the scheme says, naming the nodes."""
-    causes: dict[tuple[str, bool], list[str]] = {}
+    causes: dict[str, list[str]] = {}
     for node, decision in decisions.items():
-        if decision.reason:
-            key = (decision.reason, decision.dtype is None)
-            causes.setdefault(key, []).append(str(node.name))
-    sentences = []
-    for (reason, stays_float), names in causes.items():
-        if not stays_float:
+        if decision.reason is None:
+            continue
+        if decision.dtype is not None:
             consequence = ""
-        elif reason.startswith("the NPU has no operator") or architecture < FLOAT_FROM:
+        elif decision.on_cpu:
             consequence = "; it runs in float on the CPU"
+        elif architecture < FLOAT_FROM:
+            consequence = f"; v{architecture} has no float, so it runs on the CPU"
         else:
             consequence = "; it stays in float, fp16 on the NPU"
-        sentences.append(f"{', '.join(names)}: {reason}{consequence}.")
-    return tuple(sentences)
+        causes.setdefault(decision.reason + consequence, []).append(str(node.name))
+    return tuple(f"{', '.join(names)}: {sentence}." for sentence, names in causes.items())
 
 
 def constant(value: ir.Value | None) -> ir.TensorProtocol | None:
@@ -93,10 +101,9 @@ def _decide_one(node: ir.Node, scheme: Scheme) -> Decision:
         return Decision(reason=f"{node.op_type} holds a graph of its own, which is left as it is")
     rule = OPERATORS.get(node.op_type) if node.domain in _ONNX_DOMAINS else None
     if not any(is_float(v) for v in (*node.inputs, *node.outputs)):
-        return Decision(reason=_refused(node))
+        return Decision()
     if rule is None:
-        kernel = f"the NPU has no integer kernel for {node.op_type} that snapq knows"
-        return Decision(reason=_refused(node) or kernel)
+        return Decision(reason=f"snapq knows no integer kernel of the NPU for {node.op_type}")
     if not _quantizable(node, rule):
         return Decision()
     blocked = _blocked(node, rule)
@@ -105,20 +112,14 @@ def _decide_one(node: ir.Node, scheme: Scheme) -> Decision:
     return _typed(node, rule, scheme)
 
 
-def _refused(node: ir.Node) -> str | None:
-    if node.domain in _ONNX_DOMAINS and node.op_type not in REFUSED:
-        return None
-    if node.domain not in _ONNX_DOMAINS:
-        return None
-    return f"the NPU has no operator {node.op_type}"
-
-
 def _quantizable(node: ir.Node, rule: OpRule) -> bool:
     """Whether every input that the rule would quantize, and every output, is float32.
 
     Operators that move integers or booleans (a Gather of a shape) are left alone.
     """
-    data = [v for i, v in enumerate(node.inputs) if v is not None and rule.role(i) is not Role.PLAIN]
+    data = [
+        v for i, v in enumerate(node.inputs) if v is not None and rule.role(i) is not Role.PLAIN
+    ]
     if not data or not all(is_float(v) for v in data):
         return False
     return rule.family is Family.READ or is_float(node.outputs[0])
@@ -190,24 +191,18 @@ def _gemm(node: ir.Node) -> str | None:
     if scaled and constant(node.inputs[1]) is None:
         return "Gemm with alpha or beta and a computed second input has no integer kernel"
     bias = node.inputs[2] if len(node.inputs) > 2 else None
-    if bias is not None and bias.shape is not None and bias.shape.rank() == 2 and bias.shape[0] != 1:
+    if (
+        bias is not None
+        and bias.shape is not None
+        and bias.shape.rank() == 2
+        and bias.shape[0] != 1
+    ):
         return "Gemm with a bias for each row has no integer kernel"
     return None
 
 
-def _layer_normalization(node: ir.Node) -> str | None:
-    data = node.inputs[0]
-    axis = node.attributes.get_int("axis", -1)
-    rank = data.shape.rank() if data is not None and data.shape is not None else None
-    if axis == -1 or rank is None or axis == rank - 1:
-        return None
-    return f"{node.op_type} over more than the last axis has no integer kernel"
-
-
 _SPECIAL: dict[str, Callable[[ir.Node], str | None]] = {
     "Gemm": _gemm,
-    "LayerNormalization": _layer_normalization,
-    "RMSNormalization": _layer_normalization,
 }
 
 

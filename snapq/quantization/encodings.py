@@ -1,7 +1,7 @@
 """Encodings: how a real number is held by an integer, and the arithmetic between the two.
 
-A real `x` is held as `q = round(x / scale) + zero_point`, saturated to the integer's range, and read
-back as `(q - zero_point) * scale`. Rounding is half to even, as in ONNX QuantizeLinear-21.
+A real `x` is held as `q = round(x / scale) + zero_point`, saturated to the integer's range, and
+read back as `(q - zero_point) * scale`. Rounding is half to even, as in ONNX QuantizeLinear-21.
 """
 
 from __future__ import annotations

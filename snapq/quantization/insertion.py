@@ -80,7 +80,7 @@ class Inserter:
         if rule is None or dtype is None:
             self._read_float(node)
             return
-        parameters = self._parameters(node, rule)
+        parameters = self._parameters(node, rule, dtype)
         for index, value in enumerate(tuple(node.inputs)):
             if value is None or rule.role(index) is Role.PLAIN:
                 continue
@@ -167,7 +167,7 @@ class Inserter:
         self._read[value, encoding] = result
         return result
 
-    def _parameters(self, node: ir.Node, rule: OpRule) -> dict[int, ir.Value]:
+    def _parameters(self, node: ir.Node, rule: OpRule, data_type: QuantType) -> dict[int, ir.Value]:
         """Weight, scale and bias of a node, stored as integers, by input index."""
         roles = {rule.role(i): i for i, v in enumerate(node.inputs) if v is not None}
         index = roles.get(Role.WEIGHT, roles.get(Role.SCALE))
@@ -187,7 +187,7 @@ class Inserter:
         dtype = QuantType.UINT8 if rule.role(index) is Role.SCALE else self._scheme.weight_type
         per_channel = self._scheme.per_channel and rule.role(index) is Role.WEIGHT
         axis = weight_axis(node, rule, array.ndim) if per_channel else None
-        encoding = weight_encoding(array, dtype, axis)
+        encoding = weight_encoding(array, dtype, axis, data_type)
         if bias is None or bias_value is None or bias_index is None:
             return {index: self._store(value, array, encoding)}
         data = node.inputs[0]

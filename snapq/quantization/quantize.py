@@ -68,7 +68,7 @@ def quantize(
     result = model.clone()
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(result)
     graph = result.graph
-    decisions = decide(graph, scheme, imposed)
+    decisions = decide(result, scheme, imposed)
     groups = build(graph, decisions, imposed)
     watched = groups.observed()
     observers = calibrate(
@@ -102,7 +102,7 @@ def _check(model: ir.Model, scheme: Scheme) -> None:
     wanted = 21 if scheme.activation_type.bits > 8 else 13
     if opset < wanted:
         raise ModelError(
-            f"The model has opset {opset}; {scheme.activation_type.value} activations need {wanted}.",
+            f"The model has opset {opset}; {scheme.activation_type.value} needs {wanted}.",
             mend="Run the prepare stage first; it brings the model to opset 21.",
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from snapq.config import ActivationType, WeightType
+from snapq.precision import ActivationType, WeightType
 from snapq.quantization.encodings import QuantType
 
 __all__ = ["Scheme"]

@@ -102,9 +102,7 @@ class Groups:
         parts = [ranges[source] for source in group.sources] + group.constants
         return min(p[0] for p in parts), max(p[1] for p in parts)
 
-    def join(
-        self, node: ir.Node, inputs: list[ir.Value], ranges: Mapping[ir.Value, Range]
-    ) -> None:
+    def join(self, node: ir.Node, inputs: list[ir.Value], ranges: Mapping[ir.Value, Range]) -> None:
         """Ties the inputs of a Concat to its output, where nothing speaks against it.
 
         An imposed encoding is not carried over to the others, unless all have the same one. An
