@@ -174,7 +174,7 @@ def compile_best(
         jobs = [
             _Job(
                 files,
-                _request(device, options, embed=embed, allow_cpu=allow_cpu),
+                _request(model.name, device, options, embed=embed, allow_cpu=allow_cpu),
                 Path(trials.name, str(index)),
                 timeout_s,
             )
@@ -233,12 +233,13 @@ def _read(model: Path, options: CompileOptions, *, embed: bool) -> ModelFiles:
 
 
 def _request(
-    device: DeviceProfile, options: CompileOptions, *, embed: bool, allow_cpu: bool
+    shown: str, device: DeviceProfile, options: CompileOptions, *, embed: bool, allow_cpu: bool
 ) -> sessions.Request:
     return sessions.request(
         model_files.STAGED_NAME,
         device,
         options,
+        shown=shown,
         allow_cpu=allow_cpu,
         provider=PROFILING if device.has_estimate else {},
         entries={
@@ -327,7 +328,11 @@ def _check_reload(
 ) -> None:
     """Loads what was compiled in a fresh process and compares its inputs and outputs by name."""
     request = sessions.request(
-        job.folder.absolute() / CONTEXT_NAME, device, options, allow_cpu=allow_cpu
+        job.folder.absolute() / CONTEXT_NAME,
+        device,
+        options,
+        shown=f"what {job.files.path.name} was compiled to",
+        allow_cpu=allow_cpu,
     )
     found = workers.call(_names, request, timeout_s=job.timeout_s)
     if found != (job.files.inputs, job.files.outputs):

@@ -42,6 +42,7 @@ def export_dlc(
         model_files.STAGED_NAME,
         device,
         chosen,
+        shown=model.name,
         provider={
             "dump_qnn_ir_dlc": "1",
             "dump_qnn_ir_dlc_dir": _FOLDER,

@@ -81,7 +81,9 @@ def estimate(
     model_files.check_float(files, fp16=chosen_options.fp16)
     chosen_options.provider_options(device)  # what the device itself cannot do is refused
     chosen = estimating_device(device, needs_fp16=chosen_options.fp16)
-    request = sessions.request(model_files.STAGED_NAME, chosen, chosen_options, provider=PROFILING)
+    request = sessions.request(
+        model_files.STAGED_NAME, chosen, chosen_options, shown=model.name, provider=PROFILING
+    )
     text = _profile(files, request, timeout_s)
     return record(parse(text, model.name), device, chosen, request, label)
 

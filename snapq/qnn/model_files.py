@@ -46,6 +46,8 @@ class ModelFiles:
     names_are_unique: bool
     compiled: bool
     """Whether it holds compiled parts (EPContext)."""
+    container: bool
+    """Whether the compiled parts are a container for several SoCs."""
     quantized: bool
     """Whether it holds Q or DQ nodes."""
     inputs: tuple[str, ...]
@@ -88,6 +90,7 @@ def read(path: Path) -> ModelFiles:
         nodes=nodes,
         names_are_unique=all(count == 1 and name for name, count in counts.items()),
         compiled=bool(contexts),
+        container=any(_number(node, "is_multi_soc_ep_context") for node in contexts),
         quantized=any(node.op_type in _QUANTIZED for node in nodes),
         inputs=tuple(value.name for value in proto.graph.input if value.name not in initializers),
         outputs=tuple(value.name for value in proto.graph.output),
@@ -204,7 +207,7 @@ def _referred(graph: onnx.GraphProto) -> Iterator[str]:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             yield from (entry.value for entry in tensor.external_data if entry.key == "location")
     for node in graph.node:
-        if node.op_type == "EPContext" and not _embedded(node):
+        if node.op_type == "EPContext" and not _number(node, "embed_mode"):
             name = _text(node, "ep_cache_context")
             if name:
                 yield name
@@ -215,8 +218,8 @@ def _referred(graph: onnx.GraphProto) -> Iterator[str]:
                 yield from _referred(inner)
 
 
-def _embedded(node: onnx.NodeProto) -> bool:
-    return any(a.name == "embed_mode" and a.i == 1 for a in node.attribute)
+def _number(node: onnx.NodeProto, name: str) -> int:
+    return next((int(a.i) for a in node.attribute if a.name == name), 0)
 
 
 def _text(node: onnx.NodeProto, name: str) -> str:

@@ -66,7 +66,7 @@ def compile_multi_soc(
         chosen.provider_options(device)  # what one of them cannot do is refused
     files = model_files.read(model)
     model_files.check_float(files, fp16=chosen.fp16)
-    request = _request(devices, chosen)
+    request = _request(model.name, devices, chosen)
     with atomic_folder(out) as folder, workers.Worker(out.parent) as worker:
         model_files.stage(files, worker.scratch)
         (worker.scratch / _OUTPUT).mkdir()
@@ -85,7 +85,9 @@ def compile_multi_soc(
     )
 
 
-def _request(devices: Sequence[DeviceProfile], options: CompileOptions) -> sessions.Request:
+def _request(
+    shown: str, devices: Sequence[DeviceProfile], options: CompileOptions
+) -> sessions.Request:
     provider = {"soc_model": ",".join(str(device.soc_id) for device in devices)}
     sizes = [device.vtcm_mb for device in devices]
     if all(sizes):
@@ -94,6 +96,7 @@ def _request(devices: Sequence[DeviceProfile], options: CompileOptions) -> sessi
         model_files.STAGED_NAME,
         devices[0],
         options,
+        shown=shown,
         provider=provider,
         entries={
             "ep.context_enable": "1",

@@ -72,7 +72,9 @@ def place(
     """
     files = model_files.read(model)
     chosen = options or CompileOptions(optimization_mode=1)  # placement is the same in each mode
-    request = sessions.request(model_files.STAGED_NAME, device, chosen, allow_cpu=True)
+    request = sessions.request(
+        model_files.STAGED_NAME, device, chosen, shown=model.name, allow_cpu=True
+    )
     with workers.Worker() as worker:
         model_files.stage(files, worker.scratch, name_nodes=True)
         report = worker.call(read_back, request, timeout_s=timeout_s)

@@ -39,6 +39,8 @@ class Request:
 
     model: str
     """Path of the ONNX file; relative to the worker's folder where it is not absolute."""
+    shown: str
+    """The user's name for the model, in messages."""
     provider: dict[str, str]
     allow_cpu: bool = False
     entries: dict[str, str] = field(default_factory=dict)
@@ -93,6 +95,7 @@ def request(
     device: DeviceProfile,
     compile_options: CompileOptions | None = None,
     *,
+    shown: str | None = None,
     allow_cpu: bool = False,
     provider: Mapping[str, str] | None = None,
     entries: Mapping[str, str] | None = None,
@@ -103,6 +106,7 @@ def request(
         model: path of the ONNX file.
         device: what to compile for.
         compile_options: how to compile.
+        shown: the model's name in messages, where `model` is only a copy of it.
         allow_cpu: let nodes that the NPU refuses run on the CPU.
         provider: provider options that snapq itself adds.
         entries: session configuration that snapq itself adds.
@@ -115,7 +119,13 @@ def request(
     availability.require()
     wanted = (compile_options or CompileOptions()).provider_options(device) | dict(provider or {})
     options.validate(wanted)
-    return Request(str(model), dict(sorted(wanted.items())), allow_cpu, dict(entries or {}))
+    return Request(
+        model=str(model),
+        shown=shown or Path(model).name,
+        provider=dict(sorted(wanted.items())),
+        allow_cpu=allow_cpu,
+        entries=dict(entries or {}),
+    )
 
 
 def open_session(wanted: Request) -> Opened:
@@ -155,7 +165,7 @@ def open_session(wanted: Request) -> Opened:
         _check_backend(log, wanted)
     report = Report(nodes, _refusals(log), _warnings(log))
     if not wanted.allow_cpu and not all(node.on_npu for node in nodes):
-        raise _off_npu(report, wanted.model)
+        raise _off_npu(report, wanted.shown)
     return Opened(session, report)
 
 
@@ -252,11 +262,11 @@ def _failure(error: Exception, log: list[tuple[int, str, str]], wanted: Request)
     _check_backend(log, wanted)
     refusals = _refusals(log)
     if refusals and "explicitly disabled" in str(error):
-        return _off_npu(Report((), refusals, ()), wanted.model)
+        return _off_npu(Report((), refusals, ()), wanted.shown)
     return explain(f"{type(error).__name__}: {error}", log=_log_text(log), where=_where(wanted))
 
 
-def _off_npu(report: Report, model: str) -> QnnError:
+def _off_npu(report: Report, shown: str) -> QnnError:
     """Names the nodes that cannot run on the NPU."""
     lines = [
         f"{refusal.op_type} {' + '.join(refusal.nodes[:3]) or '(no name)'}: {refusal.reason}"
@@ -264,15 +274,16 @@ def _off_npu(report: Report, model: str) -> QnnError:
     ]
     if not lines:
         lines = [f"{n.op_type} {n.name}: no reason given." for n in report.nodes if not n.on_npu]
-    shown = "; ".join(lines[:8])
+    listed = "; ".join(lines[:8])
+    count = "1 node unit" if len(lines) == 1 else f"{len(lines)} node units"
     more = f" (and {len(lines) - 8} more)" if len(lines) > 8 else ""
     return QnnError(
-        f"{len(lines)} node units cannot run on the NPU: {shown}{more}",
-        where=Path(model).name,
+        f"{count} cannot run on the NPU: {listed}{more}",
+        where=shown,
         mend="Replace or rewrite these nodes (`snapq inspect` shows what can be done), or allow "
         "the CPU.",
     )
 
 
 def _where(wanted: Request) -> str:
-    return f"{Path(wanted.model).name} for SoC {wanted.provider.get('soc_model', '?')}"
+    return f"{wanted.shown} for SoC {wanted.provider.get('soc_model', '?')}"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from snapq.devices.profiles import DeviceProfile
-from snapq.errors import DataError, ModelError, nearest
+from snapq.errors import DataError, ModelError, QnnError, nearest
 from snapq.progress import Advance
 from snapq.qnn import model_files, sessions
 from snapq.qnn.catalogue import explain
@@ -89,6 +89,12 @@ def simulate(
     files = model_files.read(model)
     chosen = options or CompileOptions()
     model_files.check_float(files, fp16=chosen.fp16)
+    if files.container:
+        raise QnnError(
+            "The simulator cannot load a container for several SoCs (QAIRT crashes on it).",
+            where=str(model),
+            mend="Simulate what was compiled for one device.",
+        )
     request = sessions.request(files.path, device, chosen, allow_cpu=allow_cpu)
     count = workers or default_workers()
     return _stream(request, feeds, count, progress, timeout_s)
@@ -150,7 +156,7 @@ class _Simulators:
         worker = self._crew.start()
         worker.serve(_open, self._request, timeout_s=self._timeout_s)
         inputs: tuple[_Input, ...] = worker.request(None)
-        _check_fixed(inputs, self._request.model)
+        _check_fixed(inputs, self._request.shown)
         return worker, inputs
 
 
@@ -169,17 +175,17 @@ def _open(request: sessions.Request) -> Callable[[Outputs | None], Any]:
         try:
             return dict(zip(names, session.run(names, feed), strict=True))
         except Exception as error:
-            raise explain(str(error), where=Path(request.model).name) from error
+            raise explain(str(error), where=request.shown) from error
 
     return handle
 
 
-def _check_fixed(inputs: tuple[_Input, ...], model: str) -> None:
+def _check_fixed(inputs: tuple[_Input, ...], shown: str) -> None:
     for value in inputs:
         if not all(isinstance(size, int) for size in value.shape):
             raise ModelError(
                 f"The input {value.name} has a dynamic shape, {_shown(value.shape)}.",
-                where=Path(model).name,
+                where=shown,
                 mend="Give its shape in model.inputs.",
             )
 
