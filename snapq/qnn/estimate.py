@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from snapq.devices.profiles import DeviceProfile, all_profiles
-from snapq.errors import DeviceError, QnnError
+from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
+from snapq.errors import QnnError
 from snapq.qnn import model_files, placement, sessions, workers
 from snapq.qnn.model_files import ModelFiles
 from snapq.qnn.options import CompileOptions
@@ -89,36 +89,12 @@ def estimate(
 
 
 def estimating_device(device: DeviceProfile, *, needs_fp16: bool = False) -> DeviceProfile:
-    """The device whose estimate says most about `device`: itself where it has one.
-
-    Else the nearest architecture counts, of two equally near the older one, since its figure
-    promises less; of several SoCs the one with the same VTCM, then the first by name.
+    """The device whose estimate stands for `device`: itself where it has one, else the nearest.
 
     Raises:
         DeviceError: there is none.
     """
-    if device.has_estimate:
-        return device
-    able = [
-        profile
-        for profile in all_profiles()
-        if profile.has_estimate and (not needs_fp16 or "fp16" in profile.precisions)
-    ]
-    if not able:
-        raise DeviceError(
-            "No device of the profiles has an estimate for this precision.",
-            where=device.name,
-            mend="Leave the estimate out, or choose another device.",
-        )
-    return min(
-        able,
-        key=lambda profile: (
-            abs(profile.architecture - device.architecture),
-            profile.architecture,
-            profile.vtcm_mb != device.vtcm_mb,
-            profile.name,
-        ),
-    )
+    return nearest_with_estimate(device, "fp16" if needs_fp16 else None)
 
 
 def record(
