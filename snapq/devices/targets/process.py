@@ -14,11 +14,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from snapq.errors import DeviceError, SnapqError
 from snapq.runtime import TELEMETRY_OFF
+from snapq.storage import storage_errors
 
 _TAIL = 500
 """Characters of the child's standard error that an error message shows."""
@@ -35,7 +37,8 @@ class Worker:
     def __init__(self, label: str, timeout_s: float) -> None:
         self._label = label
         self.timeout_s = timeout_s
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
+        with storage_errors(Path(tempfile.gettempdir())):
+            self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "snapq.devices.targets.worker"],
             stdin=subprocess.PIPE,
