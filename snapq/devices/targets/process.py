@@ -37,14 +37,14 @@ class Worker:
     def __init__(self, label: str, timeout_s: float) -> None:
         self._label = label
         self.timeout_s = timeout_s
-        with storage_errors(Path(tempfile.gettempdir())):
+        with storage_errors(Path("the temporary folder")):
             self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "snapq.devices.targets.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**os.environ, **TELEMETRY_OFF},
+            env={**os.environ, **TELEMETRY_OFF, "PYTHONPATH": _import_path()},
             start_new_session=True,  # Ctrl-C is the host's to handle
         )
 
@@ -123,3 +123,8 @@ class Worker:
         self._errors.seek(0)
         text = self._errors.read().decode("utf-8", "replace").strip()
         return " ".join(text[-_TAIL:].split())
+
+
+def _import_path() -> str:
+    """Where this process finds modules, so that the child runs the same snapq."""
+    return os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path if entry)
