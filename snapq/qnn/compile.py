@@ -1,34 +1,30 @@
 """Ahead-of-time compilation: from an ONNX model to what a board loads without compiling.
 
-The result is a folder with `model_ctx.onnx` and `model_ctx_qnn.bin` (one more a part of the graph),
-the same bytes for the same model, options and versions. The compiler numbers things by a counter
-of the process and names the graph by the model's path, so each compilation has a process of its
-own and works on a staged model of one fixed name.
+The result is a folder with `model_ctx.onnx` and `model_ctx_qnn.bin`, the same bytes for the same
+model, options and versions.
 """
 
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile
-from snapq.errors import ConfigError, QnnError, SnapqError
-from snapq.qnn import model_files, placement, sessions, workers
-from snapq.qnn.estimate import PROFILE_FILE, PROFILING, parse, record, without_profiling
+from snapq.errors import ConfigError, SnapqError
+from snapq.qnn import compile_job, model_files, placement, sessions, workers
+from snapq.qnn.compile_job import CONTEXT_NAME as CONTEXT_NAME
+from snapq.qnn.compile_job import Job, Outcome
+from snapq.qnn.estimate import parse, record, without_profiling
 from snapq.qnn.model_files import ModelFiles
 from snapq.qnn.options import CompileOptions
 from snapq.qnn.placement import Placement
 from snapq.records import EstimateRecord
 from snapq.storage import TEMPORARY, atomic_folder, storage_errors
 
-CONTEXT_NAME = "model_ctx.onnx"
 EMBED_LIMIT = 1_900_000_000
 """Bytes above which a model cannot be embedded: protobuf messages end at 2 GB."""
-
-_OUTPUT = "out"
 
 
 @dataclass(frozen=True)
@@ -68,27 +64,6 @@ class Best:
 
     compiled: Compiled
     candidates: tuple[Candidate, ...]
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One compilation."""
-
-    files: ModelFiles
-    request: sessions.Request
-    folder: Path
-    """Where the result goes."""
-    timeout_s: float
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    """A compilation that went well."""
-
-    report: sessions.Report
-    seconds: float
-    profile: str | None
-    """What the compiler's estimate says, as CSV."""
 
 
 def compile_context(
@@ -172,9 +147,11 @@ def compile_best(
         trials = tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=out.parent)
     with trials:
         jobs = [
-            _Job(
+            Job(
                 files,
-                _request(model.name, device, options, embed=embed, allow_cpu=allow_cpu),
+                compile_job.request_for(
+                    model.name, device, options, embed=embed, allow_cpu=allow_cpu
+                ),
                 Path(trials.name, str(index)),
                 timeout_s,
             )
@@ -184,10 +161,10 @@ def compile_best(
         estimates = [_estimate(job, result, device, label) for job, result in outcomes]
         best = _fastest([result for _, result in outcomes], estimates)
         job, outcome = outcomes[best]
-        assert isinstance(outcome, _Outcome)
+        assert isinstance(outcome, Outcome)
         if embed:
             _check_one_part(outcome.report)
-        _check_reload(job, device, tried[best], allow_cpu=allow_cpu)
+        compile_job.check_reload(job, device, tried[best], allow_cpu=allow_cpu)
         qairt = model_files.read(job.folder / CONTEXT_NAME).qairt or ""
         with atomic_folder(out) as folder:
             for path in sorted(job.folder.iterdir()):
@@ -232,72 +209,27 @@ def _read(model: Path, options: CompileOptions, *, embed: bool) -> ModelFiles:
     return files
 
 
-def _request(
-    shown: str, device: DeviceProfile, options: CompileOptions, *, embed: bool, allow_cpu: bool
-) -> sessions.Request:
-    return sessions.request(
-        model_files.STAGED_NAME,
-        device,
-        options,
-        shown=shown,
-        allow_cpu=allow_cpu,
-        provider=PROFILING if device.has_estimate else {},
-        entries={
-            "ep.context_enable": "1",
-            "ep.context_embed_mode": "1" if embed else "0",
-            "ep.context_file_path": f"{_OUTPUT}/{CONTEXT_NAME}",
-        },
-    )
-
-
 def _run(
-    jobs: Sequence[_Job], *, choose: bool, at_once: int | None
-) -> list[tuple[_Job, _Outcome | SnapqError]]:
+    jobs: Sequence[Job], *, choose: bool, at_once: int | None
+) -> list[tuple[Job, Outcome | SnapqError]]:
     """Compiles all jobs, or until the first succeeds where there is nothing to choose by.
 
     Raises:
         SnapqError: what the first job failed with, where none succeeds.
     """
-    outcomes: list[tuple[_Job, _Outcome | SnapqError]] = []
+    outcomes: list[tuple[Job, Outcome | SnapqError]] = []
     batches = [jobs] if choose else [[job] for job in jobs]
     for batch in batches:
-        outcomes += zip(batch, workers.gather(_compile_one, batch, at_once), strict=True)
-        if any(isinstance(result, _Outcome) for _, result in outcomes):
+        outcomes += zip(batch, workers.gather(compile_job.run, batch, at_once), strict=True)
+        if any(isinstance(result, Outcome) for _, result in outcomes):
             return outcomes
     first = outcomes[0][1]
     assert isinstance(first, SnapqError)
     raise first
 
 
-def _compile_one(crew: workers.Crew, job: _Job) -> _Outcome:
-    """Compiles in a worker beside the result's folder, so that moving it is a rename."""
-    with crew.start(job.folder.parent) as worker:
-        model_files.stage(job.files, worker.scratch)
-        with storage_errors(worker.scratch):
-            (worker.scratch / _OUTPUT).mkdir()
-        report, seconds = worker.call(_open, job.request, timeout_s=job.timeout_s)
-        profile = worker.scratch / PROFILE_FILE
-        text = profile.read_text("utf-8", "replace") if profile.is_file() else None
-        if not (worker.scratch / _OUTPUT / CONTEXT_NAME).is_file():
-            raise QnnError(
-                "The compiler wrote nothing and reported no error.",
-                where=job.files.path.name,
-                mend="`snapq doctor` checks the installation.",
-            )
-        with storage_errors(job.folder):
-            (worker.scratch / _OUTPUT).replace(job.folder)
-    return _Outcome(report, seconds, text)
-
-
-def _open(request: sessions.Request) -> tuple[sessions.Report, float]:
-    """Runs in a worker: compiles, and says how long it took."""
-    start = time.perf_counter()
-    report = sessions.open_session(request).report
-    return report, time.perf_counter() - start
-
-
 def _estimate(
-    job: _Job, result: _Outcome | SnapqError, device: DeviceProfile, label: str
+    job: Job, result: Outcome | SnapqError, device: DeviceProfile, label: str
 ) -> EstimateRecord | None:
     if isinstance(result, SnapqError) or result.profile is None:
         return None
@@ -306,10 +238,10 @@ def _estimate(
 
 
 def _fastest(
-    results: Sequence[_Outcome | SnapqError], estimates: Sequence[EstimateRecord | None]
+    results: Sequence[Outcome | SnapqError], estimates: Sequence[EstimateRecord | None]
 ) -> int:
     """Index of the lowest estimate; of the first success where there are no estimates."""
-    succeeded = [i for i, result in enumerate(results) if isinstance(result, _Outcome)]
+    succeeded = [i for i, result in enumerate(results) if isinstance(result, Outcome)]
     return min(succeeded, key=lambda i: getattr(estimates[i], "cycles", 0))
 
 
@@ -323,38 +255,9 @@ def _check_one_part(report: sessions.Report) -> None:
         )
 
 
-def _check_reload(
-    job: _Job, device: DeviceProfile, options: CompileOptions, *, allow_cpu: bool
-) -> None:
-    """Loads what was compiled in a fresh process and compares its inputs and outputs by name."""
-    request = sessions.request(
-        job.folder.absolute() / CONTEXT_NAME,
-        device,
-        options,
-        shown=f"what {job.files.path.name} was compiled to",
-        allow_cpu=allow_cpu,
-    )
-    found = workers.call(_names, request, timeout_s=job.timeout_s)
-    if found != (job.files.inputs, job.files.outputs):
-        raise QnnError(
-            f"The compiled model has the inputs {', '.join(found[0])} and outputs "
-            f"{', '.join(found[1])}; the model has {', '.join(job.files.inputs)} and "
-            f"{', '.join(job.files.outputs)}.",
-            where=job.files.path.name,
-            mend="Remove inputs and outputs that nothing uses, and compile again.",
-        )
-
-
-def _names(request: sessions.Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Runs in a worker: opens the session and names its inputs and outputs."""
-    session = sessions.open_session(request).session
-    inputs = tuple(value.name for value in session.get_inputs())
-    return inputs, tuple(value.name for value in session.get_outputs())
-
-
 def _candidates(
     tried: Sequence[CompileOptions],
-    outcomes: Sequence[tuple[_Job, _Outcome | SnapqError]],
+    outcomes: Sequence[tuple[Job, Outcome | SnapqError]],
     estimates: Sequence[EstimateRecord | None],
     best: int,
 ) -> tuple[Candidate, ...]:
@@ -363,7 +266,7 @@ def _candidates(
         Candidate(
             options=options,
             estimate=figure,
-            seconds=result.seconds if isinstance(result, _Outcome) else None,
+            seconds=result.seconds if isinstance(result, Outcome) else None,
             failure=result.what if isinstance(result, SnapqError) else None,
             chosen=index == best,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, QnnError
 from snapq.qnn import binary, containers, model_files, placement, sessions, workers
-from snapq.qnn.compile import CONTEXT_NAME
+from snapq.qnn.compile_job import CONTEXT_NAME
 from snapq.qnn.options import CompileOptions
 from snapq.storage import atomic_folder
 

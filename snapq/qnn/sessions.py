@@ -165,7 +165,7 @@ def open_session(wanted: Request) -> Opened:
         _check_backend(log, wanted)
     report = Report(nodes, _refusals(log), _warnings(log))
     if not wanted.allow_cpu and not all(node.on_npu for node in nodes):
-        raise _off_npu(report, wanted.shown)
+        raise off_npu(report, wanted.shown)
     return Opened(session, report)
 
 
@@ -262,11 +262,11 @@ def _failure(error: Exception, log: list[tuple[int, str, str]], wanted: Request)
     _check_backend(log, wanted)
     refusals = _refusals(log)
     if refusals and "explicitly disabled" in str(error):
-        return _off_npu(Report((), refusals, ()), wanted.shown)
+        return off_npu(Report((), refusals, ()), wanted.shown)
     return explain(f"{type(error).__name__}: {error}", log=_log_text(log), where=_where(wanted))
 
 
-def _off_npu(report: Report, shown: str) -> QnnError:
+def off_npu(report: Report, shown: str) -> QnnError:
     """Names the nodes that cannot run on the NPU."""
     lines = [
         f"{refusal.op_type} {' + '.join(refusal.nodes[:3]) or '(no name)'}: {refusal.reason}"
