@@ -1,0 +1,1 @@
+"""The rules that the linter checks, grouped by what they look at."""
