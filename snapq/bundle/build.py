@@ -149,21 +149,21 @@ def _compile(
     folder: Path,
     progress: Progress,
 ) -> tuple[CompiledTarget, ...]:
-    done = []
+    done: dict[str, CompiledTarget] = {}
     with progress.track("Compile", len(devices)) as advance:
-        for device in devices:
-            done.append(
-                compile_target(
-                    folder / MODEL,
-                    device,
-                    folder / TARGETS / device.name,
-                    config,
-                    label=order.label,
-                    npu_share=order.npu_share,
-                )
+        # Those with an estimate first: theirs serves the others.
+        for device in sorted(devices, key=lambda device: not device.has_estimate):
+            done[device.name] = compile_target(
+                folder / MODEL,
+                device,
+                folder / TARGETS / device.name,
+                config,
+                label=order.label,
+                npu_share=order.npu_share,
+                earlier=tuple(done.values()),
             )
             advance(1)
-    return tuple(done)
+    return tuple(done[device.name] for device in devices)
 
 
 def _golden_feeds(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,15 +80,10 @@ def reload(
         if not feeds:
             yield Reloaded(None, "loaded in a fresh process; no samples to compare", exact=False)
             continue
-        found = list(
-            simulate(
-                target.compiled.model, target.device, feeds, options=target.options,
-                allow_cpu=allow_cpu,
-            )
-        )  # fmt: skip
-        expected = simulate(
-            model, target.device, feeds, options=target.options, allow_cpu=allow_cpu
-        )
+        run = partial(simulate, device=target.device, options=target.options, allow_cpu=allow_cpu)
+        found = list(run(target.compiled.model, feeds=feeds))
+        # One worker: each further one would compile the model anew for a handful of samples.
+        expected = run(model, feeds=feeds, workers=1)
         sentence, exact = _compare(expected, found)
         name = _place(found, target, written)
         if name not in written:

@@ -25,7 +25,7 @@ class CompiledTarget:
         device: what it was compiled for.
         options: the set of options that was kept.
         compiled: the files.
-        candidates: every set that was tried, for the record.
+        tried: every set that was tried, with its estimate.
         estimate: of this device, or of the nearest that has one; None where that failed.
         notes: sentences for the reader.
     """
@@ -33,9 +33,14 @@ class CompiledTarget:
     device: DeviceProfile
     options: CompileOptions
     compiled: Compiled
-    candidates: tuple[dict[str, Any], ...]
+    tried: tuple[Candidate, ...]
     estimate: EstimateRecord | None
     notes: tuple[str, ...]
+
+    @property
+    def candidates(self) -> tuple[dict[str, Any], ...]:
+        """What was tried, for the record."""
+        return tuple(_candidate(candidate) for candidate in self.tried)
 
 
 def check_fp16(devices: Sequence[DeviceProfile]) -> None:
@@ -62,6 +67,7 @@ def compile_target(
     *,
     label: str,
     npu_share: float,
+    earlier: Sequence[CompiledTarget] = (),
 ) -> CompiledTarget:
     """Compiles with each sensible set of options and keeps the fastest by estimate.
 
@@ -72,6 +78,7 @@ def compile_target(
         config: options of the package stage.
         label: precision, the name of the estimates.
         npu_share: lowest share of nodes on the NPU; below 1 the CPU may run the others.
+        earlier: what was compiled already; its estimates serve devices that have none.
 
     Raises:
         QnnError: the compiler failed, or too few nodes run on the NPU; each is named with the
@@ -93,12 +100,12 @@ def compile_target(
     chosen = next(candidate for candidate in best.candidates if candidate.chosen)
     figure = best.compiled.estimate
     if figure is None:
-        figure = _estimate_nearby(model, device, chosen.options, label, notes)
+        figure = _estimate_nearby(model, device, chosen.options, label, earlier, notes)
     return CompiledTarget(
         device,
         chosen.options,
         best.compiled,
-        tuple(_candidate(candidate) for candidate in best.candidates),
+        best.candidates,
         figure,
         (*notes, *_failures(best, device)),
     )
@@ -146,17 +153,33 @@ def _check_share(placement: Placement, share: float, device: DeviceProfile) -> N
 
 
 def _estimate_nearby(
-    model: Path, device: DeviceProfile, options: CompileOptions, label: str, notes: list[str]
+    model: Path,
+    device: DeviceProfile,
+    options: CompileOptions,
+    label: str,
+    earlier: Sequence[CompiledTarget],
+    notes: list[str],
 ) -> EstimateRecord | None:
-    """The estimate of the nearest device that has one."""
+    """The estimate of the nearest device that has one, compiled with the same options."""
     try:
         near = estimating_device(device, needs_fp16=options.fp16)
         plain = CompileOptions(optimization_mode=options.optimization_mode, fp16=options.fp16)
-        found = estimate(model, near, plain, label=label)
+        found = _known(near, plain, earlier) or estimate(model, near, plain, label=label)
     except SnapqError as error:
         notes.append(f"{device.name}: no estimate, {error}")
         return None
     return found.model_copy(update={"device": device.name})
+
+
+def _known(
+    device: DeviceProfile, options: CompileOptions, earlier: Sequence[CompiledTarget]
+) -> EstimateRecord | None:
+    """An estimate that was made already."""
+    for target in earlier:
+        for candidate in target.tried:
+            if target.device == device and candidate.options == options:
+                return candidate.estimate
+    return None
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:

@@ -20,8 +20,6 @@ from snapq.graph.boundary.values import (
 if TYPE_CHECKING:
     from snapq.graph.shapes import TensorSpec
 
-_CHANNELS = (1, 3, 4)
-
 
 def plan(
     inputs: Sequence[TensorSpec],
@@ -45,7 +43,7 @@ def plan(
             came with its Q/DQ nodes, whose pictures are then normalized by whoever feeds it.
 
     Raises:
-        ConfigError: an input cannot be fed by pictures, or mean and std do not fit its channels.
+        ConfigError: an input cannot be fed by pictures.
     """
     planned = []
     for spec in inputs:
@@ -81,8 +79,8 @@ def _other(spec: TensorSpec, io: Io) -> InputBoundary:
 
 
 def _image(spec: TensorSpec, io: Io, given: Preprocess, foldable: bool) -> InputBoundary:
-    axis = _channel_axis(spec)
-    image = _image_feed(spec, spec.shape[axis], given)
+    axis = _channel_axis(spec, given.color)
+    image = _image_feed(spec.shape[axis], given)
     last = axis == len(spec.shape) - 1
     nhwc = io.layout is not IoLayout.AS_IS and not last
     planned = InputBoundary(
@@ -111,39 +109,34 @@ def _is_whole(item: InputBoundary) -> bool:
     return bool(np.allclose(factor, 1, rtol=1e-7, atol=0) and np.all(offset == 0))
 
 
-def _channel_axis(spec: TensorSpec) -> int:
-    """The axis of 1, 3 or 4 channels: the first after the batch, else the last."""
-    candidates = {3: (0, 2), 4: (1, 3)}.get(len(spec.shape), ())
-    for axis in candidates:
-        if spec.shape[axis] in _CHANNELS:
+def _channel_axis(spec: TensorSpec, color: Color) -> int:
+    """The axis of the colours: the first after the batch where it fits, else the last."""
+    channels = 1 if color is Color.GRAY else 3
+    for axis in {3: (0, 2), 4: (1, 3)}.get(len(spec.shape), ()):
+        if spec.shape[axis] == channels:
             return axis
     raise ConfigError(
-        f"Images cannot feed the input '{spec.name}' of shape {list(spec.shape)}.",
+        f"Images of color {color.value} cannot feed the input '{spec.name}' of shape "
+        f"{list(spec.shape)}.",
         where="data",
-        mend="An image input has 3 or 4 dimensions, and 1, 3 or 4 channels first or last; "
-        "give other data as arrays or python.",
+        mend=f"Such an input has 3 or 4 dimensions, and {channels} channels first or last; give "
+        "other data as arrays or python.",
     )
 
 
-def _image_feed(spec: TensorSpec, channels: int, given: Preprocess) -> ImageFeed:
-    values = {}
-    for key in ("mean", "std"):
-        numbers: tuple[float, ...] = getattr(given, key)
-        if len(numbers) not in (1, channels):
-            raise ConfigError(
-                f"preprocess.{key} has {len(numbers)} values and the input '{spec.name}' has "
-                f"{channels} channels.",
-                where=f"preprocess.{key}",
-                mend=f"Give one value, or {channels}.",
-            )
-        values[key] = tuple(float(n) for n in numbers) * (channels // len(numbers))
-    color = Color.GRAY if channels == 1 else given.color
+def _image_feed(channels: int, given: Preprocess) -> ImageFeed:
+    """How a picture becomes the input, with a mean and a deviation for each channel."""
+
+    def each(values: tuple[float, ...]) -> tuple[float, ...]:
+        return tuple(float(value) for value in values) * (channels // len(values))
+
     return ImageFeed(
-        color=color.value,
+        color=given.color.value,
+        mean=each(given.mean),
+        std=each(given.std),
         resize=given.resize,
         crop=given.crop,
         resample=given.resample.value,
-        **values,
     )
 
 
