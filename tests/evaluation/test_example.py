@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import snapq
+from benchmarks import imagenet500
 from snapq.config import DataSource
 from snapq.errors import InstallError, ModelError
 from snapq.evaluation.datasets import open_dataset
@@ -36,6 +38,16 @@ def test_the_built_model_is_right_on_the_labelled_pictures(
         top1.update({"logits": logits}, sample.label, sample.name)
     assert top1.samples == 20
     assert top1.value() == 18 / 20
+
+
+@pytest.mark.parametrize(
+    "path", [assets.EXAMPLE / "deploy.yaml", Path(imagenet500.HERE) / "deploy.yaml"]
+)
+def test_the_yaml_files_are_valid_and_share_one_preprocessing(path: Path) -> None:
+    data = snapq.load(path).data
+    assert data.calibration is not None
+    assert data.evaluation is not None
+    assert data.calibration.preprocess == data.evaluation.preprocess
 
 
 def test_folding_batch_norm_changes_nothing_but_rounding(
