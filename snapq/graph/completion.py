@@ -19,21 +19,43 @@ from snapq.graph.shapes import input_specs, static_shape
 if TYPE_CHECKING:
     import onnxruntime
 
-DATA_DEPENDENT = frozenset(
+_ALWAYS = frozenset(
     {
         *("NonZero", "NonMaxSuppression", "Unique", "Compress", "Loop", "Scan", "If"),
         *("StringSplit", "Multinomial"),
     }
 )
-"""Operators whose output shape depends on what the inputs hold, not on their shapes."""
+"""Operators whose output shape depends on what their inputs hold."""
+
+_SHAPE_INPUTS = {
+    **dict.fromkeys(("Reshape", "Expand", "Tile", "TopK", "OneHot", "Squeeze", "Unsqueeze"), (1,)),
+    **dict.fromkeys(("Split", "SplitToSequence", "CenterCropPad", "AffineGrid"), (1,)),
+    **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd"), (1,)),
+    **dict.fromkeys(("ReduceL1", "ReduceL2", "ReduceSumSquare"), (1,)),
+    **dict.fromkeys(("ReduceLogSum", "ReduceLogSumExp"), (1,)),
+    "Slice": (1, 2, 3, 4),
+    "Pad": (1, 3),
+    "Resize": (1, 2, 3),
+    "ConstantOfShape": (0,),
+    "Range": (0, 1, 2),
+    "Col2Im": (1, 2),
+    "STFT": (1, 3),
+    "DFT": (1, 2),
+    "BlackmanWindow": (0,),
+    "HannWindow": (0,),
+    "HammingWindow": (0,),
+    "MelWeightMatrix": (0, 1),
+    "SequenceAt": (1,),
+}
+"""Inputs that decide the output shape by what they hold."""
 
 
 def complete_shapes(model: ir.Model) -> tuple[str, ...]:
-    """Gives every value a type and a fixed shape, in place, and checks that the model runs.
+    """Gives every value a type and a fixed shape, in place, and checks that the model loads.
 
-    1. ONNX Runtime loads the model: it refuses what does not fit together.
-    2. Values whose shape is unknown get the one that they have in a run on inputs of zeros, where
+    1. Values whose shape is unknown get the one that they have in a run on inputs of zeros, where
        it depends on nothing but the shapes of the inputs.
+    2. ONNX Runtime loads the model: it refuses what does not fit together.
 
     Returns:
         One sentence for each operator whose output has no fixed shape.
@@ -46,8 +68,8 @@ def complete_shapes(model: ir.Model) -> tuple[str, ...]:
     return tuple(
         f"The output shape of {node.op_type} '{node.name}' depends on the data; the NPU needs "
         "fixed shapes: cut the model in front of it and do its work on the CPU."
-        for node in model.graph
-        if node.op_type in DATA_DEPENDENT
+        for node in _analyse(model.graph)[1]
+        if not all(_is_known(output) for output in node.outputs if output.name)
     )
 
 
@@ -60,7 +82,7 @@ def record_shapes(model: ir.Model) -> int:
     Raises:
         ModelError: ONNX Runtime does not accept or does not run the model.
     """
-    loose = _data_dependent(model)
+    loose, _ = _analyse(model.graph)
     open_values = [
         output
         for node in model.graph
@@ -77,13 +99,26 @@ def _is_known(value: ir.Value) -> bool:
     return value.dtype is not None and static_shape(value) is not None
 
 
-def _data_dependent(model: ir.Model) -> set[ir.Value]:
-    """Values that come after an operator whose output shape depends on data."""
+def _analyse(graph: ir.Graph) -> tuple[set[ir.Value], list[ir.Node]]:
+    """Values without a fixed shape because of the data, and the operators that begin them."""
+    varying = {value for value in graph.inputs if not value.is_initializer()}
     loose: set[ir.Value] = set()
-    for node in model.graph:
-        if node.op_type in DATA_DEPENDENT or any(value in loose for value in node.inputs):
+    causes = []
+    for node in graph:
+        positions = _SHAPE_INPUTS.get(node.op_type, ())
+        decided = any(
+            index in positions and value in varying for index, value in enumerate(node.inputs)
+        )
+        begins = node.op_type in _ALWAYS or decided
+        follows = any(value in loose for value in node.inputs)
+        if begins:
+            causes.append(node)
+        if begins or follows:
             loose.update(output for output in node.outputs if not _is_known(output))
-    return loose
+        depends = follows if node.op_type in ("Shape", "Size") else True
+        if depends and (begins or follows or any(value in varying for value in node.inputs)):
+            varying.update(node.outputs)
+    return loose, causes
 
 
 def _run(model: ir.Model, wanted: list[ir.Value]) -> list[np.ndarray]:
@@ -99,16 +134,28 @@ def _run(model: ir.Model, wanted: list[ir.Value]) -> list[np.ndarray]:
     session = _session(part)
     feeds = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in input_specs(model)}
     try:
-        return list(session.run([value.name for value in wanted], feeds))
+        arrays = session.run([value.name for value in wanted], feeds)
     except Exception as error:
         raise ModelError(
-            f"The model does not run: {str(error).strip().splitlines()[0]}",
+            f"The model does not run: {_reason(error)}",
             mend="Check that the shapes under `model.inputs` are ones that the model takes.",
         ) from error
+    return [np.asarray(array) for array in arrays]
 
 
 def _session(model: ir.Model) -> onnxruntime.InferenceSession:
     with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
         path = Path(folder) / "model.onnx"
         io.save(model, path)
-        return runtime.cpu_session(path, optimize=False)
+        try:
+            return runtime.cpu_session(path, optimize=False)
+        except ModelError as error:
+            what = error.what.replace(f"Load model from {path} failed:", "")
+            raise ModelError(
+                what,
+                mend="Check the model, and that the shapes under `model.inputs` fit it.",
+            ) from error
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

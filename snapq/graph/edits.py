@@ -159,7 +159,9 @@ class Editor:
         assert self.anchor is not None
         base = f"{self.anchor.outputs[0].name}_{op_type.lower()}"
         values = [
-            self.constant(item, f"{base}_constant") if isinstance(item, np.ndarray) else item
+            self.constant(np.asarray(item), f"{base}_constant")
+            if isinstance(item, np.ndarray | np.generic)
+            else item
             for item in inputs
         ]
         results = [ir.Value(name=self._unique(base)) for _ in range(outputs)]
@@ -312,3 +314,13 @@ def constant_operand(node: ir.Node) -> tuple[ir.Value, np.ndarray] | None:
         if array is not None and variable is not None and constant(variable) is None:
             return variable, array
     return None
+
+
+def number(value: float) -> np.ndarray:
+    """A 32-bit float constant of no dimensions."""
+    return np.array(value, np.float32)
+
+
+def integers(*values: int) -> np.ndarray:
+    """A constant list of 64-bit integers."""
+    return np.array(values, np.int64)

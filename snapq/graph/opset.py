@@ -87,8 +87,18 @@ def _exists_in(node: ir.Node, version: int) -> bool:
         schema = onnx.defs.get_schema(node.op_type, version)
     except onnx.defs.SchemaError:
         return False
-    known = set(node.attributes) <= set(schema.attributes)
-    return known and len(node.inputs) <= schema.max_input and not schema.deprecated
+    if schema.deprecated or not set(node.attributes) <= set(schema.attributes):
+        return False
+    if len(node.inputs) > schema.max_input:
+        return False
+    allowed = {item.type_param_str: item.allowed_type_strs for item in schema.type_constraints}
+    for value, formal in zip(node.inputs, schema.inputs, strict=False):
+        if value is None or not isinstance(value.type, ir.TensorType):
+            continue
+        kind = f"tensor({value.type.dtype.name.lower()})"
+        if kind not in allowed.get(formal.type_str, [formal.type_str]):
+            return False
+    return True
 
 
 def _attributes_to_inputs(*names: str) -> Adapter:
