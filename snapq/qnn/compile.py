@@ -199,7 +199,7 @@ def _read(model: Path, options: CompileOptions, *, embed: bool) -> ModelFiles:
         raise ConfigError(
             "The model is compiled already.", where=str(model), mend="Give the model it came from."
         )
-    model_files.check_float(files, fp16=options.fp16)
+    model_files.check_compilable(files, fp16=options.fp16)
     if embed and files.bytes > EMBED_LIMIT:
         raise ConfigError(
             f"With {files.bytes / 1e9:.1f} GB the model is too large to be embedded.",

@@ -37,7 +37,7 @@ def export_dlc(
     """
     files = model_files.read(model)
     chosen = options or CompileOptions()
-    model_files.check_float(files, fp16=chosen.fp16)
+    model_files.check_compilable(files, fp16=chosen.fp16)
     request = sessions.request(
         model_files.STAGED_NAME,
         device,

@@ -78,7 +78,7 @@ def estimate(
             mend="Estimate the model that it was compiled from.",
         )
     chosen_options = options or CompileOptions()
-    model_files.check_float(files, fp16=chosen_options.fp16)
+    model_files.check_compilable(files, fp16=chosen_options.fp16)
     chosen_options.provider_options(device)  # what the device itself cannot do is refused
     chosen = estimating_device(device, needs_fp16=chosen_options.fp16)
     request = sessions.request(

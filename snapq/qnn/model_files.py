@@ -52,6 +52,8 @@ class ModelFiles:
     """Whether it holds Q or DQ nodes."""
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    dynamic: tuple[tuple[str, str], ...]
+    """Name and shape of each input with a dimension that is not fixed."""
     qairt: str | None
     """QAIRT version that compiled it."""
 
@@ -83,6 +85,7 @@ def read(path: Path) -> ModelFiles:
     )
     counts = Counter(node.name for node in nodes)
     initializers = {tensor.name for tensor in proto.graph.initializer}
+    inputs = [value for value in proto.graph.input if value.name not in initializers]
     contexts = [node for node in proto.graph.node if node.op_type == "EPContext"]
     return ModelFiles(
         path=path.absolute(),
@@ -92,8 +95,9 @@ def read(path: Path) -> ModelFiles:
         compiled=bool(contexts),
         container=any(_number(node, "is_multi_soc_ep_context") for node in contexts),
         quantized=any(node.op_type in _QUANTIZED for node in nodes),
-        inputs=tuple(value.name for value in proto.graph.input if value.name not in initializers),
+        inputs=tuple(value.name for value in inputs),
         outputs=tuple(value.name for value in proto.graph.output),
+        dynamic=tuple((value.name, shape) for value in inputs if (shape := _dynamic(value))),
         qairt=_text(contexts[0], "ep_sdk_version").removeprefix("v") or None if contexts else None,
     )
 
@@ -124,12 +128,29 @@ def stage(model: ModelFiles, folder: Path, *, name_nodes: bool = False) -> None:
             _link(model.path.parent / name, target)
 
 
-def check_float(model: ModelFiles, *, fp16: bool) -> None:
-    """Refuses a float model where 16-bit floating point was not asked for.
+def check_static(model: ModelFiles) -> None:
+    """Refuses a model with dynamic input shapes.
 
     Raises:
+        ModelError: names each input and its shape; the NPU compiles for fixed shapes only.
+    """
+    if model.dynamic:
+        listed = ", ".join(f"{name} {shape}" for name, shape in model.dynamic)
+        raise ModelError(
+            f"The shape of an input is not fixed: {listed}.",
+            where=str(model.path),
+            mend="Give the shapes in model.inputs.",
+        )
+
+
+def check_compilable(model: ModelFiles, *, fp16: bool) -> None:
+    """Refuses a model with dynamic shapes, and a float one where fp16 was not asked for.
+
+    Raises:
+        ModelError: as `check_static`.
         ConfigError: the NPU has no other floating point, so the precision would be a silent choice.
     """
+    check_static(model)
     if not (model.quantized or model.compiled or fp16):
         raise ConfigError(
             "The model is float, and 16-bit floating point was not asked for.",
@@ -216,6 +237,20 @@ def _referred(graph: onnx.GraphProto) -> Iterator[str]:
                 yield from _referred(attribute.g)
             for inner in attribute.graphs:
                 yield from _referred(inner)
+
+
+def _dynamic(value: onnx.ValueInfoProto) -> str:
+    """The shape as text where a dimension is not fixed, else nothing."""
+    kind = value.type.tensor_type
+    if not value.type.HasField("tensor_type"):  # a sequence or an optional has no one shape
+        return ""
+    if not kind.HasField("shape"):
+        return "(no shape)"
+    sizes = [
+        str(dim.dim_value) if dim.HasField("dim_value") else dim.dim_param or "?"
+        for dim in kind.shape.dim
+    ]
+    return "" if all(size.isdigit() for size in sizes) else f"[{', '.join(sizes)}]"
 
 
 def _number(node: onnx.NodeProto, name: str) -> int:

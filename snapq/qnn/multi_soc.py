@@ -65,7 +65,7 @@ def compile_multi_soc(
     for device in devices:
         chosen.provider_options(device)  # what one of them cannot do is refused
     files = model_files.read(model)
-    model_files.check_float(files, fp16=chosen.fp16)
+    model_files.check_compilable(files, fp16=chosen.fp16)
     request = _request(model.name, devices, chosen)
     with atomic_folder(out) as folder, workers.Worker(out.parent) as worker:
         model_files.stage(files, worker.scratch)

@@ -66,11 +66,12 @@ def place(
     """Finds out where each node would run; what the NPU refuses may run on the CPU.
 
     Raises:
-        ModelError: the model cannot be read.
+        ModelError: the model cannot be read or has dynamic shapes.
         QnnError: the NPU's compiler failed.
         InstallError, ConfigError, DeviceError: as `sessions.request`.
     """
     files = model_files.read(model)
+    model_files.check_static(files)
     chosen = options or CompileOptions(optimization_mode=1)  # placement is the same in each mode
     request = sessions.request(
         model_files.STAGED_NAME, device, chosen, shown=model.name, allow_cpu=True

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from snapq.devices.profiles import DeviceProfile
-from snapq.errors import DataError, ModelError, QnnError, nearest
+from snapq.errors import DataError, QnnError, nearest
 from snapq.progress import Advance
 from snapq.qnn import model_files, sessions
 from snapq.qnn.catalogue import explain
@@ -88,7 +88,7 @@ def simulate(
     """
     files = model_files.read(model)
     chosen = options or CompileOptions()
-    model_files.check_float(files, fp16=chosen.fp16)
+    model_files.check_compilable(files, fp16=chosen.fp16)
     if files.container:
         raise QnnError(
             "The simulator cannot load a container for several SoCs (QAIRT crashes on it).",
@@ -156,7 +156,6 @@ class _Simulators:
         worker = self._crew.start()
         worker.serve(_open, self._request, timeout_s=self._timeout_s)
         inputs: tuple[_Input, ...] = worker.request(None)
-        _check_fixed(inputs, self._request.shown)
         return worker, inputs
 
 
@@ -178,16 +177,6 @@ def _open(request: sessions.Request) -> Callable[[Outputs | None], Any]:
             raise explain(str(error), where=request.shown) from error
 
     return handle
-
-
-def _check_fixed(inputs: tuple[_Input, ...], shown: str) -> None:
-    for value in inputs:
-        if not all(isinstance(size, int) for size in value.shape):
-            raise ModelError(
-                f"The input {value.name} has a dynamic shape, {_shown(value.shape)}.",
-                where=shown,
-                mend="Give its shape in model.inputs.",
-            )
 
 
 def _check(feed: Outputs, inputs: tuple[_Input, ...], index: int) -> None:
