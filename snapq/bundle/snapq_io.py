@@ -7,7 +7,7 @@
     outputs = session.run(None, package.feeds({"input": frame}))
     values = package.read(outputs)                     # {"logits": float32 array, ...}
 
-`preprocess` resizes and crops as the model was trained (Pillow's own arithmetic) and leaves pixels
+`preprocess` resizes and crops as the model was trained (the arithmetic of Pillow 13) and leaves pixels
 as they are; a camera that gives the right size skips it. Runs on Python 3.9 or later.
 """
 
@@ -250,10 +250,13 @@ def _resize(pixels: Array, resize: Any, resample: str) -> Array:
         return pixels
     if resample == "nearest":
         return pixels[_nearest(rows, height)][:, _nearest(columns, width)]
-    if width != columns:
-        pixels = _filter(pixels, width, 1, resample)
-    if height != rows:
-        pixels = _filter(pixels, height, 0, resample)
+    # Each pass rounds to 8 bits, so their order shows; Pillow 13 starts with the rows where these
+    # shrink much more.
+    rows_first = height < rows and rows - height > 2 * (columns - width)
+    for axis in (0, 1) if rows_first else (1, 0):
+        size = (height, width)[axis]
+        if size != pixels.shape[axis]:
+            pixels = _filter(pixels, size, axis, resample)
     return pixels
 
 
