@@ -125,10 +125,12 @@ def read_samples(inputs: Path, model: Path) -> Iterator[dict[str, np.ndarray]]:
 
 def write_outputs(path: Path, outputs: Sequence[Mapping[str, np.ndarray]]) -> None:
     """Writes outputs, stacked over samples, as an `.npz`. Raises `StorageError`."""
+    from snapq.bundle.write import write_arrays
     from snapq.storage import atomic_path
 
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **{name: np.stack([o[name] for o in outputs]) for name in outputs[0]})
+    arrays = {name: np.stack([sample[name] for sample in outputs]) for name in outputs[0]}
+    with atomic_path(path) as temporary:
+        write_arrays(temporary, arrays)
 
 
 def benchmark_bundle(bundle: Path, target: str, protocol: BenchmarkConfig) -> Measurement:
@@ -137,13 +139,15 @@ def benchmark_bundle(bundle: Path, target: str, protocol: BenchmarkConfig) -> Me
     Raises:
         SnapqError: the bundle is damaged, or the target cannot time models.
     """
-    from snapq.bundle import Bundle
+    from snapq.bundle.opened import Bundle
     from snapq.devices.targets.base import Candidate
     from snapq.devices.targets.resolve import resolve_target
 
     opened = Bundle.open(bundle)
-    feeds = opened.golden_inputs()[0]
-    candidate = Candidate(opened.precision, opened.model, feeds)
+    feeds = next(opened.golden_feeds(), None)
+    if feeds is None:
+        raise DataError("The bundle carries no golden input to time with.", where=str(bundle))
+    candidate = Candidate(opened.manifest.precision, opened.model, feeds)
     return resolve_target(target).measure([candidate], protocol)
 
 

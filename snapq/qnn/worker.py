@@ -8,6 +8,7 @@ libraries print.
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 import shutil
@@ -83,4 +84,5 @@ def _refuse(text: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # Imported under its own name, so that what it pickles can be read on the other side.
+    importlib.import_module("snapq.qnn.worker").main()

@@ -61,6 +61,7 @@ def prove(
     subject = Subject.of(chosen, finished, folder)
     estimated = estimates.prove(subject, cache, progress)
     compared = outputs.prove(subject, cache, progress)
+    listed = layers.prove(subject, cache, progress)
     timed = latency.prove(subject, progress)
     return Results(
         accuracy=compared.accuracy,
@@ -69,11 +70,17 @@ def prove(
         placements=subject.placements,
         latencies=timed.latencies,
         speedups=(*estimated.speedups, *timed.speedups),
-        layers=layers.prove(subject, cache, progress),
+        layers=listed.records,
         encodings=encodings.prove(subject),
         bundle=subject.bundle_targets,
         qairt=subject.bundle_targets[0].qairt if subject.bundle_targets else None,
-        notes=(*_random_note(chosen), *compared.notes, *estimated.notes, *timed.remarks),
+        notes=(
+            *_random_note(chosen),
+            *compared.notes,
+            *estimated.notes,
+            *listed.notes,
+            *timed.remarks,
+        ),
     )
 
 

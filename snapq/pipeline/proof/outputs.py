@@ -42,7 +42,7 @@ def prove(subject: Subject, cache: Cache, progress: Progress) -> Compared:
     data = subject.setting.evaluation
     if data is None or (subject.quantized is None and subject.packaged is None):
         return Compared()
-    notes = ()
+    notes: tuple[str, ...] = ()
     if subject.setting.config.data.evaluation is None:
         notes = ("Compared on the calibration samples themselves; name data.evaluation for more.",)
     key = Cache.key(
