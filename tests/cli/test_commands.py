@@ -1,0 +1,90 @@
+"""The commands do what their help says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from snapq.cli.app import app
+from tests.cli.test_bad_input import invoke
+from tests.pipeline.conftest import project  # noqa: F401 (a fixture)
+
+
+def succeed(*arguments: str) -> str:
+    code, output = invoke(*arguments)
+    assert code == 0, output
+    return output
+
+
+@pytest.fixture
+def here(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:  # noqa: F811
+    monkeypatch.chdir(project)
+    return project
+
+
+def test_every_command_has_help_with_an_example() -> None:
+    listed = CliRunner().invoke(app, ["--help"]).output
+    for command in (
+        *("init", "validate", "plan", "schema", "run", "report"),
+        *("inspect", "quantize", "estimate", "simulate", "devices", "doctor"),
+    ):
+        assert command in listed
+        assert "Example" in succeed(command, "--help")
+
+
+def test_init_writes_a_deploy_yaml_that_runs_at_once(here: Path) -> None:
+    succeed("init", "tiny.onnx", "--target", "qcs9075", "-o", "first.yaml")
+    output = succeed("run", "first.yaml", "--set", "benchmark=null", "--json")
+    assert json.loads(output[output.index("{") :])["notes"]
+
+
+def test_plan_says_what_is_kept(here: Path) -> None:
+    first = json.loads(succeed("plan", "deploy.yaml", "--json"))
+    assert not any(stage["cached"] for stage in first["stages"])
+    succeed("run", "deploy.yaml")
+    second = json.loads(succeed("plan", "deploy.yaml", "--json"))
+    assert all(stage["cached"] for stage in second["stages"])
+
+
+def test_report_shows_the_newest_run_again(here: Path) -> None:
+    succeed("run", "deploy.yaml")
+    shown = succeed("report")
+    assert "w8a8" in shown and "simulated" in shown
+
+
+def test_quantize_estimate_and_simulate_work_on_files(here: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez("samples.npz", image=rng.normal(size=(4, 3, 32, 32)).astype(np.float32))
+    shape = ("--input", "image=1,3,32,32")
+    succeed("quantize", "tiny.onnx", "-o", "q.onnx", "--calibration", "samples.npz", *shape)
+    q = json.loads(succeed("estimate", "q.onnx", "--target", "qcs9075", "--json"))
+    f = json.loads(succeed("estimate", "tiny.onnx", "--target", "qcs9075", "--json", *shape))
+    assert 0 < q["cycles"] < f["cycles"]
+    inputs = rng.normal(size=(2, 1, 3, 32, 32)).astype(np.float32)
+    np.savez("in.npz", image=inputs)
+    succeed("simulate", "q.onnx", "--target", "sm8650", "--inputs", "in.npz", "-o", "out.npz")
+    assert np.load("out.npz")["logits"].shape == (2, 1, 4)
+
+
+def test_inspect_names_every_precision_of_the_device(here: Path) -> None:
+    output = succeed(
+        "inspect", "tiny.onnx", "--target", "sm8650", "--input", "image=1,3,32,32", "--json"
+    )
+    found = json.loads(output[output.index("{") :])
+    assert {place["precision"] for place in found["placements"]} == {"fp16", "w8a8", "w8a16"}
+    assert all(place["cpu"] == 0 and place["npu"] > 0 for place in found["placements"])
+
+
+def test_devices_are_listed_searched_and_shown() -> None:
+    everything = json.loads(succeed("devices", "--json"))
+    assert len(everything) > 40
+    assert {d["architecture"] for d in json.loads(succeed("devices", "v75", "--json"))} == {75}
+    assert "sm8650" in succeed("devices", "snapdragon-8-gen-3")
+
+
+def test_the_schema_is_json(here: Path) -> None:
+    assert json.loads(succeed("schema"))["properties"]["targets"]
