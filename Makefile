@@ -28,7 +28,7 @@ demo: $(MODEL) $(DATA) ## Deploy EfficientNet-Lite0 from end to end, without a d
 
 test: $(TOOLS) ## Install what the tests need and run all of them
 	@scripts/install_test_packages.sh
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 10
 
 lint: $(TOOLS) ## Check style, types and the import rules
 	$(BIN)/ruff check
@@ -41,22 +41,24 @@ format: $(TOOLS) ## Format the code and mend what can be mended
 	$(BIN)/ruff format
 
 lock: ## Refresh the pinned versions to the newest ones that fit pyproject.toml
-	python="$$(scripts/find_python.sh)" && "$$python" scripts/lock.py $(CONSTRAINTS)
+	@python="$$(scripts/find_python.sh)" && "$$python" scripts/lock.py $(CONSTRAINTS)
 
 clean: ## Remove .venv, caches and what the example made (runs/ stays)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	rm -rf $(EXAMPLE)/model $(EXAMPLE)/data
 
 $(BIN)/python:
-	python="$$(scripts/find_python.sh)" && "$$python" -m venv --clear $(VENV)
+	@python="$$(scripts/find_python.sh)" && "$$python" -m venv --clear $(VENV)
 
 $(INSTALLED): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
-	$(PIP) install --quiet --upgrade pip
-	$(PIP) install --quiet --editable .
+	@echo "Installing snapq into $(VENV), with libraries of about 600 MB"
+	@$(PIP) install --quiet --upgrade pip
+	@$(PIP) install --quiet --editable .
 	@touch $@
 
 $(TOOLS): $(INSTALLED)
-	$(PIP) install --quiet --group dev
+	@echo "Installing the tools of tests and checks into $(VENV)"
+	@$(PIP) install --quiet --group dev
 	@touch $@
 
 $(MODEL): $(EXAMPLE)/build_model.py $(EXAMPLE)/checkpoint.py $(EXAMPLE)/wheels.py | $(INSTALLED)

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from snapq.config_file import load
+from snapq.config_file.checks import BENCHMARK_TARGETS, METRICS
+from snapq.devices.targets.resolve import resolve_target
 from snapq.errors import ConfigError
+from snapq.evaluation.metrics import metric
 from tests.config.conftest import VALID, Load
 
 # What is replaced in the valid file, by what, where the error stands, and words it must have.
@@ -139,3 +142,10 @@ def test_aliases_that_multiply_without_end_are_refused(load_text: Load) -> None:
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
     with pytest.raises(ConfigError, match="too many values"):
         load_text("\n".join(lines))
+
+
+def test_the_metrics_and_targets_that_are_offered_exist() -> None:
+    for name in METRICS:
+        assert metric(name).name == name
+    for name in BENCHMARK_TARGETS:
+        assert resolve_target(name).name == name
