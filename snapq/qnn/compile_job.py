@@ -6,13 +6,12 @@ with neither the same twice, the same model would not compile to the same bytes.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import QnnError
-from snapq.qnn import model_files, sessions, workers
+from snapq.qnn import model_files, sessions, tasks, workers
 from snapq.qnn.estimate import PROFILE_FILE, PROFILING
 from snapq.qnn.model_files import ModelFiles
 from snapq.qnn.options import CompileOptions
@@ -79,7 +78,7 @@ def run(crew: workers.Crew, job: Job) -> Outcome:
         model_files.stage(job.files, worker.scratch)
         with storage_errors(worker.scratch):
             (worker.scratch / _OUTPUT).mkdir()
-        report, seconds = worker.call(_open, job.request, timeout_s=job.timeout_s)
+        report, seconds = worker.call(tasks.read_back, job.request, timeout_s=job.timeout_s)
         if report.npu_partitions == 0:
             raise sessions.off_npu(report, job.files.path.name)
         profile = worker.scratch / PROFILE_FILE
@@ -93,13 +92,6 @@ def run(crew: workers.Crew, job: Job) -> Outcome:
         with storage_errors(job.folder):
             (worker.scratch / _OUTPUT).replace(job.folder)
     return Outcome(report, seconds, text)
-
-
-def _open(request: sessions.Request) -> tuple[sessions.Report, float]:
-    """Runs in a worker: compiles, and says how long it took."""
-    start = time.perf_counter()
-    report = sessions.open_session(request).report
-    return report, time.perf_counter() - start
 
 
 def check_reload(
@@ -117,7 +109,7 @@ def check_reload(
         shown=f"what {job.files.path.name} was compiled to",
         allow_cpu=allow_cpu,
     )
-    found = workers.call(_names, request, timeout_s=job.timeout_s)
+    found = workers.call(tasks.boundary, request, timeout_s=job.timeout_s)
     if found != (job.files.inputs, job.files.outputs):
         raise QnnError(
             f"The compiled model has the inputs {', '.join(found[0])} and outputs "
@@ -126,10 +118,3 @@ def check_reload(
             where=job.files.path.name,
             mend="Remove inputs and outputs that nothing uses, and compile again.",
         )
-
-
-def _names(request: sessions.Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Runs in a worker: opens the session and names its inputs and outputs."""
-    session = sessions.open_session(request).session
-    inputs = tuple(value.name for value in session.get_inputs())
-    return inputs, tuple(value.name for value in session.get_outputs())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import QnnError
-from snapq.qnn import availability, containers, model_files, placement, sessions, workers
+from snapq.qnn import availability, containers, model_files, sessions, tasks, workers
 from snapq.qnn.options import CompileOptions
 from snapq.storage import atomic_path
 
@@ -52,7 +52,7 @@ def export_dlc(
     with atomic_path(out) as target, workers.Worker() as worker:
         model_files.stage(files, worker.scratch)
         (worker.scratch / _FOLDER).mkdir()
-        worker.call(placement.read_back, request, timeout_s=timeout_s)
+        worker.call(tasks.read_back, request, timeout_s=timeout_s)
         found = sorted((worker.scratch / _FOLDER).glob("*.dlc"))
         if len(found) != 1:
             raise QnnError(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
 from snapq.errors import QnnError
-from snapq.qnn import model_files, placement, sessions, workers
+from snapq.qnn import model_files, sessions, tasks, workers
 from snapq.qnn.model_files import ModelFiles
 from snapq.qnn.options import CompileOptions
 from snapq.records import EstimateRecord
@@ -175,5 +175,5 @@ def _rows(text: str) -> Iterable[tuple[str, int, str, str]]:
 def _profile(files: ModelFiles, request: sessions.Request, timeout_s: float) -> str:
     with workers.Worker() as worker:
         model_files.stage(files, worker.scratch)
-        worker.call(placement.read_back, request, timeout_s=timeout_s)
+        worker.call(tasks.read_back, request, timeout_s=timeout_s)
         return (worker.scratch / PROFILE_FILE).read_text(encoding="utf-8", errors="replace")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, QnnError
-from snapq.qnn import binary, containers, model_files, placement, sessions, workers
+from snapq.qnn import binary, containers, model_files, sessions, tasks, workers
 from snapq.qnn.compile_job import CONTEXT_NAME
 from snapq.qnn.options import CompileOptions
 from snapq.storage import atomic_folder
@@ -70,7 +70,7 @@ def compile_multi_soc(
     with atomic_folder(out) as folder, workers.Worker(out.parent) as worker:
         model_files.stage(files, worker.scratch)
         (worker.scratch / _OUTPUT).mkdir()
-        worker.call(placement.read_back, request, timeout_s=timeout_s)
+        worker.call(tasks.read_back, request, timeout_s=timeout_s)
         written = worker.scratch / _OUTPUT
         container = _check(written, ids, model)
         qairt = model_files.read(written / CONTEXT_NAME).qairt or ""

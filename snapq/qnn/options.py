@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, DeviceError, nearest
 from snapq.qnn import availability, option_table
+
+if TYPE_CHECKING:
+    from snapq.devices.profiles import DeviceProfile
 
 _OURS = {
     "backend_type": "snapq always uses the NPU backend",
@@ -74,10 +77,6 @@ class CompileOptions:
             options[name] = value
         validate(options)
         return dict(sorted(options.items()))
-
-    def with_mode(self, mode: int) -> CompileOptions:
-        """The same with another optimization mode."""
-        return replace(self, optimization_mode=mode)
 
     def _vtcm(self, device: DeviceProfile) -> int | None:
         if self.vtcm_mb is None:

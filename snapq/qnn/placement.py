@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile
-from snapq.qnn import model_files, sessions, workers
+from snapq.qnn import model_files, sessions, tasks, workers
 from snapq.qnn.model_files import ModelFiles
 from snapq.qnn.options import CompileOptions
 from snapq.qnn.sessions import Refusal, Report
@@ -78,13 +78,8 @@ def place(
     )
     with workers.Worker() as worker:
         model_files.stage(files, worker.scratch, name_nodes=True)
-        report = worker.call(read_back, request, timeout_s=timeout_s)
+        report, _ = worker.call(tasks.read_back, request, timeout_s=timeout_s)
     return from_report(files, report)
-
-
-def read_back(request: sessions.Request) -> Report:
-    """Runs in a worker: opens the session and tells only what became of it."""
-    return sessions.open_session(request).report
 
 
 def from_report(files: ModelFiles, report: Report) -> Placement:

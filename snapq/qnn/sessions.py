@@ -13,14 +13,16 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from snapq.devices.profiles import DeviceProfile
 from snapq.errors import InstallError, QnnError
 from snapq.qnn import availability, options
 from snapq.qnn.catalogue import explain
 from snapq.qnn.options import CompileOptions
 from snapq.runtime import import_onnxruntime
+
+if TYPE_CHECKING:
+    from snapq.devices.profiles import DeviceProfile
 
 PROVIDER = "QNNExecutionProvider"
 

@@ -7,50 +7,25 @@ are the same for any number of workers. At most two feeds a worker are held at a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
 
 import numpy as np
 
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import DataError, QnnError, nearest
 from snapq.progress import Advance
-from snapq.qnn import model_files, sessions
-from snapq.qnn.catalogue import explain
+from snapq.qnn import model_files, sessions, tasks
 from snapq.qnn.options import CompileOptions
+from snapq.qnn.tasks import Input
 from snapq.qnn.workers import DEFAULT_TIMEOUT_S, Crew, Worker, default_workers
 
 Feed = Mapping[str, np.ndarray]
 Outputs = dict[str, np.ndarray]
 
-_DTYPES = {
-    "tensor(float)": "float32",
-    "tensor(float16)": "float16",
-    "tensor(double)": "float64",
-    "tensor(uint8)": "uint8",
-    "tensor(int8)": "int8",
-    "tensor(uint16)": "uint16",
-    "tensor(int16)": "int16",
-    "tensor(uint32)": "uint32",
-    "tensor(int32)": "int32",
-    "tensor(uint64)": "uint64",
-    "tensor(int64)": "int64",
-    "tensor(bool)": "bool",
-}
 _HELD_PER_WORKER = 2
-
-
-@dataclass(frozen=True)
-class _Input:
-    """What a session says of one of its inputs."""
-
-    name: str
-    dtype: str
-    shape: tuple[int | str | None, ...]
 
 
 def simulate(
@@ -136,7 +111,7 @@ class _Simulators:
         self._crew = crew
         self._request = request
         self._timeout_s = timeout_s
-        self._idle: SimpleQueue[tuple[Worker, tuple[_Input, ...]] | None] = SimpleQueue()
+        self._idle: SimpleQueue[tuple[Worker, tuple[Input, ...]] | None] = SimpleQueue()
         for _ in range(count):
             self._idle.put(None)  # room for a worker that is yet to start
 
@@ -152,34 +127,14 @@ class _Simulators:
         finally:
             self._idle.put(place)
 
-    def _start(self) -> tuple[Worker, tuple[_Input, ...]]:
+    def _start(self) -> tuple[Worker, tuple[Input, ...]]:
         worker = self._crew.start()
-        worker.serve(_open, self._request, timeout_s=self._timeout_s)
-        inputs: tuple[_Input, ...] = worker.request(None)
+        worker.serve(tasks.simulator, self._request, timeout_s=self._timeout_s)
+        inputs: tuple[Input, ...] = worker.request(None)
         return worker, inputs
 
 
-def _open(request: sessions.Request) -> Callable[[Outputs | None], Any]:
-    """Runs in a worker: makes the session and a handler that runs it, or describes its inputs."""
-    session = sessions.open_session(request).session
-    inputs = tuple(
-        _Input(value.name, _DTYPES.get(value.type, value.type), tuple(value.shape))
-        for value in session.get_inputs()
-    )
-    names = [value.name for value in session.get_outputs()]
-
-    def handle(feed: Outputs | None) -> Any:
-        if feed is None:
-            return inputs
-        try:
-            return dict(zip(names, session.run(names, feed), strict=True))
-        except Exception as error:
-            raise explain(str(error), where=request.shown) from error
-
-    return handle
-
-
-def _check(feed: Outputs, inputs: tuple[_Input, ...], index: int) -> None:
+def _check(feed: Outputs, inputs: tuple[Input, ...], index: int) -> None:
     """Refuses a feed that is not exactly what the model takes."""
     where = f"sample {index}"
     known = {value.name: value for value in inputs}

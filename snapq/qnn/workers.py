@@ -292,5 +292,7 @@ def gather(
 
 def _environment(scratch: Path) -> dict[str, str]:
     """The caller's environment, with its import path, its scratch folder and telemetry off."""
-    path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path if entry)
+    here = Path(__file__).parents[2]  # also where it was found through the working directory
+    entries = [here, *(Path(entry).absolute() for entry in sys.path if entry)]
+    path = os.pathsep.join(dict.fromkeys(map(str, entries)))
     return {**os.environ, **TELEMETRY_OFF, "PYTHONPATH": path, SCRATCH_VARIABLE: str(scratch)}

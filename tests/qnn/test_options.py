@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import pytest
 
@@ -90,11 +89,3 @@ def test_every_option_of_the_table_is_known_to_the_installed_library() -> None:
     # Short names are built from immediates in the code and are not strings of the library.
     unknown = [name for name in table if len(name) > 16 and name.encode() not in library]
     assert unknown == []
-
-
-def test_the_installed_runtime_is_whole_and_tested() -> None:
-    found = availability.require()
-    assert found.usable
-    assert found.tested
-    assert found.qairt is not None
-    assert Path(availability.library("libQnnHtp")).is_file()
