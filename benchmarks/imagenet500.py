@@ -76,6 +76,7 @@ def scores(part: str, runs: Path) -> dict[str, Score]:
         f"data.evaluation.images={HERE / 'data' / part}",
         f"data.evaluation.labels={HERE / 'data' / f'{part}.csv'}",
     ]
+    print(f"Deploying, judged on the {part} pictures; this takes minutes …", file=sys.stderr)
     run = snapq.run(snapq.load(HERE / "deploy.yaml", overrides), runs=runs)
     return {
         record.label: Score(round(record.value * record.samples), record.samples)
