@@ -51,6 +51,21 @@ class Resample(StrEnum):
     LANCZOS = "lanczos"
 
 
+def _path(value: Any) -> Any:
+    """Refuses an empty text, which would be the current folder."""
+    if value == "":
+        raise ValueError("The path is empty.")
+    return value
+
+
+FilePath = Annotated[
+    Path,
+    BeforeValidator(_path),
+    WithJsonSchema({"type": "string", "format": "path", "minLength": 1}),
+]
+"""A file or folder, relative to the YAML file's folder."""
+
+
 def _one_or_many(value: Any) -> Any:
     """Makes a tuple of a single number: `mean: 127` is `mean: [127]`."""
     if isinstance(value, list):
@@ -125,9 +140,9 @@ class DataSource(Strict):
         }
     )
 
-    images: Path | None = None
+    images: FilePath | None = None
     """A folder of images (searched recursively, sorted by name) or one image."""
-    arrays: Path | None = None
+    arrays: FilePath | None = None
     """A `.npy` (one input), an `.npz` (a key an input), or a folder of such files, a sample each.
     A single file holds its samples along the first axis."""
     python: Annotated[str, Field(pattern=FUNCTION_PATTERN)] | None = None
@@ -138,7 +153,7 @@ class DataSource(Strict):
     samples: Annotated[int, Field(gt=0)] | None = None
     """How many samples to use, evenly spaced over what there is (of a function, the first ones);
     all when not given."""
-    labels: Path | None = None
+    labels: FilePath | None = None
     """CSV with the columns `file,label` (images), a `.npy` of labels (arrays), or a folder of
     masks named as the images (segmentation)."""
     preprocess: Preprocess | None = None
@@ -173,7 +188,7 @@ class Data(Strict):
 class Model(Strict):
     """The float model to deploy."""
 
-    path: Path
+    path: FilePath
     """The ONNX file."""
     inputs: dict[str, tuple[Annotated[int, Field(gt=0)], ...]] = Field(default_factory=dict)
     """Shape of each input; freezes dynamic dimensions and overrides what the file declares."""

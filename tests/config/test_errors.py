@@ -54,6 +54,8 @@ MISTAKES = [
     ("target: local", "target: htp-sim", ":14: benchmark.target", "times mean nothing"),
     ("metric: top1", "metric: top1\nmetric: top5", ":10: metric", "first on line 9"),
     ("model.onnx", "$SNAPQ_NOT_SET", ":3: model.path", "SNAPQ_NOT_SET is not set"),
+    ("model.onnx", "''", ":3: model.path", "The path is empty."),
+    ("model.onnx", "5", ":3: model.path", "Put quotes around it."),
     ("model.onnx", "a$", ":3: model.path", "Write ${NAME}"),
     ("model.onnx", "~nobody-has-this-name/m", ":3: model.path", "no user"),
     ("model.onnx", '"a\\0b"', ":3: model.path", "invisible character"),

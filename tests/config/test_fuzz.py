@@ -14,7 +14,7 @@ from snapq.errors import ConfigError
 from tests.config.conftest import VALID
 
 FUZZ = settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 WORDS = r"""
     &a *a << !!set !x ${ $$ ? - : > { } [ ] ' " # %TAG --- ... ~ .nan 0o7 1e999 = @ ` | 2024-01-01

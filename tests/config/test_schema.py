@@ -59,7 +59,7 @@ VALUES = st.one_of(
 
 
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(path=st.sampled_from(_paths_of(PLAIN)[1:]), value=VALUES)
 def test_it_accepts_what_load_accepts(
