@@ -1,6 +1,7 @@
 """Finds Swish (SiLU) and hard Swish in their parts.
 
-1. `x * sigmoid(a x)` becomes `Swish(x, alpha=a)`.
+1. `x * sigmoid(x)` becomes `Swish(x)`; `x * sigmoid(a x)` becomes `Swish(a x) / a`, whose factors
+   fold into the layers around it: the NPU has no slope.
 2. `x * HardSigmoid(x, 1/6, 0.5)` becomes `HardSwish(x)`.
 3. `x * clip(x + 3, 0, 6) / 6` becomes `HardSwish(x)`.
 4. A constant factor around it stays as a Mul.
@@ -18,6 +19,7 @@ from snapq.graph.edits import (
     float_attribute,
     input_at,
     is_float,
+    number,
     scalar,
 )
 from snapq.graph.rewriting import Phase, Rule
@@ -43,7 +45,8 @@ def rewrite(node: ir.Node, edit: Editor) -> bool:
             result, factor = found
             edit.begin(result)
             if node.op_type == "Sigmoid":
-                fused = edit.op("Swish", source, alpha=slope)
+                inner = source if slope == 1 else edit.op("Mul", source, number(slope))
+                fused, factor = edit.op("Swish", inner), factor / slope
             else:
                 fused = edit.op("HardSwish", source)
             edit.replace_scaled(result, fused, factor)

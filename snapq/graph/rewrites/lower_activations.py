@@ -4,7 +4,7 @@
 2. `Mish(x)` = `x tanh(Softplus(x))`.
 3. `Softsign(x)` = `x / (1 + |x|)`.
 4. `Shrink(x, l, b)` = `(x - b) [x > l] + (x + b) [x < -l]`.
-5. `Hardmax(x)` = `OneHot(ArgMax(x))` over the same axis.
+5. `Hardmax(x)` = `[ArgMax(x) = 0, 1, 2, ...]` over the same axis.
 6. `Clip` with bounds that are not constant = `Min(Max(x, low), high)`.
 """
 
@@ -77,9 +77,9 @@ def _hardmax(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value | None:
     if shape is None:
         return None
     axis = int_attribute(node, "axis", -1) % len(shape)
-    place = edit.op("ArgMax", source, axis=axis, keepdims=0)
-    values = np.array([0, 1], np.float32)
-    return edit.op("OneHot", place, np.array(shape[axis], np.int64), values, axis=axis)
+    place = edit.op("ArgMax", source, axis=axis, keepdims=1)
+    positions = np.arange(shape[axis]).reshape(-1, *(1,) * (len(shape) - 1 - axis))
+    return edit.op("Cast", edit.op("Equal", place, positions), to=int(ir.DataType.FLOAT))
 
 
 def _clip(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value | None:
