@@ -105,7 +105,7 @@ def read(path: Path) -> ModelFiles:
 def stage(model: ModelFiles, folder: Path, *, name_nodes: bool = False) -> None:
     """Puts a model into `folder` as `model.onnx`, with the files that it refers to.
 
-    Files are linked where the file system allows it, copied elsewhere.
+    Files are linked where the system allows it and copied elsewhere; nothing writes to them.
 
     Args:
         model: what `read` gave.
@@ -265,7 +265,12 @@ def _text(node: onnx.NodeProto, name: str) -> str:
 
 
 def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source.resolve(), target)
-    except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)
+    """Makes a file appear in another folder, without copying where the system allows that."""
+    original = source.resolve()
+    for attempt in (os.link, os.symlink):
+        try:
+            attempt(original, target)
+        except OSError:  # another file system, or one without such links
+            continue
+        return
+    shutil.copyfile(original, target)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -77,10 +79,22 @@ def test_the_same_model_compiles_to_the_same_bytes_from_anywhere(
     assert again.binaries[0].read_bytes() == compiled.binaries[0].read_bytes()
 
 
+def _refuse(*_: object) -> None:
+    raise OSError(errno.EXDEV, "another file system")
+
+
+@pytest.mark.parametrize("blocked", [(), ("link",), ("link", "symlink")])
 def test_a_model_with_weights_in_another_file_compiles_to_the_same_bytes(
-    compiled: Compiled, w8a8_cnn: Path, sm8650: DeviceProfile, tmp_path: Path
+    compiled: Compiled,
+    w8a8_cnn: Path,
+    sm8650: DeviceProfile,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    blocked: tuple[str, ...],
 ) -> None:
-    (tmp_path / "weights").mkdir()
+    """Whether or not the file system knows links."""
+    for name in blocked:
+        monkeypatch.setattr(os, name, _refuse)
     onnx.save(
         onnx.load(str(w8a8_cnn)),
         str(tmp_path / "model.onnx"),
