@@ -32,6 +32,7 @@ from snapq.graph.boundary import Applied, Boundary
 from snapq.progress import Progress
 from snapq.qnn.binary import inspect_binary
 from snapq.qnn.options import CompileOptions
+from snapq.quantization.lint import lint
 from snapq.storage import atomic_folder, sha256_file, storage_errors
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -106,6 +107,7 @@ def build(order: Order, config: PackageConfig, out: Path, progress: Progress) ->
         )
     with atomic_folder(out) as folder:
         applied = _write_model(order, folder)
+        lints = _lint(order, applied, devices)
         compiled = _compile(order, config, devices, folder, progress)
         feeds, notes = _golden_feeds(order, config, applied.boundary, folder)
         with progress.track("Compare on the simulator", len(compiled)) as advance:
@@ -118,7 +120,7 @@ def build(order: Order, config: PackageConfig, out: Path, progress: Progress) ->
         extra = _write_extra(config, devices, folder)
         manifest = _manifest(order, applied, compiled, reloads, extra, folder)
         write_manifest(folder, manifest)
-    all_notes = (*applied.boundary.notes, *notes, *(n for t in compiled for n in t.notes))
+    all_notes = (*applied.boundary.notes, *lints, *notes, *(n for t in compiled for n in t.notes))
     return Built(
         manifest,
         applied.boundary,
@@ -140,6 +142,14 @@ def _write_model(order: Order, folder: Path) -> Applied:
         with storage_errors(folder / ENCODINGS):
             shutil.copyfile(order.encodings, folder / ENCODINGS)
     return applied
+
+
+def _lint(order: Order, applied: Applied, devices: Sequence[DeviceProfile]) -> tuple[str, ...]:
+    """What breaks the provider's rules for node units; a float model has none to break."""
+    if order.precision == "float":
+        return ()
+    found = lint(applied.model, min(device.architecture for device in devices))
+    return tuple(f"{item.node}: {item.message} {item.mend}" for item in found)
 
 
 def _compile(

@@ -7,8 +7,8 @@
     outputs = session.run(None, package.feeds({"input": frame}))
     values = package.read(outputs)                     # {"logits": float32 array, ...}
 
-`preprocess` resizes and crops as the model was trained (the arithmetic of Pillow 13) and leaves pixels
-as they are; a camera that gives the right size skips it. Runs on Python 3.9 or later.
+`preprocess` resizes and crops as the model was trained (the arithmetic of Pillow 13) and does not
+normalize; a camera that gives the right size skips it. Runs on Python 3.9 or later.
 """
 
 from __future__ import annotations

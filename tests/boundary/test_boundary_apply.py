@@ -20,6 +20,7 @@ from snapq.graph.prepare import prepare
 from snapq.graph.shapes import input_specs
 from snapq.qnn.estimate import estimate
 from snapq.qnn.options import CompileOptions
+from snapq.quantization.lint import lint
 from tests.boundary.small_models import (
     IMAGENET,
     WHOLE,
@@ -69,6 +70,7 @@ def test_the_package_computes_what_the_quantized_model_does(
         expected = run(with_codes, boundary.model_feeds(sample))
         found = boundary.package_outputs(run(applied.model, boundary.package_feeds(sample)))
         np.testing.assert_array_equal(found["scores"], expected["scores"])
+    assert lint(applied.model, 68) == ()
 
 
 def test_raw_frames_stay_8_bit_where_activations_have_16() -> None:
