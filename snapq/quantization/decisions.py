@@ -9,7 +9,13 @@ import onnx_ir as ir
 
 from snapq.graph.npu_ops import unsupported
 from snapq.quantization.encodings import Encoding, QuantType
-from snapq.quantization.rules.legality import FLOAT_FROM, Legality, legal, weightless
+from snapq.quantization.rules.legality import (
+    FLOAT_FROM,
+    Legality,
+    legal,
+    legal_slope,
+    weightless,
+)
 from snapq.quantization.rules.operators import OPERATORS, Family, OpRule, Role
 from snapq.quantization.scheme import Scheme
 
@@ -158,7 +164,8 @@ def _better_in_float(node: ir.Node, scheme: Scheme) -> bool:
 def _legal(node: ir.Node, rule: OpRule, dtype: QuantType, scheme: Scheme) -> Legality:
     architecture = scheme.architecture
     if node.op_type == "PRelu":
-        return _legal_prelu(node, dtype)
+        slope = constant(node.inputs[1])
+        return legal_slope(slope.size if slope is not None else None, dtype)
     for index, value in enumerate(node.inputs):
         if constant(value) is None:
             continue
@@ -168,14 +175,6 @@ def _legal(node: ir.Node, rule: OpRule, dtype: QuantType, scheme: Scheme) -> Leg
             kind = "DepthwiseConv" if _depthwise(node) else node.op_type
             return legal(kind, dtype, scheme.weight_type, architecture)
     return weightless(node.op_type, dtype, architecture)
-
-
-def _legal_prelu(node: ir.Node, dtype: QuantType) -> Legality:
-    """At 16 bits the compiler fails on slopes of more than one element."""
-    slope = constant(node.inputs[1])
-    if dtype is QuantType.UINT8 or (slope is not None and slope.size == 1):
-        return Legality(True)
-    return Legality(False, f"the NPU has no PRelu with {dtype.value} slopes for each channel")
 
 
 def _depthwise(node: ir.Node) -> bool:

@@ -56,6 +56,7 @@ class Inserter:
         self._integers: dict[ir.Value, tuple[str, ir.Value, ir.Value, ir.Value]] = {}
         self._read: dict[tuple[ir.Value, Encoding], ir.Value] = {}
         self._stored: dict[tuple[ir.Value, Encoding, bytes], ir.Value] = {}
+        self._floats: set[ir.Value] = set()
         self._pending: list[ir.Node] = []
         self.written: dict[str, Encoding] = {}
         """Encoding of every tensor that was quantized, constants too, by name."""
@@ -73,6 +74,8 @@ class Inserter:
             for value in node.outputs:
                 if value in self._encodings:
                     self._quantize_output(node, value)
+                if decisions[node].dtype is None:
+                    self._floats.add(value)
         self._drop_unused_constants()
 
     def _rewrite_inputs(self, node: ir.Node, decision: Decision) -> None:
@@ -95,7 +98,10 @@ class Inserter:
                 node.replace_input_with(index, self._dequantized(value, encoding))
 
     def _read_float(self, node: ir.Node) -> None:
-        """A float node, and what graphs it holds, read back what quantized nodes give."""
+        """A float node, and what graphs it holds, read back what quantized nodes and inputs give.
+
+        What another float node gives, it reads as it is.
+        """
         inside = [
             inner
             for attribute in node.attributes.values()
@@ -104,7 +110,7 @@ class Inserter:
         ]
         for reader in (node, *inside):
             for index, value in enumerate(tuple(reader.inputs)):
-                if value is not None and value in self._integers:
+                if value is not None and value in self._integers and value not in self._floats:
                     reader.replace_input_with(
                         index, self._dequantized(value, self._encodings[value])
                     )

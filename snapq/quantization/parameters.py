@@ -24,6 +24,8 @@ __all__ = ["bias_encoding", "gemm_scaled", "raise_for_bias", "weight_axis", "wei
 
 _LARGEST_BIAS = 2.0**31 - 129
 """A little under int32's limit: float32 scales are exact to 24 bits only."""
+_SMALLEST_WEIGHT = 1e-6
+"""Range of a weight of zeros: small, so that its bias keeps its precision."""
 
 
 def weight_axis(node: ir.Node, rule: OpRule, rank: int) -> int | None:
@@ -64,7 +66,7 @@ def weight_encoding(
         return symmetric(0.0, dtype)
     axes = reduced_axes(weight.shape, axis)
     magnitude = np.abs(weight).max(axis=axes if axis is not None else None)
-    magnitude = np.maximum(magnitude, magnitude.max() / 2.0**data.bits)
+    magnitude = np.maximum(magnitude, max(magnitude.max() / 2.0**data.bits, _SMALLEST_WEIGHT))
     return symmetric(magnitude, dtype, axis)
 
 

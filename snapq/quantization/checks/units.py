@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from snapq.quantization.checks.base import DEQUANTIZE, QUANTIZE, Check, Finding, View
 from snapq.quantization.decisions import is_float
-from snapq.quantization.rules.legality import legal, weightless
+from snapq.quantization.rules.legality import legal, legal_slope, weightless
 from snapq.quantization.rules.operators import Family, Role
 
 __all__ = ["CHECKS"]
@@ -20,6 +20,8 @@ def incomplete_unit(view: View, node: ir.Node) -> Iterator[Finding]:
     """Each data input comes from a DQ and each output goes to a Q, or none does."""
     rule = view.rule(node)
     if rule is None or not view.touched(node) or _clamps(view, node):
+        return
+    if node.op_type == "PRelu" and not _slopes_in_integers(view, node):
         return
     bare = [value for _, value in view.data(node) if is_float(value) and not view.reader(value)]
     if rule.family is not Family.READ:
@@ -154,6 +156,13 @@ def _clamps(view: View, node: ir.Node) -> bool:
         return False
     producer = node.inputs[0].producer() if node.inputs[0] is not None else None
     return producer is not None and view.rule(producer) is not None
+
+
+def _slopes_in_integers(view: View, node: ir.Node) -> bool:
+    """Whether the NPU has the PRelu in integers at all; where not, float is the best there is."""
+    data, slope = view.encoding(view.reader(node.inputs[0])), node.inputs[1]
+    tensor = slope.const_value if slope is not None else None
+    return data is None or legal_slope(tensor.size if tensor else None, data.dtype).ok
 
 
 def _depthwise(node: ir.Node) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from snapq.quantization.encodings import QuantType
 
-__all__ = ["FLOAT_FROM", "NEVER", "Legality", "legal", "weightless"]
+__all__ = ["FLOAT_FROM", "NEVER", "Legality", "legal", "legal_slope", "weightless"]
 
 FLOAT_FROM = 69
 """The first architecture that runs operators without an integer kernel in fp16 (v69 in part)."""
@@ -102,3 +102,15 @@ def weightless(op: str, activation: QuantType, architecture: int) -> Legality:
     if architecture >= first:
         return Legality(True)
     return Legality(False, f"the NPU has no {op} with {activation.value} activations")
+
+
+def legal_slope(elements: int | None, activation: QuantType) -> Legality:
+    """Whether there is a PRelu of that type; at 16 bits the compiler fails on several slopes.
+
+    Args:
+        elements: number of slopes; None where they are computed.
+        activation: type of the data and the slopes.
+    """
+    if activation is U8 or elements == 1:
+        return Legality(True)
+    return Legality(False, f"the NPU has no PRelu with {activation.value} slopes for each channel")
