@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -29,15 +29,11 @@ class Prepared:
 
 
 def prepare(
-    model: ir.Model,
-    input_shapes: Mapping[str, Sequence[int]],
-    skip: Sequence[str] = (),
-    *,
-    values: Mapping[str, float] | None = None,
+    model: ir.Model, input_shapes: shapes.InputShapes, skip: Sequence[str] = ()
 ) -> Prepared:
     """Returns an equal model that the quantizer and the NPU can take; `model` stays as it is.
 
-    1. Functions are inlined, inputs in `values` become constants, all shapes are fixed.
+    1. Functions are inlined, and all shapes fixed.
     2. The opset is 21 or later; floats are 32-bit.
     3. Rewrites apply until nothing changes, but for those named in `skip`.
     4. Every node has a name, no two values or nodes have the same, and every value has a type and
@@ -45,9 +41,9 @@ def prepare(
 
     Args:
         model: a float model.
-        input_shapes: shape by input name; overrides what the model declares.
+        input_shapes: by input name the shape, which overrides what the model declares, or the
+            number that the input always is.
         skip: names of rewrites (see `rewriting.all_rewrites`) to leave out.
-        values: number by input name, for inputs that never change on the device.
 
     Raises:
         ModelError: the model cannot be frozen or run; the input or node is named.
@@ -56,7 +52,7 @@ def prepare(
     chosen = rewriting.chosen_rewrites(skip)
     notes: list[str] = []
     applied: Counter[str] = Counter()
-    prepared = shapes.fix_inputs(model, values or {})
+    prepared = model.clone()
     _normalize(prepared, applied, notes)
     prepared = shapes.freeze(prepared, input_shapes)
     rewriting.clean(prepared, applied)

@@ -59,29 +59,41 @@ def output_specs(model: ir.Model) -> tuple[TensorSpec, ...]:
     return tuple(_spec(value) for value in model.graph.outputs)
 
 
-def freeze(model: ir.Model, shapes: Mapping[str, Sequence[int]]) -> ir.Model:
+InputShapes = Mapping[str, Sequence[int] | float]
+"""What the user says of inputs by name: the shape, or the number that the input always is."""
+
+
+def freeze(model: ir.Model, shapes: InputShapes) -> ir.Model:
     """Returns a copy of the model with fixed input shapes and all other shapes inferred anew.
 
     1. A shape in `shapes` replaces the declared one, even a static one: exporters write false
        ones (CenterFace declares 10x3x32x32 and is fully convolutional).
     2. Another dynamic dimension takes the size that `shapes` gives to its name: where input `x`
        of `[batch, 3]` is given as `[1, 3]`, `batch` is 1 in all other inputs.
-    3. Declared shapes of outputs and intermediate values are dropped and inferred again.
+    3. An input that is given a number in place of a shape, such as the sample rate that an audio
+       model asks for, becomes a constant.
+    4. Declared shapes of outputs and intermediate values are dropped and inferred again.
+    5. Initializers that are listed as inputs too (IR 3) leave that list.
 
     Args:
         model: the model; it is left as it is.
-        shapes: shape per input name.
+        shapes: shape or number by input name.
 
     Raises:
-        ModelError: a name in `shapes` is no input, the rank differs, or a dimension stays dynamic.
+        ModelError: a name in `shapes` is no input, the rank differs, a dimension stays dynamic, or
+            an input that is given a number has more than one element.
     """
     frozen = model.clone()
+    common.RemoveInitializersFromInputsPass()(frozen)
     inputs = {str(value.name): value for value in graph_inputs(frozen)}
     symbols: dict[str, set[int]] = {}
     for name, dims in shapes.items():
         if name not in inputs:
             raise _unknown_input(name, inputs)
         value = inputs[name]
+        if not isinstance(dims, Sequence):
+            _become_number(frozen, inputs.pop(name), dims)
+            continue
         if value.shape is not None and len(value.shape) != len(dims):
             raise ModelError(
                 f"The model's input '{name}' has {len(value.shape)} dimensions "
@@ -107,40 +119,6 @@ def freeze(model: ir.Model, shapes: Mapping[str, Sequence[int]]) -> ir.Model:
     forget_shapes(frozen)
     infer_shapes(frozen)
     return frozen
-
-
-def fix_inputs(model: ir.Model, values: Mapping[str, float]) -> ir.Model:
-    """Returns a copy of the model in which the inputs named in `values` are constants.
-
-    Initializers that are listed as inputs (IR 3) leave the list: nobody feeds them.
-
-    Args:
-        model: the model; it is left as it is.
-        values: number per input name, such as the sample rate that an audio model asks for.
-
-    Raises:
-        ModelError: a name in `values` is no input, or the input has more than one element.
-    """
-    fixed = model.clone()
-    common.RemoveInitializersFromInputsPass()(fixed)
-    inputs = {str(value.name): value for value in fixed.graph.inputs}
-    for name, number in values.items():
-        if name not in inputs:
-            raise _unknown_input(name, inputs)
-        value = inputs[name]
-        dims = value.shape.dims if value.shape is not None else ()
-        if value.dtype is None or any(isinstance(dim, int) and dim > 1 for dim in dims):
-            raise ModelError(
-                f"The input '{name}' {format_shape(value.shape)} is not one number.",
-                where=f"model.values.{name}",
-                mend="Only inputs of one element can be fixed to a number.",
-            )
-        array = np.full([1] * len(dims), number).astype(value.dtype.numpy())
-        fixed.graph.inputs.remove(value)
-        value.shape = ir.Shape(array.shape)
-        value.const_value = ir.tensor(array, name=name)
-        fixed.graph.register_initializer(value)
-    return fixed
 
 
 def forget_shapes(model: ir.Model) -> None:
@@ -175,6 +153,22 @@ def quiet(logger: str) -> Iterator[None]:
         yield
     finally:
         target.setLevel(level)
+
+
+def _become_number(model: ir.Model, value: ir.Value, number: float) -> None:
+    """Makes an input of one element a constant."""
+    dims = value.shape.dims if value.shape is not None else ()
+    if value.dtype is None or any(isinstance(dim, int) and dim > 1 for dim in dims):
+        raise ModelError(
+            f"The input '{value.name}' {format_shape(value.shape)} is not one number.",
+            where=f"model.inputs.{value.name}",
+            mend="Give its shape as a list; only inputs of one element can be fixed to a number.",
+        )
+    array = np.full([1] * len(dims), number).astype(value.dtype.numpy())
+    model.graph.inputs.remove(value)
+    value.shape = ir.Shape(array.shape)
+    value.const_value = ir.tensor(array, name=value.name)
+    model.graph.register_initializer(value)
 
 
 def _resolve(dim: int | ir.SymbolicDim, sizes: Mapping[str, int]) -> int | ir.SymbolicDim:
