@@ -65,6 +65,10 @@ Dimensions = Annotated[
 Permutation = Annotated[tuple[Annotated[int, Field(ge=0, le=15)], ...], BeforeValidator(_as_tuple)]
 
 
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Pixels = Annotated[int, Field(gt=0, le=100_000)]
+
+
 class Entry(BaseModel):
     """A part of the manifest: unknown keys and wrong types are refused."""
 
@@ -97,10 +101,10 @@ class BundleImage(Entry):
     """How a picture becomes the input."""
 
     color: Literal["rgb", "bgr", "gray"]
-    mean: Annotated[tuple[float, ...], BeforeValidator(_as_tuple)]
-    std: Annotated[tuple[float, ...], BeforeValidator(_as_tuple)]
-    resize: Annotated[int | tuple[int, int] | None, BeforeValidator(_as_tuple)]
-    crop: Annotated[int | tuple[int, int] | None, BeforeValidator(_as_tuple)]
+    mean: Annotated[tuple[Finite, ...], BeforeValidator(_as_tuple)]
+    std: Annotated[tuple[Annotated[Finite, Field(gt=0)], ...], BeforeValidator(_as_tuple)]
+    resize: Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(_as_tuple)]
+    crop: Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(_as_tuple)]
     resample: Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 
@@ -118,12 +122,13 @@ class BundleTensor(Entry):
 
     @model_validator(mode="after")
     def _one_story(self) -> BundleTensor:
-        order = self.permutation
-        if order is not None and sorted(order) != list(range(len(self.model.shape))):
-            raise ValueError("permutation does not fit the shape")
-        shape = self.shape if order is None else tuple(self.shape[axis] for axis in order)
-        if shape != self.model.shape:
+        order = self.permutation or tuple(range(len(self.shape)))
+        if sorted(order) != list(range(len(self.shape))):
+            raise ValueError("permutation and shape contradict each other")
+        if tuple(self.shape[axis] for axis in order) != self.model.shape:
             raise ValueError("shape, permutation and model.shape contradict each other")
+        if self.encoding is not None and "int" not in self.dtype:
+            raise ValueError("an encoding needs an integer dtype")
         return self
 
 
@@ -137,6 +142,24 @@ class BundleInput(BundleTensor):
     """Whether part of the normalization is in the graph."""
     channel_axis: int | None
     """Axis of the channels in the float model, for images."""
+
+    @model_validator(mode="after")
+    def _picture_fits(self) -> BundleInput:
+        if self.image is None:
+            if self.raw or self.folded or self.channel_axis is not None:
+                raise ValueError("raw, folded and channel_axis belong to images")
+            return self
+        axis, rank = self.channel_axis, len(self.model.shape)
+        if axis is None or not 0 <= axis < rank or rank not in (3, 4):
+            raise ValueError("channel_axis does not fit the shape")
+        channels = self.model.shape[axis]
+        if not len(self.image.mean) == len(self.image.std) == channels:
+            raise ValueError("mean and std do not fit the channels")
+        if self.raw and (self.encoding is None or self.dtype != "uint8"):
+            raise ValueError("raw pixels need a uint8 encoding")
+        if self.folded and not self.raw:
+            raise ValueError("folded belongs to raw pixels")
+        return self
 
 
 class BundleOutput(BundleTensor):
@@ -175,7 +198,11 @@ class BundleTarget(Entry):
     @model_validator(mode="after")
     def _estimate_is_one(self) -> BundleTarget:
         if self.estimate is not None:
-            EstimateRecord.model_validate(self.estimate)
+            found = EstimateRecord.model_validate(self.estimate)
+            for text in (found.label, found.device, found.estimated_on, *found.ddr_bytes):
+                _check_text(text)
+            for text in (*found.options, *found.options.values()):
+                _check_text(text)
         return self
 
 
@@ -212,6 +239,9 @@ class Manifest(Entry):
 
     @model_validator(mode="after")
     def _every_path_is_listed(self) -> Manifest:
+        for tensors in (self.inputs, self.outputs):
+            if len({item.name for item in tensors}) != len(tensors):
+                raise ValueError("an input or output is listed twice")
         listed = [file.path for file in self.files]
         if len(set(listed)) != len(listed):
             raise ValueError("a file is listed twice")
