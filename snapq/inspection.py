@@ -141,15 +141,15 @@ def _place(model: ir.Model, device: DeviceProfile, precision: str) -> PrecisionP
     with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
         path = Path(folder) / "model.onnx"
         io.save(model if precision == "fp16" else _quantized(model, device, precision), path)
-        placement = place(path, device, CompileOptions(fp16=True))
+        placement = place(path, device, CompileOptions(fp16="fp16" in device.precisions))
     cpu_nodes = tuple(
         OffNpu(node.name, node.op_type, node.reason or "not said", mends.get(node.name))
         for node in placement.nodes
-        if node.unit != "npu"
+        if node.unit == "cpu"
     )
     return PrecisionPlacement(
         precision=precision,
-        npu=len(placement.nodes) - len(cpu_nodes),
+        npu=sum(node.unit == "npu" for node in placement.nodes),
         cpu=len(cpu_nodes),
         partitions=placement.partitions,
         cpu_nodes=cpu_nodes,

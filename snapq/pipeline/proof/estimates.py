@@ -71,7 +71,7 @@ def _estimate(model: Path, device: DeviceProfile, label: str, cache: Cache) -> E
     from snapq.qnn.options import CompileOptions
     from snapq.storage import sha256_file
 
-    asked = nearest_with_estimate(device)
+    asked = nearest_with_estimate(device, "fp16")
     key = Cache.key("estimate", model=sha256_file(model), device=asked.soc_id, label=label)
     kept = cache.value(key)
     if kept is None:
