@@ -34,6 +34,7 @@ def _load(path: Path, overrides: list[str]) -> None:
 @FUZZ
 @given(text=TEXT, at=st.integers(0, len(VALID)), length=st.integers(0, 20))
 @example(text="[" * 5000, at=0, length=0)
+@example(text="? ", at=len(VALID), length=0)
 @example(text="&a {<<: *a, <<: [*a, *a]}", at=6, length=18)
 def test_a_damaged_file_gives_a_configuration_or_an_error(
     tmp_path: Path, text: str, at: int, length: int
