@@ -72,7 +72,7 @@ def initialize(model: Path, target: str | None = None, *, folder: Path | None = 
     return (
         "# What snapq does with this model. Start it: snapq run deploy.yaml\n"
         "# Every key: snapq schema\n"
-        f"name: {_scalar(_name(model.stem))}\n"
+        f"name: {_value(_name(model.stem))}\n"
         + _model(model, inputs, (folder or Path()).absolute())
         + f"targets: [{device.name}]  # {remark}\n"
         + _data(inputs)
@@ -91,7 +91,7 @@ def _model(model: Path, inputs: Sequence[SuggestedInput], folder: Path) -> str:
     path = os.path.relpath(model.absolute(), folder)
     if Path(path).parts[:2] == ("..", ".."):
         path = str(model.absolute())
-    lines = ["model:", f"  path: {_scalar(path)}"]
+    lines = ["model:", f"  path: {_value(path)}"]
     lines += ["  inputs:"] if inputs else []
     for given in inputs:
         remark = ""
@@ -113,9 +113,13 @@ def _data(inputs: Sequence[SuggestedInput]) -> str:
     return _DATA.format(real=_IMAGES.format(height=sizes[0], width=sizes[1], color=color))
 
 
+def _value(text: str) -> str:
+    """`text` as a YAML value; only in values do dollars begin variables."""
+    return _scalar(text.replace("$", "$$"))
+
+
 def _scalar(text: str) -> str:
-    """`text` as a YAML scalar that snapq reads as exactly this text."""
-    text = text.replace("$", "$$")
+    """`text` as a YAML scalar that is read as exactly this text."""
     if _PLAIN.fullmatch(text) and text.lower() not in _YAML_WORDS:
         return text
     return json.dumps(text, ensure_ascii=False)
