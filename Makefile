@@ -34,7 +34,7 @@ lint: $(TOOLS) ## Check style, types and the import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 format: $(TOOLS) ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix
