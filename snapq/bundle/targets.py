@@ -87,15 +87,19 @@ def compile_target(
     """
     notes: list[str] = []
     tried = tuple(_options(device, config, notes))
-    best = compile_best(
-        model,
-        device,
-        folder,
-        tried,
-        embed=config.embed,
-        allow_cpu=npu_share < 1,
-        label=label,
-    )
+    try:
+        best = compile_best(
+            model,
+            device,
+            folder,
+            tried,
+            embed=config.embed,
+            allow_cpu=npu_share < 1,
+            label=label,
+        )
+    except QnnError as error:
+        # Of several targets, the one that fails must be named as the user named it.
+        raise QnnError(error.what, where=device.name, mend=error.mend) from error
     _check_share(best.compiled.placement, npu_share, device)
     chosen = next(candidate for candidate in best.candidates if candidate.chosen)
     figure = best.compiled.estimate

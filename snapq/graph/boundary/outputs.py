@@ -31,10 +31,13 @@ def planned_output(value: ir.Value, boundary: Boundary) -> OutputBoundary:
     """
     shape = static_shape(value)
     if shape is None:
+        producer = value.producer()
+        source = f"{producer.op_type} '{producer.name}'" if producer is not None else "the graph"
         raise ModelError(
-            "The shape of this output is not known.",
+            f"The shape of this output, which comes from {source}, does not follow from the shapes "
+            "of the inputs.",
             where=str(value.name),
-            mend="Freeze the model's inputs and infer its shapes first.",
+            mend="The NPU needs fixed shapes: make this part of the model constant, or cut it out.",
         )
     nhwc = boundary.gives_nhwc and len(shape) == 4
     return OutputBoundary(
