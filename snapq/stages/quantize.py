@@ -1,4 +1,4 @@
-"""The quantize stage: calibrate on the samples, insert Q/DQ, write the encodings beside the model."""
+"""The quantize stage: calibrates on the samples, inserts Q/DQ, writes the encodings beside it."""
 
 from __future__ import annotations
 
@@ -50,10 +50,7 @@ def run(source: Source, options: QuantizeConfig, context: Context, folder: Path)
         plan = context.boundary
         model = boundary.fold_normalization(model, plan)
         samples = (plan.model_feeds(sample) for sample in context.calibration)
-        fixed = {
-            name: _encoding(given)
-            for name, given in plan.input_encodings().items()
-        }
+        fixed = {name: _encoding(given) for name, given in plan.input_encodings().items()}
     scheme = Scheme(
         weights=options.weights,
         activations=options.activations,

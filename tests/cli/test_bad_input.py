@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 
 from snapq.cli.app import app
 from snapq.cli.commands import register
-from tests.pipeline.conftest import project  # noqa: F401 (a fixture)
 
 register(app)
 
@@ -78,7 +77,10 @@ FAULTS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "NaN in weights": (nan_weights, ("w1", "NaN")),
     "unknown key": (lambda p: edit(p, "metric:", "metrik:"), ("metrik", "metric", "deploy.yaml:")),
     "wrong type": (lambda p: edit(p, "targets: [qcs9075, sm8650]", "targets: 7"), ("targets",)),
-    "dynamic dimension": (lambda p: edit(p, "  inputs: {image: [1, 3, 32, 32]}\n", ""), ("N", "image")),
+    "dynamic dimension": (
+        lambda p: edit(p, "  inputs: {image: [1, 3, 32, 32]}\n", ""),
+        ("N", "image"),
+    ),
     "unknown input": (lambda p: edit(p, "{image: [1", "{imaje: [1"), ("imaje", "image")),
     "wrong rank": (lambda p: edit(p, "[1, 3, 32, 32]", "[3, 32, 32]"), ("image",)),
     "impossible shape": (lambda p: edit(p, "[1, 3, 32, 32]", "[1, 5, 32, 32]"), ()),
@@ -104,8 +106,14 @@ FAULTS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
         ("samples.npy",),
     ),
     "unknown device": (lambda p: edit(p, "sm8650]", "sm8651]"), ("sm8651", "sm8650")),
-    "unknown stage": (lambda p: edit(p, "- quantize: {}", "- quantise: {}"), ("quantise", "quantize")),
-    "unknown precision": (lambda p: edit(p, "quantize: {}", "quantize: {weights: int7}"), ("int7",)),
+    "unknown stage": (
+        lambda p: edit(p, "- quantize: {}", "- quantise: {}"),
+        ("quantise", "quantize"),
+    ),
+    "unknown precision": (
+        lambda p: edit(p, "quantize: {}", "quantize: {weights: int7}"),
+        ("int7",),
+    ),
     "no fp16 on the device": (
         lambda p: (
             edit(p, "  - quantize: {}\n", ""),
@@ -118,12 +126,10 @@ FAULTS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_wrong_input_is_one_clear_error(project: Path, fault: str) -> None:  # noqa: F811
+def test_wrong_input_is_one_clear_error(project: Path, fault: str) -> None:
     break_it, words = FAULTS[fault]
     break_it(project)
-    code, output = invoke(
-        "run", str(project / "deploy.yaml"), "--runs", str(project / "runs")
-    )
+    code, output = invoke("run", str(project / "deploy.yaml"), "--runs", str(project / "runs"))
     assert code == 2, output
     assert "Traceback" not in output and "internal error" not in output
     assert output.count("error:") >= 1
@@ -133,7 +139,9 @@ def test_wrong_input_is_one_clear_error(project: Path, fault: str) -> None:  # n
     assert left == []
 
 
-def test_an_error_is_json_where_json_is_asked_for(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811, E501
+def test_an_error_is_json_where_json_is_asked_for(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     arguments = ["run", str(project / "ghost.yaml"), "--json"]
     monkeypatch.setattr("sys.argv", ["snapq", *arguments])
     code, output = invoke(*arguments)
@@ -153,11 +161,14 @@ def test_an_error_is_json_where_json_is_asked_for(project: Path, monkeypatch: py
         (("devices", "nothing-like-it"), "snapq devices"),
         (("report", "ghost"), "ghost"),
         (("init", "ghost.onnx"), "ghost.onnx"),
-        (("simulate", "tiny.onnx", "--target", "sm8650", "--inputs", "g.npz", "-o", "o.npz"), "g.npz"),
+        (
+            ("simulate", "tiny.onnx", "--target", "sm8650", "--inputs", "g.npz", "-o", "o.npz"),
+            "g.npz",
+        ),
     ],
 )
 def test_commands_on_one_model_say_what_is_wrong(
-    project: Path,  # noqa: F811
+    project: Path,
     monkeypatch: pytest.MonkeyPatch,
     arguments: tuple[str, ...],
     word: str,

@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 
 from snapq.cli.app import app
 from tests.cli.test_bad_input import invoke
-from tests.pipeline.conftest import project  # noqa: F401 (a fixture)
 
 
 def succeed(*arguments: str) -> str:
@@ -21,7 +20,7 @@ def succeed(*arguments: str) -> str:
 
 
 @pytest.fixture
-def here(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:  # noqa: F811
+def here(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(project)
     return project
 
