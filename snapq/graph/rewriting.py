@@ -23,6 +23,7 @@ from snapq.errors import ConfigError, nearest
 from snapq.graph import folding, rewrites
 from snapq.graph.completion import record_shapes
 from snapq.graph.edits import Editor, is_dead, remove_dead_nodes
+from snapq.graph.opset import settle_opset
 from snapq.graph.shapes import infer_shapes
 
 _MAX_SWEEPS = 30
@@ -108,6 +109,7 @@ def apply_rewrites(model: ir.Model, chosen: Sequence[Rewrite]) -> Counter[str]:
             applied.update(changes)
             if not changes:
                 break
+            settle_opset(model)
             clean(model, applied)
     return applied
 

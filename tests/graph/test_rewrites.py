@@ -1,0 +1,372 @@
+"""Each rewrite: a model in, the operators that must come out, and the same results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from snapq.errors import ConfigError
+from snapq.graph.prepare import prepare
+from snapq.graph.rewriting import all_rewrites
+from tests.graph.models import build, prepared_from
+
+
+@dataclass(frozen=True)
+class Case:
+    claim: str
+    text: str
+    operators: str
+    opset: int = 17
+
+
+CASES = [
+    Case(
+        "erf GELU as PyTorch exports it",
+        """(float[2,8] x) => (float[2,8] y) {
+            root = Constant <value_float = 1.4142135> ()
+            one = Constant <value_float = 1.0> ()
+            half = Constant <value_float = 0.5> ()
+            a = Div(x, root) b = Erf(a) c = Add(b, one) d = Mul(x, c) y = Mul(d, half) }""",
+        "Gelu",
+    ),
+    Case(
+        "tanh GELU with the cube as a power",
+        """(float[2,8] x) => (float[2,8] y) {
+            three = Constant <value_float = 3.0> ()
+            k = Constant <value_float = 0.044715> ()
+            s = Constant <value_float = 0.7978845608> ()
+            one = Constant <value_float = 1.0> ()
+            half = Constant <value_float = 0.5> ()
+            a = Pow(x, three) b = Mul(k, a) c = Add(x, b) d = Mul(s, c) e = Tanh(d)
+            f = Add(one, e) g = Mul(half, x) y = Mul(g, f) }""",
+        "Gelu",
+    ),
+    Case(
+        "tanh GELU with the cube as products",
+        """(float[2,8] x) => (float[2,8] y) {
+            k = Constant <value_float = 0.0356774081> ()
+            s = Constant <value_float = 0.7978845608> ()
+            half = Constant <value_float = 0.5> ()
+            a = Mul(x, x) b = Mul(a, k) c = Add(b, s) d = Mul(c, x) e = Tanh(d)
+            f = Mul(x, half) g = Mul(f, e) y = Add(g, f) }""",
+        "Gelu",
+    ),
+    Case("SiLU", "(float[2,8] x) => (float[2,8] y) { a = Sigmoid(x) y = Mul(a, x) }", "Swish"),
+    Case(
+        "SiLU with a slope, whose factors fold into the layers around it",
+        """(float[2,8] x, float[8,8] w1, float[8,8] w2) => (float[2,8] y) {
+            k = Constant <value_float = 1.702> ()
+            h = MatMul(x, w1) a = Mul(h, k) b = Sigmoid(a) c = Mul(h, b) y = MatMul(c, w2) }""",
+        "Gemm Swish Gemm",
+    ),
+    Case(
+        "hard swish as Add, Clip, Mul, Div",
+        """(float[2,8] x) => (float[2,8] y) {
+            three = Constant <value_float = 3.0> ()
+            zero = Constant <value_float = 0.0> ()
+            six = Constant <value_float = 6.0> ()
+            a = Add(x, three) b = Clip(a, zero, six) c = Mul(x, b) y = Div(c, six) }""",
+        "HardSwish",
+    ),
+    Case(
+        "hard swish as x times hard sigmoid",
+        """(float[2,8] x) => (float[2,8] y) {
+            a = HardSigmoid <alpha = 0.16666667, beta = 0.5> (x) y = Mul(a, x) }""",
+        "HardSwish",
+    ),
+    Case(
+        "hard sigmoid as a clipped line",
+        """(float[2,8] x) => (float[2,8] y) {
+            three = Constant <value_float = 3.0> ()
+            zero = Constant <value_float = 0.0> ()
+            six = Constant <value_float = 6.0> ()
+            a = Add(x, three) b = Clip(a, zero, six) y = Div(b, six) }""",
+        "HardSigmoid",
+    ),
+    Case(
+        "layer normalization with its scale and bias",
+        """(float[2,4,8] x, float[8] w1, float[8] w2) => (float[2,4,8] y) {
+            two = Constant <value_float = 2.0> ()
+            e = Constant <value_float = 0.00001> ()
+            m = ReduceMean <axes = [-1]> (x) d = Sub(x, m) s = Pow(d, two)
+            v = ReduceMean <axes = [-1]> (s) a = Add(v, e) r = Sqrt(a) n = Div(d, r)
+            g = Mul(n, w1) y = Add(g, w2) }""",
+        "LayerNormalization",
+    ),
+    Case(
+        "layer normalization with the distance computed twice and squared by a product",
+        """(float[2,4,8] x, float[8] w1) => (float[2,4,8] y) {
+            e = Constant <value_float = 0.00001> ()
+            axes = Constant <value_ints = [2]> ()
+            m = ReduceMean(x, axes) d = Sub(x, m) d2 = Sub(x, m) s = Mul(d2, d2)
+            v = ReduceMean(s, axes) a = Add(e, v) r = Sqrt(a) n = Div(d, r) y = Mul(w1, n) }""",
+        "LayerNormalization",
+        18,
+    ),
+    Case(
+        "layer normalization over the channels of an image",
+        """(float[1,8,4,4] x, float[8,1,1] w1, float[8,1,1] w2) => (float[1,8,4,4] y) {
+            two = Constant <value_float = 2.0> ()
+            e = Constant <value_float = 0.00001> ()
+            m = ReduceMean <axes = [1]> (x) d = Sub(x, m) s = Pow(d, two)
+            v = ReduceMean <axes = [1]> (s) a = Add(v, e) r = Sqrt(a) n = Div(d, r)
+            g = Mul(n, w1) y = Add(g, w2) }""",
+        "Transpose LayerNormalization Transpose",
+    ),
+    Case(
+        "instance normalization",
+        """(float[1,8,4,4] x) => (float[1,8,4,4] y) {
+            two = Constant <value_float = 2.0> ()
+            e = Constant <value_float = 0.00001> ()
+            m = ReduceMean <axes = [2, 3]> (x) d = Sub(x, m) s = Pow(d, two)
+            v = ReduceMean <axes = [2, 3]> (s) a = Add(v, e) r = Sqrt(a) y = Div(d, r) }""",
+        "InstanceNormalization",
+    ),
+    Case(
+        "root-mean-square normalization with its scale",
+        """(float[2,4,8] x, float[8] w1) => (float[2,4,8] y) {
+            two = Constant <value_float = 2.0> ()
+            e = Constant <value_float = 0.000001> ()
+            s = Pow(x, two) v = ReduceMean <axes = [-1]> (s) a = Add(v, e) r = Sqrt(a)
+            i = Reciprocal(r) n = Mul(x, i) y = Mul(w1, n) }""",
+        "RMSNormalization",
+    ),
+    Case(
+        "L2 normalization as PyTorch exports it",
+        """(float[2,8] x) => (float[2,8] y) {
+            e = Constant <value_float = 1e-12> ()
+            shape = Constant <value_ints = [2, 8]> ()
+            n = ReduceL2 <axes = [1]> (x) c = Clip(n, e) b = Expand(c, shape) y = Div(x, b) }""",
+        "LpNormalization",
+    ),
+    Case(
+        "softmax with its maximum taken off",
+        """(float[2,8] x) => (float[2,8] y) {
+            axes = Constant <value_ints = [1]> ()
+            m = ReduceMax <axes = [1]> (x) d = Sub(x, m) e = Exp(d)
+            s = ReduceSum(e, axes) y = Div(e, s) }""",
+        "Softmax",
+    ),
+    Case(
+        "softplus",
+        """(float[2,8] x) => (float[2,8] y) {
+            one = Constant <value_float = 1.0> () a = Exp(x) b = Add(a, one) y = Log(b) }""",
+        "Softplus",
+    ),
+    Case(
+        "relu6 as comparisons",
+        """(float[2,8] x) => (float[2,8] y) {
+            zero = Constant <value_float = 0.0> () six = Constant <value_float = 6.0> ()
+            a = Max(x, zero) y = Min(a, six) }""",
+        "Clip",
+    ),
+    Case(
+        "leaky relu as a maximum",
+        """(float[2,8] x) => (float[2,8] y) {
+            k = Constant <value_float = 0.1> () a = Mul(x, k) y = Max(a, x) }""",
+        "LeakyRelu",
+    ),
+    Case(
+        "batch normalization behind a convolution without bias",
+        """(float[1,4,6,6] x, float[8,4,3,3] w, float[8] w1, float[8] w2, float[8] w3,
+            float[8] w_positive) => (float[1,8,4,4] y) {
+            c = Conv(x, w) y = BatchNormalization(c, w1, w2, w3, w_positive) }""",
+        "Conv",
+    ),
+    Case(
+        "batch normalization behind a grouped transposed convolution",
+        """(float[1,4,6,6] x, float[4,3,3,3] w, float[6] w0, float[6] w1, float[6] w2, float[6] w3,
+            float[6] w_positive) => (float[1,6,8,8] y) {
+            c = ConvTranspose <group = 2> (x, w, w0)
+            y = BatchNormalization(c, w1, w2, w3, w_positive) }""",
+        "ConvTranspose",
+    ),
+    Case(
+        "batch normalization in front of an unpadded grouped convolution",
+        """(float[1,4,6,6] x, float[8,2,3,3] w, float[4] w1, float[4] w2, float[4] w3,
+            float[4] w_positive) => (float[1,8,4,4] y) {
+            b = BatchNormalization(x, w1, w2, w3, w_positive) y = Conv <group = 2> (b, w) }""",
+        "Conv",
+    ),
+    Case(
+        "a shift in front of a padded convolution stays",
+        """(float[1,4,6,6] x, float[8,4,3,3] w, float[4,1,1] w1) => (float[1,8,6,6] y) {
+            b = Add(x, w1) y = Conv <pads = [1,1,1,1]> (b, w) }""",
+        "Add Conv",
+    ),
+    Case(
+        "scale and bias behind a convolution, with two users the convolution stays",
+        """(float[1,4,6,6] x, float[8,4,1,1] w, float[1,8,1,1] w1, float[1] w2)
+            => (float[1,8,6,6] y, float[1,8,6,6] z) {
+            c = Conv(x, w) d = Mul(c, w1) e = Add(w2, d) y = Relu(e) z = Sigmoid(e) }""",
+        "Conv Relu Sigmoid",
+    ),
+    Case(
+        "padding in front of a convolution",
+        """(float[1,4,6,6] x, float[8,4,3,3] w) => (float[1,8,8,8] y) {
+            p = Constant <value_ints = [0,0,1,2,0,0,1,0]> ()
+            a = Pad(x, p) y = Conv <pads = [1,0,1,2]> (a, w) }""",
+        "Conv",
+    ),
+    Case(
+        "padding with zeros in front of a maximum stays where the input may be negative",
+        """(float[1,4,6,6] x) => (float[1,4,4,4] y) {
+            p = Constant <value_ints = [0,0,1,1,0,0,1,1]> ()
+            a = Pad(x, p) y = MaxPool <kernel_shape = [2,2], strides = [2,2]> (a) }""",
+        "Pad MaxPool",
+    ),
+    Case(
+        "automatic padding",
+        """(float[1,4,7,6] x, float[8,4,3,2] w) => (float[1,8,4,3] y) {
+            y = Conv <auto_pad = "SAME_UPPER", strides = [2,2]> (x, w) }""",
+        "Conv",
+    ),
+    Case(
+        "a Gemm with factors and turned operands",
+        """(float[8,2] x, float[8,5] w, float[1,5] w1) => (float[2,5] y) {
+            y = Gemm <alpha = 0.5, beta = 2.0, transA = 1> (x, w, w1) }""",
+        "Transpose Gemm",
+    ),
+    Case(
+        "product of rows and weights with a bias",
+        """(float[2,3,8] x, float[8,5] w, float[5] w1) => (float[2,3,5] y) {
+            a = MatMul(x, w) y = Add(w1, a) }""",
+        "Reshape Gemm Reshape",
+    ),
+    Case(
+        "dropout, identities and reshapes in a row go",
+        """(float[2,3,4] x) => (float[6,4] y) {
+            s = Constant <value_ints = [-1, 2]> () t = Constant <value_ints = [6, 4]> ()
+            a = Identity(x) b = Dropout(a) c = Reshape(b, s) d = Reshape(c, t)
+            zero = Constant <value_float = 0.0> () y = Add(d, zero) }""",
+        "Reshape",
+    ),
+    Case(
+        "two transposes that cancel go",
+        """(float[2,3,4] x) => (float[2,3,4] y) {
+            a = Transpose <perm = [2,0,1]> (x) b = Transpose <perm = [1,2,0]> (a) y = Relu(b) }""",
+        "Relu",
+    ),
+    Case(
+        "shapes that are computed",
+        """(float[2,3,4] x) => (float[2,12] y) {
+            i = Constant <value_int = 0> () z = Constant <value_ints = [0]> ()
+            m = Constant <value_ints = [-1]> ()
+            s = Shape(x) g = Gather(s, i) u = Unsqueeze(g, z) c = Concat <axis = 0> (u, m)
+            y = Reshape(x, c) }""",
+        "Reshape",
+    ),
+    Case(
+        "equal branches are computed once",
+        "(float[2,3] x) => (float[2,3] y) { a = Exp(x) b = Exp(x) y = Add(a, b) }",
+        "Exp Add",
+    ),
+    Case(
+        "a sequence of tensors",
+        """(float[2,3] x) => (float[4,3] y) {
+            a = Relu(x) s = SequenceConstruct(x, a) y = ConcatFromSequence <axis = 0> (s) }""",
+        "Relu Concat",
+    ),
+    Case(
+        "global pooling",
+        """(float[1,4,6,5] x) => (float[1,4,1,1] y, float[1,4,1,1] z) {
+            y = GlobalAveragePool(x) z = GlobalMaxPool(x) }""",
+        "ReduceMean ReduceMax",
+    ),
+    Case(
+        "group normalization",
+        """(float[2,8,4,4] x, float[8] w1, float[8] w2) => (float[2,8,4,4] y) {
+            y = GroupNormalization <num_groups = 2> (x, w1, w2) }""",
+        "Reshape InstanceNormalization Reshape Mul Add",
+        21,
+    ),
+    Case(
+        "mean-variance normalization of one image",
+        "(float[1,4,6,6] x) => (float[1,4,6,6] y) { y = MeanVarianceNormalization(x) }",
+        "ReduceMean Sub Mul ReduceMean Sqrt Add Div",
+    ),
+    Case("mish", "(float[2,8] x) => (float[2,8] y) { y = Mish(x) }", "Softplus Tanh Mul", 18),
+    Case(
+        "a lone error function",
+        "(float[64,8] x) => (float[64,8] y) { y = Erf(x) }",
+        "Clip Mul Mul Add Mul Add Mul Tanh",
+    ),
+    Case(
+        "powers",
+        """(float[2,8] x) => (float[2,8] y) {
+            two = Constant <value_float = 2.0> () half = Constant <value_float = 0.5> ()
+            a = Pow(x, two) y = Pow(a, half) }""",
+        "Mul Sqrt",
+    ),
+    Case(
+        "reductions that the NPU lacks",
+        """(float[2,8,3] x) => (float[2,3] a, float[2,1,3] b, float[2,3] c) {
+            a = ReduceL1 <axes = [1], keepdims = 0> (x) b = ReduceSumSquare <axes = [1]> (x)
+            d = Abs(x) c = ReduceLogSum <axes = [1], keepdims = 0> (d) }""",
+        "Abs ReduceSum Mul ReduceSum Log",
+    ),
+    Case(
+        "the lower triangle",
+        "(float[1,4,4] x) => (float[1,4,4] y) { y = Trilu <upper = 0> (x) }",
+        "Where",
+    ),
+    Case(
+        "window partition in six dimensions",
+        """(float[1,8,8,4] x) => (float[16,4,4] y) {
+            s = Constant <value_ints = [1,4,2,4,2,4]> () t = Constant <value_ints = [16,4,4]> ()
+            a = Reshape(x, s) b = Transpose <perm = [0,1,3,2,4,5]> (a) y = Reshape(b, t) }""",
+        "Reshape Transpose Reshape",
+    ),
+    Case(
+        "a dilated transposed convolution",
+        """(float[1,4,6,6] x, float[4,3,3,3] w) => (float[1,3,10,10] y) {
+            y = ConvTranspose <dilations = [2,2]> (x, w) }""",
+        "ConvTranspose",
+    ),
+    Case(
+        "an unrolled recurrent layer",
+        """(float[2,3,4] x, float[1,5,4] w, float[1,5,5] w1, float[1,10] w2) => (float[1,3,5] y) {
+            all, y = RNN <hidden_size = 5> (x, w, w1, w2) }""",
+        "Slice Reshape Gemm Tanh Slice Reshape Gemm Gemm Add Tanh Reshape",
+    ),
+    Case(
+        "negative indices",
+        """(float[4,5] x) => (float[4] y) {
+            i = Constant <value_int = -1> () y = Gather <axis = -1> (x, i) }""",
+        "Gather",
+    ),
+    Case(
+        "products by constants in a row",
+        """(float[2,8] x) => (float[2,8] y) {
+            a = Constant <value_float = 3.0> () b = Constant <value_float = 0.5> ()
+            c = Sin(x) d = Mul(c, a) e = Div(d, b) f = Cos(e) y = Relu(f) }""",
+        "Sin Mul Cos Relu",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.claim for case in CASES])
+def test_rewrites_to_these_operators_and_computes_the_same(case: Case) -> None:
+    _, operators = prepared_from(case.text, case.opset)
+    assert " ".join(operators) == case.operators
+
+
+def test_every_rewrite_has_a_summary_of_one_line_and_a_numbered_contract() -> None:
+    import importlib
+
+    for item in all_rewrites():
+        module = importlib.import_module(f"snapq.graph.rewrites.{item.name}")
+        assert item.summary.endswith(".") and len(item.summary) < 100
+        assert "\n1. " in (module.__doc__ or ""), item.name
+
+
+def test_a_skipped_rewrite_does_not_apply() -> None:
+    silu = CASES[3]
+    prepared = prepare(build(silu.text), {}, skip=["fuse_swish"])
+    assert [node.op_type for node in prepared.model.graph] == ["Sigmoid", "Mul"]
+
+
+def test_an_unknown_name_to_skip_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'fuse_gelu'"):
+        prepare(build(CASES[3].text), {}, skip=["fuse_geluu"])
