@@ -1,0 +1,160 @@
+"""Loading and saving: every kind of ONNX file, and one clear sentence for what is not one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from snapq.errors import ModelError
+from snapq.graph import io
+from snapq.graph.shapes import graph_inputs
+from snapq.graph.weights import check_weights
+from tests.graph.models import assert_same_results, build
+
+MATMUL = "(float[2,64] x, float[64,64] w) => (float[2,64] y) { y = MatMul(x, w) }"
+
+
+def _write(path: Path) -> Path:
+    io.save(build(MATMUL), path)
+    return path
+
+
+def _write_external(folder: Path) -> Path:
+    proto = onnx.load_from_string(io.to_bytes(build(MATMUL)))
+    path = folder / "model.onnx"
+    onnx.save(proto, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    return path
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"nothing\.onnx: There is no such file"):
+        io.load(tmp_path / "nothing.onnx")
+
+
+def test_a_folder_an_empty_file_and_text_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty.onnx").touch()
+    (tmp_path / "text.onnx").write_text("This is a text, not a model.\n" * 20)
+    (tmp_path / "zeros.onnx").write_bytes(bytes(1000))
+    for name, words in (
+        (".", "folder"),
+        ("empty.onnx", "empty"),
+        ("text.onnx", "not"),
+        ("zeros.onnx", "not"),
+    ):
+        with pytest.raises(ModelError, match=words):
+            io.load(tmp_path / name)
+
+
+@pytest.mark.parametrize("kept", [0.02, 0.3, 0.6, 0.9, 0.999])
+def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path, kept: float) -> None:
+    path = _write(tmp_path / "model.onnx")
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * kept)])
+    with pytest.raises(ModelError):
+        io.load(path)
+
+
+def test_external_data_is_read_from_beside_the_model(tmp_path: Path) -> None:
+    path = _write_external(tmp_path)
+    assert (tmp_path / "weights.bin").stat().st_size == 64 * 64 * 4
+    assert_same_results(build(MATMUL), io.load(path), tolerance=0)
+
+
+def test_missing_external_data_is_named(tmp_path: Path) -> None:
+    path = _write_external(tmp_path)
+    (tmp_path / "weights.bin").unlink()
+    with pytest.raises(ModelError, match=r"'weights\.bin' with the weights 'w' is missing"):
+        io.load(path)
+
+
+def test_external_data_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    path = _write_external(tmp_path)
+    (tmp_path / "weights.bin").write_bytes(bytes(100))
+    with pytest.raises(ModelError, match=r"'weights\.bin' is cut off"):
+        io.load(path)
+
+
+@pytest.mark.parametrize("location", ["../weights.bin", "/etc/passwd", "a/../../weights.bin"])
+def test_external_data_outside_of_the_folder_is_not_followed(tmp_path: Path, location: str) -> None:
+    folder = tmp_path / "inner"
+    folder.mkdir()
+    path = _write_external(folder)
+    proto = onnx.load(path, load_external_data=False)
+    for entry in proto.graph.initializer[0].external_data:
+        if entry.key == "location":
+            entry.value = location
+    path.write_bytes(proto.SerializeToString())
+    with pytest.raises(ModelError, match="outside the model's folder"):
+        io.load(path)
+
+
+def test_large_weights_go_to_a_file_beside_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(io, "IN_MEMORY_LIMIT", 10_000)
+    path = tmp_path / "model.onnx"
+    io.save(build(MATMUL), path)
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["model.onnx", "model.onnx.data"]
+    mapped = io.load(path)
+    io.save(mapped, path)
+    with pytest.raises(ModelError, match="too large"):
+        io.to_bytes(io.load(path))
+    monkeypatch.undo()
+    assert_same_results(build(MATMUL), io.load(path), tolerance=0)
+
+
+def test_initializers_listed_as_inputs_are_no_inputs() -> None:
+    model = build(MATMUL, opset=9, ir_version=3)
+    model.graph.inputs.append(model.graph.initializers["w"])
+    assert [value.name for value in graph_inputs(model)] == ["x"]
+
+
+def test_sparse_weights_are_written_out(tmp_path: Path) -> None:
+    proto = onnx.load_from_string(io.to_bytes(build(MATMUL)))
+    dense = np.zeros((64, 64), np.float32)
+    dense[3, 5], dense[10, 0] = 1.5, -2.0
+    values = onnx.numpy_helper.from_array(np.array([1.5, -2.0], np.float32), "w")
+    places = onnx.numpy_helper.from_array(np.array([3 * 64 + 5, 640], np.int64), "w_places")
+    del proto.graph.initializer[:]
+    proto.graph.sparse_initializer.append(onnx.helper.make_sparse_tensor(values, places, [64, 64]))
+    path = tmp_path / "model.onnx"
+    path.write_bytes(proto.SerializeToString())
+    weight = io.load(path).graph.initializers["w"].const_value
+    assert weight is not None
+    np.testing.assert_array_equal(weight.numpy(), dense)
+
+
+@pytest.mark.parametrize("opset", [6, 99])
+def test_an_opset_out_of_range_is_refused_with_one_to_export(tmp_path: Path, opset: int) -> None:
+    proto = onnx.load_from_string(io.to_bytes(build(MATMUL)))
+    proto.opset_import[0].version = opset
+    path = tmp_path / "model.onnx"
+    path.write_bytes(proto.SerializeToString())
+    with pytest.raises(ModelError, match=f"opset {opset}.*Export it with opset"):
+        io.load(path)
+
+
+def test_the_same_model_gives_the_same_bytes() -> None:
+    assert io.to_bytes(build(MATMUL)) == io.to_bytes(build(MATMUL).clone())
+
+
+@pytest.mark.parametrize(("bad", "words"), [(np.nan, "NaN"), (np.inf, "infinite")])
+def test_weights_that_are_not_finite_are_refused_by_name(bad: float, words: str) -> None:
+    model = build(MATMUL)
+    weight = model.graph.initializers["w"]
+    array = weight.const_value.numpy().copy()
+    array[0, :3] = bad
+    weight.const_value = io.ir.tensor(array, name="w")
+    with pytest.raises(ModelError, match=f"w: 3 of 4096 weights are .*{words}"):
+        check_weights(model)
+
+
+def test_an_infinite_mask_is_no_bad_weight() -> None:
+    model = build("(float[2,2] x, float[2,2] w) => (float[2,2] y) { y = Add(x, w) }")
+    model.graph.initializers["w"].const_value = io.ir.tensor(
+        np.array([[0, -np.inf], [0, 0]], np.float32), name="w"
+    )
+    check_weights(model)
