@@ -73,6 +73,14 @@ class DeviceError(SnapqError):
     """The device is unknown, or cannot do what is asked of it."""
 
 
+class ConnectionLostError(DeviceError):
+    """The connection to a board broke in the middle of work; trying again may help."""
+
+
+class HostKeyError(DeviceError):
+    """The host that answers is unknown, or another one than before."""
+
+
 class QnnError(SnapqError):
     """Qualcomm's runtime refused or failed; the message has its code, the cause and the mend."""
 

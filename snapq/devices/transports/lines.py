@@ -1,0 +1,47 @@
+"""Cuts what a board sends into lines, and never holds more of it than a limit."""
+
+from __future__ import annotations
+
+from snapq.devices.transports.base import MAX_LINE_BYTES, MAX_OUTPUT_BYTES, Line
+from snapq.errors import DeviceError
+
+
+class Collector:
+    """Takes blocks of standard output; passes whole lines on, or keeps everything.
+
+    Args:
+        address: the board, for messages.
+        on_line: takes the lines; None keeps all bytes in `kept`.
+    """
+
+    def __init__(self, address: str, on_line: Line | None) -> None:
+        self._address = address
+        self._on_line = on_line
+        self.kept = bytearray()
+
+    def take(self, block: bytes) -> None:
+        """Takes the next block.
+
+        Raises:
+            DeviceError: a line, or all of it, is longer than allowed.
+        """
+        self.kept += block
+        if self._on_line is not None:
+            *lines, rest = self.kept.split(b"\n")
+            self.kept = rest
+            for line in lines:
+                self._on_line(bytes(line))
+        if len(self.kept) > (MAX_OUTPUT_BYTES if self._on_line is None else MAX_LINE_BYTES):
+            raise DeviceError(
+                "The board sends without end; the connection was closed.",
+                where=self._address,
+                mend="Check what runs on the board: this is not what snapq started there.",
+            )
+
+
+def readable(data: bytes, limit: int = 500) -> str:
+    """The end of what a board said, on one line and without control characters."""
+    text = "".join(
+        c if c.isprintable() else " " for c in data[-4 * limit :].decode("utf-8", "replace")
+    )
+    return " ".join(text.split())[-limit:]
