@@ -54,7 +54,7 @@ def test_a_bare_process_gets_the_same_values_with_numpy_and_onnxruntime(
     picture = np.random.default_rng(3).integers(0, 256, (31, 45, 3)).astype(np.uint8)
     np.save(tmp_path / "picture.npy", picture)
     done = subprocess.run(
-        [sys.executable, "-I", "-c", BARE, str(made[1]), str(tmp_path / "picture.npy")],
+        [sys.executable, "-IB", "-c", BARE, str(made[1]), str(tmp_path / "picture.npy")],
         capture_output=True,
         text=True,
         check=False,
