@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from snapq.devices.targets.base import Measurement
+    from snapq.graph.shapes import InputShapes
     from snapq.inspection import Inspection
     from snapq.pipeline.plan import Plan
     from snapq.pipeline.setting import Setting
@@ -208,7 +209,7 @@ def inspect(
     model: str | Path,
     target: str,
     *,
-    inputs: Mapping[str, Sequence[int]] | None = None,
+    inputs: InputShapes | None = None,
     progress: Progress | None = None,
 ) -> Inspection:
     """Says which nodes of a model will run on the NPU, at which precision, and why others not.
@@ -236,7 +237,7 @@ def quantize(
     weights: str = WeightType.INT8,
     activations: str = ActivationType.UINT8,
     targets: Sequence[str] = (),
-    inputs: Mapping[str, Sequence[int]] | None = None,
+    inputs: InputShapes | None = None,
     samples: int | None = None,
     random_inputs: bool = False,
     output: str | Path | None = None,
@@ -283,7 +284,7 @@ def estimate(
     model: str | Path | QuantizedModel,
     device: str,
     *,
-    inputs: Mapping[str, Sequence[int]] | None = None,
+    inputs: InputShapes | None = None,
 ) -> EstimateRecord:
     """Qualcomm's Performance Estimate of a model: Q/DQ at its precision, float at fp16.
 

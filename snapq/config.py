@@ -190,8 +190,12 @@ class Model(Strict):
 
     path: FilePath
     """The ONNX file."""
-    inputs: dict[str, tuple[Annotated[int, Field(gt=0)], ...]] = Field(default_factory=dict)
-    """Shape of each input; freezes dynamic dimensions and overrides what the file declares."""
+    inputs: dict[str, int | float | tuple[Annotated[int, Field(gt=0)], ...]] = Field(
+        default_factory=dict
+    )
+    """Shape of each input, such as `[1, 3, 224, 224]`: freezes dynamic dimensions and overrides
+    what the file declares. A number in place of a shape fixes an input that never changes, such as
+    a sample rate, to that number."""
 
 
 class IoDtype(StrEnum):

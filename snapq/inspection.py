@@ -8,7 +8,6 @@ operators answers, and the result says so.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,8 @@ from snapq.progress import Progress
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+
+    from snapq.graph.shapes import InputShapes
 
 RANDOM_SAMPLES = 2
 QUANTIZED = {"w8a8": ActivationType.UINT8, "w8a16": ActivationType.UINT16}
@@ -74,7 +75,7 @@ class Inspection:
 def inspect_model(
     path: Path,
     device: DeviceProfile,
-    shapes: Mapping[str, Sequence[int]],
+    shapes: InputShapes,
     progress: Progress,
 ) -> Inspection:
     """Asks the execution provider where each node of the prepared model would run.

@@ -22,6 +22,7 @@ from snapq.stages.base import Context, Outcome, Source
 if TYPE_CHECKING:
     from snapq.devices.targets.base import Measurement
     from snapq.evaluation.datasets import Dataset, Sample
+    from snapq.graph.shapes import InputShapes
     from snapq.qnn.options import CompileOptions
 
 
@@ -31,7 +32,7 @@ def quantize_file(
     calibration: DataSource | Iterable[Mapping[str, np.ndarray]],
     options: QuantizeConfig,
     targets: Sequence[str],
-    shapes: Mapping[str, Sequence[int]],
+    shapes: InputShapes,
     progress: Progress,
 ) -> Outcome:
     """Runs the prepare and quantize stages on one file and writes `output`.
@@ -57,17 +58,17 @@ def quantize_file(
         folders = [Path(name) / stage for stage in ("prepare", "quantize")]
         for folder in folders:
             folder.mkdir()
-        context = Context(devices=devices, shapes=shapes, calibration=data, progress=progress)
-        prepare.run(Source(model, "float", model.parent), PrepareConfig(), context, folders[0])
+        given = Path(name) / MODEL
+        io.save(frozen, given)
+        context = Context(devices=devices, calibration=data, progress=progress)
+        prepare.run(Source(given, "float", given.parent), PrepareConfig(), context, folders[0])
         source = Source(folders[0] / MODEL, "float", folders[0])
         outcome = quantize.run(source, options, context, folders[1])
         io.save(io.load(folders[1] / MODEL), output)
     return outcome
 
 
-def estimate_file(
-    model: Path, device: DeviceProfile, shapes: Mapping[str, Sequence[int]]
-) -> EstimateRecord:
+def estimate_file(model: Path, device: DeviceProfile, shapes: InputShapes) -> EstimateRecord:
     """Estimates one file on one device.
 
     Raises:
@@ -192,7 +193,7 @@ def _options(precision: str, device: DeviceProfile) -> CompileOptions:
 
 
 @contextmanager
-def _static(model: Path, shapes: Mapping[str, Sequence[int]]) -> Iterator[tuple[Path, str]]:
+def _static(model: Path, shapes: InputShapes) -> Iterator[tuple[Path, str]]:
     """Yields the model with fixed shapes, as a file, and its precision: `fp16` or `Q/DQ`."""
     from snapq.graph import io
     from snapq.graph.shapes import freeze

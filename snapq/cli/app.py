@@ -160,7 +160,8 @@ def parse_shapes(options: list[str] | None) -> dict[str, tuple[int, ...]]:
             raise ConfigError(
                 f"{option!r} is not an input shape.",
                 where="--input",
-                mend="Write NAME=1,3,224,224 with sizes above 0.",
+                mend="Write NAME=1,3,224,224 with sizes above 0, or NAME=16000 for an input "
+                "without dimensions that always is this number.",
             )
         shapes[name] = shape
     return shapes

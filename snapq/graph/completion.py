@@ -67,10 +67,30 @@ def complete_shapes(model: ir.Model) -> tuple[str, ...]:
     _session(model)
     return tuple(
         f"The output shape of {node.op_type} '{node.name}' depends on the data; the NPU needs "
-        "fixed shapes: cut the model in front of it and do its work on the CPU."
+        f"fixed shapes: {_way_out(model.graph, node)}"
         for node in _analyse(model.graph)[1]
         if not all(_is_known(output) for output in node.outputs if output.name)
     )
+
+
+def _way_out(graph: ir.Graph, node: ir.Node) -> str:
+    """What to do about a node whose output has no fixed shape."""
+    cut = "cut the model in front of it and do its work on the CPU."
+    if node.op_type != "If":
+        return cut
+    reached, open_values = set[ir.Value](), [node.inputs[0]]
+    while open_values:
+        value = open_values.pop()
+        if value is None or value in reached:
+            continue
+        reached.add(value)
+        producer = value.producer()
+        open_values.extend(producer.inputs if producer is not None else ())
+    numbers = [str(v.name) for v in graph.inputs if v in reached and not v.is_initializer()]
+    if not numbers:
+        return cut
+    fixed = ", ".join(f"{name}: NUMBER" for name in numbers)
+    return f"where what it asks never changes, fix it with `inputs: {{{fixed}}}`; else {cut}"
 
 
 def record_shapes(model: ir.Model) -> int:

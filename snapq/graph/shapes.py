@@ -71,7 +71,8 @@ def freeze(model: ir.Model, shapes: InputShapes) -> ir.Model:
     2. Another dynamic dimension takes the size that `shapes` gives to its name: where input `x`
        of `[batch, 3]` is given as `[1, 3]`, `batch` is 1 in all other inputs.
     3. An input that is given a number in place of a shape, such as the sample rate that an audio
-       model asks for, becomes a constant.
+       model asks for, becomes a constant. One number in a list does the same for an input
+       without dimensions, which has no shape to give.
     4. Declared shapes of outputs and intermediate values are dropped and inferred again.
     5. Initializers that are listed as inputs too (IR 3) leave that list.
 
@@ -93,6 +94,9 @@ def freeze(model: ir.Model, shapes: InputShapes) -> ir.Model:
         value = inputs[name]
         if not isinstance(dims, Sequence):
             _become_number(frozen, inputs.pop(name), dims)
+            continue
+        if len(dims) == 1 and _has_no_dimensions(value):
+            _become_number(frozen, inputs.pop(name), dims[0])
             continue
         if value.shape is not None and len(value.shape) != len(dims):
             raise ModelError(
@@ -155,6 +159,10 @@ def quiet(logger: str) -> Iterator[None]:
         target.setLevel(level)
 
 
+def _has_no_dimensions(value: ir.Value) -> bool:
+    return value.shape is not None and len(value.shape) == 0
+
+
 def _become_number(model: ir.Model, value: ir.Value, number: float) -> None:
     """Makes an input of one element a constant."""
     dims = value.shape.dims if value.shape is not None else ()
@@ -196,7 +204,8 @@ def _refuse_dynamic(model: ir.Model) -> None:
     raise ModelError(
         f"The NPU needs fixed shapes, and dimensions are dynamic: {named}.",
         where="model.inputs",
-        mend=f"Write `inputs: {{{yaml}}}` under `model:`, with a number for each `?`.",
+        mend=f"Write `inputs: {{{yaml}}}` under `model:`, with a number for each `?`, "
+        "or give `--input NAME=1,3,224,224` where there is no deploy.yaml.",
     )
 
 

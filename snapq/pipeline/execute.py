@@ -95,7 +95,6 @@ def make_context(chosen: Setting, progress: Progress) -> Context:
     share = chosen.config.gates.npu_nodes
     return Context(
         devices=chosen.devices,
-        shapes=chosen.config.model.inputs,
         boundary=chosen.boundary,
         calibration=chosen.calibration,
         golden=chosen.evaluation,

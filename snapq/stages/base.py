@@ -21,7 +21,6 @@ class Context:
 
     Attributes:
         devices: profiles of the targets, in the order of the YAML.
-        shapes: shape of each model input that the YAML freezes.
         boundary: what the package takes and gives.
         calibration: samples for calibration; None where the YAML has none.
         golden: samples that the bundle carries for the check on the board.
@@ -30,7 +29,6 @@ class Context:
     """
 
     devices: Sequence[DeviceProfile]
-    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
     boundary: Boundary | None = None
     calibration: Dataset | None = None
     golden: Dataset | None = None

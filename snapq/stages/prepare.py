@@ -18,7 +18,7 @@ def run(source: Source, options: PrepareConfig, context: Context, folder: Path) 
     """
     from snapq.graph import io, prepare
 
-    prepared = prepare.prepare(io.load(source.model), context.shapes, options.skip)
+    prepared = prepare.prepare(io.load(source.model), {}, options.skip)
     io.save(prepared.model, folder / MODEL)
     return Outcome(
         precision="float",

@@ -91,3 +91,8 @@ def test_freezing_keeps_what_the_model_computes() -> None:
     model = build(CONV)
     frozen = freeze(model, {"image": [1, 3, 8, 8]})
     assert_same_results(model, frozen, tolerance=0)
+
+
+def test_one_number_in_a_list_fixes_an_input_without_dimensions() -> None:
+    frozen = freeze(build(TWO), {"x": [2, 8], "state": [2, 5, 4], "rate": [16000]})
+    assert [spec.name for spec in input_specs(frozen)] == ["x", "state"]

@@ -55,6 +55,7 @@ def test_a_run_leaves_a_bundle_a_report_and_a_proof_of_every_figure(project: Pat
     assert {e.estimated_on for e in record.estimates if e.device == "sm8650"} != {"sm8650"}
     assert all(p.cpu == 0 and p.npu > 0 for p in record.placements)
     assert record.encodings
+    assert any(layer.sqnr_db is not None for layer in record.layers)
     assert not record.latencies  # deploy.yaml asks for no benchmark
 
 
