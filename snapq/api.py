@@ -250,8 +250,8 @@ def quantize(
         model: path of a float ONNX model.
         calibration: samples as `{input: array}`; or a folder of images (used as pixels 0..255), or
             `.npy`/`.npz` files.
-        weights: `int8` or `uint8`.
-        activations: `uint8` or `uint16`.
+        weights: `int8`, `uint8`, `int4` or `int16`.
+        activations: `uint8`, `int8`, `uint16` or `float16`.
         targets: devices whose rules to obey; the rules of all architectures where not given.
         inputs: shape of each input; needed where the model's are dynamic.
         samples: use this many of the samples of a path.

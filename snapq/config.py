@@ -228,15 +228,57 @@ class PrepareConfig(Strict):
     """Names of rewrites to leave out (`snapq inspect` lists them)."""
 
 
+def _name_or_names(value: Any) -> Any:
+    """Makes a tuple of a single name."""
+    return (value,) if isinstance(value, str) else value
+
+
+Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_name_or_names),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+
+
+class Override(Strict):
+    """Another precision for some nodes of the prepared model; one that matches none is an error."""
+
+    nodes: Names = ()
+    """Names of nodes."""
+    pattern: str | None = None
+    """Names of nodes with `*`, `?` and `[…]`, such as `/encoder/*/MatMul*`."""
+    op_type: str | None = None
+    """An ONNX operator: all its nodes."""
+    weights: WeightType | None = None
+    """Type of their weights."""
+    activations: ActivationType | None = None
+    """Type of what they take and give."""
+    keep: Literal["float"] | None = None
+    """Leave them in float: fp16 on the NPU."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Override:
+        if sum(map(bool, (self.nodes, self.pattern, self.op_type))) != 1:
+            raise ValueError("An override names its nodes by one of `nodes`, `pattern`, `op_type`.")
+        types = bool(self.weights or self.activations)
+        if types == bool(self.keep):
+            raise ValueError("An override gives `weights` and `activations`, or `keep: float`.")
+        return self
+
+
 class QuantizeConfig(Strict):
     """Post-training quantization from the calibration samples."""
 
     weights: WeightType = WeightType.INT8
-    """int8 is symmetric, the NPU's own form; uint8 is asymmetric."""
+    """int8 is symmetric, the NPU's own form; uint8 is asymmetric. int4 halves the weights
+    (depthwise layers stay at int8); int16 goes with uint16 activations, from v73 on."""
     activations: ActivationType = ActivationType.UINT8
-    """uint8 (w8a8) is the fastest; uint16 (w8a16) keeps more accuracy and is slower."""
+    """uint8 (w8a8) is the fastest; uint16 (w8a16) keeps more accuracy and is slower; float16
+    quantizes only what `overrides` name."""
     per_channel: bool = True
     """One scale an output channel for the weights of Conv, ConvTranspose and Gemm."""
+    overrides: tuple[Override, ...] = ()
+    """Other precisions for single nodes; a later override wins."""
 
 
 class PackageConfig(Strict):

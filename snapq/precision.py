@@ -8,27 +8,33 @@ from enum import StrEnum
 class WeightType(StrEnum):
     """Data type of quantized weights."""
 
+    INT4 = "int4"
     INT8 = "int8"
     UINT8 = "uint8"
+    INT16 = "int16"
 
     @property
     def bits(self) -> int:
         """Bits of one value."""
-        return 8
+        return int(self.value.removeprefix("u").removeprefix("int"))
 
 
 class ActivationType(StrEnum):
-    """Data type of quantized activations."""
+    """Data type of what flows between operators; `float16` is not quantized."""
 
+    INT8 = "int8"
     UINT8 = "uint8"
     UINT16 = "uint16"
+    FLOAT16 = "float16"
 
     @property
     def bits(self) -> int:
         """Bits of one value."""
-        return 8 if self is ActivationType.UINT8 else 16
+        return 8 if self in (ActivationType.INT8, ActivationType.UINT8) else 16
 
 
 def precision_name(weights: WeightType, activations: ActivationType) -> str:
-    """Short name of a precision: weights, then activations, such as `w8a16`."""
+    """Short name of a precision: weights, then activations, such as `w8a16`; `fp16` for float."""
+    if activations is ActivationType.FLOAT16:
+        return "fp16"
     return f"w{weights.bits}a{activations.bits}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from snapq.graph.npu_ops import unsupported
 from snapq.quantization.encodings import Encoding, QuantType
+from snapq.quantization.parameters import weight_axis
 from snapq.quantization.rules.legality import (
     FLOAT_FROM,
     Legality,
@@ -17,11 +18,15 @@ from snapq.quantization.rules.legality import (
     weightless,
 )
 from snapq.quantization.rules.operators import OPERATORS, Family, OpRule, Role
-from snapq.quantization.scheme import Scheme
+from snapq.quantization.scheme import Scheme, integer_type
 
-__all__ = ["Decision", "constant", "decide", "is_float", "notes"]
+__all__ = ["KEPT_FLOAT", "Decision", "constant", "decide", "is_float", "notes"]
+
+KEPT_FLOAT = "snapq.kept_float"
+"""Metadata key of a node that the quantizer left in float on purpose; lint does not complain."""
 
 _ONNX_DOMAINS = ("", "ai.onnx")
+_FOLLOWERS = (Family.MOVEMENT, Family.JOIN, Family.CLAMP)
 
 
 @dataclass(frozen=True)
@@ -31,12 +36,14 @@ class Decision:
     Attributes:
         rule: how its operator is quantized; None where the node stays as it is.
         dtype: the integer type of its data; None where the node stays as it is.
+        weights: the integer type of its constant weight or scale.
         reason: one clause for the reader where this is not what the scheme says.
         on_cpu: the NPU has the operator neither in integers nor in float.
     """
 
     rule: OpRule | None = None
     dtype: QuantType | None = None
+    weights: QuantType = QuantType.INT8
     reason: str | None = None
     on_cpu: bool = False
 
@@ -50,9 +57,9 @@ def decide(
 ) -> dict[ir.Node, Decision]:
     """Decides for each node of the main graph.
 
-    Nodes that compute are decided one by one. Nodes that only move data follow what comes in: they
-    are not worth a conversion, and what is fixed to 8 bits at an input stays so until it is
-    computed with.
+    Nodes that compute are decided one by one. Nodes that only move data or clamp follow what comes
+    in, unless the scheme names them: they are not worth a conversion, and what is fixed to 8 bits
+    at an input stays so until it is computed with.
     """
     refused = {found.node: found.reason for found in unsupported(model)}
     decisions = {
@@ -62,11 +69,12 @@ def decide(
         for node in model.graph
     }
     for node, decision in decisions.items():
-        rule = decision.rule
-        if rule is None or rule.family not in (Family.MOVEMENT, Family.JOIN):
+        if decision.rule is None or decision.rule.family not in _FOLLOWERS:
             continue
-        dtype = _followed(node, rule, decisions, scheme, fixed)
-        decisions[node] = Decision(rule, dtype) if dtype else Decision()
+        named = scheme.per_node.get(str(node.name))
+        if named is None or named.activations is None:
+            dtype = _followed(node, decision, decisions, scheme, fixed)
+            decisions[node] = Decision(decision.rule, dtype) if dtype else Decision()
     return decisions
 
 
@@ -144,45 +152,102 @@ def _blocked(node: ir.Node, rule: OpRule) -> str | None:
 
 
 def _typed(node: ir.Node, rule: OpRule, scheme: Scheme) -> Decision:
-    """The scheme's activation type where it is legal, else 8 bits where they are, else float."""
-    wanted = scheme.activation_type
-    found = _legal(node, rule, wanted, scheme)
-    if found.ok:
-        return Decision(rule, wanted)
-    smaller = QuantType.UINT8
-    if wanted is not smaller and not _better_in_float(node, scheme):
-        fallback = _legal(node, rule, smaller, scheme)
-        if fallback.ok:
-            return Decision(rule, smaller, f"{found.reason}, so it has {smaller.value}")
-    return Decision(reason=found.reason)
+    """The types that the scheme wants where they are legal, else the nearest, else float."""
+    name = str(node.name)
+    weights, activations = scheme.precision(name)
+    named = scheme.per_node.get(name)
+    wanted = integer_type(activations)
+    if wanted is None:
+        if named is not None and named.activations is not None:
+            return Decision(reason=f"{named.reason} says float")
+        return Decision(rule if rule.family in _FOLLOWERS else None)
+    weight = QuantType(weights.value)
+    refused: list[str] = []
+    if weight is QuantType.INT4 and _depthwise(node) and not (named and named.weights):
+        refused.append("4 bits are too few for weights of a depthwise layer")
+        weight = QuantType.INT8
+    for dtype, stored in _candidates(wanted, weight, _better_in_float(node, scheme)):
+        found = _legal(node, rule, dtype, stored, scheme)
+        if found.ok:
+            reason = _deviation(node, rule, (wanted, QuantType(weights.value)), (dtype, stored))
+            clause = f"{refused[0]}, so it has {reason}" if reason and refused else None
+            return Decision(rule, dtype, _held_type(node, rule, dtype, stored), clause)
+        refused.append(found.reason)
+    return Decision(reason=refused[0])
+
+
+def _candidates(
+    wanted: QuantType, weight: QuantType, or_float: bool
+) -> Iterator[tuple[QuantType, QuantType]]:
+    """Types of data and weight to try, the wanted ones first."""
+    smaller = (wanted,) if or_float or wanted is QuantType.UINT8 else (wanted, QuantType.UINT8)
+    for dtype in smaller:
+        yield dtype, weight
+        if weight is not QuantType.INT8:
+            yield dtype, QuantType.INT8
+
+
+def _deviation(
+    node: ir.Node,
+    rule: OpRule,
+    wanted: tuple[QuantType, QuantType],
+    given: tuple[QuantType, QuantType],
+) -> str | None:
+    """What a node has instead of what was wanted: `uint8 activations and int8 weights`."""
+    kinds = ("activations", "weights") if _weighted(node, rule) else ("activations",)
+    parts = [
+        f"{got.value} {kind}"
+        for kind, want, got in zip(kinds, wanted, given, strict=False)
+        if want is not got
+    ]
+    return " and ".join(parts) or None
+
+
+def _weighted(node: ir.Node, rule: OpRule) -> bool:
+    """Whether a node has a constant weight."""
+    return any(
+        rule.role(index) is Role.WEIGHT and constant(value) is not None
+        for index, value in enumerate(node.inputs)
+    )
+
+
+def _held_type(node: ir.Node, rule: OpRule, dtype: QuantType, weight: QuantType) -> QuantType:
+    """The type of the constant weight, or of a normalization's scale."""
+    if _weighted(node, rule):
+        return weight
+    return QuantType.INT8 if dtype is QuantType.INT8 else QuantType.UINT8
 
 
 def _better_in_float(node: ir.Node, scheme: Scheme) -> bool:
     return node.op_type == "PRelu" and scheme.architecture >= FLOAT_FROM
 
 
-def _legal(node: ir.Node, rule: OpRule, dtype: QuantType, scheme: Scheme) -> Legality:
+def _legal(
+    node: ir.Node, rule: OpRule, dtype: QuantType, weight: QuantType, scheme: Scheme
+) -> Legality:
     architecture = scheme.architecture
     if node.op_type == "PRelu":
         slope = constant(node.inputs[1])
         return legal_slope(slope.size if slope is not None else None, dtype)
     for index, value in enumerate(node.inputs):
-        if constant(value) is None:
+        if constant(value) is None or value is None:
             continue
         if rule.role(index) is Role.SCALE:
-            return legal(node.op_type, dtype, QuantType.UINT8, architecture)
+            held = _held_type(node, rule, dtype, weight)
+            return legal(node.op_type, dtype, held, architecture)
         if rule.role(index) is Role.WEIGHT:
             kind = "DepthwiseConv" if _depthwise(node) else node.op_type
-            return legal(kind, dtype, scheme.weight_type, architecture)
+            rank = value.shape.rank() if value.shape is not None else 0
+            axis = weight_axis(node, rule, rank) if scheme.per_channel else None
+            return legal(kind, dtype, weight, architecture, per_channel=axis is not None)
     return weightless(node.op_type, dtype, architecture)
 
 
 def _depthwise(node: ir.Node) -> bool:
+    if node.op_type != "Conv" or node.attributes.get_int("group", 1) == 1:
+        return False
     weight = node.inputs[1]
-    group = node.attributes.get_int("group", 1)
-    return bool(
-        node.op_type == "Conv" and group > 1 and weight and weight.shape and weight.shape[1] == 1
-    )
+    return bool(weight and weight.shape and weight.shape[1] == 1)
 
 
 def _gemm(node: ir.Node) -> str | None:
@@ -207,12 +272,17 @@ _SPECIAL: dict[str, Callable[[ir.Node], str | None]] = {
 
 def _followed(
     node: ir.Node,
-    rule: OpRule,
+    decision: Decision,
     decisions: Mapping[ir.Node, Decision],
     scheme: Scheme,
     fixed: Mapping[str, Encoding],
 ) -> QuantType | None:
-    """The type of a node that moves data: that of its source, else what is wanted of it."""
+    """The type of a node that moves or clamps data: that of its source, else what is wanted."""
+    rule = decision.rule
+    if rule is None:
+        return None
+    if rule.family is Family.CLAMP:
+        return _clamp_type(node, decision, decisions)
     sources = [
         v for i, v in enumerate(node.inputs) if v is not None and rule.role(i) is not Role.PLAIN
     ]
@@ -223,24 +293,45 @@ def _followed(
         producer = source.producer()
         if producer is not None and decisions[producer].dtype is not None:
             return decisions[producer].dtype
-    produced = [v.producer() for v in sources if v.producer() is not None]
-    if produced and all(p is not None and decisions[p].dtype is None for p in produced):
-        return scheme.activation_type if _wanted(node, decisions) else None
-    return scheme.activation_type
+    produced = [p for v in sources if (p := v.producer()) is not None]
+    types = {decisions[p].dtype for p in produced}
+    if produced and types == {None}:
+        return _wanted(node, decisions)
+    held = types - {None}
+    if (
+        rule.family is Family.JOIN
+        and len(types) == len(held) == 1
+        and len(produced) == len(sources)
+    ):
+        return held.pop()
+    return scheme.activation_type or max(held, key=lambda t: t.bits if t else 0, default=None)
 
 
-def _wanted(node: ir.Node, decisions: Mapping[ir.Node, Decision]) -> bool:
-    """Whether a quantized node computes with what this node moves, near or far."""
+def _clamp_type(
+    node: ir.Node, decision: Decision, decisions: Mapping[ir.Node, Decision]
+) -> QuantType | None:
+    """A clamp joins the node whose output it alone reads, in float too."""
+    source = node.inputs[0]
+    producer = source.producer() if source is not None else None
+    if source is None or producer is None:
+        return decision.dtype
+    alone = len(source.uses()) == 1 and not source.is_graph_output()
+    return decisions[producer].dtype if alone else decision.dtype
+
+
+def _wanted(node: ir.Node, decisions: Mapping[ir.Node, Decision]) -> QuantType | None:
+    """The type of the quantized node, near or far, that computes with what this node moves."""
     for output in node.outputs:
         for consumer, index in output.uses():
             decision = decisions.get(consumer, Decision())
             if decision.rule is None or decision.role(index) is Role.PLAIN:
                 continue
             if decision.rule.family not in (Family.MOVEMENT, Family.JOIN):
-                return True
-            if _wanted(consumer, decisions):
-                return True
-    return False
+                return decision.dtype
+            found = _wanted(consumer, decisions)
+            if found is not None:
+                return found
+    return None
 
 
 def _attributes(node: ir.Node) -> list[ir.Attr]:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.quantization.decisions import Decision, constant
-from snapq.quantization.encodings import Encoding, QuantType, quantize
+from snapq.quantization.encodings import Encoding, quantize
 from snapq.quantization.names import Names
 from snapq.quantization.parameters import (
     bias_encoding,
@@ -24,7 +24,7 @@ from snapq.quantization.parameters import (
     weight_axis,
     weight_encoding,
 )
-from snapq.quantization.rules.operators import OpRule, Role
+from snapq.quantization.rules.operators import Role
 from snapq.quantization.scheme import Scheme
 
 __all__ = ["Inserter"]
@@ -83,7 +83,7 @@ class Inserter:
         if rule is None or dtype is None:
             self._read_float(node)
             return
-        parameters = self._parameters(node, rule, dtype)
+        parameters = self._parameters(node, decision)
         for index, value in enumerate(tuple(node.inputs)):
             if value is None or rule.role(index) is Role.PLAIN:
                 continue
@@ -173,8 +173,11 @@ class Inserter:
         self._read[value, encoding] = result
         return result
 
-    def _parameters(self, node: ir.Node, rule: OpRule, data_type: QuantType) -> dict[int, ir.Value]:
+    def _parameters(self, node: ir.Node, decision: Decision) -> dict[int, ir.Value]:
         """Weight, scale and bias of a node, stored as integers, by input index."""
+        rule, data_type = decision.rule, decision.dtype
+        if rule is None or data_type is None:
+            return {}
         roles = {rule.role(i): i for i, v in enumerate(node.inputs) if v is not None}
         index = roles.get(Role.WEIGHT, roles.get(Role.SCALE))
         if index is None:
@@ -190,10 +193,9 @@ class Inserter:
             array, bias = gemm_scaled(node, array, bias)
             node.attributes.pop("alpha", None)
             node.attributes.pop("beta", None)
-        dtype = QuantType.UINT8 if rule.role(index) is Role.SCALE else self._scheme.weight_type
         per_channel = self._scheme.per_channel and rule.role(index) is Role.WEIGHT
         axis = weight_axis(node, rule, array.ndim) if per_channel else None
-        encoding = weight_encoding(array, dtype, axis, data_type)
+        encoding = weight_encoding(array, decision.weights, axis, data_type)
         if bias is None or bias_value is None or bias_index is None:
             return {index: self._store(value, array, encoding)}
         data = node.inputs[0]

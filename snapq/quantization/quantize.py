@@ -11,9 +11,10 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from snapq.errors import ModelError
+from snapq.precision import WeightType
 from snapq.quantization.calibration import calibrate
 from snapq.quantization.clamps import absorb_clamps
-from snapq.quantization.decisions import Decision, constant, decide, notes
+from snapq.quantization.decisions import KEPT_FLOAT, Decision, constant, decide, notes
 from snapq.quantization.encodings import Encoding, QuantType, asymmetric
 from snapq.quantization.insertion import Inserter
 from snapq.quantization.observers.base import TensorStatistics, observer
@@ -69,6 +70,9 @@ def quantize(
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(result)
     graph = result.graph
     decisions = decide(result, scheme, imposed)
+    for node, decision in decisions.items():
+        if decision.dtype is None:
+            node.metadata_props[KEPT_FLOAT] = decision.reason or "nothing to quantize"
     groups = build(graph, decisions, imposed)
     watched = groups.observed()
     observers = calibrate(
@@ -99,10 +103,12 @@ def _check(model: ir.Model, scheme: Scheme) -> None:
                 mend="Give the float model.",
             )
     opset = model.opset_imports.get("", 0)
-    wanted = 21 if scheme.activation_type.bits > 8 else 13
+    weights = {scheme.weights, *(own.weights for own in scheme.per_node.values())}
+    new_types = scheme.largest_activation_bits > 8 or weights & {WeightType.INT4, WeightType.INT16}
+    wanted = 21 if new_types else 13
     if opset < wanted:
         raise ModelError(
-            f"The model has opset {opset}; {scheme.activation_type.value} needs {wanted}.",
+            f"The model has opset {opset}; types of 4 and of 16 bits need {wanted}.",
             mend="Run the prepare stage first; it brings the model to opset 21.",
         )
 

@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.encodings import QuantType
 
-__all__ = ["Scheme"]
+__all__ = ["NodePrecision", "Scheme"]
+
+
+@dataclass(frozen=True)
+class NodePrecision:
+    """The precision of one node; None where the scheme's own holds.
+
+    Attributes:
+        weights: type of its weight.
+        activations: type of its data in and out; `float16` keeps the whole node in float.
+        reason: who says so, for the notes.
+    """
+
+    weights: WeightType | None = None
+    activations: ActivationType | None = None
+    reason: str = "an override"
 
 
 @dataclass(frozen=True)
@@ -15,24 +31,40 @@ class Scheme:
     """The precision of a whole model.
 
     Attributes:
-        weights: type of the weights of Conv, ConvTranspose, Gemm and MatMul. `int8` is symmetric;
-            `uint8` is asymmetric and has one scale a tensor, as the NPU has it in no other form.
-        activations: type of everything that flows between operators.
-        per_channel: one scale an output channel for `int8` weights.
+        weights: type of the weights of Conv, ConvTranspose, Gemm and MatMul. Signed types are
+            symmetric; `uint8` is asymmetric and has one scale a tensor, as the NPU has it in no
+            other form.
+        activations: type of everything that flows between operators; `float16` quantizes only
+            what `per_node` names.
+        per_channel: one scale an output channel for signed weights.
         architecture: Hexagon version (73 for v73), the lowest of all targets.
+        per_node: precision of single nodes by name, see `overrides.resolve`. A node that moves
+            data follows what comes in unless it is named here.
     """
 
     weights: WeightType = WeightType.INT8
     activations: ActivationType = ActivationType.UINT8
     per_channel: bool = True
     architecture: int = 73
+    per_node: Mapping[str, NodePrecision] = field(default_factory=dict)
 
     @property
-    def activation_type(self) -> QuantType:
-        """The type of activations."""
-        return QuantType(self.activations.value)
+    def activation_type(self) -> QuantType | None:
+        """The type of activations; None where they stay in float."""
+        return integer_type(self.activations)
+
+    def precision(self, node: str) -> tuple[WeightType, ActivationType]:
+        """Types of one node's weights and activations."""
+        own = self.per_node.get(node, NodePrecision())
+        return own.weights or self.weights, own.activations or self.activations
 
     @property
-    def weight_type(self) -> QuantType:
-        """The type of weights."""
-        return QuantType(self.weights.value)
+    def largest_activation_bits(self) -> int:
+        """Bits of the widest integer type that any node's activations may have; 0 for none."""
+        types = [self.activations, *(own.activations for own in self.per_node.values())]
+        return max((found.bits for one in types if one and (found := integer_type(one))), default=0)
+
+
+def integer_type(activations: ActivationType) -> QuantType | None:
+    """The integer type of activations; None for float."""
+    return None if activations is ActivationType.FLOAT16 else QuantType(activations.value)

@@ -25,11 +25,13 @@ def run(source: Source, options: QuantizeConfig, context: Context, folder: Path)
     """Writes the Q/DQ model (float inputs and outputs) and its encodings into `folder`.
 
     Raises:
-        ConfigError: there is no calibration data, or the model is quantized already.
+        ConfigError: there is no calibration data, the model is quantized already, or an override
+            matches no node.
         DataError: a sample does not fit the model or is not finite.
         DeviceError: a target lacks the precision.
     """
     from snapq.graph import boundary, io
+    from snapq.quantization.overrides import resolve
     from snapq.quantization.quantize import Scheme, quantize
 
     if context.calibration is None:
@@ -56,6 +58,7 @@ def run(source: Source, options: QuantizeConfig, context: Context, folder: Path)
         activations=options.activations,
         per_channel=options.per_channel,
         architecture=min(device.architecture for device in context.devices),
+        per_node=resolve(options.overrides, model),
     )
     with context.progress.track("Calibrate", len(context.calibration)) as advance:
         result = quantize(model, samples, scheme, fixed=fixed, progress=advance)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from snapq.quantization.decisions import KEPT_FLOAT
 from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.rules.operators import OPERATORS, OpRule, Role
 
@@ -47,7 +48,9 @@ class View:
         self.architecture = architecture
 
     def rule(self, node: ir.Node) -> OpRule | None:
-        """How the node's operator is quantized; None for Q, DQ and what has no integer kernel."""
+        """How the node's operator is quantized; None for Q, DQ and what is float on purpose."""
+        if KEPT_FLOAT in node.metadata_props:
+            return None
         return OPERATORS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
 
     def reader(self, value: ir.Value | None) -> ir.Node | None:

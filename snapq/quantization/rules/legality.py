@@ -67,6 +67,9 @@ WEIGHTED: dict[str, dict[tuple[QuantType, QuantType], int]] = {
 }
 """Activation and weight (or scale) type to the first architecture."""
 
+_INT4_PER_CHANNEL = {"Conv", "DepthwiseConv", "ConvTranspose"}
+"""With one scale a tensor, int4 weights and a bias are refused."""
+
 _PLAIN: dict[QuantType, int] = {U8: 68, S8: 68, U16: 68, S16: 68}
 WEIGHTLESS: dict[str, dict[QuantType, int]] = {
     "LRN": {U8: 68},
@@ -75,7 +78,14 @@ WEIGHTLESS: dict[str, dict[QuantType, int]] = {
 """Activation type to the first architecture, for operators that differ from the plain rule."""
 
 
-def legal(op: str, activation: QuantType, weight: QuantType, architecture: int) -> Legality:
+def legal(
+    op: str,
+    activation: QuantType,
+    weight: QuantType,
+    architecture: int,
+    *,
+    per_channel: bool = True,
+) -> Legality:
     """Whether a kernel with a constant weight exists.
 
     Args:
@@ -83,14 +93,17 @@ def legal(op: str, activation: QuantType, weight: QuantType, architecture: int) 
         activation: type of the data in and out.
         weight: type of the weight or of a normalization's scale.
         architecture: Hexagon version, 73 for v73.
+        per_channel: whether the weight has one scale a channel.
     """
     rows = WEIGHTED.get(op)
     if rows is None:
         return weightless(op, activation, architecture)
     first = rows.get((activation, weight), NEVER)
+    name = f"{op} with {activation.value} activations and {weight.value} weights"
+    if weight is S4 and not per_channel and op in _INT4_PER_CHANNEL:
+        return Legality(False, f"the NPU has {name} only with one scale a channel")
     if architecture >= first:
         return Legality(True)
-    name = f"{op} with {activation.value} activations and {weight.value} weights"
     if first == NEVER:
         return Legality(False, f"the NPU has no {name}")
     return Legality(False, f"the NPU has {name} from v{first} on, this is v{architecture}")

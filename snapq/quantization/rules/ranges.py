@@ -20,16 +20,14 @@ _MINUS_ONE_TO_ONE = {"Tanh"}
 def fixed_output(op: str, dtype: QuantType) -> Encoding | None:
     """The output encoding of an operator with a known range; None where samples decide.
 
-    Sigmoid and Softmax: scale 1/2^bits, zero point 0. Tanh: scale 2/2^bits, zero point in the
-    middle.
+    Sigmoid and Softmax: scale 1/2^bits, zero point at the low end. Tanh: scale 2/2^bits, zero
+    point in the middle.
     """
-    if dtype not in (QuantType.UINT8, QuantType.UINT16):
-        return None
-    steps = dtype.qmax + 1
+    steps = 2**dtype.bits
     if op in _ZERO_TO_ONE:
-        return _encoding(dtype, 1.0 / steps, 0)
+        return _encoding(dtype, 1.0 / steps, dtype.qmin)
     if op in _MINUS_ONE_TO_ONE:
-        return _encoding(dtype, 2.0 / steps, steps // 2)
+        return _encoding(dtype, 2.0 / steps, dtype.qmin + steps // 2)
     return None
 
 
