@@ -19,6 +19,7 @@ from snapq.pipeline.cache import Cache, copy_artifact
 from snapq.pipeline.gates import check
 from snapq.pipeline.setting import Setting
 from snapq.progress import Advance, Progress
+from snapq.qnn import availability
 from snapq.records import FileRecord, Provenance, RunRecord, StageRecord
 from snapq.stages.base import Context
 from snapq.storage import compressed_size, sha256_file, write_text
@@ -39,8 +40,11 @@ def execute(
         command: the command line, for the provenance.
 
     Raises:
+        InstallError: a package is asked for and Qualcomm's compiler cannot be used here.
         SnapqError: a stage cannot do its work.
     """
+    if any(item.name == "package" for item in chosen.config.stages):
+        availability.require()
     started = datetime.now(UTC)
     clock = time.monotonic()
     with _log_to(folder / "log.txt"):

@@ -37,7 +37,7 @@ def prove(subject: Subject, cache: Cache, progress: Progress) -> Compared:
 
     The model as given runs in float on this machine's CPU. What the run made is the compiled
     package of the first target on Qualcomm's simulator; without a package stage it is the Q/DQ
-    model, on the simulator too.
+    model, on the simulator too, or on the CPU where there is no simulator.
     """
     data = subject.setting.evaluation
     if data is None or (subject.quantized is None and subject.packaged is None):
@@ -45,6 +45,9 @@ def prove(subject: Subject, cache: Cache, progress: Progress) -> Compared:
     notes: tuple[str, ...] = ()
     if subject.setting.config.data.evaluation is None:
         notes = ("Compared on the calibration samples themselves; name data.evaluation for more.",)
+    missing = _no_simulator(subject)
+    if missing is not None:
+        notes += (f"Not simulated, but computed on this machine's CPU: {missing}",)
     key = Cache.key(
         "outputs",
         source=subject.source.sha256,
@@ -53,10 +56,11 @@ def prove(subject: Subject, cache: Cache, progress: Progress) -> Compared:
         data=data.fingerprint(),
         metric=subject.setting.config.metric,
         device=subject.device.soc_id,
+        simulated=missing is None,
     )
     kept = cache.value(key)
     if kept is None:
-        kept = _compare(subject, data, progress)
+        kept = _compare(subject, data, progress, simulated=missing is None)
         cache.keep_value(key, kept)
     return Compared(
         accuracy=tuple(AccuracyRecord.model_validate(value) for value in kept["accuracy"]),
@@ -78,7 +82,19 @@ def _files(subject: Subject) -> list[str]:
     return sorted(sha256_file(path) for path in _candidate(subject).parent.glob("*.bin"))
 
 
-def _compare(subject: Subject, data: Dataset, progress: Progress) -> dict[str, Any]:
+def _no_simulator(subject: Subject) -> str | None:
+    """Why the Q/DQ model cannot be simulated here; None where it can."""
+    from snapq.qnn.availability import status
+
+    found = status()
+    if subject.packaged is not None or found.usable:
+        return None
+    return " ".join(part for part in (found.reason, found.mend) if part)
+
+
+def _compare(
+    subject: Subject, data: Dataset, progress: Progress, *, simulated: bool
+) -> dict[str, Any]:
     from snapq.evaluation.metrics import Fidelity, metric
 
     config, plan = subject.setting.config, subject.boundary
@@ -90,8 +106,10 @@ def _compare(subject: Subject, data: Dataset, progress: Progress) -> dict[str, A
     fidelity = Fidelity()
     packaged = subject.bundle is not None
     feeds = (plan.package_feeds(s) if packaged else plan.model_feeds(s) for s in data)
-    with progress.track(f"Simulate {subject.device.name}", len(data)) as advance:
-        outputs = _simulate(subject, feeds)
+    title = f"Simulate {subject.device.name}" if simulated else "Run on the CPU"
+    with progress.track(title, len(data)) as advance:
+        run = _simulate if simulated else _compute
+        outputs = run(subject, feeds)
         for sample, reference, found in zip(data, _references(subject, data), outputs, strict=True):
             result = plan.package_outputs(found) if packaged else found
             fidelity.update(reference, result)
@@ -99,7 +117,8 @@ def _compare(subject: Subject, data: Dataset, progress: Progress) -> dict[str, A
                 metrics["float"].update(reference, sample.label)
                 metrics[subject.label].update(result, sample.label)
             advance(1)
-    where = {"float": Where.HOST, subject.label: Where.SIMULATED}
+    found_where = Where.SIMULATED if simulated else Where.HOST
+    device = subject.device.name if simulated else None
     accuracy = [
         AccuracyRecord(
             label=label,
@@ -107,8 +126,8 @@ def _compare(subject: Subject, data: Dataset, progress: Progress) -> dict[str, A
             value=found.value(),
             samples=found.samples,
             dataset=data.description,
-            where=where[label],
-            device=None if label == "float" else subject.device.name,
+            where=Where.HOST if label == "float" else found_where,
+            device=None if label == "float" else device,
             random_inputs=data.random,
         )
         for label, found in metrics.items()
@@ -123,8 +142,8 @@ def _compare(subject: Subject, data: Dataset, progress: Progress) -> dict[str, A
             cosine=output.cosine,
             samples=output.samples,
             dataset=data.description,
-            where=Where.SIMULATED,
-            device=subject.device.name,
+            where=found_where,
+            device=device,
             random_inputs=data.random,
         )
         for output in fidelity.results()
@@ -137,12 +156,21 @@ def _compare(subject: Subject, data: Dataset, progress: Progress) -> dict[str, A
 
 def _references(subject: Subject, data: Dataset) -> Iterator[Outputs]:
     """Outputs of the model as given, in float on the host."""
+    return _on_cpu(subject.source.model, (sample.feeds for sample in data))
+
+
+def _compute(subject: Subject, feeds: Iterable[Outputs]) -> Iterator[Outputs]:
+    """Outputs of the Q/DQ model on the host."""
+    return _on_cpu(_candidate(subject), feeds)
+
+
+def _on_cpu(model: Path, feeds: Iterable[Outputs]) -> Iterator[Outputs]:
     from snapq.runtime import cpu_session
 
-    session = cpu_session(subject.source.model)
+    session = cpu_session(model)
     names = [output.name for output in session.get_outputs()]
-    for sample in data:
-        yield dict(zip(names, session.run(names, dict(sample.feeds)), strict=True))
+    for feed in feeds:
+        yield dict(zip(names, session.run(names, dict(feed)), strict=True))
 
 
 def _simulate(subject: Subject, feeds: Iterable[Outputs]) -> Iterator[Outputs]:

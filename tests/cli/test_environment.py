@@ -1,0 +1,107 @@
+"""What snapq does where something is missing: Qualcomm's runtime, disk space, permission."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NO_PACKAGE = "  - package: {golden_samples: 2}\n"
+IN_NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount")
+
+
+def snapq(project: Path, *arguments: str, path: Path | None = None) -> tuple[int, str]:
+    """Runs the command line in `project`; modules in `path` hide the installed ones."""
+    environment = dict(os.environ)
+    if path is not None:
+        found = environment.get("PYTHONPATH")
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(path), found)))
+    done = subprocess.run(
+        [sys.executable, "-m", "snapq", *arguments],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def no_qnn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for PYTHONPATH in which onnxruntime-qnn is as good as not installed."""
+    folder = tmp_path_factory.mktemp("path")
+    (folder / "onnxruntime_qnn.py").write_text("raise ImportError('not installed')\n")
+    return folder
+
+
+def test_without_qualcomms_runtime_a_package_is_refused_at_once(
+    project: Path, no_qnn: Path
+) -> None:
+    code, output = snapq(project, "run", "deploy.yaml", path=no_qnn)
+    assert code == 2
+    assert "pip install onnxruntime-qnn" in output and "Stage" not in output
+    assert not list((project / "runs").glob("tiny/*"))
+
+
+def test_without_qualcomms_runtime_the_rest_runs_on_the_cpu(project: Path, no_qnn: Path) -> None:
+    text = (project / "deploy.yaml").read_text().replace(NO_PACKAGE, "")
+    (project / "deploy.yaml").write_text(text.replace("npu_nodes: all, ", ""))
+    code, output = snapq(project, "run", "deploy.yaml", "--output", "out", path=no_qnn)
+    assert code == 0, output
+    record = json.loads((project / "out" / "run.json").read_text())
+    assert {figure["where"] for figure in (*record["accuracy"], *record["fidelity"])} == {"host"}
+    assert any("onnxruntime-qnn" in note for note in record["notes"])
+    for command in (("validate", "deploy.yaml"), ("plan", "deploy.yaml"), ("devices",)):
+        assert snapq(project, *command, path=no_qnn)[0] == 0
+    code, output = snapq(project, "doctor", "--json", path=no_qnn)
+    assert code == 2 and "pip install onnxruntime-qnn" in output
+
+
+@pytest.mark.parametrize("kilobytes", [32, 800])
+def test_a_full_disk_is_one_clear_error_and_leaves_no_run(project: Path, kilobytes: int) -> None:
+    disk = project / "disk"
+    disk.mkdir()
+    script = (
+        f'mount -t tmpfs -o size={kilobytes}k none "$1" && '
+        'cd "$2" && "$3" -m snapq run deploy.yaml --runs "$1/runs"; code=$?; '
+        'find "$1" -path "*/tiny/*" -o -name ".tmp-*"; exit $code'
+    )
+    done = subprocess.run(
+        [*IN_NAMESPACE, "sh", "-c", script, "sh", str(disk), str(project), sys.executable],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no file system of our own can be mounted here: {done.stderr.strip()}")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "error:" in done.stderr and "disk space" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not [line for line in done.stdout.splitlines() if line.startswith(str(disk))]
+
+
+def test_a_read_only_folder_is_one_clear_error(project: Path) -> None:
+    script = (
+        'mount -t tmpfs none "$1" && mount -o remount,ro "$1" && '
+        'cd "$2" && exec "$3" -m snapq run deploy.yaml --runs "$1/runs"'
+    )
+    disk = project / "disk"
+    disk.mkdir()
+    done = subprocess.run(
+        [*IN_NAMESPACE, "sh", "-c", script, "sh", str(disk), str(project), sys.executable],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no file system of our own can be mounted here: {done.stderr.strip()}")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "read-only" in done.stderr and "Traceback" not in done.stderr
