@@ -22,7 +22,7 @@ from snapq.storage import sha256_file, storage_errors, write_json
 
 MODEL = "model.onnx"
 RECORD = "artifact.json"
-LIBRARIES = ("onnx", "onnx-ir", "onnxruntime", "onnxruntime-qnn", "numpy", "pillow")
+LIBRARIES = ("onnx", "onnx-ir", "onnxruntime", "onnxruntime-qnn", "numpy", "pillow", "torch")
 
 
 class ArtifactRecord(Record):

@@ -11,6 +11,8 @@ from snapq.errors import nearest
 
 METRICS = ("top1", "top5", "miou", "psnr")
 BENCHMARK_TARGETS = ("local",)
+REPEATED = ("finetune",)
+"""Stages that may be named more than once."""
 
 Finding = tuple[KeyPath, str, str]
 
@@ -41,7 +43,7 @@ def _targets(config: DeployConfig) -> Iterator[Finding]:
 def _stages(config: DeployConfig) -> Iterator[Finding]:
     names = [stage.name for stage in config.stages]
     for index, name in enumerate(names):
-        if name in names[:index]:
+        if name in names[:index] and name not in REPEATED:
             what = f"The stage `{name}` is there twice."
             yield ("stages", index, name), what, "Remove one of them."
         elif name == "prepare" and index > 0:

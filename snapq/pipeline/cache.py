@@ -54,6 +54,10 @@ class Cache:
             build(temporary)
         return Artifact.read(folder)
 
+    def checkpoint(self, key: str) -> Path:
+        """Where a stage keeps the state of unfinished work."""
+        return self._folder / "checkpoints" / f"{key}.checkpoint"
+
     def value(self, key: str) -> Any | None:
         """Returns the kept JSON value; None where there is none."""
         path = self._folder / "values" / f"{key}.json"

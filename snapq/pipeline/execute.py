@@ -102,6 +102,8 @@ def make_context(chosen: Setting, progress: Progress) -> Context:
         boundary=chosen.boundary,
         calibration=chosen.calibration,
         golden=chosen.evaluation,
+        training=chosen.training,
+        seed=chosen.config.seed,
         npu_share=1.0 if share in (None, "all") else float(share),
         progress=progress,
     )

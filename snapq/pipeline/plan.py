@@ -64,7 +64,11 @@ class Plan:
 def make_plan(chosen: Setting, cache: Cache) -> Plan:
     """Says what a run with this setting would do, without doing it."""
     config = chosen.config
-    data = (("calibration", chosen.calibration), ("evaluation", chosen.evaluation))
+    data = (
+        ("calibration", chosen.calibration),
+        ("training", chosen.training),
+        ("evaluation", chosen.evaluation),
+    )
     return Plan(
         name=config.name,
         model=str(config.model.path),

@@ -34,6 +34,7 @@ class Setting:
         inputs: the model's inputs, frozen.
         boundary: what the package takes and gives.
         calibration: samples for calibration, or None.
+        training: samples for training; the calibration samples where the YAML gives none.
         evaluation: samples for the proof; the calibration samples where the YAML gives none.
         source_sha256: hash of the model file and its external data.
     """
@@ -43,13 +44,15 @@ class Setting:
     inputs: tuple[TensorSpec, ...]
     boundary: Boundary
     calibration: Dataset | None
+    training: Dataset | None
     evaluation: Dataset | None
     source_sha256: str
 
     @property
     def random_inputs(self) -> bool:
         """Whether any result rests on random inputs."""
-        return any(data is not None and data.random for data in (self.calibration, self.evaluation))
+        used = (self.calibration, self.training, self.evaluation)
+        return any(data is not None and data.random for data in used)
 
 
 def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Setting:
@@ -79,7 +82,7 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
     plan = boundary.plan(
         inputs,
         config.io,
-        _preprocess(inputs, calibration, evaluation),
+        _preprocess(inputs, calibration, config.data.training, evaluation),
         foldable=not any(node.op_type == "QuantizeLinear" for node in model.graph),
     )
 
@@ -89,12 +92,14 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         return open_dataset(source, inputs, base=config.folder, labelled=labelled)
 
     samples = opened(calibration, False)
+    trains = any(item.name == "finetune" for item in config.stages)
     return Setting(
         config=config,
         devices=devices,
         inputs=inputs,
         boundary=plan,
         calibration=samples,
+        training=(opened(config.data.training, False) or samples) if trains else None,
         evaluation=opened(evaluation, config.metric is not None) or samples,
         source_sha256=_fingerprint(config.model.path, loaded),
     )
@@ -148,7 +153,7 @@ def _sources(
 
 
 def _preprocess(inputs: Sequence[TensorSpec], *sources: DataSource | None) -> dict[str, Preprocess]:
-    """Preprocessing of each image input; calibration and evaluation must agree on it."""
+    """Preprocessing of each image input; all data must agree on it."""
     from snapq.evaluation.datasets import image_input
 
     found: dict[str, Preprocess] = {}
@@ -159,9 +164,9 @@ def _preprocess(inputs: Sequence[TensorSpec], *sources: DataSource | None) -> di
         preprocess = source.preprocess or Preprocess()
         if found.setdefault(name, preprocess) != preprocess:
             raise ConfigError(
-                "Calibration and evaluation prepare their images differently.",
+                "Calibration, training and evaluation prepare their images differently.",
                 where="data.evaluation.preprocess",
-                mend="Use the same preprocess for both (a YAML anchor says it once).",
+                mend="Use the same preprocess for all (a YAML anchor says it once).",
             )
     return found
 

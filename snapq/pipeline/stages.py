@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,64 +56,100 @@ def steps(setting: Setting) -> tuple[Step, ...]:
     return tuple(Step(index, name, options) for index, (name, options) in enumerate(items))
 
 
+@dataclass(frozen=True)
+class Lineage:
+    """The artifacts that a stage can start from.
+
+    Attributes:
+        previous: of the step before; None for the first step.
+        original: the float model after the prepare stage.
+        float_model: the last float model.
+    """
+
+    previous: Artifact | None = None
+    original: Artifact | None = None
+    float_model: Artifact | None = None
+
+    def then(self, step: Step, artifact: Artifact) -> Lineage:
+        """The lineage after a step."""
+        original = artifact if step.name == "prepare" else self.original
+        return Lineage(
+            artifact, original, artifact if artifact.precision == "float" else self.float_model
+        )
+
+
 def walk(setting: Setting, context: Context, cache: Cache) -> Iterator[Finished]:
     """Runs the steps one after the other, and yields each when it is finished."""
-    previous: Artifact | None = None
+    lineage = Lineage()
     for step in steps(setting):
-        key = step_key(setting, context, step, previous)
+        key = step_key(setting, context, step, lineage)
         artifact = cache.artifact(key)
         cached = artifact is not None
         if artifact is None:
             context.progress.say(f"Stage {step.index}: {step.name}")
-            artifact = cache.keep(key, _builder(setting, context, step, previous))
+            checkpoint = cache.checkpoint(key)
+            shared = replace(context, checkpoint=checkpoint)
+            artifact = cache.keep(key, _builder(setting, shared, step, lineage))
+            checkpoint.unlink(missing_ok=True)
         else:
             context.progress.say(f"Stage {step.index}: {step.name} (reused, same inputs)")
         yield Finished(step, artifact, cached)
-        previous = artifact
+        lineage = lineage.then(step, artifact)
 
 
 def known(setting: Setting, context: Context, cache: Cache) -> list[tuple[Step, Artifact | None]]:
     """Lists the steps with their kept artifacts, None where a step would run."""
     found: list[tuple[Step, Artifact | None]] = []
-    previous: Artifact | None = None
+    lineage = Lineage()
     open_end = False
     for step in steps(setting):
-        kept = None if open_end else cache.artifact(step_key(setting, context, step, previous))
+        kept = None if open_end else cache.artifact(step_key(setting, context, step, lineage))
         open_end = kept is None
         found.append((step, kept))
-        previous = kept
+        if kept is not None:
+            lineage = lineage.then(step, kept)
     return found
 
 
-def step_key(setting: Setting, context: Context, step: Step, previous: Artifact | None) -> str:
+def step_key(setting: Setting, context: Context, step: Step, lineage: Lineage) -> str:
     """Hash of everything that the step's result depends on."""
     parts: dict[str, Any] = {"options": step.options and step.options.model_dump(mode="json")}
-    if previous is None:
+    if lineage.previous is None:
         return Cache.key(
             step.name, source=setting.source_sha256, inputs=setting.config.model.inputs
         )
-    parts["previous"] = previous.sha256
+    parts["previous"] = lineage.previous.sha256
     if step.name == "quantize":
         parts["calibration"] = setting.calibration and setting.calibration.fingerprint()
+    if step.name == "finetune":
+        parts["training"] = setting.training and setting.training.fingerprint()
+        parts["seed"] = context.seed
+        parts["original"] = lineage.original and lineage.original.sha256
+        parts["float_model"] = lineage.float_model and lineage.float_model.sha256
     if step.name == "package":
         parts["golden"] = context.golden and context.golden.fingerprint()
         parts["npu_share"] = context.npu_share
     if step.name in {"quantize", "package"}:
         parts["devices"] = [vars(device) for device in setting.devices]
+    if step.name in {"quantize", "finetune", "package"}:
         parts["boundary"] = setting.boundary.to_json()
     return Cache.key(step.name, **parts)
 
 
-def _builder(setting: Setting, context: Context, step: Step, previous: Artifact | None) -> Any:
+def _builder(setting: Setting, context: Context, step: Step, lineage: Lineage) -> Any:
     def build(folder: Path) -> Artifact:
         started = time.monotonic()
-        if previous is None:
+        if lineage.previous is None:
             _write_source(setting, folder)
             precision, notes, details = "float", (), {}
         else:
             stage = importlib.import_module(f"snapq.stages.{step.name}")
-            source = Source(previous.model, previous.precision, previous.folder)
-            outcome = stage.run(source, step.options, context, folder)
+            previous, last = lineage.previous, lineage.float_model
+            source = Source(
+                previous.model, previous.precision, previous.folder, last.model if last else None
+            )
+            original = lineage.original.model if lineage.original else None
+            outcome = stage.run(source, step.options, replace(context, original=original), folder)
             precision, notes, details = outcome.precision, outcome.notes, dict(outcome.details)
         return Artifact.write(
             folder,

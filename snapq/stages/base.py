@@ -25,6 +25,10 @@ class Context:
         calibration: samples for calibration; None where the YAML has none.
         golden: samples that the bundle carries for the check on the board.
         npu_share: lowest share of nodes on the NPU with which a package is accepted.
+        training: samples for training; None where the YAML has none.
+        original: the float model after the prepare stage: the teacher of training.
+        checkpoint: file in which training keeps its state, so that a run that was killed goes on.
+        seed: seed of everything random.
         progress: who is told what goes on.
     """
 
@@ -33,6 +37,10 @@ class Context:
     calibration: Dataset | None = None
     golden: Dataset | None = None
     npu_share: float = 1.0
+    training: Dataset | None = None
+    original: Path | None = None
+    checkpoint: Path | None = None
+    seed: int = 0
     progress: Progress = field(default_factory=Silent)
 
 
@@ -59,8 +67,10 @@ class Source:
         model: path of the ONNX file.
         precision: `float`, or weights and activations.
         folder: the earlier stage's folder, with what else it wrote.
+        float_model: the last float model before it, which was quantized; itself where it is float.
     """
 
     model: Path
     precision: str
     folder: Path
+    float_model: Path | None = None

@@ -39,7 +39,7 @@ MISTAKES = [
     ("int8, act", "int9, act", ":11: stages.0.quantize.weights", "Did you mean `int8`?"),
     ("int8, act", "bool, act", ":11: stages.0.quantize.weights", "`int8`, `uint8`"),
     ("weights: int8", "per_channel: yes", ":11: stages.0.quantize.per_channel", "true or false"),
-    ("- package:  {}", "- prune: {}", ":12: stages.1.prune", "prepare, quantize, package"),
+    ("- package:  {}", "- prune: {}", ":12: stages.1.prune", "quantize, finetune, package"),
     ("- package:  {}", "- packge: {}", ":12: stages.1.packge", "Did you mean `package`?"),
     ("- package:  {}", "- package", ":12: stages.1", "Write `package: {}`."),
     ("- package:  {}", "- {prepare: {}, package: {}}", ":12: stages.1", "one stage"),

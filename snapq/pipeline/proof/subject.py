@@ -43,11 +43,12 @@ class Subject:
         """Finds the models of a run among its finished steps."""
         by_name = {item.step.name: item.artifact for item in finished}
         package = by_name.get("package")
+        made = [item.artifact for item in finished if item.step.name != "package"]
         return cls(
             setting=chosen,
             source=by_name[SOURCE],
             prepared=by_name["prepare"],
-            quantized=by_name.get("quantize"),
+            quantized=next((model for model in made[::-1] if model.precision != "float"), None),
             packaged=Packaged.read(package.folder) if package else None,
             bundle=folder / "bundle" if package else None,
         )
