@@ -1,21 +1,41 @@
 #!/bin/sh
-# Sees to the system packages that some tests need: a headless Chromium with its driver, and an
-# OpenSSH server for the tests of boards.
+# Sees to the system packages that some tests need: a headless Chromium with its driver, and QEMU
+# with what builds a board for it.
 # Where they are missing and cannot be installed, says what to install and which tests are left out.
 set -eu
 
-missing=
-command -v chromium >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 || missing=chromium
-command -v chromedriver >/dev/null 2>&1 || missing="$missing chromium-driver"
-[ -x /usr/sbin/sshd ] || command -v sshd >/dev/null 2>&1 || missing="$missing openssh-server"
-[ -z "$missing" ] && exit 0
-
 here=$(dirname "$0")
-# shellcheck disable=SC2086  # one word a package
-"$here/apt_install.sh" $missing && exit 0
+PATH=$PATH:/usr/sbin:/sbin
 
-cat >&2 <<END
-NOTE: the tests that open the report in a browser (tests/report, in Chromium) or connect to a
-      board (tests/boards, to an OpenSSH server) are left out as far as they need:$(printf ' %s' $missing)
-      Debian and Ubuntu: sudo apt install $missing
+# ensure TESTS PACKAGE…: installs the packages, else says that these tests are left out.
+ensure() {
+    tests=$1
+    shift
+    [ $# -eq 0 ] && return
+    "$here/apt_install.sh" "$@" && return
+    cat >&2 <<END
+NOTE: $tests are left out.
+      They need: $*
+      Debian and Ubuntu: sudo apt install $*
 END
+}
+
+# lacks PROGRAM…: whether none of the programs is there.
+lacks() {
+    for program in "$@"; do
+        command -v "$program" >/dev/null 2>&1 && return 1
+    done
+    return 0
+}
+
+set --
+lacks chromium google-chrome && set -- "$@" chromium
+lacks chromedriver && set -- "$@" chromium-driver
+ensure "the tests that open the report in a browser (tests/report, in Chromium)" "$@"
+
+set --
+lacks qemu-system-aarch64 && set -- "$@" qemu-system-arm
+lacks mke2fs && set -- "$@" e2fsprogs
+lacks ssh && set -- "$@" openssh-client
+[ -f /usr/share/keyrings/debian-archive-keyring.gpg ] || set -- "$@" debian-archive-keyring
+ensure "the tests on an emulated board (tests/emulator)" "$@"

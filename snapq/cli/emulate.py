@@ -1,0 +1,145 @@
+"""The commands `snapq board emulate …`: build, start, stop, status, shell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from snapq.cli.app import Json, emit
+
+if TYPE_CHECKING:
+    from snapq.devices.emulator.lifecycle import EmulatedBoard
+
+emulate = typer.Typer(
+    name="emulate",
+    help="An aarch64 board in QEMU. It counts instructions; it does not measure time.",
+    no_args_is_help=True,
+)
+
+Name = Annotated[str, typer.Argument(help="Name of the board; several may run at once.")]
+Bare = Annotated[
+    bool, typer.Option("--bare", help="Leave out numpy and ONNX Runtime, as on a new board.")
+]
+
+
+@emulate.command()
+def build(
+    bare: Bare = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Build it anew, with what Debian has now.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Build the board's image, once; start does it too where it is missing.
+
+    Example: snapq board emulate build
+    """
+    from snapq.cli.display import Bars
+    from snapq.devices.emulator import image
+    from snapq.devices.emulator.recipe import recipe
+
+    built = image.build(recipe(bare=bare), Bars(), fresh=fresh)
+    if json:
+        emit({"folder": str(built.folder), "key": built.key, **built.contents()})
+    else:
+        typer.echo(f"The image is {built.folder}")
+
+
+@emulate.command()
+def start(
+    name: Name = "board",
+    bare: Bare = False,
+    json: Json = False,
+) -> None:
+    """Start a board and wait until it can be used; it runs until it is stopped.
+
+    Example: snapq board emulate start
+    """
+    from snapq.cli.display import Bars
+    from snapq.devices.emulator import lifecycle
+
+    board = lifecycle.start(name, lifecycle.Options(bare=bare), Bars())
+    if json:
+        emit(_values(board))
+        return
+    typer.echo(f"{name} runs; SSH on 127.0.0.1 port {board.port}.")
+    typer.echo(f"A shell: snapq board emulate shell {name}")
+    typer.echo(f"Its end: snapq board emulate stop {name}")
+
+
+@emulate.command()
+def stop(
+    name: Name = "board",
+    every: Annotated[bool, typer.Option("--all", help="Every board.")] = False,
+) -> None:
+    """End a board, and forget what it wrote.
+
+    Example: snapq board emulate stop --all
+    """
+    from snapq.devices.emulator import lifecycle
+
+    names = [board.name for board in lifecycle.status()] if every else [name]
+    for one in names:
+        there = lifecycle.stop(one)
+        typer.echo(f"{one} is stopped." if there else f"{one} does not run.")
+    if not names:
+        typer.echo("No emulated board runs.")
+
+
+@emulate.command()
+def status(json: Json = False) -> None:
+    """List the boards that were started and not stopped.
+
+    Example: snapq board emulate status
+    """
+    from snapq.devices.emulator import lifecycle
+
+    boards = lifecycle.status()
+    if json:
+        emit([_values(board) for board in boards])
+        return
+    if not boards:
+        typer.echo("No emulated board runs. Start one: snapq board emulate start")
+    for board in boards:
+        if board.running:
+            typer.echo(
+                f"{board.name}: runs, SSH on 127.0.0.1 port {board.port}, "
+                f"{board.memory_bytes / 1e6:.0f} MB of memory"
+            )
+        else:
+            typer.echo(
+                f"{board.name}: ended without being stopped. "
+                f"Remove what it left: snapq board emulate stop {board.name}"
+            )
+
+
+@emulate.command()
+def shell(
+    name: Name = "board",
+    command: Annotated[
+        list[str] | None, typer.Argument(help="A command to run there, instead of a shell.")
+    ] = None,
+) -> None:
+    """Open a shell on a board, or run one command there.
+
+    Example: snapq board emulate shell board uname -a
+    """
+    from snapq.devices.emulator import shell as board_shell
+
+    board_shell.replace_with_shell(name, command or [])
+
+
+def _values(board: EmulatedBoard) -> dict[str, Any]:
+    return {
+        "name": board.name,
+        "running": board.running,
+        "address": f"ssh://root@127.0.0.1:{board.port}",
+        "identity": str(board.identity),
+        "known_hosts": str(board.known_hosts),
+        "pid": board.process.pid,
+        "memory_bytes": board.memory_bytes,
+        "image": board.image,
+        "console": str(board.console),
+        "bare": board.options.bare,
+    }

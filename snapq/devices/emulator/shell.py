@@ -1,0 +1,43 @@
+"""A shell on an emulated board, by OpenSSH's client."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from typing import NoReturn
+
+from snapq.devices.emulator import lifecycle, tools
+from snapq.errors import DeviceError
+
+
+def replace_with_shell(name: str, command: Sequence[str]) -> NoReturn:
+    """Becomes `ssh` to a board: its exit code is the one of the command there.
+
+    Args:
+        name: of the board.
+        command: words of a command; a shell where there are none.
+
+    Raises:
+        DeviceError: the board does not run.
+        InstallError: there is no `ssh`.
+    """
+    board = lifecycle.find(name)
+    if board is None:
+        raise DeviceError(
+            "This emulated board does not run.",
+            where=name,
+            mend=f"Start it: snapq board emulate start {name}",
+        )
+    tools.require(["ssh"])
+    words = ["ssh", "-F", "none", "-i", str(board.identity), "-p", str(board.port)]
+    for option in (
+        f'UserKnownHostsFile="{board.known_hosts}"',
+        "GlobalKnownHostsFile=none",
+        "StrictHostKeyChecking=yes",
+        "IdentitiesOnly=yes",
+        "LogLevel=ERROR",
+    ):
+        words += ["-o", option]
+    remote = [shlex.join(command)] if command else []
+    os.execvp("ssh", [*words, "root@127.0.0.1", *remote])

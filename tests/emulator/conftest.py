@@ -1,0 +1,33 @@
+"""One emulated board for all tests of a process; its image is kept between runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from snapq.devices.emulator import lifecycle
+from snapq.devices.emulator.image import CACHE_VARIABLE
+from snapq.devices.emulator.lifecycle import EmulatedBoard, Options
+from snapq.errors import InstallError
+from snapq.progress import Silent
+from tests import assets
+
+
+@pytest.fixture(scope="session")
+def emulator_cache() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CACHE_VARIABLE, str(assets.cache() / "snapq"))
+        yield
+
+
+@pytest.fixture(scope="session")
+def board(emulator_cache: None) -> Iterator[EmulatedBoard]:
+    name = f"test-{os.getpid()}"
+    try:
+        board = lifecycle.start(name, Options(), Silent(), attached=True)
+    except InstallError as error:
+        pytest.skip(f"no emulated board: {error}")
+    yield board
+    lifecycle.stop(name)
