@@ -28,10 +28,10 @@ ACTIVATIONS = {"w8a8": "uint8", "w8a16": "uint16"}
 
 @dataclass(frozen=True)
 class Entry:
-    """A model and the shapes to run it with."""
+    """A model and the shapes to run it with; a number fixes an input that never changes."""
 
     get: Callable[[], Path]
-    inputs: dict[str, tuple[int, ...]]
+    inputs: dict[str, tuple[int, ...] | int]
 
 
 MODELS = {
@@ -40,7 +40,7 @@ MODELS = {
     "ppocr-rec": Entry(assets.ppocr_rec, {"x": (1, 3, 48, 320)}),
     "ppocr-det": Entry(assets.ppocr_det, {"x": (1, 3, 640, 640)}),
     "ppocr-cls": Entry(assets.ppocr_cls, {"x": (1, 3, 48, 192)}),
-    "silero-vad": Entry(assets.silero_vad, {"input": (1, 576), "sr": (), "state": (2, 1, 128)}),
+    "silero-vad": Entry(assets.silero_vad, {"input": (1, 576), "sr": 16000, "state": (2, 1, 128)}),
     "silero-vad-lstm": Entry(assets.silero_vad_lstm, {"input": (1, 576), "state": (2, 1, 128)}),
 }
 
