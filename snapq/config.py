@@ -332,6 +332,57 @@ class FinetuneConfig(Strict):
         return self
 
 
+class Importance(StrEnum):
+    """How the prune stage ranks channels."""
+
+    MAGNITUDE = "magnitude"
+    ACTIVATION = "activation"
+    SECOND_ORDER = "second-order"
+
+
+class PruneTarget(Strict):
+    """What the pruned model may cost: exactly one of `macs`, `bytes`."""
+
+    macs: Annotated[int, Field(gt=0)] | None = None
+    """Multiply-accumulates of one inference."""
+    bytes: Annotated[int, Field(gt=0)] | None = None
+    """Bytes of weights and other constants, at the precision that the stage is given."""
+
+    @model_validator(mode="after")
+    def _one(self) -> PruneTarget:
+        if (self.macs is None) == (self.bytes is None):
+            raise ValueError("Give exactly one of `macs`, `bytes`.")
+        return self
+
+
+class PruneConfig(Strict):
+    """Cut whole channels, and refit the layers behind them: exactly one of `ratio`, `target`."""
+
+    ratio: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Share of the multiply-accumulates to take away."""
+    target: PruneTarget | None = None
+    """What the pruned model may cost, instead of a ratio."""
+    importance: Importance = Importance.ACTIVATION
+    """`magnitude` looks at the weights alone; `activation` at what channels add to the layers
+    behind them; `second-order` also at what the other channels can make up for."""
+    repair: bool = True
+    """Refit the layers behind a cut to their original activations, by least squares."""
+    step: Annotated[int, Field(gt=0)] = 32
+    """Channel counts are brought to multiples of this; the NPU computes in steps of 32."""
+    most: Annotated[float, Field(gt=0, lt=1)] = 0.75
+    """The largest share of the channels of a layer that may go."""
+    keep: Names = ()
+    """Names of nodes of the prepared model whose channels stay."""
+
+    @model_validator(mode="after")
+    def _one_goal(self) -> PruneConfig:
+        if (self.ratio is None) == (self.target is None):
+            raise ValueError(
+                "Give exactly one of `ratio`, `target`, such as `prune: {ratio: 0.3}`."
+            )
+        return self
+
+
 class PackageConfig(Strict):
     """Compile for every target and write the bundle."""
 
@@ -349,9 +400,10 @@ class PackageConfig(Strict):
     """How many samples and simulated outputs the bundle carries for the check on the board."""
 
 
-StageOptions = PrepareConfig | QuantizeConfig | FinetuneConfig | PackageConfig
+StageOptions = PrepareConfig | PruneConfig | QuantizeConfig | FinetuneConfig | PackageConfig
 STAGE_OPTIONS: dict[str, type[StageOptions]] = {
     "prepare": PrepareConfig,
+    "prune": PruneConfig,
     "quantize": QuantizeConfig,
     "finetune": FinetuneConfig,
     "package": PackageConfig,
@@ -364,6 +416,7 @@ class StageItem(Strict):
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     prepare: PrepareConfig | None = None
+    prune: PruneConfig | None = None
     quantize: QuantizeConfig | None = None
     finetune: FinetuneConfig | None = None
     package: PackageConfig | None = None

@@ -119,7 +119,7 @@ def step_key(setting: Setting, context: Context, step: Step, lineage: Lineage) -
             step.name, source=setting.source_sha256, inputs=setting.config.model.inputs
         )
     parts["previous"] = lineage.previous.sha256
-    if step.name == "quantize":
+    if step.name in {"prune", "quantize"}:
         parts["calibration"] = setting.calibration and setting.calibration.fingerprint()
     if step.name == "finetune":
         parts["training"] = setting.training and setting.training.fingerprint()
@@ -129,9 +129,9 @@ def step_key(setting: Setting, context: Context, step: Step, lineage: Lineage) -
     if step.name == "package":
         parts["golden"] = context.golden and context.golden.fingerprint()
         parts["npu_share"] = context.npu_share
-    if step.name in {"quantize", "package"}:
+    if step.name in {"prune", "quantize", "package"}:
         parts["devices"] = [vars(device) for device in setting.devices]
-    if step.name in {"quantize", "finetune", "package"}:
+    if step.name in {"prune", "quantize", "finetune", "package"}:
         parts["boundary"] = setting.boundary.to_json()
     return Cache.key(step.name, **parts)
 

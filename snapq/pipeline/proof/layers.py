@@ -30,7 +30,7 @@ class Layers:
 
 
 def prove(subject: Subject, cache: Cache, progress: Progress) -> Layers:
-    """Lists the prepared model's nodes with their cost, and their SQNR where it is quantized."""
+    """Lists the last float model's nodes with their cost, and their SQNR where it is quantized."""
     from snapq.graph import cost, io
 
     data = subject.setting.evaluation
@@ -52,7 +52,7 @@ def prove(subject: Subject, cache: Cache, progress: Progress) -> Layers:
             samples=samples if node.output in damage else None,
             where=Where.SIMULATED if node.output in damage else None,
         )
-        for node in cost.node_costs(io.load(subject.prepared.model))
+        for node in cost.node_costs(io.load(subject.floats.model))
     )
     return Layers(records, notes)
 
@@ -65,7 +65,7 @@ def _damage(subject: Subject, samples: int, cache: Cache, progress: Progress) ->
     key = Cache.key(
         "layers",
         quantized=quantized.sha256,
-        prepared=subject.prepared.sha256,
+        floats=subject.floats.sha256,
         data=data.fingerprint(),
         samples=samples,
         device=subject.device.soc_id,
@@ -88,7 +88,7 @@ def _compare(subject: Subject, samples: Sequence[Sample], advance: Advance) -> d
 
     assert subject.quantized is not None
     plan = subject.setting.boundary
-    floats = boundary.fold_normalization(io.load(subject.prepared.model), plan)
+    floats = boundary.fold_normalization(io.load(subject.floats.model), plan)
     quantized = io.load(subject.quantized.model)
     layers = fidelity.layer_outputs(floats, quantized)
     meter = fidelity.SqnrMeter(layers)

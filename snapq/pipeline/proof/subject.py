@@ -26,7 +26,8 @@ class Subject:
         setting: the run's setting.
         source: the model as given, shapes frozen: the baseline.
         prepared: the float model after the prepare stage.
-        quantized: the Q/DQ model with float inputs and outputs; None where there is none.
+        floats: the last float model: what was quantized, or what was packaged as float.
+        quantized: the last Q/DQ model with float inputs and outputs; None where there is none.
         packaged: what the package stage recorded; None where there is none.
         bundle: the bundle in the run directory; None where there is none.
     """
@@ -34,6 +35,7 @@ class Subject:
     setting: Setting
     source: Artifact
     prepared: Artifact
+    floats: Artifact
     quantized: Artifact | None
     packaged: Packaged | None
     bundle: Path | None
@@ -43,12 +45,14 @@ class Subject:
         """Finds the models of a run among its finished steps."""
         by_name = {item.step.name: item.artifact for item in finished}
         package = by_name.get("package")
-        made = [item.artifact for item in finished if item.step.name != "package"]
+        models = [item.artifact for item in finished if item.step.name not in (SOURCE, "package")]
+        quantized = [model for model in models if model.precision != "float"]
         return cls(
             setting=chosen,
             source=by_name[SOURCE],
             prepared=by_name["prepare"],
-            quantized=next((model for model in made[::-1] if model.precision != "float"), None),
+            floats=[model for model in models if model.precision == "float"][-1],
+            quantized=quantized[-1] if quantized else None,
             packaged=Packaged.read(package.folder) if package else None,
             bundle=folder / "bundle" if package else None,
         )

@@ -1,0 +1,136 @@
+"""How many channels to take from which group: always the cheapest step for what it gains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import gcd
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from snapq.graph import cost
+from snapq.pruning.axes import Ids
+from snapq.pruning.groups import Group, Structure
+from snapq.pruning.importance import Ranking
+from snapq.pruning.surgery import stays
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What every cut keeps to.
+
+    Attributes:
+        step: channel counts are brought to multiples of this.
+        most: the largest share of a group's channels that may go.
+    """
+
+    step: int = 32
+    most: float = 0.75
+
+
+Plan = dict[str, int]
+"""Number of channels to cut, by name of the group."""
+
+
+def removed(rankings: Sequence[Ranking], plan: Plan) -> Ids:
+    """The labels that a plan cuts."""
+    parts = [ranking.order[: plan.get(ranking.group.name, 0)] for ranking in rankings]
+    return np.concatenate([np.zeros(0, np.int64), *parts])
+
+
+def counts(group: Group, limits: Limits) -> tuple[int, ...]:
+    """How many channels may be cut from a group, fewest first, 0 among them.
+
+    What is left is a multiple of the step (axes of a channel's own width count in full), and one
+    step at least.
+    """
+    unit = limits.step // gcd(limits.step, group.width)
+    least = max(unit, int(np.ceil(group.channels * (1 - limits.most))))
+    left = range((group.channels - 1) // unit * unit, least - 1, -unit)
+    return (0, *(group.channels - kept for kept in left))
+
+
+class Size:
+    """What a cut model would cost, without making it.
+
+    Args:
+        structure: what `groups.find` returned.
+    """
+
+    def __init__(self, structure: Structure) -> None:
+        self._structure = structure
+        self._model = structure.model.clone()
+        self._values = {
+            str(value.name): value
+            for node in self._model.graph
+            for value in node.outputs
+            if str(value.name) in structure.ids
+        } | dict(self._model.graph.initializers)
+
+    def macs(self, cut: npt.ArrayLike) -> int:
+        """Multiply-accumulates of the model without these channels."""
+        self._shrink(cut)
+        return sum(node.macs for node in cost.node_costs(self._model))
+
+    def bytes(self, cut: npt.ArrayLike) -> int:
+        """Bytes of the constants of the model without these channels."""
+        self._shrink(cut)
+        return sum(
+            (int(np.prod(value.shape.numpy())) * value.dtype.bitwidth + 7) // 8
+            for value in self._model.graph.initializers.values()
+            if value.shape is not None and value.dtype is not None
+        )
+
+    def _shrink(self, cut: npt.ArrayLike) -> None:
+        kept = stays(self._structure, cut)
+        for name, value in self._values.items():
+            ids = self._structure.ids.get(name)
+            if ids is not None:
+                value.shape = ir.Shape([int(kept[axis].sum()) for axis in ids])
+
+
+Price = Callable[[Plan], float]
+"""What a plan's model costs, in the unit of the target."""
+
+
+def greedy(
+    rankings: Sequence[Ranking],
+    limits: Limits,
+    price: Price,
+    target: float,
+    weights: Mapping[str, float] | None = None,
+) -> Iterator[Plan]:
+    """Plans from the whole model on, each one step smaller than the one before.
+
+    The step is the one with the least loss for what it gains; it may take several counts of a
+    group at once where single ones gain nothing. Ends with the first plan that costs `target` or
+    less, or where no step gains anything any more.
+    """
+    plan: Plan = {ranking.group.name: 0 for ranking in rankings}
+    now = price(plan)
+    choices = {ranking.group.name: counts(ranking.group, limits) for ranking in rankings}
+    yield dict(plan)
+    while now > target:
+        best: tuple[float, str, int, float] | None = None
+        for ranking in rankings:
+            name = ranking.group.name
+            taken = plan[name]
+            for count in choices[name]:
+                if count <= taken:
+                    continue
+                then = price({**plan, name: count})
+                gain = now - then
+                if gain <= 0:
+                    continue
+                factor = 1.0 if weights is None else weights.get(name, 1.0)
+                loss = factor * float(ranking.loss[count] - ranking.loss[taken])
+                if best is None or loss / gain < best[0]:
+                    best = loss / gain, name, count, then
+                break
+        if best is None:
+            return
+        _, name, count, now = best
+        plan[name] = count
+        yield dict(plan)

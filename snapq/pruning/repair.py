@@ -1,0 +1,235 @@
+"""Repair without training: the weights behind a cut are refitted to the original activations.
+
+In front of a site the original model has `x` (all channels) and the cut one `z` (those that are
+left, themselves changed by earlier cuts). The best linear guess `x ≈ A z + a` gives the site new
+weights `W A` and a new bias `b + W a`: what the layer computed before, from what it gets now. The
+normal equations of the guess are summed over the calibration samples, one at a time. For layers
+without a kernel this is the least-squares refit of the layer; with a kernel, of each of its taps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from snapq.graph.edits import Editor, constant, input_at
+from snapq.pruning.groups import Structure
+from snapq.pruning.rules.base import Mask
+from snapq.pruning.sites import Site, by_channel
+from snapq.pruning.statistics import Matrix, Samples, activations, channel_rows
+from snapq.pruning.surgery import stays
+
+_BIASED = ("Conv", "Gemm")
+"""Operators with a bias that is the same at every place: these take the shift `W a`."""
+RIDGE = 1e-3
+"""Pull towards the old weights, as a share of the mean energy of the channels that are left."""
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """What the repair of one site did.
+
+    Attributes:
+        node: name of the node.
+        before: error of its output after the cut, as a share of the output's energy.
+        after: the same after the repair, on the same samples.
+    """
+
+    node: str
+    before: float
+    after: float
+
+
+def repair(
+    structure: Structure,
+    cut: ir.Model,
+    removed: npt.ArrayLike,
+    sites: Sequence[Site],
+    samples: Samples,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[Repaired, ...]:
+    """Refits every layer in `cut` that lost input channels, from the first to the last, in place.
+
+    Each layer sees what the layers before it give after their own repair. Depthwise and dynamic
+    products are not refitted; integer weights are left as they are.
+
+    Args:
+        structure: the original.
+        cut: what `surgery.cut` returned.
+        removed: the labels that were cut.
+        sites: the sites of the original.
+        samples: the calibration samples.
+        progress: called with the number of sites done.
+
+    Raises:
+        DataError, ModelError: as `statistics.moments`.
+    """
+    kept = stays(structure, removed)
+    done = []
+    for site in damaged(structure, removed, sites):
+        done.append(_refit(structure, cut, kept, site, samples))
+        if progress is not None:
+            progress(1)
+    return tuple(done)
+
+
+def damaged(
+    structure: Structure, removed: npt.ArrayLike, sites: Sequence[Site]
+) -> tuple[Site, ...]:
+    """The sites with float weights that lose input channels, in the order of the model."""
+    kept = stays(structure, removed)
+    nodes = {str(node.name): node for node in structure.model.graph}
+    return tuple(
+        site
+        for site in sites
+        if not kept[structure.ids[site.tensor][site.axis]].all()
+        and constant(nodes[site.node].inputs[site.weight_index]) is not None
+    )
+
+
+@dataclass
+class _Sums:
+    """Sums over places: `x` are the channels of the original, `z` those that are left.
+
+    Attributes:
+        whole: `x x'`, `[all, all]`.
+        cross: `x z'`, `[all, left]`.
+        inner: `z z'`, `[left, left]`.
+        first: `x`, `[all]`.
+        second: `z`, `[left]`.
+        places: how many places.
+    """
+
+    whole: Matrix
+    cross: Matrix
+    inner: Matrix
+    first: Matrix
+    second: Matrix
+    places: int = 0
+
+    @classmethod
+    def empty(cls, size: int, left: int) -> _Sums:
+        return cls(
+            np.zeros((size, size)),
+            np.zeros((size, left)),
+            np.zeros((left, left)),
+            np.zeros(size),
+            np.zeros(left),
+        )
+
+    def update(self, x: Matrix, z: Matrix) -> None:
+        self.whole += x.T @ x
+        self.cross += x.T @ z
+        self.inner += z.T @ z
+        self.first += x.sum(0)
+        self.second += z.sum(0)
+        self.places += len(z)
+
+    def centered(self) -> _Sums:
+        """The same sums of `x` and `z` less their means."""
+        x, z, places = self.first, self.second, max(self.places, 1)
+        return _Sums(
+            self.whole - np.outer(x, x) / places,
+            self.cross - np.outer(x, z) / places,
+            self.inner - np.outer(z, z) / places,
+            np.zeros_like(x),
+            np.zeros_like(z),
+            self.places,
+        )
+
+
+def _refit(
+    structure: Structure, cut: ir.Model, stay: Mask, site: Site, samples: Samples
+) -> Repaired:
+    kept = stay[structure.ids[site.tensor][site.axis]]
+    sums = _Sums.empty(len(kept), int(kept.sum()))
+    for x, z in _both(structure.model, cut, site, samples):
+        sums.update(x, z)
+    biased = site.operator in _BIASED
+    used = sums.centered() if biased else sums
+    guess = solve(used.inner, used.cross, kept, sums.places)
+    node = next(node for node in cut.graph if node.name == site.node)
+    weight = _original_weight(structure, stay, site)
+    rows = by_channel(weight, site.weight_axis)
+    edit = Editor(cut.graph)
+    if biased:
+        _shift_bias(edit, node, site, weight, (sums.first - guess @ sums.second) / sums.places)
+    shape = list(np.moveaxis(weight, site.weight_axis, 0).shape)
+    shape[0] = int(kept.sum())
+    refitted = np.moveaxis((guess.T @ rows).reshape(shape), 0, site.weight_axis)
+    edit.set_constant(node, site.weight_index, refitted.astype(weight.dtype))
+    energy = float((used.whole * (rows @ rows.T)).sum()) or 1.0
+    return Repaired(
+        site.node,
+        _error(sums, rows, np.eye(len(kept))[:, kept]) / energy,
+        _error(used, rows, guess) / energy,
+    )
+
+
+def solve(inner: Matrix, cross: Matrix, kept: Mask, places: int) -> Matrix:
+    """The ridge solution `A` `[all, left]` of `x ≈ A z`, pulled towards "what is left is itself".
+
+    The pull grows where there are few places for many channels.
+
+    Args:
+        inner: sum of `z z'`, `[left, left]`.
+        cross: sum of `x z'`, `[all, left]`.
+        kept: which channels are left, `[all]`.
+        places: how many places were summed.
+    """
+    left = len(inner)
+    start = np.eye(len(kept))[:, kept]
+    damping = (RIDGE + left / max(places, 1) ** 2) * float(np.trace(inner)) / max(left, 1) + 1e-12
+    result: Matrix = (
+        start + np.linalg.solve(inner + damping * np.eye(left), (cross - start @ inner).T).T
+    )
+    return result
+
+
+def _both(
+    whole: ir.Model, cut: ir.Model, site: Site, samples: Samples
+) -> Iterator[tuple[Matrix, Matrix]]:
+    """The channels in front of the site in both models, a sample at a time."""
+    originals = activations(whole, [site.tensor], samples())
+    remains = activations(cut, [site.tensor], samples())
+    for first, second in zip(originals, remains, strict=True):
+        yield (
+            channel_rows(first[site.tensor], site.axis),
+            channel_rows(second[site.tensor], site.axis),
+        )
+
+
+def _original_weight(structure: Structure, stay: Mask, site: Site) -> npt.NDArray[np.floating]:
+    """The weight before the cut: all input channels, and the output channels that are left."""
+    node = next(node for node in structure.model.graph if node.name == site.node)
+    value = node.inputs[site.weight_index]
+    array = constant(value)
+    assert array is not None and value is not None
+    masks = [stay[ids] for ids in structure.ids[str(value.name)]]
+    masks[site.weight_axis] = np.ones_like(masks[site.weight_axis])
+    return array[np.ix_(*masks)]
+
+
+def _shift_bias(
+    edit: Editor, node: ir.Node, site: Site, weight: npt.NDArray[np.floating], shift: Matrix
+) -> None:
+    """Adds what a constant `shift` `[all]` of the input channels gives to the bias."""
+    outputs = 1 - site.weight_axis
+    others = tuple(axis for axis in range(weight.ndim) if axis != outputs)
+    spread = [1] * weight.ndim
+    spread[site.weight_axis] = -1
+    addition = (weight * shift.reshape(spread)).sum(others)
+    bias = constant(input_at(node, 2))
+    new = addition if bias is None else bias + addition
+    edit.set_constant(node, 2, new.astype(weight.dtype))
+
+
+def _error(sums: _Sums, rows: Matrix, guess: Matrix) -> float:
+    """Energy of `W' (x - A z)`, summed over places."""
+    between = sums.cross @ guess.T
+    rest = sums.whole - between - between.T + guess @ sums.inner @ guess.T
+    return max(float((rest * (rows @ rows.T)).sum()), 0.0)

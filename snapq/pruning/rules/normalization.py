@@ -1,0 +1,146 @@
+"""Normalizations, pooling, reductions and softmax: operators that compute along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import onnx_ir as ir
+
+from snapq.graph.edits import int_attribute, reduced_axes
+from snapq.pruning.axes import Axes, Summed
+from snapq.pruning.rules.base import Rule, same, title
+
+
+def _per_channel(node: ir.Node, axes: Axes) -> None:
+    """BatchNormalization, InstanceNormalization: parameters belong to axis 1; axes stay."""
+    same(axes, node.inputs[0], node.outputs[0])
+    for value in node.inputs[1:]:
+        if axes.knows(value):
+            axes.tie(axes.of(value, 0), axes.of(node.outputs[0], 1))
+
+
+def _instance(node: ir.Node, axes: Axes) -> None:
+    """InstanceNormalization: as BatchNormalization, with a mean over the axes behind."""
+    _per_channel(node, axes)
+    for ids in axes.all(node.inputs[0])[2:]:
+        axes.freeze(ids, f"{title(node)} takes its mean over it")
+
+
+def _layer_norm(node: ir.Node, axes: Axes) -> None:
+    """LayerNormalization, RMSNormalization: the axes from `axis` on must stay, others pass.
+
+    Without one channel the mean of all others would change.
+    """
+    data, output = node.inputs[0], node.outputs[0]
+    same(axes, data, output)
+    rank = axes.rank(data)
+    for axis in range(int_attribute(node, "axis", -1) % rank, rank):
+        axes.freeze(axes.of(data, axis), f"{title(node)} takes its mean over it")
+    for value in node.outputs[1:]:
+        axes.freeze_value(value, f"{title(node)} gives it out")
+
+
+def _along(default: int) -> Callable[[ir.Node, Axes], None]:
+    """Operators that compute along one axis, which must stay; the others pass."""
+
+    def tie(node: ir.Node, axes: Axes) -> None:
+        data = node.inputs[0]
+        axis = int_attribute(node, "axis", default) % axes.rank(data)
+        axes.freeze(axes.of(data, axis), f"{title(node)} computes along it")
+        for output in node.outputs:
+            if axes.knows(output) and axes.rank(output) == axes.rank(data):
+                for other in range(axes.rank(data)):
+                    if other != axis:
+                        axes.tie(axes.of(data, other), axes.of(output, other))
+            else:
+                axes.freeze_value(data, f"{title(node)} removes an axis")
+
+    return tie
+
+
+def _cumulative(node: ir.Node, axes: Axes) -> None:
+    """CumSum along a constant axis."""
+    same(axes, node.inputs[0], node.outputs[0])
+    axes.freeze_value(node.inputs[0], f"{title(node)} adds along an axis")
+
+
+def _pool(node: ir.Node, axes: Axes) -> None:
+    """Pooling: batch and channels pass, the axes behind them stay."""
+    data = node.inputs[0]
+    for output in node.outputs:
+        if not axes.knows(output):
+            continue
+        for axis in (0, 1):
+            axes.tie(axes.of(data, axis), axes.of(output, axis))
+        for value in (data, output):
+            for ids in axes.all(value)[2:]:
+                axes.freeze(ids, f"{title(node)} runs over it")
+
+
+def _reduce(node: ir.Node, axes: Axes) -> None:
+    """Reductions: axes that are not reduced pass. A sum may lose zeros, anything else may not."""
+    data, output = node.inputs[0], node.outputs[0]
+    reduced = reduced_axes(node)
+    if reduced is None:
+        axes.freeze_value(data, f"{title(node)} has axes that are not constant")
+        axes.freeze_value(output, f"{title(node)} has axes that are not constant")
+        return
+    keeps = bool(int_attribute(node, "keepdims", 1))
+    target = 0
+    for axis in range(axes.rank(data)):
+        if axis not in reduced:
+            axes.tie(axes.of(data, axis), axes.of(output, target))
+        elif node.op_type in ("ReduceSum", "ReduceL1", "ReduceL2", "ReduceSumSquare"):
+            axes.summed.append(Summed(node, 0, axis))
+        else:
+            axes.freeze(axes.of(data, axis), f"{title(node)} reduces it")
+        target += axis not in reduced or keeps
+
+
+def _top_k(node: ir.Node, axes: Axes) -> None:
+    """TopK: the axis that it sorts stays, others pass."""
+    data = node.inputs[0]
+    sorted_axis = int_attribute(node, "axis", -1) % axes.rank(data)
+    for value in (data, *node.outputs):
+        axes.freeze(axes.of(value, sorted_axis), f"{title(node)} sorts it")
+    for output in node.outputs:
+        for axis in range(axes.rank(data)):
+            if axis != sorted_axis:
+                axes.tie(axes.of(data, axis), axes.of(output, axis))
+
+
+_REDUCTIONS = (
+    *("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceProd"),
+    *("ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"),
+)
+_POOLS = (
+    *("MaxPool", "AveragePool", "LpPool"),
+    *("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"),
+)
+
+
+def _arg(node: ir.Node, axes: Axes) -> None:
+    """ArgMax, ArgMin: the axis that they search stays, others pass."""
+    data, output = node.inputs[0], node.outputs[0]
+    searched = int_attribute(node, "axis", 0) % axes.rank(data)
+    axes.freeze(axes.of(data, searched), f"{title(node)} searches it")
+    keeps = bool(int_attribute(node, "keepdims", 1))
+    target = 0
+    for axis in range(axes.rank(data)):
+        if axis != searched:
+            axes.tie(axes.of(data, axis), axes.of(output, target))
+        target += axis != searched or keeps
+
+
+RULES = {
+    "BatchNormalization": Rule(_per_channel),
+    "InstanceNormalization": Rule(_instance),
+    **dict.fromkeys(("LayerNormalization", "RMSNormalization"), Rule(_layer_norm)),
+    **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), Rule(_along(-1))),
+    "LpNormalization": Rule(_along(-1)),
+    "CumSum": Rule(_cumulative),
+    **dict.fromkeys(_POOLS, Rule(_pool)),
+    **dict.fromkeys(_REDUCTIONS, Rule(_reduce)),
+    **dict.fromkeys(("ArgMax", "ArgMin"), Rule(_arg)),
+    "TopK": Rule(_top_k),
+}

@@ -1,0 +1,66 @@
+"""A cut must be what silencing the same channels in the original is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snapq.graph import io
+from snapq.graph.prepare import prepare
+from snapq.graph.shapes import input_specs
+from snapq.pruning.check import relative_error
+from snapq.pruning.groups import Structure, find
+from snapq.pruning.surgery import cut, silence
+from tests.graph.models import feeds_for, run
+from tests.pruning.random_graphs import networks
+
+
+def some_channels(structure: Structure, seed: int, share: float = 0.4) -> np.ndarray:
+    """A random part of every group; one channel stays at least."""
+    random = np.random.default_rng(seed)
+    parts = [
+        random.permutation(group.labels)[: int(share * group.channels)]
+        for group in structure.groups
+    ]
+    return np.concatenate([np.zeros(0, np.int64), *parts])
+
+
+def assert_cut_is_silence(model: ir.Model, seed: int, tolerance: float = 1e-4) -> Structure:
+    structure = find(model)
+    removed = some_channels(structure, seed)
+    result = cut(structure, removed)
+    feeds = feeds_for(input_specs(model), seed)
+    pairs = zip(run(silence(structure, removed), feeds), run(result, feeds), strict=True)
+    for wanted, found in pairs:
+        assert relative_error(wanted, found) < tolerance
+    return structure
+
+
+@settings(max_examples=60)
+@given(networks(), st.integers(0, 1000))
+def test_cutting_is_silencing_on_random_networks(model: ir.Model, seed: int) -> None:
+    structure = assert_cut_is_silence(model, seed)
+    assert structure.groups
+
+
+REAL = {
+    "efficientnet_lite0_batch_norm": {},
+    "centerface": {"input.1": (1, 3, 64, 96)},
+    "ppocr_rec": {"x": (1, 3, 48, 96)},
+    "ppocr_det": {"x": (1, 3, 64, 64)},
+    "ppocr_cls": {"x": (1, 3, 48, 64)},
+    "silero_vad": {"input": (1, 576), "state": (2, 1, 128), "sr": 16000},
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_cutting_is_silencing_on_real_models(name: str, request: pytest.FixtureRequest) -> None:
+    path: Path = request.getfixturevalue(name)
+    model = prepare(io.load(path), REAL[name]).model
+    structure = assert_cut_is_silence(model, 0)
+    assert len(structure.groups) > 2
