@@ -21,6 +21,7 @@ from snapq.quantization.parameters import (
     bias_encoding,
     gemm_scaled,
     raise_for_bias,
+    takes,
     weight_axis,
     weight_encoding,
 )
@@ -39,6 +40,7 @@ class Inserter:
         encodings: encoding of each tensor that is quantized.
         uses: encoding in which a node reads an input, where that is not the tensor's own; for
             constants in the place of activations, always.
+        imposed: encodings of weights by name; one that the node cannot take is not used.
     """
 
     def __init__(
@@ -47,11 +49,13 @@ class Inserter:
         scheme: Scheme,
         encodings: Mapping[ir.Value, Encoding],
         uses: Mapping[tuple[ir.Node, int], Encoding],
+        imposed: Mapping[str, Encoding],
     ) -> None:
         self._graph = graph
         self._scheme = scheme
         self._encodings = encodings
         self._uses = uses
+        self._imposed = imposed
         self._names = Names(graph)
         self._integers: dict[ir.Value, tuple[str, ir.Value, ir.Value, ir.Value]] = {}
         self._read: dict[tuple[ir.Value, Encoding], ir.Value] = {}
@@ -195,7 +199,9 @@ class Inserter:
             node.attributes.pop("beta", None)
         per_channel = self._scheme.per_channel and rule.role(index) is Role.WEIGHT
         axis = weight_axis(node, rule, array.ndim) if per_channel else None
-        encoding = weight_encoding(array, decision.weights, axis, data_type)
+        encoding = self._imposed.get(str(value.name))
+        if encoding is None or not takes(encoding, decision.weights, axis, array.shape):
+            encoding = weight_encoding(array, decision.weights, axis, data_type)
         if bias is None or bias_value is None or bias_index is None:
             return {index: self._store(value, array, encoding)}
         data = node.inputs[0]

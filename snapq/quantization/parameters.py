@@ -20,7 +20,14 @@ from snapq.quantization.encodings import (
 )
 from snapq.quantization.rules.operators import OpRule
 
-__all__ = ["bias_encoding", "gemm_scaled", "raise_for_bias", "weight_axis", "weight_encoding"]
+__all__ = [
+    "bias_encoding",
+    "gemm_scaled",
+    "raise_for_bias",
+    "takes",
+    "weight_axis",
+    "weight_encoding",
+]
 
 _LARGEST_BIAS = 2.0**31 - 129
 """A little under int32's limit: float32 scales are exact to 24 bits only."""
@@ -68,6 +75,19 @@ def weight_encoding(
     magnitude = np.abs(weight).max(axis=axes if axis is not None else None)
     magnitude = np.maximum(magnitude, max(magnitude.max() / 2.0**data.bits, _SMALLEST_WEIGHT))
     return symmetric(magnitude, dtype, axis)
+
+
+def takes(encoding: Encoding, dtype: QuantType, axis: int | None, shape: tuple[int, ...]) -> bool:
+    """Whether a node that wants its weight in `dtype` along `axis` can take a given encoding.
+
+    Signed weights have zero point 0, and 4-bit ones a scale for each channel where there is an
+    axis: the NPU has no other kernels.
+    """
+    if encoding.dtype is not dtype or (dtype.signed and encoding.zero_point.any()):
+        return False
+    if encoding.axis is None:
+        return axis is None or dtype.bits > 4
+    return encoding.axis == axis and encoding.scale.shape == (shape[encoding.axis],)
 
 
 def raise_for_bias(

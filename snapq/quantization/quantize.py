@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
-from snapq.errors import ModelError
+from snapq.errors import DataError, ModelError
 from snapq.precision import WeightType
 from snapq.quantization.calibration import calibrate
 from snapq.quantization.clamps import absorb_clamps
@@ -44,7 +44,7 @@ class Quantized:
 
 def quantize(
     model: ir.Model,
-    samples: Iterable[Mapping[str, npt.NDArray[np.generic]]],
+    samples: Iterable[Mapping[str, npt.NDArray[np.generic]]] | None,
     scheme: Scheme,
     *,
     fixed: Mapping[str, Encoding] | None = None,
@@ -54,15 +54,17 @@ def quantize(
 
     Args:
         model: a model with fixed shapes; left as it is.
-        samples: calibration samples, read once.
+        samples: calibration samples, read once; None where every range is imposed or known.
         scheme: precision, and the architecture that it must be legal on.
-        fixed: encodings imposed on tensors, by name (graph inputs, mostly). Where an imposed type
-            is not the scheme's, the tensor is converted where it is first computed with.
+        fixed: encodings imposed on tensors, by name: graph inputs, what nodes give, and weights.
+            Where an imposed type is not the scheme's, the tensor is converted where it is first
+            computed with; a weight whose encoding the node cannot take has one of its own.
         progress: called with the number of calibration samples done.
 
     Raises:
         ModelError: the model has Q or DQ nodes already, or an opset too old for the scheme.
-        DataError: a sample does not fit, is not finite, or there is none.
+        DataError: a sample does not fit, is not finite, or there is none although tensors need a
+            range.
     """
     imposed = dict(fixed or {})
     _check(model, scheme)
@@ -75,23 +77,37 @@ def quantize(
             node.metadata_props[KEPT_FLOAT] = decision.reason or "nothing to quantize"
     groups = build(graph, decisions, imposed)
     watched = groups.observed()
-    observers = calibrate(
-        model, samples, [str(v.name) for v in watched], observer("min-max"), progress
+    names = [str(value.name) for value in watched]
+    if names and samples is None:
+        raise _no_samples(names)
+    observers = (
+        calibrate(model, samples or (), names, observer("min-max"), progress) if names else {}
     )
     ranges = {value: observers[str(value.name)].range() for value in watched}
     for node, decision in decisions.items():
         if decision.rule is not None and decision.rule.family is Family.JOIN and decision.dtype:
             _join(groups, node, decision, ranges)
     encodings = _encodings(graph, groups, ranges)
-    uses = _uses(decisions, groups, encodings, ranges, scheme)
+    uses = _uses(decisions, groups, encodings, ranges, scheme, imposed)
     decisions, encodings = absorb_clamps(graph, decisions, encodings)
-    inserter = Inserter(graph, scheme, encodings, uses)
+    inserter = Inserter(graph, scheme, encodings, uses, imposed)
     inserter.run(decisions)
     return Quantized(
         result,
         inserter.written,
         {name: seen.statistics() for name, seen in observers.items()},
         notes(decisions, scheme.architecture),
+    )
+
+
+def _no_samples(names: Sequence[str]) -> DataError:
+    shown = ", ".join(f"'{name}'" for name in names[:5])
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return DataError(
+        f"{len(names)} tensors have no encoding, and no samples are given to find their ranges: "
+        f"{shown}{more}.",
+        where="data.calibration",
+        mend="Give calibration samples, or encodings for these tensors too.",
     )
 
 
@@ -142,6 +158,7 @@ def _uses(
     encodings: Mapping[ir.Value, Encoding],
     ranges: Mapping[ir.Value, Range],
     scheme: Scheme,
+    imposed: Mapping[str, Encoding],
 ) -> dict[tuple[ir.Node, int], Encoding]:
     """How a node reads an input, where that is not how the tensor is held."""
     uses = {}
@@ -158,7 +175,9 @@ def _uses(
             if tensor is not None and rule.role(index) is Role.WEIGHT:
                 continue
             if tensor is not None:
-                own = asymmetric(*constant_range(tensor), dtype)
+                given = imposed.get(str(value.name))
+                same = given is not None and given.dtype is dtype and given.axis is None
+                own = given if given and same else asymmetric(*constant_range(tensor), dtype)
                 uses[node, index] = held if moves and held else own
                 continue
             wanted = dtype

@@ -221,7 +221,7 @@ def _tie_clamp(groups: Groups, node: ir.Node, decisions: Mapping[ir.Node, Decisi
         value = producer.inputs[0]
     if decision.rule.family is not Family.COMPUTE or node.outputs[0] not in groups:
         return
-    if groups.fixed(node.outputs[0]) or not groups.tie(node.outputs[0], chain[-1]):
+    if not groups.tie(node.outputs[0], chain[-1]):
         return
     groups.forget_source(chain[-1])
 
