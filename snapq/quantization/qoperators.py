@@ -66,7 +66,7 @@ def expand_qoperators(model: ir.Model) -> int:
         if node.op_type == "QLinearConcat":
             triples = tuple(range(2, len(node.inputs), 3))
             form = _Form("Concat", triples, 0)
-        if form is None or node.attributes.get_int("channels_last", 0):
+        if form is None or node.attributes.get_int("channels_last", 0) != 0:
             raise ModelError(
                 f"'{node.name}' is a {node.op_type}, whose float form is not known here.",
                 where=str(node.name),
@@ -83,7 +83,8 @@ def _expand(graph: ir.Graph, node: ir.Node, form: _Form) -> None:
     floats: list[ir.Value | None] = []
     for place, index in enumerate(form.data):
         per_channel = place == 1 and form.op_type in ("Conv", "Gemm")
-        axis = 0 if form.op_type == "Conv" or node.attributes.get_int("transB", 0) else 1
+        first = form.op_type == "Conv" or node.attributes.get_int("transB", 0) == 1
+        axis = 0 if first else 1
         name = f"{stem}_input_{place}"
         inputs = node.inputs[index : index + 3]
         read = _dequantized(inputs, name, axis if per_channel else None)

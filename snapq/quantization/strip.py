@@ -26,8 +26,8 @@ _Q, _DQ = "QuantizeLinear", "DequantizeLinear"
 _SUFFIXES = ("_quantized", "_dequantized", "_DequantizeLinear_Output", "_QuantizeLinear_Input")
 """What quantizers append to the name of a tensor."""
 _SATURATED = frozenset(
-    "Add BatchNormalization Conv ConvTranspose Div Gemm InstanceNormalization LayerNormalization "
-    "MatMul Mul Sub".split()
+    {"Add", "BatchNormalization", "Conv", "ConvTranspose", "Div", "Gemm", "InstanceNormalization"}
+    | {"LayerNormalization", "MatMul", "Mul", "Sub"}
 )
 """Operators behind which a quantizer drops a Relu or Clip, as saturation does its work."""
 
@@ -239,7 +239,7 @@ class _Work:
 def encoding_of(node: ir.Node) -> Encoding | None:
     """The encoding of a Q or DQ node; None where its scale is computed or given by blocks."""
     scale = _array(node.inputs[1])
-    if scale is None or node.attributes.get_int("block_size", 0):
+    if scale is None or node.attributes.get_int("block_size", 0) != 0:
         return None
     zero = _array(node.inputs[2]) if len(node.inputs) > 2 else None
     integers = node.inputs[0] if node.op_type == _DQ else node.outputs[0]
