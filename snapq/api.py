@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from snapq.inspection import Inspection
     from snapq.pipeline.plan import Plan
     from snapq.pipeline.setting import Setting
+    from snapq.qnn.binary import BinaryInfo
 
 RUNS = Path("runs")
 
@@ -228,6 +229,24 @@ def inspect(
     from snapq.inspection import inspect_model
 
     return inspect_model(Path(model), find(target), inputs or {}, progress or Silent())
+
+
+def inspect_compiled(file: str | Path) -> tuple[BinaryInfo, ...]:
+    """Says what a compiled file was made for: QAIRT build, SoC, memory, inputs and outputs.
+
+    Args:
+        file: a context binary (`*_qnn.bin`), or a container of several (`.dlc`, multi-SoC `.bin`).
+
+    Raises:
+        QnnError: it is neither, or it is damaged.
+        InstallError: Qualcomm's runtime is not installed.
+        StorageError: it cannot be read.
+    """
+    from snapq.qnn.binary import inspect_binary, inspect_container
+    from snapq.qnn.containers import is_container
+
+    path = Path(file)
+    return inspect_container(path) if is_container(path) else (inspect_binary(path),)
 
 
 def quantize(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from snapq.config import DataSource
 from snapq.devices.profiles import DeviceProfile
-from snapq.errors import SnapqError
+from snapq.errors import ModelError, SnapqError
 from snapq.precision import ActivationType, WeightType
 from snapq.progress import Progress
 
@@ -88,6 +88,12 @@ def inspect_model(
     from snapq.qnn import availability
 
     source = io.load(path)
+    if any(node.op_type == "EPContext" for node in source.graph):
+        raise ModelError(
+            "The model is compiled: its nodes are inside a binary.",
+            where=str(path),
+            mend="Inspect the .bin file beside it, or the model that it was compiled from.",
+        )
     prepared = prepare.prepare(source, shapes)
     model = prepared.model
     costs = cost.node_costs(model)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from snapq.doctor import Check
     from snapq.inspection import Inspection
     from snapq.pipeline.plan import Plan
+    from snapq.qnn.binary import BinaryInfo
     from snapq.records import EstimateRecord
 
 
@@ -162,3 +163,33 @@ def show_inspection(inspection: Inspection) -> None:
                 ("node", "operator", "why", "mend"),
                 ((n.name, n.op_type, n.reason, n.mend or "") for n in placement.cpu_nodes),
             )
+
+
+def show_binaries(binaries: Iterable[BinaryInfo]) -> None:
+    """Prints what compiled files say of themselves."""
+    for binary in binaries:
+        name = f"{binary.member}: " if binary.member else ""
+        show_line(
+            f"{name}QAIRT {binary.build}, SoC id {binary.soc_id}, v{binary.architecture}, "
+            f"{binary.bytes:,} bytes"
+        )
+        for graph in binary.graphs:
+            tensors = (
+                *(("input", tensor) for tensor in graph.inputs),
+                *(("output", tensor) for tensor in graph.outputs),
+            )
+            show_table(
+                f"{graph.name}: VTCM {graph.vtcm_mb} MB, optimization {graph.optimization_level}",
+                ("", "tensor", "type", "shape", "scale", "zero point"),
+                (
+                    (side, t.name, t.dtype, list(t.shape), _few(t.scale), _few(t.zero_point))
+                    for side, t in tensors
+                ),
+            )
+
+
+def _few(values: Sequence[float]) -> str:
+    """One value, or how many there are."""
+    if len(values) == 1:
+        return f"{values[0]:.6g}"
+    return f"{len(values)} values" if values else ""

@@ -78,6 +78,18 @@ def test_inspect_names_every_precision_of_the_device(here: Path) -> None:
     assert all(place["cpu"] == 0 and place["npu"] > 0 for place in found["placements"])
 
 
+def test_inspect_reads_what_a_compiled_file_was_made_for(here: Path) -> None:
+    succeed("run", "deploy.yaml", "--output", "out")
+    folder = here / "out" / "bundle" / "targets" / "sm8650"
+    (binary,) = folder.glob("*.bin")
+    (found,) = json.loads(succeed("inspect", str(binary), "--json"))
+    assert (found["soc_id"], found["architecture"]) == (57, 75)
+    assert found["graphs"][0]["inputs"][0]["shape"] == [1, 32, 32, 3]
+    assert "SoC id 57, v75" in succeed("inspect", str(binary))
+    code, output = invoke("inspect", str(folder / "model_ctx.onnx"), "--target", "sm8650")
+    assert code == 2 and "compiled" in output
+
+
 def test_devices_are_listed_searched_and_shown() -> None:
     everything = json.loads(succeed("devices", "--json"))
     assert len(everything) > 40
