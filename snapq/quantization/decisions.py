@@ -219,7 +219,7 @@ def _held_type(node: ir.Node, rule: OpRule, dtype: QuantType, weight: QuantType)
 
 
 def _better_in_float(node: ir.Node, scheme: Scheme) -> bool:
-    return node.op_type == "PRelu" and scheme.architecture >= FLOAT_FROM
+    return node.op_type in ("PRelu", "Log") and scheme.architecture >= FLOAT_FROM
 
 
 def _legal(

@@ -17,6 +17,8 @@ from snapq.quantization.clamps import absorb_clamps
 from snapq.quantization.decisions import KEPT_FLOAT, Decision, constant, decide, notes
 from snapq.quantization.encodings import Encoding, QuantType, asymmetric
 from snapq.quantization.insertion import Inserter
+from snapq.quantization.islands import separate
+from snapq.quantization.lowering import lower
 from snapq.quantization.observers.base import TensorStatistics, observer
 from snapq.quantization.rules.operators import Family, Role
 from snapq.quantization.scheme import Scheme
@@ -71,6 +73,8 @@ def quantize(
     result = model.clone()
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(result)
     graph = result.graph
+    scheme = lower(graph, scheme)
+    source = result.clone()
     decisions = decide(result, scheme, imposed)
     for node, decision in decisions.items():
         if decision.dtype is None:
@@ -81,7 +85,7 @@ def quantize(
     if names and samples is None:
         raise _no_samples(names)
     observers = (
-        calibrate(model, samples or (), names, observer("min-max"), progress) if names else {}
+        calibrate(source, samples or (), names, observer("min-max"), progress) if names else {}
     )
     ranges = {value: observers[str(value.name)].range() for value in watched}
     for node, decision in decisions.items():
@@ -92,6 +96,7 @@ def quantize(
     decisions, encodings = absorb_clamps(graph, decisions, encodings)
     inserter = Inserter(graph, scheme, encodings, uses, imposed)
     inserter.run(decisions)
+    separate(graph)
     return Quantized(
         result,
         inserter.written,

@@ -2,7 +2,8 @@
 
 Source: the provider wants these encodings for 16-bit Sigmoid and Tanh (`get_qnn_qdq_config` of
 onnxruntime sets the same). At 8 bits they are free, and are the same, so that no value that
-calibration did not meet is cut off.
+calibration did not meet is cut off. A 16-bit HardSigmoid is computed at the scale of Sigmoid
+whatever the model declares (HTP simulator of QAIRT 2.51); at 8 bits it is not.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def fixed_output(op: str, dtype: QuantType) -> Encoding | None:
     point in the middle.
     """
     steps = 2**dtype.bits
-    if op in _ZERO_TO_ONE:
+    if op in _ZERO_TO_ONE or (op == "HardSigmoid" and dtype.bits > 8):
         return _encoding(dtype, 1.0 / steps, dtype.qmin)
     if op in _MINUS_ONE_TO_ONE:
         return _encoding(dtype, 2.0 / steps, dtype.qmin + steps // 2)

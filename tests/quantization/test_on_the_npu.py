@@ -1,0 +1,43 @@
+"""What the simulator computes is what the Q/DQ model says, where operators have their traps."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snapq.devices.profiles import find
+from snapq.graph import io
+from snapq.precision import ActivationType
+from snapq.qnn.options import CompileOptions
+from snapq.qnn.simulate import simulate
+from snapq.quantization.fidelity import sqnr
+from snapq.quantization.quantize import Scheme, quantize
+from snapq.runtime import cpu_session
+from tests.quantization.odd_models import Builder, feeds
+
+
+def gates_after_convolutions():
+    """Activations whose output is narrower than what the NPU takes it to be."""
+    b = Builder(opset=24)
+    x = b.feed("x", 1, 8, 6, 6)
+    gate = b.add("HardSigmoid", b.add("Conv", x, b.normal(8, 8, 1, 1), b.normal(8) - 1.5))
+    swish = b.add("Swish", b.add("Conv", x, b.normal(8, 8, 1, 1, scale=2.0), b.normal(8)))
+    log = b.add("Log", b.add("Add", b.add("Abs", x), np.ones(1, np.float32)))
+    return b.model(b.add("Mul", x, gate), b.add("Neg", swish), b.add("Neg", log))
+
+
+@pytest.mark.parametrize(("activations", "wanted"), [("uint8", 25.0), ("uint16", 45.0)])
+def test_the_npu_is_as_near_to_float_as_the_q_dq_model(activations, wanted, tmp_path: Path):
+    model = gates_after_convolutions()
+    scheme = Scheme(activations=ActivationType(activations), architecture=73)
+    io.save(quantize(model, feeds(model, 8), scheme).model, tmp_path / "model.onnx")
+    samples = feeds(model, 2)
+    reference = cpu_session(io.to_bytes(model))
+    options = CompileOptions(fp16=True)
+    outputs = simulate(
+        tmp_path / "model.onnx", find("qcs9075"), samples, workers=1, options=options
+    )
+    for sample, found in zip(samples, outputs, strict=True):
+        for name, truth in zip(found, reference.run(list(found), sample), strict=True):
+            noise = float(np.square(truth - found[name]).sum())
+            assert sqnr(float(np.square(truth).sum()), noise) > wanted, name
