@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snapq.config import BenchmarkConfig, DataSource, DeployConfig
-from snapq.errors import ConfigError, DataError, StorageError
+from snapq.errors import ConfigError, DataError, SnapqError, StorageError
 from snapq.precision import ActivationType, WeightType
 from snapq.progress import Progress, Silent
 from snapq.records import EstimateRecord, RunRecord
@@ -385,22 +385,62 @@ def simulate_file(
 
 
 def benchmark(
-    bundle: str | Path, target: str = "local", *, protocol: BenchmarkConfig | None = None
+    bundle: str | Path,
+    target: str = "local",
+    *,
+    baseline: str | Path | None = None,
+    protocol: BenchmarkConfig | None = None,
+    progress: Progress | None = None,
 ) -> Measurement:
-    """Measures the latency of a bundle's portable model on a target.
+    """Measures the latency of a bundle on a target.
 
     Args:
         bundle: a bundle directory.
-        target: `local`, this machine's CPU.
-        protocol: warm-up, runs, duration, threads.
+        target: `local` (this machine's CPU, the portable model), `ssh://user@host:port`, or a
+            board of boards.yaml. On a board the bundle is pushed, checked, compared with its
+            golden data and run on the NPU; on its CPU only where `protocol.allow` says so.
+        baseline: the float model to measure against, interleaved; no speed-up without one.
+        protocol: warm-up, runs, duration, repeats, threads, allowed processors.
+        progress: who is told what goes on.
 
     Raises:
         ConfigError: the target is not known.
         StorageError: the bundle is damaged.
+        DeviceError: the board cannot be reached, or cannot run the bundle.
     """
-    from snapq.single import benchmark_bundle
+    from snapq.benchmarking import benchmark_bundle
 
-    return benchmark_bundle(Path(bundle), target, protocol or BenchmarkConfig(target=target))
+    return benchmark_bundle(
+        Path(bundle),
+        target,
+        protocol or BenchmarkConfig(target=target),
+        Path(baseline) if baseline is not None else None,
+        progress or Silent(),
+    )
+
+
+def benchmark_all(
+    bundle: str | Path,
+    targets: Sequence[str],
+    *,
+    baseline: str | Path | None = None,
+    protocol: BenchmarkConfig | None = None,
+    progress: Progress | None = None,
+) -> list[Measurement | SnapqError]:
+    """Measures a bundle on several targets at once; arguments as `benchmark`.
+
+    Returns:
+        For each target, in order, what was found, or the error that it ended with.
+    """
+    from snapq import benchmarking
+
+    return benchmarking.benchmark_all(
+        Path(bundle),
+        targets,
+        protocol or BenchmarkConfig(),
+        Path(baseline) if baseline is not None else None,
+        progress or Silent(),
+    )
 
 
 def _cache(runs: Path, *, fresh: bool) -> Any:

@@ -459,7 +459,7 @@ class BenchmarkConfig(Strict):
     """Latency on a target; baseline and candidate run interleaved."""
 
     target: str = "local"
-    """`local`: this machine's CPU."""
+    """`local`: this machine's CPU; `ssh://user@host:port` or a name of boards.yaml: a board."""
     warmup: Annotated[int, Field(ge=0)] = 10
     """Runs before the clock starts."""
     min_runs: Annotated[int, Field(gt=0)] = 100
@@ -468,6 +468,21 @@ class BenchmarkConfig(Strict):
     """Seconds of timed runs of each model, at least."""
     threads: Annotated[int, Field(gt=0)] = 1
     """Threads of ONNX Runtime."""
+    repeats: Annotated[int, Field(gt=0, le=100)] = 2
+    """How often the models are loaded afresh, in the opposite order each time; the runs are spread
+    over them."""
+    cooldown_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """Pause between repeats, in which a hot board cools down."""
+    allow: Annotated[tuple[Literal["npu", "cpu"], ...], Field(min_length=1)] | None = None
+    """Where a board may run the package: `[npu]` where not given. With `cpu` it may fall back, and
+    the result says so."""
+    baseline: Literal["float32", "fp16"] = "float32"
+    """What the package is compared with on a board: the model as given on its CPU (`float32`), or
+    compiled for its NPU at 16-bit floating point (`fp16`)."""
+    performance_mode: Literal[
+        "burst", "sustained_high_performance", "high_performance", "balanced", "power_saver"
+    ] = "burst"
+    """The NPU's `htp_performance_mode` on a board."""
 
 
 class DeployConfig(Strict):

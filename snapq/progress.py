@@ -30,3 +30,17 @@ class Silent:
     def track(self, title: str, total: int | None = None) -> Iterator[Advance]:
         """Yields a function that does nothing."""
         yield lambda count: None
+
+
+class Percent:
+    """Turns shares of 0 to 1 into steps of a bar of 100."""
+
+    def __init__(self, advance: Advance) -> None:
+        self._advance = advance
+        self._shown = 0
+
+    def __call__(self, share: float) -> None:
+        """Shows that `share` is done."""
+        done = int(100 * share)
+        self._advance(done - self._shown)
+        self._shown = done

@@ -6,40 +6,15 @@ or milliseconds (`_ms`), sizes are bytes, SQNR is dB.
 
 from __future__ import annotations
 
-import json
-from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from snapq.bench_record import BenchRecord
+from snapq.record import Record as Record
+from snapq.record import Where as Where
 
 SCHEMA = "snapq.run/1"
-
-
-class Record(BaseModel):
-    """A value that is written once and never changed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
-    # `model_dump_json` then writes an infinite SQNR (identical tensors) as valid JSON, "Infinity".
-
-    def to_json(self) -> dict[str, Any]:
-        """The record in JSON's types."""
-        values: dict[str, Any] = json.loads(self.model_dump_json())
-        return values
-
-
-class Where(StrEnum):
-    """How a number came to be; a number is never shown without it."""
-
-    HOST = "host"
-    """Values computed by ONNX Runtime on this machine's CPU."""
-    SIMULATED = "simulated"
-    """Values computed by Qualcomm's HTP simulator, exact for the architecture."""
-    ESTIMATED = "estimated"
-    """Qualcomm's Performance Estimate."""
-    EMULATED = "emulated"
-    """Run under QEMU: right values, meaningless time."""
-    MEASURED = "measured"
-    """Timed on real hardware."""
 
 
 class Provenance(Record):
@@ -292,6 +267,9 @@ class RunRecord(Record):
     placements: tuple[PlacementRecord, ...] = ()
     latencies: tuple[LatencyRecord, ...] = ()
     speedups: tuple[SpeedupRecord, ...] = ()
+    benches: tuple[BenchRecord, ...] = ()
+    """The benchmark on a board in full, apart from the single latencies: those are in
+    `measurements/benches.json`."""
     layers: tuple[LayerRecord, ...] = ()
     encodings: tuple[EncodingRecord, ...] = ()
     bundle: tuple[BundleTargetRecord, ...] = ()

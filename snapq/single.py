@@ -1,4 +1,4 @@
-"""Work on one model outside a run: quantize, estimate, simulate, benchmark."""
+"""Work on one model outside a run: quantize, estimate, simulate."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from snapq.config import BenchmarkConfig, DataSource, PrepareConfig, QuantizeConfig
+from snapq.config import DataSource, PrepareConfig, QuantizeConfig
 from snapq.devices import profiles
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import DataError
@@ -20,7 +20,6 @@ from snapq.records import EstimateRecord
 from snapq.stages.base import Context, Outcome, Source
 
 if TYPE_CHECKING:
-    from snapq.devices.targets.base import Measurement
     from snapq.evaluation.datasets import Dataset, Sample
     from snapq.graph.shapes import InputShapes
     from snapq.qnn.options import CompileOptions
@@ -132,24 +131,6 @@ def write_outputs(path: Path, outputs: Sequence[Mapping[str, np.ndarray]]) -> No
     arrays = {name: np.stack([sample[name] for sample in outputs]) for name in outputs[0]}
     with atomic_path(path) as temporary:
         write_arrays(temporary, arrays)
-
-
-def benchmark_bundle(bundle: Path, target: str, protocol: BenchmarkConfig) -> Measurement:
-    """Times a bundle's portable model with its first golden input.
-
-    Raises:
-        SnapqError: the bundle is damaged, or the target cannot time models.
-    """
-    from snapq.bundle.opened import Bundle
-    from snapq.devices.targets.base import Candidate
-    from snapq.devices.targets.resolve import resolve_target
-
-    opened = Bundle.open(bundle)
-    feeds = next(opened.golden_feeds(), None)
-    if feeds is None:
-        raise DataError("The bundle carries no golden input to time with.", where=str(bundle))
-    candidate = Candidate(opened.manifest.precision, opened.model, feeds)
-    return resolve_target(target).measure([candidate], protocol)
 
 
 class _Samples:

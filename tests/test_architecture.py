@@ -25,8 +25,8 @@ HEAVY = {
     "sympy",
     "torch",
 }
-OPENS_ONNXRUNTIME = {"snapq.runtime", "snapq.bundle.snapq_io"}
-"""snapq_io is copied into bundles and runs on the board, without snapq."""
+OPENS_ONNXRUNTIME = {"snapq.runtime", "snapq.bundle.snapq_io", "snapq.runner.onboard.agent"}
+"""snapq_io and the agent run on the board, without snapq."""
 
 
 def test_imports_keep_the_contracts_of_pyproject() -> None:

@@ -24,7 +24,7 @@ def check_references(folder: Path, manifest: Manifest) -> None:
         models.add(manifest.extra["multi_soc"])
     for model in sorted(models):
         path = folder / model
-        for name in _named_files(path):
+        for name in named_files(path):
             if not _is_listed(PurePosixPath(model).parent, name, listed):
                 shown = "".join(c if c.isprintable() else "?" for c in name[:100])
                 raise StorageError(
@@ -40,7 +40,7 @@ def _is_listed(parent: PurePosixPath, name: str, listed: set[str]) -> bool:
     return plain and str(parent / path) in listed
 
 
-def _named_files(path: Path) -> Iterator[str]:
+def named_files(path: Path) -> Iterator[str]:
     """Names of the files that a model's loader would open."""
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]

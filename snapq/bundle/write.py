@@ -6,7 +6,7 @@ import shutil
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -22,14 +22,20 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     """Writes arrays as a `.npz` without times in it. Raises `StorageError`."""
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name in sorted(arrays):
-                entry = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                with archive.open(entry, "w", force_zip64=True) as file:
-                    np.lib.format.write_array(
-                        file, np.ascontiguousarray(arrays[name]), allow_pickle=False
-                    )
+        with path.open("wb") as file:
+            write_arrays_to(file, arrays)
+
+
+def write_arrays_to(sink: IO[bytes], arrays: Mapping[str, Array]) -> None:
+    """Writes the `.npz` into an open file."""
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(arrays):
+            entry = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with archive.open(entry, "w", force_zip64=True) as file:
+                np.lib.format.write_array(
+                    file, np.ascontiguousarray(arrays[name]), allow_pickle=False
+                )
 
 
 def write_helper(folder: Path) -> None:

@@ -31,7 +31,7 @@ class Guarded(TyperGroup):
         try:
             return super().invoke(ctx)
         except SnapqError as error:
-            _report_error(error)
+            report_error(error)
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
             typer.secho(f"\n{INTERRUPTED}", fg="yellow", err=True)
@@ -91,9 +91,10 @@ def emit(value: Any) -> None:
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False, default=str))
 
 
-def _report_error(error: SnapqError) -> None:
+def report_error(error: SnapqError) -> None:
+    """Prints an error as one block on standard error, or as JSON where that was asked for."""
     if "--json" in sys.argv:
-        emit({"error": _error_values(error)})
+        emit({"error": error_values(error)})
         return
     for one in (error, *error.also):
         head = f"{one.where}: {one.what}" if one.where else one.what
@@ -102,13 +103,14 @@ def _report_error(error: SnapqError) -> None:
             typer.echo(f"       {one.mend}", err=True)
 
 
-def _error_values(error: SnapqError) -> dict[str, Any]:
+def error_values(error: SnapqError) -> dict[str, Any]:
+    """An error as JSON values."""
     return {
         "kind": type(error).__name__,
         "what": error.what,
         "where": error.where,
         "mend": error.mend,
-        "also": [_error_values(other) for other in error.also],
+        "also": [error_values(other) for other in error.also],
     }
 
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from snapq.cli import devices, models, projects, runs
+from snapq.cli import benchmarks, devices, models, projects, runs
 from snapq.cli.board import board
 
 
 def register(app: typer.Typer) -> None:
     """Adds every command to `app`, in the order in which the help lists them."""
-    for command in (*projects.COMMANDS, *runs.COMMANDS, *models.COMMANDS, *devices.COMMANDS):
+    for command in (
+        *projects.COMMANDS,
+        *runs.COMMANDS,
+        *models.COMMANDS,
+        *benchmarks.COMMANDS,
+        *devices.COMMANDS,
+    ):
         app.command(command.__name__.removesuffix("_"), no_args_is_help=False)(command)
     app.add_typer(board)

@@ -50,3 +50,20 @@ class Bars:
         with Progress(*columns, console=self._console, transient=True, disable=not shown) as bars:
             task = bars.add_task(title, total=total)
             yield lambda count: bars.advance(task, count)
+
+
+class Lines:
+    """A progress of several things at once: a line when each starts and none while it goes on."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True, highlight=False)
+
+    def say(self, text: str) -> None:
+        """Prints one line."""
+        self._console.print(escape(text), soft_wrap=True)
+
+    @contextmanager
+    def track(self, title: str, total: int | None = None) -> Iterator[Advance]:
+        """Says what starts."""
+        self.say(f"{title} …")
+        yield lambda count: None

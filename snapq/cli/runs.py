@@ -28,6 +28,13 @@ def run(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Compute every stage again, reuse nothing.")
     ] = False,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="Where latency is measured, instead of benchmark.target: local, "
+            "ssh://USER@HOST, or a board of boards.yaml."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a deploy.yaml from end to end: bundle, proof and report.
@@ -39,8 +46,9 @@ def run(
     from snapq import api
     from snapq.cli.display import Bars, output_console
 
+    options = [*(set_ or ()), *([f"benchmark.target={target}"] if target else ())]
     done = api.run(
-        api.load(config, set_ or ()),
+        api.load(config, options),
         runs=runs,
         output=output,
         random_inputs=random_inputs,

@@ -21,7 +21,7 @@ from pydantic import Field, ValidationError
 
 from snapq.config import Strict
 from snapq.devices.transports.address import SshAddress
-from snapq.errors import ConfigError, nearest
+from snapq.errors import ConfigError
 from snapq.storage import storage_errors
 
 VARIABLE = "SNAPQ_BOARDS"
@@ -120,11 +120,6 @@ def find_board(target: str) -> Board | None:
     if "://" in target:
         return Board(target, SshAddress.parse(target))
     return next((board for board in boards() if board.name == target), None)
-
-
-def nearest_board(target: str) -> str | None:
-    """The name of the inventory that is most like `target`."""
-    return nearest(target, [board.name for board in boards()])
 
 
 def _board(entry: BoardEntry) -> Board:

@@ -17,6 +17,7 @@ from snapq.artifact import MODEL, fingerprint, library_versions
 from snapq.pipeline import proof, stages
 from snapq.pipeline.cache import Cache, copy_artifact
 from snapq.pipeline.gates import check
+from snapq.pipeline.proof.latency import check_target
 from snapq.pipeline.setting import Setting
 from snapq.progress import Advance, Progress
 from snapq.qnn import availability
@@ -49,6 +50,7 @@ def execute(
     clock = time.monotonic()
     with _log_to(folder / "log.txt"):
         told = _Logged(progress)
+        check_target(chosen.config.benchmark, told)
         context = make_context(chosen, told)
         finished = [(item, _place(item, folder)) for item in stages.walk(chosen, context, cache)]
         results = proof.prove(chosen, [item for item, _ in finished], folder, cache, told)
@@ -70,6 +72,7 @@ def execute(
             placements=results.placements,
             latencies=results.latencies,
             speedups=results.speedups,
+            benches=tuple(bench.without_samples() for bench in results.benches),
             layers=results.layers,
             encodings=results.encodings,
             bundle=results.bundle,
@@ -88,7 +91,7 @@ def execute(
             ),
             notes=results.notes,
         )
-        _write_measurements(record, folder)
+        _write_measurements(record.model_copy(update={"benches": results.benches}), folder)
         write_text(folder / "config.yaml", yaml.safe_dump(record.config, sort_keys=False))
         write_text(folder / "run.json", record.model_dump_json(indent=1) + "\n")
     return record
@@ -175,9 +178,20 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+_KINDS = (
+    "accuracy",
+    "fidelity",
+    "estimates",
+    "placements",
+    "latencies",
+    "speedups",
+    "benches",
+)
+
+
 def _write_measurements(record: RunRecord, folder: Path) -> None:
     """Writes each kind of figure into a file of its own, for tools that want only that."""
-    for kind in ("accuracy", "fidelity", "estimates", "placements", "latencies", "speedups"):
+    for kind in _KINDS:
         values = getattr(record, kind)
         if values:
             items = ",\n".join(value.model_dump_json(indent=1) for value in values)

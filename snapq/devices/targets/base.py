@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from snapq.bench_record import BenchRecord
 from snapq.config import BenchmarkConfig
 from snapq.records import LatencyRecord, SpeedupRecord, Where
 
@@ -35,6 +36,8 @@ class Candidate:
     model: Path
     """An ONNX file; external data and context binaries lie beside it."""
     feeds: Feeds
+    bundle: Path | None = None
+    """The bundle that the model belongs to; a board runs what is in it for its own SoC."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Measurement:
     taken."""
     remarks: tuple[str, ...]
     """What makes the figures weaker than they look; empty where nothing was found."""
+    records: tuple[BenchRecord, ...] = ()
+    """The whole result of each candidate, in their order."""
 
 
 class Target(Protocol):
@@ -60,6 +65,14 @@ class Target(Protocol):
     @property
     def where(self) -> Where:
         """The word that every number of this target carries."""
+
+    def check(self, protocol: BenchmarkConfig) -> None:
+        """Sees, without measuring, whether the target can be used as the protocol says.
+
+        Raises:
+            ConfigError: the protocol asks for what this target has not.
+            SnapqError: the target cannot be reached or used.
+        """
 
     def run(self, model: Path, feeds: Iterable[Feeds]) -> Iterator[dict[str, np.ndarray]]:
         """Yields the outputs for each of `feeds`, in order; holds one sample at a time.

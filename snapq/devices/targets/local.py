@@ -2,7 +2,7 @@
 
 Every model lives in a child process of its own, so that memory and state are its own, and one host
 gives the turns, so that only one computes at a time. A round goes A B, the next B A: what drifts
-(clock, temperature, neighbours) reaches both alike. Halfway all processes are started afresh in
+(clock, temperature, neighbours) reaches both alike. Every repeat starts all processes afresh in
 reverse order, because where a process happens to lie in memory makes it some percent faster or
 slower for as long as it lives.
 """
@@ -10,6 +10,7 @@ slower for as long as it lives.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from snapq.config import BenchmarkConfig
 from snapq.devices.machine import disturbances, read
 from snapq.devices.statistics import doubts, speedup, speedup_interval, summarize
 from snapq.devices.targets.base import Candidate, Feeds, Measurement, Progress
+from snapq.devices.targets.local_records import Timed, local_records
 from snapq.devices.targets.process import Worker
 from snapq.errors import ConfigError
 from snapq.records import LatencyRecord, SpeedupRecord, Where
@@ -41,6 +43,16 @@ class LocalTarget:
     name: str = "local"
     where: Where = Where.MEASURED
 
+    def check(self, protocol: BenchmarkConfig) -> None:
+        """Refuses what this machine's CPU has not. Raises `ConfigError`."""
+        if protocol.baseline == "fp16" or (protocol.allow and "cpu" not in protocol.allow):
+            key = "baseline" if protocol.baseline == "fp16" else "allow"
+            raise ConfigError(
+                "This machine's CPU is no NPU.",
+                where=f"benchmark.{key}",
+                mend="Name a board as the target, or leave this key out.",
+            )
+
     def run(self, model: Path, feeds: Iterable[Feeds]) -> Iterator[dict[str, np.ndarray]]:
         """Yields the outputs for each of `feeds`. Raises `SnapqError`."""
         with Worker(model.name, self.timeout_s) as worker:
@@ -60,6 +72,7 @@ class LocalTarget:
             ConfigError: no candidates, or two with one label.
             SnapqError: a model or an input is refused, or a child fails.
         """
+        self.check(protocol)
         labels = [candidate.label for candidate in candidates]
         if not labels or len(set(labels)) != len(labels):
             raise ConfigError(
@@ -72,12 +85,17 @@ class LocalTarget:
                 progress(min(1.0, *(tally.share() for tally in tallies)))
 
         before = read()
-        for goal, order in ((0.5, tallies), (1.0, tallies[::-1])):
-            _take_turns(order, goal, self.timeout_s, advance)
+        for repeat in range(protocol.repeats):
+            if repeat:
+                time.sleep(protocol.cooldown_s)
+            order = tallies if repeat % 2 == 0 else tallies[::-1]
+            _take_turns(order, (repeat + 1) / protocol.repeats, self.timeout_s, advance)
         after = read()
         samples = {tally.candidate.label: np.array(tally.turns) for tally in tallies}
+        spent_s = sum(tally.processor_s for tally in tallies)
+        disturbed = tuple(disturbances(before, after, spent_s))
         remarks = (
-            *disturbances(before, after, sum(tally.processor_s for tally in tallies)),
+            *disturbed,
             *(doubt for label, taken in samples.items() for doubt in doubts(label, taken)),
         )
         return Measurement(
@@ -85,6 +103,7 @@ class LocalTarget:
             speedups=_speedups(self, samples, remarks),
             samples=samples,
             remarks=remarks,
+            records=local_records([_timed(tally) for tally in tallies], protocol, disturbed),
         )
 
 
@@ -161,6 +180,17 @@ def _take_turns(
             advance()
         for seat in seats:
             seat.leave()
+
+
+def _timed(tally: _Tally) -> Timed:
+    return Timed(
+        label=tally.candidate.label,
+        model=tally.candidate.model,
+        samples=np.array(tally.turns),
+        create_ms=float(np.median(tally.create_ms)),
+        first_ms=float(np.median(tally.first_ms)),
+        peak_rss_bytes=tally.peak_rss_bytes,
+    )
 
 
 def _latency(target: LocalTarget, tally: _Tally) -> LatencyRecord:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from snapq.devices.boards import boards, find_board
 from snapq.devices.profiles import DeviceProfile
 from snapq.devices.targets.base import Target
 from snapq.errors import ConfigError, nearest
+from snapq.progress import Progress, Silent
 
 TARGETS = {
     "local": "this machine's CPU",
     "htp-sim": "Qualcomm's simulator of the NPU",
+    "ssh://USER@HOST": "a board",
 }
-"""Name of each target, and what it is."""
+"""Name of each target, and what it is; boards of the inventory go by their own names."""
 
 
-def resolve_target(name: str, device: DeviceProfile | None = None) -> Target:
+def resolve_target(
+    name: str, device: DeviceProfile | None = None, told: Progress | None = None
+) -> Target:
     """The target called `name`.
 
     Args:
-        name: one of `TARGETS`.
+        name: one of `TARGETS`, or a board of the inventory.
         device: the device to simulate, which `htp-sim` needs.
+        told: who is told what goes on before a board measures.
 
     Raises:
         ConfigError: no target is called so, or it needs a device.
@@ -33,7 +39,12 @@ def resolve_target(name: str, device: DeviceProfile | None = None) -> Target:
         if device is None:
             raise ConfigError("The simulator needs a device.", where="target htp-sim")
         return SimulatorTarget(device)
-    close = nearest(name, TARGETS)
+    board = find_board(name)
+    if board is not None:
+        from snapq.devices.targets.board import BoardTarget
+
+        return BoardTarget(board, told or Silent())
+    close = nearest(name, [*TARGETS, *(board.name for board in boards())])
     hint = f"Did you mean {close}? " if close else ""
     known = ", ".join(f"{target} ({meaning})" for target, meaning in TARGETS.items())
     raise ConfigError(f"No target is called {name!r}.", mend=f"{hint}There are {known}.")

@@ -24,6 +24,10 @@ class SimulatorTarget:
     name: str = "htp-sim"
     where: Where = Where.SIMULATED
 
+    def check(self, protocol: BenchmarkConfig) -> NoReturn:
+        """Refuses: the simulator cannot time. Raises `ConfigError`."""
+        self.measure((), protocol)
+
     def run(self, model: Path, feeds: Iterable[Feeds]) -> Iterator[dict[str, np.ndarray]]:
         """Yields the outputs for each of `feeds`. Raises `SnapqError`."""
         from snapq.qnn.simulate import simulate

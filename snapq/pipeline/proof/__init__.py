@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from snapq.bench_record import BenchRecord
 from snapq.devices.profiles import DeviceProfile
 from snapq.pipeline.cache import Cache
 from snapq.pipeline.proof import encodings, estimates, latency, layers, outputs
@@ -36,6 +37,7 @@ class Results:
     placements: tuple[PlacementRecord, ...] = ()
     latencies: tuple[LatencyRecord, ...] = ()
     speedups: tuple[SpeedupRecord, ...] = ()
+    benches: tuple[BenchRecord, ...] = ()
     layers: tuple[LayerRecord, ...] = ()
     encodings: tuple[EncodingRecord, ...] = ()
     bundle: tuple[BundleTargetRecord, ...] = ()
@@ -70,6 +72,7 @@ def prove(
         placements=subject.placements,
         latencies=timed.latencies,
         speedups=(*estimated.speedups, *timed.speedups),
+        benches=timed.records,
         layers=listed.records,
         encodings=encodings.prove(subject),
         bundle=subject.bundle_targets,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from snapq.bench_record import BenchRecord
+from snapq.config import BenchmarkConfig
 from snapq.pipeline.proof.subject import Subject
-from snapq.progress import Progress
+from snapq.progress import Percent, Progress
 from snapq.records import LatencyRecord, SpeedupRecord
-
-BASELINE = "float32"
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,15 @@ class Timed:
     latencies: tuple[LatencyRecord, ...] = ()
     speedups: tuple[SpeedupRecord, ...] = ()
     remarks: tuple[str, ...] = ()
+    records: tuple[BenchRecord, ...] = ()
+
+
+def check_target(protocol: BenchmarkConfig | None, progress: Progress) -> None:
+    """Refuses a target that cannot measure before any work is done. Raises `SnapqError`."""
+    from snapq.devices.targets.resolve import resolve_target
+
+    if protocol is not None:
+        resolve_target(protocol.target, told=progress).check(protocol)
 
 
 def prove(subject: Subject, progress: Progress) -> Timed:
@@ -31,20 +40,14 @@ def prove(subject: Subject, progress: Progress) -> Timed:
     if protocol is None or data is None:
         return Timed()
     sample = next(iter(data))
-    candidates = [Candidate(BASELINE, subject.source.model, sample.feeds)]
+    candidates = [Candidate(protocol.baseline, subject.source.model, sample.feeds)]
     if subject.bundle is not None:
         feeds = subject.boundary.package_feeds(sample)
-        candidates.append(Candidate(subject.label, subject.bundle / MODEL, feeds))
+        candidates.append(Candidate(subject.label, subject.bundle / MODEL, feeds, subject.bundle))
     elif subject.quantized is not None:
         feeds = subject.boundary.model_feeds(sample)
         candidates.append(Candidate(subject.label, subject.quantized.model, feeds))
+    target = resolve_target(protocol.target, told=progress)
     with progress.track(f"Benchmark on {protocol.target}", 100) as advance:
-        done = 0
-
-        def show(share: float) -> None:
-            nonlocal done
-            advance(int(100 * share) - done)
-            done = int(100 * share)
-
-        found = resolve_target(protocol.target).measure(candidates, protocol, show)
-    return Timed(found.latencies, found.speedups, found.remarks)
+        found = target.measure(candidates, protocol, Percent(advance))
+    return Timed(found.latencies, found.speedups, found.remarks, found.records)

@@ -1,0 +1,210 @@
+"""The result of one benchmark of one model, `snapq.bench/1`: what history and comparisons keep.
+
+Times are milliseconds, sizes bytes. `emulated` and `valid` say what a figure is worth: a speed-up
+of a result that is not valid is a remark and not a claim.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from snapq.record import Record, Where
+
+SCHEMA = "snapq.bench/1"
+
+
+class BenchModel(Record):
+    """What was timed."""
+
+    name: str
+    label: str
+    """`float32`, `w8a8`: unique in a benchmark."""
+    sha256: str
+    bytes: int
+
+
+class BenchTarget(Record):
+    """Where it was timed."""
+
+    name: str
+    """As the user named it."""
+    transport: str
+    soc: str | None = None
+    soc_id: int | None = None
+    """The kernel's number of the SoC, read from the board."""
+    architecture: int | None = None
+    host: str = ""
+    os: str = ""
+    kernel: str = ""
+    machine: str = ""
+    cpu: str = ""
+    cores: int | None = None
+
+
+class BenchRuntime(Record):
+    """What ran it."""
+
+    versions: dict[str, str]
+    backend: str
+    """`htp` or `cpu`."""
+    options: dict[str, str] = Field(default_factory=dict)
+    """Effective provider options."""
+
+
+class BenchSkipped(Record):
+    """A rung of the ladder that was not taken."""
+
+    rung: str
+    reason: str
+    mend: str | None = None
+
+
+class BenchPlacement(Record):
+    """Which rung it ran on, and which node where."""
+
+    rung: str
+    """`npu context binary`, `npu compile`, `cpu`."""
+    skipped: tuple[BenchSkipped, ...] = ()
+    npu: int | None = None
+    cpu: int | None = None
+    partitions: int | None = None
+    cpu_nodes: tuple[tuple[str, str], ...] = ()
+
+
+class BenchProtocol(Record):
+    """How it was timed."""
+
+    warmup: int
+    min_runs: int
+    min_duration_s: float
+    repeats: int
+    cooldown_s: float
+    threads: int
+    order: str = "interleaved"
+    performance_mode: str | None = None
+
+
+class BenchLoad(Record):
+    """Medians over the repeats."""
+
+    create_cold: float
+    """Session creation with the files out of the page cache, as far as the kernel obeys."""
+    create_warm: float | None
+    first_inference: float
+
+
+class BenchLatency(Record):
+    """Of all runs of all repeats."""
+
+    n: int
+    mean: float
+    std: float
+    min: float
+    p5: float
+    p50: float
+    p75: float
+    p90: float
+    p95: float
+    p99: float
+    p999: float
+    max: float
+
+
+class BenchMemory(Record):
+    """Resident bytes of the process with the model."""
+
+    before: int | None
+    loaded: int | None
+    peak: int
+
+
+class BenchThermal(Record):
+    """Temperatures in degrees Celsius and clocks in kHz."""
+
+    before: dict[str, float] = Field(default_factory=dict)
+    highest: dict[str, float] = Field(default_factory=dict)
+    after: dict[str, float] = Field(default_factory=dict)
+    cpu_khz_before: tuple[int | None, ...] = ()
+    cpu_khz_lowest: tuple[int | None, ...] = ()
+    governors: tuple[str, ...] = ()
+    throttled: bool | None = None
+    """None where the board does not tell."""
+
+
+class BenchGolden(Record):
+    """Outputs against the bundle's golden data."""
+
+    output: str
+    samples: int
+    exact: bool
+    """Bit by bit what Qualcomm's simulator gave."""
+    largest: float
+    """Largest absolute difference; for integers in steps of the encoding."""
+    unit: str
+    """`steps`, or `absolute`."""
+    span: float
+    """Largest absolute golden value."""
+
+
+class BenchBaseline(Record):
+    """What a speed-up compares with."""
+
+    run_id: str
+    label: str
+    conditions_match: bool
+    """Whether both ran on the same processor in the same benchmark."""
+
+
+class BenchSpeedup(Record):
+    """Median of the baseline over median of this model."""
+
+    value: float
+    ci95: tuple[float, float] | None
+
+
+class BenchValid(Record):
+    """Whether the figures are a claim; every reason against it is a sentence."""
+
+    ok: bool
+    min_duration_met: bool
+    min_runs_met: bool
+    all_on_npu: bool
+    not_throttled: bool
+    not_emulated: bool
+    golden_met: bool | None = None
+    """None where there is nothing to compare with."""
+    reasons: tuple[str, ...] = ()
+
+
+class BenchRecord(Record):
+    """The whole result."""
+
+    schema_version: str = SCHEMA
+    run_id: str
+    started_at: str
+    """ISO 8601, UTC, by the host's clock."""
+    snapq_version: str
+    where: Where
+    headline: str
+    """The first line: where it ran and why."""
+    model: BenchModel
+    target: BenchTarget
+    runtime: BenchRuntime
+    placement: BenchPlacement
+    protocol: BenchProtocol
+    load_ms: BenchLoad
+    latency_ms: BenchLatency
+    throughput_ips: float
+    memory: BenchMemory
+    thermal: BenchThermal
+    golden: tuple[BenchGolden, ...] = ()
+    baseline: BenchBaseline | None = None
+    speedup: BenchSpeedup | None = None
+    valid: BenchValid
+    remarks: tuple[str, ...] = ()
+    samples: tuple[tuple[float, ...], ...] = ()
+    """Latencies, a row a turn, in the order in which they were taken."""
+
+    def without_samples(self) -> BenchRecord:
+        """The same without the single latencies."""
+        return self.model_copy(update={"samples": ()})

@@ -1,0 +1,1 @@
+"""Boards: what one is (`probe`), what it lacks (`needs`), and its private environment."""

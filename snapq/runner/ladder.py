@@ -1,0 +1,60 @@
+"""Where a model ran and why there: the ladder's rungs in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from snapq.bench_record import BenchSkipped
+from snapq.errors import DeviceError
+from snapq.qnn.catalogue import explain, lookup
+from snapq.runner.answers import Rung
+from snapq.runner.load import Load
+
+CPU = "cpu"
+
+
+def skipped(load: Load, said: Sequence[Rung]) -> tuple[BenchSkipped, ...]:
+    """The rungs that were not taken, in the order of the ladder."""
+    return (
+        *(BenchSkipped(rung=rung, reason=reason) for rung, reason in load.skipped),
+        *(explained(one.rung, one.reason, one.log) for one in said),
+    )
+
+
+def explained(rung: str, reason: str, log: str) -> BenchSkipped:
+    """Why a rung was not taken, in the words of the error catalogue where it knows the reason."""
+    if lookup(f"{reason}\n{log}") is None:
+        return BenchSkipped(rung=rung, reason=_sentence(reason))
+    error = explain(reason, log=log)
+    return BenchSkipped(rung=rung, reason=_sentence(error.what), mend=error.mend)
+
+
+def headline(label: str, target: str, rung: str, passed: Sequence[BenchSkipped]) -> str:
+    """Where a model ran and why, in one line."""
+    where = "the CPU" if rung == CPU else f"the NPU ({rung})"
+    text = f"{label} ran on {where} of {target}"
+    return f"{text}. {_reasons(passed)}" if passed else f"{text}."
+
+
+def exhausted(load: Load, said: Sequence[Rung], address: str) -> DeviceError:
+    """What to say where a model runs on none of the rungs that are allowed."""
+    passed = skipped(load, said)
+    mends = list(dict.fromkeys(one.mend for one in passed if one.mend))
+    if CPU not in {rung.name for rung in load.rungs}:
+        mends.append("To let it run on the CPU instead: benchmark.allow: [npu, cpu].")
+    mends.append("`snapq devices probe` says what the board lacks.")
+    return DeviceError(
+        f"{load.label} does not run there. {_reasons(passed)}", where=address, mend=" ".join(mends)
+    )
+
+
+def _reasons(passed: Sequence[BenchSkipped]) -> str:
+    """Each reason once, with the rungs that it kept away."""
+    rungs: dict[str, list[str]] = {}
+    for one in passed:
+        rungs.setdefault(one.reason, []).append(one.rung)
+    return " ".join(f"No {' or '.join(names)}: {reason}" for reason, names in rungs.items())
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
