@@ -22,6 +22,8 @@ _LEVEL_STYLE = {
 }
 _ASCII = str.maketrans({"×": "x", "µ": "u", fmt.MINUS: "-", "…": "...", "∞": "inf", "±": "+-"})
 _NARROW = 72
+_MOST_NOTES = 8
+_LONGEST_NOTE = 300
 Row = tuple[str, str, str]
 """What it is, its value, and what the value rests on (its word first)."""
 
@@ -95,6 +97,7 @@ def _groups(record: RunRecord) -> Iterator[tuple[str, list[Row]]]:
         yield _estimates_title(record, device), list(_estimates(record, device))
     yield "Latency, timed", list(_latencies(record))
     yield "Gates", list(_gates(record))
+    yield "Notes", list(_notes(record))
 
 
 def _accuracy(record: RunRecord) -> Iterator[Row]:
@@ -174,3 +177,13 @@ def _gates(record: RunRecord) -> Iterator[Row]:
     for gate in record.gates:
         result = "held" if gate.passed else "NOT HELD"
         yield gate.name, result, f"found {gate.found}, limit {gate.limit}"
+
+
+def _notes(record: RunRecord) -> Iterator[Row]:
+    """The first notes of the stages and of the run; the report has them all."""
+    notes = [(stage.name, note) for stage in record.stages for note in stage.notes]
+    notes += [("run", note) for note in record.notes]
+    for name, note in notes[:_MOST_NOTES]:
+        yield name, fmt.shorten(note, _LONGEST_NOTE), ""
+    if len(notes) > _MOST_NOTES:
+        yield "", f"{len(notes) - _MOST_NOTES} more in the report", ""

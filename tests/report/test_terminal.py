@@ -78,3 +78,11 @@ def test_failures_are_said_first() -> None:
     assert "Random inputs" in head
     assert "2 nodes of w8a8 on qcs6490 run on the CPU" in head
     assert "too low: 3 without a cost" in " ".join(text.split())
+
+
+def test_summary_says_what_the_stages_noted_and_how_much_it_leaves_out() -> None:
+    record = records.realistic()
+    noted = record.stages[0].model_copy(update={"notes": tuple(f"note {n}" for n in range(20))})
+    output = shown(record.model_copy(update={"stages": (noted, *record.stages[1:])}))
+    assert "note 0" in output and "note 19" not in output
+    assert "more in the report" in output
