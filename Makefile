@@ -59,6 +59,7 @@ $(INSTALLED): pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 $(TOOLS): $(INSTALLED)
 	@echo "Installing the tools of tests and checks into $(VENV)"
 	@$(PIP) install --quiet --group dev
+	@PIP_CONSTRAINT=$(CONSTRAINTS) scripts/install_torch.sh $(BIN)/python
 	@touch $@
 
 $(MODEL): $(EXAMPLE)/build_model.py $(EXAMPLE)/checkpoint.py $(EXAMPLE)/wheels.py | $(INSTALLED)

@@ -2,8 +2,9 @@
 
     python scripts/lock.py snapq/constraints.txt
 
-pip resolves the dependencies of snapq and of the group `dev`, in an environment of their own, for
-the Python that runs this script. `make lock` calls it; run the tests before committing the result.
+pip resolves the dependencies of snapq, of its extra `train` and of the group `dev`, in an
+environment of their own, for the Python that runs this script. `make lock` calls it; run the tests
+before committing the result.
 """
 
 from __future__ import annotations
@@ -30,12 +31,16 @@ def resolve() -> dict[str, str]:
         pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
         subprocess.run([*pip, "--upgrade", "pip"], check=True)
         report = Path(folder) / "report.json"
-        wanted = ["pip", "--editable", ".", "--group", "dev"]
+        wanted = ["pip", "--editable", ".[train]", "--group", "dev"]
         options = ["--dry-run", "--ignore-installed", "--upgrade", "--report", report]
         subprocess.run([*pip, *options, *wanted], check=True, cwd=ROOT)
         installed = json.loads(report.read_text(encoding="utf-8"))["install"]
-    pins = {item["metadata"]["name"]: item["metadata"]["version"] for item in installed}
-    return {name: version for name, version in pins.items() if name != "snapq"}
+    # A build's own mark (2.13.0+cpu) and what only PyTorch's build for CUDA needs are left out.
+    return {
+        item["metadata"]["name"]: item["metadata"]["version"].partition("+")[0]
+        for item in installed
+        if not item["metadata"]["name"].startswith(("snapq", "nvidia-", "cuda-", "triton"))
+    }
 
 
 def main() -> None:

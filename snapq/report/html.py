@@ -21,6 +21,7 @@ from markupsafe import Markup, escape
 from snapq.records import RunRecord
 from snapq.report import formatting as fmt
 from snapq.report import plots, view
+from snapq.report.curves import loss_curve
 
 _FILTERS = {
     "bytes": fmt.size,
@@ -72,6 +73,7 @@ def _environment() -> jinja2.Environment:
         finalize=_finalize,
     )
     environment.filters.update(_FILTERS)
+    environment.filters["loss_curve"] = loss_curve
     environment.filters["yaml"] = _yaml
     environment.filters["percent"] = _percent
     environment.filters["columns"] = _columns

@@ -1,0 +1,81 @@
+"""The loss curve of training: a small drawing that needs no script."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+WIDTH, HEIGHT = 640.0, 120.0
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the drawing.
+
+    Attributes:
+        name: what it shows; also its CSS class.
+        points: `x,y` pairs for an SVG polyline of `WIDTH` x `HEIGHT`.
+        first: first value.
+        last: last value.
+    """
+
+    name: str
+    points: str
+    first: float
+    last: float
+
+
+@dataclass(frozen=True)
+class LossCurve:
+    """The curve of one training run, losses on a logarithmic axis.
+
+    Attributes:
+        lines: held-out loss first.
+        steps: updates that the axis spans.
+        best: x of the state that was kept.
+        best_step: its number of updates.
+    """
+
+    lines: tuple[Line, ...]
+    steps: int
+    best: float
+    best_step: int
+
+
+def loss_curve(details: Mapping[str, Any]) -> LossCurve | None:
+    """Reads the figures of a finetune stage; None where there is nothing to draw."""
+    curve = details.get("curve")
+    if not isinstance(curve, list | tuple):
+        return None
+    rows = [row for row in curve if isinstance(row, Mapping) and isinstance(row.get("step"), int)]
+    series = {
+        name: [
+            (row["step"], float(row[name]))
+            for row in rows
+            if isinstance(row.get(name), int | float) and 0 < row[name] < math.inf
+        ]
+        for name in ("held_out", "trained")
+    }
+    drawn = {name: points for name, points in series.items() if len(points) > 1}
+    steps = max((step for points in drawn.values() for step, _ in points), default=0)
+    if "held_out" not in drawn or not steps:
+        return None
+    logs = [math.log(value) for points in drawn.values() for _, value in points]
+    low, span = min(logs), max(max(logs) - min(logs), 1e-9)
+
+    def place(step: int, value: float) -> str:
+        height = HEIGHT * (1 - (math.log(value) - low) / span)
+        return f"{WIDTH * step / steps:.1f},{height:.1f}"
+
+    best = min(drawn["held_out"], key=lambda point: point[1])[0]
+    return LossCurve(
+        tuple(
+            Line(name, " ".join(place(*p) for p in points), points[0][1], points[-1][1])
+            for name, points in drawn.items()
+        ),
+        steps,
+        WIDTH * best / steps,
+        best,
+    )
