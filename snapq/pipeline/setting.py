@@ -149,6 +149,14 @@ def _sources(
             mend="Name 32 to 128 of them with images:, arrays: or python:. "
             "To try things out without data: --random-inputs.",
         )
+    trains = any(item.name == "finetune" for item in config.stages)
+    if trains and calibration is None and config.data.training is None:
+        raise ConfigError(
+            "The finetune stage needs samples to learn from.",
+            where="data.training",
+            mend="Name some hundreds with images:, arrays: or python:; labels are not needed. "
+            "To try things out without data: --random-inputs.",
+        )
     return calibration, evaluation
 
 

@@ -44,8 +44,7 @@ def run(source: Source, options: FinetuneConfig, context: Context, folder: Path)
         raise ConfigError(
             "The finetune stage needs samples to learn from.",
             where="data.training",
-            mend="Give images, arrays or python there; labels are not needed. "
-            "To try things out without data: --random-inputs.",
+            mend="Give images, arrays or python there; labels are not needed.",
         )
     model, original = io.load(source.model), io.load(context.original)
     quantized = source.precision != "float"
