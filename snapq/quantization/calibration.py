@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,67 +20,88 @@ import onnx_ir as ir
 from snapq.errors import DataError
 from snapq.graph import io
 from snapq.graph.shapes import TensorSpec, input_specs
-from snapq.quantization.observers.base import Observer
+from snapq.quantization.observers.collector import Collector
 from snapq.runtime import cpu_session
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["calibrate", "check_sample", "expose"]
+__all__ = ["Samples", "calibrate", "check_sample", "expose", "stream"]
+
+Samples = Iterable[Mapping[str, npt.NDArray[np.generic]]]
+"""Feeds of the model's inputs, sample by sample."""
 
 _LARGEST_IN_MEMORY = 1 << 30
 
 
 def calibrate(
     model: ir.Model,
-    samples: Iterable[Mapping[str, npt.NDArray[np.generic]]],
+    samples: Samples,
     tensors: Sequence[str],
-    factory: Callable[[], Observer],
     progress: Callable[[int], None] | None = None,
-) -> dict[str, Observer]:
-    """Runs every sample once and lets one observer watch each tensor.
+    *,
+    logits: Collection[str] = (),
+) -> dict[str, Collector]:
+    """Runs every sample once and lets one collector watch each tensor.
 
     Args:
         model: the float model with fixed input shapes.
         samples: feeds; read once, one after another.
         tensors: names of float values of the main graph (inputs of the graph too).
-        factory: makes an observer.
         progress: called with the number of samples done.
+        logits: tensors that may hold -inf, as Softmax makes zero of it.
 
     Raises:
         DataError: there is no sample; a sample does not fit the model or holds NaN or infinity; an
             activation is NaN or infinite (sample and tensor are named).
         ModelError: ONNX Runtime does not accept the model.
     """
-    specs = input_specs(model)
-    fed = {spec.name for spec in specs}
-    computed = [name for name in tensors if name not in fed]
-    observers = {name: factory() for name in tensors}
-    threads = os.cpu_count() or 1
-    done = 0
-    with ThreadPoolExecutor(threads) as pool:
-        session = _session(model, computed, threads)
-        for index, sample in enumerate(samples):
-            feeds = check_sample(sample, specs, f"calibration sample {index}")
-            values = dict(feeds)
-            if computed:
-                values.update(zip(computed, session.run(computed, feeds), strict=True))
+    collectors = {name: Collector() for name in tensors}
+    with ThreadPoolExecutor(_threads()) as pool:
+        for index, values in enumerate(stream(model, samples, tensors, progress)):
             jobs = [
-                pool.submit(_observe, observers[name], values[name], name, index)
-                for name in tensors
+                pool.submit(_observe, collector, values[name], name, index, name in logits)
+                for name, collector in collectors.items()
             ]
             for job in jobs:
                 job.result()
-            done = index + 1
-            if progress is not None:
-                progress(done)
+    return collectors
+
+
+def stream(
+    model: ir.Model,
+    samples: Samples,
+    tensors: Sequence[str],
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[dict[str, npt.NDArray[np.generic]]]:
+    """Runs sample after sample through a model and yields the values of `tensors`.
+
+    Args and errors as for `calibrate`.
+    """
+    specs = input_specs(model)
+    fed = {spec.name for spec in specs}
+    computed = [name for name in tensors if name not in fed]
+    session = _session(model, computed, _threads())
+    done = 0
+    for index, sample in enumerate(samples):
+        feeds = check_sample(sample, specs, f"calibration sample {index}")
+        values = {name: feeds[name] for name in tensors if name in fed}
+        if computed:
+            values.update(zip(computed, session.run(computed, feeds), strict=True))
+        yield values
+        done = index + 1
+        if progress is not None:
+            progress(done)
     if not done:
         raise DataError(
             "There is no calibration sample.",
             where="data.calibration",
             mend="Give at least one; 32 to 128 that look like what the device will see are usual.",
         )
-    return observers
+
+
+def _threads() -> int:
+    return os.cpu_count() or 1
 
 
 def check_sample(
@@ -146,14 +167,18 @@ def _session(model: ir.Model, tensors: Sequence[str], threads: int) -> onnxrunti
         return cpu_session(path, threads=threads)
 
 
-def _observe(observer: Observer, value: npt.NDArray[np.generic], name: str, index: int) -> None:
+def _observe(
+    collector: Collector, value: npt.NDArray[np.generic], name: str, index: int, masked: bool
+) -> None:
     values = np.ascontiguousarray(value).reshape(-1).astype(np.float32, copy=False)
     # The sum of finite numbers is finite in float64, and one pass over the values is cheap.
     if values.size and not np.isfinite(values.sum(dtype=np.float64)):
-        kind = "NaN" if np.isnan(values).any() else "an infinite value"
-        raise DataError(
-            f"Tensor '{name}' holds {kind} when the float model runs on this sample.",
-            where=f"calibration sample {index}",
-            mend="Leave this sample out, or mend the model: it has no range to quantize.",
-        )
-    observer.update(values)
+        bad = np.isnan(values) | ((values == np.inf) if masked else np.isinf(values))
+        if bad.any():
+            kind = "NaN" if np.isnan(values).any() else "an infinite value"
+            raise DataError(
+                f"Tensor '{name}' holds {kind} when the float model runs on this sample.",
+                where=f"calibration sample {index}",
+                mend="Leave this sample out, or mend the model: it has no range to quantize.",
+            )
+    collector.update(values)

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from snapq.errors import DataError, ModelError
 from snapq.precision import WeightType
-from snapq.quantization.calibration import calibrate
+from snapq.quantization.calibration import Samples, calibrate
 from snapq.quantization.clamps import absorb_clamps
 from snapq.quantization.decisions import KEPT_FLOAT, Decision, constant, decide, notes
 from snapq.quantization.encodings import Encoding, QuantType, asymmetric
 from snapq.quantization.insertion import Inserter
 from snapq.quantization.islands import separate
 from snapq.quantization.lowering import lower
-from snapq.quantization.observers.base import TensorStatistics, observer
+from snapq.quantization.masks import logits, unmasked
+from snapq.quantization.observers.base import Observer, observer
+from snapq.quantization.observers.collector import Collector, TensorStatistics
 from snapq.quantization.rules.operators import Family, Role
 from snapq.quantization.scheme import Scheme
 from snapq.quantization.ties import Groups, Range, build, constant_range
@@ -46,7 +46,7 @@ class Quantized:
 
 def quantize(
     model: ir.Model,
-    samples: Iterable[Mapping[str, npt.NDArray[np.generic]]] | None,
+    samples: Samples | None,
     scheme: Scheme,
     *,
     fixed: Mapping[str, Encoding] | None = None,
@@ -84,10 +84,13 @@ def quantize(
     names = [str(value.name) for value in watched]
     if names and samples is None:
         raise _no_samples(names)
-    observers = (
-        calibrate(source, samples or (), names, observer("min-max"), progress) if names else {}
-    )
-    ranges = {value: observers[str(value.name)].range() for value in watched}
+    masked = logits(graph)
+    seen = calibrate(source, samples or (), names, progress, logits=masked) if names else {}
+    rule = observer(scheme.observer)
+    ranges = {
+        value: _range(seen[str(value.name)], rule, groups.dtype(value), str(value.name) in masked)
+        for value in watched
+    }
     for node, decision in decisions.items():
         if decision.rule is not None and decision.rule.family is Family.JOIN and decision.dtype:
             _join(groups, node, decision, ranges)
@@ -100,9 +103,13 @@ def quantize(
     return Quantized(
         result,
         inserter.written,
-        {name: seen.statistics() for name, seen in observers.items()},
+        {name: collector.statistics() for name, collector in seen.items()},
         notes(decisions, scheme.architecture),
     )
+
+
+def _range(seen: Collector, rule: Observer, dtype: QuantType, logit: bool) -> Range:
+    return (unmasked(seen) if logit else None) or rule(seen, dtype)
 
 
 def _no_samples(names: Sequence[str]) -> DataError:

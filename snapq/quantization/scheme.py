@@ -40,6 +40,7 @@ class Scheme:
         architecture: Hexagon version (73 for v73), the lowest of all targets.
         per_node: precision of single nodes by name, see `overrides.resolve`. A node that moves
             data follows what comes in unless it is named here.
+        observer: name of the rule that sets the ranges of activations.
     """
 
     weights: WeightType = WeightType.INT8
@@ -47,6 +48,7 @@ class Scheme:
     per_channel: bool = True
     architecture: int = 73
     per_node: Mapping[str, NodePrecision] = field(default_factory=dict)
+    observer: str = "min-max"
 
     @property
     def activation_type(self) -> QuantType | None:

@@ -29,6 +29,9 @@ Range = tuple[float, float]
 _MUCH_SMALLER = 0.25
 """An input of a Concat with other readers keeps its own encoding where its range is below this
 share of the range of all: it would lose two bits and more."""
+_MASK = 1e8
+"""Constants of at least this size are no numbers to compute with, but masks."""
+_MASKED = 2.0**15
 
 
 @dataclass
@@ -227,6 +230,11 @@ def _tie_clamp(groups: Groups, node: ir.Node, decisions: Mapping[ir.Node, Decisi
 
 
 def constant_range(tensor: ir.TensorProtocol) -> Range:
-    """Smallest and largest value of a constant; `(0, 0)` where it has none."""
+    """Smallest and largest value of a constant; `(0, 0)` where it has none.
+
+    Values that mask logits (-inf, -3e38) count as no larger than what any integer type can hold
+    beside them.
+    """
     array = np.asarray(tensor.numpy(), np.float64)
+    array = np.where(np.abs(array) < _MASK, array, np.sign(array) * _MASKED)
     return (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)

@@ -1,60 +1,135 @@
-"""Observers see everything, remember little, and never lose a count."""
+"""Observers see everything, remember little, never lose a count, and choose sensible ranges."""
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from snapq.errors import ConfigError
+from snapq.quantization.encodings import QuantType, asymmetric, dequantize, quantize
 from snapq.quantization.observers.base import observer, observer_names
-from snapq.quantization.observers.histogram import StreamingHistogram
+from snapq.quantization.observers.collector import Collector
 
-CHUNK = arrays(np.float32, st.integers(1, 30), elements=st.floats(-1e4, 1e4, width=32))
+U8 = QuantType.UINT8
+CHUNK = arrays(np.int32, st.integers(1, 30), elements=st.integers(-640_000, 640_000)).map(
+    lambda counts: (counts / 64).astype(np.float32)
+)
+CHUNKS = st.lists(CHUNK, min_size=1, max_size=8)
 
 
-@given(st.lists(CHUNK, min_size=1, max_size=8))
+def collected(*chunks):
+    seen = Collector()
+    for chunk in chunks:
+        seen.update(np.asarray(chunk, np.float32))
+    return seen
+
+
+def spread(shape, seed=0):
+    """Much near zero, little far out: what activations look like."""
+    return np.random.default_rng(seed).standard_t(3, shape).astype(np.float32)
+
+
+def error(values, limits, dtype=U8):
+    encoding = asymmetric(*limits, dtype)
+    return float(np.square(values - dequantize(quantize(values, encoding), encoding)).mean())
+
+
+@given(CHUNKS)
 def test_min_max_is_that_of_all_samples_together(chunks):
-    watch = observer("min-max")()
-    for chunk in chunks:
-        watch.update(chunk)
     everything = np.concatenate(chunks)
-    assert watch.range() == (everything.min(), everything.max())
-    assert watch.statistics().count == everything.size
+    seen = collected(*chunks)
+    assert observer("min-max")(seen, U8) == (everything.min(), everything.max())
+    assert seen.statistics().count == everything.size
 
 
-@given(st.lists(CHUNK, min_size=1, max_size=8))
+@given(CHUNKS)
 def test_a_histogram_counts_each_value_once_in_its_bin(chunks):
-    histogram = StreamingHistogram(bins=64)
-    for chunk in chunks:
-        histogram.update(chunk)
-    everything = np.concatenate(chunks).astype(np.float64)
-    seen = histogram.snapshot(bins=64)
-    assert sum(seen.counts) == everything.size
-    width = (seen.high - seen.low) / len(seen.counts)
-    below = np.cumsum(seen.counts)
-    for edge in range(1, len(seen.counts)):
-        # An edge may lie a rounding error to either side of a value.
-        at = seen.low + edge * width
-        slack = width * 1e-3
-        assert (everything < at - slack).sum() <= below[edge - 1] <= (everything < at + slack).sum()
+    seen = collected(*chunks)
+    everything = np.concatenate(chunks)
+    lower, upper, counts = seen.bins()
+    assert counts.sum() == everything.size
+    for low, high, count in zip(lower, upper, counts, strict=True):
+        assert ((everything >= low) & (everything <= high)).sum() >= count
+    assert ((upper - lower) <= np.abs(upper + lower) / 2 / 32).all()
 
 
-def test_memory_of_a_histogram_does_not_grow_with_what_it_sees():
-    histogram = StreamingHistogram(bins=64)
-    for exponent in range(20):
-        histogram.update(np.linspace(-(2.0**exponent), 3.0**exponent, 1000, dtype=np.float32))
-    assert sum(histogram.snapshot().counts) == 20_000
-    assert len(histogram.snapshot(bins=16).counts) <= 16
+@given(CHUNKS)
+def test_the_order_of_samples_does_not_matter(chunks):
+    there, back = collected(*chunks), collected(*chunks[::-1])
+    assert there.statistics() == back.statistics()
 
 
-def test_a_tensor_that_is_always_the_same_has_a_histogram_too():
-    histogram = StreamingHistogram(bins=64)
-    for _ in range(3):
-        histogram.update(np.full(10, 7.0, np.float32))
-    seen = histogram.snapshot()
-    assert sum(seen.counts) == 30
-    assert seen.low <= 7.0 <= seen.high
+@given(CHUNKS, st.integers(1, 40))
+def test_no_count_is_lost_in_the_picture_for_the_reader(chunks, bins):
+    histogram = collected(*chunks).statistics(bins).histogram
+    assert sum(histogram.counts) == sum(chunk.size for chunk in chunks)
+    assert len(histogram.counts) <= bins
+    assert min(histogram.counts) >= 0
+
+
+@pytest.mark.parametrize("name", observer_names())
+@settings(max_examples=15)
+@given(CHUNKS)
+def test_a_range_lies_within_what_was_seen(name, chunks):
+    everything = np.append(np.concatenate(chunks), 0)
+    low, high = observer(name)(collected(*chunks), U8)
+    slack = 1e-6 + 1e-4 * (everything.max() - everything.min())
+    assert everything.min() - slack <= low <= high <= everything.max() + slack
+
+
+@pytest.mark.parametrize("name", observer_names())
+def test_a_tensor_without_values_or_of_one_value_has_a_range_too(name):
+    assert observer(name)(Collector(), U8) == (0.0, 0.0)
+    low, high = observer(name)(collected(np.full(10, 7.0)), U8)
+    assert low <= 7.0 <= high
+
+
+def test_auto_is_about_as_good_as_the_best_of_the_others():
+    values = spread(100_000)
+    seen = collected(*np.split(values, 20))
+    errors = {name: error(values, observer(name)(seen, U8)) for name in observer_names()}
+    assert errors["auto"] < 1.1 * min(errors.values())
+
+
+def test_mse_finds_the_range_that_exhaustive_search_finds():
+    values = np.maximum(spread(8192, seed=3), 0)
+    found = error(values, observer("mse")(collected(values), U8))
+    best = min(error(values, (0.0, values.max() * share)) for share in np.linspace(0.02, 1, 200))
+    assert found < 1.05 * best
+
+
+def test_sqnr_clips_less_than_mse():
+    seen = collected(*np.split(spread(100_000), 20))
+    assert observer("sqnr")(seen, U8)[1] > observer("mse")(seen, U8)[1]
+
+
+def test_no_observer_clips_what_16_bits_can_hold():
+    values = np.random.default_rng(0).normal(size=10_000).astype(np.float32)
+    seen = collected(values)
+    for name in ("mse", "sqnr", "entropy", "auto"):
+        high = observer(name)(seen, QuantType.UINT16)[1]
+        assert high == pytest.approx(values.max(), rel=0.02)
+
+
+def test_percentile_is_that_of_numpy():
+    values = spread(160_000)
+    low, high = observer("percentile")(collected(*np.split(values, 20)), U8)
+    assert low == pytest.approx(np.percentile(values, 0.005), rel=0.1)
+    assert high == pytest.approx(np.percentile(values, 99.995), rel=0.1)
+
+
+@pytest.mark.parametrize("mask", [-1e4, -65504.0, -3.4e38, -np.inf])
+def test_masked_logits_do_not_wreck_a_range(mask):
+    values = np.random.default_rng(0).normal(size=1000).astype(np.float32) * 5
+    seen = collected(np.append(values, np.float32(mask)))
+    low, high = seen.unmasked()
+    assert (low, high) == pytest.approx((values.min(), values.max()), rel=0.02)
+
+
+def test_large_values_that_are_no_mask_stay():
+    assert collected(spread(100_000) * 100).unmasked() is None
+    assert collected(np.full(5, -1e6)).unmasked() is None
 
 
 def test_an_unknown_observer_is_refused_with_the_nearest_name():

@@ -1,77 +1,96 @@
-"""A histogram that adapts its range to what it sees, in fixed memory."""
+"""A histogram of real numbers of any size, in fixed memory, whose bins never move.
+
+Bins are those of the float32 format itself: 64 to an octave, told from sign, exponent and the
+first six bits of the mantissa. So a value's bin is a shift of its bits, no range has to be known or
+grown, and one value of -3e38 takes nothing from the resolution of the others.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from snapq.quantization.observers.base import Histogram
+__all__ = ["Histogram", "LogHistogram"]
 
-__all__ = ["StreamingHistogram"]
+_SHIFT = 17
+"""Bits of the mantissa that do not tell bins apart: 23 - 6."""
+_FIRST = (127 - 32) << 6
+"""Magnitudes below 2^-32 count as zero."""
+_BINS = 64 * 64 + 1
+"""Bins a sign: zero, and 64 octaves; the last one also takes what is above 2^32."""
 
 
-class StreamingHistogram:
-    """Counts values in a fixed number of equal bins over a range that grows as needed.
+@dataclass(frozen=True)
+class Histogram:
+    """Counts of values in equal bins between `low` and `high`, for the reader."""
 
-    The range grows by doubling, towards the side on which a value lies outside: neighbouring bins
-    merge in pairs, so that no count is ever split or estimated.
+    low: float
+    high: float
+    counts: tuple[int, ...]
 
-    Args:
-        bins: an even number of bins.
-    """
 
-    def __init__(self, bins: int = 2048) -> None:
-        self._counts = np.zeros(bins, np.int64)
-        self._low = 0.0
-        self._high = 0.0
-        self._empty = True
+class LogHistogram:
+    """Counts values by sign and magnitude."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(2 * _BINS, np.int64)
 
     def update(self, values: npt.NDArray[np.float32]) -> None:
-        """Counts finite `values` (flat)."""
-        if not values.size:
-            return
-        low, high = float(values.min()), float(values.max())
-        if self._empty:
-            self._start(low, high)
-        while low < self._low or high > self._high:
-            self._double(downwards=low < self._low)
-        bins = len(self._counts)
-        index = ((values.astype(np.float64) - self._low) * (bins / self._width)).astype(np.int64)
-        # The upper end of the range belongs to the last bin.
-        np.minimum(index, bins - 1, out=index)
-        self._counts += np.bincount(index, minlength=bins)
+        """Counts `values` (flat, not NaN; infinity counts as the largest)."""
+        bits = np.ascontiguousarray(values).view(np.uint32)
+        magnitude = ((bits & 0x7FFFFFFF) >> _SHIFT).astype(np.int64) - (_FIRST - 1)
+        np.clip(magnitude, 0, _BINS - 1, out=magnitude)
+        magnitude += (bits >> 31).astype(np.int64) * _BINS
+        self._counts += np.bincount(magnitude, minlength=2 * _BINS)
 
-    def snapshot(self, bins: int = 128) -> Histogram:
-        """The counts, merged to at most `bins` bins and cut to where there are any."""
-        counts, low, width = self._counts, self._low, self._width / len(self._counts)
+    def bins(
+        self, low: float, high: float
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """The bins that hold values, in ascending order.
+
+        Args:
+            low: smallest value seen; no bin reaches below it.
+            high: largest value seen.
+
+        Returns:
+            Lower ends, upper ends, counts, each `[n]`. The bin of zero has both ends at zero.
+        """
+        negative = self._counts[_BINS:][:0:-1]
+        zero = self._counts[:1] + self._counts[_BINS : _BINS + 1]
+        counts = np.concatenate([negative, zero, self._counts[1:_BINS]])
         filled = np.flatnonzero(counts)
-        if not filled.size:
-            return Histogram(self._low, self._high, ())
-        first, last = int(filled[0]), int(filled[-1]) + 1
-        merge = max(1, -(-(last - first) // bins))
-        padded = np.zeros(-(-(last - first) // merge) * merge, np.int64)
-        padded[: last - first] = counts[first:last]
-        merged = padded.reshape(-1, merge).sum(axis=1)
-        start = low + first * width
-        return Histogram(start, start + len(padded) * width, tuple(int(c) for c in merged))
+        lower, upper = _EDGES[0][filled], _EDGES[1][filled]
+        return np.clip(lower, low, high), np.clip(upper, low, high), counts[filled]
 
-    @property
-    def _width(self) -> float:
-        return self._high - self._low
+    def linear(self, low: float, high: float, bins: int) -> npt.NDArray[np.int64]:
+        """The counts in equal bins over `[low, high]`; within a bin values are taken as even."""
+        lower, upper, counts = self.bins(low, high)
+        if not counts.size or high <= low:
+            return counts.sum(keepdims=True) if counts.size else counts
+        edges = np.linspace(low, high, bins + 1)
+        before = np.concatenate([[0], np.cumsum(counts)])
+        index = np.clip(np.searchsorted(upper, edges, side="left"), 0, counts.size - 1)
+        width = np.maximum(upper[index] - lower[index], 1e-300)
+        share = np.clip((edges - lower[index]) / width, 0.0, 1.0)
+        # What lies exactly at an edge, zero above all, belongs to the bin above it.
+        share[upper[index] <= lower[index]] = 0.0
+        reached = before[index] + np.floor(share * counts[index]).astype(np.int64)
+        reached[0], reached[-1] = 0, before[-1]
+        return np.diff(np.maximum.accumulate(reached))
 
-    def _start(self, low: float, high: float) -> None:
-        """Takes the first range, widened where all values are one."""
-        least = max(abs(low), abs(high), 1e-6) * 1e-3
-        self._low, self._high = (low, high) if high - low > least else (low - least, high + least)
-        self._empty = False
 
-    def _double(self, *, downwards: bool) -> None:
-        half = len(self._counts) // 2
-        merged = self._counts.reshape(half, 2).sum(axis=1)
-        self._counts = np.zeros_like(self._counts)
-        if downwards:
-            self._counts[half:] = merged
-            self._low -= self._width
-        else:
-            self._counts[:half] = merged
-            self._high += self._width
+def _edges() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Lower and upper end of every bin, from the most negative to the most positive."""
+    start = (np.arange(_BINS, dtype=np.uint32) + np.uint32(_FIRST)) << np.uint32(_SHIFT)
+    magnitudes = start.view(np.float32).astype(np.float64)
+    lower, upper = magnitudes[:-1], magnitudes[1:].copy()
+    upper[-1] = np.inf
+    return (
+        np.concatenate([-upper[::-1], [0.0], lower]),
+        np.concatenate([-lower[::-1], [0.0], upper]),
+    )
+
+
+_EDGES = _edges()

@@ -1,0 +1,105 @@
+"""What is kept of one tensor while calibration samples stream past: fixed memory, one pass."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from snapq.quantization.observers.histogram import Histogram, LogHistogram
+
+__all__ = ["Collector", "TensorStatistics"]
+
+_HISTOGRAM_VALUES = 8192
+"""Values of a sample that go into the histogram."""
+_MOMENTUM = 0.9
+_GAP = 64.0
+"""Masked logits lie at least this factor below all others, with nothing between."""
+
+
+@dataclass(frozen=True)
+class TensorStatistics:
+    """What calibration saw of one tensor, over all samples.
+
+    Attributes:
+        minimum: smallest finite value.
+        maximum: largest finite value.
+        count: how many values were seen; 0 for a tensor without elements.
+        histogram: how they are spread (from an even subsample of large tensors).
+    """
+
+    minimum: float
+    maximum: float
+    count: int
+    histogram: Histogram
+
+
+class Collector:
+    """Sees every value of one tensor once.
+
+    Minimum and maximum are taken over every value; the histogram counts an even subsample of large
+    tensors.
+    """
+
+    def __init__(self) -> None:
+        self.minimum = np.inf
+        self.maximum = -np.inf
+        self.moving_minimum = np.inf
+        self.moving_maximum = -np.inf
+        self.count = 0
+        self._histogram = LogHistogram()
+
+    def update(self, values: npt.NDArray[np.float32]) -> None:
+        """Takes the tensor's values of one sample, flat, not NaN; -inf is no minimum."""
+        if not values.size:
+            return
+        low, high = float(values.min()), float(values.max())
+        if low == -np.inf:
+            low = float(values.min(where=np.isfinite(values), initial=np.inf))
+        if self.count:
+            self.moving_minimum += (1 - _MOMENTUM) * (low - self.moving_minimum)
+            self.moving_maximum += (1 - _MOMENTUM) * (high - self.moving_maximum)
+        else:
+            self.moving_minimum, self.moving_maximum = low, high
+        self.minimum = min(self.minimum, low)
+        self.maximum = max(self.maximum, high)
+        self.count += values.size
+        # An odd stride does not fall into step with channels, whose number is mostly even.
+        stride = max(1, values.size // _HISTOGRAM_VALUES) | 1
+        self._histogram.update(values[::stride])
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing finite was seen."""
+        return not self.minimum <= self.maximum
+
+    def bins(
+        self,
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Lower ends, upper ends and counts of the histogram's filled bins, ascending."""
+        return self._histogram.bins(self.minimum, self.maximum)
+
+    def linear(self, bins: int) -> npt.NDArray[np.int64]:
+        """Counts in equal bins from the minimum to the maximum."""
+        return self._histogram.linear(self.minimum, self.maximum, bins)
+
+    def unmasked(self) -> tuple[float, float] | None:
+        """The range of the others where some values lie far below them; None where none do.
+
+        Such a mask is added to logits so that Softmax gives nothing: -10000, -3e38, -inf.
+        """
+        if self.empty:
+            return None
+        lower, upper, _ = self._histogram.bins(-np.inf, np.inf)
+        rest = np.maximum(max(self.maximum, 1.0), -lower[1:])
+        gaps = np.flatnonzero(upper[:-1] < -_GAP * rest)
+        return (float(lower[gaps[-1] + 1]), self.maximum) if gaps.size else None
+
+    def statistics(self, bins: int = 128) -> TensorStatistics:
+        """What was seen."""
+        if self.empty:
+            return TensorStatistics(0.0, 0.0, self.count, Histogram(0.0, 0.0, ()))
+        counts = tuple(int(count) for count in self.linear(bins))
+        histogram = Histogram(self.minimum, self.maximum, counts)
+        return TensorStatistics(self.minimum, self.maximum, self.count, histogram)
