@@ -20,6 +20,8 @@ from snapq.records import EstimateRecord, RunRecord
 if TYPE_CHECKING:
     import numpy as np
 
+    from snapq.board.environment import Environment
+    from snapq.board.manage import Probed
     from snapq.devices.targets.base import Measurement
     from snapq.graph.shapes import InputShapes
     from snapq.inspection import Inspection
@@ -441,6 +443,39 @@ def benchmark_all(
         Path(baseline) if baseline is not None else None,
         progress or Silent(),
     )
+
+
+def probe_board(name: str) -> Probed:
+    """Asks a board what it is and what it lacks: `ssh://user@host:port`, or one of boards.yaml.
+
+    Raises:
+        SnapqError: there is no way to the board, or no Python on it.
+    """
+    from snapq.board import manage
+
+    return manage.probe_board(name)
+
+
+def set_up_board(name: str, *, progress: Progress | None = None) -> Environment:
+    """Brings the agent's libraries to a board; does nothing where they are there.
+
+    Raises:
+        SnapqError: there is no way to the board, no room on it, or no wheels for it.
+    """
+    from snapq.board import manage
+
+    return manage.set_up_board(name, progress or Silent())
+
+
+def clean_board(name: str) -> tuple[str, int]:
+    """Removes everything that snapq put on a board; returns its folder and the bytes in it.
+
+    Raises:
+        SnapqError: there is no way to the board, or the folder is not snapq's.
+    """
+    from snapq.board import manage
+
+    return manage.clean_board(name)
 
 
 def _cache(runs: Path, *, fresh: bool) -> Any:

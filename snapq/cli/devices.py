@@ -11,13 +11,18 @@ from snapq.cli.app import Json, emit
 
 def devices(
     text: Annotated[
-        str | None, typer.Argument(help="A device to show, or a word to search for.")
+        str | None,
+        typer.Argument(help="A device to show, a word to search for, or `probe` with a board."),
+    ] = None,
+    board: Annotated[
+        str | None,
+        typer.Argument(metavar="[BOARD]", help="ssh://USER@HOST, or a name of boards.yaml."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """List, search and show the device profiles.
+    """List, search and show the device profiles; `probe` asks a board what it is.
 
-    Examples: snapq devices; snapq devices v75; snapq devices snapdragon-8-gen-3
+    Examples: snapq devices; snapq devices v75; snapq devices probe ssh://root@192.168.1.20
     """
     from dataclasses import asdict
 
@@ -25,6 +30,9 @@ def devices(
     from snapq.devices import profiles
     from snapq.errors import DeviceError
 
+    if board is not None:
+        _probe(text, board, json)
+        return
     if text is None:
         found = profiles.all_profiles()
     else:
@@ -40,6 +48,22 @@ def devices(
         tables.show_device(found[0])
     else:
         tables.show_devices(found)
+
+
+def _probe(text: str | None, board: str, json: bool) -> None:
+    from dataclasses import asdict
+
+    from snapq import api
+    from snapq.cli import tables
+    from snapq.errors import ConfigError
+
+    if text != "probe":
+        raise ConfigError(f"{text!r} takes no board.", mend="Write: snapq devices probe BOARD")
+    found = api.probe_board(board)
+    if json:
+        emit({"facts": found.facts.model_dump(), "needs": [asdict(need) for need in found.needs]})
+    else:
+        tables.show_board(found)
 
 
 def doctor(json: Json = False) -> None:

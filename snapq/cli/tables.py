@@ -12,6 +12,7 @@ from rich.text import Text
 from snapq.cli.display import output_console
 
 if TYPE_CHECKING:
+    from snapq.board.manage import Probed
     from snapq.devices.profiles import DeviceProfile
     from snapq.doctor import Check
     from snapq.inspection import Inspection
@@ -112,6 +113,24 @@ def show_device(device: DeviceProfile) -> None:
     show_table(
         "", ("fact", "value", "source"), ((k, v, device.sources.get(k, "")) for k, v in rows)
     )
+
+
+def show_board(board: Probed) -> None:
+    """Prints what a board is, and what it lacks."""
+    facts = board.facts
+    show_line(f"{facts.system.host}: {facts.system.os}, {facts.system.kernel}")
+    show_table(
+        "",
+        ("", "what", "found", "mend"),
+        (
+            ("ok" if need.ok else "--", need.name, need.found, "" if need.ok else need.mend)
+            for need in board.needs
+        ),
+    )
+    features = ", ".join(
+        f for f in facts.processor.features if f in ("asimddp", "i8mm", "bf16", "sve", "avx2")
+    )
+    show_line(f"CPU features that count here: {features or 'none told'}")
 
 
 def show_checks(checks: Sequence[Check]) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from snapq.config import FUNCTION_PATTERN, DeployConfig
 from snapq.config_file.problems import KeyPath
-from snapq.errors import nearest
+from snapq.devices.boards import find_board
+from snapq.errors import ConfigError, nearest
 
 METRICS = ("top1", "top5", "miou", "psnr")
 BENCHMARK_TARGETS = ("local",)
@@ -93,9 +94,14 @@ def _benchmark(config: DeployConfig) -> Iterator[Finding]:
     if config.benchmark is None or config.benchmark.target in BENCHMARK_TARGETS:
         return
     target = config.benchmark.target
-    mend = f"Targets of this release: {', '.join(BENCHMARK_TARGETS)}."
+    mend = f"Write {', '.join(BENCHMARK_TARGETS)}, ssh://USER@HOST or a board of boards.yaml."
     if target == "htp-sim":
         what = "The simulator's values are exact, and its times mean nothing: it is no benchmark."
     else:
-        what = f"There is no benchmark target `{target}`."
+        try:
+            if find_board(target) is not None:
+                return
+            what = f"There is no benchmark target `{target}`."
+        except ConfigError as error:
+            what, mend = error.what, error.mend or mend
     yield ("benchmark", "target"), what, mend

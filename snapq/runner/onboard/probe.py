@@ -19,6 +19,7 @@ JOB: bytes = globals().get("JOB", b"")  # given by the host
 DISTRIBUTIONS = ("numpy", "onnxruntime", "onnxruntime-qnn")
 LIBRARY_FOLDERS = (
     "/usr/lib/aarch64-linux-gnu",
+    "/usr/lib/x86_64-linux-gnu",
     "/usr/lib64",
     "/usr/lib",
     "/lib/aarch64-linux-gnu",
