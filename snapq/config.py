@@ -340,18 +340,30 @@ class Importance(StrEnum):
     SECOND_ORDER = "second-order"
 
 
+_GOALS = ("macs", "bytes", "estimate_us")
+
+
 class PruneTarget(Strict):
-    """What the pruned model may cost: exactly one of `macs`, `bytes`."""
+    """What the pruned model may cost: exactly one of `macs`, `bytes`, `estimate_us`."""
 
     macs: Annotated[int, Field(gt=0)] | None = None
     """Multiply-accumulates of one inference."""
     bytes: Annotated[int, Field(gt=0)] | None = None
     """Bytes of weights and other constants, at the precision that the stage is given."""
+    estimate_us: Annotated[float, Field(gt=0)] | None = None
+    """Estimated accelerator time in microseconds, at the precision of the run's quantize stage and
+    with the package's boundary."""
+    device: str | None = None
+    """Whose estimate; the first target where not given."""
+    compiles: Annotated[int, Field(gt=2)] = 64
+    """How many candidate cuts may be estimated; more find a better one."""
 
     @model_validator(mode="after")
     def _one(self) -> PruneTarget:
-        if (self.macs is None) == (self.bytes is None):
-            raise ValueError("Give exactly one of `macs`, `bytes`.")
+        if sum(getattr(self, key) is not None for key in _GOALS) != 1:
+            raise ValueError(f"Give exactly one of {', '.join(f'`{key}`' for key in _GOALS)}.")
+        if self.device is not None and self.estimate_us is None:
+            raise ValueError("`device` belongs to `estimate_us`.")
         return self
 
 

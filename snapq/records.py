@@ -121,6 +121,31 @@ class EstimateRecord(Record):
         return self.us
 
 
+class StepRecord(Record):
+    """The model after one step of a run that cuts or trains it."""
+
+    label: str
+    """What was done last: `prepare`, `cut`, `repair`, `finetune`, `quantize`."""
+    stage: int
+    """Index of the stage that did it."""
+    precision: str
+    """`float`, or weights and activations such as `w8a8`."""
+    macs: int
+    weight_bytes: int
+    """Bytes of weights and other constants."""
+    metric: str | None = None
+    value: float | None = None
+    """The metric on labelled data."""
+    sqnr_db: float | None = None
+    """Mean output SQNR against the model as given; the worst output of several."""
+    samples: int = 0
+    dataset: str = ""
+    where: Where | None = None
+    random_inputs: bool = False
+    estimate: EstimateRecord | None = None
+    """Of the model as the run would package it at this point."""
+
+
 class NodePlacement(Record):
     """Where one node runs, and why it is not on the NPU."""
 
@@ -271,6 +296,8 @@ class RunRecord(Record):
     """The benchmark on a board in full, apart from the single latencies: those are in
     `measurements/benches.json`."""
     layers: tuple[LayerRecord, ...] = ()
+    steps: tuple[StepRecord, ...] = ()
+    """Empty where no stage cuts or trains the model."""
     encodings: tuple[EncodingRecord, ...] = ()
     bundle: tuple[BundleTargetRecord, ...] = ()
     bundle_files: tuple[FileRecord, ...] = ()

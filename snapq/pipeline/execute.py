@@ -14,6 +14,7 @@ import yaml
 
 import snapq
 from snapq.artifact import MODEL, fingerprint, library_versions
+from snapq.config import QuantizeConfig
 from snapq.pipeline import proof, stages
 from snapq.pipeline.cache import Cache, copy_artifact
 from snapq.pipeline.gates import check
@@ -51,9 +52,9 @@ def execute(
     with _log_to(folder / "log.txt"):
         told = _Logged(progress)
         check_target(chosen.config.benchmark, told)
-        context = make_context(chosen, told)
+        context = make_context(chosen, told, cache)
         finished = [(item, _place(item, folder)) for item in stages.walk(chosen, context, cache)]
-        results = proof.prove(chosen, [item for item, _ in finished], folder, cache, told)
+        results = proof.prove(chosen, [item for item, _ in finished], folder, cache, context)
         stage_records = tuple(_stage_record(item, place, folder) for item, place in finished)
         precision = finished[-1][0].artifact.precision
         record = RunRecord(
@@ -74,6 +75,7 @@ def execute(
             speedups=results.speedups,
             benches=tuple(bench.without_samples() for bench in results.benches),
             layers=results.layers,
+            steps=results.steps,
             encodings=results.encodings,
             bundle=results.bundle,
             bundle_files=tuple(
@@ -97,8 +99,9 @@ def execute(
     return record
 
 
-def make_context(chosen: Setting, progress: Progress) -> Context:
+def make_context(chosen: Setting, progress: Progress, cache: Cache | None = None) -> Context:
     """What the stages of this run share."""
+    options = [item.options for item in chosen.config.stages]
     share = chosen.config.gates.npu_nodes
     return Context(
         devices=chosen.devices,
@@ -107,6 +110,8 @@ def make_context(chosen: Setting, progress: Progress) -> Context:
         golden=chosen.evaluation,
         training=chosen.training,
         seed=chosen.config.seed,
+        quantize=next((item for item in options if isinstance(item, QuantizeConfig)), None),
+        memo=cache,
         npu_share=1.0 if share in (None, "all") else float(share),
         progress=progress,
     )

@@ -121,6 +121,8 @@ def step_key(setting: Setting, context: Context, step: Step, lineage: Lineage) -
     parts["previous"] = lineage.previous.sha256
     if step.name in {"prune", "quantize"}:
         parts["calibration"] = setting.calibration and setting.calibration.fingerprint()
+    if step.name == "prune":
+        parts["quantize"] = context.quantize and context.quantize.model_dump(mode="json")
     if step.name == "finetune":
         parts["training"] = setting.training and setting.training.fingerprint()
         parts["seed"] = context.seed

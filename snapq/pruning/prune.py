@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import onnx_ir as ir
@@ -14,7 +14,7 @@ from snapq.config import Importance
 from snapq.errors import ModelError
 from snapq.pruning import importance
 from snapq.pruning.axes import Ids
-from snapq.pruning.budget import Limits, Plan, Price, Size, greedy, removed
+from snapq.pruning.budget import Limits, Plan, Size, greedy, removed
 from snapq.pruning.check import check, some_input
 from snapq.pruning.groups import Fixed, Structure, find
 from snapq.pruning.importance import Ranking
@@ -22,6 +22,7 @@ from snapq.pruning.repair import Repaired, damaged, repair
 from snapq.pruning.sites import Site, sites
 from snapq.pruning.statistics import Samples, moments, passes
 from snapq.pruning.surgery import cut, stays
+from snapq.pruning.timing import Estimate, Watch, fit
 
 
 class Tracker(Protocol):
@@ -50,25 +51,25 @@ class Pruned:
     Attributes:
         model: the pruned and repaired model.
         cut: the same before the repair; None where nothing was repaired.
+        chosen: how much was cut where, and towards what goal.
         structure: the channels of the original.
         removed: the labels that were cut.
         layers: channels of each layer that lost some.
         repaired: what the repair did, layer by layer.
         macs: multiply-accumulates before and after.
         bytes: bytes of constants before and after.
-        reached: whether the target was reached.
         difference: what the check of the cut found.
     """
 
     model: ir.Model
     cut: ir.Model | None
+    chosen: Chosen
     structure: Structure
     removed: Ids
     layers: tuple[Layer, ...]
     repaired: tuple[Repaired, ...]
     macs: tuple[int, int]
     bytes: tuple[int, int]
-    reached: bool
     difference: float
 
     @property
@@ -77,13 +78,39 @@ class Pruned:
         return self.structure.fixed
 
 
-Target = Callable[[Size, Sequence[Ranking]], tuple[Price, float]]
-"""Gives what a plan costs, and the cost to reach."""
+@dataclass(frozen=True)
+class Chosen:
+    """What to cut, and how near that comes to the goal.
+
+    Attributes:
+        plan: number of channels to cut by group.
+        unit: what the goal counts: `macs`, `bytes`, `us`.
+        goal: what the model may cost.
+        whole: what the whole model costs.
+        found: what the cut one costs.
+        probes: candidate cuts that were measured for it.
+    """
+
+    plan: Plan
+    unit: str
+    goal: float
+    whole: float
+    found: float
+    probes: int = 0
+
+    @property
+    def reached(self) -> bool:
+        """Whether the goal was reached."""
+        return self.found <= self.goal
+
+
+Choose = Callable[[Structure, Sequence[Ranking], Limits, Tracker], Chosen]
+"""Chooses how many channels to cut from which group."""
 
 
 def prune(
     model: ir.Model,
-    target: Target,
+    choose: Choose,
     *,
     by: Importance,
     limits: Limits,
@@ -92,11 +119,11 @@ def prune(
     mend: bool = True,
     track: Tracker,
 ) -> Pruned:
-    """Cuts channels until the target is reached, and repairs the layers behind.
+    """Cuts the chosen channels, and repairs the layers behind.
 
     Args:
         model: a prepared model, float or with Q/DQ; left as it is.
-        target: see `share_of_macs`, `at_most_macs`, `at_most_bytes`.
+        choose: see `share_of_macs`, `at_most`, `within`.
         by: how channels are ranked.
         limits: what every cut keeps to.
         keep: names of nodes whose channels stay.
@@ -118,13 +145,8 @@ def prune(
             where="stages.prune",
             mend=_why(structure.fixed) or "It has no layer with more than one channel inside.",
         )
-    size = Size(structure)
-    price, goal = target(size, rankings)
-    plan: Plan = {}
-    with track("Choose channels") as advance:
-        for plan in greedy(rankings, limits, price, goal):  # noqa: B007
-            advance(1)
-    gone = removed(rankings, plan)
+    chosen = choose(structure, rankings, limits, track)
+    gone = removed(rankings, chosen.plan)
     result = cut(structure, gone)
     feeds = some_input(model) if samples is None else next(iter(samples()))
     difference = check(structure, result, gone, feeds)
@@ -135,41 +157,73 @@ def prune(
         before = result.clone()
         with track("Repair layers", len(broken)) as advance:
             repaired = repair(structure, result, gone, places, samples, advance)
+    size = Size(structure)
     return Pruned(
         model=result,
         cut=before,
+        chosen=chosen,
         structure=structure,
         removed=gone,
         layers=layers(structure, gone),
         repaired=repaired,
         macs=(size.macs([]), size.macs(gone)),
         bytes=(size.bytes([]), size.bytes(gone)),
-        reached=price(plan) <= goal,
         difference=difference,
     )
 
 
-def share_of_macs(ratio: float) -> Target:
-    """The target to take this share of the multiply-accumulates away."""
+def share_of_macs(ratio: float) -> Choose:
+    """Takes this share of the multiply-accumulates away."""
 
-    def target(size: Size, rankings: Sequence[Ranking]) -> tuple[Price, float]:
-        return _priced(size.macs, rankings), (1 - ratio) * size.macs([])
+    def choose(
+        structure: Structure, rankings: Sequence[Ranking], limits: Limits, track: Tracker
+    ) -> Chosen:
+        goal = (1 - ratio) * Size(structure).macs([])
+        return at_most(goal, "macs")(structure, rankings, limits, track)
 
-    return target
-
-
-def at_most_macs(macs: int) -> Target:
-    """The target to have at most so many multiply-accumulates."""
-    return lambda size, rankings: (_priced(size.macs, rankings), macs)
+    return choose
 
 
-def at_most_bytes(count: int) -> Target:
-    """The target to have at most so many bytes of constants."""
-    return lambda size, rankings: (_priced(size.bytes, rankings), count)
+def at_most(goal: float, unit: Literal["macs", "bytes"]) -> Choose:
+    """Leaves at most so many multiply-accumulates, or bytes of constants."""
+
+    def choose(
+        structure: Structure, rankings: Sequence[Ranking], limits: Limits, track: Tracker
+    ) -> Chosen:
+        size = Size(structure)
+        measure = size.macs if unit == "macs" else size.bytes
+
+        def price(plan: Plan) -> float:
+            return measure(removed(rankings, plan))
+
+        plan: Plan = {}
+        with track("Choose channels") as advance:
+            for plan in greedy(rankings, limits, price, goal):  # noqa: B007
+                advance(1)
+        return Chosen(plan, unit, goal, measure([]), price(plan))
+
+    return choose
 
 
-def _priced(measure: Callable[[Ids], int], rankings: Sequence[Ranking]) -> Price:
-    return lambda plan: measure(removed(rankings, plan))
+def within(goal: float, estimate: Estimate, compiles: int) -> Choose:
+    """Takes at most so many estimated microseconds.
+
+    Args:
+        goal: microseconds.
+        estimate: measures a candidate.
+        compiles: how many candidates may be measured.
+    """
+
+    def choose(
+        structure: Structure, rankings: Sequence[Ranking], limits: Limits, track: Tracker
+    ) -> Chosen:
+        with track("Estimate candidate cuts", compiles) as advance:
+            watch = Watch(structure, rankings, estimate, compiles, advance)
+            plan, us = fit(watch, limits, goal)
+            advance(watch.left)
+        return Chosen(plan, "us", goal, watch.probes[0].us, us, len(watch.probes))
+
+    return choose
 
 
 def rank(

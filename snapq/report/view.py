@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from snapq.records import (
     AccuracyRecord,
@@ -351,6 +352,17 @@ def _size_cards(record: RunRecord) -> Iterator[Card]:
     for (value, *lines), devices in groups.items():
         title = f"Size, compiled for {fmt.join(devices)}"
         yield Card(title=title, value=value, where=None, lines=tuple(lines))
+
+
+def pruned_layers(record: RunRecord) -> tuple[dict[str, Any], ...]:
+    """Channels of each layer before and after the prune stages, as they wrote them down."""
+    return tuple(
+        item
+        for stage in record.stages
+        if stage.name == "prune" and isinstance(stage.details.get("layers"), list)
+        for item in stage.details["layers"]
+        if isinstance(item, dict) and {"layer", "operator", "before", "after"} <= item.keys()
+    )
 
 
 def shared_warnings(estimates: Sequence[EstimateRecord]) -> tuple[str, ...]:

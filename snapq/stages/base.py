@@ -5,14 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from snapq.precision import precision_name
 from snapq.progress import Progress, Silent
 
 if TYPE_CHECKING:
+    from snapq.config import QuantizeConfig
     from snapq.devices.profiles import DeviceProfile
     from snapq.evaluation.datasets import Dataset
     from snapq.graph.boundary import Boundary
+
+
+class Memo(Protocol):
+    """What earlier runs found out, by key; a pipeline's cache."""
+
+    def key(self, kind: str, **parts: object) -> str:
+        """Hash of everything that a value depends on."""
+
+    def value(self, key: str) -> Any | None:
+        """The kept JSON value; None where there is none."""
+
+    def keep_value(self, key: str, value: Any) -> None:
+        """Keeps a JSON value."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,8 @@ class Context:
         original: the float model after the prepare stage: the teacher of training.
         checkpoint: file in which training keeps its state, so that a run that was killed goes on.
         seed: seed of everything random.
+        quantize: options of the run's quantize stage; None where it has none.
+        memo: keeps estimates from one run to the next; None keeps nothing.
         progress: who is told what goes on.
     """
 
@@ -41,7 +58,16 @@ class Context:
     original: Path | None = None
     checkpoint: Path | None = None
     seed: int = 0
+    quantize: QuantizeConfig | None = None
+    memo: Memo | None = None
     progress: Progress = field(default_factory=Silent)
+
+    @property
+    def final_precision(self) -> str:
+        """The precision that a float model comes to have in this run."""
+        if self.quantize is None:
+            return "fp16"
+        return precision_name(self.quantize.weights, self.quantize.activations)
 
 
 @dataclass(frozen=True)

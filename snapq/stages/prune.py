@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from snapq.artifact import MODEL
 from snapq.bundle import ENCODINGS
 from snapq.config import Importance, PruneConfig
+from snapq.devices.profiles import find
 from snapq.errors import ConfigError
 from snapq.stages.base import Context, Outcome, Source
+from snapq.stages.estimating import estimator, precise_us
 from snapq.storage import storage_errors, write_json
 
 if TYPE_CHECKING:
-    from snapq.pruning.prune import Pruned, Target
+    from snapq.pruning.prune import Choose, Pruned
     from snapq.pruning.statistics import Samples
 
 CUT = "cut.onnx"
@@ -38,7 +40,7 @@ def run(source: Source, options: PruneConfig, context: Context, folder: Path) ->
         model = io.load(source.model)
     pruned = prune(
         model,
-        _target(options),
+        _choose(options, context),
         by=options.importance,
         limits=Limits(options.step, options.most),
         keep=options.keep,
@@ -58,7 +60,7 @@ def run(source: Source, options: PruneConfig, context: Context, folder: Path) ->
     )
 
 
-def _target(options: PruneConfig) -> Target:
+def _choose(options: PruneConfig, context: Context) -> Choose:
     from snapq.pruning import prune
 
     if options.ratio is not None:
@@ -66,9 +68,13 @@ def _target(options: PruneConfig) -> Target:
     goal = options.target
     assert goal is not None
     if goal.macs is not None:
-        return prune.at_most_macs(goal.macs)
-    assert goal.bytes is not None
-    return prune.at_most_bytes(goal.bytes)
+        return prune.at_most(goal.macs, "macs")
+    if goal.bytes is not None:
+        return prune.at_most(goal.bytes, "bytes")
+    assert goal.estimate_us is not None
+    device = find(goal.device) if goal.device is not None else context.devices[0]
+    estimate = estimator(context, device)
+    return prune.within(goal.estimate_us, lambda model: precise_us(estimate(model)), goal.compiles)
 
 
 def _samples(source: Source, options: PruneConfig, context: Context) -> Samples | None:
@@ -90,10 +96,12 @@ def _samples(source: Source, options: PruneConfig, context: Context) -> Samples 
 
 
 def _notes(pruned: Pruned, options: PruneConfig, source: Source) -> Iterator[str]:
-    if not pruned.reached:
+    chosen = pruned.chosen
+    if not chosen.reached:
         yield (
-            "The target was not reached: every group of channels is at its smallest "
-            f"(steps of {options.step}, at most {options.most:.0%} of a group)."
+            f"The target of {chosen.goal:,.0f} {chosen.unit} was not reached; the nearest cut has "
+            f"{chosen.found:,.0f} (steps of {options.step} channels, at most {options.most:.0%} of "
+            "a layer). Allow more with `most`, or ask for less."
         )
     if options.repair and source.precision != "float":
         yield "Integer weights were cut and not refitted; prune before quantize for that."
@@ -106,6 +114,13 @@ def _details(pruned: Pruned, options: PruneConfig, context: Context) -> dict[str
     return {
         "importance": options.importance.value,
         "groups": len(pruned.structure.groups),
+        "target": {
+            "unit": pruned.chosen.unit,
+            "goal": pruned.chosen.goal,
+            "before": pruned.chosen.whole,
+            "after": pruned.chosen.found,
+            "candidates_estimated": pruned.chosen.probes,
+        },
         "macs": {"before": pruned.macs[0], "after": pruned.macs[1]},
         "weight_bytes": {"before": pruned.bytes[0], "after": pruned.bytes[1]},
         "layers": [

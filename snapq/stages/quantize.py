@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ from snapq.stages.base import Context, Outcome, Source
 from snapq.storage import write_json
 
 if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from snapq.evaluation.samples import Sample
     from snapq.graph.boundary import FixedEncoding
     from snapq.quantization.encodings import Encoding
     from snapq.quantization.quantize import Quantized
@@ -30,9 +34,7 @@ def run(source: Source, options: QuantizeConfig, context: Context, folder: Path)
         DataError: a sample does not fit the model or is not finite.
         DeviceError: a target lacks the precision.
     """
-    from snapq.graph import boundary, io
-    from snapq.quantization.overrides import resolve
-    from snapq.quantization.quantize import Scheme, quantize
+    from snapq.graph import io
 
     if context.calibration is None:
         raise ConfigError(
@@ -45,23 +47,8 @@ def run(source: Source, options: QuantizeConfig, context: Context, folder: Path)
         raise ConfigError(
             "The model is quantized already.", where="stages", mend="Name quantize once."
         )
-    model = io.load(source.model)
-    fixed = {}
-    samples = (sample.feeds for sample in context.calibration)
-    if context.boundary is not None:
-        plan = context.boundary
-        model = boundary.fold_normalization(model, plan)
-        samples = (plan.model_feeds(sample) for sample in context.calibration)
-        fixed = {name: _encoding(given) for name, given in plan.input_encodings().items()}
-    scheme = Scheme(
-        weights=options.weights,
-        activations=options.activations,
-        per_channel=options.per_channel,
-        architecture=min(device.architecture for device in context.devices),
-        per_node=resolve(options.overrides, model),
-    )
     with context.progress.track("Calibrate", len(context.calibration)) as advance:
-        result = quantize(model, samples, scheme, fixed=fixed, progress=advance)
+        result = quantized(io.load(source.model), options, context, context.calibration, advance)
     io.save(result.model, folder / MODEL)
     write_json(folder / ENCODINGS, [e.to_json() for e in encoding_records(result)])
     return Outcome(
@@ -74,6 +61,39 @@ def run(source: Source, options: QuantizeConfig, context: Context, folder: Path)
             "encodings": len(result.encodings),
         },
     )
+
+
+def quantized(
+    model: ir.Model,
+    options: QuantizeConfig,
+    context: Context,
+    samples: Iterable[Sample],
+    progress: Callable[[int], None] | None = None,
+) -> Quantized:
+    """Quantizes a float model as the options and the boundary of the run ask for.
+
+    Raises:
+        DataError: a sample does not fit the model or is not finite.
+    """
+    from snapq.graph import boundary
+    from snapq.quantization.overrides import resolve
+    from snapq.quantization.quantize import Scheme, quantize
+
+    fixed = {}
+    feeds = (sample.feeds for sample in samples)
+    if context.boundary is not None:
+        plan = context.boundary
+        model = boundary.fold_normalization(model, plan)
+        feeds = (plan.model_feeds(sample) for sample in samples)
+        fixed = {name: _encoding(given) for name, given in plan.input_encodings().items()}
+    scheme = Scheme(
+        weights=options.weights,
+        activations=options.activations,
+        per_channel=options.per_channel,
+        architecture=min(device.architecture for device in context.devices),
+        per_node=resolve(options.overrides, model),
+    )
+    return quantize(model, feeds, scheme, fixed=fixed, progress=progress)
 
 
 def _encoding(given: FixedEncoding) -> Encoding:

@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 
 from snapq.graph import io
 from snapq.graph.prepare import prepare
-from snapq.graph.shapes import input_specs
+from snapq.graph.shapes import freeze, input_specs
 from snapq.pruning.check import relative_error
 from snapq.pruning.groups import Structure, find
 from snapq.pruning.surgery import cut, silence
+from snapq.quantization.quantize import Scheme, quantize
 from tests.graph.models import feeds_for, run
 from tests.pruning.random_graphs import networks
+from tests.quantization.odd_models import Builder, feeds
 
 
 def some_channels(structure: Structure, seed: int, share: float = 0.4) -> np.ndarray:
@@ -34,8 +36,8 @@ def assert_cut_is_silence(model: ir.Model, seed: int, tolerance: float = 1e-4) -
     structure = find(model)
     removed = some_channels(structure, seed)
     result = cut(structure, removed)
-    feeds = feeds_for(input_specs(model), seed)
-    pairs = zip(run(silence(structure, removed), feeds), run(result, feeds), strict=True)
+    sample = feeds_for(input_specs(model), seed)
+    pairs = zip(run(silence(structure, removed), sample), run(result, sample), strict=True)
     for wanted, found in pairs:
         assert relative_error(wanted, found) < tolerance
     return structure
@@ -64,3 +66,35 @@ def test_cutting_is_silencing_on_real_models(name: str, request: pytest.FixtureR
     model = prepare(io.load(path), REAL[name]).model
     structure = assert_cut_is_silence(model, 0)
     assert len(structure.groups) > 2
+
+
+def quantized(model: ir.Model) -> ir.Model:
+    samples = feeds(model, 2)
+    made = quantize(model, samples, Scheme()).model
+    return freeze(made, {})
+
+
+@settings(max_examples=12)
+@given(networks(most=3), st.integers(0, 1000))
+def test_cutting_integers_is_silencing_too(model: ir.Model, seed: int) -> None:
+    structure = assert_cut_is_silence(quantized(model), seed, tolerance=1e-2)
+    assert structure.groups
+
+
+def test_scales_and_biases_are_cut_with_their_channels() -> None:
+    build = Builder()
+    data = build.feed("x", 1, 3, 6, 6)
+    first = build.add("Conv", data, build.normal(8, 3, 3, 3), build.normal(8))
+    second = build.add("Conv", first, build.normal(4, 8, 1, 1), build.normal(4))
+    structure = find(quantized(build.model(second)))
+    (group,) = structure.groups
+    result = cut(structure, group.labels[:3])
+    shapes = {
+        name: tuple(value.const_value.shape.numpy())
+        for name, value in result.graph.initializers.items()
+        if value.const_value is not None
+    }
+    assert shapes["constant_0_quantized"] == (5, 3, 3, 3)
+    assert shapes["constant_0_scale"] == shapes["constant_1_quantized"] == (5,)
+    assert shapes["constant_2_quantized"] == (4, 5, 1, 1)
+    assert shapes["constant_2_scale"] == (4,)

@@ -9,11 +9,10 @@ from pathlib import Path
 from snapq.bench_record import BenchRecord
 from snapq.devices.profiles import DeviceProfile
 from snapq.pipeline.cache import Cache
-from snapq.pipeline.proof import encodings, estimates, latency, layers, outputs
+from snapq.pipeline.proof import encodings, estimates, latency, layers, outputs, steps
 from snapq.pipeline.proof.subject import Subject
 from snapq.pipeline.setting import Setting
 from snapq.pipeline.stages import Finished
-from snapq.progress import Progress
 from snapq.records import (
     AccuracyRecord,
     BundleTargetRecord,
@@ -24,7 +23,9 @@ from snapq.records import (
     LayerRecord,
     PlacementRecord,
     SpeedupRecord,
+    StepRecord,
 )
+from snapq.stages.base import Context
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Results:
     speedups: tuple[SpeedupRecord, ...] = ()
     benches: tuple[BenchRecord, ...] = ()
     layers: tuple[LayerRecord, ...] = ()
+    steps: tuple[StepRecord, ...] = ()
     encodings: tuple[EncodingRecord, ...] = ()
     bundle: tuple[BundleTargetRecord, ...] = ()
     qairt: str | None = None
@@ -46,7 +48,11 @@ class Results:
 
 
 def prove(
-    chosen: Setting, finished: Sequence[Finished], folder: Path, cache: Cache, progress: Progress
+    chosen: Setting,
+    finished: Sequence[Finished],
+    folder: Path,
+    cache: Cache,
+    context: Context,
 ) -> Results:
     """Takes every figure that the finished stages allow.
 
@@ -55,15 +61,17 @@ def prove(
         finished: the steps of the run, the model as given first.
         folder: the run directory that is being built.
         cache: finished work of earlier runs.
-        progress: who is told what goes on.
+        context: what the stages shared.
 
     Raises:
         SnapqError: a figure cannot be taken although the stages allow it.
     """
+    progress = context.progress
     subject = Subject.of(chosen, finished, folder)
     estimated = estimates.prove(subject, cache, progress)
     compared = outputs.prove(subject, cache, progress)
     listed = layers.prove(subject, cache, progress)
+    walked = steps.prove(subject, finished, context, cache, progress)
     timed = latency.prove(subject, progress)
     return Results(
         accuracy=compared.accuracy,
@@ -74,6 +82,7 @@ def prove(
         speedups=(*estimated.speedups, *timed.speedups),
         benches=timed.records,
         layers=listed.records,
+        steps=walked.records,
         encodings=encodings.prove(subject),
         bundle=subject.bundle_targets,
         qairt=subject.bundle_targets[0].qairt if subject.bundle_targets else None,
@@ -82,6 +91,7 @@ def prove(
             *compared.notes,
             *estimated.notes,
             *listed.notes,
+            *walked.notes,
             *timed.remarks,
         ),
     )

@@ -36,6 +36,8 @@ def prove(subject: Subject, cache: Cache, progress: Progress) -> Layers:
     data = subject.setting.evaluation
     samples = min(SAMPLES, len(data)) if data is not None else 0
     notes: tuple[str, ...] = ()
+    if not subject.aligned:
+        notes = ("No SQNR of single layers: the quantized model was cut, the float one was not.",)
     try:
         damage = _damage(subject, samples, cache, progress)
     except SnapqError as error:  # the layers are extra: giving all of them out can be too much
@@ -60,7 +62,7 @@ def prove(subject: Subject, cache: Cache, progress: Progress) -> Layers:
 def _damage(subject: Subject, samples: int, cache: Cache, progress: Progress) -> dict[str, float]:
     """SQNR in dB by tensor, on the simulator, over the first evaluation samples."""
     data, quantized = subject.setting.evaluation, subject.quantized
-    if data is None or quantized is None or subject.packaged is None:
+    if data is None or quantized is None or subject.packaged is None or not subject.aligned:
         return {}
     key = Cache.key(
         "layers",

@@ -28,6 +28,8 @@ class Subject:
         prepared: the float model after the prepare stage.
         floats: the last float model: what was quantized, or what was packaged as float.
         quantized: the last Q/DQ model with float inputs and outputs; None where there is none.
+        aligned: whether the tensors of `quantized` have the shapes of those of `floats`; they have
+            not where integers were cut.
         packaged: what the package stage recorded; None where there is none.
         bundle: the bundle in the run directory; None where there is none.
     """
@@ -37,6 +39,7 @@ class Subject:
     prepared: Artifact
     floats: Artifact
     quantized: Artifact | None
+    aligned: bool
     packaged: Packaged | None
     bundle: Path | None
 
@@ -53,6 +56,10 @@ class Subject:
             prepared=by_name["prepare"],
             floats=[model for model in models if model.precision == "float"][-1],
             quantized=quantized[-1] if quantized else None,
+            aligned=not any(
+                item.step.name == "prune" and item.artifact.precision != "float"
+                for item in finished
+            ),
             packaged=Packaged.read(package.folder) if package else None,
             bundle=folder / "bundle" if package else None,
         )

@@ -1,0 +1,157 @@
+"""How many channels to take for an estimated time: measured on candidate cuts, a bounded number.
+
+Time does not follow arithmetic: a layer gains in steps, and some layers gain nothing. So cuts of
+single groups are measured first; their gains, added up, say what a plan of several groups would
+take. The plan that this points to is measured, the sum is corrected by what was off, and so on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.pruning.budget import Limits, Plan, counts, greedy, removed
+from snapq.pruning.groups import Structure
+from snapq.pruning.importance import Ranking
+from snapq.pruning.surgery import cut
+
+Estimate = Callable[[ir.Model], float]
+"""Microseconds that the NPU is expected to take for a model."""
+
+_CORRECTIONS = 12
+"""Whole plans that are measured at most."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A candidate cut that was measured.
+
+    Attributes:
+        plan: channels cut by group; groups that are whole are left out.
+        us: its estimate in microseconds.
+    """
+
+    plan: Plan
+    us: float
+
+
+@dataclass
+class Watch:
+    """Measures candidate cuts, each once, and keeps count.
+
+    Attributes:
+        structure: the channels of the model.
+        rankings: their order in each group.
+        estimate: measures a model.
+        limit: how many models may be measured.
+        advance: told of each measurement.
+        probes: what was measured so far.
+    """
+
+    structure: Structure
+    rankings: Sequence[Ranking]
+    estimate: Estimate
+    limit: int
+    advance: Callable[[int], None]
+    probes: list[Probe] = field(default_factory=list)
+
+    @property
+    def left(self) -> int:
+        """How many measurements are left."""
+        return self.limit - len(self.probes)
+
+    def measure(self, plan: Plan) -> float:
+        """The estimate of a plan's model, in microseconds."""
+        wanted = {name: count for name, count in plan.items() if count}
+        for probe in self.probes:
+            if probe.plan == wanted:
+                return probe.us
+        us = self.estimate(cut(self.structure, removed(self.rankings, wanted)))
+        self.probes.append(Probe(wanted, us))
+        self.advance(1)
+        return us
+
+
+class Gains:
+    """What cuts of single groups gain, measured at a few counts and drawn straight in between.
+
+    Args:
+        watch: measures.
+        limits: what every cut keeps to.
+    """
+
+    def __init__(self, watch: Watch, limits: Limits) -> None:
+        self.whole = watch.measure({})
+        self._points: dict[str, tuple[list[int], list[float]]] = {}
+        for ranking, count in _schedule(watch.rankings, limits):
+            if watch.left <= min(_CORRECTIONS, watch.limit // 3):
+                break
+            name = ranking.group.name
+            gain = self.whole - watch.measure({name: count})
+            known = self._points.get(name, ([0], [0.0]))
+            pairs = sorted(zip((*known[0], count), (*known[1], gain), strict=True))
+            self._points[name] = [at for at, _ in pairs], [value for _, value in pairs]
+
+    def price(self, plan: Plan) -> float:
+        """What the gains, added up, say of a plan, in microseconds."""
+        return self.whole - sum(self._gain(name, count) for name, count in plan.items() if count)
+
+    def _gain(self, name: str, count: int) -> float:
+        if name not in self._points:
+            return 0.0
+        at, gains = self._points[name]
+        return float(np.interp(count, at, np.maximum.accumulate(gains)))
+
+
+def _schedule(rankings: Sequence[Ranking], limits: Limits) -> Iterator[tuple[Ranking, int]]:
+    """Which cuts of single groups to measure, the most telling first.
+
+    The largest cut of every group, then the middle one, then the quarters.
+    """
+    given: set[tuple[str, int]] = set()
+    for share in (1.0, 0.5, 0.25, 0.75, 0.0):
+        for ranking in rankings:
+            options = counts(ranking.group, limits)[1:]
+            if not options:
+                continue
+            count = options[round(share * (len(options) - 1))]
+            if (ranking.group.name, count) not in given:
+                given.add((ranking.group.name, count))
+                yield ranking, count
+
+
+def fit(watch: Watch, limits: Limits, goal: float) -> tuple[Plan, float]:
+    """The plan with the least loss found whose estimate is `goal` microseconds or less.
+
+    Returns:
+        The plan and its estimate; the fastest plan found where none reaches the goal.
+    """
+    gains = Gains(watch, limits)
+    best: tuple[float, Plan, float] | None = None
+    fastest: tuple[float, Plan] = gains.whole, {}
+    aim = goal
+    for _ in range(_CORRECTIONS):
+        plan: Plan = {}
+        for plan in greedy(watch.rankings, limits, gains.price, aim):  # noqa: B007
+            pass
+        if watch.left <= 0:
+            break
+        before = len(watch.probes)
+        us = watch.measure(plan)
+        fastest = min(fastest, (us, plan), key=lambda item: item[0])
+        lost = _loss(watch.rankings, plan)
+        if us <= goal and (best is None or lost < best[0]):
+            best = lost, plan, us
+        if len(watch.probes) == before or abs(us - goal) < goal * 0.002:
+            break
+        aim -= us - goal
+    if best is None:
+        return fastest[1], fastest[0]
+    return best[1], best[2]
+
+
+def _loss(rankings: Sequence[Ranking], plan: Plan) -> float:
+    return sum(float(ranking.loss[plan.get(ranking.group.name, 0)]) for ranking in rankings)

@@ -1,0 +1,84 @@
+"""Estimates of models that are not yet what the run will package: for stages that look for speed.
+
+A float model is brought to the precision of the run's quantize stage with a single sample: time on
+the NPU hangs on types and shapes, not on scales.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snapq.devices.profiles import DeviceProfile
+from snapq.records import EstimateRecord
+from snapq.stages.base import Context
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+Estimate = Callable[["ir.Model"], EstimateRecord]
+
+
+def estimator(context: Context, device: DeviceProfile) -> Estimate:
+    """A function that estimates a prepared model as the run would package it for a device.
+
+    Args:
+        context: the run's; what is estimated is kept in its memo.
+        device: the device, or one that the nearest with an estimate stands for.
+
+    The function raises `QnnError` where the model does not compile.
+    """
+
+    def find(model: ir.Model) -> EstimateRecord:
+        from snapq.graph import io
+        from snapq.qnn.estimate import estimate
+        from snapq.qnn.options import CompileOptions
+
+        memo = context.memo
+        options = CompileOptions(fp16="fp16" in device.precisions)
+        parts = {
+            "model": hashlib.sha256(io.to_bytes(model)).hexdigest(),
+            "quantize": context.quantize and context.quantize.model_dump(mode="json"),
+            "boundary": context.boundary and context.boundary.to_json(),
+            "device": device.soc_id,
+            "options": vars(options),
+        }
+        key = "" if memo is None else memo.key("candidate", **parts)
+        kept = None if memo is None else memo.value(key)
+        if kept is None:
+            with tempfile.TemporaryDirectory(prefix="snapq-") as name:
+                path = Path(name) / "model.onnx"
+                io.save(_as_packaged(model, context), path)
+                kept = estimate(path, device, options, label="candidate").to_json()
+            if memo is not None:
+                memo.keep_value(key, kept)
+        return EstimateRecord.model_validate(kept)
+
+    return find
+
+
+def precise_us(record: EstimateRecord) -> float:
+    """Microseconds with a fraction, for candidates that differ by less than one.
+
+    The estimate gives whole microseconds and cycles; the clock follows from the largest pair.
+    """
+    return record.us_upper * record.cycles / record.cycles_upper if record.cycles_upper else 0.0
+
+
+def _as_packaged(model: ir.Model, context: Context) -> ir.Model:
+    """The model at the run's precision and with its boundary."""
+    from snapq.graph import boundary
+    from snapq.stages.quantize import quantized
+
+    plan = context.boundary
+    is_float = all(node.op_type != "QuantizeLinear" for node in model.graph)
+    if is_float and context.quantize is not None and context.calibration is not None:
+        samples = list(islice(context.calibration, 1))
+        model = quantized(model, context.quantize, context, samples).model
+    elif is_float and plan is not None:
+        model = boundary.fold_normalization(model, plan)
+    return model if plan is None else boundary.apply(model, plan).model

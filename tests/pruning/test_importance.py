@@ -1,0 +1,80 @@
+"""Rankings find what does nothing, and repair makes up for what can be made up for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snapq.pruning import importance
+from snapq.pruning.groups import Structure, find
+from snapq.pruning.repair import repair, solve
+from snapq.pruning.sites import sites
+from snapq.pruning.statistics import moments
+from snapq.pruning.surgery import cut
+from tests.graph.models import run
+from tests.quantization.odd_models import Builder
+
+SILENT, COPY = 2, 5
+"""A channel that is always zero, and one that is channel 0 once more."""
+
+
+@pytest.fixture(scope="module")
+def structure() -> Structure:
+    build = Builder()
+    weight = build.normal(8, 3, 1, 1)
+    weight[COPY] = weight[0]
+    weight[SILENT] = 0
+    hidden = build.add("Relu", build.add("Conv", build.feed("x", 1, 3, 9, 9), weight))
+    return find(build.model(build.add("Conv", hidden, build.normal(4, 8, 1, 1), build.normal(4))))
+
+
+def samples() -> list[dict[str, np.ndarray]]:
+    random = np.random.default_rng(3)
+    return [{"x": random.normal(size=(1, 3, 9, 9)).astype(np.float32)} for _ in range(6)]
+
+
+def order_of(ranking: importance.Ranking) -> list[int]:
+    return [int(np.flatnonzero(ranking.group.labels == label)[0]) for label in ranking.order]
+
+
+def test_a_silent_channel_goes_first(structure: Structure) -> None:
+    places = sites(structure)
+    seen = moments(structure.model, places, samples)
+    (ranking,) = importance.activation_weighted(structure, places, seen)
+    assert order_of(ranking)[0] == SILENT
+    assert ranking.loss[1] == 0
+    assert np.all(np.diff(ranking.loss) >= 0)
+
+
+def test_second_order_sees_that_others_can_stand_in(structure: Structure) -> None:
+    places = sites(structure)
+    seen = moments(structure.model, places, samples)
+    (ranking,) = importance.second_order(structure, places, seen)
+    assert set(order_of(ranking)[:2]) in ({SILENT, 0}, {SILENT, COPY})
+    assert ranking.loss[2] < 1e-3
+
+
+def test_the_weights_behind_a_copy_are_refitted_exactly(structure: Structure) -> None:
+    (group,) = structure.groups
+    gone = group.labels[[SILENT, COPY]]
+    model = cut(structure, gone)
+    feeds = samples()[0]
+    wanted = run(structure.model, feeds)[0]
+    before = np.abs(run(model, feeds)[0] - wanted).max()
+    (repaired,) = repair(structure, model, gone, sites(structure), samples)
+    after = np.abs(run(model, feeds)[0] - wanted).max()
+    assert after < 0.05 * before
+    assert repaired.after < 0.01 * repaired.before
+
+
+@given(st.integers(0, 1000), st.integers(2, 6), st.integers(1, 4))
+def test_the_refit_is_what_numpy_finds(seed: int, left: int, more: int) -> None:
+    random = np.random.default_rng(seed)
+    z = random.normal(size=(400, left))
+    x = np.concatenate([z, z @ random.normal(size=(left, more))], axis=1)
+    kept = np.arange(left + more) < left
+    found = solve(z.T @ z, x.T @ z, kept, len(z))
+    expected = np.linalg.lstsq(z, x, rcond=None)[0].T
+    np.testing.assert_allclose(found, expected, atol=0.05)

@@ -1,0 +1,63 @@
+"""The prune stage in whole runs, before and after quantize."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import pytest
+import yaml
+
+from snapq import api
+from snapq.errors import ConfigError
+from snapq.report.html import render_html
+from tests.pipeline.conftest import project  # noqa: F401
+
+
+def pruned_run(folder: Path, *stages: dict, **changes: object) -> api.Run:
+    path = folder / "deploy.yaml"
+    config = yaml.safe_load(path.read_text())
+    config |= {"stages": list(stages), "targets": ["qcs9075"], "gates": {}, **changes}
+    path.write_text(yaml.safe_dump(config))
+    return api.run(path, runs=folder / "runs")
+
+
+def weight_shapes(model: Path) -> dict[str, list[int]]:
+    return {item.name: list(item.dims) for item in onnx.load(model).graph.initializer}
+
+
+def test_a_pruned_model_is_smaller_and_every_step_is_shown(project: Path) -> None:  # noqa: F811
+    run = pruned_run(
+        project, {"prune": {"ratio": 0.3, "step": 8}}, {"quantize": {}}, {"package": {}}
+    )
+    steps = {step.label: step for step in run.record.steps}
+    assert list(steps) == ["prepare", "cut", "repair", "quantize"]
+    assert steps["cut"].macs <= 0.7 * steps["prepare"].macs
+    assert steps["cut"].weight_bytes < steps["prepare"].weight_bytes
+    assert steps["repair"].sqnr_db > steps["cut"].sqnr_db
+    assert steps["cut"].estimate.cycles <= steps["prepare"].estimate.cycles
+    assert weight_shapes(run.folder / "stages" / "02-prune" / "model.onnx")["w1"][0] < 32
+    page = render_html(run.record)
+    assert 'id="steps"' in page
+    assert "32 to" in page
+
+
+def test_a_quantized_model_is_cut_in_its_integers(project: Path) -> None:  # noqa: F811
+    run = pruned_run(
+        project,
+        {"quantize": {}},
+        {"prune": {"ratio": 0.3, "step": 8, "importance": "magnitude"}},
+        {"package": {"golden_samples": 1}},
+    )
+    assert run.record.stages[-1].details["npu_nodes"]["qcs9075"] > 0
+    shapes = weight_shapes(run.folder / "stages" / "03-prune" / "model.onnx")
+    channels = shapes["w1_quantized"][0]
+    assert channels < 32
+    assert shapes["w1_scale"] == shapes["b1_quantized"] == [channels]
+    encodings = {item.tensor: item for item in run.record.encodings}
+    assert encodings["w1"].channels == channels
+
+
+def test_pruning_by_activations_needs_samples(project: Path) -> None:  # noqa: F811
+    with pytest.raises(ConfigError, match="calibration samples"):
+        pruned_run(project, {"prune": {"ratio": 0.3}}, data={}, metric=None)
