@@ -12,7 +12,14 @@ from snapq.errors import DataError, ModelError
 from snapq.precision import WeightType
 from snapq.quantization.calibration import Samples, calibrate
 from snapq.quantization.clamps import absorb_clamps
-from snapq.quantization.decisions import KEPT_FLOAT, Decision, constant, decide, notes
+from snapq.quantization.decisions import (
+    KEPT_FLOAT,
+    Decision,
+    constant,
+    decide,
+    is_float,
+    notes,
+)
 from snapq.quantization.encodings import Encoding, QuantType, asymmetric
 from snapq.quantization.insertion import Inserter
 from snapq.quantization.islands import separate
@@ -24,7 +31,7 @@ from snapq.quantization.rules.operators import Family, Role
 from snapq.quantization.scheme import Scheme
 from snapq.quantization.ties import Groups, Range, build, constant_range
 
-__all__ = ["Quantized", "Scheme", "quantize"]
+__all__ = ["Quantized", "Scheme", "lifted", "observe", "quantize"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ def quantize(
     scheme: Scheme,
     *,
     fixed: Mapping[str, Encoding] | None = None,
+    known: Mapping[str, Collector] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Quantized:
     """Quantizes a prepared float model for the NPU.
@@ -61,6 +69,7 @@ def quantize(
         fixed: encodings imposed on tensors, by name: graph inputs, what nodes give, and weights.
             Where an imposed type is not the scheme's, the tensor is converted where it is first
             computed with; a weight whose encoding the node cannot take has one of its own.
+        known: what `observe` saw of this model; tensors that it holds are not watched again.
         progress: called with the number of calibration samples done.
 
     Raises:
@@ -70,8 +79,7 @@ def quantize(
     """
     imposed = dict(fixed or {})
     _check(model, scheme)
-    result = model.clone()
-    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(result)
+    result = lifted(model)
     graph = result.graph
     scheme = lower(graph, scheme)
     source = result.clone()
@@ -82,10 +90,13 @@ def quantize(
     groups = build(graph, decisions, imposed)
     watched = groups.observed()
     names = [str(value.name) for value in watched]
-    if names and samples is None:
-        raise _no_samples(names)
     masked = logits(graph)
-    seen = calibrate(source, samples or (), names, progress, logits=masked) if names else {}
+    seen = {name: known[name] for name in names if name in known} if known else {}
+    missing = [name for name in names if name not in seen]
+    if missing and samples is None:
+        raise _no_samples(missing)
+    if missing:
+        seen |= calibrate(source, samples or (), missing, progress, logits=masked)
     rule = observer(scheme.observer)
     ranges = {
         value: _range(seen[str(value.name)], rule, groups.dtype(value), str(value.name) in masked)
@@ -106,6 +117,28 @@ def quantize(
         {name: collector.statistics() for name, collector in seen.items()},
         notes(decisions, scheme.architecture),
     )
+
+
+def observe(
+    model: ir.Model, samples: Samples, progress: Callable[[int], None] | None = None
+) -> dict[str, Collector]:
+    """Watches every tensor of real numbers once, for any number of `quantize(known=…)`.
+
+    Raises:
+        DataError: a sample does not fit or is not finite, or there is none.
+    """
+    source = lifted(model)
+    lower(source.graph, Scheme())
+    values = (*source.graph.inputs, *(value for node in source.graph for value in node.outputs))
+    names = [str(value.name) for value in values if value.name and is_float(value)]
+    return calibrate(source, samples, names, progress, logits=logits(source.graph))
+
+
+def lifted(model: ir.Model) -> ir.Model:
+    """A copy of a model with all its constants as initializers."""
+    copy = model.clone()
+    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(copy)
+    return copy
 
 
 def _range(seen: Collector, rule: Observer, dtype: QuantType, logit: bool) -> Range:
