@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ import onnx_ir as ir
 from snapq.errors import DataError
 from snapq.graph import io
 from snapq.graph.shapes import TensorSpec, input_specs
+from snapq.quantization.digest import Digest, add_digests, digest, read
 from snapq.quantization.observers.collector import Collector
 from snapq.runtime import cpu_session
 
@@ -56,15 +56,23 @@ def calibrate(
             activation is NaN or infinite (sample and tensor are named).
         ModelError: ONNX Runtime does not accept the model.
     """
+    fed = {spec.name for spec in input_specs(model)}
+    computed = [name for name in tensors if name not in fed]
+    watched, counts = add_digests(model, computed)
+    outputs = {
+        name: str(value.name) for name, value in zip(computed, watched.graph.outputs, strict=True)
+    }
+    wanted = [*outputs.values(), *(name for name in tensors if name in fed)]
     collectors = {name: Collector() for name in tensors}
-    with ThreadPoolExecutor(_threads()) as pool:
-        for index, values in enumerate(stream(model, samples, tensors, progress)):
-            jobs = [
-                pool.submit(_observe, collector, values[name], name, index, name in logits)
-                for name, collector in collectors.items()
-            ]
-            for job in jobs:
-                job.result()
+    for index, values in enumerate(stream(watched, samples, wanted, progress)):
+        for name, collector in collectors.items():
+            seen = (
+                read(values[outputs[name]], counts[name])
+                if name in outputs
+                else digest(values[name])
+            )
+            _check(seen, name, index, name in logits)
+            collector.update(seen.minimum, seen.maximum, seen.count, seen.picks)
     return collectors
 
 
@@ -167,18 +175,14 @@ def _session(model: ir.Model, tensors: Sequence[str], threads: int) -> onnxrunti
         return cpu_session(path, threads=threads)
 
 
-def _observe(
-    collector: Collector, value: npt.NDArray[np.generic], name: str, index: int, masked: bool
-) -> None:
-    values = np.ascontiguousarray(value).reshape(-1).astype(np.float32, copy=False)
-    # The sum of finite numbers is finite in float64, and one pass over the values is cheap.
-    if values.size and not np.isfinite(values.sum(dtype=np.float64)):
-        bad = np.isnan(values) | ((values == np.inf) if masked else np.isinf(values))
-        if bad.any():
-            kind = "NaN" if np.isnan(values).any() else "an infinite value"
-            raise DataError(
-                f"Tensor '{name}' holds {kind} when the float model runs on this sample.",
-                where=f"calibration sample {index}",
-                mend="Leave this sample out, or mend the model: it has no range to quantize.",
-            )
-    collector.update(values)
+def _check(seen: Digest, name: str, index: int, masked: bool) -> None:
+    """Refuses a tensor with NaN or infinity; -inf is a mask where `masked`."""
+    missing = np.isnan(seen.total)
+    infinite = seen.maximum == np.inf or (seen.minimum == -np.inf and not masked)
+    if seen.count and (missing or infinite):
+        kind = "an infinite value" if infinite else "NaN"
+        raise DataError(
+            f"Tensor '{name}' holds {kind} when the float model runs on this sample.",
+            where=f"calibration sample {index}",
+            mend="Leave this sample out, or mend the model: it has no range to quantize.",
+        )

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from snapq.errors import ConfigError
+from snapq.quantization.digest import digest
 from snapq.quantization.encodings import QuantType, asymmetric, dequantize, quantize
 from snapq.quantization.observers.base import observer, observer_names
 from snapq.quantization.observers.collector import Collector
@@ -21,7 +22,8 @@ CHUNKS = st.lists(CHUNK, min_size=1, max_size=8)
 def collected(*chunks):
     seen = Collector()
     for chunk in chunks:
-        seen.update(np.asarray(chunk, np.float32))
+        told = digest(np.asarray(chunk, np.float32))
+        seen.update(told.minimum, told.maximum, told.count, told.picks)
     return seen
 
 

@@ -9,10 +9,12 @@ import numpy.typing as npt
 
 from snapq.quantization.observers.histogram import Histogram, LogHistogram
 
-__all__ = ["Collector", "TensorStatistics"]
+__all__ = ["SUBSAMPLE", "Collector", "TensorStatistics"]
 
-_HISTOGRAM_VALUES = 8192
-"""Values of a sample that go into the histogram."""
+SUBSAMPLE = 8192
+"""About how many values of a large tensor go into the histogram, a sample."""
+Floats = npt.NDArray[np.float32]
+
 _MOMENTUM = 0.9
 _GAP = 64.0
 """Masked logits lie at least this factor below all others, with nothing between."""
@@ -50,24 +52,28 @@ class Collector:
         self.count = 0
         self._histogram = LogHistogram()
 
-    def update(self, values: npt.NDArray[np.float32]) -> None:
-        """Takes the tensor's values of one sample, flat, not NaN; -inf is no minimum."""
-        if not values.size:
+    def update(self, minimum: float, maximum: float, count: int, picks: Floats) -> None:
+        """Takes one sample.
+
+        Args:
+            minimum: smallest value of the tensor; -inf, a mask, is none.
+            maximum: largest value.
+            count: how many values there are.
+            picks: an even subsample of them for the histogram, flat, not NaN.
+        """
+        if not count:
             return
-        low, high = float(values.min()), float(values.max())
-        if low == -np.inf:
-            low = float(values.min(where=np.isfinite(values), initial=np.inf))
+        if minimum == -np.inf:
+            minimum = float(picks.min(where=np.isfinite(picks), initial=maximum))
         if self.count:
-            self.moving_minimum += (1 - _MOMENTUM) * (low - self.moving_minimum)
-            self.moving_maximum += (1 - _MOMENTUM) * (high - self.moving_maximum)
+            self.moving_minimum += (1 - _MOMENTUM) * (minimum - self.moving_minimum)
+            self.moving_maximum += (1 - _MOMENTUM) * (maximum - self.moving_maximum)
         else:
-            self.moving_minimum, self.moving_maximum = low, high
-        self.minimum = min(self.minimum, low)
-        self.maximum = max(self.maximum, high)
-        self.count += values.size
-        # An odd stride does not fall into step with channels, whose number is mostly even.
-        stride = max(1, values.size // _HISTOGRAM_VALUES) | 1
-        self._histogram.update(values[::stride])
+            self.moving_minimum, self.moving_maximum = minimum, maximum
+        self.minimum = min(self.minimum, minimum)
+        self.maximum = max(self.maximum, maximum)
+        self.count += count
+        self._histogram.update(picks)
 
     @property
     def empty(self) -> bool:
