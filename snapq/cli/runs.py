@@ -35,6 +35,14 @@ def run(
             "ssh://USER@HOST, or a board of boards.yaml."
         ),
     ] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY=V,V,…",
+            help="Run once for each value of a key, such as ratio=0.1,0.2; one page shows the "
+            "trade-off.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run a deploy.yaml from end to end: bundle, proof and report.
@@ -47,6 +55,9 @@ def run(
     from snapq.cli.display import Bars, output_console
 
     options = [*(set_ or ()), *([f"benchmark.target={target}"] if target else ())]
+    if sweep is not None:
+        _sweep(config, sweep, options, runs, output, random_inputs, fresh, json)
+        return
     done = api.run(
         api.load(config, options),
         runs=runs,
@@ -61,6 +72,43 @@ def run(
         from snapq.report.terminal import summary
 
         summary(done.record, output_console(), done.report)
+    if not done.passed:
+        raise typer.Exit(1)
+
+
+def _sweep(
+    config: Path,
+    option: str,
+    options: list[str],
+    runs: Path,
+    output: Path | None,
+    random_inputs: bool,
+    fresh: bool,
+    json: bool,
+) -> None:
+    from snapq import api
+    from snapq.cli.display import Bars, output_console
+    from snapq.errors import ConfigError
+
+    if output is not None:
+        raise ConfigError(
+            "A sweep makes several runs.", where="--output", mend="Say where with --runs."
+        )
+    done = api.sweep(
+        config,
+        option,
+        options,
+        runs=runs,
+        random_inputs=random_inputs,
+        fresh=fresh,
+        progress=Bars(),
+    )
+    if json:
+        emit({"folder": str(done.folder), **done.record.to_json()})
+    else:
+        from snapq.report.sweep import show
+
+        show(done.record, output_console(), str(done.page))
     if not done.passed:
         raise typer.Exit(1)
 

@@ -40,13 +40,13 @@ _FILTERS = {
 
 def render_html(record: RunRecord) -> str:
     """Returns the report of a run as a self-contained HTML page, the same for the same record."""
-    environment = _environment()
-    app = _source("app.js")
+    templates = environment()
+    app = source("app.js")
     figure = plots.sqnr_figure(record.layers)
     histograms = plots.histogram_data(record.encodings)
     plotly = plots.plotly_script() if figure or any(histograms) else None
     hashes = [plots.csp_hash(app), *([plotly.csp_hash] if plotly else [])]
-    return environment.get_template("report.html").render(
+    return templates.get_template("report.html").render(
         record=record,
         view=view,
         fmt=fmt,
@@ -56,15 +56,16 @@ def render_html(record: RunRecord) -> str:
         has_histogram=[found is not None for found in histograms],
         plotly=plotly.data if plotly else "",
         app=Markup(app),
-        style=Markup(_source("style.css")),
+        style=Markup(source("style.css")),
         script_hashes=Markup(" ".join(hashes)),
         command=shlex.join(record.provenance.command),
     )
 
 
 @cache
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
+def environment() -> jinja2.Environment:
+    """The templates of the package, with the filters of figures; every value is escaped."""
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("snapq.report", "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -72,17 +73,17 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         finalize=_finalize,
     )
-    environment.filters.update(_FILTERS)
-    environment.filters["loss_curve"] = loss_curve
-    environment.filters["yaml"] = _yaml
-    environment.filters["percent"] = _percent
-    environment.filters["columns"] = _columns
-    environment.filters["cell"] = _cell
-    environment.filters["grouped"] = _grouped
-    return environment
+    made.filters.update(_FILTERS)
+    made.filters["loss_curve"] = loss_curve
+    made.filters["yaml"] = _yaml
+    made.filters["percent"] = _percent
+    made.filters["columns"] = _columns
+    made.filters["cell"] = _cell
+    made.filters["grouped"] = _grouped
+    return made
 
 
-def _source(name: str) -> str:
+def source(name: str) -> str:
     """Returns a file of the templates folder as it is, for it is no template."""
     return (resources.files("snapq.report") / "templates" / name).read_text(encoding="utf-8")
 

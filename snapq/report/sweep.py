@@ -1,0 +1,228 @@
+"""A sweep: one deploy.yaml run with several values of one key, on one page with its curve."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+from rich.console import Console
+from rich.table import Table
+
+from snapq.records import Record, RunRecord, Where
+from snapq.report import formatting as fmt
+from snapq.report import view
+from snapq.report.html import environment, source
+
+WIDTH, HEIGHT = 640.0, 220.0
+UNMODIFIED = "fp16 unmodified"
+
+
+class SweepPoint(Record):
+    """One run of a sweep; figures that it has none of are None."""
+
+    value: str
+    """The key's value in this run, as written."""
+    folder: str
+    """The run directory, relative to the folder of the sweep."""
+    passed: bool = False
+    error: str | None = None
+    """Why there is no run."""
+    label: str | None = None
+    """Precision of what the run made."""
+    device: str | None = None
+    metric: str | None = None
+    accuracy: float | None = None
+    float_accuracy: float | None = None
+    where: Where | None = None
+    sqnr_db: float | None = None
+    random_inputs: bool = False
+    estimate_us: float | None = None
+    estimate_us_lower: float | None = None
+    estimate_us_upper: float | None = None
+    speedup: float | None = None
+    """Estimate of the unmodified model at fp16 over that of the package."""
+    macs: int | None = None
+    compiled_bytes: int | None = None
+
+
+class SweepRecord(Record):
+    """The content of `sweep.json`."""
+
+    name: str
+    key: str
+    points: tuple[SweepPoint, ...]
+
+
+def point(value: str, folder: str, record: RunRecord) -> SweepPoint:
+    """What a finished run adds to the curve: the package on its first target."""
+    device = record.targets[0]
+    found = next((e for e in record.estimates if _is_package(e.label, e.device, device)), None)
+    accuracy = next((a for a in record.accuracy if a.label != view.FLOAT), None)
+    base = view.float_accuracy(record, accuracy) if accuracy else None
+    fidelity = min(record.fidelity, key=lambda item: item.sqnr_db, default=None)
+    ratio = next(
+        (s for s in record.speedups if s.baseline == UNMODIFIED and s.device == device), None
+    )
+    bundle = next((t for t in record.bundle if t.device == device), None)
+    judged = accuracy or fidelity
+    return SweepPoint(
+        value=value,
+        folder=folder,
+        passed=all(gate.passed for gate in record.gates),
+        label=found.label if found else judged.label if judged else None,
+        device=device,
+        metric=accuracy.metric if accuracy else None,
+        accuracy=accuracy.value if accuracy else None,
+        float_accuracy=base.value if base else None,
+        where=judged.where if judged else None,
+        sqnr_db=fidelity.sqnr_db if fidelity else None,
+        random_inputs=view.has_random_inputs(record),
+        estimate_us=found.us if found else None,
+        estimate_us_lower=found.us_lower if found else None,
+        estimate_us_upper=found.us_upper if found else None,
+        speedup=ratio.value if ratio else None,
+        macs=sum(layer.macs for layer in record.layers) or None,
+        compiled_bytes=view.target_size(bundle)[0] if bundle else None,
+    )
+
+
+def _is_package(label: str, device: str, first: str) -> bool:
+    return device == first and label not in (UNMODIFIED, "fp16 same boundary")
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One run on the drawing: its place and the value of the key."""
+
+    x: float
+    y: float
+    value: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Accuracy (or SQNR) against estimated time, as drawn.
+
+    Attributes:
+        marks: the runs, fastest first.
+        line: `x,y` pairs of an SVG polyline.
+        level: y of the float model's accuracy; None where it is not known.
+        us: range of the time axis.
+        values: range of the other axis, lowest first.
+        title: what the other axis shows.
+    """
+
+    marks: tuple[Mark, ...]
+    line: str
+    level: float | None
+    us: tuple[float, float]
+    values: tuple[float, float]
+    title: str
+
+
+def curve(record: SweepRecord) -> Curve | None:
+    """Places the runs of a sweep; None where fewer than two have both figures."""
+    by_metric = all(p.accuracy is not None for p in record.points if p.error is None)
+    runs = [
+        (p.estimate_us, y, p)
+        for p in record.points
+        if p.estimate_us is not None
+        and (y := p.accuracy if by_metric else p.sqnr_db) is not None
+        and math.isfinite(y)
+    ]
+    if len(runs) < 2:
+        return None
+    runs.sort(key=lambda item: (item[0], item[1]))
+    level = runs[0][2].float_accuracy if by_metric else None
+    heights = [y for _, y, _ in runs] + ([level] if level is not None else [])
+    us = runs[0][0], runs[-1][0]
+    low, high = min(heights), max(heights)
+
+    def across(value: float) -> float:
+        return WIDTH * (value - us[0]) / max(us[1] - us[0], 1e-9)
+
+    def down(value: float) -> float:
+        return HEIGHT * (1 - (value - low) / max(high - low, 1e-9))
+
+    marks = tuple(Mark(across(x), down(y), p.value) for x, y, p in runs)
+    metric = runs[0][2].metric
+    return Curve(
+        marks,
+        " ".join(f"{mark.x:.1f},{mark.y:.1f}" for mark in marks),
+        None if level is None else down(level),
+        us,
+        (low, high),
+        fmt.metric_name(metric) if by_metric and metric else "SQNR in dB",
+    )
+
+
+def render(record: SweepRecord) -> str:
+    """The page of a sweep: table and curve, without scripts and without network."""
+    return (
+        environment()
+        .get_template("sweep.html")
+        .render(
+            record=record,
+            view=view,
+            fmt=fmt,
+            curve=curve(record),
+            rows=[(item, cells(item)) for item in record.points],
+            headings=HEADINGS,
+            device=next((item.device for item in record.points if item.device), None),
+            warnings=warnings(record.points),
+            style=Markup(source("style.css")),
+        )
+    )
+
+
+def show(record: SweepRecord, console: Console, page: str) -> None:
+    """Prints the runs of a sweep as a table, and where its page is."""
+    console.print()
+    table = Table(box=None, pad_edge=False, title_justify="left")
+    for index, title in enumerate(HEADINGS):
+        table.add_column(
+            title.replace("KEY", fmt.plain(record.key)), justify="right" if index else "left"
+        )
+    for item in record.points:
+        table.add_row(*(fmt.plain(text) for text in cells(item)))
+    console.print(table)
+    console.print(fmt.plain(f"Page: {page}"), soft_wrap=True, markup=False)
+
+
+HEADINGS = ("KEY", "accuracy", "from float", "SQNR", "estimated", "over fp16", "MACs", "compiled")
+
+
+def cells(item: SweepPoint) -> tuple[str, ...]:
+    """One run as texts under `HEADINGS`."""
+    if item.error is not None:
+        return (item.value, f"failed: {item.error}", *[""] * (len(HEADINGS) - 2))
+    metric = item.metric or ""
+    change = (
+        None
+        if item.accuracy is None or item.float_accuracy is None
+        else item.accuracy - item.float_accuracy
+    )
+    where = f" {item.where}" if item.where else ""
+    return (
+        item.value,
+        _text(item.accuracy, lambda v: f"{fmt.metric_value(metric, v)}{where}"),
+        _text(change, lambda v: fmt.metric_change(metric, v)),
+        _text(item.sqnr_db, fmt.decibels),
+        _text(item.estimate_us, fmt.microseconds),
+        _text(item.speedup, fmt.ratio),
+        _text(item.macs, fmt.count),
+        _text(item.compiled_bytes, fmt.size),
+    )
+
+
+def _text(value: Any, say: Any) -> str:
+    return "" if value is None else str(say(value))
+
+
+def warnings(points: Sequence[SweepPoint]) -> tuple[str, ...]:
+    """What a reader must know before using the curve."""
+    random = any(item.random_inputs for item in points)
+    return ("Random inputs: accuracy and SQNR prove nothing.",) if random else ()
