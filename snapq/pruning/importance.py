@@ -173,6 +173,11 @@ def _same_products(weight: Vector) -> Vector:
     return result
 
 
+def by_energy(structure: Structure, energy: Vector) -> tuple[Ranking, ...]:
+    """Ranks channels by a loss for each label, `[labels + 1]`, however it was found."""
+    return tuple(_sorted(group, energy[group.labels]) for group in structure.groups)
+
+
 def _with_fallback(structure: Structure, energy: Vector) -> tuple[Ranking, ...]:
     """Groups that no site sees are ranked by magnitude."""
     by_size = {ranking.group.name: ranking for ranking in magnitude(structure)}
