@@ -338,6 +338,7 @@ class Importance(StrEnum):
     MAGNITUDE = "magnitude"
     ACTIVATION = "activation"
     SECOND_ORDER = "second-order"
+    TAYLOR = "taylor"
 
 
 _GOALS = ("macs", "bytes", "estimate_us")
@@ -376,7 +377,8 @@ class PruneConfig(Strict):
     """What the pruned model may cost, instead of a ratio."""
     importance: Importance = Importance.ACTIVATION
     """`magnitude` looks at the weights alone; `activation` at what channels add to the layers
-    behind them; `second-order` also at what the other channels can make up for."""
+    behind them; `second-order` also at what the other channels can make up for; `taylor` (extra
+    `train`) at what the model's outputs lose, by gradients."""
     repair: bool = True
     """Refit the layers behind a cut to their original activations, by least squares."""
     step: Annotated[int, Field(gt=0)] = 32

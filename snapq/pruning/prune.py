@@ -104,6 +104,8 @@ class Chosen:
         return self.found <= self.goal
 
 
+Rank = Callable[[Structure, Samples, Tracker], tuple[Ranking, ...]]
+"""Ranks the channels of every group in a way of its own."""
 Choose = Callable[[Structure, Sequence[Ranking], Limits, Tracker], Chosen]
 """Chooses how many channels to cut from which group."""
 
@@ -112,7 +114,7 @@ def prune(
     model: ir.Model,
     choose: Choose,
     *,
-    by: Importance,
+    by: Importance | Rank,
     limits: Limits,
     keep: Sequence[str] = (),
     samples: Samples | None = None,
@@ -124,7 +126,7 @@ def prune(
     Args:
         model: a prepared model, float or with Q/DQ; left as it is.
         choose: see `share_of_macs`, `at_most`, `within`.
-        by: how channels are ranked.
+        by: how channels are ranked: a way of this package, or a function.
         limits: what every cut keeps to.
         keep: names of nodes whose channels stay.
         samples: calibration samples; needed except for magnitude without repair.
@@ -229,13 +231,15 @@ def within(goal: float, estimate: Estimate, compiles: int) -> Choose:
 def rank(
     structure: Structure,
     places: Sequence[Site],
-    by: Importance,
+    by: Importance | Rank,
     samples: Samples | None,
     track: Tracker,
 ) -> tuple[Ranking, ...]:
     """Ranks the channels of every group; reads the samples where the way needs them."""
     if by is Importance.MAGNITUDE or samples is None:
         return importance.magnitude(structure)
+    if not isinstance(by, Importance):
+        return by(structure, samples, track)
     count = sum(1 for _ in samples()) * passes(places)
     with track("Watch channels", count) as advance:
         seen = moments(structure.model, places, samples, advance)

@@ -17,7 +17,9 @@ from snapq.stages.estimating import estimator, precise_us
 from snapq.storage import storage_errors, write_json
 
 if TYPE_CHECKING:
-    from snapq.pruning.prune import Choose, Pruned
+    from snapq.pruning.groups import Structure
+    from snapq.pruning.importance import Ranking
+    from snapq.pruning.prune import Choose, Pruned, Rank, Tracker
     from snapq.pruning.statistics import Samples
 
 CUT = "cut.onnx"
@@ -29,6 +31,7 @@ def run(source: Source, options: PruneConfig, context: Context, folder: Path) ->
 
     Raises:
         ConfigError: the options need calibration samples and there are none.
+        InstallError: the importance `taylor` needs PyTorch, which is not installed.
         ModelError: nothing can be cut, or the cut fails its check.
         DataError: a sample does not fit the model.
     """
@@ -41,7 +44,9 @@ def run(source: Source, options: PruneConfig, context: Context, folder: Path) ->
     pruned = prune(
         model,
         _choose(options, context),
-        by=options.importance,
+        by=_gradients(context.seed)
+        if options.importance is Importance.TAYLOR
+        else options.importance,
         limits=Limits(options.step, options.most),
         keep=options.keep,
         samples=_samples(source, options, context),
@@ -58,6 +63,17 @@ def run(source: Source, options: PruneConfig, context: Context, folder: Path) ->
         notes=tuple(_notes(pruned, options, source)),
         details=_details(pruned, options, context),
     )
+
+
+def _gradients(seed: int) -> Rank:
+    """The ranking by gradients, which needs PyTorch."""
+    from snapq.training.taylor import taylor
+
+    def rank(structure: Structure, samples: Samples, track: Tracker) -> tuple[Ranking, ...]:
+        with track("Follow gradients", sum(1 for _ in samples())) as advance:
+            return taylor(structure, samples(), seed, advance)
+
+    return rank
 
 
 def _choose(options: PruneConfig, context: Context) -> Choose:

@@ -1,9 +1,9 @@
 """Importance of channels from gradients: what the model's outputs would lose with a channel.
 
-To first order, the outputs `y` change by `sum z_c dy/dz_c` when what the layers make of channel `c`,
-`z_c`, becomes zero: the expansion of Molchanov et al., "Importance Estimation for Neural Network
-Pruning" (2019), of the outputs themselves in place of a loss, so that no labels are needed. The
-energy of that change is estimated with random projections: for `v` of the normal distribution,
+To first order, the outputs `y` change by `sum z_c dy/dz_c` when what the layers make of channel
+`c`, `z_c`, becomes zero: the expansion of Molchanov et al., "Importance Estimation for Neural
+Network Pruning" (2019), of the outputs themselves in place of a loss, so that no labels are needed.
+The energy of that change is estimated with random projections: for `v` of the normal distribution,
 the mean of `(v' J z)²` is `|J z|²`.
 """
 
@@ -96,7 +96,7 @@ def _lost(
 
 
 def _makers(structure: Structure) -> dict[str, list[tuple[int, np.ndarray]]]:
-    """What makes the channels of groups: tensors, with the axes that carry them and their labels."""
+    """Tensors in which channels of groups are made, with the axes that carry them and labels."""
     names = {name for group in structure.groups for name in group.makers}
     grouped = {int(label) for group in structure.groups for label in group.labels}
     found: dict[str, list[tuple[int, np.ndarray]]] = {}
