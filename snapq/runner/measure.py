@@ -36,7 +36,7 @@ class Limits:
     step_s: float = 900.0
     """One step of one model: to load and compile it, or to take a turn."""
     silence_s: float = 30.0
-    """The agent shows every two seconds that it lives."""
+    """Both sides show every two seconds that they live; who hears nothing for so long gives up."""
     wait_s: float = 600.0
     """For somebody else's measurement to end."""
 
@@ -258,6 +258,7 @@ def _run_agent(
         "holder": _holder(),
         "wait_s": limits.wait_s,
         "step_s": limits.step_s,
+        "silence_s": limits.silence_s,
         "candidates": [_candidate(load, folders[load.label]) for load in loads],
     }
     try:

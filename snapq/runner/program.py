@@ -131,7 +131,7 @@ def _ended(code: int, stderr: bytes, python: str, address: str) -> DeviceError |
             mend="Install Python 3.9 or later there, or name it in boards.yaml: "
             "setup: {python: /path/to/python3}.",
         )
-    if "SyntaxError" in said or "unknown option -I" in said.lower():
+    if "SyntaxError" in said or "unknown option" in said.lower():
         return InstallError(
             f"{python} on the board is too old.",
             where=address,

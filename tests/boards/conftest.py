@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from snapq.bundle.build import Built
 from tests.boards import sshd
+from tests.bundle.bundles import make
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +19,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sshd.Sshd]:
         pytest.skip("there is no sshd; scripts/install_test_packages.sh installs it")
     with sshd.running(tmp_path_factory.mktemp("sshd")) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> tuple[Built, Path]:
+    """A w8a8 bundle of a small network, and its folder."""
+    folder = tmp_path_factory.mktemp("bundle")
+    return make(folder), folder

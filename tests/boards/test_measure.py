@@ -15,14 +15,6 @@ from snapq.devices.targets.board import BoardTarget
 from snapq.devices.targets.local import LocalTarget
 from snapq.errors import DeviceError
 from tests.boards import boards, sshd
-from tests.bundle.bundles import make
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> tuple[Built, Path]:
-    """A w8a8 bundle of a small network, and its folder."""
-    folder = tmp_path_factory.mktemp("bundle")
-    return make(folder), folder
 
 
 @pytest.fixture(scope="session")

@@ -35,10 +35,10 @@ from typing import Any
 JOB: bytes | None = globals().get("JOB")  # given by whoever starts this
 SOURCE: bytes = globals().get("SOURCE", b"")
 BEAT_S = 2.0
-HOST_SILENCE_S = 30.0
 ROUNDS = 50
 SETTLE = 1
 PIECE = 1 << 20
+CHILD_MEND = "Check the board's free memory and its log (dmesg), then try again."
 NPU_NODES = ("fastrpc-cdsp*", "adsprpc-smd*")
 PROVIDER = "QNNExecutionProvider"
 _print_lock = threading.Lock()
@@ -67,7 +67,7 @@ def tell(kind: str, **values: Any) -> None:
 def parent(job: dict[str, Any]) -> None:
     """Does what the host asks for, under the lock."""
     root = Path(job["root"]).expanduser()
-    threading.Thread(target=_listen_to_host, daemon=True).start()
+    threading.Thread(target=_listen_to_host, args=(job["silence_s"],), daemon=True).start()
     tell("hello", pid=os.getpid(), started=_started())
     with _lock(root, job):
         threading.Thread(target=_beat, daemon=True).start()
@@ -251,12 +251,14 @@ class Child:
         if not line.endswith(b"\n"):
             code = self._process.wait()
             if time.monotonic() - started >= limit:
-                raise FailedError(f"It gave no answer in {limit:g} s and was ended.")
+                raise FailedError(
+                    f"It gave no answer in {limit:g} s and was ended.", self._label, CHILD_MEND
+                )
             how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-            raise FailedError(f"Its process ended unexpectedly ({how}).")
+            raise FailedError(f"Its process ended unexpectedly ({how}).", self._label, CHILD_MEND)
         answer: dict[str, Any] = json.loads(line)
         if answer.pop("type") == "failed":
-            raise FailedError(answer["reason"])
+            raise FailedError(answer["reason"], self._label, "")
         return answer
 
     def log(self) -> str:
@@ -326,12 +328,12 @@ def _beat() -> None:
         tell("conditions", when="during", **conditions())
 
 
-def _listen_to_host() -> None:
+def _listen_to_host(silence_s: float) -> None:
     """Ends everything when the host hangs up or has not been heard for a while."""
     heard = [time.monotonic()]
 
     def watch() -> None:
-        while time.monotonic() - heard[0] < HOST_SILENCE_S:
+        while time.monotonic() - heard[0] < silence_s:
             time.sleep(1)
         _die()
 
