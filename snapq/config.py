@@ -368,8 +368,33 @@ class PruneTarget(Strict):
         return self
 
 
+class Sparsity(Strict):
+    """Zeros among the weights, for the size of downloads only: the NPU gets no faster by them."""
+
+    share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The share of each layer's weights that becomes zero, the smallest ones."""
+    pattern: Annotated[str, Field(pattern=r"^[1-9]\d?:[1-9]\d?$")] | None = None
+    """`2:4` keeps 2 of each 4 consecutive input channels, and so on."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Sparsity:
+        if (self.share is None) == (self.pattern is None):
+            raise ValueError("Give exactly one of `share`, `pattern`.")
+        if self.kept is not None and self.kept[0] >= self.kept[1]:
+            raise ValueError(f"The pattern {self.pattern} keeps everything; try `2:4`.")
+        return self
+
+    @property
+    def kept(self) -> tuple[int, int] | None:
+        """The pattern as numbers: how many stay, of how many."""
+        if self.pattern is None:
+            return None
+        kept, _, of = self.pattern.partition(":")
+        return int(kept), int(of)
+
+
 class PruneConfig(Strict):
-    """Cut whole channels, and refit the layers behind them: exactly one of `ratio`, `target`."""
+    """Cut whole channels, and refit the layers behind them: `ratio` or `target`, or `sparsity`."""
 
     ratio: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Share of the multiply-accumulates to take away."""
@@ -387,9 +412,18 @@ class PruneConfig(Strict):
     """The largest share of the channels of a layer that may go."""
     keep: Names = ()
     """Names of nodes of the prepared model whose channels stay."""
+    sparsity: Sparsity | None = None
+    """Zeros for a smaller download, after the cut or alone."""
+
+    @property
+    def cuts(self) -> bool:
+        """Whether channels are cut."""
+        return self.ratio is not None or self.target is not None
 
     @model_validator(mode="after")
     def _one_goal(self) -> PruneConfig:
+        if self.sparsity is not None and not self.cuts:
+            return self
         if (self.ratio is None) == (self.target is None):
             raise ValueError(
                 "Give exactly one of `ratio`, `target`, such as `prune: {ratio: 0.3}`."

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snapq.artifact import MODEL
 from snapq.bundle import ENCODINGS
-from snapq.config import Importance, PruneConfig
+from snapq.config import Importance, PruneConfig, Sparsity
 from snapq.devices.profiles import find
 from snapq.errors import ConfigError
 from snapq.stages.base import Context, Outcome, Source
@@ -17,6 +19,8 @@ from snapq.stages.estimating import estimator, precise_us
 from snapq.storage import storage_errors, write_json
 
 if TYPE_CHECKING:
+    import onnx_ir as ir
+
     from snapq.pruning.groups import Structure
     from snapq.pruning.importance import Ranking
     from snapq.pruning.prune import Choose, Pruned, Rank, Tracker
@@ -36,11 +40,35 @@ def run(source: Source, options: PruneConfig, context: Context, folder: Path) ->
         DataError: a sample does not fit the model.
     """
     from snapq.graph import io
+
+    model = io.load(source.model)
+    notes: list[str] = []
+    details: dict[str, Any] = {}
+    if options.cuts:
+        model = _cut(model, source, options, context, folder, notes, details)
+    elif (source.folder / ENCODINGS).is_file():
+        with storage_errors(folder):
+            shutil.copyfile(source.folder / ENCODINGS, folder / ENCODINGS)
+    if options.sparsity is not None:
+        _mask(model, options.sparsity, notes, details)
+    io.save(model, folder / MODEL)
+    return Outcome(precision=source.precision, notes=tuple(notes), details=details)
+
+
+def _cut(
+    model: ir.Model,
+    source: Source,
+    options: PruneConfig,
+    context: Context,
+    folder: Path,
+    notes: list[str],
+    details: dict[str, Any],
+) -> ir.Model:
+    """Cuts channels, and writes what else belongs into the folder."""
+    from snapq.graph import io
     from snapq.pruning.budget import Limits
     from snapq.pruning.prune import prune
 
-    with context.progress.track("Find channels"):
-        model = io.load(source.model)
     pruned = prune(
         model,
         _choose(options, context),
@@ -53,15 +81,31 @@ def run(source: Source, options: PruneConfig, context: Context, folder: Path) ->
         mend=options.repair and source.precision == "float",
         track=context.progress.track,
     )
-    io.save(pruned.model, folder / MODEL)
     if pruned.cut is not None:
         io.save(pruned.cut, folder / CUT)
     if (source.folder / ENCODINGS).is_file():
         _write_encodings(source.folder / ENCODINGS, pruned, folder / ENCODINGS)
-    return Outcome(
-        precision=source.precision,
-        notes=tuple(_notes(pruned, options, source)),
-        details=_details(pruned, options, context),
+    notes.extend(_notes(pruned, options, source))
+    details.update(_details(pruned, options, context))
+    return pruned.model
+
+
+def _mask(model: ir.Model, options: Sparsity, notes: list[str], details: dict[str, Any]) -> None:
+    """Sets weights to zero, in place."""
+    from snapq.graph import io
+    from snapq.pruning.sparsity import mask
+
+    before = _compressed(io.to_bytes(model))
+    masked = mask(model, share=options.share, pattern=options.kept)
+    details["sparsity"] = {
+        "layers": masked.layers,
+        "zeros": masked.zeros,
+        "weights": masked.weights,
+        "compressed_bytes": {"before": before, "after": _compressed(io.to_bytes(model))},
+    }
+    notes.append(
+        f"{masked.zeros / max(masked.weights, 1):.0%} of the weights of {masked.layers} layers are "
+        "zero now. That makes the download smaller; it does not speed up the NPU."
     )
 
 
@@ -74,6 +118,11 @@ def _gradients(seed: int) -> Rank:
             return taylor(structure, samples(), seed, advance)
 
     return rank
+
+
+def _compressed(data: bytes) -> int:
+    """Bytes after zlib level 6, as everywhere in the report."""
+    return len(zlib.compress(data, 6))
 
 
 def _choose(options: PruneConfig, context: Context) -> Choose:

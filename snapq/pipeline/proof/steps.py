@@ -96,7 +96,7 @@ def _steps(finished: Sequence[Finished]) -> Iterator[_Step]:
             yield _Step("cut", item.step.index, cut, artifact.precision)
             label = "repair"
         elif name == "prune":
-            label = "cut"
+            label = "cut" if "layers" in artifact.record.details else "mask"
         yield _Step(label, item.step.index, artifact.folder / MODEL, artifact.precision)
 
 
