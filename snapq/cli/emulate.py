@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from snapq.cli.app import Json, emit
+from snapq.devices.emulator.npu_state import NpuState
 
 if TYPE_CHECKING:
     from snapq.devices.emulator.lifecycle import EmulatedBoard
@@ -50,16 +52,28 @@ def build(
 def start(
     name: Name = "board",
     bare: Bare = False,
+    soc: Annotated[
+        str | None, typer.Option(help="Device profile of the SoC that it pretends to have.")
+    ] = None,
+    npu_state: Annotated[
+        NpuState, typer.Option(help="Why its NPU cannot be used; there is none in QEMU.")
+    ] = NpuState.NO_DEVICE,
+    clock: Annotated[
+        datetime | None, typer.Option(help="What its clock shows first, UTC; not given: now.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Start a board and wait until it can be used; it runs until it is stopped.
 
-    Example: snapq board emulate start
+    Examples: snapq board emulate start;
+    snapq board emulate start second --soc sm8650 --npu-state no-answer
     """
     from snapq.cli.display import Bars
     from snapq.devices.emulator import lifecycle
 
-    board = lifecycle.start(name, lifecycle.Options(bare=bare), Bars())
+    seconds = None if clock is None else int(clock.replace(tzinfo=UTC).timestamp())
+    options = lifecycle.Options(bare=bare, soc=soc, npu=npu_state, clock=seconds)
+    board = lifecycle.start(name, options, Bars())
     if json:
         emit(_values(board))
         return
@@ -104,7 +118,7 @@ def status(json: Json = False) -> None:
     for board in boards:
         if board.running:
             typer.echo(
-                f"{board.name}: runs, SSH on 127.0.0.1 port {board.port}, "
+                f"{board.name}: runs{_disguise(board)}, SSH on 127.0.0.1 port {board.port}, "
                 f"{board.memory_bytes / 1e6:.0f} MB of memory"
             )
         else:
@@ -130,6 +144,11 @@ def shell(
     board_shell.replace_with_shell(name, command or [])
 
 
+def _disguise(board: EmulatedBoard) -> str:
+    soc = f" as {board.options.soc}" if board.options.soc else ""
+    return f"{soc} ({board.options.npu})"
+
+
 def _values(board: EmulatedBoard) -> dict[str, Any]:
     return {
         "name": board.name,
@@ -142,4 +161,6 @@ def _values(board: EmulatedBoard) -> dict[str, Any]:
         "image": board.image,
         "console": str(board.console),
         "bare": board.options.bare,
+        "soc": board.options.soc,
+        "npu_state": board.options.npu.value,
     }

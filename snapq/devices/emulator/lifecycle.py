@@ -14,9 +14,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from snapq.devices.emulator import identity, initramfs, qemu, tools
+from snapq.devices.emulator import disguise, identity, initramfs, qemu, tools
 from snapq.devices.emulator.image import Image, build, cache_folder
 from snapq.devices.emulator.initramfs import Entry
+from snapq.devices.emulator.npu_state import NpuState
 from snapq.devices.emulator.qemu import Process
 from snapq.devices.emulator.recipe import recipe
 from snapq.errors import ConfigError, DeviceError
@@ -38,6 +39,10 @@ class Options:
 
     bare: bool = False
     """Without numpy and ONNX Runtime."""
+    soc: str | None = None
+    """Device profile of the SoC that the board pretends to have."""
+    npu: NpuState = NpuState.NO_DEVICE
+    """Why its NPU cannot be used."""
     clock: int | None = None
     """What the board's clock shows first, seconds since 1970; None for the time now."""
 
@@ -148,6 +153,7 @@ def stop(name: str) -> bool:
 
 
 def _boot(name: str, folder: Path, options: Options, image: Image, attached: bool) -> EmulatedBoard:
+    hidden = disguise.entries(options.soc, options.npu)
     with storage_errors(folder):
         folder.mkdir(mode=0o700)
     host_key, user_key = identity.generate(), identity.generate()
@@ -155,6 +161,7 @@ def _boot(name: str, folder: Path, options: Options, image: Image, attached: boo
     now = int(time.time()) if options.clock is None else options.clock
     entries = {
         "board/etc/ssh/host_key": initramfs.file(host_key.private, 0o600),
+        **{f"board/{path}": entry for path, entry in hidden.items()},
         "board/root/.ssh": initramfs.folder(0o700),
         "board/root/.ssh/authorized_keys": initramfs.file(f"{user_key.public}\n", 0o600),
     }
@@ -267,7 +274,9 @@ def _read(folder: Path) -> EmulatedBoard | None:
                 **values,
                 "folder": folder,
                 "process": Process(**values["process"]),
-                "options": Options(**values["options"]),
+                "options": Options(
+                    **{**values["options"], "npu": NpuState(values["options"]["npu"])}
+                ),
             }
         )
     except (OSError, ValueError, TypeError, KeyError):
