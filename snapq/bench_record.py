@@ -194,6 +194,8 @@ class BenchRecord(Record):
     protocol: BenchProtocol
     load_ms: BenchLoad
     latency_ms: BenchLatency
+    instructions: int | None = None
+    """Instructions an inference, the median; of emulated boards alone, whose clock counts them."""
     throughput_ips: float
     memory: BenchMemory
     thermal: BenchThermal

@@ -47,6 +47,9 @@ def show(records: Sequence[BenchRecord]) -> None:
 def lines(record: BenchRecord) -> Iterator[str]:
     """Speed-up, golden check, memory, and what weakens the figures."""
     label = record.model.label
+    if record.instructions is not None:
+        count = fmt.number(record.instructions / 1e6)
+        yield f"{label}: {count} million instructions an inference; the times above are the same."
     if record.speedup is not None and record.baseline is not None:
         word = str(record.where) if record.valid.ok else f"{record.where}, not a claim"
         text = f"{label}: {fmt.ratio(record.speedup.value)} over {record.baseline.label} ({word})"

@@ -9,26 +9,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from snapq.devices import profiles
 from snapq.devices.boards import Board
 from snapq.devices.profiles import DeviceProfile
+from snapq.devices.soc_numbers import SOC_NUMBERS
 from snapq.devices.transports.base import Transport
 from snapq.errors import DeviceError
 from snapq.runner.program import ROOT, ask
-
-KERNEL_SOC_IDS: dict[int, str] = {
-    475: "sm7325",
-    497: "qcs6490",
-    498: "qcs6490",
-    534: "sa8255p",
-    555: "sc8380xp",
-    557: "sm8650",
-    603: "qcs8550",
-    604: "qcs8550",
-    618: "sm8750",
-    660: "sm8850",
-    667: "qcs9075",
-    674: "qcs8300",
-    675: "qcs8300",
-}
-"""`/sys/devices/soc0/soc_id` to device profile, for the ids that Qualcomm's runtime knows."""
 
 
 def _plain(value: Any) -> Any:
@@ -151,7 +135,7 @@ def profile_of(board: Board, facts: BoardFacts) -> DeviceProfile | None:
         DeviceError: the inventory names a profile that is not there, or another SoC than the
             board's own.
     """
-    detected = KERNEL_SOC_IDS.get(facts.soc_id) if facts.soc_id is not None else None
+    detected = SOC_NUMBERS.get(facts.soc_id) if facts.soc_id is not None else None
     if board.profile is None:
         return _existing(detected)
     named = profiles.find(board.profile)

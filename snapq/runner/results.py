@@ -129,6 +129,7 @@ def _record(
             first_inference=_median([one.first_ms for one in found.loads]),
         ),
         latency_ms=latency,
+        instructions=_instructions(setting, latency),
         throughput_ips=1000 / latency.mean if latency.mean else 0.0,
         memory=results.BenchMemory(
             before=last.rss_before, loaded=last.rss_loaded, peak=found.rss_peak
@@ -141,6 +142,11 @@ def _record(
         remarks=tuple(doubts(load.label, samples)),
         samples=tuple(tuple(turn) for turn in found.turns),
     )
+
+
+def _instructions(setting: Setting, latency: results.BenchLatency) -> int | None:
+    """An emulated board's clock advances by one nanosecond an instruction."""
+    return round(latency.p50 * 1e6) if setting.where is Where.EMULATED else None
 
 
 def latency_of(samples: np.ndarray) -> results.BenchLatency:

@@ -10,9 +10,12 @@ import pytest
 from snapq.devices.emulator import lifecycle
 from snapq.devices.emulator.image import CACHE_VARIABLE
 from snapq.devices.emulator.lifecycle import EmulatedBoard, Options
+from snapq.devices.emulator.npu_state import NpuState
 from snapq.errors import InstallError
 from snapq.progress import Silent
 from tests import assets
+
+OPTIONS = Options(soc="sm8650", npu=NpuState.NO_ANSWER)
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +29,7 @@ def emulator_cache() -> Iterator[None]:
 def board(emulator_cache: None) -> Iterator[EmulatedBoard]:
     name = f"test-{os.getpid()}"
     try:
-        board = lifecycle.start(name, Options(), Silent(), attached=True)
+        board = lifecycle.start(name, OPTIONS, Silent(), attached=True)
     except InstallError as error:
         pytest.skip(f"no emulated board: {error}")
     yield board

@@ -110,7 +110,7 @@ class BoardTarget:
             )
         setting = Setting(
             target=self.name,
-            transport="ssh",
+            transport="qemu" if self.where is Where.EMULATED else "ssh",
             facts=facts,
             device=device,
             protocol=protocol,

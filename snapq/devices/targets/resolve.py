@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from snapq.devices.boards import boards, find_board
+from snapq.devices.emulator.address import EmulatedAddress
 from snapq.devices.profiles import DeviceProfile
 from snapq.devices.targets.base import Target
 from snapq.errors import ConfigError, nearest
@@ -12,6 +13,7 @@ TARGETS = {
     "local": "this machine's CPU",
     "htp-sim": "Qualcomm's simulator of the NPU",
     "ssh://USER@HOST": "a board",
+    "qemu": "an emulated board that counts instructions",
 }
 """Name of each target, and what it is; boards of the inventory go by their own names."""
 
@@ -39,6 +41,11 @@ def resolve_target(
         if device is None:
             raise ConfigError("The simulator needs a device.", where="target htp-sim")
         return SimulatorTarget(device)
+    emulated = EmulatedAddress.parse(name)
+    if emulated is not None:
+        from snapq.devices.targets.qemu import EmulatedTarget
+
+        return EmulatedTarget(name, emulated, told or Silent())
     board = find_board(name)
     if board is not None:
         from snapq.devices.targets.board import BoardTarget

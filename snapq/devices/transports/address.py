@@ -29,6 +29,8 @@ class SshAddress:
     """Private key to offer."""
     known_hosts: Path | None = None
     """File with the board's host key, read instead of the user's own known_hosts."""
+    configured: bool = True
+    """Whether `~/.ssh/config` has a say."""
 
     @classmethod
     def parse(

@@ -43,7 +43,7 @@ def settings_of(address: SshAddress, *, _depth: int = 0) -> SshSettings:
         ConfigError: the file cannot be understood, or hosts jump in a circle.
         StorageError: it cannot be read.
     """
-    found = _lookup(address.host)
+    found = _lookup(address.host) if address.configured else {}
     if _depth > _MAX_JUMPS:
         raise ConfigError(
             "ProxyJump goes through too many hosts.",
