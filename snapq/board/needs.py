@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from snapq.board.environment import find, required
-from snapq.runner.probe import KERNEL_SOC_IDS, BoardFacts
+from snapq.devices.soc_numbers import SOC_NUMBERS
+from snapq.runner.probe import BoardFacts
 
 _MIN_MEMORY = 512 << 20
 _CLOCK_SLACK_S = 24 * 3600
@@ -35,7 +36,7 @@ def needs(facts: BoardFacts, now: float) -> tuple[Need, ...]:
 
 def _npu(facts: BoardFacts) -> Iterator[Need]:
     soc = facts.soc.get("machine") or facts.soc.get("soc_id")
-    known = KERNEL_SOC_IDS.get(facts.soc_id) if facts.soc_id is not None else None
+    known = SOC_NUMBERS.get(facts.soc_id) if facts.soc_id is not None else None
     yield Need(
         "SoC",
         f"{soc}{f' ({known})' if known else ''}" if soc else "not told (/sys/devices/soc0)",
