@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from snapq.api import (
+        PrunedModel,
         QuantizedModel,
         Run,
         benchmark,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         inspect,
         load,
         open_run,
+        prune,
         quantize,
         run,
         simulate,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "PrunedModel",
     "QuantizedModel",
     "Run",
     "SnapqError",
@@ -39,6 +42,7 @@ __all__ = [
     "inspect",
     "load",
     "open_run",
+    "prune",
     "quantize",
     "run",
     "simulate",

@@ -15,6 +15,7 @@ from snapq.config import BenchmarkConfig, DataSource, DeployConfig
 from snapq.errors import ConfigError, DataError, SnapqError, StorageError
 from snapq.precision import ActivationType, WeightType
 from snapq.progress import Progress, Silent
+from snapq.ranking import Importance
 from snapq.records import EstimateRecord, RunRecord
 
 if TYPE_CHECKING:
@@ -94,6 +95,21 @@ class QuantizedModel:
     path: Path
     precision: str
     encodings: int
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PrunedModel:
+    """A pruned model on disk.
+
+    Attributes:
+        path: the ONNX file; inputs and outputs of the original.
+        details: multiply-accumulates, bytes and the channels of each layer, before and after.
+        notes: sentences on what could not be cut and why.
+    """
+
+    path: Path
+    details: Mapping[str, Any]
     notes: tuple[str, ...]
 
 
@@ -353,17 +369,70 @@ def quantize(
     """
     from snapq.config import QuantizeConfig
     from snapq.pipeline.setting import precision_of
-    from snapq.single import quantize_file
+    from snapq.single import stage_file
 
     options = QuantizeConfig(weights=WeightType(weights), activations=ActivationType(activations))
     source = Path(model)
     path = Path(output) if output else source.with_suffix(f".{precision_of(options)}.onnx")
     _refuse_existing(path, overwrite)
     data = _calibration_source(calibration, samples, random_inputs)
-    outcome = quantize_file(
-        source, path, data, options, targets, inputs or {}, progress or Silent()
+    outcome = stage_file(
+        "quantize", source, path, data, options, targets, inputs or {}, progress or Silent()
     )
     return QuantizedModel(path, outcome.precision, outcome.details["encodings"], outcome.notes)
+
+
+def prune(
+    model: str | Path,
+    ratio: float,
+    calibration: Iterable[Mapping[str, np.ndarray]] | str | Path | None = None,
+    *,
+    importance: str = Importance.ACTIVATION,
+    repair: bool = True,
+    step: int = 32,
+    inputs: InputShapes | None = None,
+    samples: int | None = None,
+    random_inputs: bool = False,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> PrunedModel:
+    """Prepares a float model, cuts channels from it and refits the layers behind them.
+
+    Args:
+        model: path of a float ONNX model.
+        ratio: share of the multiply-accumulates to take away.
+        calibration: samples, as for `quantize`; not needed with `importance="magnitude"` and
+            `repair=False`.
+        importance: `magnitude`, `activation`, `second-order` or `taylor`.
+        repair: whether to refit.
+        step: channel counts are brought to multiples of this.
+        inputs: shape of each input; needed where the model's are dynamic.
+        samples: use this many of the samples of a path.
+        random_inputs: use random inputs as calibration, to try things out.
+        output: where to write; `MODEL.pruned.onnx` beside the model where not given.
+        overwrite: whether `output` may exist.
+        progress: who is told what goes on.
+
+    Raises:
+        ConfigError: there is no calibration, or an option is not known.
+        DataError: a sample does not fit the model.
+        ModelError: the model cannot be read, or nothing of it can be cut.
+    """
+    from snapq.config import PruneConfig
+    from snapq.single import stage_file
+
+    way = Importance(importance)
+    options = PruneConfig(ratio=ratio, importance=way, repair=repair, step=step)
+    source = Path(model)
+    path = Path(output) if output else source.with_suffix(".pruned.onnx")
+    _refuse_existing(path, overwrite)
+    needed = repair or way is not Importance.MAGNITUDE or calibration is not None
+    data = _calibration_source(calibration, samples, random_inputs) if needed else None
+    outcome = stage_file(
+        "prune", source, path, data, options, (), inputs or {}, progress or Silent()
+    )
+    return PrunedModel(path, outcome.details, outcome.notes)
 
 
 def estimate(

@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from snapq.precision import ActivationType, WeightType
+from snapq.ranking import Importance
 
 FUNCTION_PATTERN = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 """`module:function`."""
@@ -330,15 +331,6 @@ class FinetuneConfig(Strict):
         if self.epochs is not None and self.steps is not None:
             raise ValueError("Give `epochs` or `steps`, not both.")
         return self
-
-
-class Importance(StrEnum):
-    """How the prune stage ranks channels."""
-
-    MAGNITUDE = "magnitude"
-    ACTIVATION = "activation"
-    SECOND_ORDER = "second-order"
-    TAYLOR = "taylor"
 
 
 _GOALS = ("macs", "bytes", "estimate_us")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from snapq.config import DataSource, PrepareConfig, QuantizeConfig
+from snapq.config import DataSource, PrepareConfig, PruneConfig, QuantizeConfig
 from snapq.devices import profiles
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import DataError
@@ -25,16 +26,17 @@ if TYPE_CHECKING:
     from snapq.qnn.options import CompileOptions
 
 
-def quantize_file(
+def stage_file(
+    stage: Literal["quantize", "prune"],
     model: Path,
     output: Path,
-    calibration: DataSource | Iterable[Mapping[str, np.ndarray]],
-    options: QuantizeConfig,
+    calibration: DataSource | Iterable[Mapping[str, np.ndarray]] | None,
+    options: QuantizeConfig | PruneConfig,
     targets: Sequence[str],
     shapes: InputShapes,
     progress: Progress,
 ) -> Outcome:
-    """Runs the prepare and quantize stages on one file and writes `output`.
+    """Runs the prepare stage and one more on one file, and writes `output`.
 
     Raises:
         SnapqError: as the two stages.
@@ -43,18 +45,18 @@ def quantize_file(
     from snapq.evaluation.datasets import open_dataset
     from snapq.graph import io
     from snapq.graph.shapes import freeze, input_specs
-    from snapq.stages import prepare, quantize
+    from snapq.stages import prepare
 
     devices = tuple(profiles.find(name) for name in targets) or (_strictest(),)
     frozen = freeze(io.load(model), shapes)
     specs = input_specs(frozen)
-    data: Dataset = (
-        open_dataset(calibration, specs, base=Path.cwd())
-        if isinstance(calibration, DataSource)
-        else _Samples(calibration)
-    )
+    data: Dataset | None = None
+    if isinstance(calibration, DataSource):
+        data = open_dataset(calibration, specs, base=Path.cwd())
+    elif calibration is not None:
+        data = _Samples(calibration)
     with tempfile.TemporaryDirectory(prefix="snapq-") as name:
-        folders = [Path(name) / stage for stage in ("prepare", "quantize")]
+        folders = [Path(name) / step for step in ("prepare", stage)]
         for folder in folders:
             folder.mkdir()
         given = Path(name) / MODEL
@@ -62,7 +64,8 @@ def quantize_file(
         context = Context(devices=devices, calibration=data, progress=progress)
         prepare.run(Source(given, "float", given.parent), PrepareConfig(), context, folders[0])
         source = Source(folders[0] / MODEL, "float", folders[0])
-        outcome = quantize.run(source, options, context, folders[1])
+        run = importlib.import_module(f"snapq.stages.{stage}").run
+        outcome: Outcome = run(source, options, context, folders[1])
         io.save(io.load(folders[1] / MODEL), output)
     return outcome
 

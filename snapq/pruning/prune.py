@@ -10,7 +10,6 @@ from typing import Literal, Protocol
 import numpy as np
 import onnx_ir as ir
 
-from snapq.config import Importance
 from snapq.errors import ModelError
 from snapq.pruning import importance
 from snapq.pruning.axes import Ids
@@ -23,6 +22,7 @@ from snapq.pruning.sites import Site, sites
 from snapq.pruning.statistics import Samples, moments, passes
 from snapq.pruning.surgery import cut, stays
 from snapq.pruning.timing import Estimate, Watch, fit
+from snapq.ranking import Importance
 
 
 class Tracker(Protocol):

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from snapq.artifact import MODEL
 from snapq.bundle import ENCODINGS
-from snapq.config import Importance, PruneConfig, Sparsity
+from snapq.config import PruneConfig, Sparsity
 from snapq.devices.profiles import find
 from snapq.errors import ConfigError
+from snapq.ranking import Importance
 from snapq.stages.base import Context, Outcome, Source
 from snapq.stages.estimating import estimator, precise_us
 from snapq.storage import storage_errors, write_json

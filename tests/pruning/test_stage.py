@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from snapq import api
+from snapq.cli import main
 from snapq.errors import ConfigError
 from snapq.report.html import render_html
 from tests.pipeline.conftest import project  # noqa: F401
@@ -61,3 +62,19 @@ def test_a_quantized_model_is_cut_in_its_integers(project: Path) -> None:  # noq
 def test_pruning_by_activations_needs_samples(project: Path) -> None:  # noqa: F811
     with pytest.raises(ConfigError, match="calibration samples"):
         pruned_run(project, {"prune": {"ratio": 0.3}}, data={}, metric=None)
+
+
+def test_one_file_is_pruned_from_the_command_line(
+    project: Path,  # noqa: F811
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    small = project / "small.onnx"
+    words = "snapq prune tiny.onnx -o small.onnx --ratio 0.3 --step 8 --importance magnitude"
+    monkeypatch.chdir(project)
+    monkeypatch.setattr("sys.argv", [*words.split(), "--no-repair", "--input", "image=1,3,32,32"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    assert "stem: 32 to 24 channels" in capsys.readouterr().out
+    assert weight_shapes(small)["w1"][0] == 24
