@@ -18,7 +18,9 @@ from snapq.errors import DataError
 __all__ = ["MEMORY", "Batches", "Item", "Samples"]
 
 MEMORY = 256 << 20
-"""Bytes of samples that are held at a time."""
+"""Bytes of samples to train on that are held at a time, and as many of samples that judge."""
+_JUDGES = 1000
+"""Samples that judge, at most: more would cost time and change little."""
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -77,13 +79,14 @@ class Batches:
                 where="data.training",
                 mend="Give some hundreds that look like what the device will see.",
             )
-        judges = min(max(round(count * held_out), 1), count - 1)
+        judges = min(max(round(count * held_out), 1), count - 1, _JUDGES)
         self._held_out = {(2 * index + 1) * count // (2 * judges) for index in range(judges)}
         self._data = data
         self._size = size
         self._seed = seed
         self._memory = memory
         self._kept: list[_Held] | None = None
+        self._judges: list[_Held] | None = None
         self._streams = False
         self.trained = count - judges
         self.judging = judges
@@ -111,21 +114,32 @@ class Batches:
             yield batch
 
     def held_out(self) -> Iterator[Sequence[Item]]:
-        """The batches of the samples that judge."""
+        """The batches of the samples that judge; they are read once where they fit."""
         batch: list[Item] = []
-        for index, item in enumerate(self._data):
-            if index in self._held_out:
-                batch.append(item)
+        for item in self._judges if self._judges is not None else self._judging():
+            batch.append(item)
             if len(batch) == self._size:
                 yield batch
                 batch = []
         if batch:
             yield batch
 
+    def _judging(self) -> Iterator[_Held]:
+        kept: list[_Held] = []
+        for index, item in enumerate(self._data):
+            if index not in self._held_out:
+                continue
+            held = _held(item)
+            yield held
+            if len(kept) * _bytes(held) <= self._memory:
+                kept.append(held)
+        if len(kept) == self.judging:
+            self._judges = kept
+
     def _stream(self) -> Iterator[_Held]:
         for index, item in enumerate(self._data):
             if index not in self._held_out:
-                yield _Held({k: np.asarray(v) for k, v in item.feeds.items()}, item.label)
+                yield _held(item)
 
     def _all(self) -> list[_Held] | None:
         """All samples, where they fit into the budget."""
@@ -149,6 +163,10 @@ class Batches:
             yield buffer[index]
             buffer[index] = item
         yield from (buffer[int(i)] for i in rng.permutation(len(buffer)))
+
+
+def _held(item: Item) -> _Held:
+    return _Held({name: np.asarray(value) for name, value in item.feeds.items()}, item.label)
 
 
 def _bytes(item: Item) -> int:

@@ -1,0 +1,106 @@
+"""EfficientNet-Lite0 pruned and fine-tuned: top-1 and estimated time, after every step.
+
+    python benchmarks/pruned_efficientnet.py [FOLDER] [--microseconds 175 160 150]
+
+FOLDER holds 500 ImageNet pictures, one a class, and `labels.csv` (`file,label`);
+../shared/data/imagenet where it is not given. Every second picture judges. The others, without
+their labels, and 64 crops of photographs teach: the float original answers for them. For each
+estimated time that is asked for (on qcs9075), the model is pruned to it, trained, quantized to
+w8a8, compiled and simulated. Training needs PyTorch (`pip install snapq[train]`), and about an hour
+a point on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import snapq
+from snapq.errors import DataError
+from snapq.storage import atomic_folder
+
+HERE = Path(__file__).resolve().parent / "pruned_efficientnet"
+ROOT = HERE.parents[1]
+PICTURES = ROOT.parent / "shared" / "data" / "imagenet"
+EXAMPLE = ROOT / "examples" / "efficientnet-lite0"
+PHOTOGRAPHS = EXAMPLE / "data" / "calibration"
+BASELINE = "fp16 unmodified"
+
+
+def link_pictures(pictures: Path, folder: Path) -> None:
+    """Fills `folder` with links: `held-out` with labels, `training` without.
+
+    Raises:
+        DataError: the pictures or their labels are not there.
+    """
+    table = pictures / "labels.csv"
+    if not table.is_file():
+        raise DataError(
+            "There is no labels.csv, so this benchmark cannot run.",
+            where=str(pictures),
+            mend="Give a folder with pictures and labels.csv (file,label) as argument.",
+        )
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = sorted((row["file"], row["label"]) for row in csv.DictReader(file))
+    with atomic_folder(folder) as target:
+        for part in ("held-out", "training"):
+            (target / part).mkdir()
+        for index, (name, _) in enumerate(rows):
+            part = "training" if index % 2 else "held-out"
+            (target / part / name).symlink_to((pictures / name).resolve())
+        for path in sorted(PHOTOGRAPHS.iterdir()):
+            (target / "training" / path.name).symlink_to(path)
+        lines = ["file,label", *(",".join(row) for row in rows[::2])]
+        (target / "held-out.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def deploy(microseconds: float, runs: Path) -> snapq.Run:
+    """Prunes to an estimated time, trains, quantizes, compiles and simulates."""
+    overrides = [f"stages.prune.target.estimate_us={microseconds:g}"]
+    print(f"Pruning to {microseconds:g} µs and training …", file=sys.stderr)
+    return snapq.run(snapq.load(HERE / "deploy.yaml", overrides), runs=runs)
+
+
+def show(microseconds: float, run: snapq.Run) -> None:
+    """Prints one point of the curve, step by step."""
+    record = run.record
+    estimate = {item.label: item for item in record.estimates}
+    speedup = next(item.value for item in record.speedups if item.baseline == BASELINE)
+    package = estimate[run.record.placements[0].label]
+    print(
+        f"asked for {microseconds:g} µs: {package.us:.0f} µs estimated on {package.device}, "
+        f"{speedup:.2f}x over {BASELINE} ({estimate[BASELINE].us:.0f} µs)"
+    )
+    for step in record.steps:
+        score = "" if step.value is None else f"top-1 {step.value:.3f} ({step.where})"
+        print(f"    {step.label:16} {score}")
+    for item in record.accuracy:
+        print(f"    {item.label:16} top-1 {item.value:.3f} of {item.samples} ({item.where})")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("pictures", type=Path, nargs="?", default=PICTURES)
+    parser.add_argument("--microseconds", type=float, nargs="+", default=[175, 160, 150])
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="where runs are kept")
+    options = parser.parse_args(arguments)
+    try:
+        for script in ("build_model.py", "fetch_data.py"):
+            subprocess.run([sys.executable, str(EXAMPLE / script)], check=True)
+        link_pictures(options.pictures, HERE / "data")
+        points = {us: deploy(us, options.runs) for us in options.microseconds}
+    except snapq.SnapqError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    for microseconds, run in points.items():
+        show(microseconds, run)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
