@@ -14,7 +14,7 @@ import yaml
 
 import snapq
 from snapq.artifact import MODEL, fingerprint, library_versions
-from snapq.config import QuantizeConfig
+from snapq.config import PackageConfig, QuantizeConfig
 from snapq.pipeline import proof, stages
 from snapq.pipeline.cache import Cache, copy_artifact
 from snapq.pipeline.gates import check
@@ -102,6 +102,8 @@ def execute(
 def make_context(chosen: Setting, progress: Progress, cache: Cache | None = None) -> Context:
     """What the stages of this run share."""
     options = [item.options for item in chosen.config.stages]
+    packaging = (item for item in options if isinstance(item, PackageConfig))
+    package = next(packaging, PackageConfig())
     share = chosen.config.gates.npu_nodes
     return Context(
         devices=chosen.devices,
@@ -111,6 +113,7 @@ def make_context(chosen: Setting, progress: Progress, cache: Cache | None = None
         training=chosen.training,
         seed=chosen.config.seed,
         quantize=next((item for item in options if isinstance(item, QuantizeConfig)), None),
+        optimization_modes=package.optimization_modes,
         memo=cache,
         npu_share=1.0 if share in (None, "all") else float(share),
         progress=progress,

@@ -123,6 +123,7 @@ def step_key(setting: Setting, context: Context, step: Step, lineage: Lineage) -
         parts["calibration"] = setting.calibration and setting.calibration.fingerprint()
     if step.name == "prune":
         parts["quantize"] = context.quantize and context.quantize.model_dump(mode="json")
+        parts["modes"] = context.optimization_modes
     if step.name == "finetune":
         parts["training"] = setting.training and setting.training.fingerprint()
         parts["seed"] = context.seed

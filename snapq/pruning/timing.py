@@ -7,8 +7,11 @@ take. The plan that this points to is measured, the sum is corrected by what was
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import onnx_ir as ir
@@ -48,6 +51,7 @@ class Watch:
         estimate: measures a model.
         limit: how many models may be measured.
         advance: told of each measurement.
+        jobs: how many models are measured side by side; a compiler takes one core.
         probes: what was measured so far.
     """
 
@@ -56,6 +60,7 @@ class Watch:
     estimate: Estimate
     limit: int
     advance: Callable[[int], None]
+    jobs: int = field(default_factory=lambda: min(8, os.cpu_count() or 1))
     probes: list[Probe] = field(default_factory=list)
 
     @property
@@ -65,12 +70,20 @@ class Watch:
 
     def measure(self, plan: Plan) -> float:
         """The estimate of a plan's model, in microseconds."""
-        wanted = {name: count for name, count in plan.items() if count}
-        for probe in self.probes:
-            if probe.plan == wanted:
-                return probe.us
-        us = self.estimate(cut(self.structure, removed(self.rankings, wanted)))
-        self.probes.append(Probe(wanted, us))
+        return self.measure_all([plan])[0]
+
+    def measure_all(self, plans: Sequence[Plan]) -> list[float]:
+        """The estimates of several plans' models, side by side."""
+        wanted = [{name: count for name, count in plan.items() if count} for plan in plans]
+        known = [probe.plan for probe in self.probes]
+        new = [plan for i, plan in enumerate(wanted) if plan not in known + wanted[:i]]
+        with ThreadPoolExecutor(self.jobs) as pool:
+            for plan, us in zip(new, pool.map(self._estimate, new), strict=True):
+                self.probes.append(Probe(plan, us))
+        return [next(p.us for p in self.probes if p.plan == plan) for plan in wanted]
+
+    def _estimate(self, plan: Plan) -> float:
+        us = self.estimate(cut(self.structure, removed(self.rankings, plan)))
         self.advance(1)
         return us
 
@@ -85,15 +98,14 @@ class Gains:
 
     def __init__(self, watch: Watch, limits: Limits) -> None:
         self.whole = watch.measure({})
+        spare = watch.left - min(_CORRECTIONS, watch.limit // 3)
+        singles = list(islice(_schedule(watch.rankings, limits), max(spare, 0)))
+        measured = watch.measure_all([{ranking.group.name: count} for ranking, count in singles])
         self._points: dict[str, tuple[list[int], list[float]]] = {}
-        for ranking, count in _schedule(watch.rankings, limits):
-            if watch.left <= min(_CORRECTIONS, watch.limit // 3):
-                break
-            name = ranking.group.name
-            gain = self.whole - watch.measure({name: count})
-            known = self._points.get(name, ([0], [0.0]))
-            pairs = sorted(zip((*known[0], count), (*known[1], gain), strict=True))
-            self._points[name] = [at for at, _ in pairs], [value for _, value in pairs]
+        for (ranking, count), us in zip(singles, measured, strict=True):
+            at, gains = self._points.get(ranking.group.name, ([0], [0.0]))
+            pairs = sorted(zip([*at, count], [*gains, self.whole - us], strict=True))
+            self._points[ranking.group.name] = [p[0] for p in pairs], [p[1] for p in pairs]
 
     def price(self, plan: Plan) -> float:
         """What the gains, added up, say of a plan, in microseconds."""

@@ -45,6 +45,8 @@ class Context:
         checkpoint: file in which training keeps its state, so that a run that was killed goes on.
         seed: seed of everything random.
         quantize: options of the run's quantize stage; None where it has none.
+        optimization_modes: values of htp_graph_finalization_optimization_mode that the run's
+            package stage tries.
         memo: keeps estimates from one run to the next; None keeps nothing.
         progress: who is told what goes on.
     """
@@ -59,6 +61,7 @@ class Context:
     checkpoint: Path | None = None
     seed: int = 0
     quantize: QuantizeConfig | None = None
+    optimization_modes: tuple[int, ...] = (3,)
     memo: Memo | None = None
     progress: Progress = field(default_factory=Silent)
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapq.devices.profiles import DeviceProfile
 from snapq.records import EstimateRecord
-from snapq.stages.base import Context
+from snapq.stages.base import Context, Memo
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -25,6 +25,9 @@ Estimate = Callable[["ir.Model"], EstimateRecord]
 
 def estimator(context: Context, device: DeviceProfile) -> Estimate:
     """A function that estimates a prepared model as the run would package it for a device.
+
+    As the package stage does, it compiles with each of the run's optimization modes and takes the
+    fastest.
 
     Args:
         context: the run's; what is estimated is kept in its memo.
@@ -38,27 +41,41 @@ def estimator(context: Context, device: DeviceProfile) -> Estimate:
         from snapq.qnn.estimate import estimate
         from snapq.qnn.options import CompileOptions
 
-        memo = context.memo
-        options = CompileOptions(fp16="fp16" in device.precisions)
         parts = {
             "model": hashlib.sha256(io.to_bytes(model)).hexdigest(),
             "quantize": context.quantize and context.quantize.model_dump(mode="json"),
             "boundary": context.boundary and context.boundary.to_json(),
             "device": device.soc_id,
-            "options": vars(options),
         }
-        key = "" if memo is None else memo.key("candidate", **parts)
-        kept = None if memo is None else memo.value(key)
-        if kept is None:
-            with tempfile.TemporaryDirectory(prefix="snapq-") as name:
-                path = Path(name) / "model.onnx"
-                io.save(_as_packaged(model, context), path)
-                kept = estimate(path, device, options, label="candidate").to_json()
-            if memo is not None:
-                memo.keep_value(key, kept)
-        return EstimateRecord.model_validate(kept)
+        found = []
+        with tempfile.TemporaryDirectory(prefix="snapq-") as name:
+            path = Path(name) / "model.onnx"
+            for mode in context.optimization_modes:
+                options = CompileOptions(mode, fp16="fp16" in device.precisions)
+
+                def make(options: CompileOptions = options) -> EstimateRecord:
+                    if not path.exists():
+                        io.save(_as_packaged(model, context), path)
+                    return estimate(path, device, options, label="candidate")
+
+                found.append(_remembered(context.memo, {**parts, "options": vars(options)}, make))
+        return min(found, key=lambda record: record.cycles)
 
     return find
+
+
+def _remembered(
+    memo: Memo | None, parts: Mapping[str, object], make: Callable[[], EstimateRecord]
+) -> EstimateRecord:
+    """What the memo has, or what is made now and kept in it."""
+    key = "" if memo is None else memo.key("candidate", **parts)
+    kept = None if memo is None else memo.value(key)
+    if kept is not None:
+        return EstimateRecord.model_validate(kept)
+    record = make()
+    if memo is not None:
+        memo.keep_value(key, record.to_json())
+    return record
 
 
 def precise_us(record: EstimateRecord) -> float:
