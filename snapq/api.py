@@ -6,6 +6,7 @@ only when it is called.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,12 @@ from snapq.records import EstimateRecord, RunRecord
 if TYPE_CHECKING:
     import numpy as np
 
+    from snapq.bench_record import BenchRecord
     from snapq.board.environment import Environment
     from snapq.board.manage import Probed
     from snapq.devices.targets.base import Measurement
     from snapq.graph.shapes import InputShapes
+    from snapq.history.compare import Comparison
     from snapq.inspection import Inspection
     from snapq.pipeline.plan import Plan
     from snapq.pipeline.setting import Setting
@@ -56,6 +59,18 @@ class Run:
     def measurements(self) -> tuple[Path, ...]:
         """The JSON files of all figures, one a kind."""
         return tuple(sorted((self.folder / "measurements").glob("*.json")))
+
+    @property
+    def benches(self) -> tuple[BenchRecord, ...]:
+        """The results of the benchmark with every single latency. Raises `StorageError`."""
+        from snapq.bench_record import BenchRecord
+        from snapq.storage import storage_errors
+
+        path = self.folder / "measurements" / "benches.json"
+        if not path.is_file():
+            return ()
+        with storage_errors(path):
+            return tuple(map(BenchRecord.model_validate, json.loads(path.read_bytes())))
 
     @property
     def passed(self) -> bool:
@@ -577,6 +592,40 @@ def benchmark_all(
         Path(baseline) if baseline is not None else None,
         progress or Silent(),
     )
+
+
+def remember(records: Iterable[BenchRecord]) -> None:
+    """Adds results of benchmarks to the history. Raises `StorageError`."""
+    from snapq.history import store
+
+    store.remember(records)
+
+
+def history(
+    *, target: str | None = None, label: str | None = None, limit: int = 20
+) -> tuple[BenchRecord, ...]:
+    """The newest results of the history, newest first. Raises `StorageError`."""
+    from snapq.history import store
+
+    return store.recent(target=target, label=label, limit=limit)
+
+
+def compare(before: str, after: str, *, max_slowdown: float = 1.05) -> Comparison:
+    """Compares two results of the history.
+
+    Args:
+        before: id of the older run, or its beginning.
+        after: id of the newer one.
+        max_slowdown: how many times the old median the new one may be.
+
+    Raises:
+        ConfigError: there is no such run.
+        StorageError: the history is damaged.
+    """
+    from snapq.history import store
+    from snapq.history.compare import compare as compare_records
+
+    return compare_records(store.find(before), store.find(after), max_slowdown)
 
 
 def probe_board(name: str) -> Probed:

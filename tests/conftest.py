@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +12,12 @@ import pytest
 from tests import assets
 
 T = TypeVar("T")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_history(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Benchmarks of the tests stay out of the history of whoever runs them."""
+    os.environ["SNAPQ_HISTORY"] = str(tmp_path_factory.mktemp("history") / "history.sqlite")
 
 
 def _or_skip(get: Callable[[], T]) -> T:

@@ -10,13 +10,18 @@ import tempfile
 import traceback
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 import snapq
 from snapq.errors import SnapqError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from snapq.bench_record import BenchRecord
 
 EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
@@ -112,6 +117,17 @@ def error_values(error: SnapqError) -> dict[str, Any]:
         "mend": error.mend,
         "also": [error_values(other) for other in error.also],
     }
+
+
+def keep(records: Iterable[BenchRecord]) -> None:
+    """Adds results to the history; where that cannot be written, says so and goes on."""
+    from snapq import api
+    from snapq.errors import StorageError
+
+    try:
+        api.remember(records)
+    except StorageError as error:
+        typer.secho(f"warning: the history was not written: {error}", fg="yellow", err=True)
 
 
 def _report_internal(error: BaseException) -> None:

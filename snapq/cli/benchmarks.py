@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapq.cli.app import Json, emit, error_values, existing, report_error
+from snapq.cli.app import Json, emit, error_values, existing, keep, report_error
 from snapq.errors import SnapqError
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ def benchmark(
     repeats: Annotated[int, typer.Option(min=1, help="Fresh processes.")] = 2,
     cooldown: Annotated[float, typer.Option(min=0, help="Seconds between repeats.")] = 0.0,
     threads: Annotated[int, typer.Option(min=1)] = 1,
+    forget: Annotated[
+        bool, typer.Option("--no-history", help="Do not keep the result in the history.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Measure a bundle's latency on this machine's CPU or on boards.
@@ -70,6 +73,9 @@ def benchmark(
         protocol=protocol,
         progress=Bars() if len(targets) == 1 else Lines(),
     )
+    records = [one for r in done if not isinstance(r, SnapqError) for one in r.records]
+    if not forget:
+        keep(records)
     if json:
         emit([values for result in done for values in _values(result)])
     for result in done:
@@ -87,4 +93,65 @@ def _values(result: Measurement | SnapqError) -> list[dict[str, Any]]:
     return [record.to_json() for record in result.records]
 
 
-COMMANDS = (benchmark,)
+def history(
+    target: Annotated[str | None, typer.Option(help="Of this target only.")] = None,
+    label: Annotated[str | None, typer.Option(help="Of this precision only, such as w8a8.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    json: Json = False,
+) -> None:
+    """List what was measured before, newest first.
+
+    Example: snapq history --target my-board
+    """
+    from snapq import api
+    from snapq.cli import bench_tables
+
+    found = api.history(target=target, label=label, limit=limit)
+    if json:
+        emit([record.without_samples().to_json() for record in found])
+    else:
+        bench_tables.show_history(found)
+
+
+def compare(
+    before: Annotated[str, typer.Argument(help="Id of the older run, or its beginning.")],
+    after: Annotated[str, typer.Argument(help="Id of the newer run.")],
+    max_slowdown: Annotated[
+        float, typer.Option(min=0, help="How many times the old median the new one may be.")
+    ] = 1.05,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE.xml", help="Also write the checks as JUnit XML.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Compare two runs of the history; end with 1 where the newer one is too slow.
+
+    Example: snapq compare 3f2a 91bc --max-slowdown 1.03 --junit compare.xml
+    """
+    from dataclasses import asdict
+
+    from snapq import api
+    from snapq.cli import bench_tables
+
+    found = api.compare(before, after, max_slowdown=max_slowdown)
+    if junit is not None:
+        from snapq.history.junit import junit as as_junit
+        from snapq.storage import write_text
+
+        write_text(junit, as_junit(found))
+    if json:
+        emit(
+            {
+                "ratio": found.ratio,
+                "interval": found.interval,
+                "passed": found.passed,
+                "checks": [asdict(check) for check in found.checks],
+            }
+        )
+    else:
+        bench_tables.show_comparison(found)
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+COMMANDS = (benchmark, history, compare)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from snapq.cli.app import Json, SetOption, emit, existing
+from snapq.cli.app import Json, SetOption, emit, existing, keep
 from snapq.cli.projects import Config
 
 
@@ -66,6 +66,7 @@ def run(
         fresh=fresh,
         progress=Bars(),
     )
+    keep(done.benches)
     if json:
         emit({"folder": str(done.folder), **done.record.to_json()})
     else:

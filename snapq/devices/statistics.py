@@ -73,6 +73,31 @@ def speedup_interval(
     return float(low), float(high)
 
 
+def ratio_interval(
+    before: np.ndarray, after: np.ndarray, *, confidence: float = 0.95
+) -> tuple[float, float] | None:
+    """Percentile bootstrap interval of the median of `after` over that of `before`.
+
+    The two were taken at different times, so the rounds of each are drawn by themselves.
+
+    Returns:
+        The interval, or None where one has fewer than two rounds.
+    """
+    if min(len(before), len(after)) < 2:
+        return None
+    random = np.random.default_rng(0)
+    ratios = [
+        float(
+            np.median(after[random.integers(0, len(after), len(after))])
+            / np.median(before[random.integers(0, len(before), len(before))])
+        )
+        for _ in range(_RESAMPLES)
+    ]
+    tail = (1 - confidence) / 2 * 100
+    low, high = np.percentile(ratios, [tail, 100 - tail])
+    return float(low), float(high)
+
+
 def doubts(label: str, samples: np.ndarray) -> Iterator[str]:
     """Sentences about what makes these samples weak evidence."""
     rounds, runs = samples.shape[0], samples.size

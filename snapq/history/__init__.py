@@ -1,0 +1,1 @@
+"""What was measured before: kept in one SQLite file, compared, and gated against slowing down."""
