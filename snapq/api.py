@@ -17,7 +17,7 @@ from snapq.errors import ConfigError, DataError, SnapqError, StorageError
 from snapq.precision import ActivationType, WeightType
 from snapq.progress import Progress, Silent
 from snapq.ranking import Importance
-from snapq.records import AnalysisRecord, EstimateRecord, RunRecord
+from snapq.records import EstimateRecord, RunRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -357,6 +357,7 @@ def quantize(
     inputs: InputShapes | None = None,
     samples: int | None = None,
     random_inputs: bool = False,
+    encodings: str | Path | None = None,
     output: str | Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -373,6 +374,8 @@ def quantize(
         inputs: shape of each input; needed where the model's are dynamic.
         samples: use this many of the samples of a path.
         random_inputs: calibrate on random inputs, to try things out.
+        encodings: a file of AIMET encodings that were made for this model; types and ranges are
+            its, and samples are needed only for what it leaves out.
         output: where to write; `MODEL.PRECISION.onnx` beside the model where not given.
         overwrite: whether `output` may exist.
         progress: who is told what goes on.
@@ -386,11 +389,17 @@ def quantize(
     from snapq.pipeline.setting import precision_of
     from snapq.single import stage_file
 
-    options = QuantizeConfig(weights=WeightType(weights), activations=ActivationType(activations))
+    options = QuantizeConfig(
+        weights=WeightType(weights),
+        activations=ActivationType(activations),
+        encodings=Path(encodings) if encodings is not None else None,
+    )
     source = Path(model)
-    path = Path(output) if output else source.with_suffix(f".{precision_of(options)}.onnx")
+    name = "quantized" if encodings is not None else precision_of(options)
+    path = Path(output) if output else source.with_suffix(f".{name}.onnx")
     _refuse_existing(path, overwrite)
-    data = _calibration_source(calibration, samples, random_inputs)
+    given = calibration is not None or random_inputs or encodings is None
+    data = _calibration_source(calibration, samples, random_inputs) if given else None
     outcome = stage_file(
         "quantize", source, path, data, options, targets, inputs or {}, progress or Silent()
     )
@@ -450,67 +459,46 @@ def prune(
     return PrunedModel(path, outcome.details, outcome.notes)
 
 
-def analyze(
-    model: str | Path,
-    device: str,
-    calibration: Iterable[Mapping[str, np.ndarray]] | str | Path | None = None,
+def export_encodings(
+    model: str | Path | QuantizedModel,
+    output: str | Path,
     *,
-    weights: str | None = None,
-    activations: str | None = None,
-    simulated: bool = False,
-    samples: int = 8,
-    tensors: bool = False,
-    inputs: InputShapes | None = None,
-    random_inputs: bool = False,
-    progress: Progress | None = None,
-) -> AnalysisRecord:
-    """Says what quantizing each node alone costs at the model's outputs, and why.
+    file_format: str = "aimet-1.0",
+    float_model: str | Path | None = None,
+    overwrite: bool = False,
+) -> int:
+    """Writes the encodings of a Q/DQ model for other tools.
 
     Args:
-        model: path of a float ONNX model; or of a deploy.yaml, whose model, calibration data and
-            precision are then taken.
-        device: whose rules to obey, whose simulator to use, whose estimate to divide among nodes.
-        calibration: samples as for `quantize`.
-        weights: `int8` where not given, or another type.
-        activations: `uint8` where not given, or another type.
-        simulated: compute the outputs on the NPU simulator and not on this machine's CPU.
-        samples: judge on so many of the calibration samples.
-        tensors: judge every activation and weight alone too.
-        inputs: shape of each input; needed where the model's are dynamic.
-        random_inputs: calibrate on random inputs, to try things out.
-        progress: who is told what goes on.
+        model: path of a Q/DQ model, what `quantize` returned, or the folder of a run.
+        output: the JSON file to write.
+        file_format: `aimet-1.0` or `aimet-0.6.1`.
+        float_model: where to write the float model whose tensors the file names, if anywhere.
+        overwrite: whether `output` may exist.
 
     Returns:
-        Each node with its SQNR in dB when it alone is quantized, in the model's order; the worst
-        ones with the cause. Where there is an estimate, each with its part of it.
+        How many tensors the file lists.
 
     Raises:
-        ConfigError: there is no calibration, or an option is not known.
-        DataError: a sample does not fit the model.
-        ModelError: the model cannot be read or handled, or is quantized already.
-        DeviceError, QnnError, InstallError: as the simulator, where that is asked for.
+        ConfigError: the format is not known, or the file exists.
+        ModelError: the model is not quantized.
     """
-    from snapq.analysis import Asked, analyze_file
-    from snapq.config import QuantizeConfig
-    from snapq.devices.profiles import find
-    from snapq.records import Where
+    from snapq.errors import nearest
+    from snapq.quantization.exchange.files import FORMATS
+    from snapq.single import export_file
 
-    asked = Asked(Where.SIMULATED if simulated else Where.HOST, samples, tensors)
-    types = {"weights": weights, "activations": activations}
-    given = {name: value for name, value in types.items() if value is not None}
-    path, options, base = Path(model), QuantizeConfig.model_validate(given), None
-    data: DataSource | Iterable[Mapping[str, np.ndarray]]
-    if path.suffix in (".yaml", ".yml") and calibration is None:
-        config = load(path)
-        stages = (stage.options for stage in config.stages)
-        named = next((one for one in stages if isinstance(one, QuantizeConfig)), options)
-        options = named.model_copy(update={name: getattr(options, name) for name in given})
-        path, base, inputs = config.model.path, config.folder, inputs or config.model.inputs
-        data = config.data.calibration or _calibration_source(None, None, random_inputs)
-    else:
-        data = _calibration_source(calibration, None, random_inputs)
-    told = progress or Silent()
-    return analyze_file(path, data, options, find(device), inputs or {}, asked, told, base)
+    if file_format not in FORMATS:
+        close = nearest(file_format, FORMATS)
+        raise ConfigError(
+            f"There is no format '{file_format}'.",
+            where="--format",
+            mend=f"Did you mean '{close}'?" if close else f"There are: {', '.join(FORMATS)}.",
+        )
+    written = [Path(item) for item in (output, float_model) if item is not None]
+    for item in written:
+        _refuse_existing(item, overwrite)
+    path = _path(model)
+    return export_file(_quantized_model(path) if path.is_dir() else path, file_format, *written)
 
 
 def estimate(
@@ -722,6 +710,12 @@ def clean_board(name: str) -> tuple[str, int]:
     from snapq.board import manage
 
     return manage.clean_board(name)
+
+
+def _quantized_model(folder: Path) -> Path:
+    """The Q/DQ model of a run: that of its last stage before the package."""
+    stages = [s for s in open_run(folder).record.stages if s.name not in ("source", "package")]
+    return folder / stages[-1].model.path
 
 
 def _cache(runs: Path, *, fresh: bool) -> Any:

@@ -283,6 +283,36 @@ class QuantizeConfig(Strict):
     """One scale an output channel for the weights of Conv, ConvTranspose and Gemm."""
     overrides: tuple[Override, ...] = ()
     """Other precisions for single nodes; a later override wins."""
+    encodings: FilePath | None = None
+    """A file of AIMET encodings (0.6.1 or 1.0) made for this model: they are imposed, types too,
+    and only what they leave out is calibrated."""
+
+
+class RepairConfig(Strict):
+    """Bring a model that another tool quantized into the form that the NPU takes.
+
+    It runs on its own behind `prepare` where the model has Q/DQ and no `quantize` is named. Its
+    encodings stay; what is missing is measured on the calibration samples.
+    """
+
+
+class ClusterConfig(Strict):
+    """Weight sharing: each group of weights has few values, which are integers of 8 bits.
+
+    It makes the compressed download smaller. What runs gets smaller only where the values are
+    evenly spaced and at most 16, as these are stored as int4.
+    """
+
+    clusters: Literal[2, 4, 8, 16, 32, 64, 128] = 32
+    """Values a codebook."""
+    spacing: Literal["free", "even"] = "free"
+    """`free`: the values with the least error; `even`: multiples of one step a channel."""
+    channels: Annotated[int, Field(gt=0)] | None = None
+    """Output channels that share a codebook; all of a layer where not given."""
+    smallest: Annotated[int, Field(gt=0)] = 1024
+    """Layers with fewer weights than this are left as they are, depthwise ones always."""
+    keep: Names = ()
+    """Names of nodes of the prepared model whose weights are left as they are."""
 
 
 class Losses(Strict):
@@ -440,10 +470,20 @@ class PackageConfig(Strict):
     """How many samples and simulated outputs the bundle carries for the check on the board."""
 
 
-StageOptions = PrepareConfig | PruneConfig | QuantizeConfig | FinetuneConfig | PackageConfig
+StageOptions = (
+    PrepareConfig
+    | RepairConfig
+    | PruneConfig
+    | ClusterConfig
+    | QuantizeConfig
+    | FinetuneConfig
+    | PackageConfig
+)
 STAGE_OPTIONS: dict[str, type[StageOptions]] = {
     "prepare": PrepareConfig,
+    "repair": RepairConfig,
     "prune": PruneConfig,
+    "cluster": ClusterConfig,
     "quantize": QuantizeConfig,
     "finetune": FinetuneConfig,
     "package": PackageConfig,
@@ -456,7 +496,9 @@ class StageItem(Strict):
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     prepare: PrepareConfig | None = None
+    repair: RepairConfig | None = None
     prune: PruneConfig | None = None
+    cluster: ClusterConfig | None = None
     quantize: QuantizeConfig | None = None
     finetune: FinetuneConfig | None = None
     package: PackageConfig | None = None

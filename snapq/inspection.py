@@ -66,6 +66,8 @@ class Inspection:
     rewrites: dict[str, int]
     notes: tuple[str, ...]
     placements: tuple[PrecisionPlacement, ...]
+    findings: tuple[dict[str, str], ...] = ()
+    """Of a model that came quantized: what breaks the provider's rules for node units."""
 
     def to_json(self) -> dict[str, Any]:
         """The inspection as JSON values."""
@@ -84,17 +86,23 @@ def inspect_model(
         ModelError: the model cannot be read, frozen or prepared.
     """
     from snapq.graph import cost, io, prepare
-    from snapq.graph.shapes import input_specs
+    from snapq.graph.shapes import freeze, input_specs
     from snapq.qnn import availability
+    from snapq.quantization.lint import Finding, lint
+    from snapq.quantization.strip import is_quantized, strip
 
-    source = io.load(path)
-    if any(node.op_type == "EPContext" for node in source.graph):
+    given = io.load(path)
+    if any(node.op_type == "EPContext" for node in given.graph):
         raise ModelError(
             "The model is compiled: its nodes are inside a binary.",
             where=str(path),
             mend="Inspect the .bin file beside it, or the model that it was compiled from.",
         )
-    prepared = prepare.prepare(source, shapes)
+    findings: tuple[Finding, ...] = ()
+    source = freeze(given, shapes) if is_quantized(given) else given
+    if source is not given:
+        findings = lint(source, device.architecture)
+    prepared = prepare.prepare(source if source is given else strip(source).model, shapes)
     model = prepared.model
     costs = cost.node_costs(model)
     operators: dict[str, int] = {}
@@ -103,15 +111,17 @@ def inspect_model(
     status = availability.status()
     if status.usable:
         placements = _ask_provider(model, device, progress)
+        if source is not given:
+            placements = (_as_given(source, device), *placements)
     else:
         placements = (_ask_table(model, str(status.reason)),)
     return Inspection(
         model=str(path),
         device=device.name,
         architecture=device.architecture,
-        opset=source.opset_imports.get("", 0),
+        opset=given.opset_imports.get("", 0),
         inputs={spec.name: list(spec.shape) for spec in input_specs(model)},
-        nodes=len(source.graph),
+        nodes=len(given.graph),
         prepared_nodes=len(model.graph),
         parameters=sum(node.parameters for node in costs),
         macs=sum(node.macs for node in costs),
@@ -119,7 +129,31 @@ def inspect_model(
         rewrites=dict(prepared.applied),
         notes=prepared.notes,
         placements=placements,
+        findings=tuple(asdict(finding) for finding in findings),
     )
+
+
+def _as_given(source: ir.Model, device: DeviceProfile) -> PrecisionPlacement:
+    """Where a model that came quantized runs before anything is repaired."""
+    from snapq.graph import io
+    from snapq.qnn.options import CompileOptions
+    from snapq.qnn.placement import place
+
+    label = "Q/DQ as given"
+    with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
+        path = Path(folder) / "model.onnx"
+        io.save(source, path)
+        try:
+            placement = place(path, device, CompileOptions(fp16="fp16" in device.precisions))
+        except SnapqError as error:
+            return PrecisionPlacement(label, 0, len(source.graph), 0, (), str(error))
+    cpu_nodes = tuple(
+        OffNpu(node.name, node.op_type, node.reason or "not said", None)
+        for node in placement.nodes
+        if node.unit == "cpu"
+    )
+    npu = sum(node.unit == "npu" for node in placement.nodes)
+    return PrecisionPlacement(label, npu, len(cpu_nodes), placement.partitions, cpu_nodes)
 
 
 def _ask_provider(

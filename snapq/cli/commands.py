@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from snapq.cli import benchmarks, devices, models, projects, runs
+from snapq.cli import benchmarks, devices, encodings, models, projects, runs
 from snapq.cli.board import board
 
 
@@ -18,4 +18,5 @@ def register(app: typer.Typer) -> None:
         *devices.COMMANDS,
     ):
         app.command(command.__name__.removesuffix("_"), no_args_is_help=False)(command)
+    app.add_typer(encodings.group)
     app.add_typer(board)

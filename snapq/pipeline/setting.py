@@ -37,6 +37,7 @@ class Setting:
         training: samples for training; the calibration samples where the YAML gives none.
         evaluation: samples for the proof; the calibration samples where the YAML gives none.
         source_sha256: hash of the model file and its external data.
+        quantized: whether the model as given has Q/DQ or integer operators.
     """
 
     config: DeployConfig
@@ -47,6 +48,13 @@ class Setting:
     training: Dataset | None
     evaluation: Dataset | None
     source_sha256: str
+    quantized: bool = False
+
+    @property
+    def repairs(self) -> bool:
+        """Whether a model that came quantized is repaired although the YAML does not say so."""
+        named = {item.name for item in self.config.stages}
+        return self.quantized and not named & {"quantize", "repair"}
 
     @property
     def random_inputs(self) -> bool:
@@ -71,10 +79,12 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
     from snapq.evaluation.datasets import open_dataset
     from snapq.graph import boundary, io, shapes
     from snapq.graph.weights import check_weights
+    from snapq.quantization.strip import is_quantized
 
     devices = tuple(profiles.find(name) for name in config.targets)
-    check_precision(config, devices)
     loaded = io.load(config.model.path)
+    quantized = is_quantized(loaded)
+    check_precision(config, devices, quantized=quantized)
     check_weights(loaded)
     model = shapes.freeze(loaded, config.model.inputs)
     inputs = shapes.input_specs(model)
@@ -83,7 +93,7 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         inputs,
         config.io,
         _preprocess(inputs, calibration, config.data.training, evaluation),
-        foldable=not any(node.op_type == "QuantizeLinear" for node in model.graph),
+        foldable=not quantized,
     )
 
     def opened(source: DataSource | None, labelled: bool) -> Dataset | None:
@@ -102,11 +112,19 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         training=(opened(config.data.training, False) or samples) if trains else None,
         evaluation=opened(evaluation, config.metric is not None) or samples,
         source_sha256=_fingerprint(config.model.path, loaded),
+        quantized=quantized,
     )
 
 
-def check_precision(config: DeployConfig, devices: Sequence[DeviceProfile]) -> None:
+def check_precision(
+    config: DeployConfig, devices: Sequence[DeviceProfile], *, quantized: bool = False
+) -> None:
     """Refuses a precision that a target lacks, before any work.
+
+    Args:
+        config: the resolved deploy.yaml.
+        devices: profiles of the targets.
+        quantized: whether the model came quantized, at a precision of its own.
 
     Raises:
         DeviceError: a target lacks it; the target and what it has are named.
@@ -114,9 +132,10 @@ def check_precision(config: DeployConfig, devices: Sequence[DeviceProfile]) -> N
     wanted = [
         precision_of(item.options)
         for item in config.stages
-        if isinstance(item.options, QuantizeConfig)
+        if isinstance(item.options, QuantizeConfig) and item.options.encodings is None
     ]
-    if not wanted and any(item.name == "package" for item in config.stages):
+    named = any(isinstance(item.options, QuantizeConfig) for item in config.stages)
+    if not named and not quantized and any(item.name == "package" for item in config.stages):
         wanted = ["fp16"]
     for device in devices:
         for precision in wanted:
@@ -139,7 +158,10 @@ def _sources(
 ) -> tuple[DataSource | None, DataSource | None]:
     """The calibration and evaluation sources, with random inputs where the user asked for them."""
     calibration, evaluation = config.data.calibration, config.data.evaluation
-    needed = any(item.name == "quantize" for item in config.stages)
+    needed = any(
+        isinstance(item.options, QuantizeConfig) and item.options.encodings is None
+        for item in config.stages
+    )
     if calibration is None and random_inputs:
         calibration = DataSource(random=True, samples=8, seed=config.seed)
     if calibration is None and needed:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from snapq.artifact import MODEL, Artifact
-from snapq.config import PrepareConfig, StageOptions
+from snapq.config import PrepareConfig, QuantizeConfig, RepairConfig, StageOptions
 from snapq.pipeline.cache import Cache
 from snapq.pipeline.setting import Setting
 from snapq.stages.base import Context, Source
+from snapq.storage import sha256_file
 
 SOURCE = "source"
 
@@ -48,10 +49,15 @@ class Finished:
 
 
 def steps(setting: Setting) -> tuple[Step, ...]:
-    """Lists the steps of a run: the source, prepare, then the stages of the YAML in their order."""
+    """Lists the steps of a run: the source, prepare, then the stages of the YAML in their order.
+
+    A model that came quantized is repaired behind prepare, unless the YAML quantizes it anew.
+    """
     items: list[tuple[str, StageOptions | None]] = [(SOURCE, None)]
     if setting.config.stages[0].name != "prepare":
         items.append(("prepare", PrepareConfig()))
+    if setting.repairs:
+        items.append(("repair", RepairConfig()))
     items += [(item.name, item.options) for item in setting.config.stages]
     return tuple(Step(index, name, options) for index, (name, options) in enumerate(items))
 
@@ -62,11 +68,13 @@ class Lineage:
 
     Attributes:
         previous: of the step before; None for the first step.
+        given: the model as given.
         original: the float model after the prepare stage.
         float_model: the last float model.
     """
 
     previous: Artifact | None = None
+    given: Artifact | None = None
     original: Artifact | None = None
     float_model: Artifact | None = None
 
@@ -74,7 +82,10 @@ class Lineage:
         """The lineage after a step."""
         original = artifact if step.name == "prepare" else self.original
         return Lineage(
-            artifact, original, artifact if artifact.precision == "float" else self.float_model
+            artifact,
+            self.given or artifact,
+            original,
+            artifact if artifact.precision == "float" else self.float_model,
         )
 
 
@@ -119,7 +130,7 @@ def step_key(setting: Setting, context: Context, step: Step, lineage: Lineage) -
             step.name, source=setting.source_sha256, inputs=setting.config.model.inputs
         )
     parts["previous"] = lineage.previous.sha256
-    if step.name in {"prune", "quantize"}:
+    if step.name in {"prune", "quantize", "repair"}:
         parts["calibration"] = setting.calibration and setting.calibration.fingerprint()
     if step.name == "prune":
         parts["quantize"] = context.quantize and context.quantize.model_dump(mode="json")
@@ -132,9 +143,11 @@ def step_key(setting: Setting, context: Context, step: Step, lineage: Lineage) -
     if step.name == "package":
         parts["golden"] = context.golden and context.golden.fingerprint()
         parts["npu_share"] = context.npu_share
-    if step.name in {"prune", "quantize", "package"}:
+    if isinstance(step.options, QuantizeConfig) and step.options.encodings is not None:
+        parts["encodings"] = sha256_file(step.options.encodings)
+    if step.name in {"prune", "quantize", "repair", "cluster", "package"}:
         parts["devices"] = [vars(device) for device in setting.devices]
-    if step.name in {"prune", "quantize", "finetune", "package"}:
+    if step.name in {"prune", "quantize", "repair", "finetune", "package"}:
         parts["boundary"] = setting.boundary.to_json()
     return Cache.key(step.name, **parts)
 
@@ -151,8 +164,12 @@ def _builder(setting: Setting, context: Context, step: Step, lineage: Lineage) -
             source = Source(
                 previous.model, previous.precision, previous.folder, last.model if last else None
             )
-            original = lineage.original.model if lineage.original else None
-            outcome = stage.run(source, step.options, replace(context, original=original), folder)
+            shared = replace(
+                context,
+                given=lineage.given.model if lineage.given else None,
+                original=lineage.original.model if lineage.original else None,
+            )
+            outcome = stage.run(source, step.options, shared, folder)
             precision, notes, details = outcome.precision, outcome.notes, dict(outcome.details)
         return Artifact.write(
             folder,

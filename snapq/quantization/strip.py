@@ -175,7 +175,7 @@ class _Work:
             source = again.outputs[0]
         else:
             source.name = name
-        source.dtype = ir.DataType.FLOAT
+        source.type = ir.TensorType(ir.DataType.FLOAT)
         for position, output in enumerate(tuple(self._graph.outputs)):
             if output is result:
                 self._graph.outputs[position] = source
@@ -263,7 +263,7 @@ def encoding_of(node: ir.Node) -> Encoding | None:
 
 def _become_real(dtype: ir.DataType, value: ir.Value) -> None:
     """Lets what moves the integers of a Q move real numbers."""
-    value.dtype = dtype
+    value.type = ir.TensorType(dtype)
     for user, index in value.uses():
         rule = OPERATORS.get(user.op_type)
         moves = rule is not None and rule.family in (Family.MOVEMENT, Family.JOIN, Family.CLAMP)

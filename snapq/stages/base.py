@@ -41,6 +41,7 @@ class Context:
         golden: samples that the bundle carries for the check on the board.
         npu_share: lowest share of nodes on the NPU with which a package is accepted.
         training: samples for training; None where the YAML has none.
+        given: the model as given, with its shapes frozen.
         original: the float model after the prepare stage: the teacher of training.
         checkpoint: file in which training keeps its state, so that a run that was killed goes on.
         seed: seed of everything random.
@@ -57,6 +58,7 @@ class Context:
     golden: Dataset | None = None
     npu_share: float = 1.0
     training: Dataset | None = None
+    given: Path | None = None
     original: Path | None = None
     checkpoint: Path | None = None
     seed: int = 0

@@ -17,11 +17,19 @@ def run(source: Source, options: PrepareConfig, context: Context, folder: Path) 
         ConfigError: `options.skip` names a rewrite that does not exist.
     """
     from snapq.graph import io, prepare
+    from snapq.quantization.strip import is_quantized, strip
 
-    prepared = prepare.prepare(io.load(source.model), {}, options.skip)
+    came: tuple[str, ...] = ()
+    model = io.load(source.model)
+    if is_quantized(model):
+        stripped = strip(model)
+        model = stripped.model
+        count = len(stripped.encodings)
+        came = (f"The model came quantized, with {count} encodings; this is its float form.",)
+    prepared = prepare.prepare(model, {}, options.skip)
     io.save(prepared.model, folder / MODEL)
     return Outcome(
         precision="float",
-        notes=prepared.notes,
+        notes=(*came, *prepared.notes),
         details={"rewrites": prepared.applied, "nodes": len(prepared.model.graph)},
     )

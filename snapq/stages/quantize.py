@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,13 @@ from snapq.errors import ConfigError
 from snapq.precision import precision_name
 from snapq.records import EncodingRecord, HistogramRecord
 from snapq.stages.base import Context, Outcome, Source
+from snapq.stages.imposing import fixed_inputs, from_file, read_weights, stored_types, unchanged
 from snapq.storage import write_json
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
     from snapq.evaluation.samples import Sample
-    from snapq.graph.boundary import FixedEncoding
     from snapq.quantization.encodings import Encoding
     from snapq.quantization.quantize import Quantized
 
@@ -30,13 +31,14 @@ def run(source: Source, options: QuantizeConfig, context: Context, folder: Path)
 
     Raises:
         ConfigError: there is no calibration data, the model is quantized already, or an override
-            matches no node.
+            matches no node, or the file of encodings is not for this model.
         DataError: a sample does not fit the model or is not finite.
         DeviceError: a target lacks the precision.
     """
     from snapq.graph import io
 
-    if context.calibration is None:
+    data = context.calibration
+    if data is None and options.encodings is None:
         raise ConfigError(
             "The quantize stage needs calibration samples.",
             where="data.calibration",
@@ -47,17 +49,23 @@ def run(source: Source, options: QuantizeConfig, context: Context, folder: Path)
         raise ConfigError(
             "The model is quantized already.", where="stages", mend="Name quantize once."
         )
-    with context.progress.track("Calibrate", len(context.calibration)) as advance:
-        result = quantized(io.load(source.model), options, context, context.calibration, advance)
+    model, precision = io.load(source.model), precision_name(options.weights, options.activations)
+    with context.progress.track("Calibrate", len(data) if data is not None else None) as advance:
+        if options.encodings is not None:
+            found = from_file(options.encodings, model, options.overrides, context, advance)
+            result, precision = found.quantized, found.precision
+        else:
+            assert data is not None
+            result = quantized(model, options, context, data, advance, read_weights(source))
     io.save(result.model, folder / MODEL)
     write_json(folder / ENCODINGS, [e.to_json() for e in encoding_records(result)])
     return Outcome(
-        precision=precision_name(options.weights, options.activations),
+        precision=precision,
         notes=result.notes,
         details={
-            "calibration": context.calibration.description,
-            "samples": len(context.calibration),
-            "random_inputs": context.calibration.random,
+            "calibration": data.description if data is not None else None,
+            "samples": len(data) if data is not None else 0,
+            "random_inputs": data is not None and data.random,
             "encodings": len(result.encodings),
         },
     )
@@ -69,8 +77,17 @@ def quantized(
     context: Context,
     samples: Iterable[Sample],
     progress: Callable[[int], None] | None = None,
+    shared: Mapping[str, Encoding] | None = None,
 ) -> Quantized:
     """Quantizes a float model as the options and the boundary of the run ask for.
+
+    Args:
+        model: the prepared float model.
+        options: of the stage.
+        context: of the run.
+        samples: for calibration.
+        progress: called with the number of samples done.
+        shared: encodings of weights that an earlier stage made.
 
     Raises:
         DataError: a sample does not fit the model or is not finite.
@@ -79,32 +96,24 @@ def quantized(
     from snapq.quantization.overrides import resolve
     from snapq.quantization.quantize import Scheme, quantize
 
-    fixed = {}
+    changed: tuple[str, ...] = ()
     feeds = (sample.feeds for sample in samples)
     if context.boundary is not None:
         plan = context.boundary
-        model = boundary.fold_normalization(model, plan)
+        folded = boundary.fold_normalization(model, plan)
+        shared, changed = unchanged(shared or {}, model, folded)
+        model = folded
         feeds = (plan.model_feeds(sample) for sample in samples)
-        fixed = {name: _encoding(given) for name, given in plan.input_encodings().items()}
     scheme = Scheme(
         weights=options.weights,
         activations=options.activations,
         per_channel=options.per_channel,
         architecture=min(device.architecture for device in context.devices),
-        per_node=resolve(options.overrides, model),
+        per_node={**stored_types(model, shared or {}), **resolve(options.overrides, model)},
     )
-    return quantize(model, feeds, scheme, fixed=fixed, progress=progress)
-
-
-def _encoding(given: FixedEncoding) -> Encoding:
-    """The imposed encoding of an input, per tensor."""
-    import numpy as np
-
-    from snapq.quantization.encodings import Encoding, QuantType
-
-    dtype = QuantType(given.dtype)
-    scale = np.asarray(given.scale, np.float32)
-    return Encoding(dtype, scale, np.asarray(given.zero_point, dtype.numpy))
+    fixed = {**(shared or {}), **fixed_inputs(context.boundary)}
+    result = quantize(model, feeds, scheme, fixed=fixed, progress=progress)
+    return replace(result, notes=(*changed, *result.notes))
 
 
 def encoding_records(result: Quantized) -> list[EncodingRecord]:

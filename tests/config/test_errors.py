@@ -41,9 +41,9 @@ MISTAKES = [
     ("weights: int8", "per_channel: yes", ":11: stages.0.quantize.per_channel", "true or false"),
     (
         "- package:  {}",
-        "- cluster: {}",
-        ":12: stages.1.cluster",
-        "prepare, prune, quantize, finetune, package",
+        "- clustr: {}",
+        ":12: stages.1.clustr",
+        "Did you mean `cluster`?",
     ),
     ("- package:  {}", "- prune: {}", ":12: stages.1.prune", "exactly one of `ratio`, `target`"),
     ("- package:  {}", "- packge: {}", ":12: stages.1.packge", "Did you mean `package`?"),

@@ -88,6 +88,7 @@ def prove(
         qairt=subject.bundle_targets[0].qairt if subject.bundle_targets else None,
         notes=(
             *_random_note(chosen),
+            *_quantized_note(chosen),
             *compared.notes,
             *estimated.notes,
             *listed.notes,
@@ -114,6 +115,15 @@ def _random_note(chosen: Setting) -> tuple[str, ...]:
     if not chosen.random_inputs:
         return ()
     return ("RANDOM INPUTS: encodings and comparisons rest on random inputs and prove nothing.",)
+
+
+def _quantized_note(chosen: Setting) -> tuple[str, ...]:
+    if not chosen.quantized:
+        return ()
+    return (
+        "The model came quantized: `float` stands for the model as given, on this machine's CPU, "
+        "and the fp16 baseline is its float form.",
+    )
 
 
 __all__ = ["Results", "gate_speedups", "prove"]

@@ -56,7 +56,8 @@ def _baselines(subject: Subject, folder: Path) -> Iterator[tuple[str, Path]]:
     """The fp16 baselines as label and model file."""
     from snapq.graph import boundary, io
 
-    yield UNMODIFIED, subject.source.model
+    # A model that came quantized may hold what the NPU cannot run: its float form stands for it.
+    yield UNMODIFIED, (subject.prepared if subject.setting.quantized else subject.source).model
     plan = subject.setting.boundary
     if plan.changes_float_model:
         path = folder / "same_boundary.onnx"

@@ -1,0 +1,1 @@
+"""Encodings as files that other tools write and read."""

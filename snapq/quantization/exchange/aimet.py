@@ -1,0 +1,228 @@
+"""AIMET's encodings files, versions 0.6.1 (and the like 0.4 to 0.6) and 1.0.0, both ways.
+
+Source: AIMET's Encoding Format Specification. A real `x` is `(q + offset) * scale` with `q` from 0
+to `2^bits - 1`, whatever the sign; a symmetric 8-bit tensor has offset -128. Which axis the scales
+of a parameter belong to is not in the file: it is that of the output channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.quantization.encodings import Encoding, QuantType
+from snapq.quantization.exchange.axes import channel_axis
+
+__all__ = ["Entry", "Given", "parse", "render", "resolve"]
+
+OLD, NEW = "0.6.1", "1.0.0"
+_BLOCKS = {"PER_BLOCK", "LPBQ", "VECTOR"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One tensor of a file.
+
+    Attributes:
+        name: the tensor.
+        parameter: whether it is listed as a parameter.
+        bits: width in bits.
+        real: whether it stays in float.
+        symmetric: what the file says.
+        scale: one value, or one a channel; empty where `real`.
+        offset: as many as scales.
+        blocks: whether it has a scale for each block.
+    """
+
+    name: str
+    parameter: bool
+    bits: int
+    real: bool = False
+    symmetric: bool = False
+    scale: tuple[float, ...] = ()
+    offset: tuple[int, ...] = ()
+    blocks: bool = False
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a file says of a model.
+
+    Attributes:
+        encodings: by tensor name.
+        floats: names of tensors that stay in float.
+        notes: sentences for the reader.
+    """
+
+    encodings: dict[str, Encoding] = field(default_factory=dict)
+    floats: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def parse(document: Mapping[str, Any]) -> Iterator[Entry]:
+    """Yields the entries of either version.
+
+    Raises:
+        KeyError, TypeError, ValueError: the document is not of the format.
+    """
+    for section, parameter in (("activation_encodings", False), ("param_encodings", True)):
+        content = document.get(section, {})
+        if isinstance(content, Mapping):
+            for name, items in content.items():
+                yield _old(str(name), items, parameter)
+        else:
+            for item in content:
+                yield _new(item, parameter)
+
+
+def _old(name: str, items: Any, parameter: bool) -> Entry:
+    first = items[0]
+    bits = int(first["bitwidth"])
+    if first.get("dtype", "int") == "float":
+        return Entry(name, parameter, bits, real=True)
+    return Entry(
+        name,
+        parameter,
+        bits,
+        symmetric=str(first["is_symmetric"]) == "True",
+        scale=tuple(float(item["scale"]) for item in items),
+        offset=tuple(int(item["offset"]) for item in items),
+    )
+
+
+def _new(item: Mapping[str, Any], parameter: bool) -> Entry:
+    name, bits = str(item["name"]), int(item["bw"])
+    if item["dtype"] in ("FLOAT", "FP"):
+        return Entry(name, parameter, bits, real=True)
+    scale = tuple(float(value) for value in item["scale"])
+    offset = tuple(int(value) for value in item.get("offset", ())) or (0,) * len(scale)
+    return Entry(
+        name,
+        parameter,
+        bits,
+        symmetric=bool(item.get("is_sym", False)),
+        scale=scale,
+        offset=offset,
+        blocks=item.get("enc_type") in _BLOCKS or "block_size" in item,
+    )
+
+
+def resolve(entries: Iterator[Entry], model: ir.Model) -> Given:
+    """Encodings of the entries, with the channel axes that the model's operators have.
+
+    Raises:
+        ValueError: scales and offsets do not fit the width, or the tensor (it is named).
+    """
+    constants = {str(value.name): value for value in model.graph.initializers.values()}
+    encodings: dict[str, Encoding] = {}
+    floats, blocks = [], 0
+    for entry in entries:
+        if entry.real:
+            floats.append(entry.name)
+        elif entry.blocks:
+            blocks += 1
+        elif entry.bits != 32:
+            encodings[entry.name] = _encoding(entry, constants.get(entry.name))
+    notes = [f"{blocks} parameters have a scale for each block; made anew."] if blocks else []
+    return Given(encodings, tuple(floats), tuple(notes))
+
+
+def _encoding(entry: Entry, value: ir.Value | None) -> Encoding:
+    middle = 1 << (entry.bits - 1)
+    signed = all(offset == -middle for offset in entry.offset) and (
+        entry.symmetric or entry.parameter
+    )
+    if entry.bits not in (4, 8, 16):
+        raise ValueError(f"'{entry.name}' has {entry.bits} bits; 4, 8 and 16 can be read")
+    dtype = QuantType(f"{'int' if signed else 'uint'}{entry.bits}")
+    if len(entry.scale) != len(entry.offset) or not entry.scale:
+        raise ValueError(
+            f"'{entry.name}' has {len(entry.scale)} scales, {len(entry.offset)} offsets"
+        )
+    scale = np.asarray(entry.scale, np.float32)
+    zero = np.zeros(scale.shape, np.int64) if signed else -np.asarray(entry.offset, np.int64)
+    if not (np.isfinite(scale).all() and (scale > 0).all()):
+        raise ValueError(f"'{entry.name}' has a scale that is not above 0")
+    if zero.min() < dtype.qmin or zero.max() > dtype.qmax:
+        raise ValueError(f"'{entry.name}' has an offset outside of {entry.bits} bits")
+    if scale.size == 1:
+        return Encoding(dtype, scale.reshape(()), zero.astype(dtype.numpy).reshape(()))
+    axis = channel_axis(value)
+    size = (
+        value.shape[axis]
+        if value is not None and value.shape is not None and axis is not None
+        else None
+    )
+    if size != scale.size:
+        raise ValueError(
+            f"'{entry.name}' has {scale.size} scales, and {size} channels in the model"
+        )
+    return Encoding(dtype, scale, zero.astype(dtype.numpy), axis)
+
+
+def render(encodings: Mapping[str, Encoding], model: ir.Model, version: str) -> dict[str, Any]:
+    """A document with the encodings, sorted by name.
+
+    Args:
+        encodings: by tensor name.
+        model: the float model that they belong to: its constants are the parameters.
+        version: `0.6.1` or `1.0.0`.
+    """
+    constants = {str(value.name) for value in model.graph.initializers.values()}
+    parts: dict[bool, list[tuple[str, Encoding]]] = {True: [], False: []}
+    for name in sorted(encodings):
+        parts[name in constants].append((name, encodings[name]))
+    if version == NEW:
+        return {
+            "version": NEW,
+            "activation_encodings": [_to_new(*item) for item in parts[False]],
+            "param_encodings": [_to_new(*item) for item in parts[True]],
+            "excluded_layers": [],
+            "producer": "snapq",
+        }
+    return {
+        "version": OLD,
+        "activation_encodings": {name: _to_old(held) for name, held in parts[False]},
+        "param_encodings": {name: _to_old(held) for name, held in parts[True]},
+    }
+
+
+def _offsets(encoding: Encoding) -> list[int]:
+    zero = encoding.zero_point.astype(np.int64).reshape(-1) - encoding.dtype.qmin
+    return [-int(value) for value in zero]
+
+
+def _symmetric(encoding: Encoding) -> bool:
+    return encoding.dtype.signed and not encoding.zero_point.any()
+
+
+def _to_new(name: str, encoding: Encoding) -> dict[str, Any]:
+    return {
+        "name": name,
+        "enc_type": "PER_TENSOR" if encoding.axis is None else "PER_CHANNEL",
+        "dtype": "INT",
+        "bw": encoding.dtype.bits,
+        "is_sym": _symmetric(encoding),
+        "scale": [float(value) for value in encoding.scale.reshape(-1)],
+        "offset": _offsets(encoding),
+    }
+
+
+def _to_old(encoding: Encoding) -> list[dict[str, Any]]:
+    steps = (1 << encoding.dtype.bits) - 1
+    return [
+        {
+            "bitwidth": encoding.dtype.bits,
+            "dtype": "int",
+            "is_symmetric": str(_symmetric(encoding)),
+            "max": float((steps + offset) * scale),
+            "min": float(offset * scale),
+            "offset": offset,
+            "scale": float(scale),
+        }
+        for scale, offset in zip(encoding.scale.reshape(-1), _offsets(encoding), strict=True)
+    ]

@@ -1,0 +1,196 @@
+"""What stages share that impose encodings: files of them, shared weights, their transfer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snapq.config import DataSource, Override
+from snapq.errors import StorageError
+from snapq.stages.base import Context, Source
+from snapq.storage import storage_errors, write_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx_ir as ir
+
+    from snapq.graph.boundary import Boundary
+    from snapq.progress import Advance
+    from snapq.quantization.encodings import Encoding
+    from snapq.quantization.requantize import Requantized
+    from snapq.quantization.scheme import NodePrecision
+
+    Feeds = Mapping[str, np.ndarray]
+
+WEIGHTS = "weights.json"
+"""Encodings of weights that the quantize stage shall use, beside a float model."""
+
+
+def from_file(
+    path: Path,
+    model: ir.Model,
+    overrides: Sequence[Override],
+    context: Context,
+    progress: Advance | None = None,
+) -> Requantized:
+    """Quantizes a prepared model with the encodings of a file that was made for the model as given.
+
+    Args:
+        path: the file.
+        model: the prepared float model.
+        overrides: precisions that the YAML imposes.
+        context: of the run; `given` is the model as given.
+        progress: told after each sample.
+
+    Raises:
+        ConfigError: the file is not of the format, or not for this model.
+        DataError: a tensor has no encoding, and there are no samples.
+    """
+    from snapq.graph import boundary, io
+    from snapq.quantization.exchange.files import read
+    from snapq.quantization.overrides import resolve
+    from snapq.quantization.requantize import requantize
+    from snapq.quantization.strip import strip
+
+    assert context.given is not None
+    original = strip(io.load(context.given)).model
+    given = read(path, original)
+    if context.boundary is not None:
+        model = boundary.fold_normalization(model, context.boundary)
+    encodings, lost = carried(original, model, given.encodings, context)
+    found = requantize(
+        model,
+        encodings,
+        min(device.architecture for device in context.devices),
+        feeds(context),
+        inputs=fixed_inputs(context.boundary),
+        floats=given.floats,
+        per_node=resolve(overrides, model),
+        progress=progress,
+    )
+    notes = [f"{found.imposed} of {len(given.encodings)} encodings of {path.name} are kept."]
+    if lost:
+        notes.append(f"{lost} belong to tensors that preparing fused or folded away.")
+    notes += [*given.notes, *found.quantized.notes]
+    return replace(found, quantized=replace(found.quantized, notes=tuple(notes)))
+
+
+def feeds(context: Context) -> Iterator[Feeds] | None:
+    """The calibration samples as the model takes them; None where there are none."""
+    data, plan = context.calibration, context.boundary
+    if data is None:
+        return None
+    return (sample.feeds if plan is None else plan.model_feeds(sample) for sample in data)
+
+
+def carried(
+    original: ir.Model, prepared: ir.Model, encodings: Mapping[str, Encoding], context: Context
+) -> tuple[dict[str, Encoding], int]:
+    """Encodings by the names of the prepared model, and how many it has no tensor for.
+
+    Tensors are matched on the first calibration sample; on random inputs where there is none.
+    """
+    from snapq.evaluation.datasets import open_dataset
+    from snapq.graph.shapes import input_specs
+    from snapq.quantization.transfer import transfer
+
+    data: Any = context.calibration
+    if data is None:
+        data = open_dataset(DataSource(random=True, samples=1), input_specs(original), base=Path())
+    sample = next(iter(data))
+    plan = context.boundary
+    folded = sample.feeds if plan is None else plan.model_feeds(sample)
+    found = transfer(encodings, (original, sample.feeds), (prepared, folded))
+    return found.encodings, len(found.lost)
+
+
+def fixed_inputs(plan: Boundary | None) -> dict[str, Encoding]:
+    """Encodings that the boundary imposes on inputs: raw frames enter as they are."""
+    import numpy as np
+
+    from snapq.quantization.encodings import Encoding, QuantType
+
+    found = {}
+    for name, given in (plan.input_encodings() if plan is not None else {}).items():
+        dtype = QuantType(given.dtype)
+        scale = np.asarray(given.scale, np.float32)
+        found[name] = Encoding(dtype, scale, np.asarray(given.zero_point, dtype.numpy))
+    return found
+
+
+def write_weights(folder: Path, encodings: Mapping[str, Encoding]) -> None:
+    """Writes encodings of weights beside a float model. Raises `StorageError`."""
+    values = [
+        {
+            "tensor": name,
+            "dtype": held.dtype.value,
+            "scale": [float(value) for value in held.scale.reshape(-1)],
+            "axis": held.axis,
+        }
+        for name, held in sorted(encodings.items())
+    ]
+    write_json(folder / WEIGHTS, values)
+
+
+def read_weights(source: Source) -> dict[str, Encoding]:
+    """Encodings of weights that the stage before left; all are symmetric. Raises `StorageError`."""
+    import numpy as np
+
+    from snapq.quantization.encodings import Encoding, QuantType
+
+    path = source.folder / WEIGHTS
+    if not path.is_file():
+        return {}
+    with storage_errors(path):
+        text = path.read_text(encoding="utf-8")
+    found = {}
+    try:
+        for value in json.loads(text):
+            dtype = QuantType(value["dtype"])
+            scale = np.asarray(value["scale"], np.float32)
+            scale = scale if value["axis"] is not None else scale.reshape(())
+            zero = np.zeros(scale.shape, dtype.numpy)
+            found[str(value["tensor"])] = Encoding(dtype, scale, zero, value["axis"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise StorageError("This is not a record of weights.", where=str(path)) from error
+    return found
+
+
+def stored_types(model: ir.Model, weights: Mapping[str, Encoding]) -> dict[str, NodePrecision]:
+    """The weight type of each node that reads a weight with an imposed encoding."""
+    from snapq.precision import WeightType
+    from snapq.quantization.scheme import NodePrecision
+
+    return {
+        str(node.name): NodePrecision(
+            weights=WeightType(weights[str(value.name)].dtype.value), reason="its shared weights"
+        )
+        for node in model.graph
+        for value in node.inputs
+        if value is not None and str(value.name) in weights
+    }
+
+
+def unchanged(
+    weights: Mapping[str, Encoding], before: ir.Model, after: ir.Model
+) -> tuple[dict[str, Encoding], tuple[str, ...]]:
+    """The encodings whose weights are still what they were, and a note on the others."""
+    import numpy as np
+
+    def array(model: ir.Model, name: str) -> np.ndarray | None:
+        value = model.graph.initializers.get(name)
+        tensor = value.const_value if value is not None else None
+        return None if tensor is None else np.asarray(tensor.numpy())
+
+    def same(name: str) -> bool:
+        first, second = array(before, name), array(after, name)
+        return first is not None and second is not None and np.array_equal(first, second)
+
+    kept = {name: held for name, held in weights.items() if same(name)}
+    gone = sorted(set(weights) - set(kept))
+    if not gone:
+        return kept, ()
+    return kept, (f"{', '.join(gone)}: the normalization of the input changed its shared values.",)

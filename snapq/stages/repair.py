@@ -1,0 +1,62 @@
+"""The repair stage: a model that another tool quantized, in the form that the NPU takes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from snapq.artifact import MODEL
+from snapq.config import RepairConfig
+from snapq.errors import ConfigError
+from snapq.stages.base import Context, Outcome, Source
+from snapq.stages.imposing import carried, feeds, fixed_inputs
+from snapq.stages.quantize import ENCODINGS, encoding_records
+from snapq.storage import write_json
+
+
+def run(source: Source, options: RepairConfig, context: Context, folder: Path) -> Outcome:
+    """Writes the repaired Q/DQ model and its encodings into `folder`.
+
+    Raises:
+        ConfigError: the model as given is not quantized.
+        DataError: a tensor has no encoding, and there are no calibration samples.
+        ModelError: the model holds integers whose float form is not known.
+    """
+    from snapq.graph import io
+    from snapq.quantization.lint import lint
+    from snapq.quantization.requantize import requantize
+    from snapq.quantization.strip import is_quantized, strip
+
+    given = io.load(context.given) if context.given else None
+    if given is None or not is_quantized(given):
+        raise ConfigError(
+            "The model is not quantized, so there is nothing to repair.",
+            where="stages",
+            mend="Name `quantize` instead.",
+        )
+    architecture = min(device.architecture for device in context.devices)
+    findings = lint(given, architecture)
+    stripped = strip(given)
+    prepared = io.load(source.model)
+    transferred, lost = carried(stripped.model, prepared, stripped.encodings, context)
+    found = requantize(
+        prepared, transferred, architecture, feeds(context), inputs=fixed_inputs(context.boundary)
+    )
+    left = lint(found.quantized.model, architecture)
+    io.save(found.quantized.model, folder / MODEL)
+    write_json(folder / ENCODINGS, [e.to_json() for e in encoding_records(found.quantized)])
+    counts = Counter(finding.rule for finding in findings)
+    notes = [f"Repaired {count} x {rule}." for rule, count in sorted(counts.items())]
+    if lost:
+        notes.append(f"{lost} encodings belong to tensors that preparing fused or folded away.")
+    return Outcome(
+        precision=found.precision,
+        notes=(*notes, *stripped.notes, *found.quantized.notes),
+        details={
+            "encodings_given": len(stripped.encodings),
+            "encodings_kept": found.imposed,
+            "encodings": len(found.quantized.encodings),
+            "findings": dict(sorted(counts.items())),
+            "findings_left": [f"{finding.node}: {finding.message}" for finding in left],
+        },
+    )

@@ -1,0 +1,120 @@
+"""Encodings go to AIMET's files and come back, and a file for another model is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snapq import api
+from snapq.errors import ConfigError
+from snapq.graph import io
+from snapq.quantization.exchange.files import FORMATS
+from snapq.quantization.strip import strip
+from tests.quantization.odd_models import MODELS, feeds
+
+MODEL = "squeeze_excite_and_residual"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "float.onnx"
+    io.save(MODELS[MODEL](), path)
+    return path
+
+
+def quantized(model: Path, folder: Path, **options: str) -> Path:
+    samples = feeds(io.load(model), 4)
+    done = api.quantize(
+        model, samples, targets=["qcs9075"], output=folder / "given.onnx", **options
+    )
+    return done.path
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+@pytest.mark.parametrize(
+    "types",
+    [{}, {"activations": "uint16"}, {"weights": "int4"}],
+    ids=["w8a8", "w8a16", "w4a8"],
+)
+def test_encodings_come_back_as_they_went(
+    file_format: str, types: dict[str, str], model: Path, tmp_path: Path
+) -> None:
+    first = quantized(model, tmp_path, **types)
+    listed = api.export_encodings(
+        first, tmp_path / "e.json", file_format=file_format, float_model=tmp_path / "f.onnx"
+    )
+    again = api.quantize(
+        tmp_path / "f.onnx",
+        encodings=tmp_path / "e.json",
+        targets=["qcs9075"],
+        output=tmp_path / "again.onnx",
+    )
+    before, after = (strip(io.load(path)).encodings for path in (first, again.path))
+    assert listed == len(before)
+    assert before == after
+    assert any(held.axis is not None for held in before.values())
+
+
+def test_only_what_a_file_leaves_out_is_calibrated(model: Path, tmp_path: Path) -> None:
+    first = quantized(model, tmp_path)
+    api.export_encodings(first, tmp_path / "e.json", float_model=tmp_path / "f.onnx")
+    document = json.loads((tmp_path / "e.json").read_text())
+    gone = document["activation_encodings"].pop()
+    (tmp_path / "e.json").write_text(json.dumps(document))
+    again = api.quantize(
+        tmp_path / "f.onnx",
+        feeds(io.load(model), 1),
+        encodings=tmp_path / "e.json",
+        targets=["qcs9075"],
+        output=tmp_path / "again.onnx",
+    )
+    before, after = (strip(io.load(path)).encodings for path in (first, again.path))
+    assert {name for name in before if before[name] != after[name]} <= {gone["name"]}
+
+
+def test_a_file_for_another_model_is_refused_with_the_nearest_names(
+    model: Path, tmp_path: Path
+) -> None:
+    first = quantized(model, tmp_path)
+    api.export_encodings(first, tmp_path / "e.json", float_model=tmp_path / "f.onnx")
+    document = json.loads((tmp_path / "e.json").read_text())
+    right = document["param_encodings"][0]["name"]
+    document["param_encodings"][0]["name"] = right + "x"
+    (tmp_path / "e.json").write_text(json.dumps(document))
+    with pytest.raises(ConfigError, match=f"nearest: '{right}'"):
+        api.quantize(tmp_path / "f.onnx", encodings=tmp_path / "e.json", output=tmp_path / "no")
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("{", "cannot be read"),
+        ("[]", "cannot be read"),
+        ('{"version": "2.0.0", "activation_encodings": {}}', "version"),
+        ('{"version": "1.0.0"}', "no tensor"),
+        ('{"version": "1.0.0", "activation_encodings": [{"name": "x"}]}', "cannot be read"),
+    ],
+)
+def test_what_is_no_file_of_encodings_is_refused(
+    text: str, what: str, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "e.json").write_text(text)
+    with pytest.raises(ConfigError, match=what):
+        api.quantize(model, encodings=tmp_path / "e.json", output=tmp_path / "no.onnx")
+
+
+def test_an_encoding_that_cannot_be_is_refused(model: Path, tmp_path: Path) -> None:
+    first = quantized(model, tmp_path)
+    api.export_encodings(first, tmp_path / "e.json", float_model=tmp_path / "f.onnx")
+    for change in ({"scale": [0.0]}, {"offset": [5]}, {"bw": 7}, {"scale": [np.pi] * 3}):
+        document = json.loads((tmp_path / "e.json").read_text())
+        document["activation_encodings"][0].update(change)
+        (tmp_path / "bad.json").write_text(json.dumps(document))
+        with pytest.raises(ConfigError, match="does not fit"):
+            api.quantize(
+                tmp_path / "f.onnx", encodings=tmp_path / "bad.json", output=tmp_path / "no.onnx"
+            )
