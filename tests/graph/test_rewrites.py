@@ -278,7 +278,7 @@ CASES = [
         "group normalization",
         """(float[2,8,4,4] x, float[8] w1, float[8] w2) => (float[2,8,4,4] y) {
             y = GroupNormalization <num_groups = 2> (x, w1, w2) }""",
-        "Reshape InstanceNormalization Reshape Mul Add",
+        "Reshape InstanceNormalization Reshape BatchNormalization",
         21,
     ),
     Case(
@@ -329,6 +329,19 @@ CASES = [
         """(float[2,3,4] x, float[1,5,4] w, float[1,5,5] w1, float[1,10] w2) => (float[1,3,5] y) {
             all, y = RNN <hidden_size = 5> (x, w, w1, w2) }""",
         "Slice Reshape Gemm Tanh Slice Reshape Gemm Gemm Add Tanh Reshape",
+    ),
+    Case(
+        "a sum and a mean of several inputs",
+        """(float[2,3] x, float[2,3] z) => (float[2,3] y) {
+            a = Sum(x, z, x) b = Sum(a) c = Sin(b) y = Mean(c, z) }""",
+        "Add Add Sin Add Mul",
+    ),
+    Case(
+        "a batch normalization that no layer takes in",
+        """(float[1,4,6,6] x, float[4] w, float[4] w1, float[4] w2, float[4] w_positive)
+            => (float[1,4,6,6] y) {
+            a = Sin(x) b = BatchNormalization(a, w, w1, w2, w_positive) y = Relu(b) }""",
+        "Sin BatchNormalization Relu",
     ),
     Case(
         "negative indices",

@@ -222,6 +222,16 @@ def huge_bias_and_dead_channel() -> ir.Model:
 
 
 @odd
+def batch_norm_of_a_join() -> ir.Model:
+    b = Builder()
+    x = b.feed("x", 1, 4, 6, 6)
+    joined = b.add("Concat", b.add("Conv", x, b.normal(6, 4, 1, 1), b.normal(6)), x, axis=1)
+    zeros, ones = np.zeros(10, np.float32), np.full(10, 1 - 1e-5, np.float32)
+    normal = b.add("BatchNormalization", joined, b.normal(10), b.normal(10), zeros, ones)
+    return b.model(b.add("Conv", b.add("Relu", normal), b.normal(4, 10, 1, 1), b.normal(4)))
+
+
+@odd
 def comparisons_and_integers() -> ir.Model:
     b = Builder()
     x = b.feed("x", 1, 8)

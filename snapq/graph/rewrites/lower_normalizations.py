@@ -1,11 +1,12 @@
 """Writes normalizations that the NPU lacks with those that it has.
 
-1. GroupNormalization = InstanceNormalization of the input as `[N, groups, ...]`, then scale and
-   bias per channel.
+1. GroupNormalization = InstanceNormalization of the input as `[N, groups, ...]`, then
+   BatchNormalization, which by Qualcomm's estimate on QCS9075 is half of what Mul and Add cost.
 2. MeanVarianceNormalization = `(x - m) / (sqrt(mean((x - m)^2)) + 1e-9)`.
 3. LayerNormalization and RMSNormalization over several last axes = over one, of the input with
    these axes merged.
-4. BatchNormalization of more than 4 dimensions = Mul and Add with constants.
+4. BatchNormalization of more than 4 dimensions = Mul and Add with constants; of fewer, the same
+   with mean 0 and deviation 1, so that scale and bias alone say what it does.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ from snapq.graph.edits import (
 from snapq.graph.rewrites.fold_batch_norm import batch_norm_affine
 from snapq.graph.rewriting import Phase, Rule
 from snapq.graph.shapes import static_shape
+
+_LARGEST_RANK = 4
+"""Of a BatchNormalization on the NPU."""
+_EPSILON = 1e-5
 
 RULE = Rule(
     Phase.LOWER,
@@ -70,11 +75,7 @@ def _group(
     ones, zeros = np.ones(groups, np.float32), np.zeros(groups, np.float32)
     epsilon = float_attribute(node, "epsilon", 1e-5)
     normal = edit.op("InstanceNormalization", grouped, ones, zeros, epsilon=epsilon)
-    per_channel = (-1, *(1,) * (len(shape) - 2))
-    scaled = edit.op(
-        "Mul", edit.op("Reshape", normal, integers(*shape)), scale.reshape(per_channel)
-    )
-    return edit.op("Add", scaled, bias.reshape(per_channel))
+    return _affine(edit.op("Reshape", normal, integers(*shape)), scale, bias, len(shape), edit)
 
 
 def _mean_variance(
@@ -109,8 +110,29 @@ def _batch(
     node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
 ) -> ir.Value | None:
     affine = batch_norm_affine(node)
-    if affine is None or len(shape) <= 4 or input_at(node, 4) is None:
+    if affine is None or input_at(node, 4) is None or _is_plain(node, len(shape)):
         return None
-    per_channel = (-1, *(1,) * (len(shape) - 2))
-    scale, shift = (array.astype(np.float32).reshape(per_channel) for array in affine)
-    return edit.op("Add", edit.op("Mul", source, scale), shift)
+    scale, shift = (array.astype(np.float32) for array in affine)
+    return _affine(source, scale, shift, len(shape), edit)
+
+
+def _affine(
+    source: ir.Value, scale: np.ndarray, shift: np.ndarray, dims: int, edit: Editor
+) -> ir.Value:
+    """`scale * source + shift`, a value of each a channel (axis 1)."""
+    if dims > _LARGEST_RANK:
+        per_channel = (-1, *(1,) * (dims - 2))
+        scaled = edit.op("Mul", source, scale.reshape(per_channel))
+        return edit.op("Add", scaled, shift.reshape(per_channel))
+    mean = np.zeros_like(scale)
+    variance = np.full_like(scale, 1 - _EPSILON)
+    return edit.op("BatchNormalization", source, scale, shift, mean, variance, epsilon=_EPSILON)
+
+
+def _is_plain(node: ir.Node, dims: int) -> bool:
+    """Whether a BatchNormalization that the NPU has is in the form of rule 4."""
+    mean, variance = constant(input_at(node, 3)), constant(input_at(node, 4))
+    if dims > _LARGEST_RANK or mean is None or variance is None:
+        return False
+    deviation = variance + float_attribute(node, "epsilon", _EPSILON)
+    return not mean.any() and bool(np.allclose(deviation, 1, rtol=0, atol=1e-6))

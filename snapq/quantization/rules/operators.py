@@ -113,6 +113,8 @@ OPERATORS: dict[str, OpRule] = {
     "LayerNormalization": OpRule(Family.COMPUTE, (D, S, B)),
     "RMSNormalization": OpRule(Family.COMPUTE, (D, S)),
     "InstanceNormalization": OpRule(Family.COMPUTE, (D, S, B)),
+    # Mean and variance are those of the prepare stage, 0 and 1, and stay in float.
+    "BatchNormalization": OpRule(Family.COMPUTE, (D, S, B)),
     # Answers that are not real numbers.
     **_rows("ArgMax ArgMin", _READ_ONE),
     **_rows("Equal Greater GreaterOrEqual Less LessOrEqual", _READ_TWO),
