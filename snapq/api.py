@@ -17,7 +17,7 @@ from snapq.errors import ConfigError, DataError, SnapqError, StorageError
 from snapq.precision import ActivationType, WeightType
 from snapq.progress import Progress, Silent
 from snapq.ranking import Importance
-from snapq.records import EstimateRecord, RunRecord
+from snapq.records import AnalysisRecord, EstimateRecord, RunRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -457,6 +457,69 @@ def prune(
         "prune", source, path, data, options, (), inputs or {}, progress or Silent()
     )
     return PrunedModel(path, outcome.details, outcome.notes)
+
+
+def analyze(
+    model: str | Path,
+    device: str,
+    calibration: Iterable[Mapping[str, np.ndarray]] | str | Path | None = None,
+    *,
+    weights: str | None = None,
+    activations: str | None = None,
+    simulated: bool = False,
+    samples: int = 8,
+    tensors: bool = False,
+    inputs: InputShapes | None = None,
+    random_inputs: bool = False,
+    progress: Progress | None = None,
+) -> AnalysisRecord:
+    """Says what quantizing each node alone costs at the model's outputs, and why.
+
+    Args:
+        model: path of a float ONNX model; or of a deploy.yaml, whose model, calibration data and
+            precision are then taken.
+        device: whose rules to obey, whose simulator to use, whose estimate to divide among nodes.
+        calibration: samples as for `quantize`.
+        weights: `int8` where not given, or another type.
+        activations: `uint8` where not given, or another type.
+        simulated: compute the outputs on the NPU simulator and not on this machine's CPU.
+        samples: judge on so many of the calibration samples.
+        tensors: judge every activation and weight alone too.
+        inputs: shape of each input; needed where the model's are dynamic.
+        random_inputs: calibrate on random inputs, to try things out.
+        progress: who is told what goes on.
+
+    Returns:
+        Each node with its SQNR in dB when it alone is quantized, in the model's order; the worst
+        ones with the cause. Where there is an estimate, each with its part of it.
+
+    Raises:
+        ConfigError: there is no calibration, or an option is not known.
+        DataError: a sample does not fit the model.
+        ModelError: the model cannot be read or handled, or is quantized already.
+        DeviceError, QnnError, InstallError: as the simulator, where that is asked for.
+    """
+    from snapq.analysis import Asked, analyze_file
+    from snapq.config import QuantizeConfig
+    from snapq.devices.profiles import find
+    from snapq.records import Where
+
+    asked = Asked(Where.SIMULATED if simulated else Where.HOST, samples, tensors)
+    types = {"weights": weights, "activations": activations}
+    given = {name: value for name, value in types.items() if value is not None}
+    path, options, base = Path(model), QuantizeConfig.model_validate(given), None
+    data: DataSource | Iterable[Mapping[str, np.ndarray]]
+    if path.suffix in (".yaml", ".yml") and calibration is None:
+        config = load(path)
+        stages = (stage.options for stage in config.stages)
+        named = next((one for one in stages if isinstance(one, QuantizeConfig)), options)
+        options = named.model_copy(update={name: getattr(options, name) for name in given})
+        path, base, inputs = config.model.path, config.folder, inputs or config.model.inputs
+        data = config.data.calibration or _calibration_source(None, None, random_inputs)
+    else:
+        data = _calibration_source(calibration, None, random_inputs)
+    told = progress or Silent()
+    return analyze_file(path, data, options, find(device), inputs or {}, asked, told, base)
 
 
 def export_encodings(

@@ -247,6 +247,43 @@ class EncodingRecord(Record):
     histogram: HistogramRecord | None = None
 
 
+class SensitivityRecord(Record):
+    """What quantizing one node, or one tensor, alone costs at the model's outputs."""
+
+    kind: str
+    """`node`, `activation` or `weight`."""
+    name: str
+    op_type: str
+    """Operator of the node, or of the one that gives the activation or reads the weight."""
+    sqnr_db: float
+    """Against the float model, at the output that is hurt most, energies summed over samples."""
+    where: Where
+    device: str | None
+    samples: int
+    cause: str | None = None
+    us: float | None = None
+    """The node's part of the whole model's estimate."""
+
+
+class AnalysisRecord(Record):
+    """What `snapq analyze` found of one model at one precision."""
+
+    model: str
+    precision: str
+    device: str
+    where: Where
+    """How the outputs were computed."""
+    samples: int
+    dataset: str
+    random_inputs: bool
+    sqnr_db: float
+    """All quantized together, at the output that is hurt most, energies summed over samples."""
+    items: tuple[SensitivityRecord, ...]
+    """In the model's order."""
+    estimate: EstimateRecord | None = None
+    notes: tuple[str, ...] = ()
+
+
 class GateRecord(Record):
     """A limit, what was found, and whether it held."""
 

@@ -42,32 +42,61 @@ def stage_file(
         SnapqError: as the two stages.
     """
     from snapq.artifact import MODEL
+    from snapq.graph import io
+
+    devices = tuple(profiles.find(name) for name in targets) or (_strictest(),)
+    with prepared(model, calibration, shapes, devices, progress) as (source, context):
+        folder = source.folder.with_name(stage)
+        folder.mkdir()
+        run = importlib.import_module(f"snapq.stages.{stage}").run
+        outcome: Outcome = run(source, options, context, folder)
+        io.save(io.load(folder / MODEL), output)
+    return outcome
+
+
+@contextmanager
+def prepared(
+    model: Path,
+    calibration: DataSource | Iterable[Mapping[str, np.ndarray]] | None,
+    shapes: InputShapes,
+    devices: Sequence[DeviceProfile],
+    progress: Progress,
+    base: Path | None = None,
+) -> Iterator[tuple[Source, Context]]:
+    """Runs the prepare stage on one file, and yields what it gives and what the next stage needs.
+
+    Args:
+        model: the float model.
+        calibration: where the samples are, or the samples; None where the next stage needs none.
+        shapes: of inputs.
+        devices: what to prepare for.
+        progress: who is told what goes on.
+        base: the folder of relative paths; the current one where not given.
+
+    Raises:
+        SnapqError: as the stage, or the data does not fit.
+    """
+    from snapq.artifact import MODEL
     from snapq.evaluation.datasets import open_dataset
     from snapq.graph import io
     from snapq.graph.shapes import freeze, input_specs
     from snapq.stages import prepare
 
-    devices = tuple(profiles.find(name) for name in targets) or (_strictest(),)
     frozen = freeze(io.load(model), shapes)
     specs = input_specs(frozen)
     data: Dataset | None = None
     if isinstance(calibration, DataSource):
-        data = open_dataset(calibration, specs, base=Path.cwd())
+        data = open_dataset(calibration, specs, base=base or Path.cwd())
     elif calibration is not None:
         data = _Samples(calibration)
     with tempfile.TemporaryDirectory(prefix="snapq-") as name:
-        folders = [Path(name) / step for step in ("prepare", stage)]
-        for folder in folders:
-            folder.mkdir()
+        folder = Path(name) / "prepare"
+        folder.mkdir()
         given = Path(name) / MODEL
         io.save(frozen, given)
         context = Context(devices=devices, calibration=data, given=given, progress=progress)
-        prepare.run(Source(given, "float", given.parent), PrepareConfig(), context, folders[0])
-        source = Source(folders[0] / MODEL, "float", folders[0])
-        run = importlib.import_module(f"snapq.stages.{stage}").run
-        outcome: Outcome = run(source, options, context, folders[1])
-        io.save(io.load(folders[1] / MODEL), output)
-    return outcome
+        prepare.run(Source(given, "float", given.parent), PrepareConfig(), context, folder)
+        yield Source(folder / MODEL, "float", folder), context
 
 
 def export_file(

@@ -1,7 +1,8 @@
-"""Commands about one model: inspect, quantize, estimate, simulate."""
+"""Commands about one model: inspect, quantize, analyze, prune, estimate, simulate."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -183,6 +184,69 @@ def prune(
         typer.echo(f"  {note}")
 
 
+class On(StrEnum):
+    """Who computes the outputs."""
+
+    CPU = "cpu"
+    SIMULATOR = "simulator"
+
+
+def analyze(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A float ONNX model, or a deploy.yaml.")
+    ],
+    target: Target,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="Folder of images, or .npy/.npz arrays in the input's own shape."),
+    ] = None,
+    weights: Annotated[WeightType | None, typer.Option(help="int8 where not given.")] = None,
+    activations: Annotated[
+        ActivationType | None, typer.Option(help="uint8 where not given.")
+    ] = None,
+    on: Annotated[
+        On, typer.Option("--on", help="Who computes: this machine's CPU, or the NPU simulator.")
+    ] = On.CPU,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Judge on so many of the calibration samples.")
+    ] = 8,
+    tensors: Annotated[
+        bool, typer.Option("--tensors", help="Judge every activation and weight alone too.")
+    ] = False,
+    worst: Annotated[int, typer.Option(min=1, help="Show so many of the worst.")] = 20,
+    input_: InputOption = None,
+    random_inputs: Annotated[
+        bool, typer.Option("--random-inputs", help="Calibrate on random inputs, to try out.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Say what quantizing each node alone costs at the outputs, why, and what it costs in time.
+
+    Example: snapq analyze model.onnx --target qcs9075 --calibration samples.npz
+    """
+    from snapq import api
+    from snapq.cli import tables
+    from snapq.cli.display import Bars
+
+    found = api.analyze(
+        existing(model),
+        target,
+        existing(calibration) if calibration else None,
+        weights=weights,
+        activations=activations,
+        simulated=on is On.SIMULATOR,
+        samples=samples,
+        tensors=tensors,
+        inputs=parse_shapes(input_),
+        random_inputs=random_inputs,
+        progress=Bars(),
+    )
+    if json:
+        emit(found.to_json())
+    else:
+        tables.show_analysis(found, worst)
+
+
 def estimate(
     model: ModelArgument,
     target: Target,
@@ -231,4 +295,4 @@ def simulate(
         typer.echo(f"Wrote {output}: {', '.join(names)} of {count} samples (simulated).")
 
 
-COMMANDS = (inspect, quantize, prune, estimate, simulate)
+COMMANDS = (inspect, quantize, analyze, prune, estimate, simulate)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from snapq.inspection import Inspection
     from snapq.pipeline.plan import Plan
     from snapq.qnn.binary import BinaryInfo
-    from snapq.records import EstimateRecord
+    from snapq.records import AnalysisRecord, EstimateRecord
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -157,6 +157,40 @@ def show_estimate(estimate: EstimateRecord) -> None:
     if estimate.missing_ops:
         show_line(f"{estimate.missing_ops} operators have no cost: the figure is too low.")
     show_table("DDR traffic", ("kind", "bytes"), sorted(estimate.ddr_bytes.items()))
+
+
+def show_analysis(analysis: AnalysisRecord, most: int) -> None:
+    """Prints what each of the worst nodes and tensors costs alone."""
+    on = f" on {analysis.device}" if analysis.where == "simulated" else ""
+    random = ", RANDOM INPUTS" if analysis.random_inputs else ""
+    show_line(
+        f"{analysis.model} at {analysis.precision}: {analysis.sqnr_db:.1f} dB with all quantized, "
+        f"{analysis.where}{on}, {analysis.samples} of {analysis.dataset}{random}"
+    )
+    estimate = analysis.estimate
+    if estimate is not None:
+        show_line(
+            f"{estimate.us:,.0f} µs estimated on {estimate.estimated_on} ({estimate.us_lower:,.0f} "
+            f"to {estimate.us_upper:,.0f}), the column `µs` divides it among the nodes"
+        )
+    for kind in dict.fromkeys(item.kind for item in analysis.items):
+        items = sorted((i for i in analysis.items if i.kind == kind), key=lambda i: i.sqnr_db)
+        show_table(
+            f"{kind.capitalize()}s that cost most when quantized alone ({len(items)} in all)",
+            (kind, "operator", f"dB {analysis.where}", "µs estimated", "why"),
+            (
+                (
+                    item.name,
+                    item.op_type,
+                    f"{item.sqnr_db:.1f}",
+                    "" if item.us is None else f"{item.us:.1f}",
+                    item.cause or "",
+                )
+                for item in items[:most]
+            ),
+        )
+    for note in analysis.notes:
+        show_line(f"  {note}")
 
 
 def show_inspection(inspection: Inspection) -> None:

@@ -29,7 +29,7 @@ def test_every_command_has_help_with_an_example() -> None:
     listed = CliRunner().invoke(app, ["--help"]).output
     for command in (
         *("init", "validate", "plan", "schema", "run", "report"),
-        *("inspect", "quantize", "estimate", "simulate", "devices", "doctor"),
+        *("inspect", "quantize", "analyze", "estimate", "simulate", "devices", "doctor"),
     ):
         assert command in listed
         assert "Example" in succeed(command, "--help")
@@ -99,3 +99,12 @@ def test_devices_are_listed_searched_and_shown() -> None:
 
 def test_the_schema_is_json(here: Path) -> None:
     assert json.loads(succeed("schema"))["properties"]["targets"]
+
+
+def test_analyze_takes_model_data_and_precision_out_of_a_deploy_yaml(here: Path) -> None:
+    succeed("init", "tiny.onnx", "--target", "qcs9075", "-o", "first.yaml")
+    found = json.loads(succeed("analyze", "first.yaml", "--target", "qcs9075", "--json"))
+    assert found["where"] == "host"
+    assert found["items"]
+    assert all(item["kind"] == "node" and item["us"] is not None for item in found["items"])
+    assert sum(item["us"] for item in found["items"]) <= found["estimate"]["us"]
