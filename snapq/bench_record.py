@@ -57,6 +57,8 @@ class BenchSkipped(Record):
     rung: str
     reason: str
     mend: str | None = None
+    said: str | None = None
+    """The runtime's own words, where the reason is ours."""
 
 
 class BenchPlacement(Record):

@@ -541,7 +541,8 @@ class BenchmarkConfig(Strict):
     """Latency on a target; baseline and candidate run interleaved."""
 
     target: str = "local"
-    """`local`: this machine's CPU; `ssh://user@host:port` or a name of boards.yaml: a board."""
+    """`local`: this machine's CPU; `ssh://user@host:port` or a name of boards.yaml: a board;
+    `qemu`: an emulated board, which counts instructions and measures no time."""
     warmup: Annotated[int, Field(ge=0)] = 10
     """Runs before the clock starts."""
     min_runs: Annotated[int, Field(gt=0)] = 100

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from snapq.config import FUNCTION_PATTERN, DeployConfig
 from snapq.config_file.problems import KeyPath
 from snapq.devices.boards import find_board
+from snapq.devices.emulator.address import EmulatedAddress
 from snapq.errors import ConfigError, nearest
 
 METRICS = ("top1", "top5", "miou", "psnr")
@@ -94,12 +95,13 @@ def _benchmark(config: DeployConfig) -> Iterator[Finding]:
     if config.benchmark is None or config.benchmark.target in BENCHMARK_TARGETS:
         return
     target = config.benchmark.target
-    mend = f"Write {', '.join(BENCHMARK_TARGETS)}, ssh://USER@HOST or a board of boards.yaml."
+    known = ", ".join(BENCHMARK_TARGETS)
+    mend = f"Write {known}, qemu, ssh://USER@HOST or a board of boards.yaml."
     if target == "htp-sim":
         what = "The simulator's values are exact, and its times mean nothing: it is no benchmark."
     else:
         try:
-            if find_board(target) is not None:
+            if EmulatedAddress.parse(target) is not None or find_board(target) is not None:
                 return
             what = f"There is no benchmark target `{target}`."
         except ConfigError as error:

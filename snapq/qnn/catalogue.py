@@ -20,7 +20,8 @@ _NAME = re.compile(r"\bQNN_[A-Z_]+_ERROR_[A-Z_]+\b")
 _BARE = re.compile(r"\s*(?:code|error)?\s*(0x[0-9a-fA-F]+|\d+)\s*", re.IGNORECASE)
 _PREFIX = re.compile(r"^\s*\w*(?:Error|Exception|Fail|Graph|Argument|Protobuf|Implemented)?: ")
 _ORT = re.compile(r"\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ")
-_LOG_ERROR = re.compile(r"\[[EF]:[^\]]*\]\s*(.*)|<E>\s*(.*)")
+_LOG_ERROR = re.compile(r"\[[EF]:[^\]]*\]\s*(.*)|<E>\s*(.*)|<W>\s*(Failed.*)")
+_COLOUR = re.compile(r"\x1b?\[(?:\d{1,2};?)*m")
 _LONGEST = 400
 
 
@@ -45,7 +46,7 @@ def explain(text: str, *, log: str = "", where: str | None = None) -> QnnError:
     """
     said = _clean(text)
     quotes = [quote for quote in _log_errors(log) if quote not in said]
-    entry = lookup("\n".join([said, *quotes]))
+    entry = lookup(text, log=log)
     tail = f" The log says: {' | '.join(quotes[:3])}" if quotes else ""
     if entry is None:
         return QnnError(
@@ -57,8 +58,9 @@ def explain(text: str, *, log: str = "", where: str | None = None) -> QnnError:
     return QnnError(f"{entry.cause}{named} Message: {said}{tail}", where=where, mend=entry.mend)
 
 
-def lookup(text: str) -> Entry | None:
-    """The entry for a message, or for a code alone; None where the catalogue has none."""
+def lookup(text: str, *, log: str = "") -> Entry | None:
+    """The entry for a message with its log, or for a code alone; None where there is none."""
+    text = "\n".join([_clean(text), *_log_errors(log)])
     messages, codes = _catalogue()
     for pattern, entry in messages:
         if pattern.search(text):
@@ -106,7 +108,7 @@ def _log_errors(log: str) -> list[str]:
     """The distinct lines of a log that report errors, first ones first."""
     found: dict[str, None] = {}
     for line in log.splitlines():
-        match = _LOG_ERROR.search(line)
+        match = _LOG_ERROR.search(_COLOUR.sub("", line))
         if match:
-            found[_clean(match.group(1) or match.group(2) or "")] = None
+            found[_clean(next(filter(None, match.groups()), ""))] = None
     return [line for line in found if line]

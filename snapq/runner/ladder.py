@@ -23,10 +23,11 @@ def skipped(load: Load, said: Sequence[Rung]) -> tuple[BenchSkipped, ...]:
 
 def explained(rung: str, reason: str, log: str) -> BenchSkipped:
     """Why a rung was not taken, in the words of the error catalogue where it knows the reason."""
-    if lookup(f"{reason}\n{log}") is None:
+    entry = lookup(reason, log=log)
+    if entry is None:
         return BenchSkipped(rung=rung, reason=_sentence(reason))
-    error = explain(reason, log=log)
-    return BenchSkipped(rung=rung, reason=_sentence(error.what), mend=error.mend)
+    said = explain(reason, log=log).what
+    return BenchSkipped(rung=rung, reason=_sentence(entry.cause), mend=entry.mend, said=said)
 
 
 def headline(label: str, target: str, rung: str, passed: Sequence[BenchSkipped]) -> str:

@@ -117,6 +117,7 @@ def _build(recipe: Recipe, folder: Path, progress: Progress) -> None:
     with progress.track("Writing the board's file system", None):
         image = Image(recipe.key, folder)
         root_filesystem.arrange(root)
+        root_filesystem.compile_python(root)
         busybox = (root / "bin/busybox").read_bytes()
         image.initramfs.write_bytes(initramfs.boot_archive(work / "linux", busybox, recipe.modules))
         next((work / "linux/boot").glob("vmlinuz-*")).replace(image.kernel)

@@ -41,7 +41,7 @@ WHEELS = ("numpy", "onnxruntime", "onnxruntime-qnn")
 """What runs a package on the board; the versions are the host's, which compiled the package."""
 DISK_MB = 3072
 """Size of the board's file system; its image is sparse."""
-_FORMAT = 1
+_FORMAT = 2
 """Grows when the way in which an image is put together changes."""
 
 

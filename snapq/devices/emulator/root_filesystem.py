@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import compileall
 import os
+import py_compile
+import re
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +18,7 @@ from snapq.storage import storage_errors
 DIST_PACKAGES = "usr/lib/python3/dist-packages"
 """Where Debian's Python finds what the system brings along."""
 _FOLDERS = ("boot", "dev", "proc", "sys", "run", "tmp", "root/.ssh", "var/log", "var/empty")
+_NEVER_IMPORTED = re.compile(r"/(tests|testing|test|f2py|tools|transformers|quantization)/")
 _UNREAD = ("doc", "doc-base", "info", "lintian", "locale", "man", "perl", "perl5")
 """Folders of /usr/share that nothing on the board reads."""
 _MEND = "Free some disk space, or set SNAPQ_CACHE to a folder on another disk."
@@ -71,6 +76,26 @@ def arrange(root: Path) -> None:
         _link(root / "bin/sh", "dash")
         _link(root / "sbin/init", "../bin/busybox")
         _link(root / "usr/bin/python3", f"python{recipe.PYTHON_VERSION}")
+
+
+def compile_python(root: Path) -> None:
+    """Compiles what the board imports, so that Python starts there in a quarter of the time.
+
+    Only the same version of Python can; where this one is another, the board does it as it goes.
+    """
+    if sys.version_info[:2] != tuple(map(int, recipe.PYTHON_VERSION.split("."))):
+        return
+    for folder in (DIST_PACKAGES, f"usr/lib/python{recipe.PYTHON_VERSION}"):
+        compileall.compile_dir(
+            root / folder,
+            maxlevels=20,
+            stripdir=str(root),
+            prependdir="/",
+            quiet=2,
+            rx=_NEVER_IMPORTED,
+            # The times of the files may change on their way; their contents do not.
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
 
 
 def write_image(root: Path, image: Path, size_mb: int) -> None:

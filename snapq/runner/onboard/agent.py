@@ -22,6 +22,7 @@ import math
 import os
 import platform
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -38,6 +39,9 @@ BEAT_S = 2.0
 ROUNDS = 50
 SETTLE = 1
 PIECE = 1 << 20
+MAX_LOG_BYTES = 1 << 14
+PROBLEM = re.compile(r"<[EW]>|\[[EF]:")
+"""Lines of the libraries' log that tell of problems."""
 CHILD_MEND = "Check the board's free memory and its log (dmesg), then try again."
 NPU_NODES = ("fastrpc-cdsp*", "adsprpc-smd*")
 PROVIDER = "QNNExecutionProvider"
@@ -168,6 +172,8 @@ def _climb(tally: Tally, job: dict[str, Any], first: bool) -> Child:
             except FailedError as error:
                 reason, log = error.args[0], child.log()
                 child.close()
+                if rung["npu"] and first:
+                    log = _explain(tally, rung, job) or log
         if reason is not None or child is None:
             tell("rung", label=tally.label, rung=rung["name"], taken=False, reason=reason, log=log)
             continue
@@ -185,6 +191,24 @@ def _climb(tally: Tally, job: dict[str, Any], first: bool) -> Child:
         return child
     tell("exhausted", label=tally.label)
     raise ToldError
+
+
+def _explain(tally: Tally, rung: dict[str, Any], job: dict[str, Any]) -> str:
+    """What Qualcomm's runtime says of a rung that does not hold, when it is asked to say all.
+
+    It is asked in a process of its own: whatever it says takes time where a model is measured.
+    """
+    child = Child(tally.label, job)
+    try:
+        child.ask(
+            "load", rung=rung, candidate=tally.candidate, protocol=tally.protocol, verbose=True
+        )
+    except FailedError:
+        pass
+    finally:
+        log = child.log(limit=64 * MAX_LOG_BYTES)
+        child.close()
+    return "\n".join(filter(PROBLEM.search, log.splitlines()))[:MAX_LOG_BYTES]
 
 
 class Tally:
@@ -261,10 +285,10 @@ class Child:
             raise FailedError(answer["reason"], self._label, "")
         return answer
 
-    def log(self) -> str:
-        """The end of what the native libraries printed."""
+    def log(self, limit: int = MAX_LOG_BYTES) -> str:
+        """The end of what the native libraries printed, up to `limit` bytes."""
         self._errors.seek(0, os.SEEK_END)
-        self._errors.seek(max(0, self._errors.tell() - 16384))
+        self._errors.seek(max(0, self._errors.tell() - limit))
         return self._errors.read().decode("utf-8", "replace")
 
     def close(self) -> None:
@@ -430,6 +454,8 @@ class Model:
         rung, candidate, protocol = values["rung"], values["candidate"], values["protocol"]
         self._folder = Path(candidate["folder"])
         model = self._folder / rung["model"]
+        if values.get("verbose"):
+            _say_all()
         before = _memory("VmRSS")
         _drop_from_cache(self._folder, candidate["files"])
         cold_ms, session = _timed(lambda: _open(model, rung, protocol))
@@ -564,6 +590,13 @@ def _open(model: Path, rung: dict[str, Any], protocol: dict[str, Any]) -> Any:
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     options.add_provider_for_devices((npu or devices)[:1], rung["options"])
     return ort.InferenceSession(str(model), options)
+
+
+def _say_all() -> None:
+    """Has the libraries print all that they know; to be called before a session is opened."""
+    import onnxruntime as ort
+
+    ort.set_default_logger_severity(0)
 
 
 def _placement(session: Any, npu: bool) -> dict[str, Any]:
