@@ -7,6 +7,7 @@ CONSTRAINTS := snapq/constraints.txt
 EXAMPLE := examples/efficientnet-lite0
 MODEL := $(EXAMPLE)/model/efficientnet_lite0.onnx
 DATA := $(EXAMPLE)/data/validation.csv
+FASHION := examples/fashion-mnist
 WORKERS ?= 2
 
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(CONSTRAINTS) $(BIN)/python -m pip
@@ -16,7 +17,7 @@ TOOLS := $(VENV)/.tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint format lock clean
+.PHONY: help install demo fashion test lint format lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +26,9 @@ install: $(INSTALLED) ## Install snapq into .venv
 
 demo: $(MODEL) $(DATA) ## Deploy EfficientNet-Lite0 from end to end, without a device
 	$(BIN)/snapq run $(EXAMPLE)/deploy.yaml
+
+fashion: $(FASHION)/model/resnet.onnx ## Train, prune and deploy a classifier of Fashion-MNIST
+	$(BIN)/snapq run $(FASHION)/deploy.yaml
 
 test: $(TOOLS) ## Install what the tests need and run all of them
 	@scripts/install_test_packages.sh
@@ -45,7 +49,7 @@ lock: ## Refresh the pinned versions to the newest ones that fit pyproject.toml
 
 clean: ## Remove .venv, caches and what the example made (runs/ stays)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
-	rm -rf $(EXAMPLE)/model $(EXAMPLE)/data
+	rm -rf $(EXAMPLE)/model $(EXAMPLE)/data $(FASHION)/model $(FASHION)/data
 
 $(BIN)/python:
 	@python="$$(scripts/find_python.sh)" && "$$python" -m venv --clear $(VENV)
@@ -68,4 +72,9 @@ $(MODEL): $(EXAMPLE)/build_model.py $(EXAMPLE)/checkpoint.py $(EXAMPLE)/wheels.p
 
 $(DATA): $(EXAMPLE)/fetch_data.py $(EXAMPLE)/wheels.py | $(INSTALLED)
 	$(BIN)/python $(EXAMPLE)/fetch_data.py
+	@touch $@
+
+$(FASHION)/model/resnet.onnx: $(FASHION)/train_model.py $(FASHION)/fetch_data.py | $(INSTALLED)
+	@PIP_CONSTRAINT=$(CONSTRAINTS) scripts/install_torch.sh $(BIN)/python
+	$(BIN)/python $(FASHION)/train_model.py
 	@touch $@

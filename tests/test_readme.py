@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 import snapq
 from snapq.config_file import load
 
@@ -14,14 +16,25 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def _each(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
 def _blocks(language: str) -> str:
-    return "\n".join(re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL))
+    return "\n".join(_each(language))
 
 
 def test_its_deploy_yaml_loads(tmp_path: Path) -> None:
     path = tmp_path / "deploy.yaml"
-    path.write_text(_blocks("yaml"), encoding="utf-8")
+    first, *others = _each("yaml")
+    path.write_text(first, encoding="utf-8")
     assert load(path).targets == ("qcs9075", "sm8650")
+    for other in others:  # shows some keys, in place of the first one's
+        whole = yaml.safe_load(first)
+        for key, value in yaml.safe_load(other).items():
+            whole[key] = {**whole[key], **value} if isinstance(value, dict) else value
+        path.write_text(yaml.safe_dump(whole), encoding="utf-8")
+        assert load(path).stages
 
 
 def test_its_python_uses_public_names() -> None:
