@@ -18,6 +18,7 @@ from snapq.pruning.check import check, some_input
 from snapq.pruning.groups import Fixed, Structure, find
 from snapq.pruning.importance import Ranking
 from snapq.pruning.repair import Repaired, damaged, repair
+from snapq.pruning.sensitivity import sensitivities, weigh
 from snapq.pruning.sites import Site, sites
 from snapq.pruning.statistics import Samples, moments, passes
 from snapq.pruning.surgery import cut, stays
@@ -235,19 +236,26 @@ def rank(
     samples: Samples | None,
     track: Tracker,
 ) -> tuple[Ranking, ...]:
-    """Ranks the channels of every group; reads the samples where the way needs them."""
-    if by is Importance.MAGNITUDE or samples is None:
+    """Ranks the channels of every group, with losses in one unit where there are samples.
+
+    Losses of cuts without repair, scaled by what trial cuts do to the outputs.
+    """
+    if samples is None:
         return importance.magnitude(structure)
     if not isinstance(by, Importance):
-        return by(structure, samples, track)
-    count = sum(1 for _ in samples()) * passes(places)
-    with track("Watch channels", count) as advance:
-        seen = moments(structure.model, places, samples, advance)
-    ways = {
-        Importance.ACTIVATION: importance.activation_weighted,
-        Importance.SECOND_ORDER: importance.second_order,
-    }
-    return ways[by](structure, places, seen)
+        rankings = tried = by(structure, samples, track)
+    elif by is Importance.MAGNITUDE:
+        rankings = tried = importance.magnitude(structure)
+    else:
+        count = sum(1 for _ in samples()) * passes(places)
+        with track("Watch channels", count) as advance:
+            seen = moments(structure.model, places, samples, advance)
+        rankings = tried = importance.activation_weighted(structure, places, seen)
+        if by is Importance.SECOND_ORDER:
+            rankings = importance.second_order(structure, places, seen)
+    with track("Try groups", len(tried)) as advance:
+        factors = sensitivities(structure, tried, samples, advance)
+    return weigh(rankings, factors)
 
 
 def without(

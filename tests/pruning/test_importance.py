@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from snapq.pruning import importance
 from snapq.pruning.groups import Structure, find
 from snapq.pruning.repair import repair, solve
+from snapq.pruning.sensitivity import sensitivities, weigh
 from snapq.pruning.sites import sites
 from snapq.pruning.statistics import moments
 from snapq.pruning.surgery import cut
@@ -78,3 +79,26 @@ def test_the_refit_is_what_numpy_finds(seed: int, left: int, more: int) -> None:
     found = solve(z.T @ z, x.T @ z, kept, len(z))
     expected = np.linalg.lstsq(z, x, rcond=None)[0].T
     np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+def test_an_error_that_the_outputs_do_not_see_costs_nothing() -> None:
+    build = Builder()
+    data = build.feed("x", 1, 3, 5, 5)
+
+    def branch(size: float) -> str:
+        hidden = build.add("Relu", build.add("Conv", data, build.normal(8, 3, 1, 1)))
+        return build.add("Conv", hidden, build.normal(4, 8, 1, 1, scale=size))
+
+    network = find(build.model(build.add("Add", branch(1.0), branch(0.001))))
+    places = sites(network)
+    rankings = importance.activation_weighted(
+        network, places, moments(network.model, places, small_samples)
+    )
+    loud, quiet = weigh(rankings, sensitivities(network, rankings, small_samples))
+    assert 0.3 < rankings[0].loss[-1] / rankings[1].loss[-1] < 3
+    assert loud.loss[-1] > 1000 * quiet.loss[-1]
+
+
+def small_samples() -> list[dict[str, np.ndarray]]:
+    random = np.random.default_rng(4)
+    return [{"x": random.normal(size=(1, 3, 5, 5)).astype(np.float32)} for _ in range(4)]
