@@ -163,6 +163,12 @@ class DataSource(Strict):
     """The model input that `images` or a `.npy` feeds, where the model has several."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of `random`."""
+    state: Annotated[dict[str, str], Field(min_length=1)] | None = None
+    """Of a model with state: output to the input that takes it at the next step, such as
+    `{stateN: state}`. The samples then are the steps of a sequence, in order, without these
+    inputs; the first `samples` of them are used."""
+    steps: Annotated[int, Field(gt=0)] | None = None
+    """With `state`: length of a sequence; at the start of each the state is zero."""
 
     @model_validator(mode="after")
     def _one_source(self) -> DataSource:
@@ -172,6 +178,10 @@ class DataSource(Strict):
             raise ValueError(f"Give exactly one of {', '.join(_SOURCES)}; there is {found}.")
         if self.preprocess is not None and self.images is None:
             raise ValueError(f"`preprocess` belongs to `images`; `{given[0]}` gives ready inputs.")
+        if self.steps is not None and self.state is None:
+            raise ValueError("`steps` belongs to `state`.")
+        if self.state is not None and len(set(self.state.values())) < len(self.state):
+            raise ValueError("Two outputs of `state` go to the same input.")
         if self.labels is not None and self.random:
             raise ValueError("Random inputs have no labels.")
         return self
@@ -578,9 +588,9 @@ class DeployConfig(Strict):
     targets: Annotated[tuple[str, ...], Field(min_length=1)]
     """Device profiles to compile for; `snapq devices` lists them. The first one is simulated."""
     data: Data = Data()
-    metric: str | None = None
+    metric: str | Annotated[dict[str, str], Field(min_length=1)] | None = None
     """`top1`, `top5`, `miou`, `psnr`, or `module:function` of your own; SQNR and cosine always
-    come."""
+    come. Of a model with several outputs: a metric for each, `{output: metric}`."""
     io: Io = Io()
     stages: Annotated[tuple[StageItem, ...], Field(min_length=1)]
     """Stages in the order in which they run. `prepare` runs first also where it is not named."""

@@ -41,6 +41,12 @@ SILERO_VAD = wheels.Wheel(
     "7b7f5436cfcb02fae583a05b512ea96467fd449fe54cb49a5e4f06c51a1e43b8",
 )
 
+PYANNOTE_AUDIO = wheels.Wheel(
+    "pyannote-audio==4.0.7",
+    "pyannote_audio-4.0.7-py3-none-any.whl",
+    "852ea15c4d85bc34773e618267603ffca6a521669a74d33742692cc67fc700d6",
+)
+
 
 class UnavailableError(Exception):
     """An asset cannot be had here; the message says why."""
@@ -141,3 +147,11 @@ def silero_vad() -> Path:
 def silero_vad_lstm() -> Path:
     """Silero voice activity detection, 16 kHz, with its LSTM node."""
     return _member(SILERO_VAD, "silero_vad/data/silero_vad_openvino_16k.onnx")
+
+
+def speech() -> tuple[Path, Path]:
+    """Half a minute of two people on the telephone, 16 kHz, and when somebody speaks (RTTM)."""
+    folder = "pyannote/audio/sample"
+    return _member(PYANNOTE_AUDIO, f"{folder}/sample.wav"), _member(
+        PYANNOTE_AUDIO, f"{folder}/sample.rttm"
+    )

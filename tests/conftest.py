@@ -68,6 +68,11 @@ def ppocr_cls() -> Path:
 
 
 @pytest.fixture(scope="session")
+def speech() -> tuple[Path, Path]:
+    return _or_skip(assets.speech)
+
+
+@pytest.fixture(scope="session")
 def silero_vad() -> Path:
     return _or_skip(assets.silero_vad)
 

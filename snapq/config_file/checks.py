@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from snapq.config import FUNCTION_PATTERN, DeployConfig
+from snapq.config import FUNCTION_PATTERN, DataSource, DeployConfig
 from snapq.config_file.problems import KeyPath
 from snapq.devices.boards import find_board
 from snapq.devices.emulator.address import EmulatedAddress
@@ -57,23 +57,30 @@ def _stages(config: DeployConfig) -> Iterator[Finding]:
 
 
 def _metric(config: DeployConfig) -> Iterator[Finding]:
-    metric, source = config.metric, config.data.evaluation
-    if metric is None:
-        return
+    named: dict[KeyPath, str] = {}
+    if isinstance(config.metric, str):
+        named[("metric",)] = config.metric
+    elif config.metric is not None:
+        named = {("metric", output): metric for output, metric in config.metric.items()}
+    for key, metric in named.items():
+        yield from _one_metric(metric, key, config.data.evaluation)
+
+
+def _one_metric(metric: str, key: KeyPath, source: DataSource | None) -> Iterator[Finding]:
     own = re.fullmatch(FUNCTION_PATTERN, metric) is not None
     if metric not in METRICS and not own:
         close = nearest(metric, METRICS)
         hint = f"Did you mean `{close}`? " if close else ""
         mend = f"{hint}Metrics are {', '.join(METRICS)}, or `module:function` of your own."
-        yield ("metric",), f"There is no metric `{metric}`.", mend
+        yield key, f"There is no metric `{metric}`.", mend
     elif source is None:
         what = (
             f"The metric `{metric}` needs samples with labels, and `data.evaluation` is not given."
         )
-        yield ("metric",), what, "Add data.evaluation with labels, or remove the metric."
+        yield key, what, "Add data.evaluation with labels, or remove the metric."
     elif source.random:
         what = f"The metric `{metric}` needs labels, and random inputs have none."
-        yield ("metric",), what, "Give data.evaluation real samples, or remove the metric."
+        yield key, what, "Give data.evaluation real samples, or remove the metric."
     elif source.labels is None and source.python is None and not own:
         what = f"The metric `{metric}` needs labels, and data.evaluation.labels is not given."
         yield ("data", "evaluation"), what, "Add labels, or remove the metric."

@@ -146,7 +146,9 @@ def _items(function: Callable[..., Any], reference: str) -> Iterator[Any]:
         yield item
 
 
-def _feeds_and_label(item: Any, where: str) -> tuple[Mapping[str, Any], Label | None]:
+def _feeds_and_label(
+    item: Any, where: str
+) -> tuple[Mapping[str, Any], Label | Mapping[str, Label] | None]:
     feeds, label = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
     if not isinstance(feeds, Mapping) or not all(isinstance(key, str) for key in feeds):
         raise DataError(
@@ -154,6 +156,9 @@ def _feeds_and_label(item: Any, where: str) -> tuple[Mapping[str, Any], Label | 
             where=where,
             mend="Yield `{input: array}` or `({input: array}, label)`.",
         )
+    if isinstance(label, Mapping):
+        labels = {str(output): _label(value, where) for output, value in label.items()}
+        return feeds, {output: value for output, value in labels.items() if value is not None}
     return feeds, _label(label, where)
 
 
@@ -192,7 +197,10 @@ def _digest(sample: Sample) -> bytes:
     for name, value in sorted(sample.feeds.items()):
         digest.update(name.encode())
         update_digest(digest, value)
-    update_digest(digest, sample.label)
+    labels = sample.label if isinstance(sample.label, Mapping) else {"": sample.label}
+    for name, label in sorted(labels.items()):
+        digest.update(name.encode())
+        update_digest(digest, label)
     return digest.digest()
 
 

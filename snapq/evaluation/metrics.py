@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from snapq.errors import ConfigError, nearest
 from snapq.evaluation.fidelity import Fidelity
@@ -16,7 +16,7 @@ from snapq.evaluation.functions import load_function
 from snapq.evaluation.samples import Array, Label
 from snapq.evaluation.scores import MeanIoU, Psnr, TopK, UserMetric
 
-__all__ = ["Fidelity", "Metric", "metric"]
+__all__ = ["Fidelity", "Metric", "metric", "metrics"]
 
 
 class Metric(Protocol):
@@ -32,9 +32,7 @@ class Metric(Protocol):
         """Number of samples seen."""
         ...
 
-    def update(
-        self, outputs: Mapping[str, Array], label: Label | None, name: str | None = None
-    ) -> None:
+    def update(self, outputs: Mapping[str, Array], label: Any, name: str | None = None) -> None:
         """Adds one sample.
 
         Args:
@@ -50,6 +48,53 @@ class Metric(Protocol):
     def value(self) -> float:
         """The metric over all samples seen. Raises `DataError` where there are none."""
         ...
+
+
+class OfOutput:
+    """A metric of one output; of labels for several outputs it takes that output's."""
+
+    def __init__(self, output: str, inner: Metric) -> None:
+        self._output = output
+        self._inner = inner
+
+    @property
+    def name(self) -> str:
+        """Metric and output: `top1 of logits`."""
+        return f"{self._inner.name} of {self._output}"
+
+    @property
+    def samples(self) -> int:
+        """Number of samples seen."""
+        return self._inner.samples
+
+    def update(
+        self,
+        outputs: Mapping[str, Array],
+        label: Label | Mapping[str, Label] | None,
+        name: str | None = None,
+    ) -> None:
+        """Adds one sample; one without a label for this output is left out."""
+        own = label.get(self._output) if isinstance(label, Mapping) else label
+        if own is not None:
+            self._inner.update({self._output: outputs[self._output]}, own, name)
+
+    def value(self) -> float:
+        """The metric over all samples seen."""
+        return self._inner.value()
+
+
+def metrics(named: str | Mapping[str, str] | None, base: Path | None = None) -> tuple[Metric, ...]:
+    """Makes the metrics that deploy.yaml names: none, one, or one for each output.
+
+    Raises:
+        ConfigError: there is no such metric.
+        DataError: the user's function cannot be imported.
+    """
+    if named is None:
+        return ()
+    if isinstance(named, str):
+        return (metric(named, base),)
+    return tuple(OfOutput(output, metric(name, base)) for output, name in named.items())
 
 
 def metric(name: str, base: Path | None = None) -> Metric:

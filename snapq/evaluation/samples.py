@@ -28,13 +28,17 @@ class Sample:
         name: where it comes from, as a user finds it: a file, `file[3]`, `module:function[3]`.
         feeds: what the float model takes, by input name, of the input's own shape and type.
         frames: of image inputs, the raw pixels: uint8 [1, height, width, channels].
-        label: a class number, an array (mask, target), or None where there is no label.
+        label: a class number, an array (mask, target), one for each output, or None where there
+            is no label.
+        first: whether a sequence starts here; of a model with state, later steps take over what
+            the step before gave.
     """
 
     name: str
     feeds: Mapping[str, Array]
     frames: Mapping[str, Array] = field(default_factory=dict)
-    label: Label | None = None
+    label: Label | Mapping[str, Label] | None = None
+    first: bool = True
 
 
 class Dataset(Protocol):

@@ -57,11 +57,11 @@ def _gates(
 ) -> Iterator[GateRecord]:
     if gates.max_accuracy_drop is not None:
         limit = f"at most {gates.max_accuracy_drop:g}"
-        value = {record.label: record for record in accuracy}
-        if "float" in value and precision in value:
-            drop = value["float"].value - value[precision].value
-            found = f"{drop:.4f} ({value[precision].where}, {value[precision].samples} samples)"
-            yield _gate("max_accuracy_drop", limit, found, drop <= gates.max_accuracy_drop + 1e-9)
+        drop = _largest_drop(accuracy, precision)
+        if drop is not None:
+            found = f"{drop[0]:.4f} ({drop[1].where}, {drop[1].samples} samples)"
+            passed = drop[0] <= gates.max_accuracy_drop + 1e-9
+            yield _gate("max_accuracy_drop", limit, found, passed)
         else:
             yield _gate("max_accuracy_drop", limit, NOTHING, False)
     if gates.min_sqnr_db is not None:
@@ -91,6 +91,19 @@ def _gates(
             yield _gate("min_estimated_speedup", limit, found, passed)
         else:
             yield _gate("min_estimated_speedup", limit, NOTHING, False)
+
+
+def _largest_drop(
+    accuracy: tuple[AccuracyRecord, ...], precision: str
+) -> tuple[float, AccuracyRecord] | None:
+    """The drop from float of the metric that loses most, and its record."""
+    floats = {record.metric: record.value for record in accuracy if record.label == "float"}
+    drops = [
+        (floats[record.metric] - record.value, record)
+        for record in accuracy
+        if record.label == precision and record.metric in floats
+    ]
+    return max(drops, key=lambda drop: drop[0], default=None)
 
 
 def _share(placement: PlacementRecord) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from snapq.artifact import fingerprint
 from snapq.config import DataSource, DeployConfig, Preprocess, QuantizeConfig
 from snapq.devices import profiles
 from snapq.devices.profiles import DeviceProfile
-from snapq.errors import ConfigError, DeviceError
+from snapq.errors import ConfigError, DeviceError, nearest
 from snapq.precision import precision_name
 from snapq.storage import sha256_file
 
@@ -77,6 +77,7 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         DataError: the data does not fit the model.
     """
     from snapq.evaluation.datasets import open_dataset
+    from snapq.evaluation.stateful import open_stateful
     from snapq.graph import boundary, io, shapes
     from snapq.graph.weights import check_weights
     from snapq.quantization.strip import is_quantized
@@ -88,6 +89,8 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
     check_weights(loaded)
     model = shapes.freeze(loaded, config.model.inputs)
     inputs = shapes.input_specs(model)
+    if config.metric is not None and not isinstance(config.metric, str):
+        _check_outputs(config.metric, [str(value.name) for value in model.graph.outputs])
     calibration, evaluation = _sources(config, random_inputs)
     plan = boundary.plan(
         inputs,
@@ -96,12 +99,17 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         foldable=not quantized,
     )
 
-    def opened(source: DataSource | None, labelled: bool) -> Dataset | None:
+    def opened(source: DataSource | None, key: str, *, labelled: bool = False) -> Dataset | None:
+        def plain(source: DataSource, inputs: Sequence[TensorSpec]) -> Dataset:
+            return open_dataset(source, inputs, base=config.folder, labelled=labelled)
+
         if source is None:
             return None
-        return open_dataset(source, inputs, base=config.folder, labelled=labelled)
+        if source.state is not None:
+            return open_stateful(source, model, f"data.{key}", plain)
+        return plain(source, inputs)
 
-    samples = opened(calibration, False)
+    samples = opened(calibration, "calibration")
     trains = any(item.name == "finetune" for item in config.stages)
     return Setting(
         config=config,
@@ -109,11 +117,22 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         inputs=inputs,
         boundary=plan,
         calibration=samples,
-        training=(opened(config.data.training, False) or samples) if trains else None,
-        evaluation=opened(evaluation, config.metric is not None) or samples,
+        training=(opened(config.data.training, "training") or samples) if trains else None,
+        evaluation=opened(evaluation, "evaluation", labelled=config.metric is not None) or samples,
         source_sha256=_fingerprint(config.model.path, loaded),
         quantized=quantized,
     )
+
+
+def _check_outputs(metrics: Mapping[str, str], outputs: Sequence[str]) -> None:
+    for name in metrics:
+        if name not in outputs:
+            close = nearest(name, outputs)
+            raise ConfigError(
+                f"The model has no output '{name}'.",
+                where="metric",
+                mend=f"Did you mean '{close}'?" if close else f"It has {', '.join(outputs)}.",
+            )
 
 
 def check_precision(

@@ -6,9 +6,11 @@ are the same for any number of workers. At most two feeds a worker are held at a
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -61,6 +63,34 @@ def simulate(
         InstallError, ConfigError, DeviceError: as `sessions.request`; ConfigError also for a
             float model without fp16.
     """
+    request = _request(model, device, options, allow_cpu)
+    count = workers or default_workers()
+    return _stream(request, feeds, count, progress, timeout_s)
+
+
+@contextmanager
+def simulator(
+    model: Path,
+    device: DeviceProfile,
+    *,
+    options: CompileOptions | None = None,
+    allow_cpu: bool = False,
+    timeout_s: float = DEFAULT_TIMEOUT_S,
+) -> Iterator[Callable[[Feed], Outputs]]:
+    """A function that runs one feed on the simulator, for feeds that depend on earlier outputs.
+
+    Arguments and errors are those of `simulate`; there is one worker, which ends with the block.
+    """
+    request = _request(model, device, options, allow_cpu)
+    with Crew() as crew:
+        simulators = _Simulators(crew, request, 1, timeout_s)
+        count = itertools.count()
+        yield lambda feed: simulators.run(next(count), dict(feed))
+
+
+def _request(
+    model: Path, device: DeviceProfile, options: CompileOptions | None, allow_cpu: bool
+) -> sessions.Request:
     files = model_files.read(model)
     chosen = options or CompileOptions()
     model_files.check_compilable(files, fp16=chosen.fp16)
@@ -70,9 +100,7 @@ def simulate(
             where=str(model),
             mend="Simulate what was compiled for one device.",
         )
-    request = sessions.request(files.path, device, chosen, allow_cpu=allow_cpu)
-    count = workers or default_workers()
-    return _stream(request, feeds, count, progress, timeout_s)
+    return sessions.request(files.path, device, chosen, allow_cpu=allow_cpu)
 
 
 def _stream(

@@ -34,8 +34,8 @@ class Item(Protocol):
         ...
 
     @property
-    def label(self) -> int | Array | None:
-        """A class number, an array, or None."""
+    def label(self) -> int | Array | Mapping[str, int | Array] | None:
+        """A class number, an array, one for each output (which training does not use), or None."""
         ...
 
 
@@ -166,7 +166,8 @@ class Batches:
 
 
 def _held(item: Item) -> _Held:
-    return _Held({name: np.asarray(value) for name, value in item.feeds.items()}, item.label)
+    label = None if isinstance(item.label, Mapping) else item.label
+    return _Held({name: np.asarray(value) for name, value in item.feeds.items()}, label)
 
 
 def _bytes(item: Item) -> int:

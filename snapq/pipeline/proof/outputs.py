@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,7 @@ from snapq.storage import sha256_file
 if TYPE_CHECKING:
     import numpy as np
 
-    from snapq.evaluation.datasets import Dataset
-    from snapq.evaluation.metrics import Metric
+    from snapq.evaluation.datasets import Dataset, Sample
 
     Outputs = Mapping[str, np.ndarray]
 
@@ -95,27 +95,22 @@ def _no_simulator(subject: Subject) -> str | None:
 def _compare(
     subject: Subject, data: Dataset, progress: Progress, *, simulated: bool
 ) -> dict[str, Any]:
-    from snapq.evaluation.metrics import Fidelity, metric
+    from snapq.evaluation.metrics import Fidelity, metrics
 
-    config, plan = subject.setting.config, subject.boundary
-    metrics: dict[str, Metric] = {}
-    if config.metric is not None:
-        metrics = {
-            label: metric(config.metric, config.folder) for label in ("float", subject.label)
-        }
+    config = subject.setting.config
+    judges = {label: metrics(config.metric, config.folder) for label in ("float", subject.label)}
     fidelity = Fidelity()
-    packaged = subject.bundle is not None
-    feeds = (plan.package_feeds(s) if packaged else plan.model_feeds(s) for s in data)
     title = f"Simulate {subject.device.name}" if simulated else "Run on the CPU"
     with progress.track(title, len(data)) as advance:
-        run = _simulate if simulated else _compute
-        outputs = run(subject, feeds)
-        for sample, reference, found in zip(data, _references(subject, data), outputs, strict=True):
-            result = plan.package_outputs(found) if packaged else found
+        results = _results(subject, data, simulated=simulated)
+        for sample, reference, result in zip(
+            data, _references(subject, data), results, strict=True
+        ):
             fidelity.update(reference, result)
-            if sample.label is not None and metrics:
-                metrics["float"].update(reference, sample.label)
-                metrics[subject.label].update(result, sample.label)
+            for label, outputs in (("float", reference), (subject.label, result)):
+                for judge in judges[label]:
+                    if sample.label is not None:
+                        judge.update(outputs, sample.label, sample.name)
             advance(1)
     found_where = Where.SIMULATED if simulated else Where.HOST
     device = subject.device.name if simulated else None
@@ -130,7 +125,7 @@ def _compare(
             device=None if label == "float" else device,
             random_inputs=data.random,
         )
-        for label, found in metrics.items()
+        for label, found in ((label, judge) for label in judges for judge in judges[label])
         if found.samples
     ]
     records = [
@@ -152,6 +147,43 @@ def _compare(
         "accuracy": [record.to_json() for record in accuracy],
         "fidelity": [record.to_json() for record in records],
     }
+
+
+def _results(subject: Subject, data: Dataset, *, simulated: bool) -> Iterator[Outputs]:
+    """Float outputs of what the run made; the state of a stateful model goes round."""
+    plan, packaged = subject.boundary, subject.bundle is not None
+
+    def feeds(sample: Sample) -> Outputs:
+        return plan.package_feeds(sample) if packaged else plan.model_feeds(sample)
+
+    def result(found: Outputs) -> Outputs:
+        return plan.package_outputs(found) if packaged else found
+
+    from snapq.evaluation.stateful import StatefulDataset, in_sequence
+
+    if not isinstance(data, StatefulDataset):
+        run = _simulate if simulated else _compute
+        yield from map(result, run(subject, map(feeds, data)))
+        return
+    with _runner(subject, simulated=simulated) as run_one:
+        yield from in_sequence(data, data.state, lambda sample: result(run_one(feeds(sample))))
+
+
+@contextmanager
+def _runner(subject: Subject, *, simulated: bool) -> Iterator[Callable[[Outputs], Outputs]]:
+    """A function that runs one sample, for models whose next input depends on it."""
+    from snapq.qnn.options import CompileOptions
+    from snapq.qnn.simulate import simulator
+    from snapq.runtime import cpu_session
+
+    if simulated:
+        options = CompileOptions(fp16="fp16" in subject.device.precisions)
+        with simulator(_candidate(subject), subject.device, options=options) as run:
+            yield run
+        return
+    session = cpu_session(_candidate(subject))
+    names = [output.name for output in session.get_outputs()]
+    yield lambda feed: dict(zip(names, session.run(names, dict(feed)), strict=True))
 
 
 def _references(subject: Subject, data: Dataset) -> Iterator[Outputs]:

@@ -146,7 +146,7 @@ def _evaluate(
 
 
 def _compare(subject: Subject, steps: Sequence[_Step], told: Progress) -> list[dict[str, Any]]:
-    from snapq.evaluation.metrics import Fidelity, metric
+    from snapq.evaluation.metrics import Fidelity, metrics
     from snapq.runtime import cpu_session
 
     data, config = subject.setting.evaluation, subject.setting.config
@@ -156,7 +156,7 @@ def _compare(subject: Subject, steps: Sequence[_Step], told: Progress) -> list[d
     names = [output.name for output in source.get_outputs()]
     sessions = [cpu_session(step.model) for step in steps]
     meters = [Fidelity() for _ in steps]
-    metrics = [config.metric and metric(config.metric, config.folder) for _ in steps]
+    judges = [next(iter(metrics(config.metric, config.folder)), None) for _ in steps]
 
     def run(session: Any, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return dict(zip(names, session.run(names, dict(feeds)), strict=True))
@@ -164,7 +164,7 @@ def _compare(subject: Subject, steps: Sequence[_Step], told: Progress) -> list[d
     with told.track("Evaluate steps", len(data)) as advance:
         for sample in data:
             reference = run(source, sample.feeds)
-            for step, session, meter, judge in zip(steps, sessions, meters, metrics, strict=True):
+            for step, session, meter, judge in zip(steps, sessions, meters, judges, strict=True):
                 is_float = step.precision == "float"
                 found = run(session, sample.feeds if is_float else plan.model_feeds(sample))
                 meter.update(reference, found)
@@ -172,7 +172,7 @@ def _compare(subject: Subject, steps: Sequence[_Step], told: Progress) -> list[d
                     judge.update(found, sample.label)
             advance(1)
     values = []
-    for meter, judge in zip(meters, metrics, strict=True):
+    for meter, judge in zip(meters, judges, strict=True):
         worst = min(meter.results(), key=lambda output: output.sqnr_db)
         judged = judge if judge and judge.samples else None
         values.append(

@@ -1,0 +1,164 @@
+"""Samples of models with state: what a step gives as its state, the next step takes.
+
+The samples are steps of a sequence, in order. State inputs that a sample does not feed are zero at
+the first step, and after it what the float model gave. While a quantized model is judged, its own
+state goes round instead, see `in_sequence`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snapq.config import DataSource
+from snapq.errors import ConfigError, nearest
+from snapq.evaluation.samples import Array, Dataset, Sample
+from snapq.graph import io
+from snapq.graph.shapes import TensorSpec, input_specs
+from snapq.runtime import cpu_session
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+__all__ = ["StatefulDataset", "in_sequence", "open_stateful"]
+
+Outputs = Mapping[str, Array]
+
+
+class StatefulDataset:
+    """Steps of sequences with the state that the float model has at each.
+
+    Args:
+        inner: the steps, without state.
+        model: the float model, shapes frozen.
+        state: output to the input that takes it at the next step.
+        steps: length of a sequence; None where all samples are one.
+        limit: use the first so many steps.
+    """
+
+    def __init__(
+        self,
+        inner: Dataset,
+        model: ir.Model,
+        state: Mapping[str, str],
+        steps: int | None,
+        limit: int | None,
+    ) -> None:
+        self._inner = inner
+        self._model = model
+        self._steps = steps
+        self._limit = limit
+        self.state = dict(state)
+        """Output to the input that takes it."""
+
+    @property
+    def description(self) -> str:
+        """What is in it, for a reader."""
+        length = f"sequences of {self._steps}" if self._steps else "one sequence"
+        return f"the first {len(self)} steps of {self._inner.description}, {length}"
+
+    @property
+    def random(self) -> bool:
+        """Whether the inputs are random numbers."""
+        return self._inner.random
+
+    def __len__(self) -> int:
+        count = len(self._inner)
+        return count if self._limit is None else min(self._limit, count)
+
+    def __iter__(self) -> Iterator[Sample]:
+        specs = {spec.name: spec for spec in input_specs(self._model)}
+        zeros = {
+            name: np.zeros(specs[name].shape, specs[name].dtype) for name in self.state.values()
+        }
+        session = cpu_session(io.to_bytes(self._model))
+        outputs = list(self.state)
+        carried = zeros
+        for index, sample in enumerate(islice(self._inner, len(self))):
+            first = index == 0 if self._steps is None else index % self._steps == 0
+            start = zeros if first else carried
+            step = replace(sample, feeds={**start, **sample.feeds}, first=first)
+            yield step
+            found = session.run(outputs, dict(step.feeds))
+            carried = {self.state[name]: v for name, v in zip(outputs, found, strict=True)}
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the samples and of how state goes round, in hexadecimal."""
+        facts = (self._inner.fingerprint(), sorted(self.state.items()), self._steps, len(self))
+        return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+
+def in_sequence(
+    samples: Iterable[Sample], state: Mapping[str, str], run: Callable[[Sample], Outputs]
+) -> Iterator[Outputs]:
+    """Runs samples one after the other, each with the state that the step before gave.
+
+    Args:
+        samples: the steps; `first` says where a sequence starts.
+        state: output to the input that takes it at the next step.
+        run: runs one sample.
+    """
+    carried: dict[str, Array] = {}
+    for sample in samples:
+        step = sample if sample.first else replace(sample, feeds={**sample.feeds, **carried})
+        outputs = run(step)
+        carried = {
+            taker: np.asarray(outputs[giver], sample.feeds[taker].dtype)
+            for giver, taker in state.items()
+        }
+        yield outputs
+
+
+def open_stateful(
+    source: DataSource,
+    model: ir.Model,
+    key: str,
+    opened: Callable[[DataSource, tuple[TensorSpec, ...]], Dataset],
+) -> Dataset:
+    """Opens a source whose `state` says what goes round.
+
+    Args:
+        source: with `state`.
+        model: the float model, shapes frozen.
+        key: where the source is in the YAML, for messages.
+        opened: opens a source for some inputs.
+
+    Raises:
+        ConfigError: a name in `state` is no output or input, or shape or type of the two differ.
+        DataError: as `opened`.
+    """
+    assert source.state is not None
+    inputs = {spec.name: spec for spec in input_specs(model)}
+    # Asked of the runtime: the shape of an output may not follow from those of the inputs alone.
+    session = cpu_session(io.to_bytes(model))
+    names = [str(value.name) for value in model.graph.outputs]
+    empty = {name: np.zeros(spec.shape, spec.dtype) for name, spec in inputs.items()}
+    outputs = dict(zip(names, session.run(names, empty), strict=True))
+    for giver, taker in source.state.items():
+        for name, known, kind in ((giver, outputs, "output"), (taker, inputs, "input")):
+            if name not in known:
+                close = nearest(name, known)
+                raise ConfigError(
+                    f"The model has no {kind} '{name}'.",
+                    where=f"{key}.state",
+                    mend=f"Did you mean '{close}'?" if close else f"It has {', '.join(known)}.",
+                )
+        given, taken = outputs[giver], inputs[taker]
+        if (given.shape, given.dtype) != (taken.shape, taken.dtype):
+            raise ConfigError(
+                f"'{giver}' is {given.dtype}{list(given.shape)}, and '{taker}' takes "
+                f"{taken.dtype}{list(taken.shape)}.",
+                where=f"{key}.state",
+                mend="Name the output that holds the next step's state.",
+            )
+    takers = set(source.state.values())
+    plain = source.model_copy(update={"samples": None, "state": None, "steps": None})
+    if source.random:
+        plain = plain.model_copy(update={"samples": source.samples})
+    inner = opened(plain, tuple(spec for name, spec in inputs.items() if name not in takers))
+    return StatefulDataset(inner, model, source.state, source.steps, source.samples)
