@@ -12,12 +12,14 @@ import argparse
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parents[1]), str(HERE)]
-
 import snapq
 from snapq.config import DeployConfig
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 from tests import assets
+
+HERE = Path(__file__).resolve().parent
 
 PRECISIONS = {
     "w8a16": {"activations": "uint16"},
