@@ -44,9 +44,11 @@ def counts(group: Group, limits: Limits) -> tuple[int, ...]:
     """How many channels may be cut from a group, fewest first, 0 among them.
 
     What is left is a multiple of the step (axes of a channel's own width count in full), and one
-    step at least.
+    step at least. Where channels are so wide that no number of them is one, any number may go.
     """
     unit = limits.step // gcd(limits.step, group.width)
+    if group.width > 1 and unit >= group.channels:
+        unit = 1
     least = max(unit, int(np.ceil(group.channels * (1 - limits.most))))
     left = range((group.channels - 1) // unit * unit, least - 1, -unit)
     return (0, *(group.channels - kept for kept in left))

@@ -111,6 +111,10 @@ def _analyse(graph: ir.Graph, choices: dict[str, int]) -> Axes:
         axes.freeze_value(value, f"'{value.name}' is an output of the model")
     for node in graph:
         rules.tie(node, axes)
+    for name, found in axes.named().items():
+        for ids in found:
+            if len(ids) == 1:
+                axes.freeze(ids, f"'{name}' would be left without it")
     return axes
 
 

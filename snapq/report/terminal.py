@@ -91,6 +91,7 @@ class _Writer:
 
 def _groups(record: RunRecord) -> Iterator[tuple[str, list[Row]]]:
     yield "Accuracy", [*_accuracy(record), *_fidelity(record)]
+    yield "Steps", list(_steps(record))
     yield "Placement", list(_placement(record))
     yield "Size", list(_sizes(record))
     for device in dict.fromkeys(item.device for item in record.estimates):
@@ -117,6 +118,20 @@ def _fidelity(record: RunRecord) -> Iterator[Row]:
         basis.append(f"lowest sample {fmt.decibels(item.sqnr_db_min)}")
         value = f"{fmt.decibels(item.sqnr_db)}, cosine {fmt.cosine(item.cosine)}"
         yield f"SQNR {item.label}, {item.output}", value, ", ".join(basis)
+
+
+def _steps(record: RunRecord) -> Iterator[Row]:
+    for step in record.steps:
+        values = []
+        if step.value is not None and step.metric is not None:
+            values.append(fmt.metric_value(step.metric, step.value))
+        if step.sqnr_db is not None:
+            values.append(fmt.decibels(step.sqnr_db))
+        basis = [str(step.where)] if values and step.where else []
+        basis += [f"{fmt.count(step.macs)} MACs", f"{fmt.size(step.weight_bytes)} of weights"]
+        if step.estimate is not None:
+            basis.append(f"{fmt.microseconds(step.estimate.us)} {Where.ESTIMATED}")
+        yield f"after {step.label}", ", ".join(values), ", ".join(basis)
 
 
 def _placement(record: RunRecord) -> Iterator[Row]:

@@ -46,6 +46,7 @@ def in_steps(model: ir.Model) -> float:
         (24, 1, 8, 0.75, (0, 8, 16)),
         (12, 64, 32, 0.5, (0, 1, 2, 3, 4, 5, 6)),
         (8, 8, 32, 0.75, (0, 4)),
+        (8, 45, 32, 0.5, (0, 1, 2, 3, 4)),
     ],
 )
 def test_what_is_left_is_a_multiple_of_the_step(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from snapq.pruning.groups import Group, Structure, find
 from tests.quantization.odd_models import Builder
@@ -37,16 +38,22 @@ def test_the_parts_of_a_concatenation_are_cut_each_on_its_own() -> None:
     assert [group.channels for group in structure.groups] == [4, 6]
 
 
-def test_an_attention_head_is_cut_as_a_whole() -> None:
+@pytest.mark.parametrize("by_slices", [False, True])
+def test_an_attention_head_is_cut_as_a_whole(by_slices: bool) -> None:
     build = Builder()
     heads, size, steps, width = 4, 3, 5, 7
     rows = build.feed("x", 1, steps, width)
     joint = build.add("MatMul", rows, build.normal(width, 3 * heads * size))
     parted = build.add("Reshape", joint, ints(1, steps, 3, heads, size))
     turned = build.add("Transpose", parted, perm=[2, 0, 3, 1, 4])
-    query, key, value = (
-        build.add("Gather", turned, np.array(index, np.int64), axis=0) for index in range(3)
-    )
+
+    def part(index: int) -> str:
+        if not by_slices:
+            return build.add("Gather", turned, np.array(index, np.int64), axis=0)
+        single = build.add("Slice", turned, ints(index), ints(index + 1), ints(0))
+        return build.add("Squeeze", single, ints(0))
+
+    query, key, value = part(0), part(1), part(2)
     scores = build.add("MatMul", query, build.add("Transpose", key, perm=[0, 1, 3, 2]))
     mixed = build.add("MatMul", build.add("Softmax", scores, axis=-1), value)
     joined = build.add("Transpose", mixed, perm=[0, 2, 1, 3])
