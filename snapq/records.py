@@ -191,6 +191,11 @@ class LatencyRecord(Record):
     placement: str
     """Where it ran: `cpu`."""
 
+    @property
+    def instructions(self) -> int | None:
+        """Instructions an inference; of emulated boards alone, whose clock counts them."""
+        return round(self.p50_ms * 1e6) if self.where is Where.EMULATED else None
+
 
 class SpeedupRecord(Record):
     """A ratio of two latencies or estimates, with its baseline."""

@@ -76,8 +76,8 @@ def lines(record: BenchRecord) -> Iterator[str]:
         f"{fmt.size(record.memory.peak)} resident"
     )
     if record.instructions is not None:
-        count = fmt.number(record.instructions / 1e6)
-        yield f"{label}: {count} million instructions an inference; the times above are the same."
+        count = fmt.instructions(record.instructions)
+        yield f"{label}: {count} an inference; the times are these, a nanosecond each."
     if record.speedup is not None and record.baseline is not None:
         word = str(record.where) if record.valid.ok else f"{record.where}, not a claim"
         text = f"{label}: {fmt.ratio(record.speedup.value)} over {record.baseline.label} ({word})"

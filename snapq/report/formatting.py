@@ -55,6 +55,11 @@ def number(value: float, digits: int = 3) -> str:
     return text.replace("-", MINUS, 1) if value < 0 else text
 
 
+def instructions(count: int) -> str:
+    """Returns `64.3 million instructions`."""
+    return f"{number(count / 1e6)} million instructions"
+
+
 def whole(value: int) -> str:
     """Returns an integer with thousands separated."""
     return f"{value:,}".replace("-", MINUS)

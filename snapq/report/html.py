@@ -29,6 +29,7 @@ _FILTERS = {
     "count": fmt.count,
     "db": fmt.decibels,
     "ms": fmt.milliseconds,
+    "instructions": fmt.instructions,
     "number": fmt.number,
     "plural": fmt.plural,
     "ratio": fmt.ratio,

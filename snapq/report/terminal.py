@@ -175,7 +175,10 @@ def _latencies(record: RunRecord) -> Iterator[Row]:
     for item in record.latencies:
         on = view.place(item.target)
         basis = f"{item.where} on {on}, median of {view.runs_text(item)}"
-        yield item.label, fmt.milliseconds(item.p50_ms), basis
+        if item.instructions is None:
+            yield item.label, fmt.milliseconds(item.p50_ms), basis
+        else:
+            yield item.label, fmt.instructions(item.instructions), f"an inference, {basis}"
     for speedup in record.speedups:
         if speedup.where != Where.ESTIMATED:
             basis = f"{speedup.where} on {view.place(speedup.device)}"

@@ -32,7 +32,8 @@ WORDS: dict[Where, str] = {
     "The simulator says nothing about time.",
     Where.ESTIMATED: "Qualcomm's Performance Estimate: accelerator time only, without the host, "
     "with a lower and an upper bound. Not a measurement.",
-    Where.EMULATED: "Run under QEMU: the values are right, the times mean nothing.",
+    Where.EMULATED: "Run under QEMU, whose clock counts instructions: the values are right, and "
+    "the times stand for work, not for speed.",
     Where.MEASURED: "Timed on real hardware.",
 }
 
