@@ -452,6 +452,11 @@ class PruneConfig(Strict):
         """Whether channels are cut."""
         return self.ratio is not None or self.target is not None
 
+    @property
+    def needs_samples(self) -> bool:
+        """Whether the cut looks at activations."""
+        return self.cuts and (self.repair or self.importance is not Importance.MAGNITUDE)
+
     @model_validator(mode="after")
     def _one_goal(self) -> PruneConfig:
         if self.sparsity is not None and not self.cuts:

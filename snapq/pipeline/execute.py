@@ -194,6 +194,7 @@ _KINDS = (
     "latencies",
     "speedups",
     "benches",
+    "steps",
 )
 
 

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapq.artifact import fingerprint
-from snapq.config import DataSource, DeployConfig, Preprocess, QuantizeConfig
+from snapq.config import (
+    DataSource,
+    DeployConfig,
+    Preprocess,
+    PruneConfig,
+    QuantizeConfig,
+    StageOptions,
+)
 from snapq.devices import profiles
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, DeviceError, nearest
@@ -83,6 +90,9 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
     from snapq.quantization.strip import is_quantized
 
     devices = tuple(profiles.find(name) for name in config.targets)
+    for item in config.stages:
+        if isinstance(item.options, PruneConfig) and item.options.target is not None:
+            profiles.find(item.options.target.device or config.targets[0])
     loaded = io.load(config.model.path)
     quantized = is_quantized(loaded)
     check_precision(config, devices, quantized=quantized)
@@ -177,15 +187,12 @@ def _sources(
 ) -> tuple[DataSource | None, DataSource | None]:
     """The calibration and evaluation sources, with random inputs where the user asked for them."""
     calibration, evaluation = config.data.calibration, config.data.evaluation
-    needed = any(
-        isinstance(item.options, QuantizeConfig) and item.options.encodings is None
-        for item in config.stages
-    )
     if calibration is None and random_inputs:
         calibration = DataSource(random=True, samples=8, seed=config.seed)
-    if calibration is None and needed:
+    asking = next((item.name for item in config.stages if _asks_for_samples(item.options)), None)
+    if calibration is None and asking is not None:
         raise ConfigError(
-            "The quantize stage needs samples that look like the model's real inputs.",
+            f"The {asking} stage needs samples that look like the model's real inputs.",
             where="data.calibration",
             mend="Name 32 to 128 of them with images:, arrays: or python:. "
             "To try things out without data: --random-inputs.",
@@ -199,6 +206,13 @@ def _sources(
             "To try things out without data: --random-inputs.",
         )
     return calibration, evaluation
+
+
+def _asks_for_samples(options: StageOptions) -> bool:
+    """Whether a stage cannot do without calibration samples."""
+    if isinstance(options, QuantizeConfig):
+        return options.encodings is None
+    return isinstance(options, PruneConfig) and options.needs_samples
 
 
 def _preprocess(inputs: Sequence[TensorSpec], *sources: DataSource | None) -> dict[str, Preprocess]:

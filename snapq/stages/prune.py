@@ -146,9 +146,8 @@ def _choose(options: PruneConfig, context: Context) -> Choose:
 def _samples(source: Source, options: PruneConfig, context: Context) -> Samples | None:
     """The calibration samples as the model takes them; None where the options need none."""
     data, plan = context.calibration, context.boundary
-    needed = options.repair or options.importance is not Importance.MAGNITUDE
     if data is None:
-        if not needed:
+        if not options.needs_samples:
             return None
         raise ConfigError(
             "The prune stage needs calibration samples.",

@@ -60,7 +60,7 @@ def test_a_quantized_model_is_cut_in_its_integers(project: Path) -> None:  # noq
 
 
 def test_pruning_by_activations_needs_samples(project: Path) -> None:  # noqa: F811
-    with pytest.raises(ConfigError, match="calibration samples"):
+    with pytest.raises(ConfigError, match="The prune stage needs samples"):
         pruned_run(project, {"prune": {"ratio": 0.3}}, data={}, metric=None)
 
 
