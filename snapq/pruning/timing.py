@@ -2,7 +2,8 @@
 
 Time does not follow arithmetic: a layer gains in steps, and some layers gain nothing. So cuts of
 single groups are measured first; their gains, added up, say what a plan of several groups would
-take. The plan that this points to is measured, the sum is corrected by what was off, and so on.
+take. The plan that this points to is measured, the sum is corrected by what was off, and so on. At
+the end channels are given back where the time allows it.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from snapq.pruning.surgery import cut
 Estimate = Callable[[ir.Model], float]
 """Microseconds that the NPU is expected to take for a model."""
 
-_CORRECTIONS = 12
-"""Whole plans that are measured at most."""
+_CORRECTIONS = 6
+"""Whole plans that are measured at most before channels are given back."""
+_NEAR = 0.002
+"""A plan that is under the goal by less than this share of it is near enough."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class Gains:
 
     def __init__(self, watch: Watch, limits: Limits) -> None:
         self.whole = watch.measure({})
-        spare = watch.left - min(_CORRECTIONS, watch.limit // 3)
+        spare = watch.left - watch.limit // 3
         singles = list(islice(_schedule(watch.rankings, limits), max(spare, 0)))
         measured = watch.measure_all([{ranking.group.name: count} for ranking, count in singles])
         self._points: dict[str, tuple[list[int], list[float]]] = {}
@@ -142,27 +145,51 @@ def fit(watch: Watch, limits: Limits, goal: float) -> tuple[Plan, float]:
         The plan and its estimate; the fastest plan found where none reaches the goal.
     """
     gains = Gains(watch, limits)
-    best: tuple[float, Plan, float] | None = None
-    fastest: tuple[float, Plan] = gains.whole, {}
+    found: list[tuple[float, Plan]] = [(gains.whole, {})]
     aim = goal
     for _ in range(_CORRECTIONS):
         plan: Plan = {}
         for plan in greedy(watch.rankings, limits, gains.price, aim):  # noqa: B007
             pass
-        if watch.left <= 0:
+        if watch.left <= 0 or any(plan == earlier for _, earlier in found):
             break
-        before = len(watch.probes)
         us = watch.measure(plan)
-        fastest = min(fastest, (us, plan), key=lambda item: item[0])
-        lost = _loss(watch.rankings, plan)
-        if us <= goal and (best is None or lost < best[0]):
-            best = lost, plan, us
-        if len(watch.probes) == before or abs(us - goal) < goal * 0.002:
+        found.append((us, plan))
+        if 0 <= goal - us < goal * _NEAR:
             break
         aim -= us - goal
-    if best is None:
-        return fastest[1], fastest[0]
-    return best[1], best[2]
+    reached = [(us, plan) for us, plan in found if us <= goal]
+    if not reached:
+        us, plan = min(found, key=lambda item: item[0])
+        return plan, us
+    us, plan = min(reached, key=lambda item: _loss(watch.rankings, item[1]))
+    return _give_back(watch, limits, goal, plan, us)
+
+
+def _give_back(
+    watch: Watch, limits: Limits, goal: float, plan: Plan, us: float
+) -> tuple[Plan, float]:
+    """Gives groups a step back, the costliest first, as long as the goal is kept."""
+    by_name = {ranking.group.name: ranking for ranking in watch.rankings}
+    refused: set[str] = set()
+    while watch.left > 0:
+        steps = []
+        for name, count in plan.items():
+            ranking = by_name[name]
+            fewer = [c for c in counts(ranking.group, limits) if c < count]
+            if fewer and name not in refused:
+                saved = float(ranking.loss[count] - ranking.loss[fewer[-1]])
+                steps.append((saved, name, fewer[-1]))
+        if not steps:
+            break
+        _, name, count = max(steps)
+        trial = {**plan, name: count}
+        found = watch.measure(trial)
+        if found <= goal:
+            plan, us = trial, found
+        else:
+            refused.add(name)
+    return plan, us
 
 
 def _loss(rankings: Sequence[Ranking], plan: Plan) -> float:

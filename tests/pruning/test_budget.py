@@ -97,3 +97,16 @@ def test_a_time_is_reached_with_a_bounded_number_of_measurements(
     assert found <= goal
     assert in_steps(cut(chain, removed(watch.rankings, plan))) == found
     assert len(measured) <= compiles
+
+
+def test_channels_that_gain_no_time_are_given_back(chain: Structure) -> None:
+    first = chain.groups[0].name
+
+    def estimate(model: ir.Model) -> float:
+        """Only the first group counts, which the sum of single cuts cannot know."""
+        return float(sum(n.inputs[1].shape.dims[0] for n in model.graph if n.name == "node_conv_0"))
+
+    watch = Watch(chain, importance.magnitude(chain), estimate, 24, lambda count: None)
+    plan, found = fit(watch, Limits(), 96)
+    assert found == 96
+    assert {name for name, count in plan.items() if count} == {first}
