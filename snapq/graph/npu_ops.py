@@ -59,6 +59,11 @@ def _table() -> OperatorTable:
     )
 
 
+def accepted() -> frozenset[str]:
+    """Operators of the standard domain that run on the NPU."""
+    return _table().accepted
+
+
 def unsupported(model: ir.Model) -> tuple[Unsupported, ...]:
     """The nodes of the main graph that the NPU cannot run, in graph order."""
     found = []

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.errors import DataError
+from snapq.errors import DataError, ModelError
 from snapq.graph import io
 from snapq.graph.shapes import TensorSpec, input_specs
 from snapq.quantization.digest import Digest, add_digests, digest, read
@@ -95,7 +95,7 @@ def stream(
         feeds = check_sample(sample, specs, f"calibration sample {index}")
         values = {name: feeds[name] for name in tensors if name in fed}
         if computed:
-            values.update(zip(computed, session.run(computed, feeds), strict=True))
+            values.update(zip(computed, _run(session, computed, feeds, index), strict=True))
         yield values
         done = index + 1
         if progress is not None:
@@ -106,6 +106,25 @@ def stream(
             where="data.calibration",
             mend="Give at least one; 32 to 128 that look like what the device will see are usual.",
         )
+
+
+def _run(
+    session: onnxruntime.InferenceSession,
+    names: Sequence[str],
+    feeds: Mapping[str, npt.NDArray[np.generic]],
+    index: int,
+) -> list[npt.NDArray[np.generic]]:
+    """Outputs of one sample. Raises `ModelError` where a node cannot take what it is given."""
+    try:
+        values: list[npt.NDArray[np.generic]] = session.run(names, feeds)
+    except Exception as error:  # the class is ONNX Runtime's own, and is not exported
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"The float model does not run on this sample: {reason}",
+            where=f"calibration sample {index}",
+            mend="Check the model and the sample in ONNX Runtime.",
+        ) from error
+    return values
 
 
 def _threads() -> int:

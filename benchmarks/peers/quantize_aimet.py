@@ -1,0 +1,36 @@
+"""Quantizes with AIMET-ONNX, for the NPU, with the ranges of the best SQNR; run by compare.py.
+
+python quantize_aimet.py MODEL SAMPLES.npz OUTPUT w8a8|w8a16 SCHEME
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import onnx
+from aimet_onnx.common.defs import QuantScheme
+from aimet_onnx.quantsim import QuantizationSimModel
+
+ACTIVATIONS = {"w8a8": "int8", "w8a16": "int16"}
+
+
+def main() -> None:
+    """Quantizes one model."""
+    model, samples, output, precision, scheme = sys.argv[1:]
+    arrays = dict(np.load(samples))
+    count = len(next(iter(arrays.values())))
+    feeds = [{name: array[index] for name, array in arrays.items()} for index in range(count)]
+    simulated = QuantizationSimModel(
+        onnx.load(model),
+        param_type="int8",
+        activation_type=ACTIVATIONS[precision],
+        quant_scheme=QuantScheme[scheme],
+        config_file="htp_v73",
+    )
+    simulated.compute_encodings(feeds)
+    onnx.save(simulated.to_onnx_qdq(), output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""Quantizes with ONNX Runtime's own quantizer, in its form for the NPU; run by compare.py.
+
+python quantize_onnxruntime.py MODEL SAMPLES.npz OUTPUT w8a8|w8a16 METHOD
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType, quantize
+from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config
+
+ACTIVATIONS = {"w8a8": QuantType.QUInt8, "w8a16": QuantType.QUInt16}
+
+
+class Samples(CalibrationDataReader):
+    """The stacked samples of a file, one after the other."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.rewind()
+
+    def rewind(self) -> None:
+        """Starts again."""
+        self._samples = self._read()
+
+    def _read(self) -> Iterator[dict[str, np.ndarray]]:
+        arrays = dict(np.load(self._path))
+        for index in range(len(next(iter(arrays.values())))):
+            yield {name: array[index] for name, array in arrays.items()}
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        """The next sample; None after the last."""
+        return next(self._samples, None)
+
+
+def main() -> None:
+    """Quantizes one model."""
+    model, samples, output, precision, method = sys.argv[1:]
+    config = get_qnn_qdq_config(
+        model,
+        Samples(Path(samples)),
+        calibrate_method=CalibrationMethod[method],
+        activation_type=ACTIVATIONS[precision],
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+    )
+    quantize(model, output, config)
+
+
+if __name__ == "__main__":
+    main()

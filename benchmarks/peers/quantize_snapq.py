@@ -1,0 +1,33 @@
+"""Quantizes with snapq, as the others are run: in a process of its own; run by compare.py.
+
+python quantize_snapq.py MODEL SAMPLES.npz OUTPUT w8a8|w8a16 -
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+
+import snapq
+
+ACTIVATIONS = {"w8a8": "uint8", "w8a16": "uint16"}
+
+
+def main() -> None:
+    """Quantizes one model."""
+    model, samples, output, precision, _ = sys.argv[1:]
+    arrays = dict(np.load(samples))
+
+    def feeds() -> Iterator[dict[str, np.ndarray]]:
+        for index in range(len(next(iter(arrays.values())))):
+            yield {name: array[index] for name, array in arrays.items()}
+
+    snapq.quantize(
+        model, feeds(), activations=ACTIVATIONS[precision], targets=["qcs9075"], output=output
+    )
+
+
+if __name__ == "__main__":
+    main()
