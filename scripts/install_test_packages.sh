@@ -36,6 +36,7 @@ ensure "the tests that open the report in a browser (tests/report, in Chromium)"
 set --
 lacks qemu-system-aarch64 && set -- "$@" qemu-system-arm
 lacks mke2fs && set -- "$@" e2fsprogs
+lacks adb && set -- "$@" adb
 lacks ssh && set -- "$@" openssh-client
 [ -f /usr/share/keyrings/debian-archive-keyring.gpg ] || set -- "$@" debian-archive-keyring
 ensure "the tests on an emulated board (tests/emulator)" "$@"

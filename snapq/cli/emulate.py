@@ -58,6 +58,7 @@ def start(
     npu_state: Annotated[
         NpuState, typer.Option(help="Why its NPU cannot be used; there is none in QEMU.")
     ] = NpuState.NO_DEVICE,
+    adb: Annotated[bool, typer.Option("--adb", help="Let Android's adb in too.")] = False,
     clock: Annotated[
         datetime | None, typer.Option(help="What its clock shows first, UTC; not given: now.")
     ] = None,
@@ -72,12 +73,14 @@ def start(
     from snapq.devices.emulator import lifecycle
 
     seconds = None if clock is None else int(clock.replace(tzinfo=UTC).timestamp())
-    options = lifecycle.Options(bare=bare, soc=soc, npu=npu_state, clock=seconds)
+    options = lifecycle.Options(bare=bare, soc=soc, npu=npu_state, clock=seconds, adb=adb)
     board = lifecycle.start(name, options, Bars())
     if json:
         emit(_values(board))
         return
     typer.echo(f"{name} runs; SSH on 127.0.0.1 port {board.port}.")
+    if board.adb_port is not None:
+        typer.echo(f"As a target: adb://127.0.0.1:{board.adb_port}")
     typer.echo(f"A shell: snapq board emulate shell {name}")
     typer.echo(f"Its end: snapq board emulate stop {name}")
 
@@ -154,6 +157,7 @@ def _values(board: EmulatedBoard) -> dict[str, Any]:
         "name": board.name,
         "running": board.running,
         "address": f"ssh://root@127.0.0.1:{board.port}",
+        "adb_address": f"adb://127.0.0.1:{board.adb_port}" if board.adb_port else None,
         "identity": str(board.identity),
         "known_hosts": str(board.known_hosts),
         "pid": board.process.pid,

@@ -12,7 +12,7 @@ boards:
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +20,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from snapq.config import Strict
-from snapq.devices.transports.address import SshAddress
+from snapq.devices.transports.address import Address, SshAddress, parse
 from snapq.errors import ConfigError
 from snapq.storage import storage_errors
 
@@ -42,7 +42,7 @@ class BoardEntry(Strict):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     address: str
-    """`ssh://user@host:port`."""
+    """`ssh://user@host:port`, or `adb://SERIAL`."""
     profile: str | None = None
     """Device profile of its SoC; read from the board where not given."""
     identity: Path | None = None
@@ -62,7 +62,7 @@ class Board:
 
     name: str
     """As the user named it: a name of the inventory, or an address."""
-    address: SshAddress
+    address: Address
     profile: str | None = None
     setup: BoardSetup = field(default_factory=BoardSetup)
 
@@ -118,12 +118,12 @@ def find_board(target: str) -> Board | None:
         ConfigError: the address or the inventory is wrong.
     """
     if "://" in target:
-        return Board(target, SshAddress.parse(target))
+        return Board(target, parse(target))
     return next((board for board in boards() if board.name == target), None)
 
 
 def _board(entry: BoardEntry) -> Board:
-    address = SshAddress.parse(
-        entry.address, identity=entry.identity, known_hosts=entry.known_hosts
-    )
+    address: Address = parse(entry.address)
+    if isinstance(address, SshAddress):
+        address = replace(address, identity=entry.identity, known_hosts=entry.known_hosts)
     return Board(entry.name, address, entry.profile, entry.setup)

@@ -95,6 +95,8 @@ class BoardFacts(_Answer):
     thermal_zones: dict[Text, float]
     governors: list[Text]
     environments: list[Text]
+    emulated: bool = False
+    """Whether it is an emulated board of snapq's, whose times are no times."""
     clock: float
     """Seconds since 1970 by the board's clock."""
 

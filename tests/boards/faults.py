@@ -70,7 +70,7 @@ def _closed_port(server: sshd.Sshd, folder: Path) -> dict[str, object]:
     return {"port": port}
 
 
-def python_script(script: str) -> Arrange:
+def _python(script: str) -> Arrange:
     """A script in the place of the board's Python."""
 
     @contextmanager
@@ -197,12 +197,8 @@ FAULTS = (
     Fault("changed host key", _address(_other_host_key), r"CHANGED.*SHA256:.*ssh-keygen -R"),
     Fault("nothing listens", _address(_closed_port), "Nothing listens"),
     Fault("Python missing", _no_python, "There is no no-such-python3 on the board"),
-    Fault("Python too old", python_script("echo 'Unknown option: -I' >&2; exit 2"), "too old"),
-    Fault(
-        "Python that prints",
-        python_script("echo Welcome!"),
-        "no answer: 'Welcome!'",
-    ),
+    Fault("Python too old", _python("echo 'Unknown option: -I' >&2; exit 2"), "too old"),
+    Fault("Python that prints", _python("echo Welcome!; cat >/dev/null"), "no answer: 'Welcome!'"),
     Fault("disk nearly full", _mounted("size=1m"), r"has 1 MB free and the push needs"),
     Fault("read-only home", _mounted("ro"), "Read-only file system.*permissions"),
     Fault("agent killed", _signal(signal.SIGKILL, 0), "was killed"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +15,9 @@ from snapq.devices.emulator.npu_state import NpuState
 from snapq.errors import InstallError
 from snapq.progress import Silent
 from tests import assets
+from tests.emulator import small_model as model
 
-OPTIONS = Options(soc="sm8650", npu=NpuState.NO_ANSWER)
+OPTIONS = Options(soc="sm8650", npu=NpuState.NO_ANSWER, adb=True)
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +36,10 @@ def board(emulator_cache: None) -> Iterator[EmulatedBoard]:
         pytest.skip(f"no emulated board: {error}")
     yield board
     lifecycle.stop(name)
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.onnx"
+    model.write(path)
+    return path

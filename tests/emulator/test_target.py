@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
 
 from snapq.config import BenchmarkConfig
 from snapq.devices.emulator.address import EmulatedAddress
@@ -19,52 +16,25 @@ from snapq.devices.targets.local import LocalTarget
 from snapq.devices.targets.resolve import resolve_target
 from snapq.errors import ConfigError, DeviceError
 from snapq.records import Where
+from tests.emulator.small_model import feeds
 
 PROTOCOL = BenchmarkConfig(warmup=3, min_runs=8, min_duration_s=0, repeats=1)
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two convolutions, [1, 8, 32, 32] to [1, 8, 32, 32]."""
-    generator = np.random.default_rng(0)
-    shape = [1, 8, 32, 32]
-    graph = helper.make_graph(
-        [
-            helper.make_node("Conv", ["x", "a"], ["h"], name="first", pads=[1, 1, 1, 1]),
-            helper.make_node("Conv", ["h", "b"], ["y"], name="second", pads=[1, 1, 1, 1]),
-        ],
-        "convolutions",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
-        [
-            numpy_helper.from_array(generator.normal(size=(8, 8, 3, 3)).astype(np.float32), name)
-            for name in ("a", "b")
-        ],
-    )
-    path = tmp_path_factory.mktemp("model") / "model.onnx"
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(made, path)
-    return path
-
-
-def feeds(count: int) -> Iterator[dict[str, np.ndarray]]:
-    generator = np.random.default_rng(1)
-    for _ in range(count):
-        yield {"x": generator.normal(size=(1, 8, 32, 32)).astype(np.float32)}
-
-
-def test_the_board_computes_what_this_machine_computes(board: EmulatedBoard, model: Path) -> None:
-    there = list(resolve_target(f"qemu://{board.name}").run(model, feeds(3)))
-    here = list(LocalTarget().run(model, feeds(3)))
+def test_the_board_computes_what_this_machine_computes(
+    board: EmulatedBoard, small_model: Path
+) -> None:
+    there = list(resolve_target(f"qemu://{board.name}").run(small_model, feeds(3)))
+    here = list(LocalTarget().run(small_model, feeds(3)))
     assert len(there) == 3
     for one, other in zip(there, here, strict=True):
         np.testing.assert_allclose(one["y"], other["y"], rtol=1e-4, atol=1e-4)
 
 
 def test_a_count_repeats_on_another_board_to_a_thousandth_and_is_no_claim(
-    board: EmulatedBoard, model: Path
+    board: EmulatedBoard, small_model: Path
 ) -> None:
-    candidate = Candidate("float", model, next(feeds(1)))
+    candidate = Candidate("float", small_model, next(feeds(1)))
     first, second = (
         resolve_target(target).measure([candidate], PROTOCOL).records[0]
         for target in (f"qemu://{board.name}", f"qemu://{board.name}-again?soc=sm8650")
@@ -74,7 +44,7 @@ def test_a_count_repeats_on_another_board_to_a_thousandth_and_is_no_claim(
     assert first.where == Where.EMULATED
     assert not first.valid.ok
     assert "the board is emulated" in first.valid.reasons
-    assert first.target.transport == "qemu"
+    assert first.target.transport == "ssh"
     assert first.target.soc == "sm8650"
     assert "ran on the CPU" in first.headline
 
@@ -114,7 +84,7 @@ def test_an_emulated_board_that_must_use_its_npu_is_refused_before_it_starts() -
         resolve_target("qemu").check(BenchmarkConfig(allow=("npu",)))
 
 
-def test_a_running_board_is_not_taken_for_another(board: EmulatedBoard, model: Path) -> None:
+def test_a_running_board_is_not_taken_for_another(board: EmulatedBoard, small_model: Path) -> None:
     target = resolve_target(f"qemu://{board.name}?soc=qcs9075")
     with pytest.raises(DeviceError, match="pretends to be sm8650"):
-        target.measure([Candidate("float", model, next(feeds(1)))], PROTOCOL)
+        target.measure([Candidate("float", small_model, next(feeds(1)))], PROTOCOL)

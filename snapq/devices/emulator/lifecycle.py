@@ -30,6 +30,7 @@ _RECORD = "board.json"
 _BOOT_S = 120.0
 """A board boots in 3 s on an idle machine."""
 _SSH = 22
+_ADB = 5555
 _ATTEMPTS = 3
 
 
@@ -43,6 +44,8 @@ class Options:
     """Device profile of the SoC that the board pretends to have."""
     npu: NpuState = NpuState.NO_DEVICE
     """Why its NPU cannot be used."""
+    adb: bool = False
+    """Whether Android's debug bridge answers there too."""
     clock: int | None = None
     """What the board's clock shows first, seconds since 1970; None for the time now."""
 
@@ -56,6 +59,8 @@ class EmulatedBoard:
     process: Process
     port: int
     """Of this machine's loopback, on which the board's SSH server answers."""
+    adb_port: int | None
+    """Of this machine's loopback, on which its `adbd` answers."""
     options: Options
     image: str
     started_at: float
@@ -171,16 +176,19 @@ def _boot(name: str, folder: Path, options: Options, image: Image, attached: boo
     # Another program may take a free port before QEMU does.
     for attempt in range(1, _ATTEMPTS + 1):
         port = _free_port()
+        adb_port = _free_port() if options.adb else None
         (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key.public}\n")
         words = qemu.command(
             image,
             archive,
             console,
-            ports={_SSH: port},
-            kernel_words=f"snapq.name={name} snapq.time={now}",
+            ports={_SSH: port, **({} if adb_port is None else {_ADB: adb_port})},
+            kernel_words=f"snapq.name={name} snapq.time={now}{' snapq.adb' * options.adb}",
         )
         process = qemu.start(words, log, attached=attached)
-        board = EmulatedBoard(name, folder, process, port, options, image.key, time.time())
+        board = EmulatedBoard(
+            name, folder, process, port, adb_port, options, image.key, time.time()
+        )
         write_json(folder / _RECORD, _to_json(board))
         try:
             _await(board, log)

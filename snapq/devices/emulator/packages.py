@@ -42,7 +42,10 @@ class Apt:
                 (folder / name).mkdir(parents=True)
             (folder / "state" / "status").touch()
             (folder / "sources.list").write_text(
-                f"deb [arch={ARCHITECTURE} signed-by={_KEYRING}] {mirror()} {release} main\n"
+                "".join(
+                    f"deb [arch={ARCHITECTURE} signed-by={_KEYRING}] {mirror()} {suite} main\n"
+                    for suite in (release, f"{release}-backports")
+                )
             )
 
     def update(self) -> None:

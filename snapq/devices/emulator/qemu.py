@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from snapq.devices import guarded
 from snapq.devices.emulator import tools
 from snapq.devices.emulator.image import Image
 from snapq.errors import DeviceError
@@ -20,7 +20,6 @@ from snapq.storage import storage_errors
 
 CPU = "cortex-a76"
 MEMORY_MB = 2048
-_GUARD = Path(__file__).with_name("guard.py")
 _PATIENCE_S = 5.0
 _START_TOLERANCE_S = 0.05
 
@@ -110,29 +109,17 @@ def start(words: list[str], log: Path, *, attached: bool) -> Process:
         DeviceError: it ended at once.
         StorageError: the log cannot be written.
     """
-    with storage_errors(log), log.open("wb") as file:
-        if not attached:
+    with storage_errors(log):
+        if attached:
+            pid = guarded.start(words, log)
+            if pid is None:
+                raise ended(log)
+            return _started(pid, log)
+        with log.open("wb") as file:
             process = subprocess.Popen(
                 words, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
             )
-            return _started(process.pid, log)
-        guard = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_GUARD), *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=file,
-            start_new_session=True,  # Ctrl-C is this process's to handle
-        )
-    assert guard.stdout is not None
-    _GUARDS.append(guard)
-    line = guard.stdout.readline()
-    if not line.strip().isdigit():
-        raise ended(log)
-    return _started(int(line), log)
-
-
-_GUARDS: list[subprocess.Popen[bytes]] = []
-"""Guards of this process: while their standard input is open, their boards live."""
+        return _started(process.pid, log)
 
 
 def _started(pid: int, log: Path) -> Process:

@@ -36,12 +36,20 @@ SYSTEM = (
     "python3-minimal",
     "zlib1g",
 )
+ADB_DAEMON = (
+    "adbd",
+    "android-libbase",
+    "android-libboringssl",
+    "android-libcutils",
+    "android-liblog",
+)
+"""Newer than the release: out of its backports."""
 PYTHON_VERSION = "3.11"
 WHEELS = ("numpy", "onnxruntime", "onnxruntime-qnn")
 """What runs a package on the board; the versions are the host's, which compiled the package."""
 DISK_MB = 3072
 """Size of the board's file system; its image is sparse."""
-_FORMAT = 2
+_FORMAT = 3
 """Grows when the way in which an image is put together changes."""
 
 
@@ -51,6 +59,7 @@ class Recipe:
 
     release: str
     packages: tuple[str, ...]
+    """Of the release, or of its backports: `adbd/bookworm-backports`."""
     kernel: str
     modules: tuple[str, ...]
     wheels: tuple[str, ...]
@@ -75,7 +84,7 @@ def recipe(*, bare: bool = False) -> Recipe:
     """
     return Recipe(
         release=RELEASE,
-        packages=SYSTEM,
+        packages=(*SYSTEM, *(f"{name}/{RELEASE}-backports" for name in ADB_DAEMON)),
         kernel=KERNEL,
         modules=KERNEL_MODULES,
         wheels=() if bare else tuple(f"{name}=={_version(name)}" for name in WHEELS),

@@ -110,11 +110,11 @@ class BoardTarget:
             )
         setting = Setting(
             target=self.name,
-            transport="qemu" if self.where is Where.EMULATED else "ssh",
+            transport=self.board.address.kind,
             facts=facts,
             device=device,
             protocol=protocol,
-            where=self.where,
+            where=Where.EMULATED if facts.emulated else self.where,
         )
         names = [candidate.model.name for candidate in candidates]
         records = bench_records(setting, session, loads, names)
@@ -155,7 +155,9 @@ def _load(candidate: Candidate, protocol: BenchmarkConfig, device: DeviceProfile
 def _measurement(target: BoardTarget, records: Sequence[BenchRecord]) -> Measurement:
     remarks = tuple(
         dict.fromkeys(
-            remark for record in records for remark in (*_validity_remarks(record), *record.remarks)
+            remark
+            for record in records
+            for remark in (record.headline, *_validity_remarks(record), *record.remarks)
         )
     )
     return Measurement(
@@ -206,5 +208,5 @@ def _speedups(records: Sequence[BenchRecord]) -> Iterator[SpeedupRecord]:
                 where=other.where,
                 device=other.target.name,
                 interval=other.speedup.ci95,
-                remarks=(*_validity_remarks(other), *other.remarks),
+                remarks=(other.headline, *_validity_remarks(other), *other.remarks),
             )

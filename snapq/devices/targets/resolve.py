@@ -13,6 +13,7 @@ TARGETS = {
     "local": "this machine's CPU",
     "htp-sim": "Qualcomm's simulator of the NPU",
     "ssh://USER@HOST": "a board",
+    "adb://SERIAL": "a board that adb reaches",
     "qemu": "an emulated board that counts instructions",
 }
 """Name of each target, and what it is; boards of the inventory go by their own names."""

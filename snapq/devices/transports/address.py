@@ -1,16 +1,18 @@
-"""Addresses of boards: `ssh://user@host:port` and whatever stands in the inventory."""
+"""Addresses of boards: `ssh://user@host:port`, `adb://SERIAL`."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from snapq.errors import ConfigError
 
 _HOST = re.compile(r"[A-Za-z0-9_\[][A-Za-z0-9_.:%\[\]-]*")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@\\-]*")
+_SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,254}")
 _EXAMPLE = "Write ssh://USER@HOST or ssh://USER@HOST:PORT; HOST may be an alias of ~/.ssh/config."
 
 
@@ -21,6 +23,7 @@ class SshAddress:
     What is None comes from `~/.ssh/config`, else from OpenSSH's defaults.
     """
 
+    kind: ClassVar[str] = "ssh"
     host: str
     """Name, IP address, or an alias of `~/.ssh/config`."""
     user: str | None = None
@@ -73,6 +76,42 @@ class SshAddress:
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = f":{self.port}" if self.port else ""
         return f"ssh://{user}{host}{port}"
+
+
+@dataclass(frozen=True)
+class AdbAddress:
+    """A device that adb reaches."""
+
+    kind: ClassVar[str] = "adb"
+    serial: str
+    """As `adb devices` lists it, or `HOST:PORT`."""
+
+    @classmethod
+    def parse(cls, text: str) -> AdbAddress:
+        """Reads `adb://SERIAL`.
+
+        Raises:
+            ConfigError: it is not such an address.
+        """
+        serial = text.removeprefix("adb://").rstrip("/")
+        if not _SERIAL.fullmatch(serial):
+            raise ConfigError(
+                "This is not an address of adb.",
+                where=_shown(text),
+                mend="Write adb://SERIAL as `adb devices` lists it, or adb://HOST:PORT.",
+            )
+        return cls(serial)
+
+    def __str__(self) -> str:
+        return f"adb://{self.serial}"
+
+
+Address = SshAddress | AdbAddress
+
+
+def parse(text: str) -> Address:
+    """Reads an address of any kind. Raises `ConfigError`."""
+    return AdbAddress.parse(text) if text.startswith("adb://") else SshAddress.parse(text)
 
 
 def _shown(text: str) -> str:

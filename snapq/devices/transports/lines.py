@@ -1,9 +1,15 @@
-"""Cuts what a board sends into lines, and never holds more of it than a limit."""
+"""What goes to a board and comes back: bytes to send, and lines that never exceed a limit."""
 
 from __future__ import annotations
 
-from snapq.devices.transports.base import MAX_LINE_BYTES, Line
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from snapq.devices.transports.base import MAX_LINE_BYTES, MAX_OUTPUT_BYTES, Line
 from snapq.errors import DeviceError
+from snapq.storage import storage_errors
 
 
 class Collector:
@@ -12,11 +18,9 @@ class Collector:
     Args:
         address: the board, for messages.
         on_line: takes the lines; None keeps all bytes in `kept`.
-        limit_bytes: how much may come in all.
     """
 
-    def __init__(self, address: str, on_line: Line | None, limit_bytes: int) -> None:
-        self._left = limit_bytes
+    def __init__(self, address: str, on_line: Line | None) -> None:
         self._address = address
         self._on_line = on_line
         self.kept = bytearray()
@@ -28,14 +32,12 @@ class Collector:
             DeviceError: a line, or all of it, is longer than allowed.
         """
         self.kept += block
-        self._left -= len(block)
         if self._on_line is not None:
             *lines, rest = self.kept.split(b"\n")
             self.kept = rest
             for line in lines:
                 self._on_line(bytes(line))
-        too_long = self._on_line is not None and len(self.kept) > MAX_LINE_BYTES
-        if too_long or self._left < 0:
+        if len(self.kept) > (MAX_OUTPUT_BYTES if self._on_line is None else MAX_LINE_BYTES):
             raise DeviceError(
                 "The board sends without end; the connection was closed.",
                 where=self._address,
@@ -49,3 +51,15 @@ def readable(data: bytes, limit: int = 500) -> str:
         c if c.isprintable() else " " for c in data[-4 * limit :].decode("utf-8", "replace")
     )
     return " ".join(text.split())[-limit:]
+
+
+@contextmanager
+def opened(source: Path | bytes) -> Iterator[io.BufferedIOBase]:
+    """Opens what is to be sent. Raises `StorageError`."""
+    if isinstance(source, bytes):
+        yield io.BytesIO(source)
+        return
+    with storage_errors(source):
+        file = source.open("rb")
+    with file:
+        yield file

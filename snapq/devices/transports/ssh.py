@@ -7,7 +7,6 @@ stream without answers in between is faster.
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
 import shlex
 import threading
@@ -22,11 +21,10 @@ import paramiko
 
 from snapq.devices.transports.address import SshAddress
 from snapq.devices.transports.base import MAX_ERROR_BYTES, Command, Completed, Sent
-from snapq.devices.transports.lines import Collector, readable
+from snapq.devices.transports.lines import Collector, opened, readable
 from snapq.devices.transports.ssh_login import log_in
 from snapq.devices.transports.ssh_settings import settings_of
 from snapq.errors import ConnectionLostError, DeviceError
-from snapq.storage import storage_errors
 
 _BLOCK = 1 << 18
 _KEEP_ALIVE_S = 15
@@ -62,7 +60,7 @@ class SshTransport:
             sender = threading.Thread(target=_feed, args=(channel, command), daemon=True)
             sender.start()
             errors = _Tail(channel)
-            collector = Collector(self.address, command.on_line, command.limit_bytes)
+            collector = Collector(self.address, command.on_line)
             self._receive(channel, command, collector)
             code = self._exit_code(channel)
             return Completed(code, bytes(collector.kept), errors.text())
@@ -72,7 +70,7 @@ class SshTransport:
     ) -> None:
         """Writes a file on the board; see `Transport`."""
         redirect = ">>" if offset else ">"
-        with _opened(source) as file, self._channel() as channel, _lost(self.address):
+        with opened(source) as file, self._channel() as channel, _lost(self.address):
             file.seek(offset)
             channel.settimeout(_WRITE_TIMEOUT_S)
             channel.exec_command(f"cat {redirect} {shlex.quote(path)}")
@@ -208,17 +206,6 @@ def _feed(channel: paramiko.Channel, command: Command) -> None:
             return
         while not channel.status_event.wait(_BEAT_S) and not channel.closed:
             channel.sendall(command.beat)
-
-
-@contextmanager
-def _opened(source: Path | bytes) -> Iterator[io.BufferedIOBase]:
-    if isinstance(source, bytes):
-        yield io.BytesIO(source)
-        return
-    with storage_errors(source):
-        file = source.open("rb")
-    with file:
-        yield file
 
 
 @contextmanager

@@ -29,6 +29,8 @@ LIBRARY_FOLDERS = (
 )
 LIBRARIES = ("libcdsprpc.so", "libcdsprpc.so.1", "libatomic.so.1")
 LONGEST = 200
+EMULATED = "/etc/snapq/disguise"
+"""An emulated board of snapq's has this program, and no other board has."""
 
 
 def main() -> None:
@@ -53,6 +55,7 @@ def main() -> None:
                 "thermal_zones": _thermal_zones(),
                 "governors": _governors(),
                 "environments": _environments(root),
+                "emulated": Path(EMULATED).exists(),
                 "clock": time.time(),
             }
         )

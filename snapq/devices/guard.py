@@ -29,6 +29,7 @@ def main() -> int:
     child = subprocess.Popen(
         sys.argv[1:],
         stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
         preexec_fn=_die_with_parent,
     )
     print(child.pid, flush=True)
