@@ -15,9 +15,10 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.quantization.decisions import Decision, constant
-from snapq.quantization.encodings import Encoding, quantize
+from snapq.quantization.encodings import Encoding, dequantize, quantize
 from snapq.quantization.names import Names
 from snapq.quantization.parameters import (
+    Tuned,
     bias_encoding,
     gemm_scaled,
     raise_for_bias,
@@ -41,6 +42,7 @@ class Inserter:
         uses: encoding in which a node reads an input, where that is not the tensor's own; for
             constants in the place of activations, always.
         imposed: encodings of weights by name; one that the node cannot take is not used.
+        tuned: weights that algorithms found, by name of the node.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class Inserter:
         encodings: Mapping[ir.Value, Encoding],
         uses: Mapping[tuple[ir.Node, int], Encoding],
         imposed: Mapping[str, Encoding],
+        tuned: Mapping[str, Tuned],
     ) -> None:
         self._graph = graph
         self._scheme = scheme
         self._encodings = encodings
         self._uses = uses
         self._imposed = imposed
+        self._tuned = tuned
         self._names = Names(graph)
         self._integers: dict[ir.Value, tuple[str, ir.Value, ir.Value, ir.Value]] = {}
         self._read: dict[tuple[ir.Value, Encoding], ir.Value] = {}
@@ -199,18 +203,21 @@ class Inserter:
             node.attributes.pop("beta", None)
         per_channel = self._scheme.per_channel and rule.role(index) is Role.WEIGHT
         axis = weight_axis(node, rule, array.ndim) if per_channel else None
-        encoding = self._imposed.get(str(value.name))
+        tuned = self._tuned.get(str(node.name))
+        encoding = tuned.encoding if tuned else self._imposed.get(str(value.name))
         if encoding is None or not takes(encoding, decision.weights, axis, array.shape):
             encoding = weight_encoding(array, decision.weights, axis, data_type)
+        if tuned and tuned.bias is not None and bias is not None:
+            bias = tuned.bias
         if bias is None or bias_value is None or bias_index is None:
-            return {index: self._store(value, array, encoding)}
+            return {index: self._store(value, _rounded(array, encoding, tuned), encoding)}
         data = node.inputs[0]
         scale = self._uses.get((node, 0), self._encodings[data]).scale if data else None
         if scale is None:
-            return {index: self._store(value, array, encoding)}
+            return {index: self._store(value, _rounded(array, encoding, tuned), encoding)}
         encoding = raise_for_bias(encoding, bias, scale)
         return {
-            index: self._store(value, array, encoding),
+            index: self._store(value, _rounded(array, encoding, tuned), encoding),
             bias_index: self._store(bias_value, bias, bias_encoding(encoding, scale)),
         }
 
@@ -308,6 +315,15 @@ class Inserter:
         for name, value in tuple(self._graph.initializers.items()):
             if not value.uses() and not value.is_graph_output():
                 del self._graph.initializers[name]
+
+
+def _rounded(
+    array: npt.NDArray[np.float32], encoding: Encoding, tuned: Tuned | None
+) -> npt.NDArray[np.float32]:
+    """The weight as it shall be stored: as tuned, where its encoding did not have to change."""
+    if tuned is None or tuned.encoding != encoding:
+        return array
+    return dequantize(tuned.integers, encoding)
 
 
 def _array(value: ir.Value) -> npt.NDArray[np.float32]:

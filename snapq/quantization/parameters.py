@@ -7,6 +7,8 @@ bits at that scale, the weight's scale is raised until it does.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
@@ -21,6 +23,7 @@ from snapq.quantization.encodings import (
 from snapq.quantization.rules.operators import OpRule
 
 __all__ = [
+    "Tuned",
     "bias_encoding",
     "gemm_scaled",
     "raise_for_bias",
@@ -28,6 +31,22 @@ __all__ = [
     "weight_axis",
     "weight_encoding",
 ]
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What an algorithm found for the weight of one node.
+
+    Attributes:
+        encoding: of the weight; symmetric.
+        integers: the weight, shaped as the node's.
+        bias: `[O]` in float; None where the node's own stays.
+    """
+
+    encoding: Encoding
+    integers: npt.NDArray[np.generic]
+    bias: npt.NDArray[np.float32] | None = None
+
 
 _LARGEST_BIAS = 2.0**31 - 129
 """A little under int32's limit: float32 scales are exact to 24 bits only."""

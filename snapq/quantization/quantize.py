@@ -27,6 +27,7 @@ from snapq.quantization.lowering import lower
 from snapq.quantization.masks import logits, unmasked
 from snapq.quantization.observers.base import Observer, observer
 from snapq.quantization.observers.collector import Collector, TensorStatistics
+from snapq.quantization.parameters import Tuned
 from snapq.quantization.rules.operators import Family, Role
 from snapq.quantization.scheme import Scheme
 from snapq.quantization.ties import Groups, Range, build, constant_range
@@ -58,6 +59,7 @@ def quantize(
     *,
     fixed: Mapping[str, Encoding] | None = None,
     known: Mapping[str, Collector] | None = None,
+    tuned: Mapping[str, Tuned] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Quantized:
     """Quantizes a prepared float model for the NPU.
@@ -70,6 +72,7 @@ def quantize(
             Where an imposed type is not the scheme's, the tensor is converted where it is first
             computed with; a weight whose encoding the node cannot take has one of its own.
         known: what `observe` saw of this model; tensors that it holds are not watched again.
+        tuned: weights that algorithms found, by name of the node.
         progress: called with the number of calibration samples done.
 
     Raises:
@@ -108,7 +111,7 @@ def quantize(
     encodings = _encodings(graph, groups, ranges)
     uses = _uses(decisions, groups, encodings, ranges, scheme, imposed)
     decisions, encodings = absorb_clamps(graph, decisions, encodings)
-    inserter = Inserter(graph, scheme, encodings, uses, imposed)
+    inserter = Inserter(graph, scheme, encodings, uses, imposed, tuned or {})
     inserter.run(decisions)
     separate(graph)
     return Quantized(

@@ -1,0 +1,168 @@
+"""Layers with weights as matrix products: what the algorithms on weights have in common.
+
+A Conv, Gemm or MatMul is, group by group, `y = W x + b`, where a column of `x` is what the layer
+sees at one output position. Here are the way from a node to `W [G, O, K]` and back, and from an
+input tensor to columns: groups, output channels and inputs of one group (for a Conv input channels
+x kernel positions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from snapq.quantization.decisions import Decision, constant
+from snapq.quantization.parameters import gemm_scaled
+
+__all__ = ["Layer", "columns", "layers"]
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One node with a constant weight.
+
+    Attributes:
+        name: of the node.
+        op_type: `Conv`, `Gemm` or `MatMul`.
+        data: name of the tensor that it reads.
+        weight: as the node holds it, alpha multiplied in.
+        bias: `[O]`, beta multiplied in; None where it has none.
+        group: of a Conv, else 1.
+        transposed: whether a Gemm's or MatMul's weight is `[K, O]`.
+        kernel, strides, pads, dilations: of a Conv, `(rows, columns)`; pads before the data.
+    """
+
+    name: str
+    op_type: str
+    data: str
+    weight: Floats
+    bias: Floats | None
+    group: int = 1
+    transposed: bool = False
+    kernel: tuple[int, int] = (1, 1)
+    strides: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilations: tuple[int, int] = (1, 1)
+
+    @property
+    def matrix(self) -> Floats:
+        """The weight as `[G, O / G, K]`."""
+        flat = self.weight.T if self.transposed else self.weight
+        return flat.reshape(self.group, flat.shape[0] // self.group, -1)
+
+    def restore(self, matrix: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        """A matrix `[G, O / G, K]` in the shape of the node's weight."""
+        flat = matrix.reshape(matrix.shape[0] * matrix.shape[1], -1)
+        if self.transposed:
+            return np.ascontiguousarray(flat.T)
+        return flat.reshape(self.weight.shape)
+
+
+def layers(graph: ir.Graph, decisions: Mapping[ir.Node, Decision]) -> Iterator[Layer]:
+    """The quantized nodes whose weights can be worked on, in graph order.
+
+    Left out: transposed and 3-d convolutions, weights of more than two dimensions in a MatMul.
+    """
+    for node, decision in decisions.items():
+        if decision.dtype is None or node.op_type not in _BUILDERS or len(node.inputs) < 2:
+            continue
+        data, weight = node.inputs[0], constant(node.inputs[1])
+        bias = constant(node.inputs[2]) if len(node.inputs) > 2 else None
+        if data is None or weight is None or constant(data) is not None:
+            continue
+        if len(node.inputs) > 2 and node.inputs[2] is not None and bias is None:
+            continue
+        array = np.asarray(weight.numpy(), np.float32)
+        offset = np.asarray(bias.numpy(), np.float32) if bias is not None else None
+        found = _BUILDERS[node.op_type](node, str(data.name), array, offset)
+        if found is not None:
+            yield found
+
+
+def columns(
+    layer: Layer, data: npt.NDArray[np.generic], limit: int, random: np.random.Generator
+) -> Floats:
+    """What the layer sees at up to `limit` output positions, as `[G, positions, K]`.
+
+    Args:
+        layer: the layer.
+        data: its input tensor in one sample.
+        limit: how many positions, chosen by chance where there are more.
+        random: the source of chance.
+    """
+    array = np.asarray(data, np.float32)
+    if layer.op_type != "Conv":
+        rows = array.reshape(-1, array.shape[-1])
+        return rows[_chosen(len(rows), limit, random)][None]
+    image = array if array.ndim == 4 else array[:, :, None, :]
+    top, left, bottom, right = layer.pads
+    padded = np.pad(image, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    reach = [(k - 1) * d + 1 for k, d in zip(layer.kernel, layer.dilations, strict=True)]
+    sizes = [(padded.shape[axis + 2] - reach[axis]) // layer.strides[axis] + 1 for axis in (0, 1)]
+    batch, rows, cols = np.unravel_index(
+        _chosen(padded.shape[0] * sizes[0] * sizes[1], limit, random), (len(padded), *sizes)
+    )
+    down = rows[:, None] * layer.strides[0] + np.arange(layer.kernel[0]) * layer.dilations[0]
+    across = cols[:, None] * layer.strides[1] + np.arange(layer.kernel[1]) * layer.dilations[1]
+    # [positions, C, kh, kw]
+    seen = padded[batch[:, None, None], :, down[:, :, None], across[:, None, :]]
+    seen = seen.transpose(0, 3, 1, 2)
+    positions = seen.shape[0]
+    grouped = seen.reshape(positions, layer.group, -1)
+    return np.ascontiguousarray(grouped.transpose(1, 0, 2))
+
+
+def _chosen(count: int, limit: int, random: np.random.Generator) -> npt.NDArray[np.int64]:
+    if count <= limit:
+        return np.arange(count)
+    return np.sort(random.choice(count, limit, replace=False))
+
+
+def _conv(node: ir.Node, data: str, weight: Floats, bias: Floats | None) -> Layer | None:
+    rank = weight.ndim - 2
+    if rank not in (1, 2) or node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
+        return None
+
+    def pair(name: str, default: int) -> tuple[int, int]:
+        given = list(node.attributes.get_ints(name, [default] * rank))
+        return (given[0], given[1]) if rank == 2 else (default, given[0])
+
+    pads = list(node.attributes.get_ints("pads", [0] * (2 * rank)))
+    if rank == 1:
+        pads = [0, pads[0], 0, pads[1]]
+    kernel = weight.shape[2:] if rank == 2 else (1, weight.shape[2])
+    return Layer(
+        name=str(node.name),
+        op_type="Conv",
+        data=data,
+        weight=weight,
+        bias=bias,
+        group=node.attributes.get_int("group", 1),
+        kernel=(int(kernel[0]), int(kernel[1])),
+        strides=pair("strides", 1),
+        pads=(pads[0], pads[1], pads[2], pads[3]),
+        dilations=pair("dilations", 1),
+    )
+
+
+def _gemm(node: ir.Node, data: str, weight: Floats, bias: Floats | None) -> Layer | None:
+    if node.attributes.get_int("transA", 0):
+        return None
+    scaled, offset = gemm_scaled(node, weight, bias)
+    transposed = not node.attributes.get_int("transB", 0)
+    return Layer(str(node.name), "Gemm", data, scaled, offset, transposed=transposed)
+
+
+def _matmul(node: ir.Node, data: str, weight: Floats, bias: Floats | None) -> Layer | None:
+    if weight.ndim != 2:
+        return None
+    return Layer(str(node.name), "MatMul", data, weight, None, transposed=True)
+
+
+_BUILDERS = {"Conv": _conv, "Gemm": _gemm, "MatMul": _matmul}
