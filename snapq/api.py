@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from snapq.config import BenchmarkConfig, DataSource, DeployConfig
 from snapq.errors import ConfigError, DataError, SnapqError, StorageError
-from snapq.precision import ActivationType, WeightType
+from snapq.precision import ActivationType, Preset, WeightType
 from snapq.progress import Progress, Silent
 from snapq.ranking import Importance
 from snapq.records import AnalysisRecord, EstimateRecord, RunRecord
@@ -353,6 +353,7 @@ def quantize(
     *,
     weights: str = WeightType.INT8,
     activations: str = ActivationType.UINT8,
+    preset: str = Preset.BALANCED,
     targets: Sequence[str] = (),
     inputs: InputShapes | None = None,
     samples: int | None = None,
@@ -370,6 +371,7 @@ def quantize(
             `.npy`/`.npz` files.
         weights: `int8`, `uint8`, `int4` or `int16`.
         activations: `uint8`, `int8`, `uint16` or `float16`.
+        preset: `fast`, `balanced` or `best`.
         targets: devices whose rules to obey; the rules of all architectures where not given.
         inputs: shape of each input; needed where the model's are dynamic.
         samples: use this many of the samples of a path.

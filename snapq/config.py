@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from snapq.precision import ActivationType, WeightType
+from snapq.precision import ActivationType, Preset, WeightType
 from snapq.ranking import Importance
 
 FUNCTION_PATTERN = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
@@ -291,6 +291,15 @@ class QuantizeConfig(Strict):
     quantizes only what `overrides` name."""
     per_channel: bool = True
     """One scale an output channel for the weights of Conv, ConvTranspose and Gemm."""
+    preset: Preset = Preset.BALANCED
+    """`fast` measures ranges and rounds; `balanced` also corrects biases and chooses ranges; `best`
+    tries every algorithm, and the simulator judges. A step stays only where it brings the outputs
+    on held-out calibration samples nearer to the float model's."""
+    observer: str | None = None
+    """The one rule for ranges of activations: `min-max`, `moving-average`, `percentile`, `entropy`,
+    `mse`, `sqnr` or `auto`; the preset's choice where not given."""
+    algorithms: tuple[str, ...] | None = None
+    """Algorithms to try, in this order, instead of the preset's; `[]` for none."""
     overrides: tuple[Override, ...] = ()
     """Other precisions for single nodes; a later override wins."""
     encodings: FilePath | None = None

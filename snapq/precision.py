@@ -1,4 +1,4 @@
-"""Precisions: data types of weights and activations, and their short names."""
+"""Precisions: data types of weights and activations, their short names, and the presets."""
 
 from __future__ import annotations
 
@@ -31,6 +31,14 @@ class ActivationType(StrEnum):
     def bits(self) -> int:
         """Bits of one value."""
         return 8 if self in (ActivationType.INT8, ActivationType.UINT8) else 16
+
+
+class Preset(StrEnum):
+    """How much a quantize stage tries to keep accuracy."""
+
+    FAST = "fast"
+    BALANCED = "balanced"
+    BEST = "best"
 
 
 def precision_name(weights: WeightType, activations: ActivationType) -> str:

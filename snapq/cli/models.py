@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from snapq.cli.app import InputOption, Json, emit, existing, parse_shapes
-from snapq.precision import ActivationType, WeightType
+from snapq.precision import ActivationType, Preset, WeightType
 from snapq.ranking import Importance
 
 COMPILED = (".bin", ".dlc")
@@ -72,6 +72,9 @@ def quantize(
     ] = None,
     weights: Annotated[WeightType, typer.Option()] = WeightType.INT8,
     activations: Annotated[ActivationType, typer.Option()] = ActivationType.UINT8,
+    preset: Annotated[
+        Preset, typer.Option(help="How much to try to keep accuracy.")
+    ] = Preset.BALANCED,
     target: Annotated[
         list[str] | None,
         typer.Option(help="Device whose rules to obey; may be repeated. Not given: all of them."),
@@ -103,6 +106,7 @@ def quantize(
         calibration=existing(calibration) if calibration else None,
         weights=weights,
         activations=activations,
+        preset=preset,
         targets=target or (),
         inputs=parse_shapes(input_),
         samples=samples,

@@ -48,7 +48,7 @@ def calibrate(
         model: the float model with fixed input shapes.
         samples: feeds; read once, one after another.
         tensors: names of float values of the main graph (inputs of the graph too).
-        progress: called with the number of samples done.
+        progress: called with 1 for each sample.
         logits: tensors that may hold -inf, as Softmax makes zero of it.
 
     Raises:
@@ -99,7 +99,7 @@ def stream(
         yield values
         done = index + 1
         if progress is not None:
-            progress(done)
+            progress(1)
     if not done:
         raise DataError(
             "There is no calibration sample.",

@@ -16,11 +16,14 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.quantization.decisions import Decision, constant
-from snapq.quantization.parameters import gemm_scaled
+from snapq.quantization.encodings import Encoding, QuantType
+from snapq.quantization.parameters import gemm_scaled, raise_for_bias, weight_encoding
 
-__all__ = ["Layer", "columns", "layers"]
+__all__ = ["Layer", "columns", "layers", "plain_encoding"]
 
 Floats = npt.NDArray[np.float32]
+
+_ROOM = np.float32(1.25)
 
 
 @dataclass(frozen=True)
@@ -98,8 +101,8 @@ def columns(
     """
     array = np.asarray(data, np.float32)
     if layer.op_type != "Conv":
-        rows = array.reshape(-1, array.shape[-1])
-        return rows[_chosen(len(rows), limit, random)][None]
+        flat = array.reshape(-1, array.shape[-1])
+        return flat[_chosen(len(flat), limit, random)][None]
     image = array if array.ndim == 4 else array[:, :, None, :]
     top, left, bottom, right = layer.pads
     padded = np.pad(image, ((0, 0), (0, 0), (top, bottom), (left, right)))
@@ -116,6 +119,27 @@ def columns(
     positions = seen.shape[0]
     grouped = seen.reshape(positions, layer.group, -1)
     return np.ascontiguousarray(grouped.transpose(1, 0, 2))
+
+
+def plain_encoding(layer: Layer, decision: Decision, per_channel: bool, data: Encoding) -> Encoding:
+    """The encoding that a layer's weight has where no algorithm chooses another.
+
+    Its scale leaves room for a bias that is a little larger than the layer's own.
+
+    Args:
+        layer: the layer.
+        decision: its types.
+        per_channel: whether it may have one scale a channel.
+        data: the encoding of the tensor that it reads.
+    """
+    axis = None
+    if per_channel:
+        axis = layer.weight.ndim - 1 if layer.transposed else 0
+    dtype = decision.dtype or QuantType.UINT8
+    encoding = weight_encoding(layer.weight, decision.weights, axis, dtype)
+    if layer.bias is None:
+        return encoding
+    return raise_for_bias(encoding, _ROOM * layer.bias, data.scale)
 
 
 def _chosen(count: int, limit: int, random: np.random.Generator) -> npt.NDArray[np.int64]:

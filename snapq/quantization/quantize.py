@@ -73,7 +73,7 @@ def quantize(
             computed with; a weight whose encoding the node cannot take has one of its own.
         known: what `observe` saw of this model; tensors that it holds are not watched again.
         tuned: weights that algorithms found, by name of the node.
-        progress: called with the number of calibration samples done.
+        progress: called with 1 for each calibration sample.
 
     Raises:
         ModelError: the model has Q or DQ nodes already, or an opset too old for the scheme.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["clip_search", "descend", "error", "second_order"]
+__all__ = ["clip_search", "damped", "descend", "error", "second_order"]
 
 Floats = npt.NDArray[np.float32]
 _DAMPING = 0.01
@@ -60,7 +60,7 @@ def second_order(weight: Floats, moment: Floats, scale: Floats, qmin: int, qmax:
 
     Args:
         weight: `[G, O, K]`.
-        moment: `[G, K, K]`.
+        moment: `[G, K, K]`, damped.
         scale: `[G, O, 1]`.
         qmin: smallest integer.
         qmax: largest integer.
@@ -70,7 +70,7 @@ def second_order(weight: Floats, moment: Floats, scale: Floats, qmin: int, qmax:
     """
     order = np.argsort(-np.einsum("gkk->gk", moment), axis=1, kind="stable")
     sorted_moment = np.take_along_axis(
-        np.take_along_axis(damped(moment), order[:, :, None], axis=1), order[:, None, :], axis=2
+        np.take_along_axis(moment, order[:, :, None], axis=1), order[:, None, :], axis=2
     )
     inverse = np.linalg.inv(sorted_moment.astype(np.float64))
     upper = np.linalg.cholesky((inverse + inverse.transpose(0, 2, 1)) / 2)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapq.devices.profiles import DeviceProfile
+from snapq.precision import Preset
 from snapq.records import EstimateRecord
 from snapq.stages.base import Context, Memo
 
@@ -95,7 +96,8 @@ def _as_packaged(model: ir.Model, context: Context) -> ir.Model:
     is_float = all(node.op_type != "QuantizeLinear" for node in model.graph)
     if is_float and context.quantize is not None and context.calibration is not None:
         samples = list(islice(context.calibration, 1))
-        model = quantized(model, context.quantize, context, samples).model
+        plain = context.quantize.model_copy(update={"preset": Preset.FAST, "algorithms": None})
+        model = quantized(model, plain, context, samples).model
     elif is_float and plan is not None:
         model = boundary.fold_normalization(model, plan)
     return model if plan is None else boundary.apply(model, plan).model

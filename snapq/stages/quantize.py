@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from snapq.artifact import MODEL
 from snapq.config import QuantizeConfig
 from snapq.errors import ConfigError
-from snapq.precision import precision_name
+from snapq.precision import Preset, precision_name
 from snapq.records import EncodingRecord, HistogramRecord
 from snapq.stages.base import Context, Outcome, Source
 from snapq.stages.imposing import fixed_inputs, from_file, read_weights, stored_types, unchanged
@@ -19,9 +19,10 @@ from snapq.storage import write_json
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from snapq.evaluation.samples import Sample
+    from snapq.evaluation.samples import Array, Sample
     from snapq.quantization.encodings import Encoding
     from snapq.quantization.quantize import Quantized
+    from snapq.quantization.recipe import Recipe, Runner
 
 ENCODINGS = "encodings.json"
 
@@ -94,16 +95,17 @@ def quantized(
     """
     from snapq.graph import boundary
     from snapq.quantization.overrides import resolve
-    from snapq.quantization.quantize import Scheme, quantize
+    from snapq.quantization.recipe import tune
+    from snapq.quantization.scheme import Scheme
 
     changed: tuple[str, ...] = ()
-    feeds = (sample.feeds for sample in samples)
+    feeds = Feeds(samples, lambda sample: sample.feeds)
     if context.boundary is not None:
         plan = context.boundary
         folded = boundary.fold_normalization(model, plan)
         shared, changed = unchanged(shared or {}, model, folded)
         model = folded
-        feeds = (plan.model_feeds(sample) for sample in samples)
+        feeds = Feeds(samples, plan.model_feeds)
     scheme = Scheme(
         weights=options.weights,
         activations=options.activations,
@@ -112,8 +114,52 @@ def quantized(
         per_node={**stored_types(model, shared or {}), **resolve(options.overrides, model)},
     )
     fixed = {**(shared or {}), **fixed_inputs(context.boundary)}
-    result = quantize(model, feeds, scheme, fixed=fixed, progress=progress)
+    result = tune(
+        model,
+        feeds,
+        scheme,
+        recipe(options),
+        fixed=fixed,
+        runner=_simulator(options, context),
+        progress=progress,
+    )
     return replace(result, notes=(*changed, *result.notes))
+
+
+def recipe(options: QuantizeConfig) -> Recipe:
+    """What the options ask to be tried."""
+    from snapq.quantization.recipe import PRESETS
+
+    chosen = PRESETS[options.preset.value]
+    if options.observer is not None:
+        chosen = replace(chosen, observers=(options.observer,))
+    if options.algorithms is not None:
+        chosen = replace(chosen, algorithms=options.algorithms)
+    return chosen
+
+
+def _simulator(options: QuantizeConfig, context: Context) -> Runner | None:
+    """The simulator of the first target where the preset is `best` and it is installed."""
+    from snapq.qnn import availability
+    from snapq.records import Where
+    from snapq.stages.judging import runner
+
+    if options.preset is not Preset.BEST or not availability.status().usable:
+        return None
+    return runner(Where.SIMULATED, context.devices[0])
+
+
+class Feeds:
+    """The model's inputs of samples, made anew each time that they are read."""
+
+    def __init__(
+        self, samples: Iterable[Sample], feeds: Callable[[Sample], Mapping[str, Array]]
+    ) -> None:
+        self._samples = samples
+        self._feeds = feeds
+
+    def __iter__(self) -> Iterator[Mapping[str, Array]]:
+        return map(self._feeds, self._samples)
 
 
 def encoding_records(result: Quantized) -> list[EncodingRecord]:

@@ -1,0 +1,1 @@
+"""Algorithms that make a quantized model better, a file each."""

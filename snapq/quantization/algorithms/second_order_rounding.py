@@ -1,0 +1,73 @@
+"""Second-order rounding: weights rounded so that the errors of a layer's inputs cancel."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from snapq.quantization.algorithms.base import Stage, Study, register
+from snapq.quantization.algorithms.bias_correction import corrected
+from snapq.quantization.encodings import Encoding
+from snapq.quantization.layers import Layer
+from snapq.quantization.moments import Moments
+from snapq.quantization.parameters import Tuned
+from snapq.quantization.rounding import clip_search, damped, descend, second_order
+
+__all__ = ["round_weights", "rounded_study"]
+
+_MOST_STEPS = 200
+"""Most moves of one output in the descent behind it."""
+
+
+@register("second-order-rounding", Stage.WEIGHTS)
+def round_weights(study: Study) -> Study | None:
+    """Rounds by GPTQ's rule from the second moment of what each layer sees, in closed form.
+
+    Conv (grouped and depthwise too), Gemm and MatMul. Where a layer has a bias, its inputs are
+    taken about their mean, and the bias takes up what that leaves (see `bias_correction`). Weights
+    of 4 bits have their scales searched first.
+
+    Source: Frantar et al., arXiv:2210.17323.
+    """
+    return rounded_study(study, descent=False)
+
+
+def rounded_study(study: Study, *, descent: bool) -> Study | None:
+    """The study with all its layers rounded.
+
+    Args:
+        study: the model.
+        descent: whether single weights are then moved as long as that gains.
+    """
+    moments = study.moments(second=True)
+    found = {
+        name: _rounded(layer, study.plain(layer, decision), moments[name], descent)
+        for name, (layer, decision) in study.layers().items()
+        if name in moments
+    }
+    return replace(study, tuned={**study.tuned, **found}) if found else None
+
+
+def _rounded(layer: Layer, encoding: Encoding, moments: Moments, descent: bool) -> Tuned:
+    weight = layer.matrix
+    groups, outputs, _ = weight.shape
+    moment = moments.qq / moments.count
+    if layer.bias is not None:
+        mean = moments.q / moments.count
+        moment = moment - mean[:, :, None] * mean[:, None, :]
+    stable = damped(np.asarray(moment, np.float32))
+    scale = np.broadcast_to(encoding.scale.reshape(-1), groups * outputs)
+    scale = np.ascontiguousarray(scale.reshape(groups, outputs, 1))
+    limit = encoding.dtype.qmax
+    if encoding.dtype.bits < 8 and encoding.axis is not None:
+        scale = clip_search(weight, stable, scale, limit)
+        encoding = replace(encoding, scale=scale.reshape(-1).astype(np.float32))
+    integers = second_order(weight, stable, scale, -limit, limit)
+    if descent:
+        steps = min(_MOST_STEPS, 4 * weight.shape[2])
+        integers = descend(weight, stable, scale, integers, (-limit, limit), steps)
+    rounded = replace(layer, weight=np.asarray(layer.restore(integers * scale), np.float32))
+    stored = layer.restore(integers).astype(encoding.dtype.numpy)
+    bias = corrected(layer, rounded, moments) if layer.bias is not None else None
+    return Tuned(encoding, stored, bias)

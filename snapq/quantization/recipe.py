@@ -1,0 +1,231 @@
+"""Recipes: which observers and algorithms to try, and the proof that they help.
+
+A fifth of the calibration samples is held out. Each step of the recipe is applied to what the
+steps before it left, and stays only where the outputs on the held-out samples come nearer to those
+of the float model. The notes say what each step gained and which were dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from snapq.errors import SnapqError
+from snapq.graph import io
+from snapq.quantization.algorithms.base import Study, algorithm
+from snapq.quantization.calibration import Samples
+from snapq.quantization.encodings import Encoding
+from snapq.quantization.fidelity import sqnr
+from snapq.quantization.lowering import lower
+from snapq.quantization.observers.base import observer
+from snapq.quantization.quantize import Quantized, lifted, observe, quantize
+from snapq.quantization.scheme import Scheme
+from snapq.runtime import cpu_session
+
+__all__ = ["PRESETS", "Recipe", "Runner", "tune"]
+
+_HELD_OUT = 5
+"""Every fifth sample is held out, at most `_MOST_HELD_OUT`."""
+_MOST_HELD_OUT = 12
+_LEAST_GAIN = 0.05
+"""Steps that gain less than this many dB are dropped: that is noise."""
+_FOR_8_BITS = ("mse", "sqnr", "entropy", "auto")
+"""Observers that find min-max best where there are 65536 steps."""
+_PERFECT = 120.0
+"""Outputs nearer than this to float (dB) count as this near."""
+
+Outputs = Mapping[str, npt.NDArray[np.generic]]
+Runner = Callable[[ir.Model, Sequence[Outputs]], Iterable[Outputs]]
+"""Runs a Q/DQ model on samples, one after another: on the CPU, on the simulator."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to try.
+
+    Attributes:
+        observers: names; the first one is the starting point.
+        algorithms: names, in the order in which they are tried.
+    """
+
+    observers: tuple[str, ...] = ("min-max",)
+    algorithms: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Refuses names that do not exist.
+
+        Raises:
+            ConfigError: with the nearest name.
+        """
+        for name in self.observers:
+            observer(name)
+        for name in self.algorithms:
+            algorithm(name)
+
+
+PRESETS: dict[str, Recipe] = {
+    "fast": Recipe(),
+    "balanced": Recipe(("min-max", "mse"), ("bias-correction",)),
+    "best": Recipe(
+        ("min-max", "mse", "sqnr", "auto", "percentile"),
+        ("bias-correction", "second-order-rounding", "learned-rounding"),
+    ),
+}
+"""`fast` measures ranges; `balanced` adds what is cheap and mostly helps; `best` tries all."""
+
+
+def tune(
+    model: ir.Model,
+    samples: Samples,
+    scheme: Scheme,
+    recipe: Recipe,
+    *,
+    fixed: Mapping[str, Encoding] | None = None,
+    runner: Runner | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Quantized:
+    """Quantizes with the steps of a recipe that help on held-out samples.
+
+    Args:
+        model: the prepared float model; left as it is.
+        samples: can be read again and again; a recipe without steps reads them once.
+        scheme: precision; its observer is not used.
+        recipe: what to try.
+        fixed: encodings imposed on tensors, by name.
+        runner: what judges at the end, between the last steps: the simulator. The CPU judges every
+            step.
+        progress: called with 1 for each sample of the first pass.
+
+    Raises:
+        ConfigError: the recipe names what does not exist.
+        DataError, ModelError: as `quantize`.
+    """
+    recipe.check()
+    scheme = replace(scheme, observer=recipe.observers[0])
+    imposed = dict(fixed or {})
+    if len(recipe.observers) == 1 and not recipe.algorithms:
+        return quantize(model, samples, scheme, fixed=imposed, progress=progress)
+    tuning, held = _Split(samples, held=False), list(_Split(samples, held=True))
+    source = lifted(model)
+    scheme = lower(source.graph, scheme)
+    judge = _Judge(model, held or list(tuning))
+    study = Study(source, scheme, imposed, tuning, observe(source, tuning, progress))
+    start = study.built
+    kept = [_Candidate("plain", study, start, judge.score(start.model))]
+    notes = []
+    for name, step in _steps(recipe, scheme):
+        changed = step(kept[-1].study)
+        if changed is None:
+            continue
+        built = changed.built
+        found = _Candidate(name, changed, built, judge.score(built.model))
+        gained = found.score > kept[-1].score + _LEAST_GAIN
+        verdict = "kept" if gained else "dropped"
+        notes.append(f"{name} {kept[-1].score:.1f} to {found.score:.1f} dB, {verdict}")
+        if gained:
+            kept.append(found)
+    best, said = kept[-1], _by_cpu(kept, len(held))
+    if runner is not None and len(kept) > 1:
+        try:
+            best, said = _judged_by(runner, judge, kept)
+        except SnapqError as error:
+            said += f" The simulator could not judge it: {error.what}"
+    return replace(best.built, notes=(*best.built.notes, *_told(notes), said))
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    name: str
+    study: Study
+    built: Quantized
+    score: float
+
+
+class _Split:
+    """The samples of one side of the split, read anew each time."""
+
+    def __init__(self, samples: Samples, *, held: bool) -> None:
+        self._samples = samples
+        self._held = held
+
+    def __iter__(self) -> Iterator[Mapping[str, npt.NDArray[np.generic]]]:
+        for index, sample in enumerate(self._samples):
+            chosen = index % _HELD_OUT == _HELD_OUT - 1 and index < _HELD_OUT * _MOST_HELD_OUT
+            if chosen == self._held:
+                yield sample
+
+
+class _Judge:
+    """How near a quantized model's outputs are to the float model's, on samples of its own."""
+
+    def __init__(self, model: ir.Model, samples: Sequence[Mapping[str, npt.NDArray[np.generic]]]):
+        self.samples = samples
+        self._truth = list(_on_cpu(model, samples))
+
+    def score(self, model: ir.Model, runner: Runner | None = None) -> float:
+        """Mean of the worst output's and the mean output's SQNR, in dB."""
+        signal: dict[str, float] = {}
+        noise: dict[str, float] = {}
+        for truth, found in zip(self._truth, (runner or _on_cpu)(model, self.samples), strict=True):
+            for name, wanted in truth.items():
+                a = wanted.astype(np.float64)
+                signal[name] = signal.get(name, 0.0) + float(np.square(a).sum())
+                off = a - found[name].astype(np.float64)
+                noise[name] = noise.get(name, 0.0) + float(np.square(off).sum())
+        values = [
+            max(min(sqnr(signal[name], noise[name]), _PERFECT), -_PERFECT)
+            for name in signal
+            if signal[name] > 0
+        ] or [0.0]
+        return (min(values) + sum(values) / len(values)) / 2
+
+
+def _steps(recipe: Recipe, scheme: Scheme) -> Iterator[tuple[str, Callable[[Study], Study | None]]]:
+    """The algorithms that rewrite the model, the observers, then the others."""
+    for name in recipe.observers[1:]:
+        if scheme.largest_activation_bits > 8 and name in _FOR_8_BITS:
+            continue
+        yield (
+            f"{name} ranges",
+            lambda study, name=name: replace(  # type: ignore[misc]
+                study, scheme=replace(study.scheme, observer=name)
+            ),
+        )
+    for name in recipe.algorithms:
+        yield name, algorithm(name)
+
+
+def _on_cpu(model: ir.Model, samples: Samples) -> Iterator[Outputs]:
+    """Each node as written: fused integer kernels of some CPUs saturate where the NPU does not."""
+    session = cpu_session(io.to_bytes(model), optimize=False)
+    names = [output.name for output in session.get_outputs()]
+    for sample in samples:
+        yield dict(zip(names, session.run(names, dict(sample)), strict=True))
+
+
+def _judged_by(runner: Runner, judge: _Judge, kept: Sequence[_Candidate]) -> tuple[_Candidate, str]:
+    """The best of the last candidates and the plain one, by the runner."""
+    finalists = [kept[0], *kept[1:][-2:]]
+    scores = [judge.score(candidate.built.model, runner) for candidate in finalists]
+    best = int(np.argmax(scores))
+    listed = ", ".join(
+        f"{candidate.name} {score:.1f} dB"
+        for candidate, score in zip(finalists, scores, strict=True)
+    )
+    return finalists[best], f"On the simulator, held-out samples, SQNR at the outputs: {listed}."
+
+
+def _by_cpu(kept: Sequence[_Candidate], held: int) -> str:
+    where = f"{held} held-out samples" if held else "the calibration samples (too few to hold out)"
+    return (
+        f"SQNR at the outputs on {where}, on the CPU: {kept[0].score:.1f} dB by min-max ranges and "
+        f"plain rounding, {kept[-1].score:.1f} dB as it is."
+    )
+
+
+def _told(notes: Sequence[str]) -> tuple[str, ...]:
+    return (f"Tried, in SQNR at the outputs: {'; '.join(notes)}.",) if notes else ()

@@ -1,0 +1,110 @@
+"""Recipes keep what helps on held-out samples, say so, and give legal models."""
+
+import numpy as np
+import pytest
+
+from snapq.errors import ConfigError
+from snapq.graph import io
+from snapq.precision import ActivationType, WeightType
+from snapq.quantization.algorithms.base import algorithm_names
+from snapq.quantization.fidelity import sqnr
+from snapq.quantization.lint import lint
+from snapq.quantization.quantize import quantize
+from snapq.quantization.recipe import PRESETS, Recipe, tune
+from snapq.quantization.scheme import Scheme
+from snapq.runtime import cpu_session
+from tests.quantization.odd_models import MODELS, Builder, feeds, scalar
+
+
+def deep(layers=6):
+    """Depthwise and pointwise convolutions, some channels much larger than others."""
+    b = Builder()
+    y = b.feed("x", 1, 8, 10, 10)
+    for _ in range(layers):
+        size = np.exp(b.random.normal(size=(8, 1, 1, 1))).astype(np.float32)
+        y = b.add("Conv", y, b.normal(8, 1, 3, 3) * size, b.normal(8), group=8, pads=[1, 1, 1, 1])
+        y = b.add("Clip", y, scalar(0), scalar(6))
+        y = b.add("Conv", y, b.normal(8, 8, 1, 1), b.normal(8))
+    return b.model(b.add("GlobalAveragePool", y))
+
+
+def judged(model, result, samples):
+    there, here = cpu_session(io.to_bytes(model)), cpu_session(io.to_bytes(result), optimize=False)
+    signal = noise = 0.0
+    for sample in samples:
+        truth, found = there.run(None, sample)[0], here.run(None, sample)[0]
+        signal += float(np.square(truth).sum())
+        noise += float(np.square(truth - found).sum())
+    return sqnr(signal, noise)
+
+
+@pytest.mark.parametrize("activations", ["uint8", "uint16"])
+@pytest.mark.parametrize("weights", ["int8", "int4"])
+def test_best_is_better_than_fast_on_samples_that_neither_saw(weights, activations):
+    model, scheme = deep(), Scheme(WeightType(weights), ActivationType(activations))
+    results = {
+        name: tune(model, feeds(model, 40), scheme, PRESETS[name]) for name in ("fast", "best")
+    }
+    found = {name: judged(model, r.model, feeds(model, 8, seed=9)) for name, r in results.items()}
+    assert found["best"] > found["fast"] + 1.0
+    assert lint(results["best"].model, 73) == ()
+    assert "held-out" in results["best"].notes[-1]
+
+
+def test_fast_is_plain_quantization():
+    model = deep(2)
+    plain = quantize(model, feeds(model, 8), Scheme())
+    fast = tune(model, feeds(model, 8), Scheme(), PRESETS["fast"])
+    assert io.to_bytes(plain.model) == io.to_bytes(fast.model)
+
+
+def test_what_does_not_help_is_dropped_and_named():
+    model = deep(2)
+    recipe = Recipe(("min-max", "moving-average"), ())
+    samples = [
+        {name: value * (1 if index % 5 == 4 else 0.2) for name, value in sample.items()}
+        for index, sample in enumerate(feeds(model, 20))
+    ]
+    notes = " ".join(tune(model, samples, Scheme(), recipe).notes)
+    assert "moving-average ranges" in notes
+    assert "dropped" in notes
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_algorithm_leaves_odd_models_legal_and_near(name):
+    model = MODELS[name]()
+    recipe = Recipe(("min-max",), algorithm_names())
+    result = tune(model, feeds(model, 10), Scheme(), recipe)
+    assert lint(result.model, 73) == ()
+    again = tune(model, feeds(model, 10), Scheme(), recipe)
+    assert io.to_bytes(result.model) == io.to_bytes(again.model)
+
+
+def test_the_runner_has_the_last_word():
+    model = deep(2)
+    asked = []
+
+    def contrary(candidate, samples):
+        asked.append(candidate)
+        session = cpu_session(io.to_bytes(model if len(asked) == 1 else candidate))
+        for sample in samples:
+            names = [output.name for output in session.get_outputs()]
+            yield dict(zip(names, session.run(names, sample), strict=True))
+
+    result = tune(model, feeds(model, 20), Scheme(), PRESETS["balanced"], runner=contrary)
+    plain = quantize(model, [s for i, s in enumerate(feeds(model, 20)) if i % 5 != 4], Scheme())
+    assert len(asked) > 1
+    assert io.to_bytes(result.model) == io.to_bytes(plain.model)
+    assert "On the simulator" in result.notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "hint"),
+    [
+        (Recipe(("mxe",)), "Did you mean 'mse'"),
+        (Recipe(algorithms=("bias_correction",)), "Did you mean 'bias-correction'"),
+    ],
+)
+def test_unknown_names_are_refused_with_the_nearest(recipe, hint):
+    with pytest.raises(ConfigError, match=hint):
+        tune(deep(1), [], Scheme(), recipe)
