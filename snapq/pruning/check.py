@@ -9,11 +9,10 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.errors import ModelError
-from snapq.graph import io
 from snapq.graph.shapes import input_specs
 from snapq.pruning.groups import Structure
+from snapq.pruning.running import open_model
 from snapq.pruning.surgery import silence
-from snapq.runtime import cpu_session
 
 TOLERANCE = 1e-3
 """Error energy over output energy that rounding may leave in float."""
@@ -35,8 +34,8 @@ def check(
     Raises:
         ModelError: they differ; the output is named.
     """
-    expected = cpu_session(io.to_bytes(silence(structure, removed)), optimize=False)
-    found = cpu_session(io.to_bytes(cut), optimize=False)
+    expected = open_model(silence(structure, removed), optimize=False)
+    found = open_model(cut, optimize=False)
     names = [output.name for output in expected.get_outputs()]
     quantized = any(node.op_type == "QuantizeLinear" for node in cut.graph)
     limit = TOLERANCE_QUANTIZED if quantized else TOLERANCE

@@ -15,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.graph import io
 from snapq.pruning.groups import Structure
 from snapq.pruning.importance import Ranking
+from snapq.pruning.running import open_model
 from snapq.pruning.statistics import Samples
 from snapq.pruning.surgery import cut
-from snapq.runtime import cpu_session
 
 TRIAL = 0.25
 """Share of a group's channels that is cut on trial, the least important ones."""
@@ -77,5 +76,5 @@ def error(expected: Sequence[Outputs], found: Sequence[Outputs]) -> float:
 
 
 def _run(model: ir.Model, feeds: Sequence[Mapping[str, npt.NDArray[np.generic]]]) -> list[Outputs]:
-    session = cpu_session(io.to_bytes(model))
+    session = open_model(model)
     return [session.run(None, dict(sample)) for sample in feeds]

@@ -15,9 +15,8 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.errors import DataError
-from snapq.graph import io
+from snapq.pruning.running import open_model
 from snapq.pruning.sites import Site
-from snapq.runtime import cpu_session
 
 Matrix = npt.NDArray[np.float64]
 Feeds = Mapping[str, npt.NDArray[np.generic]]
@@ -128,7 +127,7 @@ def activations(
     computed = [name for name in dict.fromkeys(names) if name not in fed]
     part.graph.outputs.clear()
     part.graph.outputs.extend(values[name] for name in computed)
-    session = cpu_session(io.to_bytes(part)) if computed else None
+    session = open_model(part) if computed else None
     for feeds in samples:
         found = dict(feeds)
         if session is not None:
