@@ -22,6 +22,13 @@ class Processor(StrEnum):
     CPU = "cpu"
 
 
+class BaselinePrecision(StrEnum):
+    """How the float model runs that a bundle is compared with."""
+
+    FLOAT32 = "float32"
+    FP16 = "fp16"
+
+
 def benchmark(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle directory.")],
     target: Annotated[
@@ -32,6 +39,10 @@ def benchmark(
         Path | None,
         typer.Option(metavar="MODEL.onnx", help="The float model to measure against."),
     ] = None,
+    baseline_precision: Annotated[
+        BaselinePrecision,
+        typer.Option(help="float32: the baseline runs on the CPU; fp16: on the board's NPU."),
+    ] = BaselinePrecision.FLOAT32,
     allow: Annotated[
         list[Processor] | None,
         typer.Option(help="Where a board may run the bundle: npu (default), cpu; may be repeated."),
@@ -64,6 +75,7 @@ def benchmark(
         repeats=repeats,
         cooldown_s=cooldown,
         threads=threads,
+        baseline=baseline_precision.value,
         allow=tuple(dict.fromkeys(allow)) if allow else None,
     )
     done = api.benchmark_all(

@@ -41,8 +41,13 @@ def exhausted(load: Load, said: Sequence[Rung], address: str) -> DeviceError:
     """What to say where a model runs on none of the rungs that are allowed."""
     passed = skipped(load, said)
     mends = list(dict.fromkeys(one.mend for one in passed if one.mend))
-    if CPU not in {rung.name for rung in load.rungs}:
-        mends.append("To let it run on the CPU instead: benchmark.allow: [npu, cpu].")
+    if not load.is_bundle:
+        mends.append("To compare with the model on the CPU: benchmark.baseline: float32.")
+    elif CPU not in {rung.name for rung in load.rungs}:
+        mends.append(
+            "To let it run on the CPU instead: benchmark.allow: [npu, cpu], or --allow npu "
+            "--allow cpu."
+        )
     mends.append("`snapq devices probe` says what the board lacks.")
     return DeviceError(
         f"{load.label} does not run there. {_reasons(passed)}", where=address, mend=" ".join(mends)

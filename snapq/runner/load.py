@@ -21,7 +21,8 @@ from snapq.runner.push import PushedFile
 from snapq.storage import sha256_file
 
 FEEDS = "snapq-feeds.npz"
-_RUN_OPTIONS = frozenset({"backend_type", "enable_htp_fp16_precision", "vtcm_mb"})
+_SOC_OPTIONS = frozenset({"soc_model", "vtcm_mb"})
+_RUN_OPTIONS = _SOC_OPTIONS | {"backend_type", "enable_htp_fp16_precision"}
 _COMPILE_OPTIONS = _RUN_OPTIONS | {
     "htp_graph_finalization_optimization_mode",
     "offload_graph_io_quantization",
@@ -50,6 +51,7 @@ class Load:
         rungs: its ladder, never empty.
         skipped: rungs that are not even tried, each with the reason.
         golden: paths of golden inputs and outputs, sample by sample.
+        is_bundle: whether it is a package, and not the model that one is compared with.
     """
 
     label: str
@@ -57,6 +59,7 @@ class Load:
     rungs: tuple[Rung, ...]
     skipped: tuple[tuple[str, str], ...] = ()
     golden: tuple[tuple[str, str], ...] = ()
+    is_bundle: bool = False
 
     @property
     def size(self) -> int:
@@ -131,8 +134,9 @@ def bundle_load(
     if npu:
         known = target or next(iter(manifest.targets), None)
         options = {**(_chosen(known, _COMPILE_OPTIONS) if known else {"backend_type": "htp"})}
-        if target is None:
-            options.pop("vtcm_mb", None)  # of another SoC
+        if target is None:  # what was chosen is for another SoC
+            options = {key: value for key, value in options.items() if key not in _SOC_OPTIONS}
+            options |= {"soc_model": str(device.soc_id)} if device else {}
         rungs.append(Rung("npu compile", manifest.model, npu=True, options={**options, **mode}))
     if cpu:
         rungs.append(Rung("cpu", manifest.model, npu=False))
@@ -143,6 +147,7 @@ def bundle_load(
         tuple(rungs),
         tuple(skipped),
         tuple(_golden(bundle, expected)),
+        is_bundle=True,
     )
 
 

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,26 +74,30 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(folder: Path, environment: dict[str, str] | None = None) -> Iterator[Sshd]:
-    """Starts a server whose users have `folder/home` as their home."""
+def running(folder: Path, before: Sequence[str] = ()) -> Iterator[Sshd]:
+    """Starts a server whose users have `folder/home` as their home.
+
+    Args:
+        folder: where its keys and the home are.
+        before: words to put before the command that starts it.
+    """
     server = Sshd(folder, free_port())
     server.home.mkdir(parents=True, exist_ok=True)
     make_key(folder / "host_key")
     make_key(server.key)
     shutil.copy(folder / "user_key.pub", folder / "authorized_keys")
     server.know(server.port)
-    variables = {"HOME": str(server.home), **(environment or {})}
     (folder / "sshd_config").write_text(
         f"Port {server.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nPidFile none\n"
         f"AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nUsePAM no\n"
         "PasswordAuthentication no\nPermitRootLogin yes\nMaxAuthTries 20\nMaxStartups 100\n"
-        "SetEnv " + " ".join(f"{name}={value}" for name, value in variables.items()) + "\n"
+        f"SetEnv HOME={server.home}\n"
     )
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # where root's sshd drops its privileges
     log = (folder / "sshd.log").open("w")
     process = subprocess.Popen(
-        [str(PROGRAM), "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log
+        [*before, str(PROGRAM), "-D", "-e", "-f", str(folder / "sshd_config")], stderr=log
     )
     try:
         _wait_for(server.port)

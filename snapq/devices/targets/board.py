@@ -58,7 +58,7 @@ class BoardTarget:
                     "The board has no device node of an NPU (/dev/fastrpc-cdsp*).",
                     where=transport.address,
                     mend="`snapq devices probe` says what it lacks. To measure its CPU instead: "
-                    "--set benchmark.allow=[npu,cpu]",
+                    "benchmark.allow: [npu, cpu], or --allow npu --allow cpu.",
                 )
 
     def run(self, model: Path, feeds: Iterable[Feeds]) -> Iterator[dict[str, np.ndarray]]:
@@ -139,6 +139,7 @@ def _load(candidate: Candidate, protocol: BenchmarkConfig, device: DeviceProfile
                 "backend_type": "htp",
                 "enable_htp_fp16_precision": "1",
                 "htp_performance_mode": protocol.performance_mode,
+                **({"soc_model": str(device.soc_id)} if device else {}),
             }
         return plain_load(candidate.label, candidate.model, candidate.feeds, options)
     return bundle_load(
