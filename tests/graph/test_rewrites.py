@@ -356,6 +356,34 @@ CASES = [
             c = Sin(x) d = Mul(c, a) e = Div(d, b) f = Cos(e) y = Relu(f) }""",
         "Sin Mul Cos Relu",
     ),
+    Case(
+        "average pooling whose last window ends behind the input",
+        """(float[1,2,10,10] x) => (float[1,2,5,5] y) {
+            y = AveragePool <kernel_shape = [3, 3], strides = [2, 2], ceil_mode = 1> (x) }""",
+        "AveragePool Mul",
+        19,
+    ),
+    Case(
+        "average pooling with a wide padding that does not count",
+        """(float[1,2,10,10] x) => (float[1,2,12,12] y) {
+            y = AveragePool <kernel_shape = [3, 3], pads = [2, 2, 2, 2]> (x) }""",
+        "AveragePool Mul",
+        19,
+    ),
+    Case(
+        "average pooling that rounds up to no window more",
+        """(float[1,2,10,10] x) => (float[1,2,5,5] y) {
+            y = AveragePool <kernel_shape = [2, 2], strides = [2, 2], ceil_mode = 1> (x) }""",
+        "AveragePool",
+        19,
+    ),
+    Case(
+        "padding of LpPool",
+        """(float[1,2,9,9] x) => (float[1,2,9,9] y) {
+            y = LpPool <kernel_shape = [2, 2], pads = [0, 0, 1, 1]> (x) }""",
+        "Pad LpPool",
+        18,
+    ),
 ]
 
 
