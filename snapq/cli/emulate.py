@@ -62,6 +62,9 @@ def start(
     clock: Annotated[
         datetime | None, typer.Option(help="What its clock shows first, UTC; not given: now.")
     ] = None,
+    foreground: Annotated[
+        bool, typer.Option("--foreground", help="Stay here; the board ends with this command.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Start a board and wait until it can be used; it runs until it is stopped.
@@ -74,15 +77,21 @@ def start(
 
     seconds = None if clock is None else int(clock.replace(tzinfo=UTC).timestamp())
     options = lifecycle.Options(bare=bare, soc=soc, npu=npu_state, clock=seconds, adb=adb)
-    board = lifecycle.start(name, options, Bars())
+    board = lifecycle.start(name, options, Bars(), attached=foreground)
+    _show(board, json=json)
+    if foreground:
+        lifecycle.wait(board)
+
+
+def _show(board: EmulatedBoard, *, json: bool) -> None:
     if json:
         emit(_values(board))
         return
-    typer.echo(f"{name} runs; SSH on 127.0.0.1 port {board.port}.")
+    typer.echo(f"{board.name} runs; SSH on 127.0.0.1 port {board.port}.")
     if board.adb_port is not None:
         typer.echo(f"As a target: adb://127.0.0.1:{board.adb_port}")
-    typer.echo(f"A shell: snapq board emulate shell {name}")
-    typer.echo(f"Its end: snapq board emulate stop {name}")
+    typer.echo(f"A shell: snapq board emulate shell {board.name}")
+    typer.echo(f"Its end: snapq board emulate stop {board.name}")
 
 
 @emulate.command()

@@ -27,6 +27,7 @@ from snapq.storage import storage_errors, write_json
 DEFAULT_NAME = "board"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _RECORD = "board.json"
+_LOG = "qemu.log"
 _BOOT_S = 120.0
 """A board boots in 3 s on an idle machine."""
 _SSH = 22
@@ -157,6 +158,20 @@ def stop(name: str) -> bool:
     return True
 
 
+def wait(board: EmulatedBoard) -> None:
+    """Waits until a board is stopped, here by Ctrl-C or by another command.
+
+    Raises:
+        DeviceError: it ended by itself.
+    """
+    with suppress(KeyboardInterrupt):
+        while board.running:
+            time.sleep(0.5)
+        if _read(board.folder) is not None:
+            raise DeviceError("The emulated board ended by itself.", where=board.name)
+    stop(board.name)
+
+
 def _boot(name: str, folder: Path, options: Options, image: Image, attached: bool) -> EmulatedBoard:
     hidden = disguise.entries(options.soc, options.npu)
     with storage_errors(folder):
@@ -172,7 +187,7 @@ def _boot(name: str, folder: Path, options: Options, image: Image, attached: boo
     }
     archive = folder / "initramfs"
     _write_archive(image, entries, archive)
-    console, log = folder / "console.log", folder / "qemu.log"
+    console, log = folder / "console.log", folder / _LOG
     # Another program may take a free port before QEMU does.
     for attempt in range(1, _ATTEMPTS + 1):
         port = _free_port()

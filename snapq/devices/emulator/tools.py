@@ -33,6 +33,11 @@ def search_path() -> str:
     return os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
 
 
+def package(program: str) -> str:
+    """The Debian package that has a program."""
+    return _PACKAGES.get(program, program)
+
+
 def require(programs: Iterable[str]) -> None:
     """Checks that all of these programs are there.
 
@@ -41,7 +46,7 @@ def require(programs: Iterable[str]) -> None:
     """
     missing = [name for name in programs if shutil.which(name, path=search_path()) is None]
     if missing:
-        packages = sorted({_PACKAGES.get(name, name) for name in missing})
+        packages = sorted(set(map(package, missing)))
         raise InstallError(
             f"The emulated board needs {', '.join(missing)}, not found here.",
             mend=f"Debian and Ubuntu: sudo apt install {' '.join(packages)}",
