@@ -11,6 +11,10 @@ from snapq.runner.answers import Rung
 from snapq.runner.load import Load
 
 CPU = "cpu"
+_INCOMPLETE = (
+    "The libraries on the board are not complete: `snapq board clean` removes them, and the next "
+    "benchmark brings them anew."
+)
 
 
 def skipped(load: Load, said: Sequence[Rung]) -> tuple[BenchSkipped, ...]:

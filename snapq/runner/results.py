@@ -48,7 +48,7 @@ def bench_records(
         names: file names of the models, in the same order.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    thermal = _thermal(session.conditions)
+    thermal = thermal_of(session.conditions)
     records: list[results.BenchRecord] = []
     for load, name in zip(loads, names, strict=True):
         found = session.models[load.label]
@@ -233,7 +233,8 @@ def _validity(
     )
 
 
-def _thermal(conditions: Sequence[Conditions]) -> results.BenchThermal:
+def thermal_of(conditions: Sequence[Conditions]) -> results.BenchThermal:
+    """Temperatures and clocks over a measurement, and whether the board slowed down."""
     if not conditions:
         return results.BenchThermal()
     before = next((c for c in conditions if c.when == "before"), conditions[0])

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+import venv
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -187,6 +188,19 @@ def _mounted(options: str) -> Arrange:
 
 
 @contextmanager
+def _no_libraries(server: sshd.Sshd, folder: Path) -> Iterator[Board]:
+    """A Python without onnxruntime, and a host that cannot fetch it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        patch.setenv("PIP_INDEX_URL", (folder / "no-index").as_uri())
+        patch.setenv("PIP_EXTRA_INDEX_URL", "")
+        patch.setenv("PIP_CONFIG_FILE", os.devnull)
+        venv.create(folder / "python", symlinks=True)
+        python = str(folder / "python/bin/python")
+        yield replace(boards.board(server), setup=BoardSetup(python=python))
+
+
+@contextmanager
 def _other_soc(server: sshd.Sshd, folder: Path) -> Iterator[Board]:
     yield replace(boards.board(server), profile="sm8650")
 
@@ -199,6 +213,7 @@ FAULTS = (
     Fault("Python missing", _no_python, "There is no no-such-python3 on the board"),
     Fault("Python too old", _python("echo 'Unknown option: -I' >&2; exit 2"), "too old"),
     Fault("Python that prints", _python("echo Welcome!; cat >/dev/null"), "no answer: 'Welcome!'"),
+    Fault("onnxruntime missing, no network", _no_libraries, "cannot be fetched"),
     Fault("disk nearly full", _mounted("size=1m"), r"has 1 MB free and the push needs"),
     Fault("read-only home", _mounted("ro"), "Read-only file system.*permissions"),
     Fault("agent killed", _signal(signal.SIGKILL, 0), "was killed"),

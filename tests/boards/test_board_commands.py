@@ -83,3 +83,11 @@ def test_a_wrong_inventory_is_refused_with_the_reason(
     monkeypatch.setenv("SNAPQ_BOARDS", str(path))
     with pytest.raises(ConfigError, match=expected):
         inventory()
+
+
+def test_the_inventory_of_the_readme_loads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    path = tmp_path / "boards.yaml"
+    path.write_text(readme.partition("```yml\n")[2].partition("```")[0], encoding="utf-8")
+    monkeypatch.setenv("SNAPQ_BOARDS", str(path))
+    assert [(board.name, board.profile) for board in inventory()] == [("bench-1", "qcs9075")]
