@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from snapq.bench_record import BenchGolden, BenchRecord
+from snapq.bench_record import BenchRecord
 from snapq.cli.tables import show_line, show_table
 from snapq.history.compare import Comparison
 from snapq.report import formatting as fmt
+from snapq.report.benches import lines
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -63,43 +64,4 @@ def show_comparison(comparison: Comparison) -> None:
         "",
         ("", "check", "found"),
         (("ok" if c.passed else "BAD", c.name, c.found) for c in comparison.checks),
-    )
-
-
-def lines(record: BenchRecord) -> Iterator[str]:
-    """Speed-up, golden check, memory, and what weakens the figures."""
-    label, load = record.model.label, record.load_ms
-    warm = "" if load.create_warm is None else f", {fmt.milliseconds(load.create_warm)} warm"
-    yield (
-        f"{label}: session created in {fmt.milliseconds(load.create_cold)} cold{warm}, first "
-        f"inference {fmt.milliseconds(load.first_inference)}, at most "
-        f"{fmt.size(record.memory.peak)} resident"
-    )
-    if record.instructions is not None:
-        count = fmt.instructions(record.instructions)
-        yield f"{label}: {count} an inference; the times are these, a nanosecond each."
-    if record.speedup is not None and record.baseline is not None:
-        word = str(record.where) if record.valid.ok else f"{record.where}, not a claim"
-        text = f"{label}: {fmt.ratio(record.speedup.value)} over {record.baseline.label} ({word})"
-        if record.speedup.ci95 is not None:
-            low, high = record.speedup.ci95
-            text += f", 95 % interval {fmt.number(low)} to {fmt.number(high)}"
-        if not record.baseline.conditions_match:
-            text += f"; {record.baseline.label} ran on another processor"
-        yield text
-    for golden in record.golden:
-        yield f"{label}: {golden_text(golden)}"
-    if record.valid.reasons:
-        yield f"{label}: not a claim, {'; '.join(record.valid.reasons)}."
-    yield from record.remarks
-
-
-def golden_text(golden: BenchGolden) -> str:
-    """How far an output is from its golden data."""
-    samples = fmt.plural(golden.samples, "golden sample")
-    if golden.exact:
-        return f"{golden.output} is bit-exact with the simulator, {samples}."
-    return (
-        f"{golden.output} differs from the simulator by up to {fmt.number(golden.largest)} "
-        f"{golden.unit} of {fmt.number(golden.span)}, {samples}."
     )

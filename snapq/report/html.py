@@ -19,8 +19,8 @@ import yaml
 from markupsafe import Markup, escape
 
 from snapq.records import RunRecord
+from snapq.report import benches, plots, view
 from snapq.report import formatting as fmt
-from snapq.report import plots, view
 from snapq.report.curves import loss_curve
 
 _FILTERS = {
@@ -50,6 +50,7 @@ def render_html(record: RunRecord) -> str:
     return templates.get_template("report.html").render(
         record=record,
         view=view,
+        benches=benches,
         fmt=fmt,
         lowest=plots.lowest(record.layers),
         figure=figure,

@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from snapq.records import EstimateRecord, RunRecord, Where
+from snapq.report import benches, view
 from snapq.report import formatting as fmt
-from snapq.report import view
 
 _LEVEL_STYLE = {
     view.Level.PASS: "bold green",
@@ -96,7 +96,7 @@ def _groups(record: RunRecord) -> Iterator[tuple[str, list[Row]]]:
     yield "Size", list(_sizes(record))
     for device in dict.fromkeys(item.device for item in record.estimates):
         yield _estimates_title(record, device), list(_estimates(record, device))
-    yield "Latency, timed", list(_latencies(record))
+    yield "Latency, timed", [*_latencies(record), *_benches(record)]
     yield "Gates", list(_gates(record))
     yield "Notes", list(_notes(record))
 
@@ -189,6 +189,13 @@ def _latencies(record: RunRecord) -> Iterator[Row]:
                 basis += ", not a performance claim"
             basis = "; ".join((basis, *speedup.remarks))
             yield f"{speedup.candidate} over {speedup.baseline}", fmt.ratio(speedup.value), basis
+
+
+def _benches(record: RunRecord) -> Iterator[Row]:
+    for item in record.benches:
+        if item.target.name != "local":
+            yield f"{item.model.label} ran", "", item.headline
+            yield from ((item.model.label, "", benches.golden_text(one)) for one in item.golden)
 
 
 def _gates(record: RunRecord) -> Iterator[Row]:

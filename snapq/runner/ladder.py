@@ -27,6 +27,8 @@ def skipped(load: Load, said: Sequence[Rung]) -> tuple[BenchSkipped, ...]:
 
 def explained(rung: str, reason: str, log: str) -> BenchSkipped:
     """Why a rung was not taken, in the words of the error catalogue where it knows the reason."""
+    if "No module named" in reason:
+        return BenchSkipped(rung=rung, reason=_sentence(reason), mend=_INCOMPLETE)
     entry = lookup(reason, log=log)
     if entry is None:
         return BenchSkipped(rung=rung, reason=_sentence(reason))

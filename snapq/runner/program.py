@@ -19,6 +19,10 @@ from snapq.errors import ConnectionLostError, DeviceError, InstallError
 ROOT = "~/.snapq"
 """snapq's folder on the board."""
 BEAT = b"\n"
+_MAX_ANSWER_BYTES = 4 << 20
+"""What a program with one answer may say."""
+_MAX_ANSWERS_BYTES = 1 << 30
+"""What the agent may say: latencies, and outputs of samples."""
 Answer = dict[str, Any]
 _START = (
     "import sys; r = sys.stdin.buffer.read; s = r({source}); "
@@ -43,7 +47,7 @@ def ask(
         ConnectionLostError: the connection broke.
     """
     answers: list[Answer] = []
-    run(transport, name, job, answers.append, python=python, timeout_s=timeout_s)
+    run(transport, name, job, answers.append, python=python, beat=None, timeout_s=timeout_s)
     if not answers:
         raise DeviceError("The board gave no answer.", where=transport.address)
     return answers[-1]
@@ -56,10 +60,13 @@ def run(
     take: Callable[[Answer], None],
     *,
     python: str = "python3",
+    beat: bytes | None = BEAT,
     timeout_s: float | None = None,
     silence_s: float = 120.0,
 ) -> None:
     """Runs a program to its end and passes its answers on, those of type `error` raised.
+
+    With `beat` the program knows that the host still listens; None ends its standard input.
 
     Raises:
         DeviceError: the program refused or failed.
@@ -80,10 +87,11 @@ def run(
         Command(
             [python, "-I", "-B", "-c", start],
             stdin=source + request,
-            beat=BEAT,
+            beat=beat,
             on_line=on_line,
             timeout_s=timeout_s,
             silence_s=silence_s,
+            limit_bytes=_MAX_ANSWER_BYTES if beat is None else _MAX_ANSWERS_BYTES,
         )
     )
     if done.code != 0:

@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 from snapq.bundle.build import Built
-from tests.boards import sshd
+from snapq.bundle.float_feeds import float_feeds
+from snapq.bundle.opened import Bundle
+from snapq.devices.targets.base import Candidate, Measurement
+from snapq.devices.targets.board import BoardTarget
+from tests.boards import boards, sshd
 from tests.bundle.bundles import make
 
 
@@ -26,3 +30,20 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> tuple[Built, Path]:
     """A w8a8 bundle of a small network, and its folder."""
     folder = tmp_path_factory.mktemp("bundle")
     return make(folder), folder
+
+
+@pytest.fixture(scope="session")
+def candidates(bundle: tuple[Built, Path]) -> list[Candidate]:
+    folder = bundle[1]
+    opened = Bundle.open(folder / "bundle")
+    feeds = next(opened.golden_feeds())
+    floats = float_feeds(opened.manifest, feeds)
+    return [
+        Candidate("float32", folder / "source.onnx", floats),
+        Candidate("w8a8", opened.model, feeds, opened.path),
+    ]
+
+
+@pytest.fixture(scope="session")
+def measured(server: sshd.Sshd, candidates: list[Candidate]) -> Measurement:
+    return BoardTarget(boards.board(server)).measure(candidates, boards.QUICK)

@@ -71,7 +71,7 @@ def _closed_port(server: sshd.Sshd, folder: Path) -> dict[str, object]:
     return {"port": port}
 
 
-def _python(script: str) -> Arrange:
+def python_script(script: str) -> Arrange:
     """A script in the place of the board's Python."""
 
     @contextmanager
@@ -211,8 +211,12 @@ FAULTS = (
     Fault("changed host key", _address(_other_host_key), r"CHANGED.*SHA256:.*ssh-keygen -R"),
     Fault("nothing listens", _address(_closed_port), "Nothing listens"),
     Fault("Python missing", _no_python, "There is no no-such-python3 on the board"),
-    Fault("Python too old", _python("echo 'Unknown option: -I' >&2; exit 2"), "too old"),
-    Fault("Python that prints", _python("echo Welcome!; cat >/dev/null"), "no answer: 'Welcome!'"),
+    Fault("Python too old", python_script("echo 'Unknown option: -I' >&2; exit 2"), "too old"),
+    Fault(
+        "Python that prints",
+        python_script("echo Welcome!"),
+        "no answer: 'Welcome!'",
+    ),
     Fault("onnxruntime missing, no network", _no_libraries, "cannot be fetched"),
     Fault("disk nearly full", _mounted("size=1m"), r"has 1 MB free and the push needs"),
     Fault("read-only home", _mounted("ro"), "Read-only file system.*permissions"),

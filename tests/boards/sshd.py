@@ -90,6 +90,7 @@ def running(folder: Path, before: Sequence[str] = ()) -> Iterator[Sshd]:
     (folder / "sshd_config").write_text(
         f"Port {server.port}\nListenAddress 127.0.0.1\nHostKey {folder}/host_key\nPidFile none\n"
         f"AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nUsePAM no\n"
+        "Subsystem sftp internal-sftp\n"
         "PasswordAuthentication no\nPermitRootLogin yes\nMaxAuthTries 20\nMaxStartups 100\n"
         f"SetEnv HOME={server.home}\n"
     )

@@ -2,36 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from snapq.bundle.build import Built
-from snapq.bundle.float_feeds import float_feeds
-from snapq.bundle.opened import Bundle
 from snapq.devices.targets.base import Candidate, Measurement
 from snapq.devices.targets.board import BoardTarget
 from snapq.devices.targets.local import LocalTarget
 from snapq.errors import DeviceError
 from tests.boards import boards, sshd
-
-
-@pytest.fixture(scope="session")
-def candidates(bundle: tuple[Built, Path]) -> list[Candidate]:
-    folder = bundle[1]
-    opened = Bundle.open(folder / "bundle")
-    feeds = next(opened.golden_feeds())
-    floats = float_feeds(opened.manifest, feeds)
-    return [
-        Candidate("float32", folder / "source.onnx", floats),
-        Candidate("w8a8", opened.model, feeds, opened.path),
-    ]
-
-
-@pytest.fixture(scope="session")
-def measured(server: sshd.Sshd, candidates: list[Candidate]) -> Measurement:
-    return BoardTarget(boards.board(server)).measure(candidates, boards.QUICK)
 
 
 def test_the_first_line_says_where_it_ran_and_why(measured: Measurement) -> None:

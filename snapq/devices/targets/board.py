@@ -156,9 +156,7 @@ def _load(candidate: Candidate, protocol: BenchmarkConfig, device: DeviceProfile
 def _measurement(target: BoardTarget, records: Sequence[BenchRecord]) -> Measurement:
     remarks = tuple(
         dict.fromkeys(
-            remark
-            for record in records
-            for remark in (record.headline, *_validity_remarks(record), *record.remarks)
+            remark for record in records for remark in (*_validity_remarks(record), *record.remarks)
         )
     )
     return Measurement(
@@ -209,5 +207,5 @@ def _speedups(records: Sequence[BenchRecord]) -> Iterator[SpeedupRecord]:
                 where=other.where,
                 device=other.target.name,
                 interval=other.speedup.ci95,
-                remarks=(other.headline, *_validity_remarks(other), *other.remarks),
+                remarks=(*_validity_remarks(other), *other.remarks),
             )

@@ -53,7 +53,7 @@ class AdbTransport:
             errors = _Tail(process)
             threading.Thread(target=_feed, args=(process, command), daemon=True).start()
             watch = _Watch(process, command)
-            collector = Collector(self.address, command.on_line)
+            collector = Collector(self.address, command.on_line, command.limit_bytes)
             stdout = cast(io.BufferedReader, process.stdout)
             while block := stdout.read1(_BLOCK):
                 watch.heard()

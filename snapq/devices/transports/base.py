@@ -20,7 +20,7 @@ Line = Callable[[bytes], None]
 MAX_LINE_BYTES = 4 << 20
 """A board that sends a longer line is not one of ours."""
 MAX_OUTPUT_BYTES = 64 << 20
-"""What a command may print in all where nobody takes its lines."""
+"""What a command may print in all where nobody says otherwise."""
 MAX_ERROR_BYTES = 16 << 10
 """How much of the end of standard error is kept."""
 
@@ -37,6 +37,7 @@ class Command:
         on_line: takes lines of its standard output as they come; None keeps them for the result.
         timeout_s: how long it may take in all; None for no limit.
         silence_s: how long it may say nothing on standard output.
+        limit_bytes: how much it may print in all.
     """
 
     words: Sequence[str]
@@ -45,6 +46,7 @@ class Command:
     on_line: Line | None = None
     timeout_s: float | None = 60.0
     silence_s: float = 60.0
+    limit_bytes: int = MAX_OUTPUT_BYTES
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from snapq.devices.transports.base import MAX_LINE_BYTES, MAX_OUTPUT_BYTES, Line
+from snapq.devices.transports.base import MAX_LINE_BYTES, Line
 from snapq.errors import DeviceError
 from snapq.storage import storage_errors
 
@@ -18,9 +18,11 @@ class Collector:
     Args:
         address: the board, for messages.
         on_line: takes the lines; None keeps all bytes in `kept`.
+        limit_bytes: how much may come in all.
     """
 
-    def __init__(self, address: str, on_line: Line | None) -> None:
+    def __init__(self, address: str, on_line: Line | None, limit_bytes: int) -> None:
+        self._left = limit_bytes
         self._address = address
         self._on_line = on_line
         self.kept = bytearray()
@@ -32,12 +34,14 @@ class Collector:
             DeviceError: a line, or all of it, is longer than allowed.
         """
         self.kept += block
+        self._left -= len(block)
         if self._on_line is not None:
             *lines, rest = self.kept.split(b"\n")
             self.kept = rest
             for line in lines:
                 self._on_line(bytes(line))
-        if len(self.kept) > (MAX_OUTPUT_BYTES if self._on_line is None else MAX_LINE_BYTES):
+        too_long = self._on_line is not None and len(self.kept) > MAX_LINE_BYTES
+        if too_long or self._left < 0:
             raise DeviceError(
                 "The board sends without end; the connection was closed.",
                 where=self._address,

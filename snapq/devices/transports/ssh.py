@@ -60,7 +60,7 @@ class SshTransport:
             sender = threading.Thread(target=_feed, args=(channel, command), daemon=True)
             sender.start()
             errors = _Tail(channel)
-            collector = Collector(self.address, command.on_line)
+            collector = Collector(self.address, command.on_line, command.limit_bytes)
             self._receive(channel, command, collector)
             code = self._exit_code(channel)
             return Completed(code, bytes(collector.kept), errors.text())

@@ -1,0 +1,85 @@
+"""A benchmark in words, the same in the HTML report and in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from snapq.bench_record import BenchGolden, BenchRecord
+from snapq.report import formatting as fmt
+
+
+def lines(record: BenchRecord) -> Iterator[str]:
+    """Speed-up, golden check, memory, and what weakens the figures."""
+    label, load = record.model.label, record.load_ms
+    warm = "" if load.create_warm is None else f", {fmt.milliseconds(load.create_warm)} warm"
+    yield (
+        f"{label}: session created in {fmt.milliseconds(load.create_cold)} cold{warm}, first "
+        f"inference {fmt.milliseconds(load.first_inference)}, at most "
+        f"{fmt.size(record.memory.peak)} resident"
+    )
+    if record.instructions is not None:
+        count = fmt.instructions(record.instructions)
+        yield f"{label}: {count} an inference; the times are these, a nanosecond each."
+    if record.speedup is not None and record.baseline is not None:
+        word = str(record.where) if record.valid.ok else f"{record.where}, not a claim"
+        text = f"{label}: {fmt.ratio(record.speedup.value)} over {record.baseline.label} ({word})"
+        if record.speedup.ci95 is not None:
+            low, high = record.speedup.ci95
+            text += f", 95 % interval {fmt.number(low)} to {fmt.number(high)}"
+        if not record.baseline.conditions_match:
+            text += f"; {record.baseline.label} ran on another processor"
+        yield text
+    for golden in record.golden:
+        yield f"{label}: {golden_text(golden)}"
+    if record.valid.reasons:
+        yield f"{label}: not a claim, {'; '.join(record.valid.reasons)}."
+    yield from record.remarks
+
+
+def golden_text(golden: BenchGolden) -> str:
+    """How far an output is from its golden data."""
+    samples = fmt.plural(golden.samples, "golden sample")
+    if golden.exact:
+        return f"{golden.output} is bit-exact with the simulator, {samples}."
+    return (
+        f"{golden.output} differs from the simulator by up to {fmt.number(golden.largest)} "
+        f"{golden.unit} of {fmt.number(golden.span)}, {samples}."
+    )
+
+
+def facts(record: BenchRecord) -> Iterator[tuple[str, str]]:
+    """Where and how it was timed: what makes a figure repeatable."""
+    target, protocol, runtime = record.target, record.protocol, record.runtime
+    yield "Board", f"{target.name} ({target.transport}), {target.host}"
+    if target.soc is not None or target.soc_id is not None:
+        yield "SoC", f"{target.soc or 'unknown'}, kernel id {target.soc_id or 'not told'}"
+    yield "System", f"{target.os}, kernel {target.kernel}, {target.machine}"
+    yield "CPU", f"{target.cpu}, {target.cores or 'unknown'} cores"
+    yield "Software", ", ".join(f"{name} {version}" for name, version in runtime.versions.items())
+    if runtime.options:
+        yield "Options", ", ".join(f"{key}={value}" for key, value in runtime.options.items())
+    yield (
+        "Protocol",
+        f"{protocol.order}, {protocol.warmup} warm-up runs, at least {protocol.min_runs} runs and "
+        f"{protocol.min_duration_s:g} s over {fmt.plural(protocol.repeats, 'repeat')}, "
+        f"{protocol.cooldown_s:g} s of cool-down, {fmt.plural(protocol.threads, 'thread')}",
+    )
+    yield "Temperature and clocks", thermal_text(record)
+
+
+def thermal_text(record: BenchRecord) -> str:
+    """What the board told of its temperature and clocks."""
+    thermal = record.thermal
+    if not thermal.before and thermal.throttled is None:
+        return "not told"
+    parts = []
+    if thermal.before:
+        hottest = max(thermal.highest, key=lambda zone: thermal.highest[zone])
+        parts.append(
+            f"{hottest} {thermal.before[hottest]:.1f} °C before, "
+            f"{thermal.highest[hottest]:.1f} °C at most"
+        )
+    if thermal.governors:
+        parts.append(f"governor {', '.join(thermal.governors)}")
+    throttled = {True: "throttled", False: "not throttled", None: "throttling not told"}
+    return ", ".join((*parts, throttled[thermal.throttled]))
