@@ -25,7 +25,6 @@ class Group:
         makers: nodes whose weights make them.
         labels: label of each channel, in the order of that tensor's axis.
         width: length of that axis for one channel; above 1 for whole groups and heads.
-        place: the number of that axis' indices, `[channels, width]`, and where it is.
     """
 
     name: str

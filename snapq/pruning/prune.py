@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 import numpy as np
 import onnx_ir as ir
 
-from snapq.errors import ModelError
+from snapq.errors import ModelError, nearest
 from snapq.pruning import importance
 from snapq.pruning.axes import Ids
 from snapq.pruning.budget import Limits, Plan, Size, greedy, removed
@@ -261,21 +261,26 @@ def rank(
 def without(
     structure: Structure, rankings: Sequence[Ranking], keep: Sequence[str]
 ) -> tuple[Ranking, ...]:
-    """The rankings of groups that none of these nodes makes.
+    """The rankings of groups whose channels none of these nodes gives out.
 
     Raises:
         ModelError: a name is no node of the model.
     """
-    names = {str(node.name) for node in structure.model.graph}
+    nodes = {str(node.name): node for node in structure.model.graph}
+    barred: list[Ids] = []
     for name in keep:
-        if name not in names:
+        if name not in nodes:
+            match = nearest(name, nodes)
             raise ModelError(
                 f"The prepared model has no node '{name}'.",
                 where="stages.prune.keep",
-                mend="`snapq inspect MODEL` lists the nodes.",
+                mend=f"Did you mean '{match}'?" if match else "The report lists the nodes.",
             )
-    barred = set(keep)
-    return tuple(ranking for ranking in rankings if not barred & set(ranking.group.makers))
+        for output in nodes[name].outputs:
+            axes = structure.ids.get(str(output.name), ())
+            barred.extend(structure.labels[ids] for ids in axes)
+    kept = np.concatenate([np.zeros(0, np.int64), *barred])
+    return tuple(r for r in rankings if not np.isin(r.group.labels, kept).any())
 
 
 def layers(structure: Structure, gone: Ids) -> tuple[Layer, ...]:

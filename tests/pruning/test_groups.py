@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from snapq.errors import ModelError
 from snapq.pruning.groups import Group, Structure, find
+from snapq.pruning.importance import magnitude
+from snapq.pruning.prune import without
 from tests.quantization.odd_models import Builder
 
 
@@ -86,3 +89,16 @@ def test_what_cannot_be_cut_is_named_with_its_reason() -> None:
     assert "LayerNormalization" in reasons["node_matmul_0"]
     assert "Einsum" in reasons["node_matmul_2"]
     assert "output of the model" in reasons["node_matmul_4"]
+
+
+def test_a_node_that_is_to_keep_its_channels_keeps_them_also_where_others_make_them() -> None:
+    build = Builder()
+    first = build.add("Conv", build.feed("x", 1, 3, 4, 4), build.normal(8, 3, 1, 1))
+    wise = build.add("Conv", first, build.normal(8, 1, 3, 3), group=8, pads=[1, 1, 1, 1])
+    second = build.add("Conv", wise, build.normal(6, 8, 1, 1))
+    structure = find(build.model(build.add("Conv", second, build.normal(2, 6, 1, 1))))
+    rankings = magnitude(structure)
+    assert [r.group.channels for r in without(structure, rankings, ())] == [8, 6]
+    assert [r.group.channels for r in without(structure, rankings, ["node_conv_1"])] == [6]
+    with pytest.raises(ModelError, match="Did you mean 'node_conv_1'"):
+        without(structure, rankings, ["node_conv1"])
