@@ -28,6 +28,8 @@ __all__ = ["Point", "Trained", "train"]
 
 Array = np.ndarray
 Feeds = Mapping[str, Array]
+_WORSE = 1.25
+"""Where the held-out loss is so many times the best, the run goes back and slows down."""
 _EVALUATIONS = 20
 """How often, at least, a run is judged on the held-out samples."""
 
@@ -130,6 +132,7 @@ class _Run:
         self.optimizer = RelativeAdam(weights, scales)
         self.curve: list[Point] = []
         self.best_state: dict[str, Any] = {}
+        self.share = 1.0
         self.notes: list[str] = []
 
     def run(self, checkpoint: Path | None, progress: Progress) -> Trained:
@@ -149,11 +152,17 @@ class _Run:
                 seconds = (time.monotonic() - started) / (step - first) * (self.steps - step)
                 self._judge(step, total / count, progress, seconds)
                 total, count = 0.0, 0
+                self._step_back(progress)
                 self._save(checkpoint, step)
                 if self._finished(step):
                     break
         best = self._best()
         self.student.load_state_dict(self.best_state)
+        if self.share < 1:
+            self.notes.append(
+                f"The rate was too high and went down to {self.options.rate * self.share:.2g}; "
+                "a lower lr saves the detour."
+            )
         if best.step == 0:
             self.notes.append("Training found nothing better than where it started.")
         return Trained(self.student.write_back(), tuple(self.curve), best, step, tuple(self.notes))
@@ -178,7 +187,7 @@ class _Run:
             return value
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
-        self.optimizer.step(self.options.rate * cosine(step, self.steps))
+        self.optimizer.step(self.share * self.options.rate * cosine(step, self.steps))
         return value
 
     def _loss(
@@ -234,19 +243,20 @@ class _Run:
             self.best_state = copy.deepcopy(self.student.state_dict())
         progress.say(_line(point, self.steps, left))
 
+    def _step_back(self, progress: Progress) -> None:
+        """Takes the best state again where the last one is much worse, and smaller steps."""
+        last, best = self.curve[-1].held_out, self._best().held_out
+        if last <= _WORSE * best:  # not so where it is not a number
+            return
+        self.share /= 4
+        self.student.load_state_dict(self.best_state)
+        self.optimizer.forget()
+        progress.say(f"Too fast: back to the best state, at {self.share:.3g} of the rate.")
+
     def _best(self) -> Point:
         return min(self.curve, key=lambda p: p.held_out if math.isfinite(p.held_out) else math.inf)
 
     def _finished(self, step: int) -> bool:
-        last = self.curve[-1]
-        if not math.isfinite(last.held_out) or (
-            last.trained is not None and not math.isfinite(last.trained)
-        ):
-            self.notes.append(
-                f"Training diverged at step {step}; the best state before was kept. "
-                "A lower lr may help."
-            )
-            return True
         since = len(self.curve) - 1 - self.curve.index(self._best())
         if since >= self.options.patience and step < self.steps:
             self.notes.append(
@@ -261,6 +271,7 @@ class _Run:
             return
         state = {
             "step": step,
+            "share": self.share,
             "student": self.student.state_dict(),
             "best": self.best_state,
             "optimizer": self.optimizer.state(),
@@ -279,6 +290,7 @@ class _Run:
             self.optimizer.restore(state["optimizer"])
             self.curve = [Point(**point) for point in state["curve"]]
             self.best_state = state["best"]
+            self.share = float(state["share"])
             step = int(state["step"])
         except Exception:  # a damaged checkpoint: torch raises many kinds
             progress.say("The checkpoint of an earlier run is damaged; training starts anew.")
