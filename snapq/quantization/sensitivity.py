@@ -27,7 +27,7 @@ from snapq.quantization.hardship import hardship
 from snapq.quantization.observers.collector import Collector
 from snapq.quantization.quantize import Quantized, lifted
 from snapq.quantization.quantize import quantize as quantize_model
-from snapq.quantization.rules.operators import Family
+from snapq.quantization.rules.operators import OPERATORS, Family
 from snapq.quantization.scheme import NodePrecision, Scheme
 
 __all__ = [
@@ -272,13 +272,14 @@ def _blame(node: Damage, tensors: Sequence[Damage]) -> str | None:
 
 
 def quantized_tensors(model: ir.Model, whole: Quantized) -> Iterator[tuple[Kind, str, str]]:
-    """Kind, name and operator of each tensor of the float model that has an encoding.
+    """Kind, name and operator of each tensor of the float model that is rounded.
 
-    Biases have 32 bits and are left out.
+    Left out are biases, which have 32 bits, and what only moves data that is rounded already.
     """
     graph = lowered(model).graph
+    held = whole.encodings
     for value in graph.inputs:
-        if str(value.name) in whole.encodings:
+        if str(value.name) in held:
             yield Kind.ACTIVATION, str(value.name), "input"
     told = set()
     for node in graph:
@@ -286,10 +287,17 @@ def quantized_tensors(model: ir.Model, whole: Quantized) -> Iterator[tuple[Kind,
             name = str(read.name) if read is not None else ""
             if read is None or not read.is_initializer() or name in told:
                 continue
-            encoding = whole.encodings.get(name)
-            if encoding is not None and encoding.dtype is not QuantType.INT32:
+            if name in held and held[name].dtype is not QuantType.INT32:
                 told.add(name)
                 yield Kind.WEIGHT, name, node.op_type
         for value in node.outputs:
-            if str(value.name) in whole.encodings:
+            if str(value.name) in held and not _moved(node, str(value.name), held):
                 yield Kind.ACTIVATION, str(value.name), node.op_type
+
+
+def _moved(node: ir.Node, output: str, held: Mapping[str, Encoding]) -> bool:
+    rule = OPERATORS.get(node.op_type)
+    source = node.inputs[0] if node.inputs else None
+    if rule is None or rule.family is not Family.MOVEMENT or source is None:
+        return False
+    return held.get(str(source.name)) == held[output]
