@@ -280,6 +280,35 @@ class Override(Strict):
         return self
 
 
+class MixedPrecision(Strict):
+    """Give the fewest nodes more bits that keep a budget: exactly one of `max_drop`, `min_sqnr_db`.
+
+    A quarter of the calibration samples, at most `samples`, is held out and judges.
+    """
+
+    max_drop: Annotated[float, Field(ge=0)] | None = None
+    """Float metric minus metric, on the held-out samples: with their labels, or for top1 and top5
+    with the float model's own answers in their place."""
+    min_sqnr_db: float | None = None
+    """Lowest output SQNR against the float model on the held-out samples, in dB."""
+    to: Annotated[tuple[Literal["uint16", "float16"], ...], Field(min_length=1)] = (
+        "uint16",
+        "float16",
+    )
+    """The higher precisions to try; what is faster by the target's estimate stays."""
+    samples: Annotated[int, Field(gt=0)] = 16
+    """How many held-out samples judge, at most."""
+
+    @model_validator(mode="after")
+    def _one_budget(self) -> MixedPrecision:
+        if (self.max_drop is None) == (self.min_sqnr_db is None):
+            raise ValueError(
+                "Give exactly one of `max_drop`, `min_sqnr_db`, such as "
+                "`mixed_precision: {min_sqnr_db: 30}`."
+            )
+        return self
+
+
 class QuantizeConfig(Strict):
     """Post-training quantization from the calibration samples."""
 
@@ -305,6 +334,11 @@ class QuantizeConfig(Strict):
     encodings: FilePath | None = None
     """A file of AIMET encodings (0.6.1 or 1.0) made for this model: they are imposed, types too,
     and only what they leave out is calibrated."""
+    mixed_precision: MixedPrecision | None = None
+    """Promote nodes to a higher precision until an accuracy budget is kept."""
+    never_slower: bool = True
+    """Leave nodes in fp16 that make the estimate worse than that of the model at fp16; where all
+    targets have fp16."""
 
 
 class RepairConfig(Strict):

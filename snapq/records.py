@@ -289,6 +289,29 @@ class AnalysisRecord(Record):
     notes: tuple[str, ...] = ()
 
 
+class TradeoffRecord(Record):
+    """One candidate of mixed precision: how good it is, and its estimated time."""
+
+    label: str
+    """`w8a8`, `w8a16`, `fp16`, `w8a8, 7 nodes in uint16`."""
+    to: str | None
+    """The higher precision; None where no node has it."""
+    nodes: tuple[str, ...]
+    """Nodes in the higher precision; empty where all of the model has it."""
+    value: float
+    unit: str
+    """`dB` for output SQNR, or the name of the metric."""
+    met: bool
+    """Whether it keeps the budget."""
+    chosen: bool
+    where: Where
+    device: str | None
+    samples: int
+    us: float | None
+    """Estimate of the accelerator's time; None where there is none."""
+    estimated_on: str | None
+
+
 class GateRecord(Record):
     """A limit, what was found, and whether it held."""
 
@@ -340,6 +363,8 @@ class RunRecord(Record):
     layers: tuple[LayerRecord, ...] = ()
     steps: tuple[StepRecord, ...] = ()
     """Empty where no stage cuts or trains the model."""
+    sensitivity: tuple[SensitivityRecord, ...] = ()
+    tradeoff: tuple[TradeoffRecord, ...] = ()
     encodings: tuple[EncodingRecord, ...] = ()
     bundle: tuple[BundleTargetRecord, ...] = ()
     bundle_files: tuple[FileRecord, ...] = ()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -25,6 +26,9 @@ from snapq.qnn import availability
 from snapq.records import FileRecord, Provenance, RunRecord, StageRecord
 from snapq.stages.base import Context
 from snapq.storage import compressed_size, sha256_file, write_text
+
+if TYPE_CHECKING:
+    from snapq.evaluation.metrics import Metric
 
 LOG = logging.getLogger("snapq")
 
@@ -76,6 +80,8 @@ def execute(
             benches=tuple(bench.without_samples() for bench in results.benches),
             layers=results.layers,
             steps=results.steps,
+            sensitivity=results.sensitivity,
+            tradeoff=results.tradeoff,
             encodings=results.encodings,
             bundle=results.bundle,
             bundle_files=tuple(
@@ -114,10 +120,22 @@ def make_context(chosen: Setting, progress: Progress, cache: Cache | None = None
         seed=chosen.config.seed,
         quantize=next((item for item in options if isinstance(item, QuantizeConfig)), None),
         optimization_modes=package.optimization_modes,
+        metrics=_metrics(chosen),
         memo=cache,
         npu_share=1.0 if share in (None, "all") else float(share),
         progress=progress,
     )
+
+
+def _metrics(chosen: Setting) -> Callable[[], tuple[Metric, ...]]:
+    """Makes the run's metrics anew each time it is called."""
+
+    def make() -> tuple[Metric, ...]:
+        from snapq.evaluation.metrics import metrics
+
+        return metrics(chosen.config.metric, chosen.config.folder)
+
+    return make
 
 
 def file_record(path: Path, folder: Path) -> FileRecord:

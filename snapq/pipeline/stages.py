@@ -143,6 +143,8 @@ def step_key(setting: Setting, context: Context, step: Step, lineage: Lineage) -
     if step.name == "package":
         parts["golden"] = context.golden and context.golden.fingerprint()
         parts["npu_share"] = context.npu_share
+    if isinstance(step.options, QuantizeConfig) and step.options.mixed_precision is not None:
+        parts["metric"] = setting.config.metric
     if isinstance(step.options, QuantizeConfig) and step.options.encodings is not None:
         parts["encodings"] = sha256_file(step.options.encodings)
     if step.name in {"prune", "quantize", "repair", "cluster", "package"}:

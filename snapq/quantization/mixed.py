@@ -3,8 +3,9 @@
 A tensor loses its noise only where the node that gives it and all that compute with it have the
 higher precision, so tensors are promoted, each with those nodes. They are taken in the order of
 noise per cycle: noise from the sensitivity of each tensor alone, cycles from the estimates of the
-whole model at either precision, by node. How many are needed is found by bisection, and what turned
-out not to be needed is taken back. Every candidate is judged on real samples and estimated.
+whole model at either precision, by node. How many are needed is found by doubling and bisection,
+and what turned out not to be needed is taken back: both with a quick judge (the CPU). What comes of
+it is proved by the judge that counts (the simulator), with more promotions where that is needed.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import onnx_ir as ir
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.alone import lowered
 from snapq.quantization.cost import Clock, Cost, by_float_node, follows
-from snapq.quantization.quantize import Quantized
 from snapq.quantization.scheme import NodePrecision, Scheme
 from snapq.quantization.sensitivity import Analysis, Damage, Kind
 
@@ -28,6 +28,11 @@ _FREE = 1e-4
 """The least that a promotion counts, as share of the model's cycles: none is for nothing."""
 _TAKEN_BACK = 6
 """How many promotions are tried without, after the bisection."""
+_MORE = 3
+"""How often promotions are added where the quick judge was too kind."""
+_GROWTH = 1.3
+_CURVE = 3
+"""Candidates of the quick judge that are estimated, for the curve."""
 
 
 @dataclass(frozen=True)
@@ -55,17 +60,17 @@ class Trial:
         nodes: which nodes have it, in graph order.
         whole: whether all of the model has it.
         judged: how good it is.
+        proved: whether that is by the judge that counts.
         cost: its estimate; None where there is none.
-        model: what it was quantized to.
-        scheme: how.
+        scheme: how it was quantized.
     """
 
     to: ActivationType | None
     nodes: tuple[str, ...]
     whole: bool
     judged: Judged
+    proved: bool
     cost: Cost | None
-    quantized: Quantized
     scheme: Scheme
 
 
@@ -85,7 +90,7 @@ class Mixed:
 def promote(
     analysis: Analysis,
     damages: Sequence[Damage],
-    judge: Judge,
+    judges: tuple[Judge, Judge],
     clock: Clock | None,
     to: Iterable[ActivationType],
     progress: Callable[[int], None] | None = None,
@@ -95,35 +100,83 @@ def promote(
     Args:
         analysis: the model, and the scheme that all nodes have at first.
         damages: of its tensors, from `analyze_tensors`.
-        judge: says how good a candidate is.
+        judges: the quick one, and the one that counts.
         clock: estimates a candidate; None where the time is not known, then the fewest nodes win.
         to: the higher precisions to try: `uint16` (with int16 weights, where weights hurt and the
             architecture has them) and `float16`.
         progress: called after each candidate.
     """
-    trials: list[Trial] = []
-
-    def attempt(kind: ActivationType | None, scheme: Scheme, whole: bool = False) -> Trial:
-        quantized = analysis.quantized(scheme)
-        nodes = tuple(name for name in order if name in scheme.per_node) if kind else ()
-        cost = clock(quantized.model) if clock else None
-        judged = judge(quantized.model)
-        trials.append(Trial(kind, nodes, whole, judged, cost, quantized, scheme))
-        if progress is not None:
-            progress(1)
-        return trials[-1]
-
-    graph = lowered(analysis.model).graph
-    order = [str(node.name) for node in graph]
-    base = attempt(None, analysis.scheme)
+    bench = _Bench(analysis, judges, clock, progress)
+    base = bench.prove(None, analysis.scheme)
     if not base.judged.met:
         for kind in to:
-            whole = attempt(kind, replace(analysis.scheme, activations=kind), whole=True)
+            scheme = replace(analysis.scheme, activations=kind)
+            whole = bench.prove(kind, scheme, whole=True)
             if whole.judged.met or whole.judged.value > base.judged.value:
-                _search(_Plan(analysis, damages, graph, base, whole), attempt)
-    kept = [trial for trial in trials if trial.judged.met]
-    chosen = min(kept, key=_price) if kept else max(trials, key=lambda trial: trial.judged.value)
-    return Mixed(chosen, tuple(trials))
+                _search(_Plan(analysis, damages, bench, base, whole), bench)
+    proved = [trial for trial in bench.trials if trial.proved]
+    kept = [trial for trial in proved if trial.judged.met]
+    chosen = min(kept, key=_price) if kept else max(proved, key=lambda trial: trial.judged.value)
+    return Mixed(chosen, tuple(bench.trials))
+
+
+class _Bench:
+    """Makes candidates, and has them judged and estimated."""
+
+    def __init__(
+        self,
+        analysis: Analysis,
+        judges: tuple[Judge, Judge],
+        clock: Clock | None,
+        progress: Callable[[int], None] | None,
+    ) -> None:
+        self._analysis, self._clock, self._progress = analysis, clock, progress
+        self._quick, self._final = judges
+        self.graph = lowered(analysis.model).graph
+        self._order = [str(node.name) for node in self.graph]
+        self._spent: dict[int, dict[str, float]] = {}
+        self.trials: list[Trial] = []
+
+    def prove(self, kind: ActivationType | None, scheme: Scheme, *, whole: bool = False) -> Trial:
+        """A candidate by the judge that counts, with its estimate."""
+        model = self._analysis.quantized(scheme).model
+        cost = self._clock(model) if self._clock else None
+        trial = Trial(
+            kind, self._named(kind, scheme), whole, self._final(model), True, cost, scheme
+        )
+        if cost is not None:
+            self._spent[id(trial)] = by_float_node(model, cost)
+        return self._keep(trial)
+
+    def guess(self, kind: ActivationType, scheme: Scheme) -> Trial:
+        """A candidate by the quick judge."""
+        model = self._analysis.quantized(scheme).model
+        judged = self._quick(model)
+        return self._keep(
+            Trial(kind, self._named(kind, scheme), False, judged, False, None, scheme)
+        )
+
+    def estimate(self, trial: Trial) -> None:
+        """Adds its estimate to a candidate of the quick judge."""
+        if self._clock is not None:
+            model = self._analysis.quantized(trial.scheme).model
+            timed = replace(trial, cost=self._clock(model))
+            self.trials[self.trials.index(trial)] = timed
+
+    def nodes(self, trial: Trial) -> dict[str, float]:
+        """Cycles by node of a candidate that was proved."""
+        return self._spent.get(id(trial), {})
+
+    def _named(self, kind: ActivationType | None, scheme: Scheme) -> tuple[str, ...]:
+        before = self._analysis.scheme.per_node
+        own = scheme.per_node
+        return tuple(name for name in self._order if kind and own.get(name) != before.get(name))
+
+    def _keep(self, trial: Trial) -> Trial:
+        self.trials.append(trial)
+        if self._progress is not None:
+            self._progress(1)
+        return trial
 
 
 def _price(trial: Trial) -> tuple[float, bool, int]:
@@ -145,15 +198,20 @@ class _Plan:
         self,
         analysis: Analysis,
         damages: Sequence[Damage],
-        graph: ir.Graph,
+        bench: _Bench,
         base: Trial,
         whole: Trial,
     ) -> None:
         assert whole.to is not None
         self.to = whole.to
         self._scheme = analysis.scheme
-        self._extra = _extra(base, whole)
-        steps = _steps(damages, graph, self.to, analysis.scheme.architecture)
+        before, after = bench.nodes(base), bench.nodes(whole)
+        total = base.cost.cycles if base.cost is not None else 1.0
+        self._extra = {
+            name: (after.get(name, 0.0) - before.get(name, 0.0)) / total
+            for name in {*before, *after}
+        }
+        steps = _steps(damages, bench.graph, self.to, analysis.scheme.architecture)
         self.steps = self._ordered(steps)
 
     def scheme(self, steps: Iterable[_Step]) -> Scheme:
@@ -182,18 +240,6 @@ class _Plan:
 
     def _cost(self, nodes: Iterable[str]) -> float:
         return _FREE + sum(max(self._extra.get(name, 0.0), _FREE) for name in nodes)
-
-
-def _extra(base: Trial, whole: Trial) -> dict[str, float]:
-    """What each node costs more at the higher precision, as share of the whole base model."""
-    if base.cost is None or whole.cost is None or not base.cost.cycles:
-        return {}
-    before = by_float_node(base.quantized.model, base.cost)
-    after = by_float_node(whole.quantized.model, whole.cost)
-    names = {*before, *after}
-    return {
-        name: (after.get(name, 0.0) - before.get(name, 0.0)) / base.cost.cycles for name in names
-    }
 
 
 def _steps(
@@ -235,22 +281,21 @@ def _back(node: ir.Node) -> list[ir.Node]:
     return _back(producer) if follows(node) and producer is not None else [node]
 
 
-def _search(plan: _Plan, attempt: Callable[[ActivationType | None, Scheme], Trial]) -> None:
-    """Tries how many promotions are needed, and which of them are not."""
-    known: dict[tuple[str, ...], bool] = {}
+def _search(plan: _Plan, bench: _Bench) -> None:
+    """Tries how many promotions are needed, and which of them are not; proves what comes of it."""
+    guessed: dict[tuple[str, ...], Trial] = {}
 
     def met(steps: Sequence[_Step]) -> bool:
         scheme = plan.scheme(steps)
         key = tuple(sorted(f"{name} {own.weights}" for name, own in scheme.per_node.items()))
-        if key not in known:
-            known[key] = attempt(plan.to, scheme).judged.met
-        return known[key]
+        if key not in guessed:
+            guessed[key] = bench.guess(plan.to, scheme)
+        return guessed[key].judged.met
 
-    failing, enough = 0, 1
-    while enough <= len(plan.steps) and not met(plan.steps[:enough]):
-        failing, enough = enough, _next(enough, len(plan.steps))
-    if enough > len(plan.steps):
-        return
+    most = len(plan.steps)
+    failing, enough = 0, min(1, most)
+    while enough < most and not met(plan.steps[:enough]):
+        failing, enough = enough, min(2 * enough, most)
     while failing + 1 < enough:
         middle = (failing + enough) // 2
         failing, enough = (failing, middle) if met(plan.steps[:middle]) else (middle, enough)
@@ -258,8 +303,18 @@ def _search(plan: _Plan, attempt: Callable[[ActivationType | None, Scheme], Tria
     for step in kept[-2::-1][:_TAKEN_BACK]:
         without = [other for other in kept if other is not step]
         kept = without if met(without) else kept
+    _prove(plan, bench, kept, enough)
+    tried = sorted(guessed.values(), key=lambda trial: len(trial.nodes))
+    for trial in tried[:: max(1, len(tried) // _CURVE)][:_CURVE]:
+        bench.estimate(trial)
 
 
-def _next(count: int, most: int) -> int:
-    """Twice as many, and once all of them; more than `most` where all were tried."""
-    return min(2 * count, most) if count < most else most + 1
+def _prove(plan: _Plan, bench: _Bench, kept: list[_Step], enough: int) -> None:
+    """Has the candidate proved, and larger ones while it does not keep the budget."""
+    for _ in range(_MORE + 1):
+        if not kept or bench.prove(plan.to, plan.scheme(kept)).judged.met:
+            return
+        if enough >= len(plan.steps):
+            return
+        more = min(max(enough + 1, round(enough * _GROWTH)), len(plan.steps))
+        kept, enough = plan.steps[:more], more

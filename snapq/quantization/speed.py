@@ -27,6 +27,8 @@ Make = Callable[[Mapping[str, NodePrecision]], Quantized]
 REASON = "faster in float by the estimate"
 _MOST = 10
 """Compiles of candidates, beside the first two."""
+_HEAVY = 0.1
+"""Share of the largest excess from which a node counts as heavy."""
 _IN_FLOAT = NodePrecision(activations=ActivationType.FLOAT16, reason=REASON)
 
 
@@ -62,6 +64,11 @@ class Faster:
     excess: Mapping[str, float]
     attempts: tuple[Attempt, ...]
 
+    @property
+    def nodes(self) -> dict[str, NodePrecision]:
+        """The precision of the nodes that stay in float."""
+        return dict.fromkeys(self.floats, _IN_FLOAT)
+
 
 def never_slower(
     model: ir.Model, quantized: Quantized, make: Make, clock: Clock, *, most: int = _MOST
@@ -69,8 +76,9 @@ def never_slower(
     """Leaves nodes in float until the estimate is at most that of the float model.
 
     1. Nothing is done where the quantized model is not slower.
-    2. Nodes that cost more in integers than in float are tried in float: the costliest, the
-       costlier half, all of them, each without and with its neighbours. The fastest choice stays.
+    2. Nodes that cost more in integers than in float are tried in float: the costliest, the heavy
+       ones, the costlier half, all of them, each without and with its neighbours. The fastest
+       choice stays.
     3. That is repeated while it helps and the model is slower than float. Where it still is after
        `most` estimates, all of it stays in float.
 
@@ -137,7 +145,9 @@ def _choices(
     """Sets of further nodes to leave in float, the smallest first, none twice."""
     costly = sorted(excess, key=lambda name: (-excess[name], name))
     told = set()
-    for count in (1, (len(costly) + 1) // 2, len(costly)):
+    most = max(excess.values(), default=0.0)
+    heavy = sum(cycles >= _HEAVY * most for cycles in excess.values())
+    for count in (1, heavy, (len(costly) + 1) // 2, len(costly)):
         chosen = set(costly[:count])
         beside = {other for name in chosen for other in neighbours.get(name, ())}
         for wide in (chosen, chosen | beside):

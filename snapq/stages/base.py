@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from snapq.config import QuantizeConfig
     from snapq.devices.profiles import DeviceProfile
     from snapq.evaluation.datasets import Dataset
+    from snapq.evaluation.metrics import Metric
     from snapq.graph.boundary import Boundary
 
 
@@ -48,6 +49,7 @@ class Context:
         quantize: options of the run's quantize stage; None where it has none.
         optimization_modes: values of htp_graph_finalization_optimization_mode that the run's
             package stage tries.
+        metrics: makes the metrics of the YAML anew; none where it has none.
         memo: keeps estimates from one run to the next; None keeps nothing.
         progress: who is told what goes on.
     """
@@ -64,6 +66,7 @@ class Context:
     seed: int = 0
     quantize: QuantizeConfig | None = None
     optimization_modes: tuple[int, ...] = (3,)
+    metrics: Callable[[], tuple[Metric, ...]] = tuple
     memo: Memo | None = None
     progress: Progress = field(default_factory=Silent)
 

@@ -5,13 +5,16 @@ The engines of `snapq.quantization` know nothing of the NPU; they get these func
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snapq.records import SensitivityRecord, Where
+from snapq.records import EstimateRecord, SensitivityRecord, Where
+from snapq.stages.base import Context, Memo
+from snapq.stages.estimating import precise_us
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from snapq.graph.boundary import Boundary
     from snapq.qnn.node_estimates import NodeEstimates
     from snapq.qnn.options import CompileOptions
+    from snapq.quantization.cost import Cost
     from snapq.quantization.sensitivity import Damage, Feeds, Run
 
 _LARGEST_IN_MEMORY = 1 << 30
@@ -66,20 +70,64 @@ def _simulator(device: DeviceProfile) -> Run:
 
 
 def estimate_model(
-    model: ir.Model, device: DeviceProfile, plan: Boundary | None, label: str
+    model: ir.Model,
+    device: DeviceProfile,
+    plan: Boundary | None,
+    label: str,
+    memo: Memo | None = None,
 ) -> NodeEstimates:
     """Qualcomm's estimate of a model with the package's boundary, divided among its nodes.
+
+    Args:
+        model: with Q/DQ, or float.
+        device: what to estimate for, or for the nearest that has an estimate.
+        plan: the boundary; as the model is where None.
+        label: what is estimated.
+        memo: keeps estimates from one run to the next.
 
     Raises:
         DeviceError, QnnError, InstallError: as `qnn.node_estimates.estimate_nodes`.
     """
     from snapq.graph import boundary, io
-    from snapq.qnn.node_estimates import estimate_nodes
+    from snapq.qnn.node_estimates import NodeEstimates, estimate_nodes
 
+    packaged = boundary.apply(model, plan).model if plan is not None else model
+    digest = hashlib.sha256(io.to_bytes(packaged)).hexdigest() if memo is not None else ""
+    key = memo.key("nodes", model=digest, device=device.soc_id) if memo is not None else ""
+    kept = memo.value(key) if memo is not None else None
+    if kept is not None:
+        total = EstimateRecord.model_validate({**kept["total"], "label": label})
+        return NodeEstimates(total, kept["cycles"])
     with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
         path = Path(folder) / "model.onnx"
-        io.save(boundary.apply(model, plan).model if plan is not None else model, path)
-        return estimate_nodes(path, device, _options(device), label=label)
+        io.save(packaged, path)
+        found = estimate_nodes(path, device, _options(device), label=label)
+    if memo is not None:
+        memo.keep_value(key, {"total": found.total.to_json(), "cycles": dict(found.cycles)})
+    return found
+
+
+class Stopwatch:
+    """Estimates candidates, and remembers whose estimate it was.
+
+    Args:
+        device: what to estimate for.
+        context: of the run: its boundary, and where estimates are kept.
+    """
+
+    def __init__(self, device: DeviceProfile, context: Context) -> None:
+        self._device, self._context = device, context
+        self.estimated_on: str | None = None
+        """The device whose estimate it was."""
+
+    def __call__(self, model: ir.Model) -> Cost:
+        """The estimate of one candidate. Raises as `estimate_model`."""
+        from snapq.quantization.cost import Cost
+
+        context = self._context
+        found = estimate_model(model, self._device, context.boundary, "candidate", context.memo)
+        self.estimated_on = found.total.estimated_on
+        return Cost(found.total.cycles, precise_us(found.total), found.cycles)
 
 
 def sensitivity_records(

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from snapq.artifact import MODEL
 from snapq.config import QuantizeConfig
 from snapq.errors import ConfigError
-from snapq.precision import Preset, precision_name
+from snapq.precision import precision_name
 from snapq.records import EncodingRecord, HistogramRecord
 from snapq.stages.base import Context, Outcome, Source
-from snapq.stages.imposing import fixed_inputs, from_file, read_weights, stored_types, unchanged
+from snapq.stages.imposing import from_file, read_weights
+from snapq.stages.quantizing import order
 from snapq.storage import write_json
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-    from snapq.evaluation.samples import Array, Sample
+    from snapq.evaluation.samples import Sample
     from snapq.quantization.encodings import Encoding
     from snapq.quantization.quantize import Quantized
-    from snapq.quantization.recipe import Recipe, Runner
 
 ENCODINGS = "encodings.json"
 
@@ -50,14 +49,8 @@ def run(source: Source, options: QuantizeConfig, context: Context, folder: Path)
         raise ConfigError(
             "The model is quantized already.", where="stages", mend="Name quantize once."
         )
-    model, precision = io.load(source.model), precision_name(options.weights, options.activations)
-    with context.progress.track("Calibrate", len(data) if data is not None else None) as advance:
-        if options.encodings is not None:
-            found = from_file(options.encodings, model, options.overrides, context, advance)
-            result, precision = found.quantized, found.precision
-        else:
-            assert data is not None
-            result = quantized(model, options, context, data, advance, read_weights(source))
+    model = io.load(source.model)
+    result, precision, details = _quantize(model, source, options, context, folder)
     io.save(result.model, folder / MODEL)
     write_json(folder / ENCODINGS, [e.to_json() for e in encoding_records(result)])
     return Outcome(
@@ -68,8 +61,36 @@ def run(source: Source, options: QuantizeConfig, context: Context, folder: Path)
             "samples": len(data) if data is not None else 0,
             "random_inputs": data is not None and data.random,
             "encodings": len(result.encodings),
+            **details,
         },
     )
+
+
+def _quantize(
+    model: ir.Model, source: Source, options: QuantizeConfig, context: Context, folder: Path
+) -> tuple[Quantized, str, dict[str, Any]]:
+    """The quantized model, the name of its precision, and figures for the record."""
+    from snapq.stages.mixing import mix
+    from snapq.stages.racing import keep_fast
+
+    data = context.calibration
+    label = precision_name(options.weights, options.activations)
+    if options.encodings is not None:
+        count = len(data) if data is not None else None
+        with context.progress.track("Calibrate", count) as advance:
+            found = from_file(options.encodings, model, options.overrides, context, advance)
+        return found.quantized, found.precision, {}
+    assert data is not None
+    work = order(model, options, context, read_weights(source))
+    if options.mixed_precision is not None:
+        mixed = mix(work, options.mixed_precision, label, context, folder)
+        return mixed.quantized, mixed.precision, {"mixed_precision": mixed.details}
+    with context.progress.track("Calibrate", len(data)) as advance:
+        result = work.quantized(data, advance)
+    if not options.never_slower:
+        return result, label, {}
+    kept = keep_fast(work, result, label, context)
+    return kept.quantized, kept.precision, {"never_slower": kept.details}
 
 
 def quantized(
@@ -93,73 +114,7 @@ def quantized(
     Raises:
         DataError: a sample does not fit the model or is not finite.
     """
-    from snapq.graph import boundary
-    from snapq.quantization.overrides import resolve
-    from snapq.quantization.recipe import tune
-    from snapq.quantization.scheme import Scheme
-
-    changed: tuple[str, ...] = ()
-    feeds = Feeds(samples, lambda sample: sample.feeds)
-    if context.boundary is not None:
-        plan = context.boundary
-        folded = boundary.fold_normalization(model, plan)
-        shared, changed = unchanged(shared or {}, model, folded)
-        model = folded
-        feeds = Feeds(samples, plan.model_feeds)
-    scheme = Scheme(
-        weights=options.weights,
-        activations=options.activations,
-        per_channel=options.per_channel,
-        architecture=min(device.architecture for device in context.devices),
-        per_node={**stored_types(model, shared or {}), **resolve(options.overrides, model)},
-    )
-    fixed = {**(shared or {}), **fixed_inputs(context.boundary)}
-    result = tune(
-        model,
-        feeds,
-        scheme,
-        recipe(options),
-        fixed=fixed,
-        runner=_simulator(options, context),
-        progress=progress,
-    )
-    return replace(result, notes=(*changed, *result.notes))
-
-
-def recipe(options: QuantizeConfig) -> Recipe:
-    """What the options ask to be tried."""
-    from snapq.quantization.recipe import PRESETS
-
-    chosen = PRESETS[options.preset.value]
-    if options.observer is not None:
-        chosen = replace(chosen, observers=(options.observer,))
-    if options.algorithms is not None:
-        chosen = replace(chosen, algorithms=options.algorithms)
-    return chosen
-
-
-def _simulator(options: QuantizeConfig, context: Context) -> Runner | None:
-    """The simulator of the first target where the preset is `best` and it is installed."""
-    from snapq.qnn import availability
-    from snapq.records import Where
-    from snapq.stages.judging import runner
-
-    if options.preset is not Preset.BEST or not availability.status().usable:
-        return None
-    return runner(Where.SIMULATED, context.devices[0])
-
-
-class Feeds:
-    """The model's inputs of samples, made anew each time that they are read."""
-
-    def __init__(
-        self, samples: Iterable[Sample], feeds: Callable[[Sample], Mapping[str, Array]]
-    ) -> None:
-        self._samples = samples
-        self._feeds = feeds
-
-    def __iter__(self) -> Iterator[Mapping[str, Array]]:
-        return map(self._feeds, self._samples)
+    return order(model, options, context, shared).quantized(samples, progress)
 
 
 def encoding_records(result: Quantized) -> list[EncodingRecord]:

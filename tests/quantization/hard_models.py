@@ -28,7 +28,22 @@ def encoder_with_outliers(blocks: int = 2) -> ir.Model:
     it down again: what 8 bits make of BERT's like.
     """
     b = Builder()
-    x = b.feed("tokens", 1, TOKENS, WIDTH)
+    return b.model(_encoder(b, b.feed("tokens", 1, TOKENS, WIDTH), blocks))
+
+
+def convolutions_and_encoder() -> ir.Model:
+    """A recognizer: convolutions, which integers make three times as fast, and such an encoder."""
+    b = Builder()
+    x = b.feed("image", 1, 32, 32, 16)
+    for channels, inputs in ((128, 32), (128, 128), (128, 128), (128, 128)):
+        weight = b.normal(channels, inputs, 3, 3, scale=0.04)
+        x = b.add("Relu", b.add("Conv", x, weight, b.normal(channels, scale=0.1), pads=[1] * 4))
+    x = b.add("Conv", x, b.normal(WIDTH, 128, 4, 4, scale=0.05), strides=[4, 4])
+    x = b.add("Reshape", x, np.array([1, WIDTH, TOKENS]))
+    return b.model(_encoder(b, b.add("Transpose", x, perm=[0, 2, 1]), 1))
+
+
+def _encoder(b: Builder, x: str, blocks: int) -> str:
     scale = np.ones(WIDTH, np.float32)
     scale[OUTLIER] = 0.02
     for block in range(blocks):
@@ -41,4 +56,31 @@ def encoder_with_outliers(blocks: int = 2) -> ir.Model:
             last[:, OUTLIER] = np.abs(last[:, OUTLIER]) * 60
         x = b.add("Add", x, b.add("MatMul", hidden, last))
     normed = b.add("LayerNormalization", x, scale, np.zeros(WIDTH, np.float32), axis=-1)
-    return b.model(b.add("MatMul", normed, b.normal(WIDTH, 16)))
+    return b.add("MatMul", normed, b.normal(WIDTH, 16))
+
+
+def backbone_and_small_prelu_head() -> ir.Model:
+    """Convolutions that integers make faster, and a head that they make slower at 16 bits.
+
+    PRelu with a slope a channel has no 16-bit kernel, and the conversions around it cost more than
+    the small convolutions beside it gain.
+    """
+    b = Builder()
+    x = b.feed("image", 1, 32, 28, 28)
+    for inputs in (32, 128, 128, 128):
+        x = b.add("Relu", b.add("Conv", x, b.normal(128, inputs, 3, 3, scale=0.04), pads=[1] * 4))
+    x = b.add("Conv", x, b.normal(32, 128, 1, 1, scale=0.1))
+    for _ in range(6):
+        x = b.add("PRelu", x, np.abs(b.normal(32, 1, 1)))
+        x = b.add("Conv", x, b.normal(32, 32, 1, 1, scale=0.15), b.normal(32))
+    return b.model(x)
+
+
+def small_prelus() -> ir.Model:
+    """Small convolutions with PRelu: slower in integers as a whole, at 8 bits too."""
+    b = Builder()
+    x = b.feed("image", 1, 16, 12, 12)
+    for _ in range(4):
+        x = b.add("Conv", x, b.normal(16, 16, 3, 3, scale=0.1), b.normal(16), pads=[1] * 4)
+        x = b.add("PRelu", x, np.abs(b.normal(16, 1, 1)))
+    return b.model(x)

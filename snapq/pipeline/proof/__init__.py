@@ -9,7 +9,7 @@ from pathlib import Path
 from snapq.bench_record import BenchRecord
 from snapq.devices.profiles import DeviceProfile
 from snapq.pipeline.cache import Cache
-from snapq.pipeline.proof import encodings, estimates, latency, layers, outputs, steps
+from snapq.pipeline.proof import encodings, estimates, latency, layers, outputs, steps, tradeoff
 from snapq.pipeline.proof.subject import Subject
 from snapq.pipeline.setting import Setting
 from snapq.pipeline.stages import Finished
@@ -22,8 +22,10 @@ from snapq.records import (
     LatencyRecord,
     LayerRecord,
     PlacementRecord,
+    SensitivityRecord,
     SpeedupRecord,
     StepRecord,
+    TradeoffRecord,
 )
 from snapq.stages.base import Context
 
@@ -41,6 +43,8 @@ class Results:
     benches: tuple[BenchRecord, ...] = ()
     layers: tuple[LayerRecord, ...] = ()
     steps: tuple[StepRecord, ...] = ()
+    sensitivity: tuple[SensitivityRecord, ...] = ()
+    tradeoff: tuple[TradeoffRecord, ...] = ()
     encodings: tuple[EncodingRecord, ...] = ()
     bundle: tuple[BundleTargetRecord, ...] = ()
     qairt: str | None = None
@@ -83,6 +87,8 @@ def prove(
         benches=timed.records,
         layers=listed.records,
         steps=walked.records,
+        sensitivity=tradeoff.sensitivity(subject),
+        tradeoff=tradeoff.tradeoff(subject),
         encodings=encodings.prove(subject),
         bundle=subject.bundle_targets,
         qairt=subject.bundle_targets[0].qairt if subject.bundle_targets else None,
