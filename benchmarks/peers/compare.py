@@ -1,6 +1,6 @@
 """snapq beside ONNX Runtime's own quantizer and AIMET-ONNX: one table, one run, one machine.
 
-    python benchmarks/peers/compare.py [MODEL …] [--precision w8a8 w8a16] [--tools snapq …]
+    python benchmarks/peers/compare.py [MODEL …] [--precision w8a8 w8a16] [--tools TOOL …]
 
 Every tool quantizes the same float model (shapes frozen) with the same samples, in a process and an
 environment of its own, which is made from PyPI the first time (in ~/.cache/snapq-peers or
@@ -45,17 +45,19 @@ class Tool:
 
     script: str
     requirements: str | None
-    method: str = "-"
+    method: str
 
 
 TOOLS = {
-    "snapq": Tool("quantize_snapq.py", None),
+    "snapq fast": Tool("quantize_snapq.py", None, "fast"),
+    "snapq balanced": Tool("quantize_snapq.py", None, "balanced"),
+    "snapq best": Tool("quantize_snapq.py", None, "best"),
     "onnxruntime min-max": Tool("quantize_onnxruntime.py", "onnxruntime", "MinMax"),
     "onnxruntime percentile": Tool("quantize_onnxruntime.py", "onnxruntime", "Percentile"),
     "onnxruntime entropy": Tool("quantize_onnxruntime.py", "onnxruntime", "Entropy"),
     "aimet": Tool("quantize_aimet.py", "aimet", "post_training_tf_enhanced"),
 }
-DEFAULT = ("snapq", "onnxruntime min-max", "aimet")
+DEFAULT = ("snapq fast", "snapq best", "onnxruntime min-max", "aimet")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Quantizes with snapq, as the others are run: in a process of its own; run by compare.py.
 
-python quantize_snapq.py MODEL SAMPLES.npz OUTPUT w8a8|w8a16 -
+python quantize_snapq.py MODEL SAMPLES.npz OUTPUT w8a8|w8a16 PRESET
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ ACTIVATIONS = {"w8a8": "uint8", "w8a16": "uint16"}
 
 def main() -> None:
     """Quantizes one model."""
-    model, samples, output, precision, _ = sys.argv[1:]
+    model, samples, output, precision, preset = sys.argv[1:]
     arrays = dict(np.load(samples))
 
     def feeds() -> Iterator[dict[str, np.ndarray]]:
@@ -25,7 +25,12 @@ def main() -> None:
             yield {name: array[index] for name, array in arrays.items()}
 
     snapq.quantize(
-        model, feeds(), activations=ACTIVATIONS[precision], targets=["qcs9075"], output=output
+        model,
+        feeds(),
+        activations=ACTIVATIONS[precision],
+        preset=preset,
+        targets=["qcs9075"],
+        output=output,
     )
 
 

@@ -35,6 +35,10 @@ class Feeds:
         return map(self._feeds, self._samples)
 
 
+LEAVES_WEIGHTS = ("bias-correction",)
+"""Algorithms that leave weights as they are, so that shared values stay shared."""
+
+
 @dataclass(frozen=True)
 class Order:
     """One quantization, ready to be done.
@@ -116,6 +120,12 @@ def order(
         shared, changed = unchanged(shared or {}, model, folded)
         model = folded
     tried = recipe(options)
+    if shared:
+        kept = tuple(name for name in tried.algorithms if name in LEAVES_WEIGHTS)
+        gone = ", ".join(name for name in tried.algorithms if name not in kept)
+        if gone:
+            changed += (f"Not tried, as weights are shared: {gone}.",)
+        tried = replace(tried, algorithms=kept)
     scheme = Scheme(
         observer=tried.observers[0],
         weights=options.weights,

@@ -78,7 +78,7 @@ def run_with(project: Path, stages: str) -> snapq.Run:  # noqa: F811
 
 @pytest.mark.parametrize("order", ["before", "after"])
 def test_weights_are_shared_before_and_after_quantize(project: Path, order: str) -> None:  # noqa: F811
-    stages = ["  - cluster: {clusters: 8}\n", "  - quantize: {}\n"]
+    stages = ["  - cluster: {clusters: 8}\n", "  - quantize: {preset: best}\n"]
     done = run_with(project, "".join(stages if order == "before" else reversed(stages)))
     last = done.record.stages[-1].name
     (weight,) = (
