@@ -13,7 +13,7 @@ from snapq.errors import ConfigError, nearest
 
 METRICS = ("top1", "top5", "miou", "psnr")
 BENCHMARK_TARGETS = ("local",)
-REPEATED = ("finetune",)
+REPEATED = ("prune", "finetune")
 """Stages that may be named more than once."""
 
 Finding = tuple[KeyPath, str, str]
