@@ -488,7 +488,7 @@ class PruneConfig(Strict):
     keep: Names = ()
     """Names of nodes of the prepared model whose channels stay."""
     sparsity: Sparsity | None = None
-    """Zeros for a smaller download, after the cut or alone; a finetune stage behind it undoes them."""
+    """Zeros for a smaller download, after the cut or alone; a later finetune stage undoes them."""
 
     @property
     def cuts(self) -> bool:
