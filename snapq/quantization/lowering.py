@@ -3,6 +3,10 @@
 Swish: the provider makes a sigmoid and a product of it, and holds the sigmoid in the encoding of
 the product: at 16 bits PP-OCRv6 falls from 34 to 6 dB on the simulator (QAIRT 2.51). Written as
 `x * Sigmoid(x)` each has its own encoding, and the estimate is the same to the cycle.
+
+A first Conv of 8 bits with more padding on one side than on the other: with a Pad of its own in
+front, a float picture in NCHW comes in by a shorter way (EfficientNet-Lite0 on QCS9075: 460 to 370
+thousand cycles by Qualcomm's estimate). Even padding, 16 bits and NHWC codes gain nothing by it.
 """
 
 from __future__ import annotations
@@ -10,8 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
 import onnx_ir as ir
 
+from snapq.graph.shapes import static_shape
 from snapq.quantization.names import Names
 from snapq.quantization.scheme import NodePrecision, Scheme
 
@@ -19,7 +25,9 @@ __all__ = ["lower"]
 
 
 def lower(graph: ir.Graph, scheme: Scheme) -> Scheme:
-    """Rewrites each Swish with alpha 1, in place; the product keeps the name of the node.
+    """Rewrites, in place, each Swish with alpha 1 and each first Conv with uneven padding.
+
+    The product of a Swish, and the Conv, keep their names.
 
     Returns:
         The scheme, in which the new sigmoid has the precision of its Swish.
@@ -29,6 +37,8 @@ def lower(graph: ir.Graph, scheme: Scheme) -> Scheme:
     for node in tuple(graph):
         if node.op_type == "Swish" and node.attributes.get_float("alpha", 1.0) == 1.0:
             gates[str(node.name)] = _split(graph, node, names)
+        elif node.op_type == "Conv" and _padded_unevenly(node, scheme):
+            _pad_before(graph, node, names)
     return replace(scheme, per_node=_with_gates(scheme, gates)) if gates else scheme
 
 
@@ -50,6 +60,45 @@ def _split(graph: ir.Graph, node: ir.Node, names: Names) -> str:
     graph.remove(node, safe=True)
     result.name = output.name
     return str(gate.name)
+
+
+def _padded_unevenly(node: ir.Node, scheme: Scheme) -> bool:
+    source = node.inputs[0]
+    pads = node.attributes.get_ints("pads", ())
+    return (
+        source is not None
+        and source.is_graph_input()
+        and len(pads) == 4
+        and tuple(pads[:2]) != tuple(pads[2:])
+        and scheme.precision(str(node.name))[1].bits == 8
+        and static_shape(source) is not None
+    )
+
+
+def _pad_before(graph: ir.Graph, node: ir.Node, names: Names) -> None:
+    source = node.inputs[0]
+    shape = static_shape(source)
+    if source is None or shape is None:
+        return
+    top, left, bottom, right = node.attributes.get_ints("pads")
+    stem = names.fresh(f"{source.name}_padded", also=("", "_pads"))
+    amounts = ir.Tensor(np.array([0, 0, top, left, 0, 0, bottom, right], np.int64))
+    pads = ir.Value(
+        name=f"{stem}_pads",
+        shape=amounts.shape,
+        type=ir.TensorType(ir.DataType.INT64),
+        const_value=amounts,
+    )
+    graph.register_initializer(pads)
+    pad = ir.node("Pad", [source, pads], name=names.fresh_node(f"{node.name}_Pad"))
+    result = pad.outputs[0]
+    result.name, result.type = stem, source.type
+    batch, channels, rows, columns = shape
+    result.shape = ir.Shape([batch, channels, rows + top + bottom, columns + left + right])
+    names.take(stem)
+    graph.insert_before(node, pad)
+    node.replace_input_with(0, result)
+    node.attributes["pads"] = ir.AttrInt64s("pads", [0, 0, 0, 0])
 
 
 def _with_gates(scheme: Scheme, gates: Mapping[str, str]) -> dict[str, NodePrecision]:

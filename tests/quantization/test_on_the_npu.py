@@ -41,3 +41,18 @@ def test_the_npu_is_as_near_to_float_as_the_q_dq_model(activations, wanted, tmp_
         for name, truth in zip(found, reference.run(list(found), sample), strict=True):
             noise = float(np.square(truth - found[name]).sum())
             assert sqnr(float(np.square(truth).sum()), noise) > wanted, name
+
+
+@pytest.mark.parametrize(("activations", "pads"), [("uint8", 1), ("uint16", 0)])
+def test_uneven_padding_of_a_picture_is_a_pad_where_that_is_faster(activations, pads):
+    b = Builder()
+    picture = b.feed("picture", 1, 3, 8, 8)
+    first = b.add("Conv", picture, b.normal(8, 3, 3, 3), pads=[0, 0, 1, 1], strides=[2, 2])
+    model = b.model(b.add("Conv", first, b.normal(8, 8, 3, 3), pads=[0, 0, 1, 1]))
+    result = quantize(model, feeds(model, 4), Scheme(activations=ActivationType(activations)))
+    assert [node.op_type for node in result.model.graph].count("Pad") == pads
+    sample = feeds(model, 1)[0]
+    truth, found = (
+        cpu_session(io.to_bytes(one)).run(None, sample)[0] for one in (model, result.model)
+    )
+    assert sqnr(float(np.square(truth).sum()), float(np.square(truth - found).sum())) > 25
