@@ -16,7 +16,7 @@ import onnx_ir as ir
 
 from snapq.errors import SnapqError
 from snapq.graph import io
-from snapq.quantization.algorithms.base import Study, algorithm
+from snapq.quantization.algorithms.base import Stage, Study, algorithm, in_order, stage_of
 from snapq.quantization.calibration import Samples
 from snapq.quantization.encodings import Encoding
 from snapq.quantization.fidelity import sqnr
@@ -49,7 +49,7 @@ class Recipe:
 
     Attributes:
         observers: names; the first one is the starting point.
-        algorithms: names, in the order in which they are tried.
+        algorithms: names; what rewrites the model is tried first.
     """
 
     observers: tuple[str, ...] = ("min-max",)
@@ -69,10 +69,17 @@ class Recipe:
 
 PRESETS: dict[str, Recipe] = {
     "fast": Recipe(),
-    "balanced": Recipe(("min-max", "mse"), ("bias-correction",)),
+    "balanced": Recipe(("min-max", "mse"), ("outlier-migration", "bias-correction")),
     "best": Recipe(
         ("min-max", "mse", "sqnr", "auto", "percentile"),
-        ("bias-correction", "second-order-rounding", "learned-rounding"),
+        (
+            "cross-layer-equalization",
+            "bias-absorption",
+            "outlier-migration",
+            "bias-correction",
+            "second-order-rounding",
+            "learned-rounding",
+        ),
     ),
 }
 """`fast` measures ranges; `balanced` adds what is cheap and mostly helps; `best` tries all."""
@@ -185,7 +192,7 @@ class _Judge:
 
 
 def _steps(recipe: Recipe, scheme: Scheme) -> Iterator[tuple[str, Callable[[Study], Study | None]]]:
-    """The algorithms that rewrite the model, the observers, then the others."""
+    """The observers, then the algorithms."""
     for name in recipe.observers[1:]:
         if scheme.largest_activation_bits > 8 and name in _FOR_8_BITS:
             continue
@@ -195,8 +202,25 @@ def _steps(recipe: Recipe, scheme: Scheme) -> Iterator[tuple[str, Callable[[Stud
                 study, scheme=replace(study.scheme, observer=name)
             ),
         )
-    for name in recipe.algorithms:
-        yield name, algorithm(name)
+    before: list[str] = []
+    for name in in_order(recipe.algorithms):
+        yield name, _with_repeats(name, tuple(before))
+        before.append(name)
+
+
+def _with_repeats(name: str, before: Sequence[str]) -> Callable[[Study], Study | None]:
+    """An algorithm that rewrites the model is judged with the biases of the new one corrected."""
+    repeats = [one for one in before if stage_of(one) is Stage.BIAS]
+    if stage_of(name) is not Stage.MODEL or not repeats:
+        return algorithm(name)
+
+    def run(study: Study) -> Study | None:
+        changed = algorithm(name)(study)
+        for repeat in repeats:
+            changed = changed and (algorithm(repeat)(changed) or changed)
+        return changed
+
+    return run
 
 
 def _on_cpu(model: ir.Model, samples: Samples) -> Iterator[Outputs]:

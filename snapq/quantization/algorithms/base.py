@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
@@ -27,20 +27,29 @@ from snapq.quantization.parameters import Tuned
 from snapq.quantization.quantize import Quantized, observe, quantize
 from snapq.quantization.scheme import Scheme
 
-__all__ = ["Algorithm", "Stage", "Study", "algorithm", "algorithm_names", "register"]
+__all__ = [
+    "Algorithm",
+    "Stage",
+    "Study",
+    "algorithm",
+    "algorithm_names",
+    "in_order",
+    "register",
+    "stage_of",
+]
 
 
 class Stage(IntEnum):
-    """When an algorithm runs: what it changes, those behind it measure anew."""
+    """What an algorithm changes, in the order in which they run."""
 
-    MODEL = 1
-    """Writes the float model anew, with the same outputs."""
-    BIAS = 2
-    """Changes biases."""
+    BIAS = 1
+    """Biases."""
+    MODEL = 2
+    """The float model itself, with the same outputs; what was found before is found anew."""
     WEIGHTS = 3
-    """Chooses the integers of weights (and biases that go with them)."""
+    """The integers of weights, and biases that go with them."""
     REFINE = 4
-    """Improves integers that were chosen."""
+    """Integers that were chosen."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,7 @@ class Study:
             self.model, None, self.scheme, fixed=self.fixed, known=self.seen, tuned=self.tuned
         )
 
-    def rewritten(self, model: ir.Model) -> Study:
+    def of(self, model: ir.Model) -> Study:
         """The study of another float model; what was measured of this one is measured again."""
         return replace(self, model=model, seen=observe(model, self.samples), tuned={})
 
@@ -139,3 +148,19 @@ def algorithm(name: str) -> Algorithm:
             mend=f"Did you mean '{near}'?" if near else f"There are: {', '.join(names)}.",
         )
     return _ALGORITHMS[name][1]
+
+
+def stage_of(name: str) -> Stage:
+    """What a known algorithm changes."""
+    return _ALGORITHMS[name][0]
+
+
+def in_order(names: Sequence[str]) -> list[str]:
+    """Algorithms in the order in which they have to run; within a stage as given.
+
+    Raises:
+        ConfigError: as `algorithm`.
+    """
+    for name in names:
+        algorithm(name)
+    return sorted(names, key=lambda name: _ALGORITHMS[name][0])

@@ -1,0 +1,48 @@
+"""High-bias absorption: what a channel never falls below moves on to the next layer's bias."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snapq.quantization.algorithms.base import Stage, Study, register
+from snapq.quantization.channels import Link, channel_ranges, conv_links, shift
+
+__all__ = ["absorb"]
+
+_LEAST = 0.02
+"""Share of a tensor's range that its lowest channel minimum must reach to be worth the change."""
+
+
+@register("bias-absorption", Stage.MODEL)
+def absorb(study: Study) -> Study | None:
+    """Lowers channels that stay well above zero behind a ReLU, and corrects the next bias for it.
+
+    `relu(x) - c = relu(x - c)` wherever `x >= c`, and the samples say what each channel never falls
+    below. The range of the tensor shrinks by what its channels have in common with their floor. A
+    layer that pads its input with zeros is left alone, as there `0` would have to become `-c`.
+
+    Source: Nagel et al., arXiv:1906.04721, section 4.1.3, with minima from data.
+    """
+    model = study.model.clone()
+    links = [link for link in conv_links(model.graph) if _fits(link)]
+    if not links:
+        return None
+    ranges = channel_ranges(model, links, study.samples)
+    changed = False
+    for link in links:
+        low, high = ranges[str(link.tensor.name)]
+        floor = np.maximum(low, 0.0) * np.float32(0.9)
+        if floor.max() > _LEAST * max(float(high.max()), 1e-12):
+            shift(model.graph, link, floor)
+            changed = True
+    return study.of(model) if changed else None
+
+
+def _fits(link: Link) -> bool:
+    """A ReLU alone between, biases on both sides, and no padding."""
+    nodes = (link.source, link.sinks[0])
+    return (
+        [node.op_type for node in link.between] == ["Relu"]
+        and all(len(node.inputs) > 2 and node.inputs[2] is not None for node in nodes)
+        and not any(link.sinks[0].attributes.get_ints("pads", ()))
+    )

@@ -1,0 +1,39 @@
+"""Outlier migration: large channels of a transformer's activations moved into its weights."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from snapq.quantization.algorithms.base import Stage, Study, register
+from snapq.quantization.channels import channel_ranges, norm_links, rescale
+
+__all__ = ["migrate"]
+
+Floats = npt.NDArray[np.float32]
+
+_STRENGTH = 0.5
+"""How much of the difficulty moves from activations to weights."""
+
+
+@register("outlier-migration", Stage.MODEL)
+def migrate(study: Study) -> Study | None:
+    """Divides channels behind each normalization by a factor that their readers' weights take up.
+
+    The factor of a channel is `max|x|^0.5 / max|w|^0.5`. The normalization's own scale and bias
+    absorb the division, so nothing is added to the graph.
+
+    Source: Xiao et al., "SmoothQuant", arXiv:2211.10438.
+    """
+    model = study.model.clone()
+    links = norm_links(model.graph)
+    if not links:
+        return None
+    ranges = channel_ranges(model, links, study.samples)
+    for link in links:
+        low, high = ranges[str(link.tensor.name)]
+        largest = np.maximum(np.maximum(-low, high), 1e-5)
+        weights = np.maximum(link.sink_weights(), 1e-5)
+        factor = largest**_STRENGTH / weights ** (1 - _STRENGTH)
+        rescale(model.graph, link, np.asarray(factor / np.median(factor), np.float32))
+    return study.of(model)
