@@ -19,7 +19,7 @@ import yaml
 from markupsafe import Markup, escape
 
 from snapq.records import RunRecord
-from snapq.report import benches, plots, view
+from snapq.report import benches, mixture, plots, view
 from snapq.report import formatting as fmt
 from snapq.report.curves import loss_curve
 
@@ -51,6 +51,7 @@ def render_html(record: RunRecord) -> str:
         record=record,
         view=view,
         benches=benches,
+        mixture=mixture,
         fmt=fmt,
         lowest=plots.lowest(record.layers),
         figure=figure,

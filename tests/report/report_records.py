@@ -20,8 +20,10 @@ from snapq.records import (
     PlacementRecord,
     Provenance,
     RunRecord,
+    SensitivityRecord,
     SpeedupRecord,
     StageRecord,
+    TradeoffRecord,
     Where,
 )
 
@@ -96,6 +98,47 @@ def layers(amount: int) -> tuple[LayerRecord, ...]:
             samples=4,
         )
         for index in range(amount)
+    )
+
+
+def tradeoff() -> tuple[TradeoffRecord, ...]:
+    """The whole model at each precision, and two mixes: one tried, one taken."""
+    rows = (
+        ("w8a8", None, 0, 18.2, 224.0),
+        ("w8a16", "uint16", 0, 33.9, 371.0),
+        ("w8a8, 2 nodes in uint16", "uint16", 2, 24.1, None),
+        ("w8a8, 3 nodes in uint16", "uint16", 3, 31.4, 231.5),
+        ("fp16", "float16", 0, float("inf"), 995.0),
+    )
+    return tuple(
+        TradeoffRecord(
+            label=label,
+            to=to,
+            nodes=tuple(f"/block/<b>{index}</b>" for index in range(count)),
+            value=value,
+            unit="dB",
+            met=value >= 30,
+            chosen=count == 3,
+            where=Where.SIMULATED if us is not None else Where.HOST,
+            device="qcs9075" if us is not None else None,
+            samples=16,
+            us=us,
+            estimated_on="qcs9075",
+        )
+        for label, to, count, value, us in rows
+    )
+
+
+def _tensor(index: int) -> SensitivityRecord:
+    return SensitivityRecord(
+        kind=("activation", "weight")[index % 2],
+        name=f"/block/{index}/output_0",
+        op_type="Add",
+        sqnr_db=20.0 + index * 7 % 40,
+        where=Where.HOST,
+        device=None,
+        samples=4,
+        cause="95% of its values lie between -1 and 1, in 4 of 256 steps" if index == 0 else None,
     )
 
 
@@ -285,6 +328,8 @@ def realistic(**changes: Any) -> RunRecord:
             ),
         ),
         "layers": layers(80),
+        "sensitivity": tuple(_tensor(index) for index in range(20)),
+        "tradeoff": tradeoff(),
         "encodings": encodings(150),
         "bundle": (_target("qcs9075", 77, 73), _target("sm8650", 57, 75)),
         "bundle_files": (

@@ -95,6 +95,8 @@ def _compare(subject: Subject, samples: Sequence[Sample], advance: Advance) -> d
     layers = fidelity.layer_outputs(floats, quantized)
     meter = fidelity.SqnrMeter(layers)
     names = [layer.tensor for layer in layers]
+    if not layers:  # the whole model stays in float, as that is faster
+        return {}
     with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
         path, reference = Path(folder) / "layers.onnx", Path(folder) / "float.onnx"
         io.save(fidelity.expose_quantized(quantized, layers), path)

@@ -1,0 +1,31 @@
+"""The section on mixed precision: every candidate with its words, and what hurts."""
+
+from __future__ import annotations
+
+from snapq.report import mixture
+from snapq.report.html import render_html
+from tests.report import report_records
+
+
+def test_candidates_stand_where_their_figures_put_them() -> None:
+    drawn = mixture.plane(report_records.tradeoff())
+    assert drawn is not None
+    assert [dot.kind for dot in drawn.dots] == ["whole", "chosen", "whole", "whole"]
+    assert (drawn.dots[0].x, drawn.dots[0].y) == (0.0, mixture.HEIGHT)
+    assert (drawn.dots[-1].x, drawn.dots[-1].y) == (mixture.WIDTH, 0.0)
+
+
+def test_one_estimate_alone_draws_nothing() -> None:
+    assert mixture.plane(report_records.tradeoff()[:1]) is None
+
+
+def test_the_page_has_every_candidate_and_the_worst_tensor_with_its_cause() -> None:
+    page = render_html(report_records.realistic())
+    for record in report_records.tradeoff():
+        assert record.label in page
+    assert "in 4 of 256 steps" in page
+    assert "/block/&lt;b&gt;0&lt;/b&gt;" in page
+
+
+def test_a_run_without_a_choice_has_no_such_section() -> None:
+    assert 'id="mixture"' not in render_html(report_records.realistic(tradeoff=()))
