@@ -8,7 +8,7 @@ from snapq.bench_record import BenchRecord
 from snapq.cli.tables import show_line, show_table
 from snapq.history.compare import Comparison
 from snapq.report import formatting as fmt
-from snapq.report.benches import lines
+from snapq.report.benches import lines, load_text
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -23,6 +23,7 @@ def show(records: Sequence[BenchRecord]) -> None:
         ((record.model.label, record.latency_ms.n, *_times(record)) for record in records),
     )
     for record in records:
+        show_line(load_text(record))
         for line in lines(record):
             show_line(line)
         show_line(f"{record.model.label}: run {record.run_id}")

@@ -8,15 +8,20 @@ from snapq.bench_record import BenchGolden, BenchRecord
 from snapq.report import formatting as fmt
 
 
-def lines(record: BenchRecord) -> Iterator[str]:
-    """Speed-up, golden check, memory, and what weakens the figures."""
-    label, load = record.model.label, record.load_ms
+def load_text(record: BenchRecord) -> str:
+    """How long it took to load, and the memory that it took."""
+    load = record.load_ms
     warm = "" if load.create_warm is None else f", {fmt.milliseconds(load.create_warm)} warm"
-    yield (
-        f"{label}: session created in {fmt.milliseconds(load.create_cold)} cold{warm}, first "
-        f"inference {fmt.milliseconds(load.first_inference)}, at most "
+    return (
+        f"{record.model.label}: session created in {fmt.milliseconds(load.create_cold)} cold{warm},"
+        f" first inference {fmt.milliseconds(load.first_inference)}, at most "
         f"{fmt.size(record.memory.peak)} resident"
     )
+
+
+def lines(record: BenchRecord) -> Iterator[str]:
+    """Speed-up, golden check, and what weakens the figures."""
+    label = record.model.label
     if record.instructions is not None:
         count = fmt.instructions(record.instructions)
         yield f"{label}: {count} an inference; the times are these, a nanosecond each."
