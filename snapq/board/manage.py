@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from snapq.board.environment import Environment, set_up
 from snapq.board.needs import Need, needs
 from snapq.devices.boards import Board, boards, find_board
+from snapq.devices.emulator.address import EmulatedAddress
+from snapq.devices.emulator.connection import as_board, running
+from snapq.devices.emulator.lifecycle import DEFAULT_NAME
 from snapq.devices.transports.connect import connect
 from snapq.errors import ConfigError, nearest
 from snapq.progress import Progress
@@ -29,7 +32,11 @@ def named_board(name: str) -> Board:
 
     Raises:
         ConfigError: it is neither.
+        DeviceError: it is an emulated board that does not run.
     """
+    emulated = EmulatedAddress.parse(name)
+    if emulated is not None:
+        return as_board(running(emulated.name or DEFAULT_NAME), name)
     found = find_board(name)
     if found is not None:
         return found

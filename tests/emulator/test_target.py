@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from snapq.board.manage import probe_board
 from snapq.config import BenchmarkConfig
 from snapq.devices.emulator.address import EmulatedAddress
 from snapq.devices.emulator.lifecycle import EmulatedBoard
@@ -88,3 +89,19 @@ def test_a_running_board_is_not_taken_for_another(board: EmulatedBoard, small_mo
     target = resolve_target(f"qemu://{board.name}?soc=qcs9075")
     with pytest.raises(DeviceError, match="pretends to be sm8650"):
         target.measure([Candidate("float", small_model, next(feeds(1)))], PROTOCOL)
+
+
+def test_a_probe_of_an_emulated_board_says_what_it_lacks(board: EmulatedBoard) -> None:
+    probed = probe_board(f"qemu://{board.name}")
+    assert probed.facts.emulated
+    assert probed.facts.soc_id == 557
+    assert probed.facts.has_npu
+    assert len(probed.facts.thermal_zones) == 3
+    assert {need.name for need in probed.needs if not need.ok} <= {"clock"}
+
+
+def test_a_board_that_does_not_run_is_named_with_the_command_that_starts_it(
+    emulator_cache: None,
+) -> None:
+    with pytest.raises(DeviceError, match="snapq board emulate start nowhere"):
+        probe_board("qemu://nowhere")

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Sequence
 from typing import NoReturn
 
-from snapq.devices.emulator import lifecycle, tools
-from snapq.errors import DeviceError
+from snapq.devices.emulator import tools
+from snapq.devices.emulator.connection import running
 
 
 def replace_with_shell(name: str, command: Sequence[str]) -> NoReturn:
@@ -22,13 +22,7 @@ def replace_with_shell(name: str, command: Sequence[str]) -> NoReturn:
         DeviceError: the board does not run.
         InstallError: there is no `ssh`.
     """
-    board = lifecycle.find(name)
-    if board is None:
-        raise DeviceError(
-            "This emulated board does not run.",
-            where=name,
-            mend=f"Start it: snapq board emulate start {name}",
-        )
+    board = running(name)
     tools.require(["ssh"])
     words = ["ssh", "-F", "none", "-i", str(board.identity), "-p", str(board.port)]
     for option in (

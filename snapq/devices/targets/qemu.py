@@ -17,13 +17,12 @@ import numpy as np
 
 from snapq.config import BenchmarkConfig
 from snapq.devices import profiles
-from snapq.devices.boards import Board
 from snapq.devices.emulator import image, lifecycle, recipe, tools
 from snapq.devices.emulator.address import EmulatedAddress
+from snapq.devices.emulator.connection import as_board
 from snapq.devices.emulator.lifecycle import EmulatedBoard, Options
 from snapq.devices.targets.base import Candidate, Feeds, Measurement, Progress
 from snapq.devices.targets.board import BoardTarget
-from snapq.devices.transports.address import SshAddress
 from snapq.errors import DeviceError
 from snapq.progress import Progress as Told
 from snapq.progress import Silent
@@ -117,10 +116,6 @@ class EmulatedTarget:
             )
 
     def _target(self, board: EmulatedBoard) -> BoardTarget:
-        address = SshAddress(
-            *("127.0.0.1", "root", board.port, board.identity, board.known_hosts),
-            configured=False,
-        )
         return BoardTarget(
-            Board(self.name, address), self.told, limits=_LIMITS, where=Where.EMULATED
+            as_board(board, self.name), self.told, limits=_LIMITS, where=Where.EMULATED
         )
