@@ -23,6 +23,7 @@ from snapq.records import (
     SensitivityRecord,
     SpeedupRecord,
     StageRecord,
+    StepRecord,
     TradeoffRecord,
     Where,
 )
@@ -187,6 +188,23 @@ def _estimate(label: str, device: str, us: float, **changes: Any) -> EstimateRec
     return EstimateRecord(**(values | changes))
 
 
+def _step(index: int, label: str, value: float) -> StepRecord:
+    return StepRecord(
+        label=label,
+        stage=index,
+        precision="w8a8" if label == "quantize" else "float",
+        macs=391_000_000 - 20_000_000 * index,
+        weight_bytes=18_500_000 // (index + 1),
+        metric="top1",
+        value=value,
+        sqnr_db=40.0 / (index + 1),
+        samples=500,
+        dataset="500 images",
+        where=Where.HOST,
+        estimate=_estimate(f"{label} at w8a8", "qcs9075", 184.0 - 5 * index),
+    )
+
+
 def _latency(label: str, p50: float) -> LatencyRecord:
     return LatencyRecord(
         label=label,
@@ -259,21 +277,43 @@ def realistic(**changes: Any) -> RunRecord:
             ),
             StageRecord(
                 index=1,
+                name="prune",
+                config={"ratio": 0.1},
+                seconds=31.5,
+                cached=False,
+                model=file("stages/01-prune/model.onnx", 16_100_000, 14_900_000),
+                notes=("head keeps its channels: 'logits' is an output of the model.",),
+                details={
+                    "layers": [
+                        {"layer": f"blocks.{i}.expand", "operator": "Conv"}
+                        | {"before": 1152, "after": 1152 - 32 * i}
+                        for i in range(1, 9)
+                    ]
+                },
+            ),
+            StageRecord(
+                index=2,
                 name="quantize",
                 config={"weights": "int8", "activations": "uint8", "per_channel": True},
                 seconds=18.9,
                 cached=False,
-                model=file("stages/01-quantize/model.onnx", 4_930_000, 4_210_000),
+                model=file("stages/02-quantize/model.onnx", 4_930_000, 4_210_000),
                 notes=("The input takes raw uint8 frames; its normalization is its encoding.",),
             ),
             StageRecord(
-                index=2,
+                index=3,
                 name="package",
                 config={"optimization_modes": [2, 3]},
                 seconds=41.7,
                 cached=False,
                 model=file("bundle/model.onnx", 4_931_000, 4_211_000),
             ),
+        ),
+        "steps": tuple(
+            _step(index, label, value)
+            for index, (label, value) in enumerate(
+                [("prepare", 0.878), ("cut", 0.81), ("repair", 0.865), ("quantize", 0.86)]
+            )
         ),
         "accuracy": (
             _accuracy("float", 0.878, Where.HOST, None),
@@ -423,9 +463,14 @@ def hostile() -> RunRecord:
             }
         ),
         model=file(HOSTILE[8], 10, 5),
-        stages=tuple(
-            stage.model_copy(update={"name": HOSTILE[1], "notes": HOSTILE, "details": {"x": name}})
-            for stage, name in zip(good.stages, HOSTILE, strict=False)
+        stages=(
+            *(
+                stage.model_copy(
+                    update={"name": HOSTILE[1], "notes": HOSTILE, "details": {"x": name}}
+                )
+                for stage, name in zip(good.stages, HOSTILE, strict=False)
+            ),
+            good.stages[1].model_copy(update={"details": {"layers": _hostile_layers()}}),
         ),
         accuracy=tuple(
             x.model_copy(update={"metric": HOSTILE[0], "dataset": HOSTILE[3]})
@@ -436,6 +481,10 @@ def hostile() -> RunRecord:
             for name in HOSTILE
         ),
         estimates=tuple(x.model_copy(update={"device": HOSTILE[1]}) for x in good.estimates),
+        steps=tuple(
+            step.model_copy(update={"label": name, "metric": name, "dataset": name})
+            for step, name in zip(good.steps, HOSTILE, strict=False)
+        ),
         latencies=tuple(
             x.model_copy(update={"target": HOSTILE[2], "label": HOSTILE[0]}) for x in good.latencies
         ),
@@ -456,6 +505,12 @@ def hostile() -> RunRecord:
             GateRecord(name=name, limit=name, found=name, passed=False) for name in HOSTILE
         ),
     )
+
+
+def _hostile_layers() -> list[dict[str, Any]]:
+    """What a prune stage says of layers whose names were not chosen kindly."""
+    numbers = {"before": 64, "after": 32}
+    return [{"layer": name, "operator": name, **numbers} for name in HOSTILE]
 
 
 def large() -> RunRecord:
