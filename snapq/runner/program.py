@@ -47,7 +47,14 @@ def ask(
         ConnectionLostError: the connection broke.
     """
     answers: list[Answer] = []
-    run(transport, name, job, answers.append, python=python, beat=None, timeout_s=timeout_s)
+    # Nothing is said before the one answer, however long that takes on a slow board.
+    run(
+        *(transport, name, job, answers.append),
+        python=python,
+        beat=None,
+        timeout_s=timeout_s,
+        silence_s=timeout_s,
+    )
     if not answers:
         raise DeviceError("The board gave no answer.", where=transport.address)
     return answers[-1]
