@@ -105,9 +105,12 @@ def _limits(here: Schema) -> str:
         return f" from {_written(low)} to {_written(high)}"
     if low is not None:
         return f" of {_written(low)} or more"
-    if "exclusiveMinimum" in here:
-        return f" above {_written(here['exclusiveMinimum'])}"
-    return ""
+    if "exclusiveMinimum" not in here:
+        return ""
+    words = f" above {_written(here['exclusiveMinimum'])}"
+    if "exclusiveMaximum" in here:
+        words += f" and below {_written(here['exclusiveMaximum'])}"
+    return words if high is None else f"{words} and up to {_written(high)}"
 
 
 def _written(value: Any) -> str:
