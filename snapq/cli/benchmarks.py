@@ -85,16 +85,19 @@ def benchmark(
         protocol=protocol,
         progress=Bars() if len(targets) == 1 else Lines(),
     )
+    if isinstance(done[0], SnapqError) and len(done) == 1:
+        raise done[0]
     records = [one for r in done if not isinstance(r, SnapqError) for one in r.records]
     if not forget:
         keep(records)
     if json:
         emit([values for result in done for values in _values(result)])
-    for result in done:
-        if isinstance(result, SnapqError):
-            report_error(result)
-        elif not json:
-            bench_tables.show(result.records)
+    else:
+        for result in done:
+            if isinstance(result, SnapqError):
+                report_error(result)
+            else:
+                bench_tables.show(result.records)
     if any(isinstance(result, SnapqError) for result in done):
         raise typer.Exit(2)
 

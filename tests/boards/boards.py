@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psutil
 
@@ -23,13 +23,15 @@ def board(server: Sshd, port: int | None = None, python: str = sys.executable) -
     return Board("board", server.address(port), setup=BoardSetup(python=python))
 
 
-def agents() -> list[psutil.Process]:
-    """Every process of an agent, on a machine where board and host are one."""
+def agents(server: Sshd) -> list[psutil.Process]:
+    """Every process of an agent on this server; other servers of the machine are left out."""
     found = []
     for process in psutil.process_iter(["cmdline", "status"]):
         words = process.info["cmdline"] or []
         if any("snapq-agent" in word for word in words) and process.info["status"] != "zombie":
-            found.append(process)
+            with suppress(psutil.Error):
+                if process.environ().get("HOME") == str(server.home):
+                    found.append(process)
     return found
 
 

@@ -92,9 +92,9 @@ def _no_python(server: sshd.Sshd, folder: Path) -> Iterator[Board]:
 def _signal(number: signal.Signals, which: int) -> Arrange:
     """A signal to the agent (0) or to the process that holds a model (1), while it works."""
 
-    def act() -> None:
+    def act(server: sshd.Sshd) -> None:
         for _ in range(500):
-            found = sorted(process.pid for process in boards.agents())
+            found = sorted(process.pid for process in boards.agents(server))
             if len(found) >= 2:
                 time.sleep(0.3)
                 with suppress(ProcessLookupError):
@@ -104,7 +104,7 @@ def _signal(number: signal.Signals, which: int) -> Arrange:
 
     @contextmanager
     def arrange(server: sshd.Sshd, folder: Path) -> Iterator[Board]:
-        thread = threading.Thread(target=act, daemon=True)
+        thread = threading.Thread(target=act, args=(server,), daemon=True)
         thread.start()
         yield boards.board(server)
         thread.join()

@@ -11,6 +11,7 @@ import pytest
 
 from snapq import api
 from snapq.devices.boards import boards as inventory
+from snapq.devices.targets.base import Candidate
 from snapq.errors import ConfigError
 from tests.boards import sshd
 
@@ -91,3 +92,29 @@ def test_the_inventory_of_the_readme_loads(monkeypatch: pytest.MonkeyPatch, tmp_
     path.write_text(readme.partition("```yml\n")[2].partition("```")[0], encoding="utf-8")
     monkeypatch.setenv("SNAPQ_BOARDS", str(path))
     assert [(board.name, board.profile) for board in inventory()] == [("bench-1", "qcs9075")]
+
+
+def test_several_targets_at_once_and_their_history(
+    listed: Path, candidates: list[Candidate], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNAPQ_HISTORY", str(tmp_path / "history.sqlite"))
+    protocol = ["--allow", "npu", "--allow", "cpu", "--min-runs", "20", "--min-duration", "0"]
+    done = _snapq(
+        *("benchmark", str(candidates[1].bundle), "--target", "bench", "--target", "local"),
+        *("--target", "ssh://127.0.0.1:1", *protocol, "--json"),
+    )
+    assert done.returncode == 2  # one of the three cannot be reached; the others are kept
+    board, local, lost = json.loads(done.stdout)
+    assert (board["target"]["name"], local["target"]["name"]) == ("bench", "local")
+    assert "Nothing listens" in lost["error"]["what"]
+    kept = json.loads(_snapq("history", "--json").stdout)
+    assert {record["run_id"] for record in kept} == {board["run_id"], local["run_id"]}
+    compared = _snapq("compare", board["run_id"], local["run_id"], "--junit", str(tmp_path / "x"))
+    assert compared.returncode == 1  # another target: nothing that can be compared
+    assert 'failures="' in (tmp_path / "x").read_text()
+
+
+def _snapq(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "snapq", *words], capture_output=True, text=True, check=False
+    )

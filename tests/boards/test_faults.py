@@ -44,10 +44,10 @@ def ready(server: sshd.Sshd, package: list[Candidate]) -> None:
 def check_clean(server: sshd.Sshd) -> None:
     """No process is left, and no folder holds half a file or a foreign one."""
     for _ in range(100):
-        if not boards.agents():
+        if not boards.agents(server):
             break
         time.sleep(0.05)
-    assert boards.agents() == []
+    assert boards.agents(server) == []
     assert list((server.home / ".snapq").rglob(".tmp-*")) == []
 
 
@@ -125,7 +125,7 @@ def test_a_host_that_is_killed_leaves_nothing_on_the_board(
 ) -> None:
     process = _benchmark(server, package, tmp_path)
     for _ in range(200):
-        if len(boards.agents()) >= 2:
+        if len(boards.agents(server)) >= 2:
             break
         time.sleep(0.05)
     process.kill()

@@ -55,8 +55,8 @@ def test_without_leave_for_the_cpu_the_board_is_refused_with_the_reason(
     assert "allow: [npu, cpu]" in str(e.value)
 
 
-def test_nothing_runs_on_the_board_afterwards(measured: Measurement) -> None:
-    assert boards.agents() == []
+def test_nothing_runs_on_the_board_afterwards(server: sshd.Sshd, measured: Measurement) -> None:
+    assert boards.agents(server) == []
 
 
 def test_a_second_benchmark_sends_no_file_again(
