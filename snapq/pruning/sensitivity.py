@@ -71,7 +71,8 @@ def error(expected: Sequence[Outputs], found: Sequence[Outputs]) -> float:
             reference = wanted.astype(np.float64)
             energy = float(np.square(reference).sum())
             difference = float(np.square(reference - given.astype(np.float64)).sum())
-            shares.append(min(difference / energy, 1.0) if energy else float(difference > 0))
+            share = difference / energy if energy else float(difference > 0)
+            shares.append(share if share < 1 else 1.0)  # what is not a number counts as lost
     return max(float(np.mean(shares)), _LEAST)
 
 
