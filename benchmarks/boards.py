@@ -15,24 +15,21 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from snapq.bundle.opened import Bundle
-from snapq.config import BenchmarkConfig
-from snapq.devices.targets.base import Candidate
-from snapq.devices.targets.board import BoardTarget
 from snapq.devices.transports.connect import connect
 from snapq.progress import Silent
+from snapq.runner.load import npz
+from snapq.runner.onboard.agent import Model
 from snapq.runner.push import PushedFile, push
-from snapq.runtime import cpu_session
-from tests.boards import boards, sshd
+from tests.boards import sshd
 from tests.bundle.bundles import make
 
 MEGABYTES = 100
 ROUNDS = 3
-TURNS = 12
+TURNS = 500
 
 
 def sftp_s(server: sshd.Sshd, file: Path) -> float:
@@ -81,42 +78,26 @@ def pushes(server: sshd.Sshd, folder: Path) -> None:
     print(f"second push: {again:.2f} s, {sent / 1000:.1f} kB sent")
 
 
-def agent(server: sshd.Sshd, folder: Path) -> None:
-    """Prints the agent's median over that of a plain loop, in turns."""
+def agent(folder: Path) -> None:
+    """Prints the agent's median over that of a plain loop over the same session, in turns."""
     make(folder)
     opened = Bundle.open(folder / "bundle")
-    feeds = next(opened.golden_feeds())
-    model = Path(sys.argv[1]) if len(sys.argv) > 1 else opened.model
-    if len(sys.argv) > 1:
-        session = cpu_session(model)
-        feeds = {
-            i.name: np.random.default_rng(0).standard_normal(i.shape).astype(np.float32)
-            for i in session.get_inputs()
-        }
-    candidate = Candidate("model", model, feeds)
-    protocol = BenchmarkConfig(
-        target="board", min_runs=50, min_duration_s=0.3, repeats=1, allow=("cpu",)
-    )
-    target = BoardTarget(boards.board(server))
-    session = cpu_session(model)
+    (folder / "bundle" / "feeds.npz").write_bytes(npz(next(opened.golden_feeds())))
+    model = Model()
+    rung = {"model": "model.onnx", "npu": False, "options": {}}
+    candidate = {"folder": str(opened.path), "files": [], "feeds": "feeds.npz", "golden": []}
+    model.load({"rung": rung, "candidate": candidate, "protocol": {"threads": 1}})
+    session, feeds = model._session, model._feeds
     plain: list[float] = []
     theirs: list[float] = []
     for _ in range(TURNS):
-        plain += loop_ms(session, feeds)
-        found = target.measure([candidate], protocol)
-        theirs += found.samples["model"].ravel().tolist()
-    for name, figure in (("p50", np.median), ("p5", lambda x: np.percentile(x, 5)), ("min", min)):
-        print(f"agent's {name} over a plain loop's: {figure(theirs) / figure(plain):.3f}")
-
-
-def loop_ms(session: Any, feeds: dict[str, np.ndarray]) -> list[float]:
-    """Times of a plain loop over one session."""
-    times = []
-    for _ in range(100):
-        started = time.perf_counter_ns()
+        theirs += model.turn({"runs": 20, "settle": 1})["ms"]
         session.run(None, feeds)
-        times.append((time.perf_counter_ns() - started) / 1e6)
-    return times[10:]
+        for _ in range(20):
+            started = time.perf_counter_ns()
+            session.run(None, feeds)
+            plain.append((time.perf_counter_ns() - started) / 1e6)
+    print(f"agent's p50 over a plain loop's: {np.median(theirs) / np.median(plain):.3f}")
 
 
 def main() -> None:
@@ -126,7 +107,7 @@ def main() -> None:
         (folder / "server").mkdir()
         with sshd.running(folder / "server") as server:
             pushes(server, folder)
-            agent(server, folder / "model")
+        agent(folder / "model")
 
 
 if __name__ == "__main__":
