@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from snapq.devices.emulator import lifecycle, packages, recipe
+from snapq.devices.emulator import lifecycle, packages, recipe, tools
 from snapq.devices.emulator.image import CACHE_VARIABLE, build
 from snapq.devices.emulator.lifecycle import EmulatedBoard, Options
 from snapq.devices.emulator.qemu import Process
@@ -177,3 +177,17 @@ def _wait_until_gone(process: Process) -> None:
     while process.alive() is not None:
         assert time.monotonic() < end, f"{process} still runs"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "E: You don't have enough free space in /cache/archives/.",
+        "tar: ./usr/bin/perl: Cannot write: No space left on device",
+        "mke2fs: Could not allocate block in ext2 filesystem while populating file system",
+    ],
+)
+def test_a_full_disk_is_told_as_one_whichever_program_meets_it(said: str) -> None:
+    error = tools.failure("building", said, "mend")
+    assert isinstance(error, StorageError)
+    assert "SNAPQ_CACHE" in str(error)

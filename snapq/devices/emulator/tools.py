@@ -24,6 +24,8 @@ _PACKAGES = {
     "adb": "adb",
 }
 """Program to the Debian package that has it."""
+_FULL = ("no space left", "enough free space", "could not allocate block")
+"""What programs say where the disk is full."""
 _TAIL = 300
 """Characters of a program's last words that an error message shows."""
 
@@ -79,7 +81,7 @@ def failure(doing: str, said: str, mend: str) -> SnapqError:
     words = " ".join(said.split())
     tail = words if len(words) <= _TAIL else f"… {words[-_TAIL:]}"
     lower = words.lower()
-    if "no space left" in lower or "could not allocate block" in lower:
+    if any(word in lower for word in _FULL):
         return StorageError(
             f"The disk is full ({tail}).",
             where=doing,
