@@ -86,7 +86,7 @@ def keep_fast(work: Order, result: Quantized, label: str, context: Context) -> K
     if not found.floats:
         return Kept(result, label, details)
     # The trials were quantized the quick way; what stays is quantized with all that was asked for.
-    chosen = work.with_nodes(found.nodes).quantized(data)
+    chosen = found.quantized if found.everything else work.with_nodes(found.nodes).quantized(data)
     precision = "fp16" if found.everything else f"{label}+fp16"
     notes = (_note(found, label, str(clock.estimated_on)), *_own(chosen.notes))
     return Kept(replace(chosen, notes=notes), precision, details)
