@@ -395,6 +395,7 @@ def quantize(
         weights=WeightType(weights),
         activations=ActivationType(activations),
         encodings=Path(encodings) if encodings is not None else None,
+        never_slower=False,  # what is asked for by name is what is given
     )
     source = Path(model)
     name = "quantized" if encodings is not None else precision_of(options)
