@@ -338,7 +338,16 @@ class QuantizeConfig(Strict):
     """Promote nodes to a higher precision until an accuracy budget is kept."""
     never_slower: bool = True
     """Leave nodes in fp16 that make the estimate worse than that of the model at fp16; where all
-    targets have fp16."""
+    targets have fp16, and no `encodings` are imposed."""
+
+    @model_validator(mode="after")
+    def _one_source_of_types(self) -> QuantizeConfig:
+        if self.encodings is not None and self.mixed_precision is not None:
+            raise ValueError(
+                "`encodings` say the type of each tensor, so there is nothing for "
+                "`mixed_precision` to choose: give one of them."
+            )
+        return self
 
 
 class RepairConfig(Strict):

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from snapq.config import MixedPrecision, QuantizeConfig
 from snapq.devices.profiles import find
@@ -85,3 +86,11 @@ def test_a_drop_that_cannot_be_measured_is_refused_before_any_work(tmp_path, nam
     options = QuantizeConfig(mixed_precision=MixedPrecision(max_drop=0.01))
     with pytest.raises(ConfigError, match="min_sqnr_db"):
         staged(classifier(), options, tmp_path, metrics=lambda: metrics(named))
+
+
+def test_a_budget_is_one_and_not_beside_imposed_types():
+    for wrong in ({}, {"max_drop": 0.1, "min_sqnr_db": 30}):
+        with pytest.raises(ValidationError, match="exactly one"):
+            MixedPrecision(**wrong)
+    with pytest.raises(ValidationError, match="give one of them"):
+        QuantizeConfig(encodings="a.json", mixed_precision={"min_sqnr_db": 30})
