@@ -9,6 +9,7 @@ import pytest
 
 from snapq.board.manage import probe_board
 from snapq.config import BenchmarkConfig
+from snapq.config_file import load
 from snapq.devices.emulator.address import EmulatedAddress
 from snapq.devices.emulator.lifecycle import EmulatedBoard
 from snapq.devices.emulator.npu_state import NpuState
@@ -17,6 +18,7 @@ from snapq.devices.targets.local import LocalTarget
 from snapq.devices.targets.resolve import resolve_target
 from snapq.errors import ConfigError, DeviceError
 from snapq.records import Where
+from tests.assets import EXAMPLE
 from tests.emulator.small_model import feeds
 
 PROTOCOL = BenchmarkConfig(warmup=3, min_runs=8, min_duration_s=0, repeats=1)
@@ -105,3 +107,11 @@ def test_a_board_that_does_not_run_is_named_with_the_command_that_starts_it(
 ) -> None:
     with pytest.raises(DeviceError, match="snapq board emulate start nowhere"):
         probe_board("qemu://nowhere")
+
+
+def test_the_example_of_a_board_measures_on_an_emulated_one() -> None:
+    config = load(EXAMPLE / "board.yaml")
+    assert config.benchmark is not None
+    target = resolve_target(config.benchmark.target)
+    assert target.where == Where.EMULATED
+    assert config.targets == ("sm8650",)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from snapq.storage import atomic_folder, remove_leftovers, storage_errors, write
 
 CACHE_VARIABLE = "SNAPQ_CACHE"
 _CONTENTS = "image.json"
+_KEPT_S = 30 * 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,25 @@ def build(recipe: Recipe, progress: Progress, *, fresh: bool = False) -> Image:
         with FileLock(f"{place}.lock"):
             found = cached(recipe)
             if found is not None and not fresh:
+                os.utime(found.folder)
                 return found
             tools.require(tools.BUILDS)
             remove_leftovers(place.parent)
             with atomic_folder(place) as folder:
                 _build(recipe, folder, progress)
+            _forget_unused(place.parent)
     return Image(recipe.key, place)
+
+
+def _forget_unused(images: Path) -> None:
+    """Removes images that no board was started from for a month; a board that runs keeps its own.
+
+    An image has 0.5 GB, and each new version of a library makes another one.
+    """
+    oldest = time.time() - _KEPT_S
+    for folder in images.iterdir():
+        if folder.is_dir() and folder.stat().st_mtime < oldest:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _build(recipe: Recipe, folder: Path, progress: Progress) -> None:
