@@ -28,7 +28,7 @@ DEFAULT_NAME = "board"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _RECORD = "board.json"
 _LOG = "qemu.log"
-_BOOT_S = 120.0
+_BOOT_S = 240.0
 """A board boots in 3 s on an idle machine."""
 _SSH = 22
 _ADB = 5555
