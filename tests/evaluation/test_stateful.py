@@ -79,7 +79,7 @@ def project(tmp_path: Path) -> Path:
         'data:\n  calibration: &steps {python: "mine:steps", state: {next: memory}}\n'
         "  evaluation: *steps\n"
         'metric: {y: top1, next: "mine:energy"}\n'
-        "stages:\n  - quantize: {activations: uint16}\n"
+        "stages:\n  - quantize: {activations: uint16, never_slower: false}\n"
         "  - package: {golden_samples: 2, optimization_modes: [3]}\n"
         "gates: {max_accuracy_drop: 0.5, npu_nodes: all}\n"
     )
