@@ -394,6 +394,7 @@ def quantize(
     options = QuantizeConfig(
         weights=WeightType(weights),
         activations=ActivationType(activations),
+        preset=Preset(preset),
         encodings=Path(encodings) if encodings is not None else None,
         never_slower=False,  # what is asked for by name is what is given
     )

@@ -194,7 +194,7 @@ class _Judge:
 def _steps(recipe: Recipe, scheme: Scheme) -> Iterator[tuple[str, Callable[[Study], Study | None]]]:
     """The observers, then the algorithms."""
     for name in recipe.observers[1:]:
-        if scheme.largest_activation_bits > 8 and name in _FOR_8_BITS:
+        if scheme.activations.bits > 8 and name in _FOR_8_BITS:
             continue
         yield (
             f"{name} ranges",

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import snapq
 from snapq.errors import ConfigError
 from snapq.graph import io
 from snapq.precision import ActivationType, WeightType
@@ -112,3 +113,20 @@ def test_the_runner_has_the_last_word():
 def test_unknown_names_are_refused_with_the_nearest(recipe, hint):
     with pytest.raises(ConfigError, match=hint):
         tune(deep(1), [], Scheme(), recipe)
+
+
+def test_the_preset_reaches_the_quantizer(tmp_path):
+    model = deep(1)
+    io.save(model, tmp_path / "model.onnx")
+    notes = {
+        preset: snapq.quantize(
+            tmp_path / "model.onnx",
+            feeds(model, 10),
+            preset=preset,
+            output=tmp_path / f"{preset}.onnx",
+            targets=["sm8650"],
+        ).notes
+        for preset in ("fast", "balanced")
+    }
+    assert "held-out" not in " ".join(notes["fast"])
+    assert "bias-correction" in " ".join(notes["balanced"])
