@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
 import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from snapq.devices.emulator import lifecycle, packages, recipe, tools
@@ -72,7 +73,7 @@ def test_a_second_board_runs_beside_the_first_and_stops_without_a_trace(
 
     assert snapq("stop", name).returncode == 0
     assert second.process.alive() is None
-    assert not second.folder.exists()
+    assert not list(second.folder.parent.glob(f"{name}*"))
     assert board.running
 
 
@@ -116,10 +117,23 @@ def test_ctrl_c_while_a_board_boots_leaves_nothing(board: EmulatedBoard) -> None
     assert not booting.folder.exists()
 
 
+def test_a_board_of_another_version_is_stopped_too(emulator_cache: None) -> None:
+    sleeper = subprocess.Popen(["sleep", "60"])
+    folder = lifecycle.boards_folder() / f"older-{sleeper.pid}"
+    folder.mkdir(parents=True)
+    record = {"name": folder.name, "process": asdict(Process.of(sleeper.pid))}
+    (folder / "board.json").write_text(json.dumps(record))
+    assert lifecycle.stop(folder.name)
+    assert sleeper.wait(timeout=10) != 0
+    assert not folder.exists()
+
+
 def test_a_process_that_took_over_the_number_of_a_board_is_left_alone() -> None:
     sleeper = subprocess.Popen(["sleep", "60"])
     try:
-        earlier = Process(sleeper.pid, psutil.Process(sleeper.pid).create_time() - 60)
+        now = Process.of(sleeper.pid)
+        assert now.alive() is not None
+        earlier = replace(now, started=now.started - 60)
         assert earlier.alive() is None
         earlier.end()
         assert sleeper.poll() is None

@@ -251,9 +251,10 @@ def _clear(name: str, folder: Path) -> None:
 
 
 def _end(folder: Path) -> None:
-    board = _read(folder)
-    if board is not None:
-        board.process.end()
+    # Another version of snapq may have written the record; its process must end all the same.
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        values = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
+        Process(**values["process"]).end()
     with storage_errors(folder):
         if folder.is_dir():
             shutil.rmtree(folder)
@@ -276,6 +277,8 @@ def _locked(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
+        if not folder.is_dir():
+            Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
 
 

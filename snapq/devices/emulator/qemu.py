@@ -21,7 +21,6 @@ from snapq.storage import storage_errors
 CPU = "cortex-a76"
 MEMORY_MB = 2048
 _PATIENCE_S = 5.0
-_START_TOLERANCE_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -29,20 +28,24 @@ class Process:
     """A process that is told from a later one with the same number by when it began."""
 
     pid: int
-    started: float
-    """Seconds since 1970."""
+    started: int
+    """Ticks from the start of the machine, which do not move when its clock is set."""
+    boot: str
+    """Names the start of the machine."""
 
     @classmethod
     def of(cls, pid: int) -> Process:
-        """The process that has this number now. Raises `psutil.NoSuchProcess`."""
-        return cls(pid, psutil.Process(pid).create_time())
+        """The process that has this number now. Raises `OSError` where there is none."""
+        text = Path(f"/proc/{pid}/stat").read_text()
+        # The name of the program, in brackets, may hold anything; field 22 is the 20th after it.
+        ticks = int(text.rpartition(")")[2].split()[19])
+        return cls(pid, ticks, Path("/proc/sys/kernel/random/boot_id").read_text().strip())
 
     def alive(self) -> psutil.Process | None:
         """The running process; None where it has ended."""
-        with suppress(psutil.Error):
+        with suppress(psutil.Error, OSError):
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < _START_TOLERANCE_S
-            if same and process.status() != psutil.STATUS_ZOMBIE:
+            if Process.of(self.pid) == self and process.status() != psutil.STATUS_ZOMBIE:
                 return process
         return None
 
@@ -125,7 +128,7 @@ def start(words: list[str], log: Path, *, attached: bool) -> Process:
 def _started(pid: int, log: Path) -> Process:
     try:
         return Process.of(pid)
-    except psutil.NoSuchProcess as error:
+    except OSError as error:
         time.sleep(0.1)
         raise ended(log) from error
 
