@@ -11,6 +11,7 @@ import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from snapq.devices.emulator import lifecycle, packages, recipe, tools
