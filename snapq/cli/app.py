@@ -21,7 +21,7 @@ from snapq.errors import SnapqError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from snapq.bench_record import BenchRecord
+    from snapq.records.bench import BenchRecord
 
 EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from snapq.bench_record import BenchRecord
 from snapq.cli.tables import show_line, show_table
 from snapq.history.compare import Comparison
+from snapq.records.bench import BenchRecord
 from snapq.report import formatting as fmt
 from snapq.report.benches import lines, load_text
 

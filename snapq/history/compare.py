@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snapq.bench_record import BenchRecord
 from snapq.devices.statistics import ratio_interval
+from snapq.records.bench import BenchRecord
 
 
 @dataclass(frozen=True)

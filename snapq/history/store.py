@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from snapq.bench_record import BenchRecord
 from snapq.errors import ConfigError, StorageError
+from snapq.records.bench import BenchRecord
 from snapq.storage import storage_errors
 
 VARIABLE = "SNAPQ_HISTORY"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from snapq.bench_record import BenchGolden, BenchRecord
+from snapq.records.bench import BenchGolden, BenchRecord
 from snapq.report import formatting as fmt
 
 

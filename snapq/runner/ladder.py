@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from snapq.bench_record import BenchSkipped
 from snapq.errors import DeviceError
 from snapq.qnn.catalogue import explain, lookup
+from snapq.records.bench import BenchSkipped
 from snapq.runner.answers import Rung
 from snapq.runner.load import Load
 

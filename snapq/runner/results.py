@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 import numpy as np
 
 import snapq
-from snapq import bench_record as results
 from snapq.config import BenchmarkConfig
 from snapq.devices.profiles import DeviceProfile
 from snapq.devices.statistics import doubts, speedup, speedup_interval
 from snapq.records import Where
+from snapq.records import bench as results
 from snapq.runner.answers import Conditions, GoldenSaid
 from snapq.runner.ladder import CPU, headline, skipped
 from snapq.runner.load import Load

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from snapq.bench_record import BenchRecord
 from snapq.benchmarking import benchmark_bundle
 from snapq.config import BenchmarkConfig
 from snapq.devices.emulator import disguise
 from snapq.devices.emulator.lifecycle import EmulatedBoard
 from snapq.devices.emulator.npu_state import NpuState
 from snapq.progress import Silent
+from snapq.records.bench import BenchRecord
 from tests.bundle.bundles import make
 
 PROTOCOL = BenchmarkConfig(warmup=1, min_runs=2, min_duration_s=0, repeats=1)

@@ -10,13 +10,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from snapq.bench_record import BenchRecord
 from snapq.config import BenchmarkConfig
 from snapq.devices.targets.local_records import Timed, local_records
 from snapq.errors import ConfigError, StorageError
 from snapq.history import store
 from snapq.history.compare import compare
 from snapq.history.junit import junit
+from snapq.records.bench import BenchRecord
 
 
 def result(model: Path, median_ms: float, label: str = "w8a8", seed: int = 0) -> BenchRecord:

@@ -13,9 +13,9 @@ from typing import Protocol
 
 import numpy as np
 
-from snapq.bench_record import BenchRecord
 from snapq.config import BenchmarkConfig
 from snapq.records import LatencyRecord, SpeedupRecord, Where
+from snapq.records.bench import BenchRecord
 
 Feeds = Mapping[str, np.ndarray]
 """Input name to array, of the dtype and shape that the model takes."""

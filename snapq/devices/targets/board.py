@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from snapq.bench_record import BenchRecord
 from snapq.board.environment import check_python, set_up
 from snapq.bundle.opened import Bundle
 from snapq.config import BenchmarkConfig
@@ -22,6 +21,7 @@ from snapq.errors import ConfigError, DeviceError
 from snapq.progress import Progress as Told
 from snapq.progress import Silent
 from snapq.records import LatencyRecord, SpeedupRecord, Where
+from snapq.records.bench import BenchRecord
 from snapq.runner.load import Load, bundle_load, npz, plain_load
 from snapq.runner.measure import Limits, measure, run_samples
 from snapq.runner.probe import BoardFacts, probe, profile_of

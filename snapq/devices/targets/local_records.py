@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 import snapq
-from snapq import bench_record as results
 from snapq.config import BenchmarkConfig
 from snapq.devices.statistics import doubts, speedup, speedup_interval
 from snapq.records import Where
+from snapq.records import bench as results
 from snapq.runner.results import latency_of
 from snapq.storage import sha256_file
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from snapq.bench_record import BenchRecord
 from snapq.devices.profiles import DeviceProfile
 from snapq.pipeline.cache import Cache
 from snapq.pipeline.proof import encodings, estimates, latency, layers, outputs, steps, tradeoff
@@ -27,6 +26,7 @@ from snapq.records import (
     StepRecord,
     TradeoffRecord,
 )
+from snapq.records.bench import BenchRecord
 from snapq.stages.base import Context
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from snapq.bench_record import BenchRecord
 from snapq.config import BenchmarkConfig
 from snapq.pipeline.proof.subject import Subject
 from snapq.progress import Percent, Progress
 from snapq.records import LatencyRecord, SpeedupRecord
+from snapq.records.bench import BenchRecord
 
 
 @dataclass(frozen=True)

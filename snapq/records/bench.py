@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from snapq.record import Record, Where
+from snapq.records.base import Record, Where
 
 SCHEMA = "snapq.bench/1"
 

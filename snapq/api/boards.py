@@ -1,0 +1,144 @@
+"""Bundles on targets: benchmark, history, and the boards themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snapq.config import BenchmarkConfig
+from snapq.errors import SnapqError
+from snapq.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from snapq.board.environment import Environment
+    from snapq.board.manage import Probed
+    from snapq.devices.targets.base import Measurement
+    from snapq.history.compare import Comparison
+    from snapq.records.bench import BenchRecord
+
+
+def benchmark(
+    bundle: str | Path,
+    target: str = "local",
+    *,
+    baseline: str | Path | None = None,
+    protocol: BenchmarkConfig | None = None,
+    progress: Progress | None = None,
+) -> Measurement:
+    """Measures the latency of a bundle on a target.
+
+    Args:
+        bundle: a bundle directory.
+        target: `local` (this machine's CPU, the portable model), `ssh://user@host:port`, or a
+            board of boards.yaml. On a board the bundle is pushed, checked, compared with its
+            golden data and run on the NPU; on its CPU only where `protocol.allow` says so.
+        baseline: the float model to measure against, interleaved; no speed-up without one.
+        protocol: warm-up, runs, duration, repeats, threads, allowed processors.
+        progress: who is told what goes on.
+
+    Raises:
+        ConfigError: the target is not known.
+        StorageError: the bundle is damaged.
+        DeviceError: the board cannot be reached, or cannot run the bundle.
+    """
+    from snapq.benchmarking import benchmark_bundle
+
+    return benchmark_bundle(
+        Path(bundle),
+        target,
+        protocol or BenchmarkConfig(target=target),
+        Path(baseline) if baseline is not None else None,
+        progress or Silent(),
+    )
+
+
+def benchmark_all(
+    bundle: str | Path,
+    targets: Sequence[str],
+    *,
+    baseline: str | Path | None = None,
+    protocol: BenchmarkConfig | None = None,
+    progress: Progress | None = None,
+) -> list[Measurement | SnapqError]:
+    """Measures a bundle on several targets at once; arguments as `benchmark`.
+
+    Returns:
+        For each target, in order, what was found, or the error that it ended with.
+    """
+    from snapq import benchmarking
+
+    return benchmarking.benchmark_all(
+        Path(bundle),
+        targets,
+        protocol or BenchmarkConfig(),
+        Path(baseline) if baseline is not None else None,
+        progress or Silent(),
+    )
+
+
+def remember(records: Iterable[BenchRecord]) -> None:
+    """Adds results of benchmarks to the history. Raises `StorageError`."""
+    from snapq.history import store
+
+    store.remember(records)
+
+
+def history(
+    *, target: str | None = None, label: str | None = None, limit: int = 20
+) -> tuple[BenchRecord, ...]:
+    """The newest results of the history, newest first. Raises `StorageError`."""
+    from snapq.history import store
+
+    return store.recent(target=target, label=label, limit=limit)
+
+
+def compare(before: str, after: str, *, max_slowdown: float = 1.05) -> Comparison:
+    """Compares two results of the history.
+
+    Args:
+        before: id of the older run, or its beginning.
+        after: id of the newer one.
+        max_slowdown: how many times the old median the new one may be.
+
+    Raises:
+        ConfigError: there is no such run.
+        StorageError: the history is damaged.
+    """
+    from snapq.history import store
+    from snapq.history.compare import compare as compare_records
+
+    return compare_records(store.find(before), store.find(after), max_slowdown)
+
+
+def probe_board(name: str) -> Probed:
+    """Asks a board what it is and what it lacks: `ssh://user@host:port`, or one of boards.yaml.
+
+    Raises:
+        SnapqError: there is no way to the board, or no Python on it.
+    """
+    from snapq.board import manage
+
+    return manage.probe_board(name)
+
+
+def set_up_board(name: str, *, progress: Progress | None = None) -> Environment:
+    """Brings the agent's libraries to a board; does nothing where they are there.
+
+    Raises:
+        SnapqError: there is no way to the board, no room on it, or no wheels for it.
+    """
+    from snapq.board import manage
+
+    return manage.set_up_board(name, progress or Silent())
+
+
+def clean_board(name: str) -> tuple[str, int]:
+    """Removes everything that snapq put on a board; returns its folder and the bytes in it.
+
+    Raises:
+        SnapqError: there is no way to the board, or the folder is not snapq's.
+    """
+    from snapq.board import manage
+
+    return manage.clean_board(name)

@@ -1,0 +1,270 @@
+"""Deployments: read a deploy.yaml, check it, plan it, run it, open what it left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snapq.config import DeployConfig
+from snapq.errors import StorageError
+from snapq.progress import Progress, Silent
+from snapq.records import RunRecord
+
+if TYPE_CHECKING:
+    from snapq.pipeline.plan import Plan
+    from snapq.pipeline.setting import Setting
+    from snapq.records.bench import BenchRecord
+    from snapq.report.sweep import SweepRecord
+from snapq.api.shared import refuse_existing
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its directory and what is in it."""
+
+    folder: Path
+    record: RunRecord
+
+    @property
+    def report(self) -> Path:
+        """The HTML report."""
+        return self.folder / "report.html"
+
+    @property
+    def bundle(self) -> Path | None:
+        """The bundle that goes to the board; None where the run has no package stage."""
+        path = self.folder / "bundle"
+        return path if path.is_dir() else None
+
+    @property
+    def measurements(self) -> tuple[Path, ...]:
+        """The JSON files of all figures, one a kind."""
+        return tuple(sorted((self.folder / "measurements").glob("*.json")))
+
+    @property
+    def benches(self) -> tuple[BenchRecord, ...]:
+        """The results of the benchmark with every single latency. Raises `StorageError`."""
+        from snapq.records.bench import BenchRecord
+        from snapq.storage import storage_errors
+
+        path = self.folder / "measurements" / "benches.json"
+        if not path.is_file():
+            return ()
+        with storage_errors(path):
+            return tuple(map(BenchRecord.model_validate, json.loads(path.read_bytes())))
+
+    @property
+    def passed(self) -> bool:
+        """Whether every gate held."""
+        return all(gate.passed for gate in self.record.gates)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Runs with several values of one key: the folder of their page, and their figures."""
+
+    folder: Path
+    record: SweepRecord
+
+    @property
+    def page(self) -> Path:
+        """The page with the curve."""
+        return self.folder / "sweep.html"
+
+    @property
+    def passed(self) -> bool:
+        """Whether every run came to an end and held its gates."""
+        return all(point.passed for point in self.record.points)
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> DeployConfig:
+    """Reads a deploy.yaml.
+
+    Args:
+        path: the YAML file; relative paths in it are relative to its folder.
+        overrides: `key.path=value` items that replace what the file says.
+
+    Raises:
+        ConfigError: with file, line and key of everything that is wrong.
+    """
+    from snapq import config_file
+
+    return config_file.load(path, overrides)
+
+
+def check(config: DeployConfig, *, random_inputs: bool = False) -> Setting:
+    """Reads and checks everything that a run would need: model, data, devices.
+
+    Raises:
+        SnapqError: what is wrong, where, and the mend.
+    """
+    from snapq.pipeline.setting import load_setting
+
+    return load_setting(config, random_inputs=random_inputs)
+
+
+def plan(config: DeployConfig, *, runs: str | Path = RUNS, random_inputs: bool = False) -> Plan:
+    """Says what `run` would do and what it would reuse, without doing it.
+
+    Raises:
+        SnapqError: what is wrong, where, and the mend.
+    """
+    from snapq.pipeline.plan import make_plan
+
+    return make_plan(check(config, random_inputs=random_inputs), _cache(Path(runs), fresh=False))
+
+
+def run(
+    config: DeployConfig | str | Path,
+    *,
+    runs: str | Path = RUNS,
+    output: str | Path | None = None,
+    random_inputs: bool = False,
+    fresh: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """Runs a deployment from end to end.
+
+    Args:
+        config: what `load` returned, or the path of a deploy.yaml.
+        runs: directory of all runs; the run goes to `NAME/TIME` in it.
+        output: the run directory itself, instead.
+        random_inputs: use random inputs where the YAML names no data; every result is marked.
+        fresh: compute every stage again.
+        progress: who is told what goes on.
+
+    Returns:
+        The run; whether its gates held is in `passed`.
+
+    Raises:
+        SnapqError: what is wrong, where, and the mend; no run directory is left.
+    """
+    from snapq.pipeline.execute import execute
+    from snapq.pipeline.folder import new_place, run_folder
+    from snapq.pipeline.setting import command_line
+
+    loaded = config if isinstance(config, DeployConfig) else load(config)
+    told = progress or Silent()
+    place = Path(output) if output else new_place(Path(runs), loaded.name)
+    with run_folder(place) as folder:
+        chosen = check(loaded, random_inputs=random_inputs)
+        cache = _cache(Path(runs), fresh=fresh)
+        record = execute(chosen, folder, cache, told, command_line())
+        write_report(Run(folder, record))
+    return Run(place, record)
+
+
+def sweep(
+    path: str | Path,
+    option: str,
+    overrides: Sequence[str] = (),
+    *,
+    runs: str | Path = RUNS,
+    random_inputs: bool = False,
+    fresh: bool = False,
+    progress: Progress | None = None,
+) -> Sweep:
+    """Runs a deploy.yaml once for each of several values of one key.
+
+    Args:
+        path: the YAML file.
+        option: `KEY=VALUE,VALUE,…`; the key is a path as in `overrides`, or the name of an option
+            that only one stage of the file has, such as `ratio`.
+        overrides: `key.path=value` items that hold for all runs.
+        runs: directory of all runs; the page goes to `NAME/sweep-TIME` in it.
+        random_inputs: as for `run`.
+        fresh: as for `run`.
+        progress: as for `run`.
+
+    Returns:
+        The figures of all runs, and where the page with the curve is.
+
+    Raises:
+        SnapqError: what is wrong, where, and the mend; where some of the runs fail, the page says
+            so and the others go on.
+    """
+    from snapq import sweep as engine
+    from snapq.pipeline.folder import new_place
+
+    key, values = engine.parse(option)
+    path_of_key = engine.key_path(key, load(path, overrides))
+    configs = [(text, load(path, [*overrides, f"{path_of_key}={text}"])) for text in values]
+    name = configs[0][1].name
+    place = new_place(Path(runs), name)
+    folder = place.with_name(f"sweep-{place.name}")
+
+    def execute(config: DeployConfig) -> tuple[Path, RunRecord]:
+        done = run(config, runs=runs, random_inputs=random_inputs, fresh=fresh, progress=progress)
+        return done.folder, done.record
+
+    return Sweep(folder, engine.sweep(key, configs, execute, folder))
+
+
+def open_run(folder: str | Path) -> Run:
+    """Opens a finished run.
+
+    Raises:
+        StorageError: `folder` is not a run directory, or its run.json cannot be read.
+    """
+    from snapq.report.load import load_record
+
+    return Run(Path(folder), load_record(Path(folder)))
+
+
+def latest_run(runs: str | Path = RUNS) -> Path:
+    """Returns the newest run directory under `runs`.
+
+    Raises:
+        StorageError: there is none.
+    """
+    from snapq.pipeline.folder import latest
+
+    found = latest(Path(runs))
+    if found is None:
+        raise StorageError(
+            "There is no finished run here.", where=str(runs), mend="Name a run directory."
+        )
+    return found
+
+
+def write_report(finished: Run) -> Path:
+    """Writes report.html of a run anew and returns its path. Raises `StorageError`."""
+    from snapq.report.html import render_html
+    from snapq.storage import write_text
+
+    write_text(finished.report, render_html(finished.record))
+    return finished.report
+
+
+def init(model: str | Path, *, target: str | None, output: str | Path, force: bool = False) -> Path:
+    """Writes a working deploy.yaml for a model and returns its path.
+
+    Raises:
+        ConfigError: `output` exists and `force` is not set.
+        ModelError: the model cannot be read.
+        DeviceError: the target is unknown.
+    """
+    from snapq.initialize import initialize
+    from snapq.storage import write_text
+
+    path = Path(output)
+    refuse_existing(path, force)
+    write_text(path, initialize(Path(model), target, folder=path.parent))
+    return path
+
+
+def quantized_model(folder: Path) -> Path:
+    """The Q/DQ model of a run: that of its last stage before the package."""
+    stages = [s for s in open_run(folder).record.stages if s.name not in ("source", "package")]
+    return folder / stages[-1].model.path
+
+
+def _cache(runs: Path, *, fresh: bool) -> Any:
+    from snapq.pipeline.cache import Cache
+
+    return Cache(runs / ".cache", enabled=not fresh)

@@ -1,0 +1,74 @@
+"""What all parts of deploy.yaml are made of: strict models, paths, sizes, lists of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
+
+FUNCTION_PATTERN = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+"""`module:function`."""
+
+
+class Strict(BaseModel):
+    """A model that refuses unknown keys and cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def _path(value: Any) -> Any:
+    """Refuses an empty text, which would be the current folder."""
+    if value == "":
+        raise ValueError("The path is empty.")
+    return value
+
+
+FilePath = Annotated[
+    Path,
+    BeforeValidator(_path),
+    WithJsonSchema({"type": "string", "format": "path", "minLength": 1}),
+]
+"""A file or folder, relative to the YAML file's folder."""
+
+
+def _one_or_many(value: Any) -> Any:
+    """Makes a tuple of a single number: `mean: 127` is `mean: [127]`."""
+    if isinstance(value, list):
+        return tuple(value)
+    return (value,) if isinstance(value, int | float) else value
+
+
+PerChannel = Annotated[
+    tuple[float, ...],
+    Field(min_length=1),
+    BeforeValidator(_one_or_many),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number"},
+                {"type": "array", "items": {"type": "number"}, "minItems": 1},
+            ]
+        }
+    ),
+]
+
+Size = Annotated[int, Field(gt=0)] | tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
+
+
+def _name_or_names(value: Any) -> Any:
+    """Makes a tuple of a single name."""
+    return (value,) if isinstance(value, str) else value
+
+
+Names = Annotated[
+    tuple[str, ...],
+    BeforeValidator(_name_or_names),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]

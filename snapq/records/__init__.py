@@ -1,0 +1,62 @@
+"""What a run writes down (`run.json`, `artifact.json`, `measurements/*.json`) and the report shows.
+
+Every number carries its word: `where` says how a value came to be. Times are microseconds (`_us`)
+or milliseconds (`_ms`), sizes are bytes, SQNR is dB.
+"""
+
+from __future__ import annotations
+
+from snapq.records.base import Record, Where
+from snapq.records.figures import (
+    AccuracyRecord,
+    EstimateRecord,
+    FidelityRecord,
+    LatencyRecord,
+    NodePlacement,
+    PlacementRecord,
+    SpeedupRecord,
+    StepRecord,
+)
+from snapq.records.run import (
+    SCHEMA,
+    BundleTargetRecord,
+    FileRecord,
+    GateRecord,
+    Provenance,
+    RunRecord,
+    StageRecord,
+)
+from snapq.records.tensors import (
+    AnalysisRecord,
+    EncodingRecord,
+    HistogramRecord,
+    LayerRecord,
+    SensitivityRecord,
+    TradeoffRecord,
+)
+
+__all__ = [
+    "SCHEMA",
+    "AccuracyRecord",
+    "AnalysisRecord",
+    "BundleTargetRecord",
+    "EncodingRecord",
+    "EstimateRecord",
+    "FidelityRecord",
+    "FileRecord",
+    "GateRecord",
+    "HistogramRecord",
+    "LatencyRecord",
+    "LayerRecord",
+    "NodePlacement",
+    "PlacementRecord",
+    "Provenance",
+    "Record",
+    "RunRecord",
+    "SensitivityRecord",
+    "SpeedupRecord",
+    "StageRecord",
+    "StepRecord",
+    "TradeoffRecord",
+    "Where",
+]

@@ -1,0 +1,154 @@
+"""Figures of a model: accuracy, fidelity, estimates, placement, latency, speed-ups."""
+
+from __future__ import annotations
+
+from snapq.records.base import Record, Where
+
+
+class AccuracyRecord(Record):
+    """A metric on labelled data."""
+
+    label: str
+    """`float` or the precision, `w8a8`."""
+    metric: str
+    value: float
+    samples: int
+    dataset: str
+    where: Where
+    device: str | None = None
+    random_inputs: bool = False
+
+
+class FidelityRecord(Record):
+    """How near the outputs are to the float model's, output by output; needs no labels."""
+
+    label: str
+    output: str
+    sqnr_db: float
+    """Mean over samples of 10 log10(sum(ref^2) / sum((ref - out)^2))."""
+    sqnr_db_min: float
+    cosine: float
+    agreement: float | None = None
+    """Share of equal elements, of outputs of whole numbers or truth values only."""
+    samples: int
+    dataset: str
+    where: Where
+    device: str | None = None
+    random_inputs: bool = False
+
+
+class EstimateRecord(Record):
+    """Qualcomm's Performance Estimate of one model on one device: accelerator time only."""
+
+    label: str
+    """`fp16`, `fp16 same boundary`, `w8a8`: what was estimated."""
+    device: str
+    estimated_on: str
+    """The device whose estimate this is; another one than `device` where `device` has none."""
+    us: float
+    us_lower: float
+    us_upper: float
+    cycles: int
+    cycles_lower: int
+    cycles_upper: int
+    ddr_bytes: dict[str, int]
+    """Traffic by kind (`Input Fill`, `Output Spill`, …)."""
+    missing_ops: int
+    """Operators without a cost in the estimate; not 0 means that the figure is too low."""
+    options: dict[str, str]
+    """Effective provider options."""
+
+    @property
+    def accelerator_us(self) -> float:
+        """The estimate in microseconds."""
+        return self.us
+
+
+class StepRecord(Record):
+    """The model after one step of a run that cuts or trains it."""
+
+    label: str
+    """What was done last: `prepare`, `cut`, `repair`, `finetune`, `quantize`."""
+    stage: int
+    """Index of the stage that did it."""
+    precision: str
+    """`float`, or weights and activations such as `w8a8`."""
+    macs: int
+    weight_bytes: int
+    """Bytes of weights and other constants."""
+    metric: str | None = None
+    value: float | None = None
+    """The metric on labelled data."""
+    sqnr_db: float | None = None
+    """Mean output SQNR against the model as given; the worst output of several."""
+    samples: int = 0
+    dataset: str = ""
+    where: Where | None = None
+    random_inputs: bool = False
+    estimate: EstimateRecord | None = None
+    """Of the model as the run would package it at this point."""
+
+
+class NodePlacement(Record):
+    """Where one node runs, and why it is not on the NPU."""
+
+    name: str
+    op_type: str
+    unit: str
+    """`npu`, `cpu`, or `none` where it was folded away and runs nowhere."""
+    reason: str | None = None
+
+
+class PlacementRecord(Record):
+    """Which node runs where, read back from the session."""
+
+    label: str
+    device: str
+    npu: int
+    cpu: int
+    partitions: int
+    cpu_nodes: tuple[NodePlacement, ...] = ()
+
+
+class LatencyRecord(Record):
+    """Latency of one model in an interleaved benchmark."""
+
+    label: str
+    target: str
+    where: Where
+    threads: int
+    runs: int
+    warmup: int
+    mean_ms: float
+    std_ms: float
+    min_ms: float
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    max_ms: float
+    create_ms: float
+    """Session creation."""
+    first_ms: float
+    """First inference."""
+    peak_rss_bytes: int
+    placement: str
+    """Where it ran: `cpu`."""
+
+    @property
+    def instructions(self) -> int | None:
+        """Instructions an inference; of emulated boards alone, whose clock counts them."""
+        return round(self.p50_ms * 1e6) if self.where is Where.EMULATED else None
+
+
+class SpeedupRecord(Record):
+    """A ratio of two latencies or estimates, with its baseline."""
+
+    baseline: str
+    candidate: str
+    value: float
+    """Baseline over candidate: above 1 is faster."""
+    where: Where
+    device: str
+    interval: tuple[float, float] | None = None
+    """95 % bootstrap interval of measured ratios; estimates carry their bounds instead."""
+    remarks: tuple[str, ...] = ()

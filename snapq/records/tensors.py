@@ -1,0 +1,107 @@
+"""What is known of single layers and tensors: cost, damage, encodings, sensitivity."""
+
+from __future__ import annotations
+
+from snapq.records.base import Record, Where
+from snapq.records.figures import EstimateRecord
+
+
+class LayerRecord(Record):
+    """One node: its cost, and how much quantization hurt its output."""
+
+    name: str
+    op_type: str
+    output: str
+    macs: int
+    parameters: int
+    bytes: int
+    """Activations read and written plus parameters, at the float model's types."""
+    sqnr_db: float | None = None
+    where: Where | None = None
+    samples: int | None = None
+    """How many samples the SQNR rests on."""
+
+
+class HistogramRecord(Record):
+    """Counts of values between `low` and `high` in equal bins."""
+
+    low: float
+    high: float
+    counts: tuple[int, ...]
+
+
+class EncodingRecord(Record):
+    """Encoding of one tensor."""
+
+    tensor: str
+    kind: str
+    """`activation`, `weight`, `bias`."""
+    dtype: str
+    scale: tuple[float, ...]
+    """One value, or one a channel (at most the first 16 are kept here; the bundle has all)."""
+    zero_point: tuple[int, ...]
+    axis: int | None
+    channels: int
+    minimum: float
+    maximum: float
+    histogram: HistogramRecord | None = None
+
+
+class SensitivityRecord(Record):
+    """What quantizing one node, or one tensor, alone costs at the model's outputs."""
+
+    kind: str
+    """`node`, `activation` or `weight`."""
+    name: str
+    op_type: str
+    """Operator of the node, or of the one that gives the activation or reads the weight."""
+    sqnr_db: float
+    """Against the float model, at the output that is hurt most, energies summed over samples."""
+    where: Where
+    device: str | None
+    samples: int
+    cause: str | None = None
+    us: float | None = None
+    """The node's part of the whole model's estimate."""
+
+
+class AnalysisRecord(Record):
+    """What `snapq analyze` found of one model at one precision."""
+
+    model: str
+    precision: str
+    device: str
+    where: Where
+    """How the outputs were computed."""
+    samples: int
+    dataset: str
+    random_inputs: bool
+    sqnr_db: float
+    """All quantized together, at the output that is hurt most, energies summed over samples."""
+    items: tuple[SensitivityRecord, ...]
+    """In the model's order."""
+    estimate: EstimateRecord | None = None
+    notes: tuple[str, ...] = ()
+
+
+class TradeoffRecord(Record):
+    """One candidate of mixed precision: how good it is, and its estimated time."""
+
+    label: str
+    """`w8a8`, `w8a16`, `fp16`, `w8a8, 7 nodes in uint16`."""
+    to: str | None
+    """The higher precision; None where no node has it."""
+    nodes: tuple[str, ...]
+    """Nodes in the higher precision; empty where all of the model has it."""
+    value: float
+    unit: str
+    """`dB` for output SQNR, or the name of the metric."""
+    met: bool
+    """Whether it keeps the budget."""
+    chosen: bool
+    where: Where
+    device: str | None
+    samples: int
+    us: float | None
+    """Estimate of the accelerator's time; None where there is none."""
+    estimated_on: str | None
