@@ -8,10 +8,21 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import assets
 
 T = TypeVar("T")
+
+# Machines that run tests are busy: how long an example takes says nothing.
+settings.register_profile(
+    "snapq",
+    deadline=None,
+    derandomize=True,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("snapq")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -10,7 +10,7 @@ import onnx_ir as ir
 import pytest
 from onnx import TensorProto, helper
 
-from snapq.config import ActivationType, Io, Preprocess
+from snapq.config import Io, Preprocess
 from snapq.devices.profiles import find
 from snapq.errors import ModelError
 from snapq.evaluation.samples import Sample
@@ -18,6 +18,7 @@ from snapq.graph import io as model_files
 from snapq.graph.boundary import Applied, apply, fold_normalization, plan
 from snapq.graph.prepare import prepare
 from snapq.graph.shapes import input_specs
+from snapq.precision import ActivationType
 from snapq.qnn.estimate import estimate
 from snapq.qnn.options import CompileOptions
 from snapq.quantization.lint import lint

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from snapq.config import Color, WeightType
+from snapq.config import Color
+from snapq.precision import WeightType
 from tests.config.conftest import VALID, Load
 
 

@@ -11,9 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 
 def write(path: Path) -> None:
-    """Writes a model of two convolutions, [1, 8, 32, 32] to [1, 8, 32, 32]."""
+    """Writes a model of two convolutions, [1, 16, 64, 64] to [1, 16, 64, 64]."""
     generator = np.random.default_rng(0)
-    shape = [1, 8, 32, 32]
+    shape = [1, 16, 64, 64]
     graph = helper.make_graph(
         [
             helper.make_node("Conv", ["x", "a"], ["h"], name="first", pads=[1, 1, 1, 1]),
@@ -23,7 +23,7 @@ def write(path: Path) -> None:
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, shape)],
         [
-            numpy_helper.from_array(generator.normal(size=(8, 8, 3, 3)).astype(np.float32), name)
+            numpy_helper.from_array(generator.normal(size=(16, 16, 3, 3)).astype(np.float32), name)
             for name in ("a", "b")
         ],
     )
@@ -34,4 +34,4 @@ def write(path: Path) -> None:
 def feeds(count: int) -> Iterator[dict[str, np.ndarray]]:
     generator = np.random.default_rng(1)
     for _ in range(count):
-        yield {"x": generator.normal(size=(1, 8, 32, 32)).astype(np.float32)}
+        yield {"x": generator.normal(size=(1, 16, 64, 64)).astype(np.float32)}

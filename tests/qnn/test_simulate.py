@@ -88,7 +88,14 @@ def test_feeds_are_read_as_they_are_needed_and_workers_end_with_the_consumer(
 
 
 def _workers() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children() if "snapq.qnn.worker" in child.cmdline()]
+    return [child for child in psutil.Process().children() if _is_worker(child)]
+
+
+def _is_worker(child: psutil.Process) -> bool:
+    try:
+        return "snapq.qnn.worker" in child.cmdline()
+    except psutil.NoSuchProcess:  # it has ended
+        return False
 
 
 @pytest.mark.parametrize(
