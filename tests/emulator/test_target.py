@@ -31,7 +31,7 @@ def test_the_board_computes_what_this_machine_computes(
     here = list(LocalTarget().run(small_model, feeds(3)))
     assert len(there) == 3
     for one, other in zip(there, here, strict=True):
-        np.testing.assert_allclose(one["y"], other["y"], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(one["y"], other["y"], rtol=1e-4, atol=1e-3)
 
 
 def test_a_count_repeats_on_another_board_to_a_thousandth_and_is_no_claim(
