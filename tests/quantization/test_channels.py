@@ -59,8 +59,7 @@ def study(model):
 def test_outputs_stay(name, activation):
     model = chain(activation)
     changed = algorithm(name)(study(model))
-    if changed is None:
-        pytest.skip("nothing to do")
+    assert changed is not None
     assert_same(model, changed.model)
 
 
