@@ -1,6 +1,6 @@
 #!/bin/sh
-# Sees to the system packages that some tests need: a headless Chromium with its driver, and QEMU
-# with what builds a board for it.
+# Sees to the system packages that some tests need: a headless Chromium with its driver, an OpenSSH
+# server, and QEMU with what builds a board for it.
 # Where they are missing and cannot be installed, says what to install and which tests are left out.
 set -eu
 
@@ -32,6 +32,10 @@ set --
 lacks chromium google-chrome && set -- "$@" chromium
 lacks chromedriver && set -- "$@" chromium-driver
 ensure "the tests that open the report in a browser (tests/report, in Chromium)" "$@"
+
+set --
+lacks sshd && set -- "$@" openssh-server
+ensure "the tests of boards over SSH (tests/boards, against a server of their own)" "$@"
 
 set --
 lacks qemu-system-aarch64 && set -- "$@" qemu-system-arm
