@@ -10,6 +10,7 @@ from snapq.config import DataSource
 from snapq.errors import DataError
 from snapq.progress import Progress, Silent
 from snapq.records import AnalysisRecord, EstimateRecord
+from snapq.storage import write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,6 +78,8 @@ def analyze(
     tensors: bool = False,
     inputs: InputShapes | None = None,
     random_inputs: bool = False,
+    page: str | Path | None = None,
+    overwrite: bool = False,
     progress: Progress | None = None,
 ) -> AnalysisRecord:
     """Says what quantizing each node alone costs at the model's outputs, and why.
@@ -93,6 +96,8 @@ def analyze(
         tensors: judge every activation and weight alone too.
         inputs: shape of each input; needed where the model's are dynamic.
         random_inputs: calibrate on random inputs, to try things out.
+        page: write an HTML page with drawing and tables there too.
+        overwrite: whether `page` may exist.
         progress: who is told what goes on.
 
     Returns:
@@ -100,16 +105,19 @@ def analyze(
         ones with the cause. Where there is an estimate, each with its part of it.
 
     Raises:
-        ConfigError: there is no calibration, or an option is not known.
+        ConfigError: there is no calibration, an option is not known, or `page` exists.
         DataError: a sample does not fit the model.
         ModelError: the model cannot be read or handled, or is quantized already.
         DeviceError, QnnError, InstallError: as the simulator, where that is asked for.
+        StorageError: the page cannot be written.
     """
     from snapq.analysis import Asked, analyze_file
     from snapq.config import QuantizeConfig
     from snapq.devices.profiles import find
     from snapq.records import Where
 
+    if page is not None:
+        refuse_existing(Path(page), overwrite)
     asked = Asked(Where.SIMULATED if simulated else Where.HOST, samples, tensors)
     types = {"weights": weights, "activations": activations}
     given = {name: value for name, value in types.items() if value is not None}
@@ -125,7 +133,12 @@ def analyze(
     else:
         data = _calibration_source(calibration, None, random_inputs)
     told = progress or Silent()
-    return analyze_file(path, data, options, find(device), inputs or {}, asked, told, base)
+    found = analyze_file(path, data, options, find(device), inputs or {}, asked, told, base)
+    if page is not None:
+        from snapq.report.analysis import render
+
+        write_text(Path(page), render(found))
+    return found
 
 
 def estimate(

@@ -218,6 +218,10 @@ def analyze(
         bool, typer.Option("--tensors", help="Judge every activation and weight alone too.")
     ] = False,
     worst: Annotated[int, typer.Option(min=1, help="Show so many of the worst.")] = 20,
+    page: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with drawing and tables too.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing page.")] = False,
     input_: InputOption = None,
     random_inputs: Annotated[
         bool, typer.Option("--random-inputs", help="Calibrate on random inputs, to try out.")
@@ -226,7 +230,8 @@ def analyze(
 ) -> None:
     """Say what quantizing each node alone costs at the outputs, why, and what it costs in time.
 
-    Example: snapq analyze model.onnx --target qcs9075 --calibration samples.npz
+    Examples: snapq analyze model.onnx --target qcs9075 --calibration samples.npz;
+    snapq analyze deploy.yaml --target qcs9075 --on simulator --html analysis.html
     """
     from snapq import api
     from snapq.cli import tables
@@ -243,12 +248,16 @@ def analyze(
         tensors=tensors,
         inputs=parse_shapes(input_),
         random_inputs=random_inputs,
+        page=page,
+        overwrite=force,
         progress=Bars(),
     )
     if json:
         emit(found.to_json())
-    else:
-        tables.show_analysis(found, worst)
+        return
+    tables.show_analysis(found, worst)
+    if page is not None:
+        tables.show_line(f"Page: {page}")
 
 
 def estimate(
