@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-
-import psutil
+from contextlib import contextmanager
 
 from snapq.config import BenchmarkConfig
 from snapq.devices.boards import Board, BoardSetup
@@ -21,18 +19,6 @@ QUICK = BenchmarkConfig(
 def board(server: Sshd, port: int | None = None, python: str = sys.executable) -> Board:
     """The server as a board; through a cable where `port` is given."""
     return Board("board", server.address(port), setup=BoardSetup(python=python))
-
-
-def agents(server: Sshd) -> list[psutil.Process]:
-    """Every process of an agent on this server; other servers of the machine are left out."""
-    found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
-        words = process.info["cmdline"] or []
-        if any("snapq-agent" in word for word in words) and process.info["status"] != "zombie":
-            with suppress(psutil.Error):
-                if process.environ().get("HOME") == str(server.home):
-                    found.append(process)
-    return found
 
 
 class Heard:

@@ -47,3 +47,10 @@ def candidates(bundle: tuple[Built, Path]) -> list[Candidate]:
 @pytest.fixture(scope="session")
 def measured(server: sshd.Sshd, candidates: list[Candidate]) -> Measurement:
     return BoardTarget(boards.board(server)).measure(candidates, boards.QUICK)
+
+
+@pytest.fixture(scope="session")
+def package(bundle: tuple[Built, Path]) -> list[Candidate]:
+    """The bundle alone, as what faults are tried on."""
+    opened = Bundle.open(bundle[1] / "bundle")
+    return [Candidate("w8a8", opened.model, next(opened.golden_feeds()), opened.path)]

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import signal
-import subprocess
 import threading
-import time
-import venv
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,9 +13,10 @@ import pytest
 
 from snapq.devices.boards import Board, BoardSetup
 from snapq.runner.measure import Limits
-from tests.boards import boards, sshd
+from tests.boards import sshd
+from tests.boards.places import Place
 
-Arrange = Callable[[sshd.Sshd, Path], AbstractContextManager[Board]]
+Arrange = Callable[[Place, Path], AbstractContextManager[Board]]
 
 
 @dataclass(frozen=True)
@@ -31,6 +27,7 @@ class Fault:
         name: what is broken.
         arrange: breaks it, yields the board to measure on, and mends it afterwards.
         error: what the one error says; None where the measurement recovers by itself.
+        limits: on a board as fast as this machine.
     """
 
     name: str
@@ -39,170 +36,179 @@ class Fault:
     limits: Limits = field(default_factory=lambda: Limits(step_s=60, silence_s=5, wait_s=1))
 
 
-def _address(change: Callable[[sshd.Sshd, Path], dict[str, object]]) -> Arrange:
+def _address(change: Callable[[Place, Path], dict[str, object]]) -> Arrange:
     """The board at another address."""
 
     @contextmanager
-    def arrange(server: sshd.Sshd, folder: Path) -> Iterator[Board]:
-        board = boards.board(server)
-        address = replace(board.address, **change(server, folder))  # type: ignore[arg-type]
-        yield replace(board, address=address)
+    def arrange(place: Place, folder: Path) -> Iterator[Board]:
+        address = replace(place.board.address, **change(place, folder))  # type: ignore[arg-type]
+        yield replace(place.board, address=address)
 
     return arrange
 
 
-def _no_known_hosts(server: sshd.Sshd, folder: Path) -> dict[str, object]:
+def _no_known_hosts(place: Place, folder: Path) -> dict[str, object]:
     (folder / "none").touch()
     return {"known_hosts": folder / "none"}
 
 
-def _other_host_key(server: sshd.Sshd, folder: Path) -> dict[str, object]:
+def _other_host_key(place: Place, folder: Path) -> dict[str, object]:
     public = sshd.make_key(folder / "other").with_suffix(".pub").read_text()
-    (folder / "known").write_text(f"[127.0.0.1]:{server.port} {public}")
+    (folder / "known").write_text(f"[127.0.0.1]:{_port(place)} {public}")
     return {"known_hosts": folder / "known"}
 
 
-def _wrong_key(server: sshd.Sshd, folder: Path) -> dict[str, object]:
+def _wrong_key(place: Place, folder: Path) -> dict[str, object]:
     return {"identity": sshd.make_key(folder / "wrong")}
 
 
-def _closed_port(server: sshd.Sshd, folder: Path) -> dict[str, object]:
-    port = sshd.free_port()
-    return {"port": port}
+def _closed_port(place: Place, folder: Path) -> dict[str, object]:
+    return {"port": sshd.free_port()}
+
+
+def _port(place: Place) -> int:
+    return int(place.board.address.port or 22)  # type: ignore[union-attr]
+
+
+def _with_python(place: Place, python: str) -> Board:
+    return replace(place.board, setup=BoardSetup(python=python))
 
 
 def python_script(script: str) -> Arrange:
     """A script in the place of the board's Python."""
 
     @contextmanager
-    def arrange(server: sshd.Sshd, folder: Path) -> Iterator[Board]:
-        program = folder / "python3"
-        program.write_text(f"#!/bin/sh\n{script}\n")
-        program.chmod(0o755)
-        yield replace(boards.board(server), setup=BoardSetup(python=str(program)))
+    def arrange(place: Place, folder: Path) -> Iterator[Board]:
+        text = f"#!/bin/sh\n{script}\n"
+        path = place.do(
+            f"path = home / 'python-of-a-test'\npath.write_text({text!r})\npath.chmod(0o755)\n"
+            "print(path)"
+        ).strip()
+        try:
+            yield _with_python(place, path)
+        finally:
+            place.do("(home / 'python-of-a-test').unlink()")
 
     return arrange
 
 
 @contextmanager
-def _no_python(server: sshd.Sshd, folder: Path) -> Iterator[Board]:
-    yield replace(boards.board(server), setup=BoardSetup(python="no-such-python3"))
+def _no_python(place: Place, folder: Path) -> Iterator[Board]:
+    yield _with_python(place, "no-such-python3")
 
 
-def _signal(number: signal.Signals, which: int) -> Arrange:
+def _signal(name: str, which: int) -> Arrange:
     """A signal to the agent (0) or to the process that holds a model (1), while it works."""
-
-    def act(server: sshd.Sshd) -> None:
-        for _ in range(500):
-            found = sorted(process.pid for process in boards.agents(server))
-            if len(found) >= 2:
-                time.sleep(0.3)
-                with suppress(ProcessLookupError):
-                    os.kill(found[which], number)
-                return
-            time.sleep(0.02)
+    script = (
+        "for _ in range(3000):\n"
+        "    found = agents()\n"
+        "    if len(found) >= 2:\n"
+        "        time.sleep(0.3)\n"
+        f"        os.kill(found[{which}], signal.{name})\n"
+        "        break\n"
+        "    time.sleep(0.02)\n"
+    )
 
     @contextmanager
-    def arrange(server: sshd.Sshd, folder: Path) -> Iterator[Board]:
-        thread = threading.Thread(target=act, args=(server,), daemon=True)
+    def arrange(place: Place, folder: Path) -> Iterator[Board]:
+        thread = threading.Thread(target=place.do, args=(script,), daemon=True)
         thread.start()
-        yield boards.board(server)
+        yield place.board
         thread.join()
 
     return arrange
 
 
-def _on_files(change: Callable[[Path], None]) -> Arrange:
+def _on_files(script: str) -> Arrange:
     """A change of the files that an earlier push left on the board."""
 
     @contextmanager
-    def arrange(server: sshd.Sshd, folder: Path) -> Iterator[Board]:
-        change(server.home / ".snapq")
-        yield boards.board(server)
+    def arrange(place: Place, folder: Path) -> Iterator[Board]:
+        place.do(script)
+        yield place.board
 
     return arrange
 
 
-def _turn_a_bit(root: Path) -> None:
-    largest = max((root / "objects").iterdir(), key=lambda path: path.stat().st_size)
-    data = bytearray(largest.read_bytes())
-    data[len(data) // 2] ^= 1
-    largest.write_bytes(data)
-
-
-def _edit_manifest(root: Path) -> None:
-    for manifest in (root / "folders").glob("*/manifest.json"):
-        manifest.write_text(manifest.read_text().replace("w8a8", "w8a9"))
-
-
-def _link_a_model(root: Path) -> None:
-    for model in (root / "folders").glob("*/model.onnx"):
-        model.unlink()
-        model.symlink_to("/etc/passwd")
-
-
-def _lose_a_file(root: Path) -> None:
-    for model in (root / "folders").glob("*/model.onnx"):
-        model.unlink()
-
-
-def _strange_times(root: Path) -> None:
-    for number, path in enumerate(sorted((root / "objects").iterdir())):
-        os.utime(path, (0, 0) if number % 2 else (4.1e9, 4.1e9))
+_TURN_A_BIT = """
+largest = max((root / "objects").iterdir(), key=lambda path: path.stat().st_size)
+data = bytearray(largest.read_bytes())
+data[len(data) // 2] ^= 1
+largest.write_bytes(data)
+"""
+_EDIT_MANIFEST = """
+for manifest in (root / "folders").glob("*/manifest.json"):
+    manifest.write_text(manifest.read_text().replace("w8a8", "w8a9"))
+"""
+_LOSE_A_FILE = """
+for model in (root / "folders").glob("*/model.onnx"):
+    model.unlink()
+"""
+_LINK_A_MODEL = f"""{_LOSE_A_FILE}    model.symlink_to("/etc/passwd")
+"""
+_STRANGE_TIMES = """
+for number, path in enumerate(sorted((root / "objects").iterdir())):
+    os.utime(path, (0, 0) if number % 2 else (4.1e9, 4.1e9))
+"""
+_LOCK = """
+file = (root / "lock").open("w")
+fcntl.flock(file, fcntl.LOCK_EX)
+file.write("ada on lovelace, since noon")
+file.flush()
+print("ready", flush=True)
+"""
 
 
 @contextmanager
-def _other_host(server: sshd.Sshd, folder: Path) -> Iterator[Board]:
+def _other_host(place: Place, folder: Path) -> Iterator[Board]:
     """Somebody else measures, and does not end."""
-    with (server.home / ".snapq/lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.write("ada on lovelace, since noon")
-        file.flush()
-        yield boards.board(server)
+    with place.doing(f"{_LOCK}sys.stdin.read()"):
+        yield place.board
 
 
 @contextmanager
-def _other_host_for_a_moment(server: sshd.Sshd, folder: Path) -> Iterator[Board]:
-    file = (server.home / ".snapq/lock").open("w")
-    fcntl.flock(file, fcntl.LOCK_EX)
-    timer = threading.Timer(1.5, file.close)
-    timer.start()
-    yield boards.board(server)
-    timer.join()
+def _other_host_for_a_moment(place: Place, folder: Path) -> Iterator[Board]:
+    with place.doing(f"{_LOCK}time.sleep({1.5 * place.patience})"):
+        yield place.board
 
 
 def _mounted(options: str) -> Arrange:
-    """A file system of its own in the place of the home; only root can do that."""
+    """A file system of its own in the place of snapq's folder; only root can do that."""
+    mount = (
+        "root.mkdir(exist_ok=True)\n"
+        f"words = ['mount', '-t', 'tmpfs', '-o', {options!r}, 'snapq-test', str(root)]\n"
+        "print(subprocess.run(words, stderr=subprocess.DEVNULL).returncode)"
+    )
 
     @contextmanager
-    def arrange(server: sshd.Sshd, folder: Path) -> Iterator[Board]:
-        command = ["mount", "-t", "tmpfs", "-o", options, "snapq-test", str(server.home)]
-        if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+    def arrange(place: Place, folder: Path) -> Iterator[Board]:
+        if place.do(mount).strip() != "0":
             pytest.skip("a small file system needs root")
         try:
-            yield boards.board(server)
+            yield place.board
         finally:
-            subprocess.run(["umount", "--lazy", str(server.home)], check=True)
+            place.do("subprocess.run(['umount', '--lazy', str(root)], check=True)")
 
     return arrange
 
 
 @contextmanager
-def _no_libraries(server: sshd.Sshd, folder: Path) -> Iterator[Board]:
+def _no_libraries(place: Place, folder: Path) -> Iterator[Board]:
     """A Python without onnxruntime, and a host that cannot fetch it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
         patch.setenv("PIP_INDEX_URL", (folder / "no-index").as_uri())
         patch.setenv("PIP_EXTRA_INDEX_URL", "")
         patch.setenv("PIP_CONFIG_FILE", os.devnull)
-        venv.create(folder / "python", symlinks=True)
-        python = str(folder / "python/bin/python")
-        yield replace(boards.board(server), setup=BoardSetup(python=python))
+        bare = f"{place.home}/bare-python"
+        place.do(f"import venv\nvenv.create({bare!r}, symlinks=True)")
+        yield _with_python(place, f"{bare}/bin/python")
+        place.do(f"import shutil\nshutil.rmtree({bare!r})")
 
 
 @contextmanager
-def _other_soc(server: sshd.Sshd, folder: Path) -> Iterator[Board]:
-    yield replace(boards.board(server), profile="sm8650")
+def _other_soc(place: Place, folder: Path) -> Iterator[Board]:
+    yield replace(place.board, profile="sm8650")
 
 
 FAULTS = (
@@ -220,20 +226,20 @@ FAULTS = (
     Fault("onnxruntime missing, no network", _no_libraries, "cannot be fetched"),
     Fault("disk nearly full", _mounted("size=1m"), r"has 1 MB free and the push needs"),
     Fault("read-only home", _mounted("ro"), "Read-only file system.*permissions"),
-    Fault("agent killed", _signal(signal.SIGKILL, 0), "was killed"),
-    Fault("agent stopped", _signal(signal.SIGSTOP, 0), "said nothing for 5 s"),
-    Fault("model's process killed", _signal(signal.SIGKILL, 1), r"unexpectedly \(SIGKILL\)"),
+    Fault("agent killed", _signal("SIGKILL", 0), "was killed"),
+    Fault("agent stopped", _signal("SIGSTOP", 0), r"said nothing for \d+ s"),
+    Fault("model's process killed", _signal("SIGKILL", 1), r"unexpectedly \(SIGKILL\)"),
     Fault(
         "model's process hangs",
-        _signal(signal.SIGSTOP, 1),
+        _signal("SIGSTOP", 1),
         r"gave no answer in [\d.]+ s",
         Limits(step_s=3, silence_s=6),
     ),
-    Fault("a bit turned over", _on_files(_turn_a_bit), None),
-    Fault("manifest edited on the board", _on_files(_edit_manifest), None),
-    Fault("a link in the place of a model", _on_files(_link_a_model), None),
-    Fault("a file lost", _on_files(_lose_a_file), None),
-    Fault("clock years off", _on_files(_strange_times), None),
+    Fault("a bit turned over", _on_files(_TURN_A_BIT), None),
+    Fault("manifest edited on the board", _on_files(_EDIT_MANIFEST), None),
+    Fault("a link in the place of a model", _on_files(_LINK_A_MODEL), None),
+    Fault("a file lost", _on_files(_LOSE_A_FILE), None),
+    Fault("clock years off", _on_files(_STRANGE_TIMES), None),
     Fault("another host measures", _other_host, r"else measures.*ada on lovelace, since noon"),
     Fault("another host ends", _other_host_for_a_moment, None, Limits(wait_s=30)),
     Fault("another SoC", _other_soc, None),

@@ -19,7 +19,7 @@ from snapq.runner import answers
 from snapq.runner.load import plain_load
 from snapq.runner.measure import Limits
 from snapq.runner.push import PushedFile, push
-from tests.boards import boards, sshd
+from tests.boards import boards, places, sshd
 from tests.boards.faults import python_script
 from tests.report import report_records
 
@@ -43,7 +43,7 @@ LINES = {
 def test_whatever_a_board_says_is_one_plain_error(
     script: str, server: sshd.Sshd, candidates: list[Candidate], tmp_path: Path
 ) -> None:
-    with python_script(f"{script}; cat >/dev/null")(server, tmp_path) as board:
+    with python_script(f"{script}; cat >/dev/null")(places.loopback(server), tmp_path) as board:
         target = BoardTarget(board, limits=Limits(silence_s=5))
         with pytest.raises(SnapqError) as raised:
             target.measure(candidates, boards.QUICK)
@@ -126,6 +126,8 @@ def test_names_of_a_board_are_no_markup_in_the_report(measured: Measurement) -> 
 def test_a_board_that_vanishes_in_an_answer_is_told_so(
     server: sshd.Sshd, candidates: list[Candidate], tmp_path: Path
 ) -> None:
-    arranged = python_script('echo \'{"type": "bo\'; kill -9 $PPID')(server, tmp_path)
+    arranged = python_script('echo \'{"type": "bo\'; kill -9 $PPID')(
+        places.loopback(server), tmp_path
+    )
     with arranged as board, pytest.raises((ConnectionLostError, DeviceError)):
         BoardTarget(board).measure(candidates, boards.QUICK)

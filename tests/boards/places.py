@@ -1,0 +1,120 @@
+"""Where faults are made: a board, and a way to act on it that snapq knows nothing of.
+
+What breaks a board, and what looks at it afterwards, are small Python scripts that run there: on
+the server of this machine as a child, on an emulated board through OpenSSH's own client.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from snapq.devices.boards import Board
+from snapq.devices.emulator.connection import as_board
+from snapq.devices.emulator.lifecycle import EmulatedBoard
+from tests.boards import boards
+from tests.boards.sshd import Sshd
+
+_HEAD = """
+import fcntl, os, pathlib, signal, subprocess, sys, time
+home = pathlib.Path({home!r})
+root = home / ".snapq"
+
+def agents():
+    "Processes of agents whose home this is; other servers of the machine are left out."
+    found = []
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            mine = f"HOME={{home}}".encode() in (entry / "environ").read_bytes().split(bytes(1))
+            # In two parts, so that what looks for it, with this text in its own line, is none.
+            if mine and b"snapq" b"-agent" in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            pass
+    return sorted(found)
+
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A board to break.
+
+    Attributes:
+        board: how snapq reaches it.
+        home: home directory of who logs in there.
+        words: a command that runs the Python source that is put behind it, on the board.
+        shell: whether the source passes a shell on its way.
+        patience: how much longer everything takes there than on this machine.
+    """
+
+    board: Board
+    home: str
+    words: tuple[str, ...]
+    shell: bool = False
+    patience: float = 1.0
+
+    def do(self, script: str) -> str:
+        """Runs Python on the board, which knows `home`, `root` and `agents()`; what it printed."""
+        done = subprocess.run(
+            self._command(script), capture_output=True, text=True, stdin=subprocess.DEVNULL
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    @contextmanager
+    def doing(self, script: str) -> Iterator[None]:
+        """Runs Python on the board that says `ready` when it is, and ends with its input."""
+        process = subprocess.Popen(
+            self._command(script), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        try:
+            yield
+        finally:
+            process.communicate()
+
+    def agents(self, wait_s: float = 5.0) -> list[int]:
+        """Processes of agents that are left after so long at most."""
+        end = time.monotonic() + wait_s * self.patience
+        while True:
+            found = [int(word) for word in self.do("print(*agents())").split()]
+            if not found or time.monotonic() > end:
+                return found
+            time.sleep(0.05)
+
+    def wait_for_agents(self, count: int) -> None:
+        """Returns when so many processes of agents work."""
+        self.do(
+            f"for _ in range(3000):\n    if len(agents()) >= {count}: break\n    time.sleep(0.02)\n"
+            f"else: raise SystemExit('no agents')"
+        )
+
+    def unfinished(self) -> list[str]:
+        """Files that are not whole."""
+        return self.do('print(*root.rglob(".tmp-*"))').split()
+
+    def _command(self, script: str) -> list[str]:
+        source = _HEAD.format(home=self.home) + script
+        return [*self.words, shlex.quote(source) if self.shell else source]
+
+
+def loopback(server: Sshd) -> Place:
+    """The SSH server of this machine."""
+    words = ("env", f"HOME={server.home}", sys.executable, "-c")
+    return Place(boards.board(server), str(server.home), words)
+
+
+def emulated(board: EmulatedBoard) -> Place:
+    """A whole emulated board."""
+    options = (f"-oUserKnownHostsFile={board.known_hosts}", "-oBatchMode=yes", "-oLogLevel=ERROR")
+    words = ("ssh", "-p", str(board.port), "-i", str(board.identity), *options, "root@127.0.0.1")
+    return Place(
+        as_board(board, board.name), "/root", (*words, "python3", "-c"), shell=True, patience=8.0
+    )

@@ -1,0 +1,134 @@
+"""What must hold whatever breaks, wherever the board is: one error or none, and nothing left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from snapq.devices.targets.base import Candidate
+from snapq.devices.targets.board import BoardTarget
+from snapq.errors import DeviceError, SnapqError
+from snapq.runner.measure import Limits
+from tests.boards import boards
+from tests.boards.faults import Fault
+from tests.boards.places import Place
+from tests.boards.sshd import Cable
+
+ONCE = boards.QUICK.model_copy(update={"repeats": 1, "min_runs": 1})
+
+
+def check_clean(place: Place) -> None:
+    """No process is left, and no folder holds half a file."""
+    assert place.agents() == []
+    assert place.unfinished() == []
+
+
+def check_fault(fault: Fault, place: Place, package: Sequence[Candidate], folder: Path) -> None:
+    """A fault ends in one error with a place and a mend, or none; the next measurement succeeds."""
+    longer = ONCE.model_copy(update={"min_duration_s": 1.5 * place.patience})
+    with fault.arrange(place, folder) as board:
+        target = BoardTarget(board, limits=_patient(fault.limits, place))
+        if fault.error is None:
+            target.measure(package, ONCE)
+        else:
+            with pytest.raises(SnapqError, match=f"(?s){fault.error}") as raised:
+                target.measure(package, longer)
+            assert raised.value.where
+            assert raised.value.mend
+        check_clean(place)
+    check_measures(place, package)
+
+
+def check_measures(place: Place, package: Sequence[Candidate]) -> None:
+    """The board can be measured, and nothing is left of it."""
+    target = BoardTarget(place.board, limits=_patient(Limits(), place))
+    assert target.measure(package, ONCE).records[0].latency_ms.n
+    check_clean(place)
+
+
+def check_cuts(place: Place, cut_s: Sequence[float], package: Sequence[Candidate]) -> None:
+    """A connection that breaks after so many seconds ends in an error and leaves nothing."""
+    for seconds in cut_s:
+        with Cable(_port(place)) as cable:
+            address = replace(place.board.address, **_through(place, cable))  # type: ignore[arg-type]
+            target = BoardTarget(replace(place.board, address=address))
+            timer = threading.Timer(seconds, cable.cut)
+            timer.start()
+            with pytest.raises(DeviceError) as raised:
+                target.measure(package, ONCE.model_copy(update={"min_duration_s": 60}))
+            assert raised.value.where
+            timer.join()
+    check_clean(place)
+    check_measures(place, package)
+
+
+def check_ctrl_c(place: Place, after_s: float, package: Candidate, folder: Path) -> None:
+    """Ctrl-C ends the command and what runs on the board."""
+    process = _benchmark(place, package, folder)
+    time.sleep(after_s)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20 * place.patience)
+    starting = after_s < 0.5  # Python itself is still starting, and its answer is its own
+    assert process.returncode == 130 or starting, said
+    assert b"Traceback" not in said or starting
+    check_clean(place)
+
+
+def check_killed_host(place: Place, package: Candidate, folder: Path) -> None:
+    """A host that is gone leaves no process on the board."""
+    process = _benchmark(place, package, folder)
+    place.wait_for_agents(2)
+    process.kill()
+    process.wait()
+    check_clean(place)
+
+
+def _patient(limits: Limits, place: Place) -> Limits:
+    return Limits(
+        limits.step_s * place.patience,
+        limits.silence_s * place.patience,
+        limits.wait_s * place.patience,
+    )
+
+
+def _port(place: Place) -> int:
+    return int(place.board.address.port)  # type: ignore[union-attr, arg-type]
+
+
+def _through(place: Place, cable: Cable) -> dict[str, object]:
+    """The address of a cable to the board, whose host key is known there too."""
+    known = place.board.address.known_hosts  # type: ignore[union-attr]
+    assert known is not None
+    here = f"[127.0.0.1]:{_port(place)}"
+    lines = [line for line in known.read_text().splitlines() if line.startswith(here)]
+    path = known.with_name(f"known_hosts.{cable.port}")
+    path.write_text(
+        "".join(line.replace(here, f"[127.0.0.1]:{cable.port}") + "\n" for line in lines)
+    )
+    return {"port": cable.port, "known_hosts": path}
+
+
+def _benchmark(place: Place, package: Candidate, folder: Path) -> subprocess.Popen[bytes]:
+    address, setup = place.board.address, place.board.setup
+    inventory = folder / "boards.yaml"
+    inventory.write_text(
+        f"boards:\n  - name: bench\n    address: ssh://{address.user}@127.0.0.1:{_port(place)}\n"  # type: ignore[union-attr]
+        f"    identity: {address.identity}\n    known_hosts: {address.known_hosts}\n"  # type: ignore[union-attr]
+        f"    setup: {{python: {setup.python}}}\n"
+    )
+    words = ["benchmark", str(package.bundle), "--target", "bench", "--allow", "cpu"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "snapq", *words, "--min-duration", "60"],
+        env={**os.environ, "SNAPQ_BOARDS": str(inventory)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
