@@ -15,12 +15,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self, cast
+from typing import cast
 
 from snapq.devices.transports.adb_server import device_command
 from snapq.devices.transports.address import AdbAddress
-from snapq.devices.transports.base import MAX_ERROR_BYTES, Command, Completed, Sent
+from snapq.devices.transports.base import MAX_ERROR_BYTES, Command, Completed, Sent, Transport
 from snapq.devices.transports.lines import Collector, opened, readable
 from snapq.errors import ConnectionLostError, DeviceError, InstallError
 
@@ -31,7 +30,7 @@ _LOST = ("device offline", "no devices", "device '", "protocol fault", "closed")
 _ANDROID = ("getprop", "ro.build.version.release")
 
 
-class AdbTransport:
+class AdbTransport(Transport):
     """A device that adb reaches.
 
     Args:
@@ -85,41 +84,12 @@ class AdbTransport:
             code = process.wait()
         self._check_connection(code, errors.text())
         if code != 0:
-            raise DeviceError(
-                f"The device cannot write this file: {readable(errors.text()) or f'code {code}'}.",
-                where=f"{self.address}:{path}",
-                mend="Check the free disk space and the permissions there.",
-            )
-
-    def get(self, path: str, *, limit: int) -> bytes:
-        """Reads a file; see `Transport`."""
-        done = self.run(Command(["head", "-c", str(limit + 1), path]))
-        if done.code != 0:
-            raise DeviceError(
-                f"The device cannot read this file: {readable(done.stderr)}.",
-                where=f"{self.address}:{path}",
-            )
-        if len(done.stdout) > limit:
-            raise DeviceError(
-                f"The file has more than {limit} bytes.", where=f"{self.address}:{path}"
-            )
-        return done.stdout
+            raise self._cannot_write(path, errors.text(), code)
 
     def close(self) -> None:
         """Ends what still runs over the connection."""
         for process in tuple(self._running):
             process.kill()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextmanager
     def _shell(self, words: Sequence[str]) -> Iterator[Process]:

@@ -6,19 +6,18 @@ that no name of a file can run anything. Paths are absolute paths on the board.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+
+from snapq.devices.transports.lines import Line, readable
+from snapq.errors import DeviceError
 
 Sent = Callable[[int], None]
 """Called with the number of bytes that went out since the last call."""
-Line = Callable[[bytes], None]
-"""Called with each line of standard output, without its end."""
 
-MAX_LINE_BYTES = 4 << 20
-"""A board that sends a longer line is not one of ours."""
 MAX_OUTPUT_BYTES = 64 << 20
 """What a command may print in all where nobody says otherwise."""
 MAX_ERROR_BYTES = 16 << 10
@@ -61,13 +60,16 @@ class Completed:
     """The end of it."""
 
 
-class Transport(Protocol):
-    """A connection to one board; a context manager that closes it."""
+class Transport(AbstractContextManager["Transport"]):
+    """A connection to one board; a context manager that closes it.
 
-    @property
-    def address(self) -> str:
-        """The board as the user named it, for messages; never holds a password."""
+    Attributes:
+        address: the board as the user named it, for messages; never holds a password.
+    """
 
+    address: str
+
+    @abstractmethod
     def run(self, command: Command) -> Completed:
         """Runs a command to its end; an exception from `on_line` stops it.
 
@@ -76,7 +78,10 @@ class Transport(Protocol):
             DeviceError: time is up, or the board sends lines or output without end.
         """
 
-    def put(self, source: Path | bytes, path: str, *, offset: int = 0, sent: Sent | None) -> None:
+    @abstractmethod
+    def put(
+        self, source: Path | bytes, path: str, *, offset: int = 0, sent: Sent | None = None
+    ) -> None:
         """Writes a file on the board, or goes on with one from `offset`.
 
         Raises:
@@ -92,15 +97,29 @@ class Transport(Protocol):
             ConnectionLostError: the connection broke.
             DeviceError: there is no such file, or it is larger.
         """
+        done = self.run(Command(["head", "-c", str(limit + 1), "--", path]))
+        if done.code != 0:
+            raise DeviceError(
+                f"The board cannot read this file: {readable(done.stderr)}.",
+                where=f"{self.address}:{path}",
+            )
+        if len(done.stdout) > limit:
+            raise DeviceError(
+                f"The file has more than {limit} bytes.", where=f"{self.address}:{path}"
+            )
+        return done.stdout
 
+    @abstractmethod
     def close(self) -> None:
         """Ends the connection and whatever still runs over it; may be called twice."""
 
-    def __enter__(self) -> Self: ...
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def _cannot_write(self, path: str, why: bytes, code: int) -> DeviceError:
+        """The error of a `put` whose command ended with this code."""
+        return DeviceError(
+            f"The board cannot write this file: {readable(why) or f'code {code}'}.",
+            where=f"{self.address}:{path}",
+            mend="Check the free disk space and the permissions there.",
+        )

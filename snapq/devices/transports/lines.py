@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from snapq.devices.transports.base import MAX_LINE_BYTES, Line
 from snapq.errors import DeviceError
 from snapq.storage import storage_errors
+
+Line = Callable[[bytes], None]
+"""Called with each line of standard output, without its end."""
+
+MAX_LINE_BYTES = 4 << 20
+"""A board that sends a longer line is not one of ours."""
 
 
 class Collector:

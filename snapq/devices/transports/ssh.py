@@ -14,13 +14,11 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import paramiko
 
 from snapq.devices.transports.address import SshAddress
-from snapq.devices.transports.base import MAX_ERROR_BYTES, Command, Completed, Sent
+from snapq.devices.transports.base import MAX_ERROR_BYTES, Command, Completed, Sent, Transport
 from snapq.devices.transports.lines import Collector, opened, readable
 from snapq.devices.transports.ssh_login import log_in
 from snapq.devices.transports.ssh_settings import settings_of
@@ -35,7 +33,7 @@ _WRITE_TIMEOUT_S = 60.0
 logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
 
 
-class SshTransport:
+class SshTransport(Transport):
     """An open SSH connection.
 
     Args:
@@ -87,40 +85,11 @@ class SshTransport:
             channel.shutdown_write()
             code = self._exit_code(channel)
         if code != 0:
-            raise DeviceError(
-                f"The board cannot write this file: {readable(errors.text()) or f'code {code}'}.",
-                where=f"{self.address}:{path}",
-                mend="Check the free disk space and the permissions there.",
-            )
-
-    def get(self, path: str, *, limit: int) -> bytes:
-        """Reads a file; see `Transport`."""
-        done = self.run(Command(["head", "-c", str(limit + 1), "--", path]))
-        if done.code != 0:
-            raise DeviceError(
-                f"The board cannot read this file: {readable(done.stderr)}.",
-                where=f"{self.address}:{path}",
-            )
-        if len(done.stdout) > limit:
-            raise DeviceError(
-                f"The file has more than {limit} bytes.", where=f"{self.address}:{path}"
-            )
-        return done.stdout
+            raise self._cannot_write(path, errors.text(), code)
 
     def close(self) -> None:
         """Ends the connection, and the jump hosts' with it."""
         self._open.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @contextmanager
     def _channel(self) -> Iterator[paramiko.Channel]:
