@@ -21,7 +21,7 @@ from snapq.records import EstimateRecord
 from snapq.stages.base import Context, Outcome, Source
 
 if TYPE_CHECKING:
-    from snapq.evaluation.datasets import Dataset, Sample
+    from snapq.evaluation.samples import Dataset, Sample
     from snapq.graph.shapes import InputShapes
     from snapq.qnn.options import CompileOptions
 
@@ -77,7 +77,6 @@ def prepared(
         SnapqError: as the stage, or the data does not fit.
     """
     from snapq.artifact import MODEL
-    from snapq.evaluation.datasets import open_dataset
     from snapq.graph import io
     from snapq.graph.shapes import freeze, input_specs
     from snapq.stages import prepare
@@ -86,6 +85,8 @@ def prepared(
     specs = input_specs(frozen)
     data: Dataset | None = None
     if isinstance(calibration, DataSource):
+        from snapq.evaluation.datasets import open_dataset
+
         data = open_dataset(calibration, specs, base=base or Path.cwd())
     elif calibration is not None:
         data = _Samples(calibration)
@@ -209,7 +210,7 @@ class _Samples:
         return len(self._samples)
 
     def __iter__(self) -> Iterator[Sample]:
-        from snapq.evaluation.datasets import Sample
+        from snapq.evaluation.samples import Sample
 
         for index, feeds in enumerate(self._samples):
             yield Sample(name=f"sample {index}", feeds=dict(feeds), frames={}, label=None)

@@ -1,8 +1,9 @@
 """The one place that writes files: whole or not at all.
 
-A file is written under a temporary name beside its place, flushed to disk and renamed; a folder is
-built beside its place and renamed. A process that is killed leaves the old file, the new one, or a
-temporary name (`.tmp-*`) that the next run removes, and never half a file.
+A file is written under a temporary name beside its place, flushed to disk (but not in the system's
+temporary folder) and renamed; a folder is built beside its place and renamed. A process that is
+killed leaves the old file, the new one, or a temporary name (`.tmp-*`) that the next run removes,
+and never half a file.
 """
 
 from __future__ import annotations
@@ -61,12 +62,18 @@ def atomic_path(path: Path) -> Iterator[Path]:
         temporary = Path(name)
         try:
             yield temporary
-            with temporary.open("rb") as file:
-                os.fsync(file.fileno())
+            if not _is_passing(path):
+                with temporary.open("rb") as file:
+                    os.fsync(file.fileno())
             temporary.chmod(0o644)
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def _is_passing(path: Path) -> bool:
+    """Whether a file is in the system's temporary folder, which need not outlive a power cut."""
+    return path.absolute().is_relative_to(tempfile.gettempdir())
 
 
 @contextmanager

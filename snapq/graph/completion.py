@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -164,17 +165,18 @@ def _run(model: ir.Model, wanted: list[ir.Value]) -> list[np.ndarray]:
 
 
 def _session(model: ir.Model) -> onnxruntime.InferenceSession:
-    with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
-        path = Path(folder) / "model.onnx"
-        io.save(model, path)
-        try:
+    try:
+        if io.fits_in_memory(model):
+            return runtime.cpu_session(io.to_bytes(model), optimize=False)
+        with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
+            path = Path(folder) / "model.onnx"
+            io.save(model, path)
             return runtime.cpu_session(path, optimize=False)
-        except ModelError as error:
-            what = error.what.replace(f"Load model from {path} failed:", "")
-            raise ModelError(
-                what,
-                mend="Check the model, and that the shapes under `model.inputs` fit it.",
-            ) from error
+    except ModelError as error:
+        what = re.sub(r"Load model from \S+ failed:", "", error.what)
+        raise ModelError(
+            what, mend="Check the model, and that the shapes under `model.inputs` fit it."
+        ) from error
 
 
 def _reason(error: Exception) -> str:

@@ -47,13 +47,18 @@ def load(path: Path) -> ir.Model:
     return model
 
 
+def fits_in_memory(model: ir.Model) -> bool:
+    """Whether the model can be one protobuf message."""
+    return _weight_bytes(model) <= IN_MEMORY_LIMIT
+
+
 def to_bytes(model: ir.Model) -> bytes:
     """The model as one protobuf message, the same bytes for the same model.
 
     Raises:
         ModelError: the model is over the 2 GB that a protobuf message can hold.
     """
-    if _weight_bytes(model) > IN_MEMORY_LIMIT:
+    if not fits_in_memory(model):
         raise ModelError(
             "The model is too large for one protobuf message of 2 GB.",
             mend="Save it to a file: its weights then go to a second file beside it.",
@@ -67,7 +72,7 @@ def save(model: ir.Model, path: Path) -> None:
     Raises:
         StorageError: the file cannot be written.
     """
-    if _weight_bytes(model) <= IN_MEMORY_LIMIT:
+    if fits_in_memory(model):
         storage.write_bytes(path, to_bytes(model))
         return
     data = path.name + ".data"

@@ -54,10 +54,11 @@ def prepare(
     applied: Counter[str] = Counter()
     prepared = model.clone()
     _normalize(prepared, applied, notes)
-    prepared = shapes.freeze(prepared, input_shapes)
+    prepared = shapes.with_inputs(prepared, input_shapes)
     rewriting.clean(prepared, applied)
     if upgrade_opset(prepared):
         applied["upgrade_opset"] = 1
+        rewriting.clean(prepared, applied)
     applied.update(rewriting.apply_rewrites(prepared, chosen))
     _finish(prepared, notes)
     return Prepared(prepared, dict(sorted(applied.items())), tuple(notes))
@@ -101,6 +102,5 @@ def _finish(model: ir.Model, notes: list[str]) -> None:
     common.TopologicalSortPass()(model)
     settle_opset(model)
     name_nodes(model)
-    shapes.infer_shapes(model)
     notes.extend(complete_shapes(model))
     model.ir_version = IR_VERSION

@@ -23,8 +23,8 @@ from snapq.errors import ConfigError, nearest
 from snapq.graph import folding, rewrites
 from snapq.graph.completion import record_shapes
 from snapq.graph.edits import Editor, is_dead, remove_dead_nodes
+from snapq.graph.inference import infer_shapes
 from snapq.graph.opset import settle_opset
-from snapq.graph.shapes import infer_shapes
 
 _MAX_SWEEPS = 30
 
@@ -98,9 +98,13 @@ def chosen_rewrites(skip: Sequence[str]) -> tuple[Rewrite, ...]:
 
 
 def apply_rewrites(model: ir.Model, chosen: Sequence[Rewrite]) -> Counter[str]:
-    """Applies rewrites in place, phase by phase, until nothing changes; counts them by name."""
+    """Applies rewrites in place, phase by phase, until nothing changes; counts them by name.
+
+    Args:
+        model: a model that `clean` has left.
+        chosen: the rewrites.
+    """
     applied: Counter[str] = Counter()
-    clean(model, applied)
     for phase in Phase:
         allowed = _WITH[phase]
         active = [item for item in chosen if item.rule.phase in allowed]

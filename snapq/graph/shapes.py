@@ -13,6 +13,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from snapq.errors import ModelError, nearest
+from snapq.graph.inference import infer_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +67,16 @@ InputShapes = Mapping[str, Sequence[int] | float]
 def freeze(model: ir.Model, shapes: InputShapes) -> ir.Model:
     """Returns a copy of the model with fixed input shapes and all other shapes inferred anew.
 
+    As `with_inputs`, with which it shares arguments and errors; then shapes are inferred.
+    """
+    frozen = with_inputs(model, shapes)
+    infer_shapes(frozen)
+    return frozen
+
+
+def with_inputs(model: ir.Model, shapes: InputShapes) -> ir.Model:
+    """Returns a copy of the model with fixed input shapes and no others.
+
     1. A shape in `shapes` replaces the declared one, even a static one: exporters write false
        ones (CenterFace declares 10x3x32x32 and is fully convolutional).
     2. Another dynamic dimension takes the size that `shapes` gives to its name: where input `x`
@@ -73,7 +84,7 @@ def freeze(model: ir.Model, shapes: InputShapes) -> ir.Model:
     3. An input that is given a number in place of a shape, such as the sample rate that an audio
        model asks for, becomes a constant. One number in a list does the same for an input
        without dimensions, which has no shape to give.
-    4. Declared shapes of outputs and intermediate values are dropped and inferred again.
+    4. Declared shapes of outputs and intermediate values are dropped.
     5. Initializers that are listed as inputs too (IR 3) leave that list.
 
     Args:
@@ -121,7 +132,6 @@ def freeze(model: ir.Model, shapes: InputShapes) -> ir.Model:
             value.shape = ir.Shape([_resolve(dim, agreed) for dim in value.shape])
     _refuse_dynamic(frozen)
     forget_shapes(frozen)
-    infer_shapes(frozen)
     return frozen
 
 
@@ -131,12 +141,6 @@ def forget_shapes(model: ir.Model) -> None:
         for node in graph:
             for output in node.outputs:
                 output.shape = None
-
-
-def infer_shapes(model: ir.Model) -> None:
-    """Infers shapes and types in place with ONNX's own inference; what it cannot know stays."""
-    with quiet("onnx_ir"):
-        common.ShapeInferencePass(check_type=False, strict_mode=False, data_prop=True)(model)
 
 
 def format_shape(shape: ir.Shape | None) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ import onnx_ir as ir
 from snapq.errors import DataError, ModelError
 from snapq.graph import io
 from snapq.graph.shapes import TensorSpec, input_specs
-from snapq.quantization.digest import Digest, add_digests, digest, read
+from snapq.quantization.digest import Digest, add_digests, digest
 from snapq.quantization.observers.collector import Collector
 from snapq.runtime import cpu_session
 
@@ -58,21 +59,16 @@ def calibrate(
     """
     fed = {spec.name for spec in input_specs(model)}
     computed = [name for name in tensors if name not in fed]
-    watched, counts = add_digests(model, computed)
-    outputs = {
-        name: str(value.name) for name, value in zip(computed, watched.graph.outputs, strict=True)
-    }
-    wanted = [*outputs.values(), *(name for name in tensors if name in fed)]
+    digests = add_digests(model, computed)
+    inputs = [name for name in tensors if name in fed]
     collectors = {name: Collector() for name in tensors}
-    for index, values in enumerate(stream(watched, samples, wanted, progress)):
-        for name, collector in collectors.items():
-            seen = (
-                read(values[outputs[name]], counts[name])
-                if name in outputs
-                else digest(values[name])
-            )
-            _check(seen, name, index, name in logits)
-            collector.update(seen.minimum, seen.maximum, seen.count, seen.picks)
+    for index, values in enumerate(
+        stream(digests.model, samples, [*digests.outputs, *inputs], progress)
+    ):
+        seen = chain(digests.read(values), ((name, digest(values[name])) for name in inputs))
+        for name, found in seen:
+            _check(found, name, index, name in logits)
+            collectors[name].update(found.minimum, found.maximum, found.count, found.picks)
     return collectors
 
 
@@ -169,14 +165,16 @@ def check_sample(
 
 
 def expose(model: ir.Model, tensors: Sequence[str]) -> ir.Model:
-    """A copy of the model with `tensors` as graph outputs, after those that it has.
+    """The model, a copy where needed, with `tensors` as outputs after those that it has.
 
     Raises:
         KeyError: the main graph has no such value.
     """
+    present = {value.name for value in model.graph.outputs}
+    if present.issuperset(tensors):
+        return model
     copy = model.clone()
     values = {value.name: value for node in copy.graph for value in node.outputs}
-    present = {value.name for value in copy.graph.outputs}
     copy.graph.outputs.extend(values[name] for name in tensors if name not in present)
     return copy
 
@@ -196,7 +194,7 @@ def _session(model: ir.Model, tensors: Sequence[str], threads: int) -> onnxrunti
 
 def _check(seen: Digest, name: str, index: int, masked: bool) -> None:
     """Refuses a tensor with NaN or infinity; -inf is a mask where `masked`."""
-    missing = np.isnan(seen.total)
+    missing = seen.total != seen.total
     infinite = seen.maximum == np.inf or (seen.minimum == -np.inf and not masked)
     if seen.count and (missing or infinite):
         kind = "an infinite value" if infinite else "NaN"

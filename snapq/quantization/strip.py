@@ -14,7 +14,8 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from snapq.errors import ModelError
-from snapq.graph import shapes
+from snapq.graph.inference import infer_shapes
+from snapq.graph.shapes import forget_shapes
 from snapq.quantization.encodings import Encoding, QuantType, dequantize
 from snapq.quantization.names import Names
 from snapq.quantization.qoperators import expand_qoperators
@@ -94,8 +95,8 @@ class _Work:
         self._restore_clamps()
         self._drop_unused()
         self._name()
-        shapes.forget_shapes(self._model)
-        shapes.infer_shapes(self._model)
+        forget_shapes(self._model)
+        infer_shapes(self._model)
 
     def result(self) -> Stripped:
         notes = []

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from snapq.config import Preprocess
 from snapq.evaluation.samples import Sample
 from snapq.graph.boundary import Boundary, InputBoundary
-from snapq.graph.shapes import infer_shapes
+from snapq.graph.inference import infer_shapes
 from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.quantize import quantize
 from snapq.quantization.scheme import Scheme

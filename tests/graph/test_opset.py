@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from snapq.errors import ModelError
+from snapq.graph.inference import infer_shapes
 from snapq.graph.opset import settle_opset, upgrade_opset
-from snapq.graph.shapes import infer_shapes
 from tests.graph.models import assert_same_results, build
 
 OLD_FORMS = [

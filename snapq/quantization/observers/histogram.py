@@ -20,6 +20,8 @@ _FIRST = (127 - 32) << 6
 """Magnitudes below 2^-32 count as zero."""
 _BINS = 64 * 64 + 1
 """Bins a sign: zero, and 64 octaves; the last one also takes what is above 2^32."""
+_WAITING = 4096
+"""This many values are counted at once."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,32 @@ class Histogram:
 
 
 class LogHistogram:
-    """Counts values by sign and magnitude."""
+    """Counts values by sign and magnitude.
+
+    Few values wait for more: counting costs the same for one as for some thousands.
+    """
 
     def __init__(self) -> None:
         self._counts = np.zeros(2 * _BINS, np.int64)
+        self._waiting: list[npt.NDArray[np.float32]] = []
+        self._waiting_values = 0
 
     def update(self, values: npt.NDArray[np.float32]) -> None:
         """Counts `values` (flat, not NaN; infinity counts as the largest)."""
+        if values.size >= _WAITING:
+            self._count(values)
+            return
+        self._waiting.append(values.copy())
+        self._waiting_values += values.size
+        if self._waiting_values >= _WAITING:
+            self._count_waiting()
+
+    def _count_waiting(self) -> None:
+        if self._waiting:
+            self._count(np.concatenate(self._waiting))
+            self._waiting, self._waiting_values = [], 0
+
+    def _count(self, values: npt.NDArray[np.float32]) -> None:
         bits = np.ascontiguousarray(values).view(np.uint32)
         magnitude = ((bits & 0x7FFFFFFF) >> _SHIFT).astype(np.int64) - (_FIRST - 1)
         np.clip(magnitude, 0, _BINS - 1, out=magnitude)
@@ -57,6 +78,7 @@ class LogHistogram:
         Returns:
             Lower ends, upper ends, counts, each `[n]`. The bin of zero has both ends at zero.
         """
+        self._count_waiting()
         negative = self._counts[_BINS:][:0:-1]
         zero = self._counts[:1] + self._counts[_BINS : _BINS + 1]
         counts = np.concatenate([negative, zero, self._counts[1:_BINS]])
