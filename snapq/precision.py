@@ -41,6 +41,18 @@ class Preset(StrEnum):
     BEST = "best"
 
 
+class ObserverName(StrEnum):
+    """Rules that turn what calibration saw of a tensor into the range that is quantized."""
+
+    MIN_MAX = "min-max"
+    MOVING_AVERAGE = "moving-average"
+    PERCENTILE = "percentile"
+    ENTROPY = "entropy"
+    MSE = "mse"
+    SQNR = "sqnr"
+    AUTO = "auto"
+
+
 def precision_name(weights: WeightType, activations: ActivationType) -> str:
     """Short name of a precision: weights, then activations, such as `w8a16`; `fp16` for float."""
     if activations is ActivationType.FLOAT16:

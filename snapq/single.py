@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -198,16 +198,22 @@ def write_outputs(path: Path, outputs: Sequence[Mapping[str, np.ndarray]]) -> No
 
 
 class _Samples:
-    """Samples that the caller holds, as a data set."""
+    """Samples that the caller holds or makes, as a data set.
+
+    What can be read but once, a generator, is put into files of a temporary folder, so that no more
+    than one sample is in memory.
+    """
 
     random = False
     description = "samples given in Python"
 
     def __init__(self, samples: Iterable[Mapping[str, np.ndarray]]) -> None:
-        self._samples = list(samples)
+        self._samples = _Kept(samples) if isinstance(samples, Iterator) else samples
+        sized = isinstance(self._samples, Sized)
+        self._count = len(self._samples) if sized else sum(1 for _ in self._samples)  # type: ignore[arg-type]
 
     def __len__(self) -> int:
-        return len(self._samples)
+        return self._count
 
     def __iter__(self) -> Iterator[Sample]:
         from snapq.evaluation.samples import Sample
@@ -223,6 +229,28 @@ class _Samples:
                 digest.update(f"{name} {array.dtype} {array.shape}".encode())
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+
+class _Kept:
+    """What an iterator gives, in files that go with this object."""
+
+    def __init__(self, samples: Iterator[Mapping[str, np.ndarray]]) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="snapq-")
+        self._names: list[tuple[str, ...]] = []
+        for feeds in samples:
+            np.savez(self._file(len(self)), *map(np.asarray, feeds.values()))
+            self._names.append(tuple(feeds))
+
+    def _file(self, index: int) -> Path:
+        return Path(self._folder.name) / f"{index}.npz"
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        for index, names in enumerate(self._names):
+            with np.load(self._file(index), allow_pickle=False) as file:
+                yield {name: file[f"arr_{place}"] for place, name in enumerate(names)}
 
 
 def _strictest() -> DeviceProfile:

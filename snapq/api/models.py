@@ -40,8 +40,9 @@ def quantize(
 
     Args:
         model: path of a float ONNX model.
-        calibration: samples as `{input: array}`; or a folder of images (used as pixels 0..255), or
-            `.npy`/`.npz` files.
+        calibration: samples as `{input: array}`, of which one at a time is in memory where the
+            caller makes them as they are asked for; or a folder of images (used as pixels 0..255),
+            or `.npy`/`.npz` files.
         weights: `int8`, `uint8`, `int4` or `int16`.
         activations: `uint8`, `int8`, `uint16` or `float16`.
         preset: `fast`, `balanced` or `best`.

@@ -17,6 +17,7 @@ from snapq.config.quantize import (
     ClusterConfig,
     MixedPrecision,
     Override,
+    PercentileObserver,
     QuantizeConfig,
     RepairConfig,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "Override",
     "PackageConfig",
     "PerChannel",
+    "PercentileObserver",
     "PrepareConfig",
     "Preprocess",
     "PruneConfig",

@@ -10,7 +10,7 @@ from pydantic import (
 )
 
 from snapq.config.base import FilePath, Names, Strict
-from snapq.precision import ActivationType, Preset, WeightType
+from snapq.precision import ActivationType, ObserverName, Preset, WeightType
 
 
 class Override(Strict):
@@ -68,6 +68,14 @@ class MixedPrecision(Strict):
         return self
 
 
+class PercentileObserver(Strict):
+    """The observer `percentile` with a share of its own."""
+
+    percentile: Annotated[float, Field(gt=50, le=100)]
+    """Percent of a tensor's values that the range holds; what is left lies outside, half of it on
+    each side. 99.99 is what `percentile` alone means; 100 is min-max."""
+
+
 class QuantizeConfig(Strict):
     """Post-training quantization from the calibration samples."""
 
@@ -83,9 +91,9 @@ class QuantizeConfig(Strict):
     """`fast` measures ranges and rounds; `balanced` also corrects biases and chooses ranges; `best`
     tries every algorithm, and the simulator judges. A step stays only where it brings the outputs
     on held-out calibration samples nearer to the float model's."""
-    observer: str | None = None
+    observer: ObserverName | PercentileObserver | None = None
     """The one rule for ranges of activations: `min-max`, `moving-average`, `percentile`, `entropy`,
-    `mse`, `sqnr` or `auto`; the preset's choice where not given."""
+    `mse`, `sqnr` or `auto`, or `{percentile: 99.9}`; the preset's choice where not given."""
     algorithms: tuple[str, ...] | None = None
     """Algorithms to try, in this order, instead of the preset's; `[]` for none."""
     overrides: tuple[Override, ...] = ()

@@ -65,6 +65,8 @@ def _path(error: ErrorDetails, value: Value) -> KeyPath:
             value = value.get(step)
         elif isinstance(value, list) and isinstance(step, int) and step < len(value):
             value = value[step]
+        elif isinstance(value, dict) and isinstance(step, str) and not last:
+            continue
         else:
             break
         path = (*path, step)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from snapq.config import QuantizeConfig
+from snapq.config import PercentileObserver, QuantizeConfig
 from snapq.precision import Preset
 from snapq.stages.base import Context
 from snapq.stages.imposing import fixed_inputs, stored_types, unchanged
@@ -144,7 +144,9 @@ def recipe(options: QuantizeConfig) -> Recipe:
     from snapq.quantization.recipe import PRESETS
 
     chosen = PRESETS[options.preset.value]
-    if options.observer is not None:
+    if isinstance(options.observer, PercentileObserver):
+        chosen = replace(chosen, observers=(f"percentile {options.observer.percentile:g}",))
+    elif options.observer is not None:
         chosen = replace(chosen, observers=(options.observer,))
     if options.algorithms is not None:
         chosen = replace(chosen, algorithms=options.algorithms)

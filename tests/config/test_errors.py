@@ -40,6 +40,24 @@ MISTAKES = [
     ("int8, act", "bool, act", ":11: stages.0.quantize.weights", "`int8`, `uint8`"),
     ("weights: int8", "per_channel: yes", ":11: stages.0.quantize.per_channel", "true or false"),
     (
+        "int8, act",
+        "int8, observer: mes, act",
+        ":11: stages.0.quantize.observer",
+        "Did you mean `mse`",
+    ),
+    (
+        "int8, act",
+        "int8, observer: {percentil: 99}, act",
+        ":11: stages.0.quantize.observer.percentil",
+        "Did you mean `percentile`?",
+    ),
+    (
+        "int8, act",
+        "int8, observer: {percentile: 20}, act",
+        ":11: stages.0.quantize.observer.percentile",
+        "above 50 and up to 100",
+    ),
+    (
         "- package:  {}",
         "- clustr: {}",
         ":12: stages.1.clustr",

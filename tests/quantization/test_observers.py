@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from snapq.errors import ConfigError
+from snapq.precision import ObserverName
 from snapq.quantization.digest import digest
 from snapq.quantization.encodings import QuantType, asymmetric, dequantize, quantize
 from snapq.quantization.observers.base import observer, observer_names
@@ -68,6 +69,26 @@ def test_no_count_is_lost_in_the_picture_for_the_reader(chunks, bins):
     assert sum(histogram.counts) == sum(chunk.size for chunk in chunks)
     assert len(histogram.counts) <= bins
     assert min(histogram.counts) >= 0
+
+
+def test_every_observer_can_be_named_in_the_yaml():
+    assert set(ObserverName) == set(observer_names())
+
+
+@pytest.mark.parametrize("percent", [60.0, 95.0, 99.9, 100.0])
+def test_a_percentile_keeps_its_share_of_the_values_inside(percent):
+    values = spread(200_000)
+    seen = collected(*np.split(values, 50))
+    low, high = observer(f"percentile {percent:g}")(seen, U8)
+    beyond = (100 - percent) / 200 * values.size
+    assert (values < low).sum() == pytest.approx(beyond, rel=0.1, abs=3)
+    assert (values > high).sum() == pytest.approx(beyond, rel=0.1, abs=3)
+
+
+@pytest.mark.parametrize("number", ["50", "100.1", "many", "nan"])
+def test_a_percentile_without_sense_is_refused(number):
+    with pytest.raises(ConfigError, match="above 50 and at most 100"):
+        observer(f"percentile {number}")
 
 
 @pytest.mark.parametrize("name", observer_names())

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from snapq.quantization.encodings import QuantType
-from snapq.quantization.observers.base import register
+from snapq.quantization.observers.base import Observer, register, register_with_number
 from snapq.quantization.observers.collector import Collector
 
 __all__ = ["percentile"]
 
-_OUTSIDE = 1e-4
-"""Share of the values that may lie outside, both sides together: the 99.99th percentile."""
+_USUAL = 99.99
+"""Percent of the values inside, both sides together."""
 
 
 @register("percentile")
@@ -20,13 +20,26 @@ def percentile(seen: Collector, dtype: QuantType) -> tuple[float, float]:
 
     Source: McKinstry et al., arXiv:1809.04191.
     """
+    return _inside(seen, _USUAL)
+
+
+@register_with_number("percentile", above=50.0, most=100.0)
+def percentile_of(percent: float) -> Observer:
+    """The observer whose range holds that percent of the values, and half of the rest each side."""
+    return lambda seen, dtype: _inside(seen, percent)
+
+
+def _inside(seen: Collector, percent: float) -> tuple[float, float]:
     if seen.empty:
         return 0.0, 0.0
+    outside = 1 - percent / 100
+    if outside == 0:  # the histogram of a large tensor is of some of its values only
+        return seen.minimum, seen.maximum
     lower, upper, counts = seen.bins()
     cumulative = np.cumsum(counts)
     total = int(cumulative[-1])
     ends = []
-    for target in (total * _OUTSIDE / 2, total * (1 - _OUTSIDE / 2)):
+    for target in (total * outside / 2, total * (1 - outside / 2)):
         index = min(int(np.searchsorted(cumulative, target)), counts.size - 1)
         inside = (target - (cumulative[index] - counts[index])) / counts[index]
         ends.append(float(lower[index] + inside * (upper[index] - lower[index])))
