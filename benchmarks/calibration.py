@@ -52,8 +52,13 @@ TOOLS = {"snapq": None, "onnxruntime": "onnxruntime"}
 
 @dataclass(frozen=True)
 class Cost:
-    """What one process took: seconds of quantizing, of all of it, of the processor while
-    quantizing; peak in MB.
+    """What one process took.
+
+    Attributes:
+        inner: seconds of quantizing.
+        whole: seconds from start to end.
+        processor: processor seconds of quantizing.
+        peak: largest resident memory in MB.
     """
 
     inner: float
