@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from snapq.config import PackageConfig
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import DeviceError, QnnError, SnapqError
+from snapq.graph import io, strides
 from snapq.qnn.compile import Best, Candidate, Compiled, compile_best
 from snapq.qnn.estimate import estimate, estimating_device
 from snapq.qnn.options import CompileOptions
 from snapq.qnn.placement import Placement
 from snapq.records import EstimateRecord
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class CompiledTarget:
         tried: every set that was tried, with its estimate.
         estimate: of this device, or of the nearest that has one; None where that failed.
         notes: sentences for the reader.
+        thinned: convolutions that were compiled as `graph.strides.thin_out` writes them.
     """
 
     device: DeviceProfile
@@ -36,6 +42,7 @@ class CompiledTarget:
     tried: tuple[Candidate, ...]
     estimate: EstimateRecord | None
     notes: tuple[str, ...]
+    thinned: tuple[str, ...] = ()
 
     @property
     def candidates(self) -> tuple[dict[str, Any], ...]:
@@ -87,24 +94,34 @@ def compile_target(
     """
     notes: list[str] = []
     tried = tuple(_options(device, config, notes))
-    try:
-        best = compile_best(
-            model,
-            device,
-            folder,
-            tried,
-            embed=config.embed,
-            allow_cpu=npu_share < 1,
-            label=label,
-        )
-    except QnnError as error:
-        # Of several targets, the one that fails must be named as the user named it.
-        raise QnnError(error.what, where=device.name, mend=error.mend) from error
-    _check_share(best.compiled.placement, npu_share, device)
-    chosen = next(candidate for candidate in best.candidates if candidate.chosen)
-    figure = best.compiled.estimate
-    if figure is None:
-        figure = _estimate_nearby(model, device, chosen.options, label, earlier, notes)
+    whole = io.load(model)
+    thinned = _thinned(whole, device, tried, earlier) if config.thin_strides else ()
+    with tempfile.TemporaryDirectory(prefix="snapq-") as scratch:
+        if thinned:
+            model = Path(scratch) / model.name
+            io.save(strides.thin_out(whole, thinned), model)
+            notes.append(
+                f"{device.name}: {', '.join(thinned)} run at stride 1 and are thinned out behind: "
+                "the same function, faster by the estimate."
+            )
+        try:
+            best = compile_best(
+                model,
+                device,
+                folder,
+                tried,
+                embed=config.embed,
+                allow_cpu=npu_share < 1,
+                label=label,
+            )
+        except QnnError as error:
+            # Of several targets, the one that fails must be named as the user named it.
+            raise QnnError(error.what, where=device.name, mend=error.mend) from error
+        _check_share(best.compiled.placement, npu_share, device)
+        chosen = next(candidate for candidate in best.candidates if candidate.chosen)
+        figure = best.compiled.estimate
+        if figure is None:
+            figure = _estimate_nearby(model, device, chosen.options, label, earlier, notes)
     return CompiledTarget(
         device,
         chosen.options,
@@ -112,7 +129,39 @@ def compile_target(
         best.candidates,
         figure,
         (*notes, *_failures(best, device)),
+        thinned,
     )
+
+
+def _thinned(
+    model: ir.Model,
+    device: DeviceProfile,
+    tried: Sequence[CompileOptions],
+    earlier: Sequence[CompiledTarget],
+) -> tuple[str, ...]:
+    """The convolutions to thin out; none where no estimate can say whether that is faster."""
+    names = strides.strided(model)
+    if not names:
+        return ()
+    modes = [options for options in tried if options.vtcm_mb is None]
+    try:
+        near = estimating_device(device, needs_fp16=modes[0].fp16)
+        known = next((target for target in earlier if target.device == near), None)
+        if known is not None:
+            return known.thinned
+        return strides.choose(
+            names, lambda thin: _cycles(strides.thin_out(model, thin), near, modes)
+        )
+    except SnapqError:  # what does not compile is told when the model itself is compiled
+        return ()
+
+
+def _cycles(model: ir.Model, device: DeviceProfile, tried: Sequence[CompileOptions]) -> int:
+    """The fewest cycles that a model is estimated to take with any of these options."""
+    with tempfile.TemporaryDirectory(prefix="snapq-") as scratch:
+        path = Path(scratch) / "model.onnx"
+        io.save(model, path)
+        return min(estimate(path, device, options).cycles for options in tried)
 
 
 def _options(

@@ -65,8 +65,14 @@ class Sparsity(Strict):
 
 
 class PruneConfig(Strict):
-    """Cut whole channels, and refit the layers behind them: `ratio` or `target`, or `sparsity`."""
+    """Take out residual blocks, cut channels and refit the layers behind, set weights to zero.
 
+    `blocks`, `ratio` or `target`, `sparsity`: any of them; they are done in this order.
+    """
+
+    blocks: Annotated[int, Field(gt=0)] | None = None
+    """How many residual blocks to take out whole: those that the outputs miss the least, for what
+    they cost."""
     ratio: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Share of the multiply-accumulates to take away."""
     target: PruneTarget | None = None
@@ -93,15 +99,17 @@ class PruneConfig(Strict):
 
     @property
     def needs_samples(self) -> bool:
-        """Whether the cut looks at activations."""
+        """Whether the stage looks at activations or outputs."""
+        if self.blocks is not None:
+            return True
         return self.cuts and (self.repair or self.importance is not Importance.MAGNITUDE)
 
     @model_validator(mode="after")
     def _one_goal(self) -> PruneConfig:
-        if self.sparsity is not None and not self.cuts:
-            return self
-        if (self.ratio is None) == (self.target is None):
+        if self.ratio is not None and self.target is not None:
+            raise ValueError("Give `ratio` or `target`, not both.")
+        if not self.cuts and self.blocks is None and self.sparsity is None:
             raise ValueError(
-                "Give exactly one of `ratio`, `target`, such as `prune: {ratio: 0.3}`."
+                "Give `ratio` or `target`, such as `prune: {ratio: 0.3}`; or `blocks`, `sparsity`."
             )
         return self

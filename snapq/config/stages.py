@@ -30,6 +30,9 @@ class PackageConfig(Strict):
     """Values of htp_graph_finalization_optimization_mode to try; the fastest by estimate stays."""
     vtcm_mb: tuple[Annotated[int, Field(gt=0)], ...] = ()
     """Sizes of on-chip memory to try beside the device's own."""
+    thin_strides: bool = True
+    """Try depthwise convolutions with a stride as ones of stride 1 that are thinned out behind: the
+    same function, kept where the estimate is lower."""
     dlc: bool = False
     """Also write a DLC for QAIRT's own tools."""
     multi_soc: bool = False

@@ -120,6 +120,7 @@ def make_context(chosen: Setting, progress: Progress, cache: Cache | None = None
         seed=chosen.config.seed,
         quantize=next((item for item in options if isinstance(item, QuantizeConfig)), None),
         optimization_modes=package.optimization_modes,
+        thin_strides=package.thin_strides,
         metrics=_metrics(chosen),
         memo=cache,
         npu_share=1.0 if share in (None, "all") else float(share),

@@ -135,6 +135,7 @@ def step_key(setting: Setting, context: Context, step: Step, lineage: Lineage) -
     if step.name == "prune":
         parts["quantize"] = context.quantize and context.quantize.model_dump(mode="json")
         parts["modes"] = context.optimization_modes
+        parts["thin_strides"] = context.thin_strides
     if step.name == "finetune":
         parts["training"] = setting.training and setting.training.fingerprint()
         parts["seed"] = context.seed

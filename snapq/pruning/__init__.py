@@ -3,6 +3,7 @@
 axes        one number for every index of every axis, and which numbers are one channel
 rules/      how operators tie the axes of their inputs and outputs, one file a family
 groups      the channels of a model that can be cut, and why others cannot
+blocks      residual blocks taken out whole
 surgery     the cut itself, and the same model with the channels silenced instead
 statistics  what calibration shows of the channels, streamed
 importance  how much a model loses with each channel

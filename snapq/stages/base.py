@@ -49,6 +49,7 @@ class Context:
         quantize: options of the run's quantize stage; None where it has none.
         optimization_modes: values of htp_graph_finalization_optimization_mode that the run's
             package stage tries.
+        thin_strides: whether it tries strided depthwise convolutions as ones of stride 1.
         metrics: makes the metrics of the YAML anew; none where it has none.
         memo: keeps estimates from one run to the next; None keeps nothing.
         progress: who is told what goes on.
@@ -66,6 +67,7 @@ class Context:
     seed: int = 0
     quantize: QuantizeConfig | None = None
     optimization_modes: tuple[int, ...] = (3,)
+    thin_strides: bool = True
     metrics: Callable[[], tuple[Metric, ...]] = tuple
     memo: Memo | None = None
     progress: Progress = field(default_factory=Silent)

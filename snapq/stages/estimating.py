@@ -28,7 +28,8 @@ def estimator(context: Context, device: DeviceProfile) -> Estimate:
     """A function that estimates a prepared model as the run would package it for a device.
 
     As the package stage does, it compiles with each of the run's optimization modes and takes the
-    fastest.
+    fastest. Which strided convolutions are thinned out is found on the first model and kept for the
+    others: candidates of one search differ little.
 
     Args:
         context: the run's; what is estimated is kept in its memo.
@@ -36,9 +37,15 @@ def estimator(context: Context, device: DeviceProfile) -> Estimate:
 
     The function raises `QnnError` where the model does not compile.
     """
+    thinned: list[tuple[str, ...]] = []
 
     def find(model: ir.Model) -> EstimateRecord:
-        from snapq.graph import io
+        if not thinned:
+            thinned.append(_thinned(model, lambda names: measure(model, names).cycles, context))
+        return measure(model, thinned[0])
+
+    def measure(model: ir.Model, thin: tuple[str, ...]) -> EstimateRecord:
+        from snapq.graph import io, strides
         from snapq.qnn.estimate import estimate
         from snapq.qnn.options import CompileOptions
 
@@ -47,6 +54,7 @@ def estimator(context: Context, device: DeviceProfile) -> Estimate:
             "quantize": context.quantize and context.quantize.model_dump(mode="json"),
             "boundary": context.boundary and context.boundary.to_json(),
             "device": device.soc_id,
+            "thinned": thin,
         }
         found = []
         with tempfile.TemporaryDirectory(prefix="snapq-") as name:
@@ -56,13 +64,24 @@ def estimator(context: Context, device: DeviceProfile) -> Estimate:
 
                 def make(options: CompileOptions = options) -> EstimateRecord:
                     if not path.exists():
-                        io.save(_as_packaged(model, context), path)
+                        io.save(strides.thin_out(_as_packaged(model, context), thin), path)
                     return estimate(path, device, options, label="candidate")
 
                 found.append(_remembered(context.memo, {**parts, "options": vars(options)}, make))
         return min(found, key=lambda record: record.cycles)
 
     return find
+
+
+def _thinned(
+    model: ir.Model, cycles: Callable[[tuple[str, ...]], int], context: Context
+) -> tuple[str, ...]:
+    """The strided convolutions that the package stage would thin out."""
+    from snapq.graph import strides
+
+    if not context.thin_strides:
+        return ()
+    return strides.choose(strides.strided(_as_packaged(model, context)), cycles)
 
 
 def _remembered(

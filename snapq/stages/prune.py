@@ -1,4 +1,4 @@
-"""The prune stage: cuts channels, checks the cut, refits the layers behind it."""
+"""The prune stage: takes out blocks, cuts channels, checks the cut, refits the layers behind it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import shutil
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from snapq.pruning.prune import Choose, Pruned, Rank, Tracker
     from snapq.pruning.statistics import Samples
 
+_JUDGES = 32
+"""Samples by which blocks are judged, at most."""
 CUT = "cut.onnx"
 """The model after the cut and before the repair, beside the stage's result."""
 
@@ -45,6 +48,8 @@ def run(source: Source, options: PruneConfig, context: Context, folder: Path) ->
     model = io.load(source.model)
     notes: list[str] = []
     details: dict[str, Any] = {}
+    if options.blocks is not None:
+        model = _drop_blocks(model, source, options, context, notes, details)
     if options.cuts:
         model = _cut(model, source, options, context, folder, notes, details)
     elif (source.folder / ENCODINGS).is_file():
@@ -54,6 +59,43 @@ def run(source: Source, options: PruneConfig, context: Context, folder: Path) ->
         _mask(model, options.sparsity, notes, details)
     io.save(model, folder / MODEL)
     return Outcome(precision=source.precision, notes=tuple(notes), details=details)
+
+
+def _drop_blocks(
+    model: ir.Model,
+    source: Source,
+    options: PruneConfig,
+    context: Context,
+    notes: list[str],
+    details: dict[str, Any],
+) -> ir.Model:
+    """Takes out residual blocks."""
+    from snapq.pruning import blocks
+
+    if source.precision != "float":
+        raise ConfigError(
+            "Blocks are taken out of float models.",
+            where="stages.prune.blocks",
+            mend="Put the prune stage in front of quantize.",
+        )
+    samples, count = _samples(source, options, context), options.blocks
+    assert samples is not None and count is not None
+    judges = list(islice(samples(), _JUDGES))
+    with context.progress.track("Try blocks", blocks.trials(model, count)) as advance:
+        found = blocks.shallower(model, count, judges, advance)
+    details["blocks"] = [vars(item) for item in found.dropped]
+    details["macs"] = {
+        "before": blocks.macs(model),
+        "after": blocks.macs(found.model),
+    }
+    named = ", ".join(item.name for item in found.dropped)
+    notes.append(
+        f"Took out {count} residual blocks, those that end in {named}: "
+        f"{1 - details['macs']['after'] / details['macs']['before']:.0%} of the "
+        f"multiply-accumulates, and {found.dropped[-1].error:.1%} of the outputs' energy is wrong "
+        f"for it on {len(judges)} samples."
+    )
+    return found.model
 
 
 def _cut(
@@ -87,7 +129,10 @@ def _cut(
     if (source.folder / ENCODINGS).is_file():
         _write_encodings(source.folder / ENCODINGS, pruned, folder / ENCODINGS)
     notes.extend(_notes(pruned, options, source))
+    whole = details.get("macs")
     details.update(_details(pruned, options, context))
+    if whole is not None:
+        details["macs"]["before"] = whole["before"]
     return pruned.model
 
 

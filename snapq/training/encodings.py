@@ -161,9 +161,14 @@ class LearnedEncodings(torch.nn.Module):  # type: ignore[misc, unused-ignore]
         """Centred integers as real numbers; rounding passes gradients straight through."""
         index = self._of[node]
         dtype = self._groups[index].encoding.dtype
-        zero = self._along(getattr(self, f"zero_{index}"), node, values.ndim)
         lowest = -dtype.qmax if node in self._stored and dtype.signed else dtype.qmin
-        held = torch.minimum(torch.maximum(values / scale, lowest - zero), dtype.qmax - zero)
+        points = self._groups[index].encoding.zero_point
+        first = int(points.reshape(-1)[0])
+        if (points == first).all():  # the usual case, and much faster than tensors as bounds
+            held = torch.clamp(values / scale, float(lowest - first), float(dtype.qmax - first))
+        else:
+            zero = self._along(getattr(self, f"zero_{index}"), node, values.ndim)
+            held = torch.minimum(torch.maximum(values / scale, lowest - zero), dtype.qmax - zero)
         return held + (torch.round(held) - held).detach()
 
     def _along(self, values: Tensor, node: ir.Node, rank: int) -> Tensor:

@@ -64,7 +64,7 @@ MISTAKES = [
         "Did you mean `cluster`?",
     ),
     ("- package:  {}", "- prune: {ratio: 1.5}", ":12: stages.1.prune.ratio", "above 0 and below 1"),
-    ("- package:  {}", "- prune: {}", ":12: stages.1.prune", "exactly one of `ratio`, `target`"),
+    ("- package:  {}", "- prune: {}", ":12: stages.1.prune", "Give `ratio` or `target`"),
     ("- package:  {}", "- packge: {}", ":12: stages.1.packge", "Did you mean `package`?"),
     ("- package:  {}", "- package", ":12: stages.1", "Write `package: {}`."),
     ("- package:  {}", "- {prepare: {}, package: {}}", ":12: stages.1", "one stage"),

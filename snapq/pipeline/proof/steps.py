@@ -96,7 +96,8 @@ def _steps(finished: Sequence[Finished]) -> Iterator[_Step]:
             yield _Step("cut", item.step.index, cut, artifact.precision)
             label = "repair"
         elif name == "prune":
-            label = "cut" if "layers" in artifact.record.details else "mask"
+            done = artifact.record.details
+            label = "cut" if "layers" in done or "blocks" in done else "mask"
         yield _Step(label, item.step.index, artifact.folder / MODEL, artifact.precision)
 
 

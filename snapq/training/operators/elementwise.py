@@ -38,9 +38,24 @@ def _shrink(a: Attributes, x: Tensor) -> Tensor:
 def _clip(
     a: Attributes, x: Tensor, low: Tensor | None = None, high: Tensor | None = None
 ) -> Tensor:
+    least, most = _number(low), _number(high)
+    if (low is None or least is not None) and (high is None or most is not None):
+        # One operation, of which the gradient takes one pass over x where two take ten.
+        return x if low is None and high is None else torch.clamp(x, least, most)
     if low is not None:
         x = torch.maximum(x, low)
     return x if high is None else torch.minimum(x, high)
+
+
+def _number(bound: Tensor | None) -> float | int | None:
+    """A bound as a number; None where it is none, learns, or differs between samples."""
+    if bound is None or bound.requires_grad:
+        return None
+    try:
+        value: float | int = bound.item()
+    except RuntimeError:  # mapped over the samples of a batch
+        return None
+    return value
 
 
 def _div(a: Attributes, x: Tensor, y: Tensor) -> Tensor:

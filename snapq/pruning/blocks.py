@@ -1,0 +1,183 @@
+"""Residual blocks taken out whole: `y = x + f(x)` becomes `y = x`.
+
+A block that changes little of what passes it by can go, with all that it costs: a network is then
+shallower, not thinner. Veit et al., "Residual networks behave like ensembles of relatively shallow
+networks" (2016, arXiv 1605.06431), show why that harms little. Which one goes is found by trial:
+the one with the least error of the model's outputs for the arithmetic that it frees; then the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+import onnx_ir.passes.common as common
+
+from snapq.errors import ModelError
+from snapq.graph import cost
+from snapq.graph.edits import constant
+from snapq.graph.shapes import static_shape
+from snapq.pruning.running import open_model
+from snapq.pruning.sensitivity import error
+
+__all__ = ["Block", "Dropped", "Shallower", "blocks", "macs", "shallower", "trials", "without"]
+
+_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+
+Feeds = Mapping[str, npt.NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A residual branch around which a shortcut leads.
+
+    Attributes:
+        name: the Add at which branch and shortcut meet.
+        shortcut: which input of the Add is the shortcut, 0 or 1.
+    """
+
+    name: str
+    shortcut: int
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A block that was taken out.
+
+    Attributes:
+        name: of its Add.
+        macs: multiply-accumulates that went with it.
+        error: of the outputs against the whole model, once this and the ones before were gone:
+            error energy over output energy.
+    """
+
+    name: str
+    macs: int
+    error: float
+
+
+@dataclass(frozen=True)
+class Shallower:
+    """A model without some blocks, and which they were, in the order in which they went."""
+
+    model: ir.Model
+    dropped: tuple[Dropped, ...]
+
+
+def blocks(model: ir.Model) -> tuple[Block, ...]:
+    """The residual branches of a float model, in its order.
+
+    A branch is one input of an Add that is computed from the other, with a weighted layer on the
+    way, where both and the sum have one shape.
+    """
+    found = []
+    for node in model.graph:
+        if node.op_type != "Add" or node.outputs[0].is_graph_output():
+            continue
+        shapes = {static_shape(value) for value in (*node.inputs, node.outputs[0])}
+        if len(shapes) != 1 or None in shapes:
+            continue
+        for index, value in enumerate(node.inputs):
+            other = node.inputs[1 - index]
+            if value is not None and other is not None and _branches(value, other):
+                found.append(Block(str(node.name), index))
+    return tuple(found)
+
+
+def without(model: ir.Model, gone: Sequence[Block]) -> ir.Model:
+    """A copy of the model without these blocks."""
+    result = model.clone()
+    nodes = {str(node.name): node for node in result.graph}
+    for block in gone:
+        node = nodes[block.name]
+        shortcut = node.inputs[block.shortcut]
+        assert shortcut is not None
+        node.outputs[0].replace_all_uses_with(shortcut)
+    common.RemoveUnusedNodesPass()(result)
+    return result
+
+
+def shallower(
+    model: ir.Model,
+    count: int,
+    samples: Sequence[Feeds],
+    advance: Callable[[int], None] | None = None,
+) -> Shallower:
+    """Takes out so many blocks, one after another, each time the one that is missed the least.
+
+    Args:
+        model: a float model.
+        count: how many.
+        samples: by which the outputs are judged.
+        advance: called with the number of blocks that were tried, `trials(model, count)` in all.
+
+    Raises:
+        ModelError: the model has not as many blocks.
+    """
+    left = list(blocks(model))
+    if len(left) < count:
+        raise ModelError(
+            f"The model has {len(left)} residual blocks that could be taken out, and {count} are "
+            "asked for.",
+            where="stages.prune.blocks",
+            mend="Ask for fewer, or cut channels with `ratio` or `target`.",
+        )
+    expected = _outputs(model, samples)
+    gone: list[Block] = []
+    dropped: list[Dropped] = []
+    before = macs(model)
+    for _ in range(count):
+        tried = []
+        for block in left:
+            trial = without(model, [*gone, block])
+            lost = error(expected, _outputs(trial, samples))
+            after = macs(trial)
+            tried.append((lost / max(before - after, 1), lost, after, block))
+            if advance is not None:
+                advance(1)
+        _, lost, after, block = min(tried, key=lambda item: item[0])
+        gone.append(block)
+        left.remove(block)
+        dropped.append(Dropped(block.name, before - after, lost))
+        before = after
+    return Shallower(without(model, gone), tuple(dropped))
+
+
+def trials(model: ir.Model, count: int) -> int:
+    """How many models `shallower` tries."""
+    total = len(blocks(model))
+    return sum(max(total - gone, 0) for gone in range(count))
+
+
+def _branches(start: ir.Value, end: ir.Value) -> bool:
+    """Whether `end` is computed from `start`, through a layer with a constant weight."""
+    weighted = False
+    reached = False
+    seen: set[ir.Value] = set()
+    waiting = [end]
+    while waiting:
+        value = waiting.pop()
+        if value is start:
+            reached = True
+            continue
+        node = value.producer()
+        if value in seen or node is None:
+            continue
+        seen.add(value)
+        weight = node.inputs[1] if len(node.inputs) > 1 else None
+        weighted |= node.op_type in _WEIGHTED and constant(weight) is not None
+        waiting.extend(item for item in node.inputs if item is not None)
+    return reached and weighted
+
+
+def _outputs(model: ir.Model, samples: Sequence[Feeds]) -> list[list[npt.NDArray[np.generic]]]:
+    session = open_model(model)
+    return [session.run(None, dict(sample)) for sample in samples]
+
+
+def macs(model: ir.Model) -> int:
+    """Multiply-accumulates of a model."""
+    return sum(node.macs for node in cost.node_costs(model))
