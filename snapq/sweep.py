@@ -38,24 +38,32 @@ def parse(option: str) -> tuple[str, tuple[str, ...]]:
 def key_path(key: str, config: DeployConfig) -> str:
     """The path of a key as `--set` takes it; a bare name is looked for among the stages' options.
 
+    Where several stages have the option, the one that the file gives it to is meant.
+
     Raises:
-        ConfigError: no stage of the file has such an option, or several have.
+        ConfigError: no stage of the file has such an option, or it is not clear which one is meant.
     """
     if "." in key:
         return key
-    options = {item.name: type(item.options).model_fields for item in config.stages}
-    having = [name for name, fields in options.items() if key in fields]
-    if len(having) == 1:
-        return f"stages.{having[0]}.{key}"
-    known = {name for fields in options.values() for name in fields}
+    stages = list(enumerate(config.stages))
+    having = [(i, item) for i, item in stages if key in type(item.options).model_fields]
+    given = [(i, item) for i, item in having if key in item.options.model_fields_set]
+    names = [item.name for item in config.stages]
+    paths = [
+        f"stages.{item.name if names.count(item.name) == 1 else index}.{key}"
+        for index, item in (given if len(given) == 1 else having)
+    ]
+    if len(paths) == 1:
+        return paths[0]
+    known = {name for item in config.stages for name in type(item.options).model_fields}
     match = nearest(key, known)
     raise ConfigError(
-        f"Several stages have an option `{key}`: {', '.join(having)}."
-        if having
+        f"Several stages have an option `{key}`."
+        if paths
         else f"No stage of the file has an option `{key}`.",
         where="--sweep",
-        mend=f"Write the path, such as stages.{having[0]}.{key}."
-        if having
+        mend=f"Write which one: {', '.join(paths)}."
+        if paths
         else f"Did you mean `{match}`?"
         if match
         else _EXAMPLE,

@@ -3,7 +3,7 @@
 A block that changes little of what passes it by can go, with all that it costs: a network is then
 shallower, not thinner. Veit et al., "Residual networks behave like ensembles of relatively shallow
 networks" (2016, arXiv 1605.06431), show why that harms little. Which one goes is found by trial:
-the one with the least error of the model's outputs for the arithmetic that it frees; then the next.
+the one with the least error of the model's outputs for what it costs; then the next.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ __all__ = ["Block", "Dropped", "Shallower", "blocks", "macs", "shallower", "tria
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 Feeds = Mapping[str, npt.NDArray[np.generic]]
+Price = Callable[[ir.Model], float]
+"""What a model costs, in any unit."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def shallower(
     model: ir.Model,
     count: int,
     samples: Sequence[Feeds],
+    price: Price | None = None,
     advance: Callable[[int], None] | None = None,
 ) -> Shallower:
     """Takes out so many blocks, one after another, each time the one that is missed the least.
@@ -112,11 +115,14 @@ def shallower(
         model: a float model.
         count: how many.
         samples: by which the outputs are judged.
+        price: what a model costs; its multiply-accumulates where not given. Asked once for each
+            block: what several blocks save is added up.
         advance: called with the number of blocks that were tried, `trials(model, count)` in all.
 
     Raises:
         ModelError: the model has not as many blocks.
     """
+    price = price or macs
     left = list(blocks(model))
     if len(left) < count:
         raise ModelError(
@@ -128,14 +134,15 @@ def shallower(
     expected = _outputs(model, samples)
     gone: list[Block] = []
     dropped: list[Dropped] = []
+    whole = price(model)
+    saved = {block: max(whole - price(without(model, [block])), 1e-9 * whole) for block in left}
     before = macs(model)
     for _ in range(count):
         tried = []
         for block in left:
             trial = without(model, [*gone, block])
             lost = error(expected, _outputs(trial, samples))
-            after = macs(trial)
-            tried.append((lost / max(before - after, 1), lost, after, block))
+            tried.append((lost / saved[block], lost, macs(trial), block))
             if advance is not None:
                 advance(1)
         _, lost, after, block = min(tried, key=lambda item: item[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from snapq.pruning.prune import Choose, Pruned, Rank, Tracker
     from snapq.pruning.statistics import Samples
 
-_JUDGES = 32
+_JUDGES = 64
 """Samples by which blocks are judged, at most."""
 CUT = "cut.onnx"
 """The model after the cut and before the repair, beside the stage's result."""
@@ -82,7 +82,7 @@ def _drop_blocks(
     assert samples is not None and count is not None
     judges = list(islice(samples(), _JUDGES))
     with context.progress.track("Try blocks", blocks.trials(model, count)) as advance:
-        found = blocks.shallower(model, count, judges, advance)
+        found = blocks.shallower(model, count, judges, _time(context), advance)
     details["blocks"] = [vars(item) for item in found.dropped]
     details["macs"] = {
         "before": blocks.macs(model),
@@ -90,12 +90,22 @@ def _drop_blocks(
     }
     named = ", ".join(item.name for item in found.dropped)
     notes.append(
-        f"Took out {count} residual blocks, those that end in {named}: "
+        f"Took out {count} residual block{'s' if count > 1 else ''}, ending in {named}: "
         f"{1 - details['macs']['after'] / details['macs']['before']:.0%} of the "
         f"multiply-accumulates, and {found.dropped[-1].error:.1%} of the outputs' energy is wrong "
         f"for it on {len(judges)} samples."
     )
     return found.model
+
+
+def _time(context: Context) -> Callable[[ir.Model], float] | None:
+    """What estimates a model for the first target; None where nothing can."""
+    from snapq.qnn.availability import status
+
+    if not context.devices or not context.devices[0].has_estimate or not status().usable:
+        return None
+    estimate = estimator(context, context.devices[0])
+    return lambda model: precise_us(estimate(model))
 
 
 def _cut(

@@ -77,11 +77,13 @@ class LearnedEncodings(torch.nn.Module):  # type: ignore[misc, unused-ignore]
             self.register_buffer(f"zero_{index}", zero)
         self.stored = torch.nn.ParameterList()
         self._stored: dict[ir.Node, int] = {}
+        self._started: dict[ir.Node, tuple[np.ndarray, np.ndarray]] = {}
         for node in nodes:
             integers = _stored(node)
             if integers is not None:
                 self._stored[node] = len(self.stored)
                 values = _latent(node, integers, own[node], latent)
+                self._started[node] = integers, values.copy()
                 self.stored.append(torch.nn.Parameter(torch.from_numpy(values)))
         self._initializers = {
             str(value.name)
@@ -128,8 +130,18 @@ class LearnedEncodings(torch.nn.Module):  # type: ignore[misc, unused-ignore]
                 if encoding.dtype.signed:  # the most negative integer is not used
                     lowest = np.asarray(-encoding.dtype.qmax, integers.dtype)
                     integers = np.maximum(integers, lowest)
-                found[_name(node, 0)] = integers
+                found[_name(node, 0)] = self._unmoved(node, integers, encoding)
         return found
+
+    def _unmoved(self, node: ir.Node, integers: np.ndarray, encoding: Encoding) -> np.ndarray:
+        """The integers, where training changed nothing those that were there.
+
+        A 32-bit bias has more digits than the float that stands for it.
+        """
+        before, values = self._started[node]
+        if encoding != self._groups[self._of[node]].encoding:
+            return integers
+        return np.where(self._floats(node) == values, before, integers).astype(integers.dtype)
 
     def _floats(self, node: ir.Node) -> np.ndarray:
         stored: Tensor = self.stored[self._stored[node]]

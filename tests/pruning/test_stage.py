@@ -59,6 +59,24 @@ def test_a_quantized_model_is_cut_in_its_integers(project: Path) -> None:  # noq
     assert encodings["w1"].channels == channels
 
 
+def test_a_block_goes_whole_and_the_report_says_which(project: Path) -> None:  # noqa: F811
+    run = pruned_run(project, {"prune": {"blocks": 1}}, {"quantize": {}})
+    steps = {step.label: step for step in run.record.steps}
+    assert list(steps) == ["prepare", "cut", "quantize"]
+    assert steps["cut"].macs < 0.2 * steps["prepare"].macs
+    assert steps["cut"].estimate.cycles < steps["prepare"].estimate.cycles
+    assert "w2" not in weight_shapes(run.folder / "stages" / "02-prune" / "model.onnx")
+    assert "Took out 1 residual block" in render_html(run.record)
+    details = run.record.stages[2].details
+    assert [item["name"] for item in details["blocks"]] == ["residual"]
+    assert details["macs"]["after"] < 0.2 * details["macs"]["before"]
+
+
+def test_blocks_are_not_taken_out_of_quantized_models(project: Path) -> None:  # noqa: F811
+    with pytest.raises(ConfigError, match="out of float models"):
+        pruned_run(project, {"quantize": {}}, {"prune": {"blocks": 1}})
+
+
 def test_pruning_by_activations_needs_samples(project: Path) -> None:  # noqa: F811
     with pytest.raises(ConfigError, match="The prune stage needs samples"):
         pruned_run(project, {"prune": {"ratio": 0.3}}, data={}, metric=None)

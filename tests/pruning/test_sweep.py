@@ -9,10 +9,11 @@ import pytest
 import yaml
 
 from snapq import api
+from snapq.config import DeployConfig
 from snapq.errors import ConfigError
 from snapq.records import Where
 from snapq.report.sweep import SweepPoint, SweepRecord, curve, render
-from snapq.sweep import parse
+from snapq.sweep import key_path, parse
 from tests.pipeline.conftest import project  # noqa: F401
 
 
@@ -78,3 +79,31 @@ def test_a_key_that_no_stage_has_is_refused_before_any_run(project: Path) -> Non
     with pytest.raises(ConfigError, match="No stage of the file has"):
         api.sweep(project / "deploy.yaml", "ratio=0.1,0.2", runs=project / "runs")
     assert not (project / "runs").exists()
+
+
+def staged(folder: Path, *stages: dict) -> DeployConfig:
+    """The project's configuration with other stages."""
+    path = folder / "deploy.yaml"
+    config = yaml.safe_load(path.read_text()) | {"stages": list(stages), "gates": {}}
+    path.write_text(yaml.safe_dump(config))
+    return api.load(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "path"),
+    [("ratio", "stages.1.ratio"), ("blocks", "stages.0.blocks"), ("lr", "stages.finetune.lr")],
+)
+def test_of_several_stages_the_one_that_has_the_key_in_the_file_is_meant(
+    project: Path,  # noqa: F811
+    key: str,
+    path: str,
+) -> None:
+    config = staged(project, {"prune": {"blocks": 1}}, {"prune": {"ratio": 0.3}}, {"finetune": {}})
+    assert key_path(key, config) == path
+
+
+def test_where_it_is_not_clear_which_stage_is_meant_the_paths_are_told(project: Path) -> None:  # noqa: F811
+    config = staged(project, {"prune": {"ratio": 0.1}}, {"prune": {"ratio": 0.3}})
+    with pytest.raises(ConfigError, match="Several stages") as caught:
+        key_path("ratio", config)
+    assert "stages.0.ratio, stages.1.ratio" in str(caught.value)

@@ -102,6 +102,15 @@ def test_untrained_weights_go_back_unchanged(weights: WeightType) -> None:
     assert io.to_bytes(module.write_back()) == io.to_bytes(held)
 
 
+def test_an_untrained_bias_keeps_digits_that_a_float_has_not() -> None:
+    model = residual_network()
+    bias = model.graph.initializers["b1"]
+    bias.const_value = ir.tensor(1000 * bias.const_value.numpy() + 1, name="b1")
+    held = quantized(model, activations=ActivationType.UINT16)
+    assert np.abs(held.graph.initializers["b1_quantized"].const_value.numpy()).max() > 1 << 24
+    assert io.to_bytes(GraphModule(held, constants(model)).write_back()) == io.to_bytes(held)
+
+
 @pytest.mark.parametrize("weights", [WeightType.INT8, WeightType.INT4])
 def test_trained_encodings_keep_what_the_npu_asks_for(weights: WeightType) -> None:
     held = quantized(residual_network(), weights)
