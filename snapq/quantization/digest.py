@@ -86,8 +86,10 @@ class Digests:
             whole = values[self.whole].astype(np.float32, copy=False)
             ends = tuple(accumulate(self.small.values()))
             starts = (0, *ends[:-1])
-            figures = (ufunc.reduceat(whole, starts) for ufunc in (np.minimum, np.maximum, np.add))
-            told = np.stack([*figures], axis=1).tolist()
+            ufuncs = (np.minimum, np.maximum, np.add)
+            with np.errstate(over="ignore", invalid="ignore"):  # masks of -3e38, and -inf
+                figures = [ufunc.reduceat(whole, starts) for ufunc in ufuncs]
+            told = np.stack(figures, axis=1).tolist()
             for name, first, last, (low, high, total) in zip(
                 self.small, starts, ends, told, strict=True
             ):

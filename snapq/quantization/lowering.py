@@ -18,15 +18,11 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.shapes import static_shape
-from snapq.precision import ActivationType
 from snapq.quantization.names import Names
 from snapq.quantization.scheme import NodePrecision, Scheme
-from snapq.quantization.squares import squared
+from snapq.quantization.wide import widened
 
 __all__ = ["lower"]
-
-_FIRST_16_BIT = 21
-"""Opset whose Q and DQ take 16 bits; source: QuantizeLinear-21 of ONNX."""
 
 
 def lower(graph: ir.Graph, scheme: Scheme) -> Scheme:
@@ -35,7 +31,8 @@ def lower(graph: ir.Graph, scheme: Scheme) -> Scheme:
     The product of a Swish, and the Conv, keep their names.
 
     Returns:
-        The scheme, in which the new sigmoid has the precision of its Swish.
+        The scheme, in which the new sigmoid has the precision of its Swish, and what stays wide by
+        rule its own.
     """
     names = Names(graph)
     gates: dict[str, str] = {}
@@ -46,19 +43,7 @@ def lower(graph: ir.Graph, scheme: Scheme) -> Scheme:
             _pad_before(graph, node, names)
     if gates:
         scheme = replace(scheme, per_node=_with_gates(scheme, gates))
-    return _widened(graph, scheme)
-
-
-def _widened(graph: ir.Graph, scheme: Scheme) -> Scheme:
-    """The scheme with 16 bits for squares under a root, where the model has the opset for it."""
-    chosen = {
-        name: NodePrecision(activations=ActivationType.UINT16, reason="a root of squares")
-        for name in squared(graph)
-        if name not in scheme.per_node and scheme.precision(name)[1] is ActivationType.UINT8
-    }
-    if not chosen or graph.opset_imports.get("", 0) < _FIRST_16_BIT:
-        return scheme
-    return replace(scheme, per_node={**scheme.per_node, **chosen})
+    return widened(graph, scheme)
 
 
 def _split(graph: ir.Graph, node: ir.Node, names: Names) -> str:

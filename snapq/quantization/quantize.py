@@ -10,6 +10,7 @@ import onnx_ir.passes.common as common
 
 from snapq.errors import DataError, ModelError
 from snapq.precision import WeightType
+from snapq.quantization import wide
 from snapq.quantization.calibration import Samples, calibrate
 from snapq.quantization.clamps import absorb_clamps
 from snapq.quantization.decisions import (
@@ -31,6 +32,7 @@ from snapq.quantization.parameters import Tuned
 from snapq.quantization.rules.operators import Family, Role
 from snapq.quantization.scheme import Scheme
 from snapq.quantization.ties import Groups, Range, build, constant_range
+from snapq.quantization.wide import beyond_float16, in_float, without_float
 
 __all__ = ["Quantized", "Scheme", "lifted", "observe", "quantize"]
 
@@ -92,18 +94,25 @@ def quantize(
             node.metadata_props[KEPT_FLOAT] = decision.reason or "nothing to quantize"
     groups = build(graph, decisions, imposed)
     watched = groups.observed()
-    names = [str(value.name) for value in watched]
     masked = logits(graph)
+    needed = [str(value.name) for value in watched]
+    useful = (*_read_otherwise(decisions, groups, scheme), *in_float(graph, scheme))
+    names = list(dict.fromkeys((*needed, *useful)))
     seen = {name: known[name] for name in names if name in known} if known else {}
-    missing = [name for name in names if name not in seen]
+    missing = [name for name in needed if name not in seen]
     if missing and samples is None:
         raise _no_samples(missing)
     if missing:
+        missing = [name for name in names if name not in seen]
         seen |= calibrate(source, samples or (), missing, progress, logits=masked)
+    if beyond_float16(graph, scheme, seen):
+        narrow = without_float(scheme)
+        return quantize(model, samples, narrow, fixed=fixed, known=seen, tuned=tuned)
     rule = observer(scheme.observer)
     ranges = {
         value: _range(seen[str(value.name)], rule, groups.dtype(value), str(value.name) in masked)
-        for value in watched
+        for value in _values(graph)
+        if value in groups and str(value.name) in seen
     }
     for node, decision in decisions.items():
         if decision.rule is not None and decision.rule.family is Family.JOIN and decision.dtype:
@@ -118,7 +127,7 @@ def quantize(
         result,
         inserter.written,
         {name: collector.statistics() for name, collector in seen.items()},
-        notes(decisions, scheme.architecture),
+        (*notes(decisions, scheme.architecture), *wide.notes(scheme, decisions)),
     )
 
 
@@ -196,8 +205,43 @@ def _join(
 def _encodings(
     graph: ir.Graph, groups: Groups, ranges: Mapping[ir.Value, Range]
 ) -> dict[ir.Value, Encoding]:
-    values = (*graph.inputs, *(value for node in graph for value in node.outputs))
-    return {value: groups.encoding(value, ranges) for value in values if value in groups}
+    return {value: groups.encoding(value, ranges) for value in _values(graph) if value in groups}
+
+
+def _values(graph: ir.Graph) -> tuple[ir.Value, ...]:
+    """What is fed, and what nodes give."""
+    return (*graph.inputs, *(value for node in graph for value in node.outputs))
+
+
+def _read_otherwise(
+    decisions: Mapping[ir.Node, Decision], groups: Groups, scheme: Scheme
+) -> list[str]:
+    """Tensors that some node reads in another type than they are held in.
+
+    Where a tensor shares its encoding, the range of all that share it says little of it alone, and
+    for the reader it gets an encoding of its own.
+    """
+    return [
+        str(value.name)
+        for node, decision in decisions.items()
+        for index, value in enumerate(node.inputs)
+        if value is not None
+        and value in groups
+        and (wanted := _wanted_type(node, index, decision, scheme)) is not None
+        and groups.dtype(value) is not wanted
+    ]
+
+
+def _wanted_type(node: ir.Node, index: int, decision: Decision, scheme: Scheme) -> QuantType | None:
+    """The type in which a quantized node reads an activation; None where it reads none there."""
+    rule, dtype = decision.rule, decision.dtype
+    if rule is None or dtype is None:
+        return None
+    if rule.role(index) in (Role.PLAIN, Role.BIAS, Role.SCALE):
+        return None
+    if index == 1 and dtype.bits > 8 and scheme.architecture < rule.second_8bit_below:
+        return QuantType.UINT8
+    return dtype
 
 
 def _uses(
@@ -228,11 +272,11 @@ def _uses(
                 own = given if given and same else asymmetric(*constant_range(tensor), dtype)
                 uses[node, index] = held if moves and held else own
                 continue
-            wanted = dtype
-            if index == 1 and dtype.bits > 8 and scheme.architecture < rule.second_8bit_below:
-                wanted = QuantType.UINT8
+            wanted = _wanted_type(node, index, decision, scheme) or dtype
             if rule.family is Family.MOVEMENT and held is not None and held != encodings[value]:
                 uses[node, index] = held
             elif encodings[value].dtype is not wanted:
-                uses[node, index] = asymmetric(*groups.range(value, ranges), wanted)
+                own_range = None if groups.fixed(value) else ranges.get(value)
+                limits = own_range or groups.range(value, ranges)
+                uses[node, index] = asymmetric(*limits, wanted)
     return uses

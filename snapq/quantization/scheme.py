@@ -19,11 +19,13 @@ class NodePrecision:
         weights: type of its weight.
         activations: type of its data in and out; `float16` keeps the whole node in float.
         reason: who says so, for the notes.
+        by_rule: whether snapq says so, and not the user.
     """
 
     weights: WeightType | None = None
     activations: ActivationType | None = None
     reason: str = "an override"
+    by_rule: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Scheme:
         per_node: precision of single nodes by name, see `overrides.resolve`. A node that moves
             data follows what comes in unless it is named here.
         observer: name of the rule that sets the ranges of activations.
+        keep_wide: whether the rules of `wide` hold.
     """
 
     weights: WeightType = WeightType.INT8
@@ -49,6 +52,7 @@ class Scheme:
     architecture: int = 73
     per_node: Mapping[str, NodePrecision] = field(default_factory=dict)
     observer: str = "min-max"
+    keep_wide: bool = True
 
     @property
     def activation_type(self) -> QuantType | None:

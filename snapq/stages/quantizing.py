@@ -132,6 +132,7 @@ def order(
         activations=options.activations,
         per_channel=options.per_channel,
         architecture=min(device.architecture for device in context.devices),
+        keep_wide=options.keep_wide,
         per_node={**stored_types(model, shared or {}), **resolve(options.overrides, model)},
     )
     fixed = {**(shared or {}), **fixed_inputs(context.boundary)}

@@ -1,0 +1,115 @@
+"""What stays wide by rule: the few places that 8 bits ruin, at little or no cost on the NPU.
+
+| where | what it has |
+|---|---|
+| a spectral front end: the transform of an input, squares, a root | float, where the NPU has it |
+| squares under a root elsewhere | 16 bits, where activations have 8 |
+| cells of recurrent layers, their state, small heads | 16 bits, where activations have 8 |
+
+What the user says of a node wins, and `keep_wide: false` turns the rules off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+
+import onnx_ir as ir
+
+from snapq.precision import ActivationType
+from snapq.quantization.decisions import Decision, is_float
+from snapq.quantization.observers.collector import Collector
+from snapq.quantization.recurrent import cells
+from snapq.quantization.scheme import NodePrecision, Scheme
+from snapq.quantization.squares import fronts, squared
+
+__all__ = ["beyond_float16", "in_float", "notes", "widened", "without_float"]
+
+_FIRST_16_BIT = 21
+"""Opset whose Q and DQ take 16 bits; source: QuantizeLinear-21 of ONNX."""
+_FLOAT_FROM = 73
+"""The first architecture that runs these operators in fp16 (v69 has it in part)."""
+_LARGEST = 2.0**15
+"""fp16 ends at 65504; half of it leaves room for sums that calibration did not meet."""
+_SMALLEST = 2.0**-4
+"""fp16 loses squares of values below 2^-12: where the largest root is below this, 16 bits keep
+more."""
+_FRONT = "the rule for roots of squares"
+_WIDE = ActivationType.UINT16
+
+
+def widened(graph: ir.Graph, scheme: Scheme) -> Scheme:
+    """The scheme with the rules put in for nodes of which it says nothing yet."""
+    if not scheme.keep_wide or graph.opset_imports.get("", 0) < _FIRST_16_BIT:
+        return scheme
+    chosen: dict[str, NodePrecision] = {}
+    named = scheme.per_node
+    front = fronts(graph) if scheme.architecture >= _FLOAT_FROM else frozenset()
+    if scheme.activations in (ActivationType.UINT8, _WIDE) and front.isdisjoint(named):
+        chosen |= dict.fromkeys(front, _rule(ActivationType.FLOAT16, _FRONT))
+    if scheme.activations is ActivationType.UINT8:
+        roots = squared(graph) - chosen.keys()
+        chosen |= dict.fromkeys(roots, _rule(_WIDE, "a root of squares"))
+        inside = cells(graph) - chosen.keys()
+        chosen |= dict.fromkeys(inside, _rule(_WIDE, "the cell of a recurrent layer"))
+    fresh = {name: precision for name, precision in chosen.items() if name not in named}
+    return replace(scheme, per_node={**named, **fresh}) if fresh else scheme
+
+
+def in_float(graph: ir.Graph, scheme: Scheme) -> tuple[str, ...]:
+    """Tensors that are float by rule, with what goes in: all must be seen to know that they fit."""
+    names: dict[str, None] = {}
+    for node in _float_nodes(graph, scheme):
+        for value in (*node.inputs, *node.outputs):
+            if value is not None and is_float(value) and value.const_value is None:
+                names[str(value.name)] = None
+    return tuple(names)
+
+
+def beyond_float16(graph: ir.Graph, scheme: Scheme, seen: Mapping[str, Collector]) -> bool:
+    """Whether what is float by rule was too large, or too small, for fp16."""
+    for node in _float_nodes(graph, scheme):
+        found = [seen[str(v.name)] for v in node.outputs if str(v.name) in seen]
+        largest = max((max(-one.minimum, one.maximum) for one in found if not one.empty), default=0)
+        if largest > _LARGEST or (node.op_type == "Sqrt" and 0 < largest < _SMALLEST):
+            return True
+    return False
+
+
+def without_float(scheme: Scheme) -> Scheme:
+    """The scheme with 16 bits in the place of what is float by rule."""
+    narrow = _rule(_WIDE, "a root of squares beyond the range of fp16")
+    return replace(
+        scheme,
+        per_node={
+            name: narrow if _is_float_rule(own) else own for name, own in scheme.per_node.items()
+        },
+    )
+
+
+def notes(scheme: Scheme, decisions: Mapping[ir.Node, Decision]) -> tuple[str, ...]:
+    """One sentence for each rule that gave nodes 16 bits; those in float are told of elsewhere."""
+    told: dict[str, list[str]] = {}
+    for node, decision in decisions.items():
+        own = scheme.per_node.get(str(node.name))
+        if own is None or not own.by_rule or own.activations is not _WIDE:
+            continue
+        if decision.dtype is not None and decision.dtype.bits == _WIDE.bits:
+            told.setdefault(own.reason, []).append(str(node.name))
+    return tuple(
+        f"{', '.join(names)}: at 16 bits, as {reason} loses too much at 8."
+        for reason, names in told.items()
+    )
+
+
+def _rule(activations: ActivationType, reason: str) -> NodePrecision:
+    return NodePrecision(activations=activations, reason=reason, by_rule=True)
+
+
+def _is_float_rule(own: NodePrecision) -> bool:
+    return own.by_rule and own.activations is ActivationType.FLOAT16
+
+
+def _float_nodes(graph: ir.Graph, scheme: Scheme) -> Iterator[ir.Node]:
+    named: Collection[str] = {n for n, own in scheme.per_node.items() if _is_float_rule(own)}
+    return (node for node in graph if str(node.name) in named)

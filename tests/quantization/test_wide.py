@@ -1,0 +1,169 @@
+"""What 8 bits ruin stays wide by rule: spectral front ends, and the cells of recurrent layers."""
+
+import numpy as np
+import pytest
+
+from snapq.graph import io
+from snapq.precision import ActivationType
+from snapq.quantization.decisions import KEPT_FLOAT
+from snapq.quantization.fidelity import sqnr
+from snapq.quantization.lint import lint
+from snapq.quantization.quantize import quantize
+from snapq.quantization.recurrent import cells
+from snapq.quantization.scheme import NodePrecision, Scheme
+from snapq.quantization.squares import fronts
+from snapq.runtime import cpu_session
+from tests.graph.models import prepared_from
+from tests.graph.test_recurrent import layer
+from tests.quantization.odd_models import Builder, scalar
+
+
+def spectrum():
+    """Magnitudes of a short transform of sound, and a layer that reads them."""
+    b = Builder()
+    sound = b.feed("sound", 1, 1, 64)
+    turned = b.add("Conv", sound, b.normal(32, 1, 16), strides=[8])
+    parts = b.add("Split", turned, outputs=2, axis=1, num_outputs=2)
+    power = b.add("Add", *(b.add("Mul", part, part) for part in parts))
+    return b.model(b.add("Conv", b.add("Sqrt", power), b.normal(8, 16, 1)))
+
+
+def cell(kind):
+    """One step of a recurrent layer by hand, state in one tensor, and a head of one value."""
+    b = Builder()
+    x, state = b.feed("x", 1, 16), b.feed("state", 2, 1, 16)
+    before, kept = (b.add("Gather", state, np.array(index, np.int64), axis=0) for index in range(2))
+    gates = b.add(
+        "Add", b.add("Gemm", x, b.normal(16, 64)), b.add("Gemm", before, b.normal(16, 64))
+    )
+    first, second, third, fresh = b.add("Split", gates, outputs=4, axis=1, num_outputs=4)
+    gate, entered = b.add("Sigmoid", first), b.add("Tanh", fresh)
+    if kind == "lstm":
+        grown = b.add("Mul", b.add("Sigmoid", second), entered)
+        c = b.add("Add", b.add("Mul", gate, kept), grown)
+        h = b.add("Mul", b.add("Sigmoid", third), b.add("Tanh", c))
+    elif kind == "gru":
+        new = b.add("Mul", b.add("Sub", scalar(1), gate), entered)
+        h = c = b.add("Add", new, b.add("Mul", gate, kept))
+    else:
+        h = c = b.add("Add", entered, b.add("Mul", gate, b.add("Sub", kept, entered)))
+    axis = np.array([0], np.int64)
+    after = b.add("Concat", *(b.add("Unsqueeze", part, axis) for part in (h, c)), axis=0)
+    head = b.add("Sigmoid", b.add("Gemm", b.add("Relu", h), b.normal(16, 1)))
+    return b.model(head, after)
+
+
+def sounds(levels, size=(1, 1, 64)):
+    random = np.random.default_rng(0)
+    return [{"sound": (random.normal(size=size) * v).astype(np.float32)} for v in levels]
+
+
+def steps(count, seed=0):
+    """Inputs and states of which one half is within one, and the other grows."""
+    random = np.random.default_rng(seed)
+    for _ in range(count):
+        state = random.normal(size=(2, 1, 16)) * np.array([0.3, 12.0])[:, None, None]
+        x = random.normal(size=(1, 16))
+        yield {"x": x.astype(np.float32), "state": state.astype(np.float32)}
+
+
+def quality(model, quantized, samples):
+    there = cpu_session(io.to_bytes(model))
+    here = cpu_session(io.to_bytes(quantized), optimize=False)
+    signal = noise = 0.0
+    for sample in samples:
+        for truth, found in zip(there.run(None, sample), here.run(None, sample), strict=True):
+            signal += float(np.square(truth).sum())
+            noise += float(np.square(truth - found).sum())
+    return sqnr(signal, noise)
+
+
+@pytest.mark.parametrize("activations", [ActivationType.UINT8, ActivationType.UINT16])
+def test_a_spectral_front_end_is_float_and_hears_what_is_quiet(activations):
+    model = spectrum()
+    scheme = Scheme(activations=activations)
+    samples = sounds([1.0] * 8)
+    result = quantize(model, samples, scheme)
+    front = {node.name for node in result.model.graph if KEPT_FLOAT in node.metadata_props}
+    assert front == fronts(model.graph)
+    assert {"node_conv_0", "node_sqrt_5"} <= front
+    assert "the rule for roots of squares says float" in " ".join(result.notes)
+    assert lint(result.model, 73) == ()
+    narrow = quantize(model, samples, Scheme(activations=activations, keep_wide=False))
+    quiet = sounds([0.02] * 4)
+    assert quality(model, result.model, quiet) > quality(model, narrow.model, quiet) + 6
+
+
+@pytest.mark.parametrize("level", [32768.0, 1e-3])
+def test_a_front_end_beyond_the_range_of_fp16_has_16_bits(level):
+    model = spectrum()
+    result = quantize(model, sounds([level] * 4), Scheme())
+    assert not any(KEPT_FLOAT in node.metadata_props for node in result.model.graph)
+    assert result.encodings["sqrt_5"].dtype.value == "uint16"
+    assert "beyond the range of fp16" in " ".join(result.notes)
+
+
+def test_a_target_without_float_has_16_bits():
+    result = quantize(spectrum(), sounds([1.0] * 4), Scheme(architecture=68))
+    assert result.encodings["sqrt_5"].dtype.value == "uint16"
+    assert not any(KEPT_FLOAT in node.metadata_props for node in result.model.graph)
+
+
+def test_a_large_transform_stays_in_integers():
+    b = Builder()
+    turned = b.add("Conv", b.feed("sound", 1, 1, 40_000), b.normal(64, 1, 512), strides=[16])
+    b.add("Sqrt", b.add("Mul", turned, turned))
+    assert fronts(b.model("sqrt_2").graph) == frozenset()
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "gru-by-difference"])
+def test_the_cell_and_its_head_have_16_bits_and_the_products_8(kind):
+    model = cell(kind)
+    result = quantize(model, [*steps(16)], Scheme())
+    held = {name: encoding.dtype.value for name, encoding in result.encodings.items()}
+    assert held["state"] == held[model.graph.outputs[0].name] == "uint16"
+    assert held[model.graph.outputs[1].name] == "uint16"
+    assert {held[f"gemm_{index}"] for index in (2, 3)} == {"uint8"}
+    assert "as the cell of a recurrent layer loses too much at 8" in " ".join(result.notes)
+    assert lint(result.model, 73) == ()
+    narrow = quantize(model, [*steps(16)], Scheme(keep_wide=False))
+    others = [*steps(8, seed=1)]
+    assert quality(model, result.model, others) > quality(model, narrow.model, others) + 4
+
+
+def test_the_products_read_a_part_of_the_state_by_its_own_range():
+    result = quantize(cell("lstm"), [*steps(16)], Scheme())
+    whole = float(result.encodings["state"].maximum)
+    scales = {
+        value.name: float(value.const_value.numpy())
+        for value in result.model.graph.initializers.values()
+        if value.name.startswith("gather_0_as_uint8") and value.name.endswith("_scale")
+    }
+    assert whole > 20
+    assert all(0 < 255 * scale < 3 for scale in scales.values()) and scales
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_cells_are_found_in_unrolled_layers(kind):
+    model = prepared_from(layer(kind, "forward", stateful=True))[0].model
+    gates = {node.name for node in model.graph if node.op_type in ("Mul", "Tanh")}
+    assert len(gates & cells(model.graph)) >= 9
+
+
+def test_what_the_user_says_of_a_node_wins():
+    own = NodePrecision(activations=ActivationType.UINT8)
+    result = quantize(cell("lstm"), [*steps(8)], Scheme(per_node={"node_add_11": own}))
+    assert result.encodings["add_11"].dtype.value == "uint8"
+    assert result.encodings["mul_10"].dtype.value == "uint16"
+    front = {"node_conv_0": own}
+    result = quantize(spectrum(), sounds([1.0] * 4), Scheme(per_node=front))
+    assert result.encodings["conv_0"].dtype.value == "uint8"
+    assert result.encodings["sqrt_5"].dtype.value == "uint16"
+
+
+def test_a_gated_sum_that_is_no_cell_is_left_alone():
+    b = Builder()
+    x = b.feed("x", 1, 16)
+    gate = b.add("Sigmoid", b.add("Gemm", x, b.normal(16, 16)))
+    b.add("Add", b.add("Mul", gate, x), b.add("Mul", x, b.add("Tanh", x)))
+    assert cells(b.model("add_5").graph) == frozenset()
