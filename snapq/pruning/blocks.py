@@ -3,7 +3,8 @@
 A block that changes little of what passes it by can go, with all that it costs: a network is then
 shallower, not thinner. Veit et al., "Residual networks behave like ensembles of relatively shallow
 networks" (2016, arXiv 1605.06431), show why that harms little. Which one goes is found by trial:
-the one with the least error of the model's outputs for what it costs; then the next.
+the one with the least error of the model's outputs (and divergence of its classes) for what it
+costs; then the next.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from snapq.graph import cost
 from snapq.graph.edits import constant
 from snapq.graph.shapes import static_shape
 from snapq.pruning.running import open_model
-from snapq.pruning.sensitivity import error
+from snapq.pruning.sensitivity import divergence, error
 
 __all__ = ["Block", "Dropped", "Shallower", "blocks", "macs", "shallower", "trials", "without"]
 
@@ -67,6 +68,16 @@ class Shallower:
 
     model: ir.Model
     dropped: tuple[Dropped, ...]
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A model without one more block: what it loses in all, and what it computes."""
+
+    block: Block
+    loss: float
+    error: float
+    macs: int
 
 
 def blocks(model: ir.Model) -> tuple[Block, ...]:
@@ -136,20 +147,22 @@ def shallower(
     dropped: list[Dropped] = []
     whole = price(model)
     saved = {block: max(whole - price(without(model, [block])), 1e-9 * whole) for block in left}
-    before = macs(model)
+    before = _Trial(left[0], 0.0, 0.0, macs(model))
     for _ in range(count):
         tried = []
         for block in left:
             trial = without(model, [*gone, block])
-            lost = error(expected, _outputs(trial, samples))
-            tried.append((lost / saved[block], lost, macs(trial), block))
+            outputs = _outputs(trial, samples)
+            lost = error(expected, outputs)
+            loss = lost + divergence(expected, outputs)
+            tried.append(_Trial(block, loss, lost, macs(trial)))
             if advance is not None:
                 advance(1)
-        _, lost, after, block = min(tried, key=lambda item: item[0])
-        gone.append(block)
-        left.remove(block)
-        dropped.append(Dropped(block.name, before - after, lost))
-        before = after
+        best = min(tried, key=lambda item: (item.loss - before.loss) / saved[item.block])
+        gone.append(best.block)
+        left.remove(best.block)
+        dropped.append(Dropped(best.block.name, before.macs - best.macs, best.error))
+        before = best
     return Shallower(without(model, gone), tuple(dropped))
 
 

@@ -25,6 +25,8 @@ TRIAL = 0.25
 """Share of a group's channels that is cut on trial, the least important ones."""
 SAMPLES = 8
 _LEAST = 1e-6
+_FARTHEST = 100.0
+"""What stands for a divergence that is not a number."""
 
 Outputs = list[npt.NDArray[np.generic]]
 
@@ -74,6 +76,29 @@ def error(expected: Sequence[Outputs], found: Sequence[Outputs]) -> float:
             share = difference / energy if energy else float(difference > 0)
             shares.append(share if share < 1 else 1.0)  # what is not a number counts as lost
     return max(float(np.mean(shares)), _LEAST)
+
+
+def divergence(expected: Sequence[Outputs], found: Sequence[Outputs]) -> float:
+    """Mean over samples of how far the distributions over classes are apart, in nats.
+
+    Outputs `[1, C]` are taken for scores of classes, as in training; other outputs add nothing. An
+    error of the same energy costs much more where it moves the answer.
+    """
+    apart = []
+    for left, right in zip(expected, found, strict=True):
+        for wanted, given in zip(left, right, strict=True):
+            if wanted.ndim != 2 or wanted.shape[1] < 2:
+                continue
+            truth, guess = _log_softmax(wanted), _log_softmax(given)
+            nats = float((np.exp(truth) * (truth - guess)).sum(1).mean())
+            apart.append(nats if np.isfinite(nats) else _FARTHEST)
+    return float(np.mean(apart)) if apart else 0.0
+
+
+def _log_softmax(scores: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    shifted = scores.astype(np.float64) - scores.max(1, keepdims=True)
+    result: npt.NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    return result
 
 
 def _run(model: ir.Model, feeds: Sequence[Mapping[str, npt.NDArray[np.generic]]]) -> list[Outputs]:
