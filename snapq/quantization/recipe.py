@@ -2,7 +2,8 @@
 
 A fifth of the calibration samples is held out. Each step of the recipe is applied to what the
 steps before it left, and stays only where the outputs on the held-out samples come nearer to those
-of the float model. The notes say what each step gained and which were dropped.
+of the float model, by more than the choice of these samples explains. The notes say what each step
+gained and which were dropped.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from snapq.graph import io
 from snapq.quantization.algorithms.base import Stage, Study, algorithm, in_order, stage_of
 from snapq.quantization.calibration import Samples
 from snapq.quantization.encodings import Encoding
-from snapq.quantization.fidelity import sqnr
 from snapq.quantization.lowering import lower
 from snapq.quantization.observers.base import observer
 from snapq.quantization.quantize import Quantized, lifted, observe, quantize
 from snapq.quantization.scheme import Scheme
+from snapq.quantization.score import LEAST, Gain, Outputs, Score, score
 from snapq.runtime import cpu_session
 
 __all__ = ["PRESETS", "Recipe", "Runner", "tune"]
@@ -31,14 +32,9 @@ __all__ = ["PRESETS", "Recipe", "Runner", "tune"]
 _HELD_OUT = 5
 """Every fifth sample is held out, at most `_MOST_HELD_OUT`."""
 _MOST_HELD_OUT = 12
-_LEAST_GAIN = 0.05
-"""Steps that gain less than this many dB are dropped: that is noise."""
 _FOR_8_BITS = ("mse", "sqnr", "entropy", "auto")
 """Observers that find min-max best where there are 65536 steps."""
-_PERFECT = 120.0
-"""Outputs nearer than this to float (dB) count as this near."""
 
-Outputs = Mapping[str, npt.NDArray[np.generic]]
 Runner = Callable[[ir.Model, Sequence[Outputs]], Iterable[Outputs]]
 """Runs a Q/DQ model on samples, one after another: on the CPU, on the simulator."""
 
@@ -130,10 +126,9 @@ def tune(
             continue
         built = changed.built
         found = _Candidate(name, changed, built, judge.score(built.model))
-        gained = found.score > kept[-1].score + _LEAST_GAIN
-        verdict = "kept" if gained else "dropped"
-        notes.append(f"{name} {kept[-1].score:.1f} to {found.score:.1f} dB, {verdict}")
-        if gained:
+        gain = found.score.over(kept[-1].score)
+        notes.append(f"{name} {_change(kept[-1].score, found.score)}, {_verdict(gain)}")
+        if gain.counts:
             kept.append(found)
     best, said = kept[-1], _by_cpu(kept, len(held))
     if runner is not None and len(kept) > 1:
@@ -141,7 +136,10 @@ def tune(
             best, said = _judged_by(runner, judge, kept)
         except SnapqError as error:
             said += f" The simulator could not judge it: {error.what}"
-    return replace(best.built, notes=(*best.built.notes, *_told(notes), said))
+    built = best.built
+    if best is kept[0]:  # nothing was judged that more samples would undo
+        built = quantize(model, samples, scheme, fixed=imposed)
+    return replace(built, notes=(*built.notes, *_told(notes), said))
 
 
 @dataclass(frozen=True)
@@ -149,7 +147,7 @@ class _Candidate:
     name: str
     study: Study
     built: Quantized
-    score: float
+    score: Score
 
 
 class _Split:
@@ -173,22 +171,9 @@ class _Judge:
         self.samples = samples
         self._truth = list(_on_cpu(model, samples))
 
-    def score(self, model: ir.Model, runner: Runner | None = None) -> float:
-        """Mean of the worst output's and the mean output's SQNR, in dB."""
-        signal: dict[str, float] = {}
-        noise: dict[str, float] = {}
-        for truth, found in zip(self._truth, (runner or _on_cpu)(model, self.samples), strict=True):
-            for name, wanted in truth.items():
-                a = wanted.astype(np.float64)
-                signal[name] = signal.get(name, 0.0) + float(np.square(a).sum())
-                off = a - found[name].astype(np.float64)
-                noise[name] = noise.get(name, 0.0) + float(np.square(off).sum())
-        values = [
-            max(min(sqnr(signal[name], noise[name]), _PERFECT), -_PERFECT)
-            for name in signal
-            if signal[name] > 0
-        ] or [0.0]
-        return (min(values) + sum(values) / len(values)) / 2
+    def score(self, model: ir.Model, runner: Runner | None = None) -> Score:
+        """The score of a model, run by the CPU where no runner is given."""
+        return score(self._truth, list((runner or _on_cpu)(model, self.samples)))
 
 
 def _steps(recipe: Recipe, scheme: Scheme) -> Iterator[tuple[str, Callable[[Study], Study | None]]]:
@@ -235,19 +220,33 @@ def _judged_by(runner: Runner, judge: _Judge, kept: Sequence[_Candidate]) -> tup
     """The best of the last candidates and the plain one, by the runner."""
     finalists = [kept[0], *kept[1:][-2:]]
     scores = [judge.score(candidate.built.model, runner) for candidate in finalists]
-    best = int(np.argmax(scores))
+    best = 0
+    for index in range(1, len(finalists)):
+        if scores[index].over(scores[best]).counts:
+            best = index
     listed = ", ".join(
-        f"{candidate.name} {score:.1f} dB"
+        f"{candidate.name} {score.decibels:.1f} dB"
         for candidate, score in zip(finalists, scores, strict=True)
     )
     return finalists[best], f"On the simulator, held-out samples, SQNR at the outputs: {listed}."
 
 
+def _change(before: Score, after: Score) -> str:
+    return f"{before.decibels:.1f} to {after.decibels:.1f} dB"
+
+
+def _verdict(gain: Gain) -> str:
+    if gain.counts:
+        return "kept"
+    return "dropped, as it may be chance" if gain.decibels > LEAST else "dropped"
+
+
 def _by_cpu(kept: Sequence[_Candidate], held: int) -> str:
     where = f"{held} held-out samples" if held else "the calibration samples (too few to hold out)"
+    plain, best = kept[0].score.decibels, kept[-1].score.decibels
     return (
-        f"SQNR at the outputs on {where}, on the CPU: {kept[0].score:.1f} dB by min-max ranges and "
-        f"plain rounding, {kept[-1].score:.1f} dB as it is."
+        f"SQNR at the outputs on {where}, on the CPU: {plain:.1f} dB by min-max ranges and "
+        f"plain rounding, {best:.1f} dB as it is."
     )
 
 

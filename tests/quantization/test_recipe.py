@@ -13,6 +13,7 @@ from snapq.quantization.lint import lint
 from snapq.quantization.quantize import quantize
 from snapq.quantization.recipe import PRESETS, Recipe, tune
 from snapq.quantization.scheme import Scheme
+from snapq.quantization.score import Score
 from snapq.runtime import cpu_session
 from tests.quantization.odd_models import MODELS, Builder, feeds, scalar
 
@@ -97,7 +98,7 @@ def test_the_runner_has_the_last_word():
             yield dict(zip(names, session.run(names, sample), strict=True))
 
     result = tune(model, feeds(model, 20), Scheme(), PRESETS["balanced"], runner=contrary)
-    plain = quantize(model, [s for i, s in enumerate(feeds(model, 20)) if i % 5 != 4], Scheme())
+    plain = quantize(model, feeds(model, 20), Scheme())
     assert len(asked) > 1
     assert io.to_bytes(result.model) == io.to_bytes(plain.model)
     assert "On the simulator" in result.notes[-1]
@@ -130,3 +131,20 @@ def test_the_preset_reaches_the_quantizer(tmp_path):
     }
     assert "held-out" not in " ".join(notes["fast"])
     assert "bias-correction" in " ".join(notes["balanced"])
+
+
+@pytest.mark.parametrize(("spread", "counts"), [(0.0, True), (2.0, True), (9.0, False)])
+def test_a_gain_that_single_samples_make_or_unmake_is_chance(spread, counts):
+    signal = np.ones((12, 1))
+    before = Score(signal, np.full((12, 1), 1e-3))
+    decibels = 1.0 + spread * np.array([1.0, -1.0] * 6)
+    after = Score(signal, before.noise / 10 ** (decibels / 10)[:, None])
+    gain = after.over(before)
+    assert gain.counts is counts
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_or_two_samples_can_be_scored_too(count):
+    before, after = (Score(np.ones((count, 2)), np.full((count, 2), n)) for n in (0.1, 0.01))
+    assert after.over(before).decibels == pytest.approx(10.0)
+    assert after.over(before).counts
