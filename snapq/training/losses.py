@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,10 +33,21 @@ class Feature:
     whole: bool
 
 
-def features(teacher: ir.Model, student: ir.Model, count: int = _FEATURES) -> tuple[Feature, ...]:
+def features(
+    teacher: ir.Model,
+    student: ir.Model,
+    count: int = _FEATURES,
+    equal: Collection[str] = (),
+) -> tuple[Feature, ...]:
     """Values that both graphs have, evenly spaced over the teacher's depth.
 
     A tensor that the student holds in integers is compared as it is read back.
+
+    Args:
+        teacher: the float original.
+        student: the graph that is trained.
+        count: how many at most.
+        equal: names of values of which it is known that they are equal.
     """
     outputs = {str(value.name) for value in teacher.graph.outputs}
     own = {str(value.name): value for node in student.graph for value in node.outputs}
@@ -46,7 +57,13 @@ def features(teacher: ir.Model, student: ir.Model, count: int = _FEATURES) -> tu
         name = str(value.name)
         read = own.get(f"{name}_dequantized", own.get(name))
         shape = static_shape(value)
-        if read is None or name in outputs or value.dtype != ir.DataType.FLOAT or not shape:
+        if (
+            read is None
+            or name in outputs
+            or name in equal
+            or value.dtype != ir.DataType.FLOAT
+            or not shape
+        ):
             continue
         other = static_shape(read)
         if other == shape:

@@ -135,6 +135,23 @@ class GraphModule(torch.nn.Module):  # type: ignore[misc, unused-ignore]
             kept[name] = values[name]
         return kept
 
+    def start_from(self, given: Collection[str], keep: Collection[str] = ()) -> None:
+        """From now on these values are fed, and what only they depend on is not run or trained.
+
+        Args:
+            given: names of values inside the graph.
+            keep: names of further values that will be asked for.
+        """
+        needed = {*self.output_names, *keep}
+        steps: list[_Step] = []
+        for step in reversed(self._steps):
+            if any(name in needed and name not in given for name in step.outputs):
+                steps.append(step)
+                needed.update(name for name in step.inputs if name is not None)
+        self._steps = steps[::-1]
+        for name, weight in zip(self.weight_names, self.weights, strict=True):
+            weight.requires_grad_(name in needed)
+
     def batched(self, feeds: Mapping[str, Tensor], keep: Collection[str] = ()) -> dict[str, Tensor]:
         """Runs many samples: each feed, output and kept value has one more axis in front."""
         run = torch.vmap(lambda sample: self(sample, keep))

@@ -23,6 +23,7 @@ from snapq.training.library import Tensor, torch
 from snapq.training.module import GraphModule
 from snapq.training.optimizer import RelativeAdam, cosine
 from snapq.training.options import TrainingOptions
+from snapq.training.shared import common_values, frontier
 
 __all__ = ["Point", "Trained", "train"]
 
@@ -122,10 +123,19 @@ class _Run:
         self.feeds = feeds
         self.batches = Batches(data, options.batch, options.held_out, options.seed)
         self.kinds = losses.output_kinds(original)
-        self.features = losses.features(original, model) if options.losses.feature else ()
+        common = common_values(model, original)
+        self.given = frontier(model, common)
+        used = options.losses.feature > 0
+        self.features = losses.features(original, model, equal=common) if used else ()
+        if self.given:
+            self.student.start_from(self.given, [pair.student for pair in self.features])
         self.steps = options.steps or (options.epochs or 1) * self.batches.per_epoch
         self.every = max(min(self.batches.per_epoch, self.steps // _EVALUATIONS), 1)
-        weights = [*self.student.weights, *self.student.encodings.stored]
+        weights = [
+            weight
+            for weight in (*self.student.weights, *self.student.encodings.stored)
+            if weight.requires_grad
+        ]
         scales = self.student.encodings.scale_parameters()
         if not weights or not self.kinds:
             raise ModelError("The model has no weights or no float outputs that could be trained.")
@@ -211,10 +221,11 @@ class _Run:
         with torch.no_grad():
             wanted = self.teacher.batched(
                 {k: v.to(self.device) for k, v in stacked.items()},
-                [pair.teacher for pair in self.features],
+                [*(pair.teacher for pair in self.features), *self.given],
             )
+        own_feeds = {k: torch.from_numpy(v).to(self.device) for k, v in fed.items()}
         found = self.student.batched(
-            {k: torch.from_numpy(v).to(self.device) for k, v in fed.items()},
+            own_feeds | {name: wanted[name] for name in self.given},
             [pair.student for pair in self.features],
         )
         weights = self.options.losses
