@@ -8,7 +8,8 @@ x kernel positions).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ from snapq.quantization.decisions import Decision, constant
 from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.parameters import gemm_scaled, raise_for_bias, weight_encoding
 
-__all__ = ["Layer", "columns", "layers", "plain_encoding"]
+__all__ = ["Layer", "columns", "layers", "places", "plain_encoding", "results"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -88,37 +89,76 @@ def layers(graph: ir.Graph, decisions: Mapping[ir.Node, Decision]) -> Iterator[L
             yield found
 
 
+def places(
+    layer: Layer, shape: Sequence[int], limit: int, random: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Up to `limit` output positions of a layer, in ascending order.
+
+    Args:
+        layer: the layer.
+        shape: of its input tensor.
+        limit: how many, chosen by chance where there are more.
+        random: the source of chance.
+    """
+    if layer.op_type == "Conv":
+        count = shape[0] * math.prod(_output_sizes(layer, shape))
+    else:
+        count = math.prod(shape[:-1])
+    if count <= limit:
+        return np.arange(count)
+    return np.sort(random.choice(count, limit, replace=False))
+
+
 def columns(
-    layer: Layer, data: npt.NDArray[np.generic], limit: int, random: np.random.Generator
+    layer: Layer, data: npt.NDArray[np.generic], chosen: npt.NDArray[np.int64]
 ) -> Floats:
-    """What the layer sees at up to `limit` output positions, as `[G, positions, K]`.
+    """What the layer sees at some output positions, as `[G, positions, K]`.
 
     Args:
         layer: the layer.
         data: its input tensor in one sample.
-        limit: how many positions, chosen by chance where there are more.
-        random: the source of chance.
+        chosen: positions, see `places`.
     """
     array = np.asarray(data, np.float32)
     if layer.op_type != "Conv":
-        flat = array.reshape(-1, array.shape[-1])
-        return flat[_chosen(len(flat), limit, random)][None]
+        return array.reshape(-1, array.shape[-1])[chosen][None]
     image = array if array.ndim == 4 else array[:, :, None, :]
     top, left, bottom, right = layer.pads
     padded = np.pad(image, ((0, 0), (0, 0), (top, bottom), (left, right)))
-    reach = [(k - 1) * d + 1 for k, d in zip(layer.kernel, layer.dilations, strict=True)]
-    sizes = [(padded.shape[axis + 2] - reach[axis]) // layer.strides[axis] + 1 for axis in (0, 1)]
-    batch, rows, cols = np.unravel_index(
-        _chosen(padded.shape[0] * sizes[0] * sizes[1], limit, random), (len(padded), *sizes)
-    )
+    sizes = _output_sizes(layer, data.shape)
+    batch, rows, cols = np.unravel_index(chosen, (len(padded), *sizes))
     down = rows[:, None] * layer.strides[0] + np.arange(layer.kernel[0]) * layer.dilations[0]
     across = cols[:, None] * layer.strides[1] + np.arange(layer.kernel[1]) * layer.dilations[1]
-    # [positions, C, kh, kw]
+    # [positions, kh, kw, C]
     seen = padded[batch[:, None, None], :, down[:, :, None], across[:, None, :]]
     seen = seen.transpose(0, 3, 1, 2)
-    positions = seen.shape[0]
-    grouped = seen.reshape(positions, layer.group, -1)
+    grouped = seen.reshape(seen.shape[0], layer.group, -1)
     return np.ascontiguousarray(grouped.transpose(1, 0, 2))
+
+
+def results(
+    layer: Layer, output: npt.NDArray[np.generic], chosen: npt.NDArray[np.int64]
+) -> Floats:
+    """What the layer gives at the same positions, as `[G, positions, O / G]`."""
+    array = np.asarray(output, np.float32)
+    if layer.op_type == "Conv":
+        array = np.moveaxis(array, 1, -1)
+    flat = array.reshape(-1, array.shape[-1])[chosen]
+    return np.ascontiguousarray(flat.reshape(len(flat), layer.group, -1).transpose(1, 0, 2))
+
+
+def _output_sizes(layer: Layer, shape: Sequence[int]) -> tuple[int, int]:
+    """Rows and columns of what a Conv gives for an input of that shape."""
+    size = (shape[2], shape[3]) if len(shape) == 4 else (1, shape[2])
+    top, left, bottom, right = layer.pads
+    padded = (size[0] + top + bottom, size[1] + left + right)
+    rows, cols = (
+        (whole - (kernel - 1) * dilation - 1) // stride + 1
+        for whole, kernel, dilation, stride in zip(
+            padded, layer.kernel, layer.dilations, layer.strides, strict=True
+        )
+    )
+    return rows, cols
 
 
 def plain_encoding(layer: Layer, decision: Decision, per_channel: bool, data: Encoding) -> Encoding:
@@ -140,12 +180,6 @@ def plain_encoding(layer: Layer, decision: Decision, per_channel: bool, data: En
     if layer.bias is None:
         return encoding
     return raise_for_bias(encoding, _ROOM * layer.bias, data.scale)
-
-
-def _chosen(count: int, limit: int, random: np.random.Generator) -> npt.NDArray[np.int64]:
-    if count <= limit:
-        return np.arange(count)
-    return np.sort(random.choice(count, limit, replace=False))
 
 
 def _conv(node: ir.Node, data: str, weight: Floats, bias: Floats | None) -> Layer | None:

@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from snapq.quantization.calibration import Samples, stream
 from snapq.quantization.encodings import Encoding
-from snapq.quantization.layers import Layer, columns
+from snapq.quantization.layers import Layer, columns, places
 
 __all__ = ["LARGEST", "Moments", "collect"]
 
@@ -86,7 +86,8 @@ def collect(
     for index, values in enumerate(stream(model, samples, names)):
         for number, layer in enumerate(fitting):
             random = np.random.default_rng((index, number))
-            x = columns(layer, values[layer.data], _positions(layer), random)
+            data = values[layer.data]
+            x = columns(layer, data, places(layer, data.shape, _positions(layer), random))
             q = _held(x, encodings[layer.data])
             found[layer.name].update(x, q, second=second)
     return found

@@ -5,7 +5,7 @@ import pytest
 
 from snapq.graph import io
 from snapq.quantization.decisions import decide
-from snapq.quantization.layers import columns, layers
+from snapq.quantization.layers import columns, layers, places, results
 from snapq.quantization.scheme import Scheme
 from snapq.runtime import cpu_session
 from tests.quantization.odd_models import Builder, feeds
@@ -29,8 +29,8 @@ def test_a_layer_is_its_matrix_times_its_columns(case):
     model = b.model(b.add(op_type, b.feed("x", *shape), b.normal(*weight), **attributes))
     ((layer,), sample) = layers(model.graph, decide(model, Scheme(), {})), feeds(model, 1)[0]
     expected = cpu_session(io.to_bytes(model)).run(None, sample)[0]
-    seen = columns(layer, sample["x"], 10_000, np.random.default_rng(0))
-    found = np.einsum("gok,gpk->pgo", layer.matrix, seen).reshape(seen.shape[1], -1)
-    channels_last = np.moveaxis(expected, 1, -1) if op_type == "Conv" else expected
-    np.testing.assert_allclose(found, channels_last.reshape(found.shape), atol=1e-5)
+    chosen = places(layer, sample["x"].shape, 10, np.random.default_rng(0))
+    found = np.einsum("gok,gpk->gpo", layer.matrix, columns(layer, sample["x"], chosen))
+    np.testing.assert_allclose(found, results(layer, expected, chosen), atol=1e-5)
+    assert len(chosen) == min(10, expected.size // layer.matrix.shape[1] // layer.group)
     assert (layer.restore(layer.matrix) == layer.weight).all()

@@ -1,0 +1,50 @@
+"""The part of a model that computes some of its tensors, run sample by sample."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+from snapq.graph import io
+from snapq.runtime import cpu_session
+
+__all__ = ["Part", "upto"]
+
+Array = npt.NDArray[np.generic]
+
+
+class Part:
+    """Computes tensors of a model on the CPU, and nothing that they do not need.
+
+    Args:
+        model: the model; left as it is.
+        tensors: names of values of its main graph.
+        optimize: whether ONNX Runtime may rewrite it; Q/DQ models have to run as written, as fused
+            integer kernels of some CPUs saturate where the NPU does not.
+    """
+
+    def __init__(self, model: ir.Model, tensors: Sequence[str], *, optimize: bool) -> None:
+        self._names = list(dict.fromkeys(tensors))
+        part = io.to_bytes(upto(model, self._names))
+        self._session = cpu_session(part, threads=os.cpu_count() or 1, optimize=optimize)
+        self._fed = [given.name for given in self._session.get_inputs()]
+
+    def __call__(self, sample: Mapping[str, Array]) -> dict[str, Array]:
+        """The tensors of one sample, by name."""
+        feeds = {name: sample[name] for name in self._fed}
+        return dict(zip(self._names, self._session.run(self._names, feeds), strict=True))
+
+
+def upto(model: ir.Model, tensors: Sequence[str]) -> ir.Model:
+    """A copy of a model that gives these tensors, without the nodes that they do not need."""
+    copy = model.clone()
+    values = {value.name: value for node in copy.graph for value in node.outputs}
+    copy.graph.outputs.clear()
+    copy.graph.outputs.extend(values[name] for name in dict.fromkeys(tensors))
+    RemoveUnusedNodesPass()(copy)
+    return copy
