@@ -1,8 +1,8 @@
 """Scaling channels between layers: as `f(c x) = c f(x)`, a factor can move to the next weight.
 
-A tensor's channels can be scaled where one node gives it with constants of its own for each channel
-(a Conv, Gemm or normalization), and all that read it, through operators that keep the factor, have
-a weight for each channel to take it back.
+A tensor's channels can be scaled where all that give it have constants of their own for each
+channel (a Conv, Gemm or normalization), and all that read it, through operators that keep the
+factor, have a weight for each channel to take it back.
 """
 
 from __future__ import annotations
@@ -18,40 +18,59 @@ from snapq.graph.shapes import static_shape
 from snapq.quantization.calibration import Samples, stream
 from snapq.quantization.decisions import constant
 
-__all__ = ["Link", "channel_ranges", "conv_links", "norm_links", "rescale", "shift"]
+__all__ = [
+    "ChannelStatistics",
+    "Link",
+    "by_channel",
+    "channel_statistics",
+    "is_depthwise",
+    "links",
+    "norm_links",
+    "repeat",
+    "rescale",
+    "shift",
+    "sink_axis",
+]
 
 Floats = npt.NDArray[np.float32]
 
-_KEEP_FACTOR = frozenset({"Relu", "LeakyRelu", "PRelu", "Clip", "MaxPool", "Identity"})
+_KEEP_FACTOR = frozenset(
+    {"Relu", "LeakyRelu", "PRelu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool"}
+    | {"Identity", "ReduceMean", "Reshape", "Flatten"}
+)
+_LAYERS = ("Conv", "ConvTranspose", "Gemm")
 _NORMS = ("LayerNormalization", "RMSNormalization")
 
 
 @dataclass(frozen=True)
 class Link:
-    """One tensor whose channels can be scaled.
+    """Tensors whose channels are scaled together.
 
     Attributes:
-        source: the node with constants for each channel.
-        between: nodes that keep the factor, in order.
+        sources: the nodes that give them, with constants for each channel.
+        inner: nodes between that keep the factor, in graph order.
         sinks: nodes whose weights take it back.
-        tensor: what the sinks read: the output of the last node between.
-        axis: its channel axis.
+        channels: number of channels.
+        axis: the channel axis.
         limit: upper limit of a Clip between; None where there is none.
     """
 
-    source: ir.Node
-    between: tuple[ir.Node, ...]
+    sources: tuple[ir.Node, ...]
+    inner: tuple[ir.Node, ...]
     sinks: tuple[ir.Node, ...]
-    tensor: ir.Value
-    axis: int
+    channels: int
+    axis: int = 1
     limit: float | None = None
 
     @property
-    def channels(self) -> int:
-        """Number of channels."""
-        return int(_weight(self.sinks[0]).shape[_sink_axis(self.sinks[0])]) * (
-            _group(self.sinks[0]) if self.sinks[0].op_type == "Conv" else 1
-        )
+    def tensors(self) -> tuple[ir.Value, ...]:
+        """Everything that is scaled, in graph order of sources, then of what is between."""
+        return tuple(node.outputs[0] for node in (*self.sources, *self.inner))
+
+    @property
+    def read(self) -> ir.Value:
+        """The last tensor on the way to the sinks."""
+        return self.tensors[-1]
 
     def sink_weights(self) -> Floats:
         """Largest weight that takes each channel, over all sinks, `[C]`; 0 for a depthwise sink.
@@ -60,29 +79,60 @@ class Link:
         """
         found = np.zeros(self.channels, np.float32)
         for node in self.sinks:
-            if node.op_type == "Conv" and _group(node) > 1:
-                continue
-            weight = np.abs(_weight(node))
-            axis = _sink_axis(node)
-            other = tuple(i for i in range(weight.ndim) if i != axis)
-            found = np.maximum(found, weight.max(axis=other))
+            if not is_depthwise(node):
+                found = np.maximum(found, np.abs(by_channel(node)).max(axis=(0, 2)))
         return found
 
 
-def conv_links(graph: ir.Graph) -> list[Link]:
-    """Conv or Gemm, activations that keep a factor, then one Conv or Gemm."""
-    found = []
+@dataclass(frozen=True)
+class ChannelStatistics:
+    """What was seen of each channel of a tensor, `[C]` each.
+
+    Attributes:
+        low: smallest value.
+        high: largest value.
+        mean: mean.
+        square: mean of the squares.
+    """
+
+    low: Floats
+    high: Floats
+    mean: Floats
+    square: Floats
+
+    @property
+    def largest(self) -> Floats:
+        """Largest magnitude."""
+        return np.maximum(-self.low, self.high)
+
+
+def is_depthwise(node: ir.Node) -> bool:
+    """Whether a node is a Conv with one filter for each channel."""
+    return node.op_type == "Conv" and _group(node) > 1
+
+
+def by_channel(node: ir.Node) -> Floats:
+    """The weight of a sink as `[O, C, taps]`; `[1, C, taps]` of a depthwise Conv."""
+    weight = _weight(node)
+    if is_depthwise(node):
+        return weight.reshape(1, weight.shape[0], -1)
+    moved = np.moveaxis(weight, sink_axis(node), 1)
+    return moved.reshape(*moved.shape[:2], -1)
+
+
+def links(graph: ir.Graph) -> list[Link]:
+    """Every set of layers that gives, and every set that takes, the same channels.
+
+    From a Conv, ConvTranspose or Gemm on, through activations, pools and Adds: an Add binds what
+    gives its other summand, so a residual stream is one link.
+    """
+    found, done = [], set()
     for node in graph:
-        if node.op_type not in ("Conv", "Gemm") or not _scalable(node):
-            continue
-        walked = _walk(node)
-        if walked is None:
-            continue
-        between, sink, limit = walked
-        axis = 1
-        if sink.op_type in ("Conv", "Gemm") and _takes_channels(node, sink):
-            tensor = (between[-1] if between else node).outputs[0]
-            found.append(Link(node, between, (sink,), tensor, axis, limit))
+        if node.op_type in _LAYERS and node not in done and _scalable(node):
+            link = _grown(node)
+            if link is not None:
+                found.append(link)
+                done |= set(link.sources)
     return found
 
 
@@ -98,29 +148,43 @@ def norm_links(graph: ir.Graph) -> list[Link]:
             continue
         sinks = _readers(node.outputs[0], shape[-1])
         if sinks:
-            found.append(Link(node, (), tuple(sinks), node.outputs[0], len(shape) - 1))
+            found.append(Link((node,), (), tuple(sinks), shape[-1], len(shape) - 1))
     return found
 
 
-def channel_ranges(
+def channel_statistics(
     model: ir.Model, links: Sequence[Link], samples: Samples
-) -> dict[str, tuple[Floats, Floats]]:
-    """Smallest and largest value of each channel of the links' tensors, `[C]` each, by name.
+) -> dict[str, ChannelStatistics]:
+    """What is seen of the channels of the links' tensors, by name.
 
     Raises:
         DataError, ModelError: as `calibration.stream`.
     """
-    axes = {str(link.tensor.name): link.axis for link in links}
-    found: dict[str, tuple[Floats, Floats]] = {}
+    axes = {str(value.name): link.axis for link in links for value in link.tensors}
+    sums: dict[str, tuple[int, npt.NDArray[np.float64], npt.NDArray[np.float64]]] = {}
+    ends: dict[str, tuple[Floats, Floats]] = {}
     for values in stream(model, samples, sorted(axes)):
         for name, axis in axes.items():
             array = np.asarray(values[name], np.float32)
-            other = tuple(i for i in range(array.ndim) if i != axis)
-            low, high = array.min(axis=other), array.max(axis=other)
-            if name in found:
-                low, high = np.minimum(low, found[name][0]), np.maximum(high, found[name][1])
-            found[name] = (low, high)
-    return found
+            rows = np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
+            low, high = rows.min(axis=1), rows.max(axis=1)
+            total = rows.sum(axis=1, dtype=np.float64)
+            square = np.einsum("cn,cn->c", rows, rows).astype(np.float64)
+            count = rows.shape[1]
+            if name in sums:
+                count, total, square = (
+                    new + old for new, old in zip((count, total, square), sums[name], strict=True)
+                )
+                low, high = np.minimum(low, ends[name][0]), np.maximum(high, ends[name][1])
+            sums[name], ends[name] = (count, total, square), (low, high)
+    return {
+        name: ChannelStatistics(
+            *ends[name],
+            np.asarray(total / count, np.float32),
+            np.asarray(square / count, np.float32),
+        )
+        for name, (count, total, square) in sums.items()
+    }
 
 
 def rescale(graph: ir.Graph, link: Link, factor: Floats) -> None:
@@ -133,24 +197,16 @@ def rescale(graph: ir.Graph, link: Link, factor: Floats) -> None:
         link: where.
         factor: `[C]`, above 0.
     """
-    source = link.source
-    if source.op_type in _NORMS:
-        axis = 0
-    else:
-        axis = 1 if source.op_type == "Gemm" and not source.attributes.get_int("transB", 0) else 0
     inverse = np.asarray(1 / factor, np.float32)
-    _scale(graph, source, 1, inverse, axis)
-    if len(source.inputs) > 2 and source.inputs[2] is not None:
-        bias = constant(source.inputs[2])
-        last = np.asarray(bias.numpy()).ndim - 1 if bias is not None else 0
-        _scale(graph, source, 2, inverse, last)
+    for source in link.sources:
+        _scale(graph, source, 1, inverse, _source_axis(source))
+        if len(source.inputs) > 2 and source.inputs[2] is not None:
+            bias = constant(source.inputs[2])
+            last = np.asarray(bias.numpy()).ndim - 1 if bias is not None else 0
+            _scale(graph, source, 2, inverse, last)
     for node in link.sinks:
-        if node.op_type == "Conv" and _group(node) > 1:
-            _scale(graph, node, 1, factor, 0)
-        else:
-            _scale(graph, node, 1, factor, _sink_axis(node))
-    for changed in (source, *link.between):
-        value = changed.outputs[0]
+        _scale(graph, node, 1, factor, 0 if is_depthwise(node) else sink_axis(node))
+    for value in link.tensors:
         value.name = f"{value.name}_equalized"
 
 
@@ -165,13 +221,42 @@ def shift(graph: ir.Graph, link: Link, floor: Floats) -> None:
         taps = weight.reshape(*weight.shape[:2], -1).sum(axis=2)
         given = taps[:, 0] * floor if _group(sink) > 1 else taps @ floor
     else:
-        given = (weight if _sink_axis(sink) else weight.T) @ floor
+        given = (weight if sink_axis(sink) else weight.T) @ floor
         given = given * np.float32(sink.attributes.get_float("alpha", 1.0))
-    _add(graph, link.source, -floor)
+    _add(graph, link.sources[0], -floor)
     _add(graph, sink, given)
-    for changed in (link.source, *link.between):
-        value = changed.outputs[0]
+    for value in link.tensors:
         value.name = f"{value.name}_shifted"
+
+
+def repeat(
+    graph: ir.Graph, first: Link, second: Link, source: npt.NDArray[np.int64], step: float
+) -> None:
+    """Lets channels of a layer and of the depthwise Conv behind it hold copies of others, in place.
+
+    The copies of a channel are moved by equal parts of a step against each other, which the
+    depthwise Conv's bias takes back, and the layer behind it takes their mean.
+
+    Args:
+        graph: the graph.
+        first: from one layer to the depthwise Conv; both have a bias.
+        second: from the depthwise Conv to one layer.
+        source: the channel that each channel shall hold, `[C]`.
+        step: the step in which the first link's tensor is rounded.
+    """
+    count = np.bincount(source, minlength=len(source))[source]
+    rank = np.array([int((source[:index] == one).sum()) for index, one in enumerate(source)])
+    offset = np.asarray(rank / count * step, np.float32)
+    layer, depthwise, last = first.sources[0], first.sinks[0], second.sinks[0]
+    taps = by_channel(depthwise)[0].sum(axis=1)[source]
+    _replace(graph, layer, 1, lambda array: array.take(source, _source_axis(layer)))
+    _replace(graph, depthwise, 1, lambda array: array[source])
+    _replace(graph, layer, 2, lambda array: array[source] + offset)
+    _replace(graph, depthwise, 2, lambda array: array[source] - offset * taps)
+    _replace(graph, last, 1, lambda array: array.take(source, sink_axis(last)))
+    _scale(graph, last, 1, np.asarray(1 / count, np.float32), sink_axis(last))
+    for value in (*first.tensors, *second.tensors):
+        value.name = f"{value.name}_split"
 
 
 def _add(graph: ir.Graph, node: ir.Node, amount: Floats) -> None:
@@ -181,6 +266,8 @@ def _add(graph: ir.Graph, node: ir.Node, amount: Floats) -> None:
 
 def _scalable(node: ir.Node) -> bool:
     constants = [constant(value) for value in node.inputs[1:] if value is not None]
+    if node.op_type == "ConvTranspose" and _group(node) > 1:
+        return False
     if not constants or any(found is None for found in constants):
         return False
     if node.op_type != "Gemm":
@@ -189,29 +276,94 @@ def _scalable(node: ir.Node) -> bool:
     return plain and all(found.shape.rank() == 1 for found in constants[1:] if found is not None)
 
 
-def _walk(node: ir.Node) -> tuple[tuple[ir.Node, ...], ir.Node, float | None] | None:
-    """The nodes between a layer and the next one, that one, and the limit of a Clip."""
-    between: list[ir.Node] = []
-    limit: float | None = None
-    value = node.outputs[0]
-    while True:
-        uses = tuple(value.uses())
-        if len(uses) != 1 or value.is_graph_output() or uses[0][1] != 0:
+def _grown(start: ir.Node) -> Link | None:
+    """The link that a source belongs to; None where something on the way is no part of one."""
+    shape = static_shape(start.outputs[0])
+    if shape is None or len(shape) < 2:
+        return None
+    channels = shape[1]
+    sources, inner, sinks = {start: None}, dict[ir.Node, None](), dict[ir.Node, None]()
+    limits: list[float] = []
+    left, seen = [start.outputs[0]], {start.outputs[0]}
+
+    def give(value: ir.Value | None) -> bool:
+        """Takes in what gives a value; False where it is no part of a link."""
+        producer = value.producer() if value is not None else None
+        if value is None or producer is None:
+            return False
+        if value not in seen:
+            seen.add(value)
+            left.append(value)
+            if producer.op_type in _LAYERS:
+                sources[producer] = None
+                return _scalable(producer)
+            return _keeps(producer, channels, limits, inner) and all(
+                give(read) for read in producer.inputs[: _data_inputs(producer)]
+            )
+        return True
+
+    while left:
+        value = left.pop()
+        held = static_shape(value)
+        if value.is_graph_output() or held is None or len(held) < 2 or held[1] != channels:
             return None
-        reader = uses[0][0]
-        if reader.op_type in ("Conv", "Gemm"):
-            return tuple(between), reader, limit
-        if reader.op_type not in _KEEP_FACTOR or len(reader.outputs) != 1:
-            return None
-        if reader.op_type == "Clip":
-            low, high = (_number(reader, index) for index in (1, 2))
-            if low not in (None, 0.0) or high is None:
-                return None
-            limit = high if limit is None else min(limit, high)
-        if reader.op_type == "PRelu" and constant(reader.inputs[1]) is None:
-            return None
-        between.append(reader)
-        value = reader.outputs[0]
+        for reader, index in value.uses():
+            if reader.op_type in _LAYERS:
+                if index != 0 or not _takes(reader, channels):
+                    return None
+                sinks[reader] = None
+            elif reader not in inner:
+                if index >= _data_inputs(reader) or not _keeps(reader, channels, limits, inner):
+                    return None
+                if not all(give(read) for read in reader.inputs[: _data_inputs(reader)]):
+                    return None
+                if reader.outputs[0] not in seen:
+                    seen.add(reader.outputs[0])
+                    left.append(reader.outputs[0])
+    if not sinks:
+        return None
+    graph = start.graph
+    order = {node: index for index, node in enumerate(graph)} if graph is not None else {}
+    first, middle, last = (
+        tuple(sorted(group, key=order.__getitem__)) for group in (sources, inner, sinks)
+    )
+    return Link(first, middle, last, channels, limit=min(limits) if limits else None)
+
+
+def _data_inputs(node: ir.Node) -> int:
+    """How many of the first inputs hold channels."""
+    return 2 if node.op_type == "Add" else 1
+
+
+def _keeps(node: ir.Node, channels: int, limits: list[float], inner: dict[ir.Node, None]) -> bool:
+    """Whether a node gives scaled channels for scaled channels; takes note of it and of limits."""
+    if node in inner:
+        return True
+    output = static_shape(node.outputs[0])
+    if len(node.outputs) != 1 or output is None or len(output) < 2 or output[1] != channels:
+        return False
+    if node.op_type == "Add":
+        if any(v is None or constant(v) is not None for v in node.inputs):
+            return False
+        if any(static_shape(v) != output for v in node.inputs if v is not None):
+            return False
+    elif node.op_type not in _KEEP_FACTOR:
+        return False
+    elif node.op_type in ("Reshape", "Flatten", "ReduceMean"):
+        source = static_shape(node.inputs[0]) if node.inputs[0] is not None else None
+        if source is None or source[:2] != output[:2]:
+            return False
+        if node.op_type != "ReduceMean" and any(size != 1 for size in source[2:]):
+            return False
+    elif node.op_type == "PRelu" and constant(node.inputs[1]) is None:
+        return False
+    elif node.op_type == "Clip":
+        low, high = (_number(node, index) for index in (1, 2))
+        if low not in (None, 0.0) or high is None:
+            return False
+        limits.append(high)
+    inner[node] = None
+    return True
 
 
 def _number(node: ir.Node, index: int) -> float | None:
@@ -220,22 +372,18 @@ def _number(node: ir.Node, index: int) -> float | None:
     return float(tensor.numpy().reshape(-1)[0]) if tensor is not None else None
 
 
-def _takes_channels(source: ir.Node, sink: ir.Node) -> bool:
-    """Whether the sink has its own weight for each output channel of the source."""
-    if not _scalable(sink) or source.op_type != sink.op_type:
+def _takes(sink: ir.Node, channels: int) -> bool:
+    """Whether a sink has its own weight for each of the channels that it reads."""
+    if not _scalable(sink):
         return False
-    given = _weight(source).shape
-    outputs = given[0]
-    if source.op_type == "Gemm" and not source.attributes.get_int("transB", 0):
-        outputs = given[1]
     weight = _weight(sink)
     if sink.op_type == "Gemm":
-        return bool(
-            not sink.attributes.get_int("transA", 0) and outputs == weight.shape[_sink_axis(sink)]
-        )
+        plain = not sink.attributes.get_int("transA", 0)
+        return bool(plain and weight.shape[sink_axis(sink)] == channels)
     if _group(sink) == 1:
-        return bool(weight.shape[1] == outputs)
-    return bool(weight.shape[1] == 1 and weight.shape[0] == outputs == _group(sink))
+        return bool(weight.shape[sink_axis(sink)] == channels)
+    whole = sink.op_type == "Conv" and weight.shape[1] == 1
+    return bool(whole and weight.shape[0] == channels == _group(sink))
 
 
 def _readers(value: ir.Value, channels: int) -> list[ir.Node]:
@@ -259,17 +407,26 @@ def _readers(value: ir.Value, channels: int) -> list[ir.Node]:
         taken = np.asarray(weight.numpy()).shape
         if len(taken) != 2 or reader.attributes.get_int("transA", 0) != 0:
             return []
-        if taken[_sink_axis(reader)] != channels:
+        if taken[sink_axis(reader)] != channels:
             return []
         found.append(reader)
     return found
 
 
-def _sink_axis(node: ir.Node) -> int:
+def sink_axis(node: ir.Node) -> int:
     """The axis of the input channels in a sink's weight."""
     if node.op_type == "Conv":
         return 1
+    if node.op_type == "ConvTranspose":
+        return 0
     return 1 if node.attributes.get_int("transB", 0) else 0
+
+
+def _source_axis(node: ir.Node) -> int:
+    """The axis of the output channels in a source's weight."""
+    if node.op_type == "ConvTranspose":
+        return 1
+    return 1 if node.op_type == "Gemm" and not node.attributes.get_int("transB", 0) else 0
 
 
 def _group(node: ir.Node) -> int:

@@ -109,9 +109,7 @@ def places(
     return np.sort(random.choice(count, limit, replace=False))
 
 
-def columns(
-    layer: Layer, data: npt.NDArray[np.generic], chosen: npt.NDArray[np.int64]
-) -> Floats:
+def columns(layer: Layer, data: npt.NDArray[np.generic], chosen: npt.NDArray[np.int64]) -> Floats:
     """What the layer sees at some output positions, as `[G, positions, K]`.
 
     Args:
@@ -136,9 +134,7 @@ def columns(
     return np.ascontiguousarray(grouped.transpose(1, 0, 2))
 
 
-def results(
-    layer: Layer, output: npt.NDArray[np.generic], chosen: npt.NDArray[np.int64]
-) -> Floats:
+def results(layer: Layer, output: npt.NDArray[np.generic], chosen: npt.NDArray[np.int64]) -> Floats:
     """What the layer gives at the same positions, as `[G, positions, O / G]`."""
     array = np.asarray(output, np.float32)
     if layer.op_type == "Conv":

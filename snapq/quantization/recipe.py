@@ -17,7 +17,15 @@ import onnx_ir as ir
 
 from snapq.errors import SnapqError
 from snapq.graph import io
-from snapq.quantization.algorithms.base import Stage, Study, algorithm, in_order, stage_of
+from snapq.precision import WeightType
+from snapq.quantization.algorithms.base import (
+    Stage,
+    Study,
+    algorithm,
+    algorithm_names,
+    in_order,
+    stage_of,
+)
 from snapq.quantization.calibration import Samples
 from snapq.quantization.encodings import Encoding
 from snapq.quantization.lowering import lower
@@ -27,7 +35,7 @@ from snapq.quantization.scheme import Scheme
 from snapq.quantization.score import LEAST, Gain, Outputs, Score, score
 from snapq.runtime import cpu_session
 
-__all__ = ["PRESETS", "Recipe", "Runner", "tune"]
+__all__ = ["PRESETS", "Recipe", "Runner", "preset", "tune"]
 
 _HELD_OUT = 5
 """Every fifth sample is held out, at most `_MOST_HELD_OUT`."""
@@ -69,6 +77,7 @@ PRESETS: dict[str, Recipe] = {
     "best": Recipe(
         ("min-max", "mse", "sqnr", "auto", "percentile"),
         (
+            "channel-splitting",
             "cross-layer-equalization",
             "bias-absorption",
             "outlier-migration",
@@ -79,6 +88,17 @@ PRESETS: dict[str, Recipe] = {
     ),
 }
 """`fast` measures ranges; `balanced` adds what is cheap and mostly helps; `best` tries all."""
+_FOR_4_BITS = ("sequential-reconstruction",)
+"""Algorithms of `best` for weights of 4 bits. At 8 bits a layer's rounding leaves next to nothing
+for the layers behind it to make up for, and this one takes as long as all others together."""
+
+
+def preset(name: str, weights: WeightType) -> Recipe:
+    """The recipe of a preset for a type of weights."""
+    chosen = PRESETS[name]
+    if name != "best" or weights is not WeightType.INT4:
+        return chosen
+    return replace(chosen, algorithms=(*chosen.algorithms, *_FOR_4_BITS))
 
 
 def tune(
@@ -120,7 +140,8 @@ def tune(
     start = study.built
     kept = [_Candidate("plain", study, start, judge.score(start.model))]
     notes = []
-    for name, step in _steps(recipe, scheme):
+    steps = dict(_steps(recipe, scheme))
+    for name, step in steps.items():
         changed = step(kept[-1].study)
         if changed is None:
             continue
@@ -130,6 +151,15 @@ def tune(
         notes.append(f"{name} {_change(kept[-1].score, found.score)}, {_verdict(gain)}")
         if gain.counts:
             kept.append(found)
+    for name in _doubtful(kept):
+        changed = _replayed(study, steps, [one.name for one in kept[1:] if one.name != name])
+        built = changed.built
+        found = _Candidate(kept[-1].name, changed, built, judge.score(built.model))
+        gain = found.score.over(kept[-1].score)
+        change = _change(kept[-1].score, found.score)
+        notes.append(f"without {name} {change}, {_verdict(gain)}")
+        if gain.counts:
+            kept = [one for one in kept[:-1] if one.name != name] + [found]
     best, said = kept[-1], _by_cpu(kept, len(held))
     if runner is not None and len(kept) > 1:
         try:
@@ -191,6 +221,33 @@ def _steps(recipe: Recipe, scheme: Scheme) -> Iterator[tuple[str, Callable[[Stud
     for name in in_order(recipe.algorithms):
         yield name, _with_repeats(name, tuple(before))
         before.append(name)
+
+
+def _doubtful(kept: Sequence[_Candidate]) -> list[str]:
+    """Rewrites of the model that were judged before weights were rounded with care.
+
+    They trade one kind of noise for another, and the rounding changes the price.
+    """
+    stages = {one.name: _stage(one.name) for one in kept[1:]}
+    if max(stages.values(), default=0) <= Stage.MODEL:
+        return []
+    return [name for name, stage in stages.items() if stage == Stage.MODEL]
+
+
+def _replayed(
+    study: Study, steps: Mapping[str, Callable[[Study], Study | None]], names: Sequence[str]
+) -> Study:
+    """A study after some steps; of those that choose all integers anew only the last one."""
+    rounding = [name for name in names if _stage(name) > Stage.MODEL]
+    for name in names:
+        if name not in rounding[:-1]:
+            study = steps[name](study) or study
+    return study
+
+
+def _stage(name: str) -> int:
+    """What a step changes; 0 for ranges of an observer."""
+    return stage_of(name) if name in algorithm_names() else 0
 
 
 def _with_repeats(name: str, before: Sequence[str]) -> Callable[[Study], Study | None]:

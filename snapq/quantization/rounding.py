@@ -10,19 +10,31 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["clip_search", "damped", "descend", "error", "second_order"]
+__all__ = ["clip_search", "damped", "descend", "error", "rounded", "second_order"]
 
 Floats = npt.NDArray[np.float32]
 _DAMPING = 0.01
 """Share of the mean of H's diagonal that is added to it."""
+_DOUBT = 0.25
+"""The same for each input an observation: what few samples say of many inputs is partly chance."""
+
+_NARROW = 64
+_MOST_STEPS = 200
+"""Most moves of one output."""
 
 
-def damped(moment: Floats) -> Floats:
-    """H with a little added to its diagonal, so that it can be inverted."""
+def damped(moment: Floats, count: int) -> Floats:
+    """H with a little added to its diagonal, so that it can be inverted and does not overfit.
+
+    Args:
+        moment: `[G, K, K]`.
+        count: the number of observations behind it.
+    """
     diagonal = np.einsum("gkk->gk", moment)
     mean = np.maximum(diagonal.mean(axis=1), 1e-12)
     width = moment.shape[1]
-    return np.asarray(moment + _DAMPING * mean[:, None, None] * np.eye(width, dtype=np.float32))
+    share = np.float32(_DAMPING + _DOUBT * width / max(count, 1))
+    return np.asarray(moment + share * mean[:, None, None] * np.eye(width, dtype=np.float32))
 
 
 def error(weight: Floats, rounded: Floats, moment: Floats) -> float:
@@ -125,3 +137,42 @@ def descend(
         found[groups, outputs, best] += move
         slope += (move[:, :, None] * scale) * moment[groups, best]
     return found
+
+
+def rounded(
+    weight: Floats, moment: Floats, scale: Floats, qmax: int, *, move: bool
+) -> tuple[Floats, Floats]:
+    """Rounds with `second_order`, then `descend`, at several scales; each output keeps the best.
+
+    The fewer inputs an output has, the more it depends on luck how they fall between the steps, so
+    the more scales are tried.
+
+    Args:
+        weight: `[G, O, K]`.
+        moment: `[G, K, K]`, damped.
+        scale: `[G, O, 1]`, that holds the largest weight.
+        qmax: largest integer; the smallest is `-qmax`.
+        move: whether to descend.
+
+    Returns:
+        Integers as float32, `[G, O, K]`, and scales, `[G, O, 1]`.
+    """
+    width = weight.shape[2]
+    shares = np.linspace(1.0, 0.8, 25 if width <= _NARROW else 3, dtype=np.float32)
+    best = found = least = None
+    for share in shares:
+        tried = scale * share
+        integers = second_order(weight, moment, tried, -qmax, qmax)
+        if move:
+            steps = min(_MOST_STEPS, 4 * width)
+            integers = descend(weight, moment, tried, integers, (-qmax, qmax), steps)
+        off = integers * tried - weight
+        missed = np.einsum("gok,gok->go", off @ moment, off)[:, :, None]
+        if best is None or found is None or least is None:
+            best, found, least = integers, tried, missed
+            continue
+        won = missed < least
+        best, found = np.where(won, integers, best), np.where(won, tried, found)
+        least = np.minimum(missed, least)
+    assert best is not None and found is not None
+    return best, found

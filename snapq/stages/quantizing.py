@@ -142,9 +142,9 @@ def order(
 
 def recipe(options: QuantizeConfig) -> Recipe:
     """What the options ask to be tried."""
-    from snapq.quantization.recipe import PRESETS
+    from snapq.quantization.recipe import preset
 
-    chosen = PRESETS[options.preset.value]
+    chosen = preset(options.preset.value, options.weights)
     if isinstance(options.observer, PercentileObserver):
         chosen = replace(chosen, observers=(f"percentile {options.observer.percentile:g}",))
     elif options.observer is not None:

@@ -7,8 +7,9 @@ import pytest
 
 from snapq.graph import io
 from snapq.quantization.algorithms.base import Study, algorithm
-from snapq.quantization.algorithms.cross_layer_equalization import factors
-from snapq.quantization.channels import channel_ranges, conv_links
+from snapq.quantization.algorithms.channel_splitting import copies
+from snapq.quantization.algorithms.cross_layer_equalization import Reader, factors
+from snapq.quantization.channels import ChannelStatistics, channel_statistics, links
 from snapq.quantization.quantize import lifted, observe
 from snapq.quantization.scheme import Scheme
 from snapq.runtime import cpu_session
@@ -79,17 +80,83 @@ def test_equalization_gives_channels_like_ranges_in_front_of_a_depthwise_layer()
     changed = algorithm("cross-layer-equalization")(model)
     ratios = []
     for one in (model, changed):
-        link = conv_links(one.model.graph)[0]
-        _, high = channel_ranges(one.model, [link], one.samples)[str(link.tensor.name)]
+        link = links(one.model.graph)[0]
+        high = channel_statistics(one.model, [link], one.samples)[str(link.read.name)].high
         ratios.append(float(high.max() / high[high > 0].min()))
     assert ratios[1] < ratios[0] / 4
 
 
+def seen(*largest):
+    """Channels with values from 0 to `largest`."""
+    high = np.float32(largest)
+    return ChannelStatistics(np.zeros_like(high), high, high / 2, high**2 / 3)
+
+
 def test_a_channel_that_reaches_the_limit_of_a_clip_keeps_its_factor():
-    found = factors(np.float32([6.0, 3.0, 0.5]), np.zeros(3, np.float32), 6.0)
-    np.testing.assert_allclose(found, [1.0, 0.625, 0.5 * 1.25 / 6], rtol=1e-6)
-    free = factors(np.float32([6.0, 3.0, 0.5]), np.zeros(3, np.float32), None)
+    statistics = seen(6.0, 3.0, 0.5)
+    reader = Reader(np.ones((1, 3, 9), np.float32), statistics, own_scales=True)
+    room = np.float32([1.25, 0.625, 0.1])
+    np.testing.assert_allclose(factors([reader], [statistics], room, (8, 8)), [1, 0.625, 0.1])
+    free = factors([reader], [statistics], None, (8, 8))
     np.testing.assert_allclose(free, [1.0, 0.5, 0.5 / 6], rtol=1e-6)
+
+
+def test_channels_stay_unlike_where_their_weights_would_be_rounded_too_coarsely():
+    statistics = seen(8.0, 1.0, 1.0, 1.0)
+    weight = np.float32([[[1], [1], [1], [1]]])
+    reader = Reader(weight, statistics, own_scales=False)
+    fine_weights = factors([reader], [statistics], None, (8, 16))
+    fine_activations = factors([reader], [statistics], None, (16, 4))
+    np.testing.assert_allclose(fine_weights, [1, 0.125, 0.125, 0.125])
+    assert fine_activations.min() > 0.5
+
+
+def residual_stream():
+    """Three layers that write into one stream, two that read it, and channels unlike."""
+    b = Builder()
+    spread = np.exp(b.random.normal(size=(8, 1, 1, 1)) * 2).astype(np.float32)
+    stream = b.add("Conv", b.feed("x", 1, 4, 6, 6), b.normal(8, 4, 1, 1) * spread, b.normal(8))
+    for _ in range(2):
+        inner = b.add("Relu", b.add("Conv", stream, b.normal(16, 8, 1, 1), b.normal(16)))
+        stream = b.add("Add", stream, b.add("Conv", inner, b.normal(8, 16, 1, 1) * spread))
+    up = b.add("ConvTranspose", stream, b.normal(8, 5, 2, 2), b.normal(5), strides=[2, 2])
+    return b.model(up)
+
+
+def test_layers_of_a_residual_stream_share_their_factors_and_outputs_stay():
+    model = study(residual_stream())
+    link = links(model.model.graph)[0]
+    assert (len(link.sources), len(link.sinks)) == (3, 3)
+    changed = algorithm("cross-layer-equalization")(model)
+    assert changed is not None
+    assert_same(residual_stream(), changed.model)
+
+
+def with_a_dead_channel():
+    """A depthwise layer that takes differences of a channel far from zero, beside a dead one."""
+    b = Builder()
+    weight, bias = b.normal(4, 3, 1, 1) * 0.2, np.float32([6, 1, 0, 1])
+    weight[2] = 0
+    differences = b.normal(4, 1, 3, 3) * 0.1
+    differences[0] = 5 * (differences[0] - differences[0].mean())
+    y = b.add("Relu", b.add("Conv", b.feed("x", 1, 3, 9, 9), weight, bias))
+    y = b.add("Relu", b.add("Conv", y, differences, np.float32([1, 1, -1, 1]), group=4))
+    return b.model(b.add("Conv", y, b.normal(5, 4, 1, 1), b.normal(5)))
+
+
+def test_a_dead_channel_carries_a_copy_and_outputs_stay_within_a_step():
+    model = with_a_dead_channel()
+    changed = algorithm("channel-splitting")(study(model))
+    assert changed is not None
+    there, here = cpu_session(io.to_bytes(model)), cpu_session(io.to_bytes(changed.model))
+    for sample in feeds(model, 8):
+        np.testing.assert_allclose(here.run(None, sample)[0], there.run(None, sample)[0], atol=1e-3)
+
+
+def test_copies_go_where_they_save_most():
+    noise = np.float32([1.0, 20.0, 0.0, 2.0, 0.0, 0.0])
+    assert copies(noise, np.array([2, 4, 5])).tolist() == [0, 1, 1, 3, 1, 3]
+    assert copies(np.zeros(3, np.float32), np.array([1])).tolist() == [0, 1, 2]
 
 
 def test_imposed_encodings_are_left_alone():

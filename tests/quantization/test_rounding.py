@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapq.quantization.rounding import clip_search, damped, descend, error, second_order
+from snapq.quantization.rounding import clip_search, damped, descend, error, rounded, second_order
 
 SEEDS = st.integers(0, 10_000)
 
@@ -17,7 +17,7 @@ def layer(seed, groups=2, outputs=3, inputs=6):
     weight = random.normal(size=(groups, outputs, inputs)).astype(np.float32)
     mixing = random.normal(size=(groups, inputs, inputs))
     x = (random.normal(size=(groups, 50, inputs)) @ mixing).astype(np.float32)
-    moment = damped(x.transpose(0, 2, 1) @ x / 50)
+    moment = damped(x.transpose(0, 2, 1) @ x / 50, 50)
     scale = np.abs(weight).max(axis=2, keepdims=True) / 7
     return weight, moment, scale
 
@@ -71,3 +71,12 @@ def test_searched_scales_err_less_than_the_largest_weight_s(seed):
     chosen = clip_search(weight, moment, scale, 7)
     found = error(weight, plain(weight, chosen) * chosen, diagonal)
     assert found <= error(weight, plain(weight, scale) * scale, diagonal) * 1.0001
+
+
+@given(SEEDS)
+def test_rounding_at_several_scales_errs_no_more_than_at_one(seed):
+    weight, moment, scale = layer(seed)
+    integers, chosen = rounded(weight, moment, scale, 7, move=False)
+    one = second_order(weight, moment, scale, -7, 7)
+    assert error(weight, integers * chosen, moment) <= error(weight, one * scale, moment) * 1.0001
+    assert np.abs(integers).max() <= 7

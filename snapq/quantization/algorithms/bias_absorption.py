@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from snapq.quantization.algorithms.base import Stage, Study, register
-from snapq.quantization.channels import Link, channel_ranges, conv_links, shift
+from snapq.quantization.channels import Link, channel_statistics, links, shift
 
 __all__ = ["absorb"]
 
@@ -24,25 +24,27 @@ def absorb(study: Study) -> Study | None:
     Source: Nagel et al., arXiv:1906.04721, section 4.1.3, with minima from data.
     """
     model = study.model.clone()
-    links = [link for link in conv_links(model.graph) if _fits(link)]
-    if not links:
+    fitting = [link for link in links(model.graph) if _fits(link)]
+    if not fitting:
         return None
-    ranges = channel_ranges(model, links, study.samples)
+    seen = channel_statistics(model, fitting, study.samples)
     changed = False
-    for link in links:
-        low, high = ranges[str(link.tensor.name)]
-        floor = np.maximum(low, 0.0) * np.float32(0.9)
-        if floor.max() > _LEAST * max(float(high.max()), 1e-12):
+    for link in fitting:
+        found = seen[str(link.read.name)]
+        floor = np.maximum(found.low, 0.0) * np.float32(0.9)
+        if floor.max() > _LEAST * max(float(found.high.max()), 1e-12):
             shift(model.graph, link, floor)
             changed = True
     return study.of(model) if changed else None
 
 
 def _fits(link: Link) -> bool:
-    """A ReLU alone between, biases on both sides, and no padding."""
-    nodes = (link.source, link.sinks[0])
+    """One Conv or Gemm, a ReLU, and one of the same kind: biases on both sides and no padding."""
+    nodes = (link.sources[0], link.sinks[0])
     return (
-        [node.op_type for node in link.between] == ["Relu"]
+        len(link.sources) == len(link.sinks) == 1
+        and [node.op_type for node in link.inner] == ["Relu"]
+        and nodes[0].op_type == nodes[1].op_type != "ConvTranspose"
         and all(len(node.inputs) > 2 and node.inputs[2] is not None for node in nodes)
         and not any(link.sinks[0].attributes.get_ints("pads", ()))
     )

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from snapq.quantization.algorithms.base import Stage, Study, register
-from snapq.quantization.channels import channel_ranges, norm_links, rescale
+from snapq.quantization.channels import channel_statistics, norm_links, rescale
 
 __all__ = ["migrate"]
 
@@ -29,10 +29,9 @@ def migrate(study: Study) -> Study | None:
     links = norm_links(model.graph)
     if not links:
         return None
-    ranges = channel_ranges(model, links, study.samples)
+    seen = channel_statistics(model, links, study.samples)
     for link in links:
-        low, high = ranges[str(link.tensor.name)]
-        largest = np.maximum(np.maximum(-low, high), 1e-5)
+        largest = np.maximum(seen[str(link.read.name)].largest, 1e-5)
         weights = np.maximum(link.sink_weights(), 1e-5)
         factor = largest**_STRENGTH / weights ** (1 - _STRENGTH)
         rescale(model.graph, link, np.asarray(factor / np.median(factor), np.float32))

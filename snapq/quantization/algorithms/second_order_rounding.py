@@ -12,12 +12,9 @@ from snapq.quantization.encodings import Encoding
 from snapq.quantization.layers import Layer
 from snapq.quantization.moments import Moments
 from snapq.quantization.parameters import Tuned
-from snapq.quantization.rounding import clip_search, damped, descend, second_order
+from snapq.quantization.rounding import clip_search, damped, rounded, second_order
 
 __all__ = ["round_weights", "rounded_study"]
-
-_MOST_STEPS = 200
-"""Most moves of one output in the descent behind it."""
 
 
 @register("second-order-rounding", Stage.WEIGHTS)
@@ -56,18 +53,18 @@ def _rounded(layer: Layer, encoding: Encoding, moments: Moments, descent: bool) 
     if layer.bias is not None:
         mean = moments.q / moments.count
         moment = moment - mean[:, :, None] * mean[:, None, :]
-    stable = damped(np.asarray(moment, np.float32))
+    stable = damped(np.asarray(moment, np.float32), moments.count)
     scale = np.broadcast_to(encoding.scale.reshape(-1), groups * outputs)
     scale = np.ascontiguousarray(scale.reshape(groups, outputs, 1))
     limit = encoding.dtype.qmax
-    if encoding.dtype.bits < 8 and encoding.axis is not None:
-        scale = clip_search(weight, stable, scale, limit)
+    if encoding.axis is None:
+        integers = second_order(weight, stable, scale, -limit, limit)
+    else:
+        if encoding.dtype.bits < 8:
+            scale = clip_search(weight, stable, scale, limit)
+        integers, scale = rounded(weight, stable, scale, limit, move=descent)
         encoding = replace(encoding, scale=scale.reshape(-1).astype(np.float32))
-    integers = second_order(weight, stable, scale, -limit, limit)
-    if descent:
-        steps = min(_MOST_STEPS, 4 * weight.shape[2])
-        integers = descend(weight, stable, scale, integers, (-limit, limit), steps)
-    rounded = replace(layer, weight=np.asarray(layer.restore(integers * scale), np.float32))
+    held = replace(layer, weight=np.asarray(layer.restore(integers * scale), np.float32))
     stored = layer.restore(integers).astype(encoding.dtype.numpy)
-    bias = corrected(layer, rounded, moments) if layer.bias is not None else None
+    bias = corrected(layer, held, moments) if layer.bias is not None else None
     return Tuned(encoding, stored, bias)

@@ -128,8 +128,8 @@ def _observe(
     built = {str(node.name): node for node in model.graph}
     read = [_input(built, place.layer.name, 0) for place in together]
     added = [_summands(built, place) for place in together]
-    truth_names = [n for p, pair in zip(together, added, strict=True) for n in (p.output, *pair[:1])]
-    there = Part(study.model, truth_names, optimize=True)
+    outputs = [place.output for place in together]
+    there = Part(study.model, [*outputs, *(n for pair in added for n in pair[:1])], optimize=True)
     here = Part(model, [*read, *(n for pair in added for n in pair[1:])], optimize=False)
     sums = [(Sums(), Sums()) for _ in together]
     for index, sample in enumerate(study.samples):
@@ -141,7 +141,7 @@ def _observe(
             target = results(layer, truth[place.output], chosen)
             if added[number]:
                 was, became = added[number]
-                target += results(layer, truth[was] - now[became], chosen)
+                target += results(layer, truth[was], chosen) - results(layer, now[became], chosen)
             sums[number][index % 2].update(columns(layer, data, chosen), target)
     yield from zip(together, sums, strict=True)
 
@@ -173,7 +173,7 @@ def _tuned(study: Study, place: _Place, halves: tuple[Sums, Sums]) -> Tuned:
     encoding = plain_encoding(fresh, place.decision, study.scheme.per_channel, data)
     whole = halves[0] + halves[1]
     own, _ = whole.moments(about_mean=biased)
-    stable = damped(own.astype(np.float32))
+    stable = damped(own.astype(np.float32), whole.count)
     groups, outputs, width = wanted.shape
     scale = np.broadcast_to(encoding.scale.reshape(-1), groups * outputs)
     scale = np.ascontiguousarray(scale.reshape(groups, outputs, 1))
@@ -189,4 +189,5 @@ def _tuned(study: Study, place: _Place, halves: tuple[Sums, Sums]) -> Tuned:
     if not biased:
         return Tuned(encoding, stored)
     given = np.einsum("gok,gk->go", integers * scale, whole.q / whole.count)
-    return Tuned(encoding, stored, np.asarray(whole.t / whole.count - given, np.float32).reshape(-1))
+    bias = whole.t / whole.count - given
+    return Tuned(encoding, stored, np.asarray(bias, np.float32).reshape(-1))
