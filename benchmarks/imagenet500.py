@@ -1,10 +1,12 @@
-"""Top-1 of EfficientNet-Lite0 on 500 ImageNet pictures: float, and w8a8 on the NPU simulator.
+"""What the presets do to an answer: EfficientNet-Lite0 on 500 ImageNet pictures.
 
-    python benchmarks/imagenet500.py [FOLDER]
+    python benchmarks/imagenet500.py [FOLDER] [--precision w8a8 w4a16 …] [--preset fast best …]
 
 FOLDER holds the pictures, one a class, and `labels.csv` (`file,label`); ../shared/data/imagenet
-where it is not given. Every 500/64th picture calibrates. Figures are given for the 436 others, for
-these 64 and for all, because a model may do better on what it was calibrated on.
+where it is not given. Every 500/64th picture calibrates. One line a precision and preset: top-1,
+how often the answer is the float model's, and SQNR of the logits against float, on the NPU
+simulator; for the 436 others, and for all, because a model may do better on what it was calibrated
+on. `benchmarks/peers/compare.py` sets snapq beside other tools.
 """
 
 from __future__ import annotations
@@ -13,35 +15,67 @@ import argparse
 import csv
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 import snapq
+from snapq.config import DataSource, Preprocess
+from snapq.devices.profiles import find
 from snapq.errors import DataError
-from snapq.evaluation.samples import evenly_spaced
+from snapq.evaluation.datasets import open_dataset
+from snapq.evaluation.samples import Sample, evenly_spaced
+from snapq.graph import io, shapes
+from snapq.qnn.options import CompileOptions
+from snapq.qnn.simulate import simulate
+from snapq.quantization.fidelity import sqnr
+from snapq.runtime import cpu_session
 from snapq.storage import atomic_folder
 
-HERE = Path(__file__).resolve().parent / "imagenet500"
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT.parent / "shared" / "data" / "imagenet"
-MODEL_BUILDER = ROOT / "examples" / "efficientnet-lite0" / "build_model.py"
+EXAMPLE = ROOT / "examples" / "efficientnet-lite0"
+MODEL = EXAMPLE / "model" / "efficientnet_lite0.onnx"
+PREPROCESS = Preprocess(resize=256, crop=224, mean=(127.0,), std=(128.0,))
+DEVICE = "qcs9075"
 CALIBRATION_SAMPLES = 64
 PARTS = ("held-out", "calibration")
+PRECISIONS = {
+    "w8a8": ("int8", "uint8"),
+    "w8a16": ("int8", "uint16"),
+    "w4a8": ("int4", "uint8"),
+    "w4a16": ("int4", "uint16"),
+}
 
 
 @dataclass(frozen=True)
-class Score:
-    """Right answers among pictures."""
+class Answers:
+    """What a model says of some pictures.
 
-    right: int
-    pictures: int
+    Attributes:
+        logits: `[N, classes]`.
+        labels: `[N]`.
+    """
 
-    def __add__(self, other: Score) -> Score:
-        return Score(self.right + other.right, self.pictures + other.pictures)
+    logits: np.ndarray
+    labels: np.ndarray
 
-    def __str__(self) -> str:
-        return f"{self.right / self.pictures:.3f} ({self.right}/{self.pictures})"
+    def __add__(self, other: Answers) -> Answers:
+        both = np.concatenate([self.logits, other.logits])
+        return Answers(both, np.concatenate([self.labels, other.labels]))
+
+    def against(self, truth: Answers) -> str:
+        """Top-1, share of answers that are the float model's, SQNR in dB."""
+        answer = self.logits.argmax(axis=1)
+        top1 = (answer == self.labels).mean()
+        same = (answer == truth.logits.argmax(axis=1)).mean()
+        noise = float(np.square(truth.logits - self.logits).sum())
+        near = sqnr(float(np.square(truth.logits).sum()), noise)
+        return f"{top1:8.3f}{same:8.3f}{near:7.1f}"
 
 
 def link_pictures(pictures: Path, folder: Path) -> None:
@@ -70,41 +104,89 @@ def link_pictures(pictures: Path, folder: Path) -> None:
             (target / f"{part}.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def scores(part: str, runs: Path) -> dict[str, Score]:
-    """Runs the deployment, judged on one part of the pictures: score by label, float first."""
-    overrides = [
-        f"data.evaluation.images={HERE / 'data' / part}",
-        f"data.evaluation.labels={HERE / 'data' / f'{part}.csv'}",
-    ]
-    print(f"Deploying, judged on the {part} pictures; this takes minutes …", file=sys.stderr)
-    run = snapq.run(snapq.load(HERE / "deploy.yaml", overrides), runs=runs)
-    return {
-        record.label: Score(round(record.value * record.samples), record.samples)
-        for record in run.record.accuracy
+def samples(folder: Path, part: str) -> list[Sample]:
+    """The pictures of one part as the model takes them."""
+    source = DataSource(images=folder / part, labels=folder / f"{part}.csv", preprocess=PREPROCESS)
+    specs = shapes.input_specs(io.load(MODEL))
+    return list(open_dataset(source, specs, base=folder, labelled=True))
+
+
+def answers(outputs: Iterable[dict[str, np.ndarray]], pictures: Sequence[Sample]) -> Answers:
+    """Logits beside labels."""
+    logits = np.concatenate([one["logits"] for one in outputs])
+    return Answers(logits, np.array([int(str(sample.label)) for sample in pictures]))
+
+
+def table(pictures: Path, work: Path, precisions: Sequence[str], presets: Sequence[str]) -> None:
+    """Prints a line for each precision and preset.
+
+    Args:
+        pictures: what `link_pictures` made.
+        work: a folder for models.
+        precisions: keys of `PRECISIONS`.
+        presets: of the quantize stage.
+    """
+    parts = {part: samples(pictures, part) for part in PARTS}
+    session = cpu_session(MODEL)
+    truth = {
+        part: answers(({"logits": session.run(None, dict(s.feeds))[0]} for s in some), some)
+        for part, some in parts.items()
     }
+    print(f"{'':18}{'436 held out':^23}{'all 500':^23}")
+    print(f"{'':18}{'top-1':>8}{'same':>8}{'dB':>7}{'top-1':>8}{'same':>8}{'dB':>7}{'seconds':>9}")
+    whole = truth["held-out"] + truth["calibration"]
+    print(f"{'float':18}{truth['held-out'].against(truth['held-out'])}{whole.against(whole)}")
+    for precision in precisions:
+        weights, activations = PRECISIONS[precision]
+        for preset in presets:
+            path = work / f"{precision}.{preset}.onnx"
+            started = time.monotonic()
+            snapq.quantize(
+                MODEL,
+                [sample.feeds for sample in parts["calibration"]],
+                weights=weights,
+                activations=activations,
+                preset=preset,
+                targets=[DEVICE],
+                output=path,
+            )
+            seconds = time.monotonic() - started
+            found = {
+                part: answers(
+                    simulate(
+                        path,
+                        find(DEVICE),
+                        (sample.feeds for sample in some),
+                        options=CompileOptions(fp16=True),
+                    ),
+                    some,
+                )
+                for part, some in parts.items()
+            }
+            every = found["held-out"] + found["calibration"]
+            print(
+                f"{precision:8}{preset:10}{found['held-out'].against(truth['held-out'])}"
+                f"{every.against(whole)}{seconds:9.0f}",
+                flush=True,
+            )
+    print(f"float: ONNX Runtime on this machine's CPU. All others: simulated for {DEVICE}.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("pictures", type=Path, nargs="?", default=PICTURES)
-    parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="where runs are kept")
+    parser.add_argument("--precision", nargs="+", default=["w8a8"], choices=list(PRECISIONS))
+    parser.add_argument("--preset", nargs="+", default=["fast", "best"])
     options = parser.parse_args(arguments)
     try:
-        link_pictures(options.pictures, HERE / "data")
-        subprocess.run([sys.executable, str(MODEL_BUILDER)], check=True)
-        held_out, calibration = (scores(part, options.runs) for part in PARTS)
+        with tempfile.TemporaryDirectory(prefix="snapq-") as work:
+            link_pictures(options.pictures, Path(work) / "data")
+            subprocess.run([sys.executable, str(EXAMPLE / "build_model.py")], check=True)
+            table(Path(work) / "data", Path(work), options.precision, options.preset)
     except snapq.SnapqError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    print(f"{'top-1':34}" + "".join(f"{label:>22}" for label in held_out))
-    for name, part in (
-        ("not used for calibration", held_out),
-        ("used for calibration", calibration),
-        ("all", {label: held_out[label] + calibration[label] for label in held_out}),
-    ):
-        print(f"{name:34}" + "".join(f"{part[label]!s:>22}" for label in held_out))
-    print("float: ONNX Runtime on this machine's CPU. w8a8: simulated for qcs9075.")
     return 0
 
 

@@ -1,6 +1,6 @@
 """Recipes: which observers and algorithms to try, and the proof that they help.
 
-A fifth of the calibration samples is held out. Each step of the recipe is applied to what the
+A quarter of the calibration samples is held out. Each step of the recipe is applied to what the
 steps before it left, and stays only where the outputs on the held-out samples come nearer to those
 of the float model, by more than the choice of these samples explains. The notes say what each step
 gained and which were dropped.
@@ -37,9 +37,9 @@ from snapq.runtime import cpu_session
 
 __all__ = ["PRESETS", "Recipe", "Runner", "preset", "tune"]
 
-_HELD_OUT = 5
-"""Every fifth sample is held out, at most `_MOST_HELD_OUT`."""
-_MOST_HELD_OUT = 12
+_HELD_OUT = 4
+"""Every fourth sample is held out, at most `_MOST_HELD_OUT`."""
+_MOST_HELD_OUT = 16
 _FOR_8_BITS = ("mse", "sqnr", "entropy", "auto")
 """Observers that find min-max best where there are 65536 steps."""
 
