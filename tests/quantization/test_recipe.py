@@ -97,8 +97,8 @@ def test_the_runner_has_the_last_word():
             names = [output.name for output in session.get_outputs()]
             yield dict(zip(names, session.run(names, sample), strict=True))
 
-    result = tune(model, feeds(model, 20), Scheme(), PRESETS["balanced"], runner=contrary)
-    plain = quantize(model, feeds(model, 20), Scheme())
+    result = tune(model, feeds(model, 40), Scheme(), PRESETS["balanced"], runner=contrary)
+    plain = quantize(model, feeds(model, 40), Scheme())
     assert len(asked) > 1
     assert io.to_bytes(result.model) == io.to_bytes(plain.model)
     assert "On the simulator" in result.notes[-1]
