@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from snapq.graph.npu_ops import unsupported
+from snapq.quantization.blocks import takes_blocks
 from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.parameters import weight_axis
 from snapq.quantization.rules.legality import (
@@ -25,6 +26,10 @@ __all__ = ["KEPT_FLOAT", "Decision", "constant", "decide", "is_float", "notes"]
 KEPT_FLOAT = "snapq.kept_float"
 """Metadata key of a node that the quantizer left in float on purpose; lint does not complain."""
 
+_NO_BLOCKS = (
+    "the NPU has blocks for products of 16-bit activations with a number of input channels that "
+    "they divide, so its 4-bit weights have one scale a channel"
+)
 _ONNX_DOMAINS = ("", "ai.onnx")
 _FOLLOWERS = (Family.MOVEMENT, Family.JOIN, Family.CLAMP)
 
@@ -39,6 +44,7 @@ class Decision:
         weights: the integer type of its constant weight or scale.
         reason: one clause for the reader where this is not what the scheme says.
         on_cpu: the NPU has the operator neither in integers nor in float.
+        block: input channels that share a scale in its weight; 0 for one scale a channel.
     """
 
     rule: OpRule | None = None
@@ -46,6 +52,7 @@ class Decision:
     weights: QuantType = QuantType.INT8
     reason: str | None = None
     on_cpu: bool = False
+    block: int = 0
 
     def role(self, index: int) -> Role:
         """Role of the input at `index`."""
@@ -171,7 +178,12 @@ def _typed(node: ir.Node, rule: OpRule, scheme: Scheme) -> Decision:
         if found.ok:
             reason = _deviation(node, rule, (wanted, QuantType(weights.value)), (dtype, stored))
             clause = f"{refused[0]}, so it has {reason}" if reason and refused else None
-            return Decision(rule, dtype, _held_type(node, rule, dtype, stored), clause)
+            held = _held_type(node, rule, dtype, stored)
+            block = 0
+            if scheme.block is not None and stored is QuantType.INT4 and _weighted(node, rule):
+                block = scheme.block if dtype.bits > 8 and takes_blocks(node, scheme.block) else 0
+                clause = clause or (None if block else _NO_BLOCKS)
+            return Decision(rule, dtype, held, clause, block=block)
         refused.append(found.reason)
     return Decision(reason=refused[0])
 

@@ -83,15 +83,18 @@ class Encoding:
 
     Attributes:
         dtype: the integer type.
-        scale: float32; 0-d for one scale, `[C]` for one a channel of `axis`.
+        scale: float32; 0-d for one scale, `[C]` for one a channel of `axis`; with blocks shaped as
+            the tensor, but shorter along `axis`.
         zero_point: integers of `dtype`, shaped as `scale`.
-        axis: the channel axis; None for one scale.
+        axis: the channel axis; None for one scale; with blocks the one that they divide.
+        block: how many indices of `axis` share a scale; 0 where scales are not by blocks.
     """
 
     dtype: QuantType
     scale: npt.NDArray[np.float32]
     zero_point: npt.NDArray[np.generic]
     axis: int | None = None
+    block: int = 0
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Encoding) and self.key == other.key
@@ -100,9 +103,15 @@ class Encoding:
         return hash(self.key)
 
     @property
-    def key(self) -> tuple[str, bytes, bytes, int | None]:
+    def key(self) -> tuple[str, bytes, bytes, int | None, int]:
         """Equal for equal encodings, whatever the tensor."""
-        return self.dtype.value, self.scale.tobytes(), self.zero_point.tobytes(), self.axis
+        return (
+            self.dtype.value,
+            self.scale.tobytes(),
+            self.zero_point.tobytes(),
+            self.axis,
+            self.block,
+        )
 
     @property
     def minimum(self) -> npt.NDArray[np.float64]:
@@ -171,6 +180,9 @@ def broadcast(
     zero = encoding.zero_point.astype(np.float64)
     if encoding.axis is None:
         return scale.reshape(()), zero.reshape(())
+    if encoding.block:
+        spread = (np.repeat(part, encoding.block, encoding.axis) for part in (scale, zero))
+        return next(spread), next(spread)
     shape = [1] * rank
     shape[encoding.axis] = -1
     return scale.reshape(shape), zero.reshape(shape)

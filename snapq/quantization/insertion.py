@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.quantization.blocks import block_encoding
 from snapq.quantization.decisions import Decision, constant
 from snapq.quantization.encodings import Encoding, dequantize, quantize
 from snapq.quantization.names import Names
@@ -206,7 +207,11 @@ class Inserter:
         tuned = self._tuned.get(str(node.name))
         encoding = tuned.encoding if tuned else self._imposed.get(str(value.name))
         if encoding is None or not takes(encoding, decision.weights, axis, array.shape):
-            encoding = weight_encoding(array, decision.weights, axis, data_type)
+            encoding = (
+                block_encoding(array, decision.block)
+                if decision.block
+                else weight_encoding(array, decision.weights, axis, data_type)
+            )
         if tuned and tuned.bias is not None and bias is not None:
             bias = tuned.bias
         if bias is None or bias_value is None or bias_index is None:
@@ -243,6 +248,8 @@ class Inserter:
             held = self._constant(f"{stem}_quantized", integers, encoding.dtype.dtype)
             scale, zero = self._encode(stem, encoding)
             attributes = {} if encoding.axis is None else {"axis": encoding.axis}
+            if encoding.block:
+                attributes["block_size"] = encoding.block
             like = ir.Value(name=stem, shape=ir.Shape(array.shape))
             self._stored[key] = self._node(
                 "DequantizeLinear",

@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.quantization.blocks import block_encoding
 from snapq.quantization.decisions import Decision, constant
 from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.parameters import gemm_scaled, raise_for_bias, weight_encoding
 
-__all__ = ["Layer", "columns", "layers", "places", "plain_encoding", "results"]
+__all__ = ["Layer", "columns", "layers", "places", "plain_encoding", "results", "scales"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -172,10 +173,23 @@ def plain_encoding(layer: Layer, decision: Decision, per_channel: bool, data: En
     if per_channel:
         axis = layer.weight.ndim - 1 if layer.transposed else 0
     dtype = decision.dtype or QuantType.UINT8
-    encoding = weight_encoding(layer.weight, decision.weights, axis, dtype)
+    if decision.block:
+        encoding = block_encoding(layer.weight, decision.block)
+    else:
+        encoding = weight_encoding(layer.weight, decision.weights, axis, dtype)
     if layer.bias is None:
         return encoding
     return raise_for_bias(encoding, _ROOM * layer.bias, data.scale)
+
+
+def scales(layer: Layer, encoding: Encoding) -> Floats:
+    """The scale of each weight of the layer's matrix, `[G, O, 1]`, with blocks `[G, O, K]`."""
+    groups, outputs, inputs = layer.matrix.shape
+    if encoding.block:
+        spread = np.repeat(encoding.scale, encoding.block, encoding.axis)
+        return np.ascontiguousarray(spread.reshape(groups, outputs, inputs))
+    scale = np.broadcast_to(encoding.scale.reshape(-1), groups * outputs)
+    return np.ascontiguousarray(scale.reshape(groups, outputs, 1))
 
 
 def _conv(node: ir.Node, data: str, weight: Floats, bias: Floats | None) -> Layer | None:

@@ -18,6 +18,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.shapes import static_shape
+from snapq.quantization.blocks import as_convolutions
 from snapq.quantization.names import Names
 from snapq.quantization.scheme import NodePrecision, Scheme
 from snapq.quantization.wide import widened
@@ -43,6 +44,7 @@ def lower(graph: ir.Graph, scheme: Scheme) -> Scheme:
             _pad_before(graph, node, names)
     if gates:
         scheme = replace(scheme, per_node=_with_gates(scheme, gates))
+    as_convolutions(graph, scheme)
     return widened(graph, scheme)
 
 

@@ -23,6 +23,7 @@ from snapq.quantization.encodings import (
 from snapq.quantization.rules.operators import OpRule
 
 __all__ = [
+    "BLOCK_STEPS",
     "Tuned",
     "bias_encoding",
     "gemm_scaled",
@@ -48,6 +49,8 @@ class Tuned:
     bias: npt.NDArray[np.float32] | None = None
 
 
+BLOCK_STEPS = 16
+"""Scales of blocks are 1/16 to 16/16 of the largest one of their output channel."""
 _LARGEST_BIAS = 2.0**31 - 129
 """A little under int32's limit: float32 scales are exact to 24 bits only."""
 _SMALLEST_WEIGHT = 1e-6
@@ -120,6 +123,11 @@ def raise_for_bias(
         data_scale: 0-d.
     """
     needed = np.abs(bias.astype(np.float64)) / (float(data_scale) * _LARGEST_BIAS)
+    if weight.block:
+        step = _channel_step(weight)
+        raised = np.maximum(needed / step, 1.0).reshape(-1, *[1] * (weight.scale.ndim - 1))
+        scale = (weight.scale * raised).astype(np.float32)
+        return Encoding(weight.dtype, scale, weight.zero_point, weight.axis, weight.block)
     least = needed if weight.axis is not None else needed.max(initial=0.0)
     if not (least > weight.scale).any():
         return weight
@@ -129,9 +137,19 @@ def raise_for_bias(
 
 def bias_encoding(weight: Encoding, data_scale: npt.NDArray[np.float32]) -> Encoding:
     """int32 at data scale x weight scale, zero point 0, one scale for each of the weight's."""
-    scale = np.asarray(weight.scale * data_scale, np.float32)
+    step = _channel_step(weight) if weight.block else weight.scale
+    scale = np.asarray(step * data_scale, np.float32)
     zero = np.zeros(scale.shape, np.int32)
     return Encoding(QuantType.INT32, scale, zero, 0 if weight.axis is not None else None)
+
+
+def _channel_step(weight: Encoding) -> npt.NDArray[np.float32]:
+    """The scale of each output channel that the scales of its blocks are multiples of, `[O]`.
+
+    The NPU adds a bias at that times the data's scale (simulator of QAIRT 2.51).
+    """
+    largest = weight.scale.reshape(len(weight.scale), -1).max(axis=1)
+    return np.asarray(largest / BLOCK_STEPS, np.float32)
 
 
 def gemm_scaled(

@@ -73,7 +73,7 @@ def second_order(weight: Floats, moment: Floats, scale: Floats, qmin: int, qmax:
     Args:
         weight: `[G, O, K]`.
         moment: `[G, K, K]`, damped.
-        scale: `[G, O, 1]`.
+        scale: `[G, O, 1]`, or one for each weight.
         qmin: smallest integer.
         qmax: largest integer.
 
@@ -88,11 +88,13 @@ def second_order(weight: Floats, moment: Floats, scale: Floats, qmin: int, qmax:
     upper = np.linalg.cholesky((inverse + inverse.transpose(0, 2, 1)) / 2)
     upper = upper.transpose(0, 2, 1).astype(np.float32)
     left = np.take_along_axis(weight, order[:, None, :], axis=2).copy()
+    steps = np.broadcast_to(scale, weight.shape)
+    steps = np.take_along_axis(steps, order[:, None, :], axis=2)
     integers = np.empty_like(left)
     for k in range(left.shape[2]):
-        column = left[:, :, k : k + 1]
-        integers[:, :, k : k + 1] = np.clip(np.rint(column / scale), qmin, qmax)
-        missed = (column - integers[:, :, k : k + 1] * scale) / upper[:, k, k][:, None, None]
+        column, step = left[:, :, k : k + 1], steps[:, :, k : k + 1]
+        integers[:, :, k : k + 1] = np.clip(np.rint(column / step), qmin, qmax)
+        missed = (column - integers[:, :, k : k + 1] * step) / upper[:, k, k][:, None, None]
         left[:, :, k + 1 :] -= missed * upper[:, k : k + 1, k + 1 :]
     result = np.empty_like(integers)
     np.put_along_axis(result, np.broadcast_to(order[:, None, :], integers.shape), integers, axis=2)
@@ -115,7 +117,7 @@ def descend(
     Args:
         weight: `[G, O, K]`.
         moment: `[G, K, K]`.
-        scale: `[G, O, 1]`.
+        scale: `[G, O, 1]`, or one for each weight.
         integers: where to start, `[G, O, K]`.
         limits: smallest and largest integer.
         steps: most moves of an output.
@@ -135,7 +137,8 @@ def descend(
         sign = np.where(up[groups, outputs, best] <= down[groups, outputs, best], 1.0, -1.0)
         move = np.where(won, sign, 0.0).astype(np.float32)
         found[groups, outputs, best] += move
-        slope += (move[:, :, None] * scale) * moment[groups, best]
+        moved = move * np.broadcast_to(scale, found.shape)[groups, outputs, best]
+        slope += moved[:, :, None] * moment[groups, best]
     return found
 
 

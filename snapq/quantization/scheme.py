@@ -44,6 +44,7 @@ class Scheme:
             data follows what comes in unless it is named here.
         observer: name of the rule that sets the ranges of activations.
         keep_wide: whether the rules of `wide` hold.
+        block: input channels that share a scale in 4-bit weights, where the NPU has that.
     """
 
     weights: WeightType = WeightType.INT8
@@ -53,6 +54,7 @@ class Scheme:
     per_node: Mapping[str, NodePrecision] = field(default_factory=dict)
     observer: str = "min-max"
     keep_wide: bool = True
+    block: int | None = None
 
     @property
     def activation_type(self) -> QuantType | None:

@@ -133,6 +133,7 @@ def order(
         per_channel=options.per_channel,
         architecture=min(device.architecture for device in context.devices),
         keep_wide=options.keep_wide,
+        block=options.block,
         per_node={**stored_types(model, shared or {}), **resolve(options.overrides, model)},
     )
     fixed = {**(shared or {}), **fixed_inputs(context.boundary)}

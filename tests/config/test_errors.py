@@ -57,6 +57,8 @@ MISTAKES = [
         ":11: stages.0.quantize.observer.percentile",
         "above 50 and up to 100",
     ),
+    ("int8, act", "int4, block: 32, act", ":11: stages.0.quantize", "activations: uint16"),
+    ("int8, act", "int4, block: 30, act", ":11: stages.0.quantize.block", "`32`, `64`"),
     (
         "- package:  {}",
         "- clustr: {}",

@@ -9,7 +9,7 @@ import numpy as np
 from snapq.quantization.algorithms.base import Stage, Study, register
 from snapq.quantization.algorithms.bias_correction import corrected
 from snapq.quantization.encodings import Encoding
-from snapq.quantization.layers import Layer
+from snapq.quantization.layers import Layer, scales
 from snapq.quantization.moments import Moments
 from snapq.quantization.parameters import Tuned
 from snapq.quantization.rounding import clip_search, damped, rounded, second_order
@@ -48,16 +48,14 @@ def rounded_study(study: Study, *, descent: bool) -> Study | None:
 
 def _rounded(layer: Layer, encoding: Encoding, moments: Moments, descent: bool) -> Tuned:
     weight = layer.matrix
-    groups, outputs, _ = weight.shape
     moment = moments.qq / moments.count
     if layer.bias is not None:
         mean = moments.q / moments.count
         moment = moment - mean[:, :, None] * mean[:, None, :]
     stable = damped(np.asarray(moment, np.float32), moments.count)
-    scale = np.broadcast_to(encoding.scale.reshape(-1), groups * outputs)
-    scale = np.ascontiguousarray(scale.reshape(groups, outputs, 1))
+    scale = scales(layer, encoding)
     limit = encoding.dtype.qmax
-    if encoding.axis is None:
+    if encoding.axis is None or encoding.block:
         integers = second_order(weight, stable, scale, -limit, limit)
     else:
         if encoding.dtype.bits < 8:

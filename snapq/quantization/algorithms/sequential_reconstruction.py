@@ -16,7 +16,7 @@ import onnx_ir as ir
 
 from snapq.quantization.algorithms.base import Stage, Study, register
 from snapq.quantization.decisions import Decision
-from snapq.quantization.layers import Layer, columns, places, plain_encoding, results
+from snapq.quantization.layers import Layer, columns, places, plain_encoding, results, scales
 from snapq.quantization.parameters import Tuned
 from snapq.quantization.partial import Part
 from snapq.quantization.regression import Sums, fitted
@@ -174,11 +174,10 @@ def _tuned(study: Study, place: _Place, halves: tuple[Sums, Sums]) -> Tuned:
     whole = halves[0] + halves[1]
     own, _ = whole.moments(about_mean=biased)
     stable = damped(own.astype(np.float32), whole.count)
-    groups, outputs, width = wanted.shape
-    scale = np.broadcast_to(encoding.scale.reshape(-1), groups * outputs)
-    scale = np.ascontiguousarray(scale.reshape(groups, outputs, 1))
+    width = wanted.shape[2]
+    scale = scales(layer, encoding)
     limit = encoding.dtype.qmax
-    if encoding.dtype.bits < 8 and encoding.axis is not None:
+    if encoding.dtype.bits < 8 and encoding.axis is not None and not encoding.block:
         scale = clip_search(wanted, stable, scale, limit)
         encoding = replace(encoding, scale=scale.reshape(-1).astype(np.float32))
     integers = second_order(wanted, stable, scale, -limit, limit)

@@ -82,8 +82,8 @@ class View:
         return None
 
     def encoding(self, node: ir.Node | None) -> Encoding | None:
-        """The encoding of a Q or DQ node; None where its scale is computed."""
-        if node is None:
+        """The encoding of a Q or DQ node; None where its scale is computed or by blocks."""
+        if node is None or node.attributes.get_int("block_size", 0) != 0:
             return None
         scale = _constant(node.inputs[1])
         if scale is None:
