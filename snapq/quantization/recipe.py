@@ -139,27 +139,31 @@ def tune(
     study = Study(source, scheme, imposed, tuning, observe(source, tuning, progress))
     start = study.built
     kept = [_Candidate("plain", study, start, judge.score(start.model))]
-    notes = []
+    notes, chosen, rewrites = [], list[str](), list[str]()
     steps = dict(_steps(recipe, scheme))
+
+    def keep(name: str, told: str, changed: Study) -> bool:
+        found = _Candidate(name, changed, changed.built, judge.score(changed.built.model))
+        gain = found.score.over(kept[-1].score)
+        notes.append(f"{told} {_change(kept[-1].score, found.score)}, {_verdict(gain)}")
+        if gain.counts:
+            kept.append(found)
+        return gain.counts
+
     for name, step in steps.items():
         changed = step(kept[-1].study)
         if changed is None:
             continue
-        built = changed.built
-        found = _Candidate(name, changed, built, judge.score(built.model))
-        gain = found.score.over(kept[-1].score)
-        notes.append(f"{name} {_change(kept[-1].score, found.score)}, {_verdict(gain)}")
-        if gain.counts:
-            kept.append(found)
-    for name in _doubtful(kept):
-        changed = _replayed(study, steps, [one.name for one in kept[1:] if one.name != name])
-        built = changed.built
-        found = _Candidate(kept[-1].name, changed, built, judge.score(built.model))
-        gain = found.score.over(kept[-1].score)
-        change = _change(kept[-1].score, found.score)
-        notes.append(f"without {name} {change}, {_verdict(gain)}")
-        if gain.counts:
-            kept = [one for one in kept[:-1] if one.name != name] + [found]
+        if _stage(name) == Stage.MODEL:
+            rewrites.append(name)
+        if keep(name, name, changed):
+            chosen.append(name)
+    for name in rewrites if max(map(_stage, chosen), default=0) > Stage.MODEL else ():
+        # Judged when weights were rounded carelessly: with or without it may be better now.
+        others = [one for one in steps if (one in chosen) != (one == name)]
+        told = f"without {name}" if name in chosen else f"then {name}"
+        if keep(told, told, _replayed(study, steps, others)):
+            chosen = others
     best, said = kept[-1], _by_cpu(kept, len(held))
     if runner is not None and len(kept) > 1:
         try:
@@ -221,17 +225,6 @@ def _steps(recipe: Recipe, scheme: Scheme) -> Iterator[tuple[str, Callable[[Stud
     for name in in_order(recipe.algorithms):
         yield name, _with_repeats(name, tuple(before))
         before.append(name)
-
-
-def _doubtful(kept: Sequence[_Candidate]) -> list[str]:
-    """Rewrites of the model that were judged before weights were rounded with care.
-
-    They trade one kind of noise for another, and the rounding changes the price.
-    """
-    stages = {one.name: _stage(one.name) for one in kept[1:]}
-    if max(stages.values(), default=0) <= Stage.MODEL:
-        return []
-    return [name for name, stage in stages.items() if stage == Stage.MODEL]
 
 
 def _replayed(
