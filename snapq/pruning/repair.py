@@ -25,8 +25,11 @@ from snapq.pruning.surgery import stays
 
 _BIASED = ("Conv", "Gemm")
 """Operators with a bias that is the same at every place: these take the shift `W a`."""
-RIDGE = 1e-3
-"""Pull towards the old weights, as a share of the mean energy of the channels that are left."""
+RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+"""Pulls towards the old weights that are tried, as shares of the mean energy of the channels that
+are left. Which one is best depends on how many samples there are for how many channels."""
+_JUDGES = 4
+"""One sample in so many judges the pulls and is fitted only at the end."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +132,29 @@ class _Sums:
         self.second += z.sum(0)
         self.places += len(z)
 
+    def plus(self, other: _Sums) -> _Sums:
+        """The sums over both."""
+        return _Sums(
+            self.whole + other.whole,
+            self.cross + other.cross,
+            self.inner + other.inner,
+            self.first + other.first,
+            self.second + other.second,
+            self.places + other.places,
+        )
+
+    def less(self, shift: Matrix) -> _Sums:
+        """The sums with `x - shift` in place of `x`."""
+        among = np.outer(self.first, shift)
+        return _Sums(
+            self.whole - among - among.T + self.places * np.outer(shift, shift),
+            self.cross - np.outer(shift, self.second),
+            self.inner,
+            self.first - self.places * shift,
+            self.second,
+            self.places,
+        )
+
     def centered(self) -> _Sums:
         """The same sums of `x` and `z` less their means."""
         x, z, places = self.first, self.second, max(self.places, 1)
@@ -146,15 +172,17 @@ def _refit(
     structure: Structure, cut: ir.Model, stay: Mask, site: Site, samples: Samples
 ) -> Repaired:
     kept = stay[structure.ids[site.tensor][site.axis]]
-    sums = _Sums.empty(len(kept), int(kept.sum()))
-    for x, z in _both(structure.model, cut, site, samples):
-        sums.update(x, z)
+    fitted, judging = (_Sums.empty(len(kept), int(kept.sum())) for _ in range(2))
+    for index, (x, z) in enumerate(_both(structure.model, cut, site, samples)):
+        (judging if index % _JUDGES == _JUDGES - 1 else fitted).update(x, z)
     biased = site.operator in _BIASED
-    used = sums.centered() if biased else sums
-    guess = solve(used.inner, used.cross, kept, sums.places)
     node = next(node for node in cut.graph if node.name == site.node)
     weight = _original_weight(structure, stay, site)
     rows = by_channel(weight, site.weight_axis)
+    ridge = _best_ridge(fitted, judging, kept, rows, biased=biased)
+    sums = fitted.plus(judging)
+    used = sums.centered() if biased else sums
+    guess = solve(used.inner, used.cross, kept, ridge)
     edit = Editor(cut.graph)
     if biased:
         _shift_bias(edit, node, site, weight, (sums.first - guess @ sums.second) / sums.places)
@@ -170,20 +198,35 @@ def _refit(
     )
 
 
-def solve(inner: Matrix, cross: Matrix, kept: Mask, places: int) -> Matrix:
-    """The ridge solution `A` `[all, left]` of `x ≈ A z`, pulled towards "what is left is itself".
+def _best_ridge(fitted: _Sums, judging: _Sums, kept: Mask, rows: Matrix, *, biased: bool) -> float:
+    """The pull whose fit on some samples leaves the least error on others.
 
-    The pull grows where there are few places for many channels.
+    Without samples to judge by it is a middle one.
+    """
+    if not judging.places or not fitted.places:
+        return RIDGES[len(RIDGES) // 2]
+    used = fitted.centered() if biased else fitted
+    left = []
+    for ridge in RIDGES:
+        guess = solve(used.inner, used.cross, kept, ridge)
+        shift = (fitted.first - guess @ fitted.second) / fitted.places
+        seen = judging.less(shift) if biased else judging
+        left.append(_error(seen, rows, guess))
+    return RIDGES[int(np.argmin(left))]
+
+
+def solve(inner: Matrix, cross: Matrix, kept: Mask, ridge: float) -> Matrix:
+    """The ridge solution `A` `[all, left]` of `x ≈ A z`, pulled towards "what is left is itself".
 
     Args:
         inner: sum of `z z'`, `[left, left]`.
         cross: sum of `x z'`, `[all, left]`.
         kept: which channels are left, `[all]`.
-        places: how many places were summed.
+        ridge: the pull, as a share of the mean energy of a channel that is left.
     """
     left = len(inner)
     start = np.eye(len(kept))[:, kept]
-    damping = (RIDGE + left / max(places, 1) ** 2) * float(np.trace(inner)) / max(left, 1) + 1e-12
+    damping = ridge * float(np.trace(inner)) / max(left, 1) + 1e-12
     result: Matrix = (
         start + np.linalg.solve(inner + damping * np.eye(left), (cross - start @ inner).T).T
     )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from snapq.pruning import importance
 from snapq.pruning.groups import Structure, find
-from snapq.pruning.repair import repair, solve
+from snapq.pruning.repair import RIDGES, _best_ridge, _Sums, repair, solve
 from snapq.pruning.sensitivity import sensitivities, weigh
 from snapq.pruning.sites import sites
 from snapq.pruning.statistics import moments
@@ -76,9 +76,26 @@ def test_the_refit_is_what_numpy_finds(seed: int, left: int, more: int) -> None:
     z = random.normal(size=(400, left))
     x = np.concatenate([z, z @ random.normal(size=(left, more))], axis=1)
     kept = np.arange(left + more) < left
-    found = solve(z.T @ z, x.T @ z, kept, len(z))
+    found = solve(z.T @ z, x.T @ z, kept, 1e-3)
     expected = np.linalg.lstsq(z, x, rcond=None)[0].T
     np.testing.assert_allclose(found, expected, atol=0.05)
+
+
+def test_few_noisy_samples_are_not_fitted_to_the_last_digit() -> None:
+    random = np.random.default_rng(0)
+    kept = np.arange(12) < 8
+    rows = random.normal(size=(12, 5))
+
+    def sums(places: int, noise: float) -> _Sums:
+        z = random.normal(size=(places, 8))
+        x = np.concatenate([z, noise * random.normal(size=(places, 4))], axis=1)
+        found = _Sums.empty(12, 8)
+        found.update(x, z)
+        return found
+
+    judging = sums(4000, 1.0)
+    ridge = _best_ridge(sums(12, 1.0), judging, kept, rows, biased=True)
+    assert ridge == max(RIDGES)  # nothing to find: the pull to what is left wins
 
 
 def test_an_error_that_the_outputs_do_not_see_costs_nothing() -> None:
