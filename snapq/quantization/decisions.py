@@ -305,6 +305,8 @@ def _followed(
         producer = source.producer()
         if producer is not None and decisions[producer].dtype is not None:
             return decisions[producer].dtype
+        if source.is_graph_input() and _for_float_alone(node, decisions):
+            return None
     produced = [p for v in sources if (p := v.producer()) is not None]
     types = {decisions[p].dtype for p in produced}
     if produced and types == {None}:
@@ -329,6 +331,21 @@ def _clamp_type(
         return decision.dtype
     alone = len(source.uses()) == 1 and not source.is_graph_output()
     return decisions[producer].dtype if alone else decision.dtype
+
+
+def _for_float_alone(node: ir.Node, decisions: Mapping[ir.Node, Decision]) -> bool:
+    """Whether what a node moves is computed with in float, and nowhere else."""
+    readers = [(user, index) for output in node.outputs for user, index in output.uses()]
+    if not readers or any(output.is_graph_output() for output in node.outputs):
+        return False
+    for user, index in readers:
+        decision = decisions.get(user, Decision())
+        moved = decision.rule is not None and decision.rule.family is Family.MOVEMENT
+        if moved and index == 0 and _for_float_alone(user, decisions):
+            continue
+        if decision.rule is not None or not decision.reason:
+            return False
+    return True
 
 
 def _wanted(node: ir.Node, decisions: Mapping[ir.Node, Decision]) -> QuantType | None:

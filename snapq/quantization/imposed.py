@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -68,6 +68,9 @@ def impose(
     return work.result(floats)
 
 
+_UNKNOWN = NodePrecision(activations=ActivationType.FLOAT16, reason="having no encoding, its maker")
+
+
 @dataclass
 class _Work:
     model: ir.Model
@@ -100,12 +103,15 @@ class _Work:
             per_channel=True,
             architecture=self.architecture,
         )
-        per_node = {
-            str(node.name): own
-            for node in self.model.graph
-            if (own := self._precision(node, scheme, floats)) is not None
-        }
-        scheme = Scheme(scheme.weights, scheme.activations, True, self.architecture, per_node)
+        per_node: dict[str, NodePrecision] = {}
+        for node in self.model.graph:
+            own = self._precision(node, scheme, floats)
+            if own is not _UNKNOWN and self._follows_unknown(node, per_node):
+                own = _UNKNOWN
+            if own is not None:
+                per_node[str(node.name)] = own
+        # What another tool left in 8 bits, it measured so.
+        scheme = replace(scheme, per_node=per_node, keep_wide=False)
         notes = [f"{count} encodings {what}." for what, count in self.counts.items()]
         common = _WEIGHTS[weights.most_common(1)[0][0]] if weights else WeightType.INT8
         return Imposed(self.kept, scheme, common, tuple(notes))
@@ -162,6 +168,25 @@ class _Work:
                 found.append(encoding.dtype)
         return found
 
+    def _follows_unknown(self, node: ir.Node, per_node: Mapping[str, NodePrecision]) -> bool:
+        """Whether all that a node computes with comes from nodes without encodings.
+
+        Such a node is the last one of a float part: what it gives has an encoding, what it takes
+        has none.
+        """
+        rule = OPERATORS.get(node.op_type)
+        if rule is None or rule.family is not Family.COMPUTE or self.architecture < FLOAT_FROM:
+            return False
+        taken = [value for _, value in _data(node, rule) if constant(value) is None]
+        makers = [_maker(value) for value in taken if str(value.name) not in self.kept]
+        return (
+            bool(makers)
+            and len(makers) == len(taken)
+            and all(
+                maker is not None and per_node.get(str(maker.name)) is _UNKNOWN for maker in makers
+            )
+        )
+
     def _precision(
         self, node: ir.Node, scheme: Scheme, floats: Collection[str]
     ) -> NodePrecision | None:
@@ -178,9 +203,7 @@ class _Work:
         ]
         known = [self.kept[str(v.name)] for v in around if str(v.name) in self.kept]
         if not known and around and self.architecture >= FLOAT_FROM:
-            return NodePrecision(
-                activations=ActivationType.FLOAT16, reason="having no encoding, its maker"
-            )
+            return _UNKNOWN
         given = next(
             (self.kept[str(v.name)] for v in node.outputs if str(v.name) in self.kept), None
         )
@@ -200,6 +223,16 @@ class _Work:
             reason="the encodings given",
         )
         return own if own.weights or own.activations else None
+
+
+def _maker(value: ir.Value) -> ir.Node | None:
+    """The node that computes what a tensor holds, behind those that only move it."""
+    node = value.producer()
+    while node is not None and node.inputs and node.op_type in OPERATORS:
+        if OPERATORS[node.op_type].family is not Family.MOVEMENT or node.inputs[0] is None:
+            break
+        node = node.inputs[0].producer()
+    return node
 
 
 def shifted(encoding: Encoding, dtype: QuantType) -> Encoding:

@@ -14,6 +14,7 @@ from snapq.graph import io
 from snapq.quantization.exchange.files import FORMATS
 from snapq.quantization.strip import strip
 from tests.quantization.odd_models import MODELS, feeds
+from tests.quantization.test_wide import sounds, spectrum
 
 MODEL = "squeeze_excite_and_residual"
 
@@ -56,6 +57,31 @@ def test_encodings_come_back_as_they_went(
     assert listed == len(before)
     assert before == after
     assert any(held.axis is not None for held in before.values())
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_model_with_a_float_part_comes_back_without_samples(
+    file_format: str, tmp_path: Path
+) -> None:
+    io.save(spectrum(), tmp_path / "float.onnx")
+    first = api.quantize(
+        tmp_path / "float.onnx",
+        sounds([1.0] * 4),
+        preset="fast",
+        targets=["qcs9075"],
+        output=tmp_path / "given.onnx",
+    )
+    api.export_encodings(
+        first, tmp_path / "e.json", file_format=file_format, float_model=tmp_path / "f.onnx"
+    )
+    again = api.quantize(
+        tmp_path / "f.onnx",
+        encodings=tmp_path / "e.json",
+        targets=["qcs9075"],
+        output=tmp_path / "again.onnx",
+    )
+    before, after = (strip(io.load(path)).encodings for path in (first.path, again.path))
+    assert before == after
 
 
 def test_only_what_a_file_leaves_out_is_calibrated(model: Path, tmp_path: Path) -> None:
