@@ -12,6 +12,7 @@ from snapq.quantization.digest import digest
 from snapq.quantization.encodings import QuantType, asymmetric, dequantize, quantize
 from snapq.quantization.observers.base import observer, observer_names
 from snapq.quantization.observers.collector import Collector
+from snapq.quantization.observers.entropy import RunningSums
 
 U8 = QuantType.UINT8
 CHUNK = arrays(np.int32, st.integers(1, 30), elements=st.integers(-640_000, 640_000)).map(
@@ -159,3 +160,21 @@ def test_an_unknown_observer_is_refused_with_the_nearest_name():
     assert "min-max" in observer_names()
     with pytest.raises(ConfigError, match="Did you mean 'min-max'"):
         observer("minmax")
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_divergence_from_running_sums_is_that_of_the_definition(seed):
+    random = np.random.default_rng(seed)
+    counts = random.poisson(random.uniform(0, 3, 2048) * (random.random(2048) > 0.6))
+    first = int(random.integers(0, 900))
+    last = int(random.integers(first + 256, 2049))
+    truth = counts[first:last].astype(np.float64)
+    level = np.searchsorted((np.arange(256) * truth.size) // 256, np.arange(truth.size), "right")
+    mass = np.bincount(level, truth, 257)
+    truth[0] += counts[:first].sum()
+    truth[-1] += counts[last:].sum()
+    told = mass[level] / np.maximum(np.bincount(level, truth > 0, 257)[level], 1)
+    p, q = truth / truth.sum(), np.where(truth > 0, told, 0) / told[truth > 0].sum()
+    seen, both = p > 0, (p > 0) & (q > 0)
+    wanted = (p[both] * np.log(p[both] / q[both])).sum() + 50 * p[seen & (q == 0)].sum()
+    assert RunningSums(counts).divergence(first, last, 256) == pytest.approx(wanted, abs=1e-9)

@@ -9,9 +9,11 @@ from snapq.quantization.encodings import QuantType
 from snapq.quantization.observers.base import register
 from snapq.quantization.observers.collector import Collector
 
-__all__ = ["entropy"]
+__all__ = ["RunningSums", "entropy"]
 
 _BINS = 2048
+_LOST = 50.0
+"""Divergence for each value that has no integer."""
 _SHARES = np.linspace(0.25, 1.0, 49)[::-1]
 
 
@@ -32,30 +34,65 @@ def entropy(seen: Collector, dtype: QuantType) -> tuple[float, float]:
     if levels >= _BINS or counts.size < _BINS:
         return seen.minimum, seen.maximum
     edges = np.linspace(seen.minimum, seen.maximum, _BINS + 1)
+    sums = RunningSums(counts)
     scores = []
     for share in _SHARES:
         first = int(np.searchsorted(edges, low * share, side="right")) - 1
         last = int(np.searchsorted(edges, high * share, side="left"))
-        scores.append(_divergence(counts, max(first, 0), min(last, _BINS), levels))
+        scores.append(sums.divergence(max(first, 0), min(last, _BINS), levels))
     best = float(_SHARES[int(np.argmin(scores))])
     return max(low * best, seen.minimum), min(high * best, seen.maximum)
 
 
-def _divergence(counts: npt.NDArray[np.int64], first: int, last: int, levels: int) -> float:
-    """Divergence of the bins `first..last`, the rest added at their ends, from `levels` steps."""
-    inner = counts[first:last].astype(np.float64)
-    if inner.size < levels:
-        return float("inf")
-    truth = inner.copy()
-    truth[0] += counts[:first].sum()
-    truth[-1] += counts[last:].sum()
-    starts = (np.arange(levels) * inner.size) // levels
-    filled = truth > 0
-    mass = np.add.reduceat(inner, starts)
-    share = np.add.reduceat(filled.astype(np.float64), starts)
-    level = np.repeat(np.arange(levels), np.diff(np.append(starts, inner.size)))
-    told = np.where(filled, (mass / np.maximum(share, 1))[level], 0.0)
-    p, q = truth / truth.sum(), told / max(told.sum(), 1e-300)
-    compared = (p > 0) & (q > 0)
-    missing = p[(p > 0) & (q == 0)].sum()
-    return float((p[compared] * np.log(p[compared] / q[compared])).sum() + missing * 50.0)
+class RunningSums:
+    """Running sums over a histogram, from which any range of it is judged without a look at bins.
+
+    All bins of one level have the same probability, so that the divergence needs of each level how
+    many values and filled bins it has, and of all together `sum n log n`.
+    """
+
+    def __init__(self, counts: npt.NDArray[np.int64]) -> None:
+        self._counts = counts.astype(np.float64)
+        self._values = _running(self._counts)
+        self._filled = _running((counts > 0).astype(np.float64))
+        self._logs = _running(_n_log_n(self._counts))
+
+    def divergence(self, first: int, last: int, levels: int) -> float:
+        """Divergence of the bins `first..last`, the rest added at their ends, from `levels` steps.
+
+        Args:
+            first: the first bin of the range.
+            last: behind its last bin.
+            levels: number of integers.
+        """
+        size = last - first
+        if size < levels:
+            return float("inf")
+        bounds = first + (np.arange(levels + 1) * size) // levels
+        inside = np.diff(self._values[bounds])
+        filled = np.diff(self._filled[bounds])
+        logs = self._logs[last] - self._logs[first]
+        everything = inside.copy()
+        rest = (self._values[first], self._values[-1] - self._values[last])
+        for level, bin_, beyond in ((0, first, rest[0]), (levels - 1, last - 1, rest[1])):
+            own = self._counts[bin_]
+            everything[level] += beyond
+            filled[level] += own == 0 and beyond > 0
+            logs += _n_log_n(own + beyond) - _n_log_n(own)
+        told = inside > 0
+        lost = everything[~told]
+        logs -= float(_n_log_n(lost).sum())
+        total, kept = everything.sum(), everything[told].sum()
+        share = inside[told] / filled[told] / max(inside.sum(), 1e-300)
+        own_entropy = (logs - kept * np.log(total)) / total
+        cross_entropy = (everything[told] * np.log(share)).sum() / total
+        return float(own_entropy - cross_entropy + lost.sum() / total * _LOST)
+
+
+def _running(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.concatenate([[0.0], np.cumsum(values)])
+
+
+def _n_log_n(counts: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    given = np.asarray(counts, np.float64)
+    return np.asarray(given * np.log(np.maximum(given, 1.0)))
