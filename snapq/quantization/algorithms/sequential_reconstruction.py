@@ -72,7 +72,7 @@ def reconstruct(study: Study) -> Study | None:
     if not found:
         return None
     size = -(-len(found) // _MOST_ROUNDS)
-    current = replace(study, tuned={})
+    current = study
     for start in range(0, len(found), size):
         tuned = dict(current.tuned)
         for place, halves in _observe(current, found[start : start + size]):
