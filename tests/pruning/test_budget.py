@@ -99,6 +99,12 @@ def test_a_time_is_reached_with_a_bounded_number_of_measurements(
     assert len(measured) <= compiles
 
 
+def test_a_model_that_is_fast_enough_is_left_whole(chain: Structure) -> None:
+    watch = Watch(chain, importance.magnitude(chain), in_steps, 24, lambda count: None)
+    assert fit(watch, Limits(), 1000) == ({}, watch.probes[0].us)
+    assert len(watch.probes) == 1
+
+
 def test_channels_that_gain_no_time_are_given_back(chain: Structure) -> None:
     first = chain.groups[0].name
 
