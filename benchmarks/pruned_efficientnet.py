@@ -1,13 +1,13 @@
 """EfficientNet-Lite0 made shallower and taught anew: top-1 and estimated time, after every step.
 
-    python benchmarks/pruned_efficientnet.py [FOLDER] [--blocks 1 2 3]
+    python benchmarks/pruned_efficientnet.py [FOLDER] [--blocks 1 2 3] [--epochs 12]
 
 FOLDER holds 500 ImageNet pictures, one a class, and `labels.csv` (`file,label`);
 ../shared/data/imagenet where it is not given. Every second picture judges. The others, without
 their labels, and 64 crops of photographs teach: the float original answers for them. For each
 number of residual blocks, the model is trained without the ones that it misses the least, quantized
 to w8a8, compiled for qcs9075 and simulated. Training needs PyTorch (`pip install snapq[train]`),
-and about a quarter of an hour a point on one core.
+and about a quarter of an hour a point on one core; `--epochs 0` leaves it out.
 """
 
 from __future__ import annotations
@@ -58,10 +58,13 @@ def link_pictures(pictures: Path, folder: Path) -> None:
         (target / "held-out.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def deploy(blocks: int, runs: Path) -> snapq.Run:
+def deploy(blocks: int, epochs: int, runs: Path) -> snapq.Run:
     """Takes out blocks, trains, quantizes, compiles and simulates."""
-    overrides = [f"stages.prune.blocks={blocks}"]
-    print(f"Taking out {blocks} blocks and training …", file=sys.stderr)
+    overrides = [f"stages.prune.blocks={blocks}", f"stages.finetune.epochs={epochs}"]
+    if not epochs:
+        stages = f"prepare: {{}}, prune: {{blocks: {blocks}}}, quantize: {{}}, package: {{}}"
+        overrides = [f"stages=[{stages}]"]
+    print(f"Taking out {blocks} blocks …", file=sys.stderr)
     return snapq.run(snapq.load(HERE / "deploy.yaml", overrides), runs=runs)
 
 
@@ -87,13 +90,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("pictures", type=Path, nargs="?", default=PICTURES)
     parser.add_argument("--blocks", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--epochs", type=int, default=12, help="of training; 0 leaves it out")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="where runs are kept")
     options = parser.parse_args(arguments)
     try:
         for script in ("build_model.py", "fetch_data.py"):
             subprocess.run([sys.executable, str(EXAMPLE / script)], check=True)
         link_pictures(options.pictures, HERE / "data")
-        points = {blocks: deploy(blocks, options.runs) for blocks in options.blocks}
+        points = {blocks: deploy(blocks, options.epochs, options.runs) for blocks in options.blocks}
     except snapq.SnapqError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
