@@ -14,7 +14,7 @@ from snapq.artifact import MODEL
 from snapq.bundle import ENCODINGS
 from snapq.config import PruneConfig, Sparsity
 from snapq.devices.profiles import find
-from snapq.errors import ConfigError
+from snapq.errors import ConfigError, SnapqError
 from snapq.ranking import Importance
 from snapq.stages.base import Context, Outcome, Source
 from snapq.stages.estimating import estimator, precise_us
@@ -82,7 +82,7 @@ def _drop_blocks(
     assert samples is not None and count is not None
     judges = list(islice(samples(), _JUDGES))
     with context.progress.track("Try blocks", blocks.trials(model, count)) as advance:
-        found = blocks.shallower(model, count, judges, _time(context), advance)
+        found = blocks.shallower(model, count, judges, _time(model, context), advance)
     details["blocks"] = [vars(item) for item in found.dropped]
     details["macs"] = {
         "before": blocks.macs(model),
@@ -98,13 +98,17 @@ def _drop_blocks(
     return found.model
 
 
-def _time(context: Context) -> Callable[[ir.Model], float] | None:
-    """What estimates a model for the first target; None where nothing can."""
+def _time(model: ir.Model, context: Context) -> Callable[[ir.Model], float] | None:
+    """What estimates parts of a model for the first target; None where nothing can."""
     from snapq.qnn.availability import status
 
     if not context.devices or not context.devices[0].has_estimate or not status().usable:
         return None
     estimate = estimator(context, context.devices[0])
+    try:
+        estimate(model)
+    except SnapqError:  # it does not compile as it is; then arithmetic is what counts
+        return None
     return lambda model: precise_us(estimate(model))
 
 
