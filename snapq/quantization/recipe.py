@@ -28,6 +28,7 @@ from snapq.quantization.algorithms.base import (
 )
 from snapq.quantization.calibration import Samples
 from snapq.quantization.encodings import Encoding
+from snapq.quantization.judged import before_softmax
 from snapq.quantization.lowering import lower
 from snapq.quantization.observers.base import observer
 from snapq.quantization.quantize import Quantized, lifted, observe, quantize
@@ -203,11 +204,11 @@ class _Judge:
 
     def __init__(self, model: ir.Model, samples: Sequence[Mapping[str, npt.NDArray[np.generic]]]):
         self.samples = samples
-        self._truth = list(_on_cpu(model, samples))
+        self._truth = list(_on_cpu(before_softmax(model), samples))
 
     def score(self, model: ir.Model, runner: Runner | None = None) -> Score:
         """The score of a model, run by the CPU where no runner is given."""
-        return score(self._truth, list((runner or _on_cpu)(model, self.samples)))
+        return score(self._truth, list((runner or _on_cpu)(before_softmax(model), self.samples)))
 
 
 def _steps(recipe: Recipe, scheme: Scheme) -> Iterator[tuple[str, Callable[[Study], Study | None]]]:

@@ -1,0 +1,46 @@
+"""The form of a model in which candidates are compared: with logits in the place of probabilities.
+
+A Softmax makes one decision that flips worth more than a thousand that are a little off. On a few
+samples chance decides which candidate flips fewer, so what goes into the Softmax is compared.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+__all__ = ["before_softmax"]
+
+_AROUND = ("QuantizeLinear", "DequantizeLinear")
+
+
+def before_softmax(model: ir.Model) -> ir.Model:
+    """The model with the input of each Softmax that gives an output in that output's place.
+
+    The output keeps its name. Works on float and on Q/DQ models. The same model where there is no
+    such Softmax.
+    """
+    if not any(_logits(output) for output in model.graph.outputs):
+        return model
+    copy = model.clone()
+    for position, output in enumerate(tuple(copy.graph.outputs)):
+        logits = _logits(output)
+        if logits is None or logits.is_graph_output():
+            continue
+        name = output.name
+        output.name = f"{name}_of_softmax"
+        logits.name = name
+        copy.graph.outputs[position] = logits
+    RemoveUnusedNodesPass()(copy)
+    return copy
+
+
+def _logits(output: ir.Value) -> ir.Value | None:
+    """What the Softmax behind an output reads, through Q and DQ."""
+    node = output.producer()
+    while node is not None and node.op_type in _AROUND and node.inputs[0] is not None:
+        node = node.inputs[0].producer()
+    if node is None or node.op_type != "Softmax":
+        return None
+    value = node.inputs[0]
+    return value if value is not None and value.producer() is not None else None
