@@ -187,7 +187,7 @@ def _mounted(options: str) -> Arrange:
         try:
             yield place.board
         finally:
-            place.do("subprocess.run(['umount', '--lazy', str(root)], check=True)")
+            place.do("subprocess.run(['umount', '-l', str(root)], check=True)")
 
     return arrange
 
