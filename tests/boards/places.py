@@ -26,17 +26,30 @@ home = pathlib.Path({home!r})
 root = home / ".snapq"
 
 def agents():
-    "Processes of agents whose home this is; other servers of the machine are left out."
+    "Processes of agents whose home this is, but no shell that waits for one."
     found = []
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         try:
             mine = f"HOME={{home}}".encode() in (entry / "environ").read_bytes().split(bytes(1))
             # In two parts, so that what looks for it, with this text in its own line, is none.
-            if mine and b"snapq" b"-agent" in (entry / "cmdline").read_bytes():
+            named = b"snapq" b"-agent" in (entry / "cmdline").read_bytes()
+            if mine and named and "python" in os.readlink(entry / "exe"):
                 found.append(int(entry.name))
         except OSError:
             pass
     return sorted(found)
+
+def pairs():
+    "Agents with the process of theirs that holds a model."
+    found = agents()
+    for process in found:
+        try:
+            stat = pathlib.Path(f"/proc/{{process}}/stat").read_text()
+        except OSError:
+            continue
+        parent = int(stat.rpartition(")")[2].split()[1])
+        if parent in found:
+            yield parent, process
 
 """
 
@@ -60,7 +73,7 @@ class Place:
     patience: float = 1.0
 
     def do(self, script: str) -> str:
-        """Runs Python on the board, which knows `home`, `root` and `agents()`; what it printed."""
+        """Runs Python on the board, which knows what `_HEAD` has; what it printed."""
         done = subprocess.run(
             self._command(script), capture_output=True, text=True, stdin=subprocess.DEVNULL
         )
@@ -89,11 +102,11 @@ class Place:
                 return found
             time.sleep(0.05)
 
-    def wait_for_agents(self, count: int) -> None:
-        """Returns when so many processes of agents work."""
+    def wait_for_agent(self) -> None:
+        """Returns when an agent works and has a model."""
         self.do(
-            f"for _ in range(3000):\n    if len(agents()) >= {count}: break\n    time.sleep(0.02)\n"
-            f"else: raise SystemExit('no agents')"
+            "for _ in range(3000):\n    if list(pairs()): break\n    time.sleep(0.02)\n"
+            "else: raise SystemExit('no agent')"
         )
 
     def unfinished(self) -> list[str]:

@@ -86,7 +86,7 @@ def check_ctrl_c(place: Place, after_s: float, package: Candidate, folder: Path)
 def check_killed_host(place: Place, package: Candidate, folder: Path) -> None:
     """A host that is gone leaves no process on the board."""
     process = _benchmark(place, package, folder)
-    place.wait_for_agents(2)
+    place.wait_for_agent()
     process.kill()
     process.wait()
     check_clean(place)
