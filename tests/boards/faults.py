@@ -102,11 +102,10 @@ def _signal(name: str, which: int) -> Arrange:
     script = (
         "for _ in range(3000):\n"
         "    found = next(pairs(), None)\n"
-        "    if found:\n"
-        "        time.sleep(0.3)\n"
+        "    time.sleep(0.3 if found else 0.02)\n"
+        "    if found and found in pairs():\n"  # and no fork that was to become something else
         f"        os.kill(found[{which}], signal.{name})\n"
         "        break\n"
-        "    time.sleep(0.02)\n"
     )
 
     @contextmanager

@@ -23,7 +23,7 @@ from tests.boards.places import Place
 from tests.bundle.bundles import make
 
 ALL = bool(os.environ.get("SNAPQ_TEST_ALL"))
-CHOSEN = ("disk nearly full", "model's process hangs", "a bit turned over")
+CHOSEN = ("disk nearly full", "a bit turned over")
 
 
 @contextmanager
