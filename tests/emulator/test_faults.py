@@ -15,8 +15,11 @@ import pytest
 
 from snapq.bundle.opened import Bundle
 from snapq.devices.boards import Board
-from snapq.devices.emulator.lifecycle import EmulatedBoard
+from snapq.devices.emulator import lifecycle
+from snapq.devices.emulator.lifecycle import Options
 from snapq.devices.targets.base import Candidate
+from snapq.errors import InstallError
+from snapq.progress import Silent
 from tests.boards import places, recovery
 from tests.boards.faults import FAULTS, Fault
 from tests.boards.places import Place
@@ -52,11 +55,20 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> list[Candidate]:
 
 
 @pytest.fixture(scope="module")
-def place(board: EmulatedBoard, package: list[Candidate]) -> Place:
-    """The board, with what a measurement leaves there."""
+def place(emulator_cache: None, package: list[Candidate]) -> Iterator[Place]:
+    """A board with what a measurement leaves there.
+
+    It pretends to be no SoC: a process that dies while an NPU is tried is a reason for the CPU.
+    """
+    name = f"faults-{os.getpid()}"
+    try:
+        board = lifecycle.start(name, Options(), Silent(), attached=True)
+    except InstallError as error:
+        pytest.skip(f"no emulated board: {error}")
     found = places.emulated(board)
     recovery.check_measures(found, package)
-    return found
+    yield found
+    lifecycle.stop(name)
 
 
 @pytest.mark.parametrize("fault", ROWS, ids=lambda fault: fault.name)
