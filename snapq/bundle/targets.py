@@ -101,8 +101,9 @@ def compile_target(
             model = Path(scratch) / model.name
             io.save(strides.thin_out(whole, thinned), model)
             notes.append(
-                f"{device.name}: {', '.join(thinned)} run at stride 1 and are thinned out behind: "
-                "the same function, faster by the estimate."
+                f"{device.name}: {', '.join(thinned)} run at stride 1 and are thinned out behind, "
+                "which is faster by the estimate. Values may differ in the last step of rounding "
+                "from those of the portable model, which accuracy and SQNR are simulated with."
             )
         try:
             best = compile_best(

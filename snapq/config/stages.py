@@ -31,8 +31,8 @@ class PackageConfig(Strict):
     vtcm_mb: tuple[Annotated[int, Field(gt=0)], ...] = ()
     """Sizes of on-chip memory to try beside the device's own."""
     thin_strides: bool = True
-    """Try depthwise convolutions with a stride as ones of stride 1 that are thinned out behind: the
-    same function, kept where the estimate is lower."""
+    """Try depthwise convolutions with a stride as ones of stride 1 that are thinned out behind,
+    kept where the estimate is lower: the same function, but for the NPU's last step of rounding."""
     dlc: bool = False
     """Also write a DLC for QAIRT's own tools."""
     multi_soc: bool = False
