@@ -9,7 +9,8 @@ from snapq.graph import io
 from snapq.quantization.algorithms.base import Study, algorithm
 from snapq.quantization.algorithms.channel_splitting import copies
 from snapq.quantization.algorithms.cross_layer_equalization import Reader, factors
-from snapq.quantization.channels import ChannelStatistics, channel_statistics, links
+from snapq.quantization.channels.links import links
+from snapq.quantization.channels.statistics import ChannelStatistics, channel_statistics
 from snapq.quantization.quantize import lifted, observe
 from snapq.quantization.scheme import Scheme
 from snapq.runtime import cpu_session

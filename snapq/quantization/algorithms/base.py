@@ -57,7 +57,7 @@ class Study:
     """A float model on its way to a quantized one.
 
     Attributes:
-        model: the float model, lifted and lowered (`recipe.opened`).
+        model: the float model, lifted and lowered (`recipe.tune`).
         scheme: precision and observer.
         fixed: encodings imposed on tensors.
         samples: for tuning; can be read again and again.

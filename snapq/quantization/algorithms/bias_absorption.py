@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from snapq.quantization.algorithms.base import Stage, Study, register
-from snapq.quantization.channels import Link, channel_statistics, links, shift
+from snapq.quantization.channels.changes import shift
+from snapq.quantization.channels.links import Link, links
+from snapq.quantization.channels.statistics import channel_statistics
 
 __all__ = ["absorb"]
 

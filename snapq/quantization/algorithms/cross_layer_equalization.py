@@ -10,15 +10,10 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.quantization.algorithms.base import Stage, Study, register
-from snapq.quantization.channels import (
-    ChannelStatistics,
-    Link,
-    by_channel,
-    channel_statistics,
-    is_depthwise,
-    links,
-    rescale,
-)
+from snapq.quantization.channels.changes import rescale
+from snapq.quantization.channels.links import Link, links
+from snapq.quantization.channels.statistics import ChannelStatistics, channel_statistics
+from snapq.quantization.channels.weights import by_channel, is_depthwise
 from snapq.quantization.encodings import QuantType
 
 __all__ = ["Reader", "equalize", "factors"]

@@ -6,7 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from snapq.quantization.algorithms.base import Stage, Study, register
-from snapq.quantization.channels import channel_statistics, norm_links, rescale
+from snapq.quantization.channels.changes import rescale
+from snapq.quantization.channels.links import norm_links
+from snapq.quantization.channels.statistics import channel_statistics
 
 __all__ = ["migrate"]
 

@@ -1,13 +1,12 @@
-"""Scaling channels between layers: as `f(c x) = c f(x)`, a factor can move to the next weight.
+"""Which layers hand channels to which.
 
-A tensor's channels can be scaled where all that give it have constants of their own for each
-channel (a Conv, Gemm or normalization), and all that read it, through operators that keep the
-factor, have a weight for each channel to take it back.
+A tensor's channels can be changed where all that give it have constants of their own for each
+channel (a Conv, Gemm or normalization), and all that read it, through operators that keep a factor,
+have a weight for each channel to take it back.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,22 +14,16 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.graph.shapes import static_shape
-from snapq.quantization.calibration import Samples, stream
+from snapq.quantization.channels.weights import (
+    by_channel,
+    group,
+    is_depthwise,
+    layer_weight,
+    sink_axis,
+)
 from snapq.quantization.decisions import constant
 
-__all__ = [
-    "ChannelStatistics",
-    "Link",
-    "by_channel",
-    "channel_statistics",
-    "is_depthwise",
-    "links",
-    "norm_links",
-    "repeat",
-    "rescale",
-    "shift",
-    "sink_axis",
-]
+__all__ = ["Link", "links", "norm_links"]
 
 Floats = npt.NDArray[np.float32]
 
@@ -84,42 +77,6 @@ class Link:
         return found
 
 
-@dataclass(frozen=True)
-class ChannelStatistics:
-    """What was seen of each channel of a tensor, `[C]` each.
-
-    Attributes:
-        low: smallest value.
-        high: largest value.
-        mean: mean.
-        square: mean of the squares.
-    """
-
-    low: Floats
-    high: Floats
-    mean: Floats
-    square: Floats
-
-    @property
-    def largest(self) -> Floats:
-        """Largest magnitude."""
-        return np.maximum(-self.low, self.high)
-
-
-def is_depthwise(node: ir.Node) -> bool:
-    """Whether a node is a Conv with one filter for each channel."""
-    return node.op_type == "Conv" and _group(node) > 1
-
-
-def by_channel(node: ir.Node) -> Floats:
-    """The weight of a sink as `[O, C, taps]`; `[1, C, taps]` of a depthwise Conv."""
-    weight = _weight(node)
-    if is_depthwise(node):
-        return weight.reshape(1, weight.shape[0], -1)
-    moved = np.moveaxis(weight, sink_axis(node), 1)
-    return moved.reshape(*moved.shape[:2], -1)
-
-
 def links(graph: ir.Graph) -> list[Link]:
     """Every set of layers that gives, and every set that takes, the same channels.
 
@@ -152,121 +109,9 @@ def norm_links(graph: ir.Graph) -> list[Link]:
     return found
 
 
-def channel_statistics(
-    model: ir.Model, links: Sequence[Link], samples: Samples
-) -> dict[str, ChannelStatistics]:
-    """What is seen of the channels of the links' tensors, by name.
-
-    Raises:
-        DataError, ModelError: as `calibration.stream`.
-    """
-    axes = {str(value.name): link.axis for link in links for value in link.tensors}
-    sums: dict[str, tuple[int, npt.NDArray[np.float64], npt.NDArray[np.float64]]] = {}
-    ends: dict[str, tuple[Floats, Floats]] = {}
-    for values in stream(model, samples, sorted(axes)):
-        for name, axis in axes.items():
-            array = np.asarray(values[name], np.float32)
-            rows = np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
-            low, high = rows.min(axis=1), rows.max(axis=1)
-            total = rows.sum(axis=1, dtype=np.float64)
-            square = np.einsum("cn,cn->c", rows, rows).astype(np.float64)
-            count = rows.shape[1]
-            if name in sums:
-                count, total, square = (
-                    new + old for new, old in zip((count, total, square), sums[name], strict=True)
-                )
-                low, high = np.minimum(low, ends[name][0]), np.maximum(high, ends[name][1])
-            sums[name], ends[name] = (count, total, square), (low, high)
-    return {
-        name: ChannelStatistics(
-            *ends[name],
-            np.asarray(total / count, np.float32),
-            np.asarray(square / count, np.float32),
-        )
-        for name, (count, total, square) in sums.items()
-    }
-
-
-def rescale(graph: ir.Graph, link: Link, factor: Floats) -> None:
-    """Divides each channel by its factor, in place, and lets the sinks multiply it back.
-
-    Tensors that change get a name with `_equalized`, as they no longer hold what they did.
-
-    Args:
-        graph: the graph.
-        link: where.
-        factor: `[C]`, above 0.
-    """
-    inverse = np.asarray(1 / factor, np.float32)
-    for source in link.sources:
-        _scale(graph, source, 1, inverse, _source_axis(source))
-        if len(source.inputs) > 2 and source.inputs[2] is not None:
-            bias = constant(source.inputs[2])
-            last = np.asarray(bias.numpy()).ndim - 1 if bias is not None else 0
-            _scale(graph, source, 2, inverse, last)
-    for node in link.sinks:
-        _scale(graph, node, 1, factor, 0 if is_depthwise(node) else sink_axis(node))
-    for value in link.tensors:
-        value.name = f"{value.name}_equalized"
-
-
-def shift(graph: ir.Graph, link: Link, floor: Floats) -> None:
-    """Takes `floor` (`[C]`) from each channel, in place, and adds what it gave to the sink's bias.
-
-    Source and sink have biases, and the sink pads nothing.
-    """
-    sink = link.sinks[0]
-    weight = _weight(sink)
-    if sink.op_type == "Conv":
-        taps = weight.reshape(*weight.shape[:2], -1).sum(axis=2)
-        given = taps[:, 0] * floor if _group(sink) > 1 else taps @ floor
-    else:
-        given = (weight if sink_axis(sink) else weight.T) @ floor
-        given = given * np.float32(sink.attributes.get_float("alpha", 1.0))
-    _add(graph, link.sources[0], -floor)
-    _add(graph, sink, given)
-    for value in link.tensors:
-        value.name = f"{value.name}_shifted"
-
-
-def repeat(
-    graph: ir.Graph, first: Link, second: Link, source: npt.NDArray[np.int64], step: float
-) -> None:
-    """Lets channels of a layer and of the depthwise Conv behind it hold copies of others, in place.
-
-    The copies of a channel are moved by equal parts of a step against each other, which the
-    depthwise Conv's bias takes back, and the layer behind it takes their mean.
-
-    Args:
-        graph: the graph.
-        first: from one layer to the depthwise Conv; both have a bias.
-        second: from the depthwise Conv to one layer.
-        source: the channel that each channel shall hold, `[C]`.
-        step: the step in which the first link's tensor is rounded.
-    """
-    count = np.bincount(source, minlength=len(source))[source]
-    rank = np.array([int((source[:index] == one).sum()) for index, one in enumerate(source)])
-    offset = np.asarray(rank / count * step, np.float32)
-    layer, depthwise, last = first.sources[0], first.sinks[0], second.sinks[0]
-    taps = by_channel(depthwise)[0].sum(axis=1)[source]
-    _replace(graph, layer, 1, lambda array: array.take(source, _source_axis(layer)))
-    _replace(graph, depthwise, 1, lambda array: array[source])
-    _replace(graph, layer, 2, lambda array: array[source] + offset)
-    _replace(graph, depthwise, 2, lambda array: array[source] - offset * taps)
-    _replace(graph, last, 1, lambda array: array.take(source, sink_axis(last)))
-    _scale(graph, last, 1, np.asarray(1 / count, np.float32), sink_axis(last))
-    for value in (*first.tensors, *second.tensors):
-        value.name = f"{value.name}_split"
-
-
-def _add(graph: ir.Graph, node: ir.Node, amount: Floats) -> None:
-    """Gives a node its own bias with `amount` added."""
-    _replace(graph, node, 2, lambda array: array + amount)
-
-
 def _scalable(node: ir.Node) -> bool:
     constants = [constant(value) for value in node.inputs[1:] if value is not None]
-    if node.op_type == "ConvTranspose" and _group(node) > 1:
+    if node.op_type == "ConvTranspose" and group(node) > 1:
         return False
     if not constants or any(found is None for found in constants):
         return False
@@ -376,14 +221,14 @@ def _takes(sink: ir.Node, channels: int) -> bool:
     """Whether a sink has its own weight for each of the channels that it reads."""
     if not _scalable(sink):
         return False
-    weight = _weight(sink)
+    weight = layer_weight(sink)
     if sink.op_type == "Gemm":
         plain = not sink.attributes.get_int("transA", 0)
         return bool(plain and weight.shape[sink_axis(sink)] == channels)
-    if _group(sink) == 1:
+    if group(sink) == 1:
         return bool(weight.shape[sink_axis(sink)] == channels)
     whole = sink.op_type == "Conv" and weight.shape[1] == 1
-    return bool(whole and weight.shape[0] == channels == _group(sink))
+    return bool(whole and weight.shape[0] == channels == group(sink))
 
 
 def _readers(value: ir.Value, channels: int) -> list[ir.Node]:
@@ -411,60 +256,3 @@ def _readers(value: ir.Value, channels: int) -> list[ir.Node]:
             return []
         found.append(reader)
     return found
-
-
-def sink_axis(node: ir.Node) -> int:
-    """The axis of the input channels in a sink's weight."""
-    if node.op_type == "Conv":
-        return 1
-    if node.op_type == "ConvTranspose":
-        return 0
-    return 1 if node.attributes.get_int("transB", 0) else 0
-
-
-def _source_axis(node: ir.Node) -> int:
-    """The axis of the output channels in a source's weight."""
-    if node.op_type == "ConvTranspose":
-        return 1
-    return 1 if node.op_type == "Gemm" and not node.attributes.get_int("transB", 0) else 0
-
-
-def _group(node: ir.Node) -> int:
-    return node.attributes.get_int("group", 1)
-
-
-def _weight(node: ir.Node) -> Floats:
-    tensor = constant(node.inputs[1])
-    return np.asarray(tensor.numpy() if tensor is not None else 0.0, np.float32)
-
-
-def _scale(graph: ir.Graph, node: ir.Node, index: int, factor: Floats, axis: int) -> None:
-    """Gives a node its own, scaled copy of a constant."""
-
-    def scaled(array: Floats) -> Floats:
-        shape = [1] * array.ndim
-        shape[axis] = -1
-        return array * factor.reshape(shape)
-
-    _replace(graph, node, index, scaled)
-
-
-def _replace(
-    graph: ir.Graph, node: ir.Node, index: int, change: Callable[[Floats], Floats]
-) -> None:
-    value = node.inputs[index]
-    tensor = constant(value)
-    if value is None or tensor is None:
-        return
-    array = np.asarray(change(np.asarray(tensor.numpy(), np.float32)), np.float32)
-    # A name of its own: other nodes may go on reading the constant.
-    name = f"{value.name}_of_{node.name}"
-    while name in graph.initializers:
-        name += "_2"
-    fresh = ir.Value(
-        name=name, shape=value.shape, type=value.type, const_value=ir.Tensor(array, name=name)
-    )
-    graph.register_initializer(fresh)
-    node.replace_input_with(index, fresh)
-    if not value.uses() and not value.is_graph_output():
-        graph.initializers.pop(str(value.name), None)
