@@ -1,6 +1,6 @@
 """Every one-operator model of ONNX's own tests goes all the way, where the NPU has the operator.
 
-    python benchmarks/operators.py [--device qcs9075] [--precision w8a8 w8a16] [--out FILE] [NAME …]
+    python benchmarks/operators.py [--precision w8a8 w8a16 w4a16] [--out FILE] [NAME …]
 
 Each model is prepared, quantized with the test's own inputs and run on the simulator. One line an
 operator: how many of its models ran on the NPU as a whole, in part on the CPU, were refused with a
@@ -30,7 +30,7 @@ import onnx_ir as ir
 from snapq.devices.profiles import DeviceProfile, find
 from snapq.errors import QnnError, SnapqError
 from snapq.graph import io, npu_ops, prepare
-from snapq.precision import ActivationType
+from snapq.precision import ActivationType, WeightType
 from snapq.qnn import sessions, tasks
 from snapq.qnn.options import CompileOptions
 from snapq.qnn.workers import Worker
@@ -39,7 +39,11 @@ from snapq.quantization.quantize import Scheme, quantize
 from snapq.runtime import cpu_session
 
 NPU, CPU, REFUSED, CRASH = "npu", "partly cpu", "refused", "CRASH"
-ACTIVATIONS = {"w8a8": ActivationType.UINT8, "w8a16": ActivationType.UINT16}
+PRECISIONS = {
+    "w8a8": (WeightType.INT8, ActivationType.UINT8),
+    "w8a16": (WeightType.INT8, ActivationType.UINT16),
+    "w4a16": (WeightType.INT4, ActivationType.UINT16),
+}
 LIMIT_S = 60.0
 DIED = ("Qualcomm's runtime crashed", "Qualcomm's runtime ended", "Qualcomm's runtime did not")
 """How the error begins of a worker that crashed or did not end."""
@@ -158,7 +162,7 @@ def attempt(case: Case, precision: str, simulators: Simulators, device: DevicePr
     ) -> Outcome:
         return Outcome(case.name, case.operator, precision, result, note[:300], db, differs)
 
-    scheme = Scheme(activations=ACTIVATIONS[precision], architecture=device.architecture)
+    scheme = Scheme(*PRECISIONS[precision], architecture=device.architecture)
     try:
         model, feeds = fixed(case)
         prepared = prepare.prepare(model, {}).model
@@ -229,7 +233,7 @@ def main() -> None:
     )
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--device", default="qcs9075")
-    parser.add_argument("--precision", nargs="*", default=["w8a8"], choices=list(ACTIVATIONS))
+    parser.add_argument("--precision", nargs="*", default=["w8a8"], choices=list(PRECISIONS))
     parser.add_argument("--out", type=Path, help="also write every outcome as JSON")
     parser.add_argument("--verbose", action="store_true")
     arguments = parser.parse_args()

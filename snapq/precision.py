@@ -33,6 +33,16 @@ class ActivationType(StrEnum):
         return 8 if self in (ActivationType.INT8, ActivationType.UINT8) else 16
 
 
+class Promotion(StrEnum):
+    """What nodes are given where a precision is too low: the name of the type that they get."""
+
+    INT8 = "int8"
+    """Weights of 8 bits in the place of 4; activations stay."""
+    UINT16 = "uint16"
+    """Activations of 16 bits, and weights of more bits where those hurt."""
+    FLOAT16 = "float16"
+
+
 class Preset(StrEnum):
     """How much a quantize stage tries to keep accuracy."""
 

@@ -50,11 +50,14 @@ class MixedPrecision(Strict):
     with the float model's own answers in their place."""
     min_sqnr_db: float | None = None
     """Lowest output SQNR against the float model on the held-out samples, in dB."""
-    to: Annotated[tuple[Literal["uint16", "float16"], ...], Field(min_length=1)] = (
+    to: Annotated[tuple[Literal["int8", "uint16", "float16"], ...], Field(min_length=1)] = (
+        "int8",
         "uint16",
         "float16",
     )
-    """The higher precisions to try; what is faster by the target's estimate stays."""
+    """What to promote nodes to; what is fastest by the target's estimate stays. `int8` is for the
+    weights alone where the stage's are int4; `uint16` is for activations, and gives weights more
+    bits too where those hurt; `float16` leaves nodes in float."""
     samples: Annotated[int, Field(gt=0)] = 16
     """How many held-out samples judge, at most."""
 

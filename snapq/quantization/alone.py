@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.quantization.encodings import Encoding, dequantize, quantize
@@ -21,13 +22,19 @@ def lowered(model: ir.Model) -> ir.Model:
     return copy
 
 
-def alone(model: ir.Model, name: str, encoding: Encoding) -> ir.Model:
+def alone(
+    model: ir.Model,
+    name: str,
+    encoding: Encoding,
+    values: npt.NDArray[np.generic] | None = None,
+) -> ir.Model:
     """A copy of the float model in which one tensor is rounded.
 
     Args:
         model: the prepared float model.
         name: an activation, which gets Q and DQ behind it, or a constant, whose values are rounded.
         encoding: how to round.
+        values: what a constant is rounded to, where that is not the nearest.
 
     Raises:
         KeyError: the main graph has no such tensor.
@@ -37,11 +44,13 @@ def alone(model: ir.Model, name: str, encoding: Encoding) -> ir.Model:
     constant = graph.initializers.get(name)
     if constant is not None and constant.const_value is not None:
         array = np.asarray(constant.const_value.numpy(), np.float32)
-        rounded = dequantize(quantize(array, encoding), encoding).astype(np.float32)
+        if values is None:
+            values = dequantize(quantize(array, encoding), encoding)
+        rounded = np.asarray(values, np.float32).reshape(array.shape)
         constant.const_value = ir.Tensor(rounded, name=name)
         return copy
-    values = (*graph.inputs, *(value for node in graph for value in node.outputs))
-    _round(graph, {str(value.name): value for value in values}[name], encoding)
+    computed = (*graph.inputs, *(value for node in graph for value in node.outputs))
+    _round(graph, {str(value.name): value for value in computed}[name], encoding)
     return copy
 
 

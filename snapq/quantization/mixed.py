@@ -1,11 +1,10 @@
-"""Mixed precision: the fewest nodes in 16 bits or fp16 that keep an accuracy budget.
+"""Mixed precision: the fewest nodes with more bits that keep an accuracy budget.
 
-A tensor loses its noise only where the node that gives it and all that compute with it have the
-higher precision, so tensors are promoted, each with those nodes. They are taken in the order of
-noise per cycle: noise from the sensitivity of each tensor alone, cycles from the estimates of the
-whole model at either precision, by node. How many are needed is found by doubling and bisection,
-and what turned out not to be needed is taken back: both with a quick judge (the CPU). What comes of
-it is proved by the judge that counts (the simulator), with more promotions where that is needed.
+For each promotion (`promotions`) the tensors that hurt most for the least time come first. How many
+of them are needed is found by doubling and bisection, and what turned out not to be needed is taken
+back: all by a quick judge (the CPU), and with estimates. Then the judge that counts (the simulator)
+has its say, the fastest candidate first; where it finds one wanting, the same with more promotions
+joins those that wait. So it is asked for little more than what is taken.
 """
 
 from __future__ import annotations
@@ -15,24 +14,24 @@ from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
-from snapq.precision import ActivationType, WeightType
+from snapq.precision import Promotion
 from snapq.quantization.alone import lowered
-from snapq.quantization.cost import Clock, Cost, by_float_node, follows
-from snapq.quantization.scheme import NodePrecision, Scheme
-from snapq.quantization.sensitivity import Analysis, Damage, Kind
+from snapq.quantization.cost import Clock, Cost, by_float_node
+from snapq.quantization.promotions import Step, ordered, promoted, steps, whole
+from snapq.quantization.scheme import Scheme
+from snapq.quantization.sensitivity import Analysis, Damage
 
 __all__ = ["Judge", "Judged", "Mixed", "Trial", "promote"]
 
-_INT16_WEIGHTS_FROM = 73
-_FREE = 1e-4
-"""The least that a promotion counts, as share of the model's cycles: none is for nothing."""
 _TAKEN_BACK = 6
 """How many promotions are tried without, after the bisection."""
 _MORE = 3
 """How often promotions are added where the quick judge was too kind."""
 _GROWTH = 1.3
 _CURVE = 3
-"""Candidates of the quick judge that are estimated, for the curve."""
+"""Candidates of a search beside the one that it ends with that are estimated, for the curve."""
+_NEXT_TO_NOTHING = 1.02
+"""A mix that costs at most so much of what the model costs without any is not searched on for."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class Trial:
     """A candidate.
 
     Attributes:
-        to: the higher precision; None where nothing has it.
+        to: the promotion; None where nothing has it.
         nodes: which nodes have it, in graph order.
         whole: whether all of the model has it.
         judged: how good it is.
@@ -65,7 +64,7 @@ class Trial:
         scheme: how it was quantized.
     """
 
-    to: ActivationType | None
+    to: Promotion | None
     nodes: tuple[str, ...]
     whole: bool
     judged: Judged
@@ -92,8 +91,8 @@ def promote(
     damages: Sequence[Damage],
     judges: tuple[Judge, Judge],
     clock: Clock | None,
-    to: Iterable[ActivationType],
-    progress: Callable[[int], None] | None = None,
+    to: Iterable[Promotion],
+    told: Callable[[Trial], None] | None = None,
 ) -> Mixed:
     """Finds the fastest mix of precisions that keeps the budget.
 
@@ -102,97 +101,130 @@ def promote(
         damages: of its tensors, from `analyze_tensors`.
         judges: the quick one, and the one that counts.
         clock: estimates a candidate; None where the time is not known, then the fewest nodes win.
-        to: the higher precisions to try: `uint16` (with int16 weights, where weights hurt and the
-            architecture has them) and `float16`.
-        progress: called after each candidate.
+        to: the promotions to try; what would change nothing is passed over.
+        told: called with each candidate when it has been judged.
     """
-    bench = _Bench(analysis, judges, clock, progress)
-    base = bench.prove(None, analysis.scheme)
-    if not base.judged.met:
-        for kind in to:
-            scheme = replace(analysis.scheme, activations=kind)
-            whole = bench.prove(kind, scheme, whole=True)
-            if whole.judged.met or whole.judged.value > base.judged.value:
-                _search(_Plan(analysis, damages, bench, base, whole), bench)
-    proved = [trial for trial in bench.trials if trial.proved]
-    kept = [trial for trial in proved if trial.judged.met]
-    chosen = min(kept, key=_price) if kept else max(proved, key=lambda trial: trial.judged.value)
-    return Mixed(chosen, tuple(bench.trials))
+    bench = _Bench(analysis, judges, clock, told)
+    base = bench.timed(bench.guess(None, analysis.scheme))
+    if base.judged.met and bench.prove(base).judged.met:
+        return bench.result()
+    wholes = _wholes(bench, analysis.scheme, to)
+    waiting = [_Candidate(one) for one in wholes if one.judged.met]
+    for one in wholes:
+        if any(found.plan and _next_to_free(found.trial, base) for found in waiting):
+            break
+        if one.judged.met or one.judged.value > base.judged.value:
+            found = _search(_Plan(analysis, damages, bench, base, one), bench)
+            waiting += [found] if found is not None else []
+    while waiting:
+        fastest = min(waiting, key=lambda one: _price(one.trial))
+        waiting.remove(fastest)
+        if bench.prove(fastest.trial).judged.met:
+            return bench.result()
+        more = fastest.grown(bench)
+        waiting += [more] if more is not None else []
+    bench.prove(max(bench.trials, key=lambda trial: (trial.judged.value, not trial.whole)))
+    return bench.result()
 
 
 class _Bench:
-    """Makes candidates, and has them judged and estimated."""
+    """Makes candidates, and has them judged and estimated; each of them once."""
 
     def __init__(
         self,
         analysis: Analysis,
         judges: tuple[Judge, Judge],
         clock: Clock | None,
-        progress: Callable[[int], None] | None,
+        told: Callable[[Trial], None] | None,
     ) -> None:
-        self._analysis, self._clock, self._progress = analysis, clock, progress
+        self._analysis, self._clock, self._told = analysis, clock, told
         self._quick, self._final = judges
         self.graph = lowered(analysis.model).graph
         self._order = [str(node.name) for node in self.graph]
-        self._spent: dict[int, dict[str, float]] = {}
-        self.trials: list[Trial] = []
+        self._trials: dict[object, Trial] = {}
 
-    def prove(self, kind: ActivationType | None, scheme: Scheme, *, whole: bool = False) -> Trial:
-        """A candidate by the judge that counts, with its estimate."""
-        model = self._analysis.quantized(scheme).model
-        cost = self._clock(model) if self._clock else None
-        trial = Trial(
-            kind, self._named(kind, scheme), whole, self._final(model), True, cost, scheme
-        )
-        if cost is not None:
-            self._spent[id(trial)] = by_float_node(model, cost)
-        return self._keep(trial)
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All candidates."""
+        return tuple(self._trials.values())
 
-    def guess(self, kind: ActivationType, scheme: Scheme) -> Trial:
+    def result(self) -> Mixed:
+        """The fastest that was proved to keep the budget, else the best that was proved."""
+        proved = [trial for trial in self.trials if trial.proved]
+        kept = [trial for trial in proved if trial.judged.met]
+        best = min(kept, key=_price) if kept else max(proved, key=lambda one: one.judged.value)
+        return Mixed(best, self.trials)
+
+    def guess(self, to: Promotion | None, scheme: Scheme, *, whole: bool = False) -> Trial:
         """A candidate by the quick judge."""
-        model = self._analysis.quantized(scheme).model
-        judged = self._quick(model)
-        return self._keep(
-            Trial(kind, self._named(kind, scheme), False, judged, False, None, scheme)
-        )
+        key = _key(scheme)
+        if key not in self._trials:
+            judged = self._quick(self._model(scheme))
+            self._keep(Trial(to, self._named(to, scheme), whole, judged, False, None, scheme))
+        return self._trials[key]
 
-    def estimate(self, trial: Trial) -> None:
-        """Adds its estimate to a candidate of the quick judge."""
-        if self._clock is not None:
-            model = self._analysis.quantized(trial.scheme).model
-            timed = replace(trial, cost=self._clock(model))
-            self.trials[self.trials.index(trial)] = timed
+    def timed(self, trial: Trial) -> Trial:
+        """The same with its estimate."""
+        trial = self._trials[_key(trial.scheme)]
+        if self._clock is None or trial.cost is not None:
+            return trial
+        return self._keep(replace(trial, cost=self._clock(self._model(trial.scheme))), tell=False)
 
-    def nodes(self, trial: Trial) -> dict[str, float]:
-        """Cycles by node of a candidate that was proved."""
-        return self._spent.get(id(trial), {})
+    def prove(self, trial: Trial) -> Trial:
+        """The same by the judge that counts."""
+        trial = self._trials[_key(trial.scheme)]
+        if trial.proved:
+            return trial
+        judged = self._final(self._model(trial.scheme))
+        return self._keep(replace(trial, judged=judged, proved=True))
 
-    def _named(self, kind: ActivationType | None, scheme: Scheme) -> tuple[str, ...]:
+    def spent(self, trial: Trial) -> dict[str, float]:
+        """Cycles by float node of a candidate with an estimate."""
+        cost = trial.cost
+        return by_float_node(self._model(trial.scheme), cost) if cost is not None else {}
+
+    def _model(self, scheme: Scheme) -> ir.Model:
+        return self._analysis.quantized(scheme).model
+
+    def _named(self, to: Promotion | None, scheme: Scheme) -> tuple[str, ...]:
         before = self._analysis.scheme.per_node
         own = scheme.per_node
-        return tuple(name for name in self._order if kind and own.get(name) != before.get(name))
+        return tuple(name for name in self._order if to and own.get(name) != before.get(name))
 
-    def _keep(self, trial: Trial) -> Trial:
-        self.trials.append(trial)
-        if self._progress is not None:
-            self._progress(1)
+    def _keep(self, trial: Trial, *, tell: bool = True) -> Trial:
+        self._trials[_key(trial.scheme)] = trial
+        if tell and self._told is not None:
+            self._told(trial)
         return trial
+
+
+def _key(scheme: Scheme) -> object:
+    named = ((name, own.weights, own.activations) for name, own in scheme.per_node.items())
+    return scheme.weights, scheme.activations, frozenset(named)
 
 
 def _price(trial: Trial) -> tuple[float, bool, int]:
     return (trial.cost.cycles if trial.cost else 0.0, trial.whole, len(trial.nodes))
 
 
-@dataclass(frozen=True)
-class _Step:
-    """One tensor's promotion: the nodes that it needs, and whether weights are to be int16."""
+def _next_to_free(trial: Trial, base: Trial) -> bool:
+    if trial.cost is None or base.cost is None:
+        return False
+    return trial.cost.cycles <= _NEXT_TO_NOTHING * base.cost.cycles
 
-    nodes: frozenset[str]
-    weights: bool
+
+def _wholes(bench: _Bench, scheme: Scheme, to: Iterable[Promotion]) -> list[Trial]:
+    """The model with all of it promoted, for each promotion, the fastest first."""
+    found: list[Trial] = []
+    for one in to:
+        raised = whole(scheme, one)
+        if _key(raised) not in {_key(trial.scheme) for trial in bench.trials}:
+            found.append(bench.timed(bench.guess(one, raised, whole=True)))
+    return sorted(found, key=_price)
 
 
 class _Plan:
-    """In which order tensors are promoted to one precision."""
+    """In which order tensors are promoted."""
 
     def __init__(
         self,
@@ -200,102 +232,72 @@ class _Plan:
         damages: Sequence[Damage],
         bench: _Bench,
         base: Trial,
-        whole: Trial,
+        raised: Trial,
     ) -> None:
-        assert whole.to is not None
-        self.to = whole.to
+        assert raised.to is not None
+        self.to = raised.to
         self._scheme = analysis.scheme
-        before, after = bench.nodes(base), bench.nodes(whole)
+        held = analysis.quantized(analysis.scheme).encodings
         total = base.cost.cycles if base.cost is not None else 1.0
-        self._extra = {
-            name: (after.get(name, 0.0) - before.get(name, 0.0)) / total
-            for name in {*before, *after}
-        }
-        steps = _steps(damages, bench.graph, self.to, analysis.scheme.architecture)
-        self.steps = self._ordered(steps)
+        before, after = bench.spent(base), bench.spent(raised)
+        same = [one for one in bench.trials if one.whole and one.to is Promotion.INT8]
+        with_weights = bench.spent(same[0]) if same else after
 
-    def scheme(self, steps: Iterable[_Step]) -> Scheme:
+        def extra(step: Step, name: str) -> float:
+            promoted = with_weights if step.activations is None else after
+            return (promoted.get(name, 0.0) - before.get(name, 0.0)) / total
+
+        found = steps(damages, bench.graph, analysis.scheme, self.to, held)
+        self.steps = ordered(found, extra)
+
+    def scheme(self, chosen: Iterable[Step]) -> Scheme:
         """The scheme in which these promotions are made."""
-        per_node = dict(self._scheme.per_node)
-        for step in steps:
-            for name in step.nodes:
-                weights = WeightType.INT16 if step.weights else None
-                before = per_node.get(name, NodePrecision())
-                per_node[name] = NodePrecision(
-                    weights or before.weights, self.to, "the accuracy budget"
-                )
-        return replace(self._scheme, per_node=per_node)
-
-    def _ordered(self, steps: Sequence[tuple[_Step, float]]) -> list[_Step]:
-        """Most noise per cycle first, given what is promoted before."""
-        left = list(steps)
-        done: set[str] = set()
-        ordered = []
-        while left:
-            gains = [noise / self._cost(step.nodes - done) for step, noise in left]
-            step, _ = left.pop(gains.index(max(gains)))
-            done |= step.nodes
-            ordered.append(step)
-        return ordered
-
-    def _cost(self, nodes: Iterable[str]) -> float:
-        return _FREE + sum(max(self._extra.get(name, 0.0), _FREE) for name in nodes)
+        return promoted(self._scheme, chosen)
 
 
-def _steps(
-    damages: Sequence[Damage], graph: ir.Graph, to: ActivationType, architecture: int
-) -> list[tuple[_Step, float]]:
-    """Each tensor that the precision helps, with what it needs and the noise that it takes away."""
-    producers = {str(value.name): node for node in graph for value in node.outputs}
-    readers: dict[str, list[ir.Node]] = {}
-    for node in graph:
-        for value in node.inputs:
-            if value is not None:
-                readers.setdefault(str(value.name), []).append(node)
-    found = []
-    for damage in damages:
-        weights = damage.kind is Kind.WEIGHT and to is ActivationType.UINT16
-        if damage.noise <= 0.0 or (weights and architecture < _INT16_WEIGHTS_FROM):
-            continue
-        nodes = {str(node.name) for user in readers.get(damage.name, []) for node in _onward(user)}
-        producer = producers.get(damage.name)
-        if producer is not None:
-            nodes |= {str(node.name) for node in _back(producer)}
-        if nodes:
-            found.append((_Step(frozenset(nodes), weights), damage.noise))
-    return found
+@dataclass(frozen=True)
+class _Candidate:
+    """A candidate that waits for the judge that counts.
+
+    Attributes:
+        trial: as the quick judge found it.
+        plan: where more promotions come from; None where all of the model is promoted.
+        count: how many promotions it was made of.
+        more: how often promotions may still be added.
+    """
+
+    trial: Trial
+    plan: _Plan | None = None
+    count: int = 0
+    more: int = _MORE
+
+    def grown(self, bench: _Bench) -> _Candidate | None:
+        """The same with more promotions; None where there are none."""
+        plan = self.plan
+        if plan is None or not self.more or self.count >= len(plan.steps):
+            return None
+        count = min(max(self.count + 1, round(self.count * _GROWTH)), len(plan.steps))
+        trial = bench.timed(bench.guess(plan.to, plan.scheme(plan.steps[:count])))
+        return _Candidate(trial, plan, count, self.more - 1)
 
 
-def _onward(node: ir.Node) -> list[ir.Node]:
-    """The nodes that compute with what a node is given, through such that only move or clamp."""
-    if not follows(node):
-        return [node]
-    users = [user for value in node.outputs for user, _ in value.uses()]
-    return [found for user in users for found in _onward(user)]
+def _search(plan: _Plan, bench: _Bench) -> _Candidate | None:
+    """Finds how many promotions are needed, and which of them are not; None where all are too few.
 
+    Some of the candidates on the way are estimated too.
+    """
+    tried: list[Trial] = []
 
-def _back(node: ir.Node) -> list[ir.Node]:
-    """The node that computed what a node gives, through such that only move or clamp."""
-    source = node.inputs[0] if node.inputs else None
-    producer = source.producer() if source is not None else None
-    return _back(producer) if follows(node) and producer is not None else [node]
-
-
-def _search(plan: _Plan, bench: _Bench) -> None:
-    """Tries how many promotions are needed, and which of them are not; proves what comes of it."""
-    guessed: dict[tuple[str, ...], Trial] = {}
-
-    def met(steps: Sequence[_Step]) -> bool:
-        scheme = plan.scheme(steps)
-        key = tuple(sorted(f"{name} {own.weights}" for name, own in scheme.per_node.items()))
-        if key not in guessed:
-            guessed[key] = bench.guess(plan.to, scheme)
-        return guessed[key].judged.met
+    def met(chosen: Sequence[Step]) -> bool:
+        tried.append(bench.guess(plan.to, plan.scheme(chosen)))
+        return tried[-1].judged.met
 
     most = len(plan.steps)
     failing, enough = 0, min(1, most)
     while enough < most and not met(plan.steps[:enough]):
         failing, enough = enough, min(2 * enough, most)
+    if not most or (enough == most and not met(plan.steps)):
+        return None
     while failing + 1 < enough:
         middle = (failing + enough) // 2
         failing, enough = (failing, middle) if met(plan.steps[:middle]) else (middle, enough)
@@ -303,18 +305,8 @@ def _search(plan: _Plan, bench: _Bench) -> None:
     for step in kept[-2::-1][:_TAKEN_BACK]:
         without = [other for other in kept if other is not step]
         kept = without if met(without) else kept
-    _prove(plan, bench, kept, enough)
-    tried = sorted(guessed.values(), key=lambda trial: len(trial.nodes))
-    for trial in tried[:: max(1, len(tried) // _CURVE)][:_CURVE]:
-        bench.estimate(trial)
-
-
-def _prove(plan: _Plan, bench: _Bench, kept: list[_Step], enough: int) -> None:
-    """Has the candidate proved, and larger ones while it does not keep the budget."""
-    for _ in range(_MORE + 1):
-        if not kept or bench.prove(plan.to, plan.scheme(kept)).judged.met:
-            return
-        if enough >= len(plan.steps):
-            return
-        more = min(max(enough + 1, round(enough * _GROWTH)), len(plan.steps))
-        kept, enough = plan.steps[:more], more
+    different = {_key(trial.scheme): trial for trial in tried}
+    shown = sorted(different.values(), key=lambda trial: len(trial.nodes))
+    for trial in shown[:: max(1, len(shown) // _CURVE)][:_CURVE]:
+        bench.timed(trial)
+    return _Candidate(bench.timed(bench.guess(plan.to, plan.scheme(kept))), plan, enough)

@@ -36,7 +36,7 @@ from snapq.quantization.scheme import Scheme
 from snapq.quantization.score import LEAST, Gain, Outputs, Score, score
 from snapq.runtime import cpu_session
 
-__all__ = ["PRESETS", "Recipe", "Runner", "preset", "tune"]
+__all__ = ["PRESETS", "Recipe", "Runner", "Tuning", "preset", "tune", "tuning"]
 
 _HELD_OUT = 4
 """Every fourth sample is held out, at most `_MOST_HELD_OUT`."""
@@ -129,15 +129,51 @@ def tune(
         DataError, ModelError: as `quantize`.
     """
     recipe.check()
+    if len(recipe.observers) == 1 and not recipe.algorithms:
+        plain = replace(scheme, observer=recipe.observers[0])
+        return quantize(model, samples, plain, fixed=fixed, progress=progress)
+    found = tuning(model, samples, scheme, recipe, fixed=fixed, runner=runner, progress=progress)
+    return replace(found.study.built, notes=(*found.study.built.notes, *found.notes))
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What the steps of a recipe found.
+
+    Attributes:
+        study: the model with what helped.
+        notes: sentences for the reader: what each step gained.
+    """
+
+    study: Study
+    notes: tuple[str, ...] = ()
+
+
+def tuning(
+    model: ir.Model,
+    samples: Samples,
+    scheme: Scheme,
+    recipe: Recipe,
+    *,
+    fixed: Mapping[str, Encoding] | None = None,
+    runner: Runner | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Tuning:
+    """What `tune` goes by, for callers that quantize more than once: all tensors are watched.
+
+    Arguments and errors are those of `tune`.
+    """
+    recipe.check()
     scheme = replace(scheme, observer=recipe.observers[0])
     imposed = dict(fixed or {})
-    if len(recipe.observers) == 1 and not recipe.algorithms:
-        return quantize(model, samples, scheme, fixed=imposed, progress=progress)
-    tuning, held = _Split(samples, held=False), list(_Split(samples, held=True))
     source = lifted(model)
     scheme = lower(source.graph, scheme)
-    judge = _Judge(model, held or list(tuning))
-    study = Study(source, scheme, imposed, tuning, observe(source, tuning, progress))
+    if len(recipe.observers) == 1 and not recipe.algorithms:
+        seen = observe(source, samples, progress)
+        return Tuning(Study(source, scheme, imposed, samples, seen))
+    training, held = _Split(samples, held=False), list(_Split(samples, held=True))
+    judge = _Judge(model, held or list(training))
+    study = Study(source, scheme, imposed, training, observe(source, training, progress))
     start = study.built
     kept = [_Candidate("plain", study, start, judge.score(start.model))]
     notes, chosen, rewrites = [], list[str](), list[str]()
@@ -171,10 +207,10 @@ def tune(
             best, said = _judged_by(runner, judge, kept)
         except SnapqError as error:
             said += f" The simulator could not judge it: {error.what}"
-    built = best.built
+    story = (*_told(notes), said)
     if best is kept[0]:  # nothing was judged that more samples would undo
-        built = quantize(model, samples, scheme, fixed=imposed)
-    return replace(built, notes=(*built.notes, *_told(notes), said))
+        return Tuning(replace(study, samples=samples, seen=observe(source, samples)), story)
+    return Tuning(best.study, story)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ given as relative noise too: noise energy over signal energy, of the output that
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -21,10 +21,11 @@ import onnx_ir as ir
 from snapq.precision import ActivationType
 from snapq.quantization.alone import alone, lowered
 from snapq.quantization.decisions import decide
-from snapq.quantization.encodings import Encoding, QuantType
+from snapq.quantization.encodings import Encoding, QuantType, dequantize
 from snapq.quantization.fidelity import sqnr
 from snapq.quantization.hardship import hardship
 from snapq.quantization.observers.collector import Collector
+from snapq.quantization.parameters import Tuned
 from snapq.quantization.quantize import Quantized, lifted
 from snapq.quantization.quantize import quantize as quantize_model
 from snapq.quantization.rules.operators import OPERATORS, Family
@@ -94,6 +95,8 @@ class Analysis:
         samples: feeds, held in memory: a few.
         references: the float model's outputs for them.
         run: runs the models that are made.
+        tuned: weights that algorithms found, by name of the node; they hold where the node has the
+            precision of the scheme.
     """
 
     model: ir.Model
@@ -103,10 +106,23 @@ class Analysis:
     samples: Sequence[Feeds]
     references: Sequence[Feeds]
     run: Run
+    tuned: Mapping[str, Tuned] = field(default_factory=dict)
 
     def quantized(self, scheme: Scheme) -> Quantized:
         """The model quantized to another scheme, without calibrating again."""
-        return quantize_model(self.model, None, scheme, fixed=self.fixed, known=self.known)
+        tuned = {
+            name: found
+            for name, found in self.tuned.items()
+            if scheme.precision(name) == self.scheme.precision(name)
+        }
+        return quantize_model(
+            self.model, None, scheme, fixed=self.fixed, known=self.known, tuned=tuned
+        )
+
+    def tensor_count(self) -> int:
+        """How many tensors `analyze_tensors` goes through."""
+        whole = self.quantized(self.scheme)
+        return sum(1 for _ in quantized_tensors(self.model, whole))
 
     def noise(self, model: ir.Model) -> float:
         """Relative noise of a model at the output that is hurt most."""
@@ -201,18 +217,28 @@ def analyze_tensors(
     """
     whole = analysis.quantized(analysis.scheme)
     wanted = None if names is None else set(names)
+    rounded = _rounded(analysis)
     damages = []
     for kind, name, op_type in quantized_tensors(analysis.model, whole):
         if wanted is not None and name not in wanted:
             continue
         encoding = whole.encodings[name]
-        model = alone(analysis.model, name, encoding)
+        model = alone(analysis.model, name, encoding, rounded.get(name))
         seen = whole.statistics.get(name)
         cause = hardship(seen, encoding) if seen is not None else None
         damages.append(Damage(kind, name, op_type, analysis.noise(model), cause))
         if progress is not None:
             progress(1)
     return damages
+
+
+def _rounded(analysis: Analysis) -> dict[str, Array]:
+    """The values of the weights whose integers an algorithm chose, by name of the weight."""
+    return {
+        str(node.inputs[1].name): dequantize(found.integers, found.encoding)
+        for node in lowered(analysis.model).graph
+        if (found := analysis.tuned.get(str(node.name))) and node.inputs[1] is not None
+    }
 
 
 def explain(

@@ -88,7 +88,7 @@ class TradeoffRecord(Record):
     """One candidate of mixed precision: how good it is, and its estimated time."""
 
     label: str
-    """`w8a8`, `w8a16`, `fp16`, `w8a8, 7 nodes in uint16`."""
+    """`w8a8`, `w8a16`, `fp16`, `w8a8, 7 nodes at w8a16`."""
     to: str | None
     """The higher precision; None where no node has it."""
     nodes: tuple[str, ...]
@@ -100,6 +100,7 @@ class TradeoffRecord(Record):
     """Whether it keeps the budget."""
     chosen: bool
     where: Where
+    """`host` for candidates that another one ruled out; fp16 is computed in 32 bits there."""
     device: str | None
     samples: int
     us: float | None

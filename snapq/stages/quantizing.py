@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from snapq.graph.boundary import Boundary
     from snapq.quantization.encodings import Encoding
     from snapq.quantization.quantize import Quantized
-    from snapq.quantization.recipe import Recipe, Runner
+    from snapq.quantization.recipe import Recipe, Runner, Tuning
     from snapq.quantization.scheme import NodePrecision, Scheme
 
 
@@ -91,6 +91,27 @@ class Order:
             progress=progress,
         )
         return replace(result, notes=(*self.notes, *result.notes))
+
+    def tuned(
+        self, samples: Iterable[Sample], progress: Callable[[int], None] | None = None
+    ) -> Tuning:
+        """What the recipe finds for the model, for whoever quantizes it more than once.
+
+        Raises:
+            DataError: a sample does not fit the model or is not finite.
+        """
+        from snapq.quantization.recipe import tuning
+
+        found = tuning(
+            self.model,
+            self.feeds(samples),
+            self.scheme,
+            self.recipe,
+            fixed=self.fixed,
+            runner=self.runner,
+            progress=progress,
+        )
+        return replace(found, notes=(*self.notes, *found.notes))
 
 
 def order(

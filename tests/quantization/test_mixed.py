@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from snapq.devices.profiles import find
-from snapq.precision import ActivationType
+from snapq.precision import ActivationType, Promotion, WeightType
 from snapq.quantization.cost import Cost
 from snapq.quantization.fidelity import sqnr
 from snapq.quantization.mixed import Judged, promote
 from snapq.quantization.quantize import Scheme, observe
-from snapq.quantization.sensitivity import Analysis, NoiseMeter, analyze_tensors
+from snapq.quantization.sensitivity import Analysis, Kind, NoiseMeter, analyze_tensors
 from snapq.records import Where
 from snapq.stages.judging import estimate_model, run_on_cpu, runner
 from tests.quantization.hard_models import convolutions_and_encoder
@@ -17,7 +17,7 @@ from tests.quantization.odd_models import feeds
 
 DEVICE = find("qcs9075")
 BUDGET_DB = 30.0
-KINDS = (ActivationType.UINT16, ActivationType.FLOAT16)
+KINDS = (Promotion.INT8, Promotion.UINT16, Promotion.FLOAT16)
 
 
 def clock(model):
@@ -61,7 +61,7 @@ def test_a_few_nodes_win_back_what_outliers_cost_on_the_simulator_in_little_esti
 
 def test_the_mix_is_faster_than_the_whole_model_at_either_higher_precision(mixed):
     wholes = [trial for trial in mixed.trials if trial.whole]
-    assert {trial.to for trial in wholes} == set(KINDS)
+    assert {trial.to for trial in wholes} == {Promotion.UINT16, Promotion.FLOAT16}
     assert all(mixed.chosen.cost.cycles < trial.cost.cycles for trial in wholes)
 
 
@@ -69,3 +69,32 @@ def test_no_candidate_that_keeps_the_budget_is_faster(mixed):
     kept = [trial for trial in mixed.trials if trial.proved and trial.judged.met]
     assert mixed.chosen.cost.cycles == min(trial.cost.cycles for trial in kept)
     assert np.all([trial.judged.value >= BUDGET_DB for trial in kept])
+
+
+def test_four_bit_weights_that_hurt_get_eight_and_activations_stay():
+    model = convolutions_and_encoder()
+    samples = feeds(model, 4)
+    scheme = Scheme(WeightType.INT4, ActivationType.UINT16, architecture=73)
+    truths = list(run_on_cpu(model, samples))
+    analysis = Analysis(
+        model, observe(model, samples), scheme, {}, samples[:2], truths[:2], run_on_cpu
+    )
+
+    def judge(candidate):
+        meter = NoiseMeter()
+        for truth, found in zip(truths, run_on_cpu(candidate, samples), strict=True):
+            meter.update(truth, found)
+        value = sqnr(1.0, meter.worst())
+        return Judged(value, value >= BUDGET_DB)
+
+    damages = analyze_tensors(analysis)
+    found = promote(analysis, damages, (judge, judge), None, KINDS)
+    chosen = found.chosen
+    assert not found.trials[0].judged.met
+    assert chosen.to is Promotion.INT8
+    assert chosen.judged.met
+    assert not chosen.whole
+    precisions = {chosen.scheme.precision(name) for name in chosen.nodes}
+    assert precisions == {(WeightType.INT8, ActivationType.UINT16)}
+    weights = [damage for damage in damages if damage.kind is Kind.WEIGHT]
+    assert 0 < len(chosen.nodes) < len(weights)
