@@ -43,6 +43,8 @@ _HELD_OUT = 4
 _MOST_HELD_OUT = 16
 _FOR_8_BITS = ("mse", "sqnr", "entropy", "auto")
 """Observers that find min-max best where there are 65536 steps."""
+_ROUNDS = (Stage.WEIGHTS, Stage.REFINE)
+"""Steps that choose all integers of the weights anew."""
 
 Runner = Callable[[ir.Model, Sequence[Outputs]], Iterable[Outputs]]
 """Runs a Q/DQ model on samples, one after another: on the CPU, on the simulator."""
@@ -85,6 +87,7 @@ PRESETS: dict[str, Recipe] = {
             "bias-correction",
             "second-order-rounding",
             "learned-rounding",
+            "wide-outputs",
         ),
     ),
 }
@@ -195,12 +198,18 @@ def tuning(
             rewrites.append(name)
         if keep(name, name, changed):
             chosen.append(name)
-    for name in rewrites if max(map(_stage, chosen), default=0) > Stage.MODEL else ():
+    for name in rewrites if any(_stage(one) in _ROUNDS for one in chosen) else ():
         # Judged when weights were rounded carelessly: with or without it may be better now.
         others = [one for one in steps if (one in chosen) != (one == name)]
         told = f"without {name}" if name in chosen else f"then {name}"
         if keep(told, told, _replayed(study, steps, others)):
             chosen = others
+    for name in _ranges(recipe, scheme) if any(map(_stage, chosen)) else ():
+        # Judged when other errors were larger than those of the ranges.
+        now = replace(kept[-1].study.scheme, observer=name)
+        if now != kept[-1].study.scheme:
+            told = f"then {name} ranges"
+            keep(told, told, replace(kept[-1].study, scheme=now))
     best, said = kept[-1], _by_cpu(kept, len(held))
     if runner is not None and len(kept) > 1:
         try:
@@ -249,9 +258,7 @@ class _Judge:
 
 def _steps(recipe: Recipe, scheme: Scheme) -> Iterator[tuple[str, Callable[[Study], Study | None]]]:
     """The observers, then the algorithms."""
-    for name in recipe.observers[1:]:
-        if scheme.activations.bits > 8 and name in _FOR_8_BITS:
-            continue
+    for name in _ranges(recipe, scheme)[1:]:
         yield (
             f"{name} ranges",
             lambda study, name=name: replace(  # type: ignore[misc]
@@ -264,11 +271,21 @@ def _steps(recipe: Recipe, scheme: Scheme) -> Iterator[tuple[str, Callable[[Stud
         before.append(name)
 
 
+def _ranges(recipe: Recipe, scheme: Scheme) -> list[str]:
+    """The observers to try; the first one is the starting point."""
+    wide = scheme.activations.bits > 8
+    return [
+        name
+        for index, name in enumerate(recipe.observers)
+        if not (index and wide and name in _FOR_8_BITS)
+    ]
+
+
 def _replayed(
     study: Study, steps: Mapping[str, Callable[[Study], Study | None]], names: Sequence[str]
 ) -> Study:
     """A study after some steps; of those that choose all integers anew only the last one."""
-    rounding = [name for name in names if _stage(name) > Stage.MODEL]
+    rounding = [name for name in names if _stage(name) in _ROUNDS]
     for name in names:
         if name not in rounding[:-1]:
             study = steps[name](study) or study

@@ -23,9 +23,9 @@ from snapq.quantization.recurrent import cells
 from snapq.quantization.scheme import NodePrecision, Scheme
 from snapq.quantization.squares import fronts, squared
 
-__all__ = ["beyond_float16", "in_float", "notes", "widened", "without_float"]
+__all__ = ["FIRST_16_BIT", "beyond_float16", "in_float", "notes", "widened", "without_float"]
 
-_FIRST_16_BIT = 21
+FIRST_16_BIT = 21
 """Opset whose Q and DQ take 16 bits; source: QuantizeLinear-21 of ONNX."""
 _FLOAT_FROM = 73
 """The first architecture that runs these operators in fp16 (v69 has it in part)."""
@@ -40,7 +40,7 @@ _WIDE = ActivationType.UINT16
 
 def widened(graph: ir.Graph, scheme: Scheme) -> Scheme:
     """The scheme with the rules put in for nodes of which it says nothing yet."""
-    if not scheme.keep_wide or graph.opset_imports.get("", 0) < _FIRST_16_BIT:
+    if not scheme.keep_wide or graph.opset_imports.get("", 0) < FIRST_16_BIT:
         return scheme
     chosen: dict[str, NodePrecision] = {}
     named = scheme.per_node

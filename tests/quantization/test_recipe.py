@@ -72,6 +72,15 @@ def test_what_does_not_help_is_dropped_and_named():
     assert "dropped" in notes
 
 
+def test_ranges_are_tried_again_behind_what_hid_their_gain():
+    model, recipe = deep(), Recipe(("min-max", "mse"), ("bias-correction",))
+    told = tune(model, feeds(model, 40), Scheme(), recipe).notes[0]
+    steps = [step.rsplit(", ", 1) for step in told.rstrip(".").split("; ")]
+    assert [verdict for _, verdict in steps] == ["dropped", "kept", "kept"]
+    assert "mse ranges" in steps[0][0]
+    assert "then mse ranges" in steps[2][0]
+
+
 @pytest.mark.parametrize(
     "name",
     ["transformer_block", "squeeze_excite_and_residual", "shared_weights", "recurrent", "embedding",

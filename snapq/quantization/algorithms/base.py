@@ -50,6 +50,8 @@ class Stage(IntEnum):
     """The integers of weights, and biases that go with them."""
     REFINE = 4
     """Integers that were chosen."""
+    TYPES = 5
+    """Types of single activations; all integers of weights stay."""
 
 
 @dataclass(frozen=True)
