@@ -50,7 +50,7 @@ def stage_file(
         folder.mkdir()
         run = importlib.import_module(f"snapq.stages.{stage}").run
         outcome: Outcome = run(source, options, context, folder)
-        io.save(io.load(folder / MODEL), output)
+        io.copy(folder / MODEL, output)
     return outcome
 
 
@@ -78,10 +78,11 @@ def prepared(
     """
     from snapq.artifact import MODEL
     from snapq.graph import io
-    from snapq.graph.shapes import freeze, input_specs
+    from snapq.graph.shapes import fix_inputs, input_specs
     from snapq.stages import prepare
 
-    frozen = freeze(io.load(model), shapes)
+    frozen = io.load(model)
+    fix_inputs(frozen, shapes)
     specs = input_specs(frozen)
     data: Dataset | None = None
     if isinstance(calibration, DataSource):
@@ -93,10 +94,11 @@ def prepared(
     with tempfile.TemporaryDirectory(prefix="snapq-") as name:
         folder = Path(name) / "prepare"
         folder.mkdir()
-        given = Path(name) / MODEL
-        io.save(frozen, given)
+        given = Path(name) / MODEL if shapes else model
+        if shapes:
+            io.save(frozen, given)
         context = Context(devices=devices, calibration=data, given=given, progress=progress)
-        prepare.run(Source(given, "float", given.parent), PrepareConfig(), context, folder)
+        prepare.write(frozen, PrepareConfig(), folder)
         yield Source(folder / MODEL, "float", folder), context
 
 

@@ -108,8 +108,24 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes `value` as indented JSON. Raises `StorageError`."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    """Writes `value` as indented JSON, a list with one entry a line. Raises `StorageError`."""
+    if isinstance(value, list) and value:
+        # Indented, the numbers of a long list would each have a line, and take ten times as long.
+        lines = ",\n ".join(json.dumps(entry, ensure_ascii=False) for entry in value)
+        write_text(path, f"[\n {lines}\n]\n")
+    else:
+        write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def parse_yaml(text: str | bytes) -> Any:
+    """The plain values that YAML holds; by libyaml, ten times as fast, where PyYAML has it.
+
+    Raises:
+        yaml.YAMLError: it is not YAML.
+    """
+    import yaml
+
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 def sha256_file(path: Path) -> str:

@@ -21,7 +21,7 @@ from pydantic import Field, ValidationError
 
 from snapq.config import Strict
 from snapq.errors import DeviceError
-from snapq.storage import storage_errors
+from snapq.storage import parse_yaml, storage_errors
 
 PACKAGED = Path(__file__).parents[1] / "device_profiles"
 FOLDER_VARIABLE = "SNAPQ_DEVICE_PROFILES"
@@ -256,7 +256,7 @@ def _read_yaml(path: Path) -> Any:
     with storage_errors(path):
         data = path.read_bytes()
     try:
-        return yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return parse_yaml(data)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise DeviceError(f"not valid YAML: {reason}.", where=str(path)) from error

@@ -123,13 +123,13 @@ class Editor:
     def __init__(self, graph: ir.Graph) -> None:
         self.graph = graph
         self.anchor: ir.Node | None = None
-        self._names = set(graph.initializers) | {str(value.name) for value in graph.inputs}
-        for node in graph.all_nodes():
-            self._names.update(str(output.name) for output in node.outputs)
-            self._names.add(str(node.name))
-        for inner in graph.subgraphs():
-            self._names.update(inner.initializers)
-            self._names.update(str(value.name) for value in inner.inputs)
+        self._names: set[str] = set()
+        for part in (graph, *graph.subgraphs()):
+            self._names.update(part.initializers)
+            self._names.update(str(value.name) for value in part.inputs)
+            for node in part:
+                self._names.add(str(node.name))
+                self._names.update(str(output.name) for output in node.outputs)
         self._fresh: set[ir.Value] = set()
 
     def begin(self, place: ir.Node | ir.Value) -> None:

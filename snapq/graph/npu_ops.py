@@ -13,11 +13,11 @@ from importlib.resources import files
 from typing import Any
 
 import onnx_ir as ir
-import yaml
 
 from snapq.graph.edits import constant, rank
 from snapq.graph.npu_limits import MAX_RANK, limit_of
 from snapq.graph.shapes import format_shape, static_shape
+from snapq.storage import parse_yaml
 
 _CLASSICAL = (
     "the NPU has no operators for decision trees and support vector machines",
@@ -47,7 +47,7 @@ class OperatorTable:
 @cache
 def _table() -> OperatorTable:
     text = files(__package__).joinpath("npu_ops.yaml").read_text(encoding="utf-8")
-    data: dict[str, Any] = yaml.safe_load(text)
+    data: dict[str, Any] = parse_yaml(text)
     return OperatorTable(
         accepted=frozenset(data["accepted"]),
         accepted_microsoft=frozenset(data["accepted_microsoft"]),

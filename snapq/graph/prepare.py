@@ -54,7 +54,7 @@ def prepare(
     applied: Counter[str] = Counter()
     prepared = model.clone()
     _normalize(prepared, applied, notes)
-    prepared = shapes.with_inputs(prepared, input_shapes)
+    shapes.fix_inputs(prepared, input_shapes)
     rewriting.clean(prepared, applied)
     if upgrade_opset(prepared):
         applied["upgrade_opset"] = 1

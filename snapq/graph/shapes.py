@@ -96,18 +96,24 @@ def with_inputs(model: ir.Model, shapes: InputShapes) -> ir.Model:
             an input that is given a number has more than one element.
     """
     frozen = model.clone()
-    common.RemoveInitializersFromInputsPass()(frozen)
-    inputs = {str(value.name): value for value in graph_inputs(frozen)}
+    fix_inputs(frozen, shapes)
+    return frozen
+
+
+def fix_inputs(model: ir.Model, shapes: InputShapes) -> None:
+    """As `with_inputs`, in place."""
+    common.RemoveInitializersFromInputsPass()(model)
+    inputs = {str(value.name): value for value in graph_inputs(model)}
     symbols: dict[str, set[int]] = {}
     for name, dims in shapes.items():
         if name not in inputs:
             raise _unknown_input(name, inputs)
         value = inputs[name]
         if not isinstance(dims, Sequence):
-            _become_number(frozen, inputs.pop(name), dims)
+            _become_number(model, inputs.pop(name), dims)
             continue
         if len(dims) == 1 and _has_no_dimensions(value):
-            _become_number(frozen, inputs.pop(name), dims[0])
+            _become_number(model, inputs.pop(name), dims[0])
             continue
         if value.shape is not None and len(value.shape) != len(dims):
             raise ModelError(
@@ -130,9 +136,8 @@ def with_inputs(model: ir.Model, shapes: InputShapes) -> ir.Model:
     for value in inputs.values():
         if value.shape is not None:
             value.shape = ir.Shape([_resolve(dim, agreed) for dim in value.shape])
-    _refuse_dynamic(frozen)
-    forget_shapes(frozen)
-    return frozen
+    _refuse_dynamic(model)
+    forget_shapes(model)
 
 
 def forget_shapes(model: ir.Model) -> None:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import yaml
-
 from snapq.errors import QnnError
+from snapq.storage import parse_yaml
 
 _FILE = Path(__file__).with_name("error_catalogue.yaml")
 _NUMBER = re.compile(
@@ -86,7 +85,7 @@ def entries() -> tuple[Entry, ...]:
 
 @cache
 def _catalogue() -> tuple[tuple[tuple[re.Pattern[str], Entry], ...], dict[int, Entry]]:
-    data = yaml.safe_load(_FILE.read_text(encoding="utf-8"))
+    data = parse_yaml(_FILE.read_bytes())
     messages = tuple(
         (
             re.compile(row["pattern"], re.IGNORECASE | re.DOTALL),

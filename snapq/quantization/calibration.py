@@ -19,6 +19,7 @@ import onnx_ir as ir
 
 from snapq.errors import DataError, ModelError
 from snapq.graph import io
+from snapq.graph.cost import node_costs
 from snapq.graph.shapes import TensorSpec, input_specs
 from snapq.quantization.digest import Digest, add_digests, digest
 from snapq.quantization.observers.collector import Collector
@@ -33,6 +34,9 @@ Samples = Iterable[Mapping[str, npt.NDArray[np.generic]]]
 """Feeds of the model's inputs, sample by sample."""
 
 _LARGEST_IN_MEMORY = 1 << 30
+_FEW_MACS = 10_000_000
+"""So few multiply-accumulates take a core a millisecond: threads would longer wait for each other
+than they work."""
 
 
 def calibrate(
@@ -85,7 +89,7 @@ def stream(
     specs = input_specs(model)
     fed = {spec.name for spec in specs}
     computed = [name for name in tensors if name not in fed]
-    session = _session(model, computed, _threads())
+    session = _session(model, computed, _threads(model))
     done = 0
     for index, sample in enumerate(samples):
         feeds = check_sample(sample, specs, f"calibration sample {index}")
@@ -123,7 +127,9 @@ def _run(
     return values
 
 
-def _threads() -> int:
+def _threads(model: ir.Model) -> int:
+    if sum(cost.macs for cost in node_costs(model)) < _FEW_MACS:
+        return 1
     return os.cpu_count() or 1
 
 

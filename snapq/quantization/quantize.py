@@ -87,7 +87,6 @@ def quantize(
     result = lifted(model)
     graph = result.graph
     scheme = lower(graph, scheme)
-    source = result.clone()
     decisions = decide(result, scheme, imposed)
     for node, decision in decisions.items():
         if decision.dtype is None:
@@ -104,7 +103,7 @@ def quantize(
         raise _no_samples(missing)
     if missing:
         missing = [name for name in names if name not in seen]
-        seen |= calibrate(source, samples or (), missing, progress, logits=masked)
+        seen |= calibrate(result, samples or (), missing, progress, logits=masked)
     if beyond_float16(graph, scheme, seen):
         narrow = without_float(scheme)
         return quantize(model, samples, narrow, fixed=fixed, known=seen, tuned=tuned)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from snapq.artifact import MODEL
 from snapq.config import PrepareConfig
 from snapq.stages.base import Context, Outcome, Source
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 
 def run(source: Source, options: PrepareConfig, context: Context, folder: Path) -> Outcome:
@@ -16,11 +20,17 @@ def run(source: Source, options: PrepareConfig, context: Context, folder: Path) 
         ModelError: the model cannot be read, frozen or handled; the node or input is named.
         ConfigError: `options.skip` names a rewrite that does not exist.
     """
+    from snapq.graph import io
+
+    return write(io.load(source.model), options, folder)
+
+
+def write(model: ir.Model, options: PrepareConfig, folder: Path) -> Outcome:
+    """As `run`, of a model that is loaded already."""
     from snapq.graph import io, prepare
     from snapq.quantization.strip import is_quantized, strip
 
     came: tuple[str, ...] = ()
-    model = io.load(source.model)
     if is_quantized(model):
         stripped = strip(model)
         model = stripped.model

@@ -102,8 +102,10 @@ def test_large_weights_go_to_a_file_beside_the_model(
     io.save(mapped, path)
     with pytest.raises(ModelError, match="too large"):
         io.to_bytes(io.load(path))
+    io.copy(path, tmp_path / "copied" / "other.onnx")
     monkeypatch.undo()
-    assert_same_results(build(MATMUL), io.load(path), tolerance=0)
+    for found in (path, tmp_path / "copied" / "other.onnx"):
+        assert_same_results(build(MATMUL), io.load(found), tolerance=0)
 
 
 def test_initializers_listed_as_inputs_are_no_inputs() -> None:
