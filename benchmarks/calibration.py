@@ -9,7 +9,8 @@ repeats the least counts. Samples are noise, or the `.npz` files of a folder, ma
 for. Printed for each model:
 
 1. `min-max`: seconds of `preset: fast`, from a started Python with its imports done to the written
-   file, beside ONNX Runtime's; then those of the whole process, and processor seconds.
+   file, beside ONNX Runtime's; processor seconds, which other work on the machine disturbs least;
+   those of the whole process; and peak memory.
 2. `percentile`, `entropy`: the same for 256 samples, and peak memory. ONNX Runtime keeps every
    activation of every sample: it gets as many samples as fit into `--memory-mb`, at most 256. Where
    these are fewer, its seconds are carried on to 256 by the line through these and half of them,
@@ -28,7 +29,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent / "peers"))
 
-from compare import environment
+from compare import environment, peers_folder
 from inputs import SUBJECTS
 from quantize_timed import Samples
 
@@ -83,10 +84,16 @@ class Cost:
         return inner, whole, processor, peak
 
 
+def surroundings() -> dict[str, str]:
+    """Variables of a process, which keeps compiled modules, as pip makes them of a package."""
+    kept = {name: v for name, v in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPYCACHEPREFIX": str(peers_folder() / "compiled")}
+
+
 def measured(
     tool: str, model: Path, method: str, count: int, folder: Path | None, repeats: int = 1
 ) -> Cost:
-    """Quantizes in a process of its own."""
+    """Quantizes in processes of their own; the least of the repeats."""
     best: Cost | None = None
     for _ in range(repeats):
         with tempfile.TemporaryDirectory(prefix="snapq-") as work:
@@ -95,31 +102,35 @@ def measured(
             arguments = [*command, method, count, *([folder] if folder else [])]
             started = time.monotonic()
             with (Path(work) / "out").open("w+") as out, (Path(work) / "err").open("w+") as err:
-                process = subprocess.Popen(list(map(str, arguments)), stdout=out, stderr=err)
-                _, status, usage = os.wait4(process.pid, 0)
+                process = subprocess.Popen(
+                    list(map(str, arguments)), stdout=out, stderr=err, env=surroundings()
+                )
+                process.wait()
                 whole = time.monotonic() - started
-                process.returncode = os.waitstatus_to_exitcode(status)
                 out.seek(0)
                 err.seek(0)
                 if process.returncode != 0:
                     lines = err.read().strip().splitlines() or ["it said nothing"]
                     raise RuntimeError(f"{tool} {method} failed: {lines[-1][:200]}")
-                seconds = json.loads(out.read().splitlines()[-1])
-            peak = usage.ru_maxrss / 1024
-            cost = Cost(seconds["wall"], whole, seconds["processor"], peak)
+                told = json.loads(out.read().splitlines()[-1])
+            cost = Cost(told["wall"], whole, told["processor"], told["peak_mb"])
             best = cost.least(best) if best else cost
     assert best is not None
     return best
 
 
 def in_turns(
-    model: Path, methods: tuple[str, str], count: int, folder: Path | None, repeats: int
+    model: Path,
+    methods: tuple[str, str],
+    counts: tuple[int, int],
+    folder: Path | None,
+    repeats: int,
 ) -> tuple[Cost, Cost]:
     """Of snapq and ONNX Runtime, one after the other, the least of the repeats."""
     ours = theirs = None
     for _ in range(repeats):
-        mine = measured("snapq", model, methods[0], count, folder)
-        other = measured("onnxruntime", model, methods[1], count, folder)
+        mine = measured("snapq", model, methods[0], counts[0], folder)
+        other = measured("onnxruntime", model, methods[1], counts[1], folder)
         ours, theirs = mine.least(ours or mine), other.least(theirs or other)
     assert ours is not None and theirs is not None
     return ours, theirs
@@ -149,6 +160,11 @@ def timed(label: str, ours: Cost, theirs: Cost, count: int) -> str:
     )
 
 
+def memory(ours: Cost, theirs: Cost) -> str:
+    """Peaks and their ratio."""
+    return f"{ours.peak:7.0f} MB, onnxruntime {theirs.peak:6.0f} MB: x{ours.peak / theirs.peak:.2f}"
+
+
 def runs(model: Path, observers: tuple[str, ...], count: int, folder: Path | None) -> int:
     """How often the float model runs when all these observers are asked."""
     from snapq.quantization.encodings import QuantType
@@ -165,24 +181,23 @@ def runs(model: Path, observers: tuple[str, ...], count: int, folder: Path | Non
 def table(model: Path, arguments: argparse.Namespace) -> Iterator[str]:
     """The lines of one model."""
     folder, repeats = arguments.folder, arguments.repeats
-    yield timed(
-        "min-max",
-        *in_turns(model, ("min-max", "MinMax"), arguments.samples, folder, repeats),
-        arguments.samples,
-    )
+    few = arguments.samples
+    ours, other = in_turns(model, ("min-max", "MinMax"), (few, few), folder, repeats)
+    yield timed("min-max", ours, other, few)
+    yield f"  {'':11}{few:5} samples  {memory(ours, other)}"
     count = fitting(model, arguments.memory_mb)
+    slow = (repeats + 1) // 2
     for method, theirs in METHODS.items():
-        ours = measured("snapq", model, method, MANY, folder)
-        other = measured("onnxruntime", model, theirs, count, folder)
+        ours, other = in_turns(model, (method, theirs), (MANY, count), folder, slow)
         peak, said = other.peak, ""
         if count < MANY:
-            half = measured("onnxruntime", model, theirs, count // 2, folder)
+            half = measured("onnxruntime", model, theirs, count // 2, folder, slow)
             other = carried(half, other, count // 2, count)
             said = f", carried on from {count}"
         yield timed(method, ours, other, MANY) + said
         yield (
-            f"  {'':11}{MANY:5} samples  {ours.peak:7.0f} MB, onnxruntime {peak:7.0f} MB "
-            f"at {count}: x{ours.peak / peak:.2f}"
+            f"  {'':11}{MANY:5} samples  {memory(ours, replace(other, peak=peak))}"
+            + (f" (of {count} samples)" if count < MANY else "")
         )
     first, second = (measured("snapq", model, "percentile", n, folder) for n in (FIRST, SECOND))
     yield (
@@ -205,7 +220,9 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=64, help="for min-max")
     parser.add_argument("--memory-mb", type=float, default=2500, help="for ONNX Runtime")
     parser.add_argument("--folder", type=Path, help="samples, one .npz each")
-    parser.add_argument("--repeats", type=int, default=3, help="of min-max")
+    parser.add_argument(
+        "--repeats", type=int, default=3, help="of min-max; of the others half as many"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="snapq-") as work:
         for name in arguments.models:

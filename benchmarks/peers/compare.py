@@ -85,13 +85,17 @@ class Row:
 HEAD = f"  {'tool':24}{'':7}{'all NPU':>8}{'SQNR dB':>9}{'est. us':>10}{'seconds':>9}{'peak MB':>9}"
 
 
+def peers_folder() -> Path:
+    """Where the environments are."""
+    return Path(os.environ.get("SNAPQ_PEERS", Path.home() / ".cache" / "snapq-peers"))
+
+
 def environment(name: str | None) -> Path:
     """The Python of a tool's environment, made where it is not there yet."""
     if name is None:
         return Path(sys.executable)
-    root = Path(os.environ.get("SNAPQ_PEERS", Path.home() / ".cache" / "snapq-peers"))
-    requirements = HERE / f"requirements-{name}.txt"
-    folder, stamp = root / name, root / name / "made-from"
+    folder = peers_folder() / name
+    requirements, stamp = HERE / f"requirements-{name}.txt", folder / "made-from"
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
     if not stamp.is_file() or stamp.read_text() != digest:
         print(f"  making the environment of {name} in {folder} …", flush=True)

@@ -4,12 +4,14 @@ python quantize_timed.py snapq|onnxruntime MODEL OUTPUT METHOD COUNT
 
 Run by calibration.py, each tool in its own environment. The method is ONNX Runtime's name of a way
 to calibrate, or an observer of snapq's. Prints one line of JSON: seconds and processor seconds of
-quantizing, what was imported before left out.
+quantizing, what was imported before left out, and peak memory of the process in MB.
 """
 
 from __future__ import annotations
 
+import gc
 import json
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -105,15 +107,23 @@ def by_onnxruntime() -> Callable[[Path, Path, str, Samples], None]:
 
 def by_snapq() -> Callable[[Path, Path, str, Samples], None]:
     """What the prepare stage and `quantize: {preset: fast, observer: METHOD}` make."""
+    # The imports, which are not what is timed; some of these modules the work imports itself.
+    from snapq import evaluation  # noqa: F401
     from snapq.config import QuantizeConfig
+    from snapq.graph import boundary, prepare, rewriting  # noqa: F401
     from snapq.precision import Preset
     from snapq.progress import Silent
-    from snapq.quantization import recipe  # noqa: F401  the imports are not what is timed
+    from snapq.qnn import availability  # noqa: F401
+    from snapq.quantization import overrides, recipe, strip  # noqa: F401
+    from snapq.quantization.observers.base import observer_names
     from snapq.runtime import import_onnxruntime
     from snapq.single import stage_file
-    from snapq.stages import quantize, quantizing  # noqa: F401
+    from snapq.stages import judging, mixing, quantize, racing  # noqa: F401
+    from snapq.stages import prepare as prepare_stage  # noqa: F401
 
     import_onnxruntime()
+    rewriting.all_rewrites()
+    observer_names()
 
     def run(model: Path, output: Path, method: str, samples: Samples) -> None:
         options = QuantizeConfig(preset=Preset.FAST, observer=method, never_slower=False)
@@ -122,15 +132,29 @@ def by_snapq() -> Callable[[Path, Path, str, Samples], None]:
     return run
 
 
+def peak_mb() -> float:
+    """Largest resident memory of this process.
+
+    `getrusage`, which serves where there is no /proc, counts what the process had been before it
+    became this program: a copy of the one that started it.
+    """
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) / 1024
+
+
 def main() -> None:
     """Quantizes one model."""
     tool, model, output, method, count, *folder = sys.argv[1:]
     samples = Samples(Path(model), int(count), Path(folder[0]) if folder else None)
     run = {"snapq": by_snapq, "onnxruntime": by_onnxruntime}[tool]()
+    gc.collect()  # what the imports made would else be looked through in what is timed
     wall, processor = time.monotonic(), time.process_time()
     run(Path(model), Path(output), method, samples)
     seconds = {"wall": time.monotonic() - wall, "processor": time.process_time() - processor}
-    print(json.dumps(seconds), flush=True)
+    print(json.dumps({**seconds, "peak_mb": peak_mb()}), flush=True)
 
 
 if __name__ == "__main__":
