@@ -104,11 +104,11 @@ def prepared(
 
 def export_file(
     model: Path, file_format: str, output: Path, float_model: Path | None = None
-) -> int:
+) -> tuple[int, tuple[str, ...]]:
     """Writes the encodings of a Q/DQ model, and its float form, for another tool.
 
     Returns:
-        How many tensors the file lists.
+        How many tensors the file lists, and the names of those that the format has no words for.
 
     Raises:
         ModelError: the model has no Q/DQ, or its float form is not known.
@@ -129,8 +129,8 @@ def export_file(
     stripped = strip(loaded)
     if float_model is not None:
         io.save(stripped.model, float_model)
-    write(output, stripped.encodings, stripped.model, file_format)
-    return len(stripped.encodings)
+    gone = write(output, stripped.encodings, stripped.model, file_format)
+    return len(stripped.encodings) - len(gone), gone
 
 
 def estimate_file(model: Path, device: DeviceProfile, shapes: InputShapes) -> EstimateRecord:

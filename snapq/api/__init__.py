@@ -39,10 +39,11 @@ from snapq.api.runs import (
     sweep,
     write_report,
 )
-from snapq.api.shared import PrunedModel, QuantizedModel
+from snapq.api.shared import ExportedEncodings, PrunedModel, QuantizedModel
 
 __all__ = [
     "RUNS",
+    "ExportedEncodings",
     "PrunedModel",
     "QuantizedModel",
     "Run",

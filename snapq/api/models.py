@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
     from snapq.graph.shapes import InputShapes
 from snapq.api.runs import quantized_model
-from snapq.api.shared import PrunedModel, QuantizedModel, model_path, refuse_existing
+from snapq.api.shared import (
+    ExportedEncodings,
+    PrunedModel,
+    QuantizedModel,
+    model_path,
+    refuse_existing,
+)
 
 
 def quantize(
@@ -144,7 +150,7 @@ def export_encodings(
     file_format: str = "aimet-1.0",
     float_model: str | Path | None = None,
     overwrite: bool = False,
-) -> int:
+) -> ExportedEncodings:
     """Writes the encodings of a Q/DQ model for other tools.
 
     Args:
@@ -155,7 +161,8 @@ def export_encodings(
         overwrite: whether `output` may exist.
 
     Returns:
-        How many tensors the file lists.
+        How many tensors the file lists, and which it has no words for: 0.6.1 has none for weights
+        with a scale for each block.
 
     Raises:
         ConfigError: the format is not known, or the file exists.
@@ -176,7 +183,8 @@ def export_encodings(
     for item in written:
         refuse_existing(item, overwrite)
     path = model_path(model)
-    return export_file(quantized_model(path) if path.is_dir() else path, file_format, *written)
+    source = quantized_model(path) if path.is_dir() else path
+    return ExportedEncodings(*export_file(source, file_format, *written))
 
 
 def _calibration_source(

@@ -42,6 +42,19 @@ class PrunedModel:
     notes: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class ExportedEncodings:
+    """What went into a file of encodings.
+
+    Attributes:
+        count: how many tensors it lists.
+        left_out: names of weights with a scale for each block, which its format has no words for.
+    """
+
+    count: int
+    left_out: tuple[str, ...] = ()
+
+
 def model_path(model: str | Path | QuantizedModel) -> Path:
     """The file of a model that is given as a path or as what `quantize` returned."""
     return model.path if isinstance(model, QuantizedModel) else Path(model)

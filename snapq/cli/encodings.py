@@ -9,6 +9,8 @@ import typer
 
 from snapq.cli.app import Json, emit, existing
 
+_NAMED = 8
+
 group = typer.Typer(
     name="encodings",
     help="Take encodings to other tools; `snapq quantize --encodings` takes them from there.",
@@ -38,10 +40,24 @@ def export(
     """
     from snapq import api
 
-    count = api.export_encodings(
+    done = api.export_encodings(
         existing(model), output, file_format=format_, float_model=float_model, overwrite=force
     )
     if json:
-        emit({"path": str(output), "format": format_, "encodings": count})
-    else:
-        typer.echo(f"Wrote {output}: {count} encodings ({format_}).")
+        emit(
+            {
+                "path": str(output),
+                "format": format_,
+                "encodings": done.count,
+                "left_out": done.left_out,
+            }
+        )
+        return
+    typer.echo(f"Wrote {output}: {done.count} encodings ({format_}).")
+    if done.left_out:
+        names = ", ".join(done.left_out[:_NAMED])
+        more = f" and {len(done.left_out) - _NAMED} more" if len(done.left_out) > _NAMED else ""
+        typer.echo(
+            f"Left out, as {format_} has no words for a scale a block: {names}{more}. "
+            "aimet-1.0 has."
+        )

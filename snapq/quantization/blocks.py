@@ -25,7 +25,7 @@ from snapq.quantization.names import Names
 from snapq.quantization.parameters import BLOCK_STEPS, gemm_scaled
 from snapq.quantization.scheme import Scheme
 
-__all__ = ["as_convolutions", "block_encoding", "takes_blocks"]
+__all__ = ["as_convolutions", "block_encoding", "by_output", "in_steps", "takes_blocks"]
 
 _INPUTS = 1
 """The axis of a convolution's weight that is divided into blocks."""
@@ -51,6 +51,44 @@ def block_encoding(weight: npt.NDArray[np.float32], block: int) -> Encoding:
     scale = (times * step).astype(np.float32).reshape(outputs, inputs // block, 1, 1)
     zero = np.zeros(scale.shape, QuantType.INT4.numpy)
     return Encoding(QuantType.INT4, scale, zero, _INPUTS, block)
+
+
+def in_steps(
+    encoding: Encoding,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]] | None:
+    """Scales of blocks as the NPU holds them: a step a channel, and how many of it each block has.
+
+    Args:
+        encoding: of a weight whose scales, but for axes of 1, are `[O, I / block]`, or the other
+            way round where the blocks divide axis 0.
+
+    Returns:
+        Steps `[O]` and counts of 1 to 16 `[O, I / block]`; None where the scales are no multiples,
+        or no block of a channel has 16.
+    """
+    scale = by_output(encoding.scale, encoding.axis)
+    if scale is None or encoding.dtype is not QuantType.INT4 or encoding.zero_point.any():
+        return None
+    scale = np.asarray(scale, np.float32)
+    step = scale.max(axis=1, keepdims=True).astype(np.float64) / BLOCK_STEPS
+    times = np.rint(scale / step)
+    exact = (times * step).astype(np.float32)
+    if not np.array_equal(exact, scale) or times.min() < 1:
+        return None
+    return step.reshape(-1).astype(np.float32), times.astype(np.int64)
+
+
+def by_output(values: npt.NDArray[np.generic], axis: int | None) -> npt.NDArray[np.generic] | None:
+    """Scales or zero points of blocks as `[O, I / block]`; None where there are more than two axes.
+
+    Args:
+        values: for each block, shaped as the weight.
+        axis: the one that the blocks divide.
+    """
+    if axis not in (0, 1) or values.ndim < 2 or any(size != 1 for size in values.shape[2:]):
+        return None
+    matrix = values.reshape(values.shape[:2])
+    return matrix if axis == _INPUTS else matrix.T
 
 
 def takes_blocks(node: ir.Node, block: int | None) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.precision import ActivationType, WeightType
+from snapq.quantization.blocks import in_steps, takes_blocks
 from snapq.quantization.decisions import constant, is_float
 from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.parameters import weight_axis
@@ -151,6 +152,12 @@ class _Work:
         if encoding.dtype not in _WEIGHTS:
             self.counts[f"of weights are {encoding.dtype.value}; made anew"] += 1
             return None
+        if encoding.block:
+            readers = [node for _, node, role in roles if role is Role.WEIGHT]
+            if in_steps(encoding) and all(takes_blocks(node, encoding.block) for node in readers):
+                return encoding
+            self.counts["of weights have blocks that the NPU has not; made anew"] += 1
+            return None
         rank = value.shape.rank() if value.shape is not None else 0
         axes = {weight_axis(node, rule, rank) for rule, node, role in roles if role is Role.WEIGHT}
         if encoding.axis is not None and axes != {encoding.axis}:
@@ -238,7 +245,7 @@ def _maker(value: ir.Value) -> ir.Node | None:
 def shifted(encoding: Encoding, dtype: QuantType) -> Encoding:
     """The same real numbers held in the signed or unsigned type of the same width."""
     zero = encoding.zero_point.astype(np.int64) + (dtype.qmin - encoding.dtype.qmin)
-    return Encoding(dtype, encoding.scale, zero.astype(dtype.numpy), encoding.axis)
+    return Encoding(dtype, encoding.scale, zero.astype(dtype.numpy), encoding.axis, encoding.block)
 
 
 def _spread(encoding: Encoding, axis: int | None, value: ir.Value) -> Encoding:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.quantization.blocks import block_encoding
+from snapq.quantization.blocks import block_encoding, in_steps, takes_blocks
 from snapq.quantization.decisions import Decision, constant
 from snapq.quantization.encodings import Encoding, dequantize, quantize
 from snapq.quantization.names import Names
@@ -206,7 +206,7 @@ class Inserter:
         axis = weight_axis(node, rule, array.ndim) if per_channel else None
         tuned = self._tuned.get(str(node.name))
         encoding = tuned.encoding if tuned else self._imposed.get(str(value.name))
-        if encoding is None or not takes(encoding, decision.weights, axis, array.shape):
+        if encoding is None or not self._fits(encoding, node, decision, axis, array.shape):
             encoding = (
                 block_encoding(array, decision.block)
                 if decision.block
@@ -225,6 +225,21 @@ class Inserter:
             index: self._store(value, _rounded(array, encoding, tuned), encoding),
             bias_index: self._store(bias_value, bias, bias_encoding(encoding, scale)),
         }
+
+    def _fits(
+        self,
+        encoding: Encoding,
+        node: ir.Node,
+        decision: Decision,
+        axis: int | None,
+        shape: tuple[int, ...],
+    ) -> bool:
+        """Whether the NPU takes a node's weight in an encoding that was found or given for it."""
+        if not encoding.block:
+            return takes(encoding, decision.weights, axis, shape)
+        wide = decision.dtype is not None and decision.dtype.bits > 8
+        held = encoding.dtype is decision.weights and in_steps(encoding) is not None
+        return wide and held and takes_blocks(node, encoding.block)
 
     def _bias_alone(self, node: ir.Node, roles: Mapping[Role, int]) -> dict[int, ir.Value]:
         """The bias of a node whose weight is computed: scales of both are known all the same."""

@@ -125,8 +125,11 @@ def raise_for_bias(
     needed = np.abs(bias.astype(np.float64)) / (float(data_scale) * _LARGEST_BIAS)
     if weight.block:
         step = _channel_step(weight)
-        raised = np.maximum(needed / step, 1.0).reshape(-1, *[1] * (weight.scale.ndim - 1))
-        scale = (weight.scale * raised).astype(np.float32)
+        column = (-1, *[1] * (weight.scale.ndim - 1))
+        # float32 before it is multiplied: scales that are no exact multiples would be rounded.
+        raised = np.maximum(needed, step).astype(np.float32).astype(np.float64).reshape(column)
+        times = np.rint(weight.scale / step.reshape(column))
+        scale = (times * raised).astype(np.float32)
         return Encoding(weight.dtype, scale, weight.zero_point, weight.axis, weight.block)
     least = needed if weight.axis is not None else needed.max(initial=0.0)
     if not (least > weight.scale).any():

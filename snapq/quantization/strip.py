@@ -136,8 +136,9 @@ class _Work:
         )
         self._graph.register_initializer(real)
         node.outputs[0].replace_all_uses_with(real)
-        if encoding is not None and not block:
-            self._held[real] = encoding
+        held = _block_encoding(node, block) if block else encoding
+        if held is not None:
+            self._held[real] = held
         self._graph.remove(node, safe=True)
 
     def _quantize(self, node: ir.Node) -> None:
@@ -294,6 +295,19 @@ def _blocks(node: ir.Node, integers: npt.NDArray[np.generic], size: int) -> npt.
 
     shifted = integers.astype(np.float64) - (spread(zero) if zero is not None else 0.0)
     return (shifted * spread(scale)).astype(np.float32)
+
+
+def _block_encoding(node: ir.Node, size: int) -> Encoding | None:
+    """The encoding of a constant with a scale for each block; None where its type is no integer."""
+    source, scale = node.inputs[0], _array(node.inputs[1])
+    dtype = QuantType.of(source.dtype) if source is not None else None
+    if source is None or source.shape is None or scale is None or dtype is None:
+        return None
+    zero = _array(node.inputs[2]) if len(node.inputs) > 2 else None
+    if zero is None:
+        zero = np.zeros(scale.shape, dtype.numpy)
+    axis = node.attributes.get_int("axis", 1) % source.shape.rank()
+    return Encoding(dtype, np.asarray(scale, np.float32), zero, axis, size)
 
 
 def _stem(name: str, names: Names) -> str:

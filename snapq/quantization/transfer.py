@@ -104,7 +104,10 @@ def _as(encoding: Encoding, array: Array, values: Array) -> Encoding | None:
         return encoding
     if array.ndim == 2 and np.array_equal(array.T, values):
         axis = None if encoding.axis is None else 1 - encoding.axis
-        return Encoding(encoding.dtype, encoding.scale, encoding.zero_point, axis)
+        scale, zero = encoding.scale, encoding.zero_point
+        if encoding.block:
+            scale, zero = scale.T, zero.T
+        return Encoding(encoding.dtype, scale, zero, axis, encoding.block)
     return None
 
 

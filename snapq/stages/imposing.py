@@ -74,7 +74,7 @@ def from_file(
     notes = [f"{found.imposed} of {len(given.encodings)} encodings of {path.name} are kept."]
     if lost:
         notes.append(f"{lost} belong to tensors that preparing fused or folded away.")
-    notes += [*given.notes, *found.quantized.notes]
+    notes += found.quantized.notes
     return replace(found, quantized=replace(found.quantized, notes=tuple(notes)))
 
 

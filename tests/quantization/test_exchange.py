@@ -11,9 +11,12 @@ import pytest
 from snapq import api
 from snapq.errors import ConfigError
 from snapq.graph import io
+from snapq.precision import ActivationType, WeightType
 from snapq.quantization.exchange.files import FORMATS
+from snapq.quantization.quantize import Scheme, quantize
 from snapq.quantization.strip import strip
 from tests.quantization.odd_models import MODELS, feeds
+from tests.quantization.test_blocks import products
 from tests.quantization.test_wide import sounds, spectrum
 
 MODEL = "squeeze_excite_and_residual"
@@ -54,7 +57,7 @@ def test_encodings_come_back_as_they_went(
         output=tmp_path / "again.onnx",
     )
     before, after = (strip(io.load(path)).encodings for path in (first, again.path))
-    assert listed == len(before)
+    assert listed.count == len(before)
     assert before == after
     assert any(held.axis is not None for held in before.values())
 
@@ -144,3 +147,52 @@ def test_an_encoding_that_cannot_be_is_refused(model: Path, tmp_path: Path) -> N
             api.quantize(
                 tmp_path / "f.onnx", encodings=tmp_path / "bad.json", output=tmp_path / "no.onnx"
             )
+
+
+def by_blocks(tmp_path: Path) -> Path:
+    """A Q/DQ model whose 4-bit weights have a scale for each block of 16 inputs."""
+    io.save(products(), tmp_path / "float.onnx")
+    scheme = Scheme(WeightType.INT4, ActivationType.UINT16, block=16)
+    made = quantize(products(), feeds(products(), 4), scheme).model
+    io.save(made, tmp_path / "given.onnx")
+    return tmp_path / "given.onnx"
+
+
+def test_scales_of_blocks_come_back_as_they_went(tmp_path: Path) -> None:
+    given = by_blocks(tmp_path)
+    done = api.export_encodings(given, tmp_path / "e.json", float_model=tmp_path / "f.onnx")
+    document = json.loads((tmp_path / "e.json").read_text())
+    listed = [one for one in document["param_encodings"] if one["enc_type"] == "LPBQ"]
+    again = api.quantize(
+        tmp_path / "f.onnx",
+        encodings=tmp_path / "e.json",
+        targets=["qcs9075"],
+        output=tmp_path / "again.onnx",
+    )
+    before, after = (strip(io.load(path)).encodings for path in (given, again.path))
+    assert all(before[name] == held for name, held in after.items())
+    assert {n for n, one in before.items() if one.block} <= after.keys()
+    assert done.left_out == ()
+    assert len(listed) == sum(held.block == 16 for held in before.values()) == 3
+    for one in listed:
+        assert (one["bw"], one["compressed_bw"], one["block_size"]) == (8, 4, 16)
+        assert set(one["offset"]) == {-128}
+        assert 1 <= min(one["per_block_int_scale"]) <= max(one["per_block_int_scale"]) == 16
+
+
+def test_a_version_without_blocks_leaves_them_out_and_names_them(tmp_path: Path) -> None:
+    given = by_blocks(tmp_path)
+    done = api.export_encodings(given, tmp_path / "e.json", file_format="aimet-0.6.1")
+    held = strip(io.load(given)).encodings
+    assert set(done.left_out) == {name for name, one in held.items() if one.block}
+    assert done.count == len(held) - len(done.left_out)
+
+
+def test_blocks_that_do_not_fit_the_weight_are_refused(tmp_path: Path) -> None:
+    api.export_encodings(by_blocks(tmp_path), tmp_path / "e.json", float_model=tmp_path / "f.onnx")
+    document = json.loads((tmp_path / "e.json").read_text())
+    one = next(e for e in document["param_encodings"] if e["enc_type"] == "LPBQ")
+    one["block_size"] = 8
+    (tmp_path / "e.json").write_text(json.dumps(document))
+    with pytest.raises(ConfigError, match="blocks of 8"):
+        api.quantize(tmp_path / "f.onnx", encodings=tmp_path / "e.json", output=tmp_path / "no")

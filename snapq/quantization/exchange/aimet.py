@@ -3,6 +3,10 @@
 Source: AIMET's Encoding Format Specification. A real `x` is `(q + offset) * scale` with `q` from 0
 to `2^bits - 1`, whatever the sign; a symmetric 8-bit tensor has offset -128. Which axis the scales
 of a parameter belong to is not in the file: it is that of the output channels.
+
+Scales of blocks are in 1.0.0 only. `PER_BLOCK` lists them, channel after channel. `LPBQ` lists one
+scale a channel and for each block a whole number by which it is multiplied; its `bw` is the width
+of scale and integer together, and the integers have `compressed_bw` bits.
 """
 
 from __future__ import annotations
@@ -12,15 +16,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.graph.shapes import static_shape
+from snapq.quantization.blocks import by_output, in_steps
 from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.exchange.axes import channel_axis
 
-__all__ = ["Entry", "Given", "parse", "render", "resolve"]
+__all__ = ["Entry", "Given", "left_out", "parse", "render", "resolve"]
 
 OLD, NEW = "0.6.1", "1.0.0"
-_BLOCKS = {"PER_BLOCK", "LPBQ", "VECTOR"}
+_LPBQ = "LPBQ"
+_LPBQ_BITS = 8
 
 
 @dataclass(frozen=True)
@@ -35,7 +43,8 @@ class Entry:
         symmetric: what the file says.
         scale: one value, or one a channel; empty where `real`.
         offset: as many as scales.
-        blocks: whether it has a scale for each block.
+        block: input channels that share a scale; 0 where scales are not by blocks.
+        times: of LPBQ, the whole numbers of the blocks, channel after channel.
     """
 
     name: str
@@ -45,7 +54,8 @@ class Entry:
     symmetric: bool = False
     scale: tuple[float, ...] = ()
     offset: tuple[int, ...] = ()
-    blocks: bool = False
+    block: int = 0
+    times: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,12 +65,10 @@ class Given:
     Attributes:
         encodings: by tensor name.
         floats: names of tensors that stay in float.
-        notes: sentences for the reader.
     """
 
     encodings: dict[str, Encoding] = field(default_factory=dict)
     floats: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def parse(document: Mapping[str, Any]) -> Iterator[Entry]:
@@ -100,15 +108,19 @@ def _new(item: Mapping[str, Any], parameter: bool) -> Entry:
         return Entry(name, parameter, bits, real=True)
     scale = tuple(float(value) for value in item["scale"])
     offset = tuple(int(value) for value in item.get("offset", ())) or (0,) * len(scale)
-    return Entry(
-        name,
-        parameter,
-        bits,
-        symmetric=bool(item.get("is_sym", False)),
-        scale=scale,
-        offset=offset,
-        blocks=item.get("enc_type") in _BLOCKS or "block_size" in item,
-    )
+    symmetric = bool(item.get("is_sym", False))
+    block = int(item.get("block_size", 0))
+    if item.get("enc_type") == _LPBQ:
+        bits, times = int(item["compressed_bw"]), tuple(_flat(item["per_block_int_scale"]))
+        middle = (-(1 << (bits - 1)),) * len(scale)
+        return Entry(name, parameter, bits, False, symmetric, scale, middle, block, times)
+    return Entry(name, parameter, bits, False, symmetric, scale, offset, block)
+
+
+def _flat(values: Any) -> Iterator[int]:
+    """Numbers of a list, or of one list a channel."""
+    for value in values:
+        yield from _flat(value) if isinstance(value, list) else (int(value),)
 
 
 def resolve(entries: Iterator[Entry], model: ir.Model) -> Given:
@@ -119,16 +131,13 @@ def resolve(entries: Iterator[Entry], model: ir.Model) -> Given:
     """
     constants = {str(value.name): value for value in model.graph.initializers.values()}
     encodings: dict[str, Encoding] = {}
-    floats, blocks = [], 0
+    floats = []
     for entry in entries:
         if entry.real:
             floats.append(entry.name)
-        elif entry.blocks:
-            blocks += 1
         elif entry.bits != 32:
             encodings[entry.name] = _encoding(entry, constants.get(entry.name))
-    notes = [f"{blocks} parameters have a scale for each block; made anew."] if blocks else []
-    return Given(encodings, tuple(floats), tuple(notes))
+    return Given(encodings, tuple(floats))
 
 
 def _encoding(entry: Entry, value: ir.Value | None) -> Encoding:
@@ -149,6 +158,8 @@ def _encoding(entry: Entry, value: ir.Value | None) -> Encoding:
         raise ValueError(f"'{entry.name}' has a scale that is not above 0")
     if zero.min() < dtype.qmin or zero.max() > dtype.qmax:
         raise ValueError(f"'{entry.name}' has an offset outside of {entry.bits} bits")
+    if entry.block:
+        return _by_blocks(entry, value, dtype, scale, zero)
     if scale.size == 1:
         return Encoding(dtype, scale.reshape(()), zero.astype(dtype.numpy).reshape(()))
     axis = channel_axis(value)
@@ -164,6 +175,52 @@ def _encoding(entry: Entry, value: ir.Value | None) -> Encoding:
     return Encoding(dtype, scale, zero.astype(dtype.numpy), axis)
 
 
+def _by_blocks(
+    entry: Entry,
+    value: ir.Value | None,
+    dtype: QuantType,
+    scale: npt.NDArray[np.float32],
+    zero: npt.NDArray[np.int64],
+) -> Encoding:
+    """The encoding of a matrix, or of a convolution of one tap, whose inputs share scales."""
+    shape = static_shape(value) if value is not None else None
+    axis = channel_axis(value)
+    if shape is None or axis not in (0, 1) or any(size != 1 for size in shape[2:]):
+        raise ValueError(f"'{entry.name}' has blocks, and is no matrix of weights in the model")
+    outputs, inputs = shape[axis], shape[1 - axis]
+    blocks = -(-inputs // entry.block)
+    if entry.times:
+        if (scale.size, len(entry.times)) != (outputs, outputs * blocks):
+            raise ValueError(
+                f"'{entry.name}' has {scale.size} scales and {len(entry.times)} numbers of blocks; "
+                f"its {outputs} channels have {blocks} blocks of {entry.block} each"
+            )
+        times = np.asarray(entry.times, np.float64).reshape(outputs, blocks)
+        scale = (times * scale.astype(np.float64)[:, None]).astype(np.float32)
+        zero = np.zeros(scale.shape, np.int64)
+    if scale.size != outputs * blocks:
+        raise ValueError(
+            f"'{entry.name}' has {scale.size} scales, and {outputs} x {blocks} blocks in the model"
+        )
+    form = (outputs, blocks, *shape[2:])
+    scale, zero = scale.reshape(form), zero.reshape(form)
+    if axis == 1:
+        scale, zero = scale.swapaxes(0, 1), zero.swapaxes(0, 1)
+    return Encoding(dtype, scale, zero.astype(dtype.numpy), 1 - axis, entry.block)
+
+
+def left_out(encodings: Mapping[str, Encoding], version: str) -> tuple[str, ...]:
+    """Names of the tensors that a version has no words for: scales of blocks in all but 1.0.0."""
+    blocks = {name: held for name, held in encodings.items() if held.block}
+    if version == NEW:
+        return tuple(name for name, held in blocks.items() if not _is_matrix(held))
+    return tuple(blocks)
+
+
+def _is_matrix(encoding: Encoding) -> bool:
+    return by_output(encoding.scale, encoding.axis) is not None
+
+
 def render(encodings: Mapping[str, Encoding], model: ir.Model, version: str) -> dict[str, Any]:
     """A document with the encodings, sorted by name.
 
@@ -174,7 +231,7 @@ def render(encodings: Mapping[str, Encoding], model: ir.Model, version: str) -> 
     """
     constants = {str(value.name) for value in model.graph.initializers.values()}
     parts: dict[bool, list[tuple[str, Encoding]]] = {True: [], False: []}
-    for name in sorted(encodings):
+    for name in sorted(set(encodings) - set(left_out(encodings, version))):
         parts[name in constants].append((name, encodings[name]))
     if version == NEW:
         return {
@@ -201,6 +258,8 @@ def _symmetric(encoding: Encoding) -> bool:
 
 
 def _to_new(name: str, encoding: Encoding) -> dict[str, Any]:
+    if encoding.block:
+        return {"name": name, **_blocks_to_new(encoding)}
     return {
         "name": name,
         "enc_type": "PER_TENSOR" if encoding.axis is None else "PER_CHANNEL",
@@ -209,6 +268,32 @@ def _to_new(name: str, encoding: Encoding) -> dict[str, Any]:
         "is_sym": _symmetric(encoding),
         "scale": [float(value) for value in encoding.scale.reshape(-1)],
         "offset": _offsets(encoding),
+    }
+
+
+def _blocks_to_new(encoding: Encoding) -> dict[str, Any]:
+    found = in_steps(encoding)
+    shared = {"dtype": "INT", "block_size": encoding.block, "is_sym": _symmetric(encoding)}
+    if found is not None:
+        step, times = found
+        return {
+            **shared,
+            "enc_type": _LPBQ,
+            "bw": _LPBQ_BITS,
+            "compressed_bw": encoding.dtype.bits,
+            "scale": [float(value) for value in step],
+            "offset": [-(1 << (_LPBQ_BITS - 1))] * len(step),
+            "per_block_int_scale": [int(value) for value in times.reshape(-1)],
+        }
+    scale = by_output(encoding.scale, encoding.axis)
+    zero = by_output(encoding.zero_point, encoding.axis)
+    assert scale is not None and zero is not None
+    return {
+        **shared,
+        "enc_type": "PER_BLOCK",
+        "bw": encoding.dtype.bits,
+        "scale": [float(value) for value in scale.reshape(-1)],
+        "offset": [encoding.dtype.qmin - int(value) for value in zero.reshape(-1)],
     }
 
 

@@ -57,10 +57,20 @@ def read(path: Path, model: ir.Model) -> aimet.Given:
         ) from error
 
 
-def write(path: Path, encodings: Mapping[str, Encoding], model: ir.Model, format_: str) -> None:
-    """Writes encodings of a float model. Raises `StorageError`."""
+def write(
+    path: Path, encodings: Mapping[str, Encoding], model: ir.Model, format_: str
+) -> tuple[str, ...]:
+    """Writes encodings of a float model.
+
+    Returns:
+        Names of the tensors that the format has no words for.
+
+    Raises:
+        StorageError: the file cannot be written.
+    """
     document: dict[str, Any] = aimet.render(encodings, model, FORMATS[format_])
     write_json(path, document)
+    return aimet.left_out(encodings, FORMATS[format_])
 
 
 def _check_names(path: Path, names: list[str], model: ir.Model) -> None:
