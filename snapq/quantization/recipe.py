@@ -78,7 +78,7 @@ PRESETS: dict[str, Recipe] = {
     "fast": Recipe(),
     "balanced": Recipe(("min-max", "mse"), ("outlier-migration", "bias-correction")),
     "best": Recipe(
-        ("min-max", "mse", "sqnr", "auto", "percentile"),
+        ("min-max", "mse", "sqnr", "auto", "percentile", "entropy"),
         (
             "channel-splitting",
             "cross-layer-equalization",

@@ -162,6 +162,14 @@ def test_an_unknown_observer_is_refused_with_the_nearest_name():
         observer("minmax")
 
 
+@pytest.mark.parametrize("limit", [6.0, np.inf])
+def test_entropy_keeps_its_range_when_nine_of_ten_values_are_zero(limit):
+    values = np.random.default_rng(0).normal(-4, 3, 200_000).clip(0, limit).astype(np.float32)
+    _, high = observer("entropy")(collected(values), U8)
+    assert high > 0.75 * float(values.max())
+
+
+
 @given(st.integers(0, 2**32 - 1))
 def test_divergence_from_running_sums_is_that_of_the_definition(seed):
     random = np.random.default_rng(seed)
