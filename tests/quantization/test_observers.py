@@ -169,7 +169,6 @@ def test_entropy_keeps_its_range_when_nine_of_ten_values_are_zero(limit):
     assert high > 0.75 * float(values.max())
 
 
-
 @given(st.integers(0, 2**32 - 1))
 def test_divergence_from_running_sums_is_that_of_the_definition(seed):
     random = np.random.default_rng(seed)
