@@ -7,7 +7,8 @@ environment of its own, which is made from PyPI the first time (in ~/.cache/snap
 $SNAPQ_PEERS; AIMET brings PyTorch, some gigabytes). What comes out is judged alike, on other
 samples: SQNR against float on the simulator of the NPU (mean over samples, of the worst output),
 Qualcomm's estimate of the accelerator's time, seconds and peak memory of quantizing, and whether
-every node runs on the NPU. `--prepared` gives all tools the model that snapq's prepare stage makes.
+every node runs on the NPU. The others' models are mended first as their users would (mended.py);
+`--prepared` gives all tools the model that snapq's prepare stage makes.
 """
 
 from __future__ import annotations

@@ -6,11 +6,13 @@ python quantize_aimet.py MODEL SAMPLES.npz OUTPUT w8a8|w8a16 SCHEME
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
 from aimet_onnx.common.defs import QuantScheme
 from aimet_onnx.quantsim import QuantizationSimModel
+from mended import mended
 
 ACTIVATIONS = {"w8a8": "int8", "w8a16": "int16"}
 
@@ -22,7 +24,7 @@ def main() -> None:
     count = len(next(iter(arrays.values())))
     feeds = [{name: array[index] for name, array in arrays.items()} for index in range(count)]
     simulated = QuantizationSimModel(
-        onnx.load(model),
+        onnx.load(mended(Path(model), Path(output).with_suffix(".mended.onnx"))),
         param_type="int8",
         activation_type=ACTIVATIONS[precision],
         quant_scheme=QuantScheme[scheme],

@@ -1,6 +1,9 @@
 """Quantizes with ONNX Runtime's own quantizer, in its form for the NPU; run by compare.py.
 
 python quantize_onnxruntime.py MODEL SAMPLES.npz OUTPUT w8a8|w8a16 METHOD
+
+It gets what its users would give it: a model mended and preprocessed, and the scales of
+LayerNormalization in uint8, as the NPU does not take them in int8.
 """
 
 from __future__ import annotations
@@ -10,8 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
+from mended import mended
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType, quantize
-from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config
+from onnxruntime.quantization.execution_providers.qnn import (
+    get_qnn_qdq_config,
+    qnn_preprocess_model,
+)
 
 ACTIVATIONS = {"w8a8": QuantType.QUInt8, "w8a16": QuantType.QUInt16}
 
@@ -40,15 +48,21 @@ class Samples(CalibrationDataReader):
 def main() -> None:
     """Quantizes one model."""
     model, samples, output, precision, method = sys.argv[1:]
+    source = mended(Path(model), Path(output).with_suffix(".mended.onnx"))
+    fused = Path(output).with_suffix(".fused.onnx")
+    if qnn_preprocess_model(source, fused):
+        source = fused
+    norms = [n for n in onnx.load(source).graph.node if n.op_type == "LayerNormalization"]
     config = get_qnn_qdq_config(
-        model,
+        source,
         Samples(Path(samples)),
         calibrate_method=CalibrationMethod[method],
         activation_type=ACTIVATIONS[precision],
         weight_type=QuantType.QInt8,
         per_channel=True,
+        init_overrides={n.input[1]: [{"quant_type": QuantType.QUInt8}] for n in norms} or None,
     )
-    quantize(model, output, config)
+    quantize(source, output, config)
 
 
 if __name__ == "__main__":
