@@ -22,6 +22,39 @@ class Case:
 
 CASES = [
     Case(
+        "queries, keys and values of one layer, picked by index",
+        """(float[2,5,8] x, float[8,36] w, float[36] wb) => (float[2,2,5,5] y, float[2,2,5,6] v) {
+            s = Constant <value_ints = [2, 5, 3, 2, 6]> () h = MatMul(x, w) b = Add(h, wb)
+            r = Reshape(b, s) t = Transpose <perm = [2, 0, 3, 1, 4]> (r)
+            i = Constant <value_int = 0> () j = Constant <value_int = 1> ()
+            k = Constant <value_int = -1> ()
+            q = Gather <axis = 0> (t, i) p = Gather <axis = 0> (t, j) v = Gather <axis = 0> (t, k)
+            u = Transpose <perm = [0, 1, 3, 2]> (p) y = MatMul(q, u) }""",
+        "Reshape Gemm Reshape Transpose Gemm Reshape Gemm Reshape Transpose Transpose MatMul",
+    ),
+    Case(
+        "queries, keys and values of one layer, split head by head",
+        """(float[2,5,8] x, float[8,36] w) => (float[2,2,5,5] y, float[2,2,5,6] z) {
+            s = Constant <value_ints = [2, 5, 2, 3, 6]> () h = MatMul(x, w) r = Reshape(h, s)
+            q, p, v = Split <axis = 3, num_outputs = 3> (r)
+            n = Constant <value_ints = [3]> () a = Squeeze(q, n) b = Squeeze(p, n)
+            c = Squeeze(v, n) d = Transpose <perm = [0, 2, 1, 3]> (a)
+            e = Transpose <perm = [0, 2, 3, 1]> (b) z = Transpose <perm = [0, 2, 1, 3]> (c)
+            y = MatMul(d, e) }""",
+        "Reshape Gemm Gemm Gemm Reshape Reshape Reshape Transpose Transpose Transpose MatMul",
+        18,
+    ),
+    Case(
+        "a layer of which a slice is all that is read",
+        """(float[2,8] x, float[8,36] w) => (float[2,4,3] y) {
+            s = Constant <value_ints = [2, 6, 2, 3]> () h = MatMul(x, w) r = Reshape(h, s)
+            i = Constant <value_ints = [1]> () j = Constant <value_ints = [5]> ()
+            a = Constant <value_ints = [1]> () t = Slice(r, i, j, a)
+            p = Constant <value_ints = [1]> () k = Constant <value_int = 1> ()
+            y = Gather <axis = 2> (t, k) }""",
+        "Gemm Reshape",
+    ),
+    Case(
         "erf GELU as PyTorch exports it",
         """(float[2,8] x) => (float[2,8] y) {
             root = Constant <value_float = 1.4142135> ()
@@ -403,7 +436,7 @@ def test_every_rewrite_has_a_summary_of_one_line_and_a_numbered_contract() -> No
 
 
 def test_a_skipped_rewrite_does_not_apply() -> None:
-    silu = CASES[3]
+    silu = next(case for case in CASES if case.claim == "SiLU")
     prepared = prepare(build(silu.text), {}, skip=["fuse_swish"])
     assert [node.op_type for node in prepared.model.graph] == ["Sigmoid", "Mul"]
 
