@@ -175,7 +175,11 @@ def _session(model: ir.Model) -> onnxruntime.InferenceSession:
     except ModelError as error:
         what = re.sub(r"Load model from \S+ failed:", "", error.what)
         raise ModelError(
-            what, mend="Check the model, and that the shapes under `model.inputs` fit it."
+            what,
+            mend="It lacks this operator for the types that it is given: cast them to float32 or "
+            "int32 in the model."
+            if "Could not find an implementation" in what
+            else "Check the model, and that the shapes under `model.inputs` fit it.",
         ) from error
 
 

@@ -95,8 +95,8 @@ class Analysis:
         samples: feeds, held in memory: a few.
         references: the float model's outputs for them.
         run: runs the models that are made.
-        tuned: weights that algorithms found, by name of the node; they hold where the node has the
-            precision of the scheme.
+        tuned: weights that algorithms found, by name of the node; they hold where weights have the
+            type that the scheme gives them.
     """
 
     model: ir.Model
@@ -113,7 +113,7 @@ class Analysis:
         tuned = {
             name: found
             for name, found in self.tuned.items()
-            if scheme.precision(name) == self.scheme.precision(name)
+            if scheme.precision(name)[0] is self.scheme.precision(name)[0]
         }
         return quantize_model(
             self.model, None, scheme, fixed=self.fixed, known=self.known, tuned=tuned

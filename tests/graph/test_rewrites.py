@@ -404,6 +404,44 @@ CASES = [
         19,
     ),
     Case(
+        "elements scattered to indices counted from the end",
+        """(float[3,4] x, float[1,2] u) => (float[3,4] y)
+            <int64[1,2] i = {-1, 1}, float[1] k = {2.0}> {
+            a = Mul(x, k) y = ScatterElements <axis = 1> (a, i, u) }""",
+        "Mul ScatterElements",
+        18,
+    ),
+    Case(
+        "maximum pooling that rounds up to a window behind the input",
+        """(float[1,2,8,8] x) => (float[1,2,3,3] y) {
+            y = MaxPool <kernel_shape = [1, 1], strides = [3, 3], ceil_mode = 1> (x) }""",
+        "MaxPool",
+        22,
+    ),
+    Case(
+        "nearest samples of a size that is no multiple",
+        """(float[1,2,4,6] x) => (float[1,2,7,3] y)
+            <int64[4] sizes = {1, 2, 7, 3}> {
+            y = Resize <nearest_mode = "floor", coordinate_transformation_mode = "asymmetric">
+                (x, , , sizes) }""",
+        "Gather Slice",
+        19,
+    ),
+    Case(
+        "nearest samples by a scale that is not the ratio of the sizes",
+        """(float[1,2,4,4] x) => (float[1,2,2,2] y) <float[4] scales = {1.0, 1.0, 0.6, 0.6}> {
+            y = Resize (x, , scales) }""",
+        "Slice Slice",
+        19,
+    ),
+    Case(
+        "nearest samples of twice the size",
+        """(float[1,2,4,4] x) => (float[1,2,8,8] y) <float[4] scales = {1.0, 1.0, 2.0, 2.0}> {
+            y = Resize (x, , scales) }""",
+        "Resize",
+        19,
+    ),
+    Case(
         "average pooling that rounds up to no window more",
         """(float[1,2,10,10] x) => (float[1,2,5,5] y) {
             y = AveragePool <kernel_shape = [2, 2], strides = [2, 2], ceil_mode = 1> (x) }""",

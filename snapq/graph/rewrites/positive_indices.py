@@ -1,7 +1,7 @@
 """Counts indices from the front.
 
-1. Negative constant indices of Gather and GatherElements, and negative axes of Softmax, Concat,
-   Split, LayerNormalization and the like, become positive ones.
+1. Negative constant indices of Gather, GatherElements and ScatterElements, and negative axes of
+   Softmax, Concat, Split, LayerNormalization and the like, become positive ones.
 """
 
 from __future__ import annotations
@@ -15,8 +15,19 @@ from snapq.graph.shapes import static_shape
 
 _WITH_AXIS = (
     *("Softmax", "LogSoftmax", "Concat", "Split", "LayerNormalization", "RMSNormalization"),
-    *("ArgMax", "ArgMin", "Gather", "GatherElements", "LpNormalization", "TopK", "Hardmax"),
+    *(
+        "ArgMax",
+        "ArgMin",
+        "Gather",
+        "GatherElements",
+        "ScatterElements",
+        "LpNormalization",
+        "TopK",
+        "Hardmax",
+    ),
 )
+
+_WITH_INDICES = ("Gather", "GatherElements", "ScatterElements")
 
 RULE = Rule(Phase.SIMPLIFY, _WITH_AXIS)
 
@@ -30,7 +41,7 @@ def rewrite(node: ir.Node, edit: Editor) -> bool:
     if axis < 0:
         node.attributes["axis"] = ir.AttrInt64("axis", axis + dims)
         return True
-    indices = constant(node.inputs[1]) if node.op_type.startswith("Gather") else None
+    indices = constant(node.inputs[1]) if node.op_type in _WITH_INDICES else None
     shape = static_shape(node.inputs[0])
     if indices is None or shape is None or not np.any(indices < 0):
         return False

@@ -1,17 +1,20 @@
-"""Writes the windows of AveragePool at the border in a form that the NPU computes rightly.
+"""Writes the windows of AveragePool and MaxPool at the border as the NPU computes them rightly.
 
 Qualcomm's runtime (QAIRT 2.51) divides by a wrong count where `ceil_mode` adds a window that ends
-behind the input, and where a padding that does not count is more than half a window.
+behind the input, and where a padding that does not count is more than half a window; and with
+`ceil_mode` both pools get a window that would start behind the input, which ONNX does not have.
 
 1. `ceil_mode` that adds no window is dropped.
-2. Otherwise the padding grows to what the last window needs, all of it counts, and a Mul with a
-   constant makes each mean that of the elements that do count.
+2. Otherwise the padding of AveragePool grows to what the last window needs, all of it counts, and a
+   Mul with a constant makes each mean that of the elements that do count.
 
 Source: AveragePool-19 of ONNX: padding counts where `count_include_pad` says so, what lies behind
 it never does.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -20,11 +23,11 @@ from snapq.graph.edits import Editor, int_attribute, ints_attribute, string_attr
 from snapq.graph.rewriting import Phase, Rule
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.LOWER, ("AveragePool",))
+RULE = Rule(Phase.LOWER, ("AveragePool", "MaxPool"))
 
 
 def rewrite(node: ir.Node, edit: Editor) -> bool:
-    """Makes the borders of one AveragePool exact."""
+    """Makes the borders of one pool exact."""
     shape, output = static_shape(node.inputs[0]), static_shape(node.outputs[0])
     kernel = ints_attribute(node, "kernel_shape")
     if shape is None or output is None or kernel is None:
@@ -35,13 +38,24 @@ def rewrite(node: ir.Node, edit: Editor) -> bool:
     dilations = ints_attribute(node, "dilations") or (1,) * dims
     strides = ints_attribute(node, "strides") or (1,) * dims
     pads = ints_attribute(node, "pads") or (0,) * 2 * dims
-    if any(dilation != 1 for dilation in dilations):
+    before, after = pads[:dims], pads[dims:]
+    padded = [sum(sides) for sides in zip(before, shape[2:], after, strict=True)]
+    spans = [(window - 1) * step + 1 for window, step in zip(kernel, dilations, strict=True)]
+    floors = [
+        (size - span) // stride + 1
+        for size, span, stride in zip(padded, spans, strides, strict=True)
+    ]
+    ceil = int_attribute(node, "ceil_mode", 0) == 1
+    if ceil and _counts(padded, spans, strides, shape[2:], before) == floors:
+        del node.attributes["ceil_mode"]
+        node.outputs[0].shape = ir.Shape((*shape[:2], *floors))
+        return True
+    if node.op_type == "MaxPool" or any(dilation != 1 for dilation in dilations):
         return False
     ends = [
         (out - 1) * stride + window
         for out, stride, window in zip(output[2:], strides, kernel, strict=True)
     ]
-    before, after = pads[:dims], pads[dims:]
     beyond = [
         max(0, end - size - low - high)
         for end, size, low, high in zip(ends, shape[2:], before, after, strict=True)
@@ -49,10 +63,7 @@ def rewrite(node: ir.Node, edit: Editor) -> bool:
     counts = int_attribute(node, "count_include_pad", 0) == 1
     wide = any(pad > (kernel[i % dims] - 1) // 2 for i, pad in enumerate(pads))
     if not any(beyond) and (counts or not wide):
-        if int_attribute(node, "ceil_mode", 0) == 0:
-            return False
-        del node.attributes["ceil_mode"]
-        return True
+        return False
     grown = [high + more for high, more in zip(after, beyond, strict=True)]
     if any(pad >= kernel[i % dims] for i, pad in enumerate((*before, *grown))):
         return False
@@ -74,3 +85,18 @@ def rewrite(node: ir.Node, edit: Editor) -> bool:
         scale = scale * line.reshape([-1 if i == axis + 2 else 1 for i in range(dims + 2)])
     edit.replace(node.outputs[0], edit.op("Mul", pooled, scale.astype(np.float32)))
     return True
+
+
+def _counts(
+    padded: Sequence[int],
+    spans: Sequence[int],
+    strides: Sequence[int],
+    sizes: Sequence[int],
+    before: Sequence[int],
+) -> list[int]:
+    """Windows along each axis with `ceil_mode`; one that starts behind the input is none."""
+    counts = []
+    for whole, span, stride, size, low in zip(padded, spans, strides, sizes, before, strict=True):
+        count = -((span - whole) // stride) + 1
+        counts.append(count - 1 if (count - 1) * stride >= size + low else count)
+    return counts
