@@ -180,6 +180,15 @@ def runs(model: Path, observers: tuple[str, ...], count: int, folder: Path | Non
 
 def table(model: Path, arguments: argparse.Namespace) -> Iterator[str]:
     """The lines of one model."""
+    try:
+        yield from beside_onnxruntime(model, arguments)
+    except RuntimeError as error:
+        yield f"  {error}"
+    yield from alone(model, arguments.folder)
+
+
+def beside_onnxruntime(model: Path, arguments: argparse.Namespace) -> Iterator[str]:
+    """Time and memory of both tools."""
     folder, repeats = arguments.folder, arguments.repeats
     few = arguments.samples
     ours, other = in_turns(model, ("min-max", "MinMax"), (few, few), folder, repeats)
@@ -199,6 +208,10 @@ def table(model: Path, arguments: argparse.Namespace) -> Iterator[str]:
             f"  {'':11}{MANY:5} samples  {memory(ours, replace(other, peak=peak))}"
             + (f" (of {count} samples)" if count < MANY else "")
         )
+
+
+def alone(model: Path, folder: Path | None) -> Iterator[str]:
+    """How snapq's memory and runs grow."""
     first, second = (measured("snapq", model, "percentile", n, folder) for n in (FIRST, SECOND))
     yield (
         f"  {'memory':11}{FIRST:5} samples  {first.peak:7.0f} MB, {SECOND} samples "
@@ -229,13 +242,13 @@ def main() -> None:
             model = Path(name)
             if name in SUBJECTS:
                 subject, model = SUBJECTS[name], Path(work) / f"{name}.onnx"
-                io.save(shapes.freeze(io.load(subject.get()), subject.shapes), model)
+                frozen = shapes.freeze(io.load(subject.get()), subject.shapes)
+                # onnxruntime's `qnn_preprocess_model` fails on every model that has metadata.
+                frozen.metadata_props.clear()
+                io.save(frozen, model)
             print(f"{name}, seconds and MB of this machine, least of the repeats", flush=True)
-            try:
-                for line in table(model, arguments):
-                    print(line, flush=True)
-            except RuntimeError as error:
-                print(f"  {error}", flush=True)
+            for line in table(model, arguments):
+                print(line, flush=True)
 
 
 if __name__ == "__main__":
