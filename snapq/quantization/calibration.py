@@ -191,11 +191,11 @@ def _session(model: ir.Model, tensors: Sequence[str], threads: int) -> onnxrunti
         value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value
     )
     if size < _LARGEST_IN_MEMORY:
-        return cpu_session(io.to_bytes(exposed), threads=threads)
+        return cpu_session(io.to_bytes(exposed), threads=threads, spin=False)
     with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
         path = Path(folder) / "calibration.onnx"
         io.save(exposed, path)
-        return cpu_session(path, threads=threads)
+        return cpu_session(path, threads=threads, spin=False)
 
 
 def _check(seen: Digest, name: str, index: int, masked: bool) -> None:

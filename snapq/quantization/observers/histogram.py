@@ -60,11 +60,8 @@ class LogHistogram:
             self._waiting, self._waiting_values = [], 0
 
     def _count(self, values: npt.NDArray[np.float32]) -> None:
-        bits = np.ascontiguousarray(values).view(np.uint32)
-        magnitude = ((bits & 0x7FFFFFFF) >> _SHIFT).astype(np.int64) - (_FIRST - 1)
-        np.clip(magnitude, 0, _BINS - 1, out=magnitude)
-        magnitude += (bits >> 31).astype(np.int64) * _BINS
-        self._counts += np.bincount(magnitude, minlength=2 * _BINS)
+        leading = np.ascontiguousarray(values).view(np.uint32) >> _SHIFT
+        self._counts += np.bincount(_BIN_OF.take(leading), minlength=2 * _BINS)
 
     def bins(
         self, low: float, high: float
@@ -103,6 +100,14 @@ class LogHistogram:
         return np.diff(np.maximum.accumulate(reached))
 
 
+def _bin_of() -> npt.NDArray[np.int64]:
+    """The bin of every sign, exponent and start of a mantissa: non-negative bins, then negative."""
+    leading = np.arange(1 << (32 - _SHIFT))
+    negative, magnitude = np.divmod(leading, 1 << (31 - _SHIFT))
+    bins = np.clip(magnitude - (_FIRST - 1), 0, _BINS - 1) + negative * _BINS
+    return np.asarray(bins, np.int64)
+
+
 def _edges() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Lower and upper end of every bin, from the most negative to the most positive."""
     start = (np.arange(_BINS, dtype=np.uint32) + np.uint32(_FIRST)) << np.uint32(_SHIFT)
@@ -116,3 +121,4 @@ def _edges() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
 
 
 _EDGES = _edges()
+_BIN_OF = _bin_of()
