@@ -32,8 +32,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent / "peers"))
 
@@ -136,12 +134,15 @@ def in_turns(
     return ours, theirs
 
 
-def fitting(model: Path, limit_mb: float) -> int:
-    """How many samples' activations fit into memory, at most `MANY`."""
-    loaded = io.load(model)
-    sizes = (shapes.static_shape(v) for node in loaded.graph for v in node.outputs)
-    megabytes = sum(4 * float(np.prod(shape)) for shape in sizes if shape is not None) / 2**20
-    return max(2, min(MANY, int(limit_mb / max(1.2 * megabytes, 1e-3))))
+def fitting(model: Path, limit_mb: float, folder: Path | None) -> int:
+    """With how many samples ONNX Runtime keeps below a limit of memory, at most `MANY`.
+
+    By the line through its peaks with two and with four samples.
+    """
+    method = METHODS["percentile"]
+    low, high = (measured("onnxruntime", model, method, n, folder).peak for n in (2, 4))
+    growth = max((high - low) / 2, 1e-3)
+    return max(4, min(MANY, int((limit_mb - low) / growth)))
 
 
 def carried(first: Cost, second: Cost, low: int, high: int) -> Cost:
@@ -194,7 +195,7 @@ def beside_onnxruntime(model: Path, arguments: argparse.Namespace) -> Iterator[s
     ours, other = in_turns(model, ("min-max", "MinMax"), (few, few), folder, repeats)
     yield timed("min-max", ours, other, few)
     yield f"  {'':11}{few:5} samples  {memory(ours, other)}"
-    count = fitting(model, arguments.memory_mb)
+    count = fitting(model, arguments.memory_mb, folder)
     slow = (repeats + 1) // 2
     for method, theirs in METHODS.items():
         ours, other = in_turns(model, (method, theirs), (MANY, count), folder, slow)
