@@ -17,7 +17,7 @@ from tests.quantization.test_recipe import judged
 def two_heads():
     """A classifier with a few logits, and a map as large as what it is made of."""
     b = Builder()
-    y = b.add("Relu", b.add("Conv", b.feed("x", 1, 3, 32, 32), b.normal(8, 3, 3, 3), b.normal(8)))
+    y = b.add("Relu", b.add("Conv", b.feed("x", 1, 3, 64, 64), b.normal(8, 3, 3, 3), b.normal(8)))
     large = b.add("Conv", y, b.normal(4, 8, 1, 1))
     pooled = b.add("Flatten", b.add("GlobalAveragePool", y))
     small = b.add("Mul", b.add("Gemm", pooled, b.normal(8, 10), b.normal(10)), scalar(0.5))
