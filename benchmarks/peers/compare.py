@@ -54,11 +54,18 @@ TOOLS = {
     "snapq balanced": Tool("quantize_snapq.py", None, "balanced"),
     "snapq best": Tool("quantize_snapq.py", None, "best"),
     "onnxruntime min-max": Tool("quantize_onnxruntime.py", "onnxruntime", "MinMax"),
+    "onnxruntime preprocessed": Tool("quantize_onnxruntime.py", "onnxruntime", "MinMax+preprocess"),
     "onnxruntime percentile": Tool("quantize_onnxruntime.py", "onnxruntime", "Percentile"),
     "onnxruntime entropy": Tool("quantize_onnxruntime.py", "onnxruntime", "Entropy"),
     "aimet": Tool("quantize_aimet.py", "aimet", "post_training_tf_enhanced"),
 }
-DEFAULT = ("snapq fast", "snapq best", "onnxruntime min-max", "aimet")
+DEFAULT = (
+    "snapq fast",
+    "snapq best",
+    "onnxruntime min-max",
+    "onnxruntime preprocessed",
+    "aimet",
+)
 
 
 @dataclass(frozen=True)
@@ -78,12 +85,12 @@ class Row:
         """The line."""
         npu = "yes" if self.all_npu else "no"
         return (
-            f"  {self.tool:24}{self.precision:7}{npu:>8}{self.sqnr:9.1f}{self.estimate_us:10.0f}"
+            f"  {self.tool:26}{self.precision:7}{npu:>8}{self.sqnr:9.1f}{self.estimate_us:10.0f}"
             f"{self.seconds:9.1f}{self.peak_mb:9.0f}  {self.note}"
         ).rstrip()
 
 
-HEAD = f"  {'tool':24}{'':7}{'all NPU':>8}{'SQNR dB':>9}{'est. us':>10}{'seconds':>9}{'peak MB':>9}"
+HEAD = f"  {'tool':26}{'':7}{'all NPU':>8}{'SQNR dB':>9}{'est. us':>10}{'seconds':>9}{'peak MB':>9}"
 
 
 def peers_folder() -> Path:

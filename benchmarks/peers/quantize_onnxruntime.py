@@ -1,9 +1,9 @@
 """Quantizes with ONNX Runtime's own quantizer, in its form for the NPU; run by compare.py.
 
-python quantize_onnxruntime.py MODEL SAMPLES.npz OUTPUT w8a8|w8a16 METHOD
+python quantize_onnxruntime.py MODEL SAMPLES.npz OUTPUT w8a8|w8a16 METHOD[+preprocess]
 
-It gets what its users would give it: a model mended and preprocessed, and the scales of
-LayerNormalization in uint8, as the NPU does not take them in int8.
+It gets what its users would give it: a model mended, preprocessed where asked for (its own step
+for the NPU), and the scales of LayerNormalization in uint8, as the NPU does not take them in int8.
 """
 
 from __future__ import annotations
@@ -48,9 +48,10 @@ class Samples(CalibrationDataReader):
 def main() -> None:
     """Quantizes one model."""
     model, samples, output, precision, method = sys.argv[1:]
+    method, _, preprocess = method.partition("+")
     source = mended(Path(model), Path(output).with_suffix(".mended.onnx"))
     fused = Path(output).with_suffix(".fused.onnx")
-    if qnn_preprocess_model(source, fused):
+    if preprocess and qnn_preprocess_model(source, fused):
         source = fused
     norms = [n for n in onnx.load(source).graph.node if n.op_type == "LayerNormalization"]
     config = get_qnn_qdq_config(

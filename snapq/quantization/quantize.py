@@ -9,6 +9,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from snapq.errors import DataError, ModelError
+from snapq.graph.order import last_reader_first
 from snapq.precision import WeightType
 from snapq.quantization import wide
 from snapq.quantization.calibration import Samples, calibrate
@@ -87,6 +88,7 @@ def quantize(
     result = lifted(model)
     graph = result.graph
     scheme = lower(graph, scheme)
+    last_reader_first(graph)
     decisions = decide(result, scheme, imposed)
     for node, decision in decisions.items():
         if decision.dtype is None:
