@@ -412,6 +412,18 @@ CASES = [
         18,
     ),
     Case(
+        "a long filter with a short stride, padding and a bias",
+        """(float[2,1,203] x, float[3,1,40] w, float[3] wb) => (float[2,3,86] y) {
+            y = Conv <strides = [2], pads = [3, 5]> (x, w, wb) }""",
+        "Reshape Pad Reshape Transpose Conv Transpose Reshape Slice Transpose",
+    ),
+    Case(
+        "a bank of long filters with the stride of a frame",
+        """(float[1,1,1,1000] x, float[8,1,1,256] w) => (float[1,8,1,6] y) {
+            y = Conv <strides = [1, 128]> (x, w) }""",
+        "Reshape Slice Reshape Transpose Conv",
+    ),
+    Case(
         "maximum pooling that rounds up to a window behind the input",
         """(float[1,2,8,8] x) => (float[1,2,3,3] y) {
             y = MaxPool <kernel_shape = [1, 1], strides = [3, 3], ceil_mode = 1> (x) }""",
