@@ -142,7 +142,7 @@ def fitting(model: Path, limit_mb: float, folder: Path | None) -> int:
     method = METHODS["percentile"]
     low, high = (measured("onnxruntime", model, method, n, folder).peak for n in (2, 4))
     growth = max((high - low) / 2, 1e-3)
-    return max(4, min(MANY, int((limit_mb - low) / growth)))
+    return min(MANY, 2 + max(2, int((limit_mb - low) / growth)))
 
 
 def carried(first: Cost, second: Cost, low: int, high: int) -> Cost:

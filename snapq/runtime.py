@@ -36,6 +36,12 @@ def import_onnxruntime() -> ModuleType:
     return onnxruntime  # type: ignore[no-any-return]
 
 
+def processors() -> int:
+    """How many processors this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def cpu_session(
     model: Path | bytes, *, threads: int = 1, optimize: bool = True, spin: bool = True
 ) -> onnxruntime.InferenceSession:

@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 from snapq.errors import QnnError, SnapqError
 from snapq.qnn.catalogue import explain
 from snapq.qnn.worker import SCRATCH_VARIABLE, Failure
-from snapq.runtime import TELEMETRY_OFF
+from snapq.runtime import TELEMETRY_OFF, processors
 from snapq.storage import TEMPORARY, storage_errors
 
 S = TypeVar("S")
@@ -44,8 +44,7 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 def default_workers() -> int:
     """How many workers run at once where the caller does not say: the processors allowed to us."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    return processors()
 
 
 class Worker:

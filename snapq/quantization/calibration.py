@@ -6,7 +6,6 @@ however many samples there are.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -23,7 +22,7 @@ from snapq.graph.cost import node_costs
 from snapq.graph.shapes import TensorSpec, input_specs
 from snapq.quantization.digest import Digest, add_digests, digest
 from snapq.quantization.observers.collector import Collector
-from snapq.runtime import cpu_session
+from snapq.runtime import cpu_session, processors
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -130,7 +129,7 @@ def _run(
 def _threads(model: ir.Model) -> int:
     if sum(cost.macs for cost in node_costs(model)) < _FEW_MACS:
         return 1
-    return os.cpu_count() or 1
+    return processors()
 
 
 def check_sample(
