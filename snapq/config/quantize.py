@@ -106,9 +106,9 @@ class QuantizeConfig(Strict):
     overrides: tuple[Override, ...] = ()
     """Other precisions for single nodes; a later override wins."""
     keep_wide: bool = True
-    """Hold what 8 bits ruin wider, by rule: spectral front ends in float, roots of squares and the
-    cells of recurrent layers at 16 bits; with `best`, small layers that give outputs too, where
-    that helps. Overrides win; the notes name the nodes."""
+    """Hold what 8 bits ruin wider, by rule: spectral front ends in float, up to a root or a
+    logarithm; roots of squares and the cells of recurrent layers at 16 bits; with `best`, small
+    layers that give outputs too, where that helps. Overrides win; the notes name the nodes."""
     encodings: FilePath | None = None
     """A file of AIMET encodings (0.6.1 or 1.0) made for this model: they are imposed, types too,
     and only what they leave out is calibrated."""

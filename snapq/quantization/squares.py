@@ -7,6 +7,10 @@ and where the transform in front is float too, nothing is converted between them
 Silero VAD at w8a8 goes from 66 to 50 thousand cycles by Qualcomm's estimate (QCS9075), and at
 w8a16 its state gains 7 dB on the simulator for 1 % more. Without the transform, conversions eat
 the gain.
+
+A logarithm of such a spectrum asks for as many correct digits of quiet sounds as of loud ones, and
+integers have them of loud ones only: with all up to the logarithm in float, Basic Pitch (a bank of
+filters, an octave at a time) goes at w8a8 from 8 to 17 dB on the simulator.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ import onnx_ir as ir
 from snapq.graph.shapes import static_shape
 from snapq.quantization.decisions import constant
 
-__all__ = ["fronts", "squared"]
+__all__ = ["fronts", "logarithms", "squared"]
 
 _SUMS = frozenset(
     {"Add", "ReduceSum", "ReduceMean", "Reshape", "Transpose", "Squeeze", "Unsqueeze"}
@@ -31,6 +35,11 @@ _MOVES = frozenset(
 _LINEAR = frozenset({"Conv", "MatMul", "Gemm"})
 _LARGEST = 20_000_000
 """Multiply-accumulates of a transform; a larger one is better in integers."""
+_LARGEST_BANK = 6 * _LARGEST
+"""Of all transforms in front of a logarithm."""
+_OF_SPECTRA = frozenset(
+    {"Mul", "Pow", "Sqrt", "Neg", "Abs", "Sub", "Div", "Max", "Min", "Clip", "Concat", "Log"}
+)
 
 
 def squared(graph: ir.Graph) -> frozenset[str]:
@@ -58,6 +67,41 @@ def fronts(graph: ir.Graph) -> frozenset[str]:
             for nodes in (inside, *before):
                 found |= {str(node.name) for node in nodes or ()}
     return frozenset(found)
+
+
+def logarithms(graph: ir.Graph) -> frozenset[str]:
+    """Names of the nodes from graph inputs to the logarithm of a spectrum.
+
+    There are transforms with constant weights on the way and squares, and no activation of a
+    network.
+    """
+    found: set[str] = set()
+    for node in graph:
+        if node.op_type == "Log":
+            found |= {str(one.name) for one in _spectrum(node) or ()}
+    return frozenset(found)
+
+
+def _spectrum(log: ir.Node) -> set[ir.Node] | None:
+    """A logarithm and all in front of it; None where that is no spectrum of an input."""
+    nodes: set[ir.Node] = set()
+    products, squares = 0.0, 0
+    waiting = [log]
+    while waiting:
+        node = waiting.pop()
+        if node in nodes:
+            continue
+        nodes.add(node)
+        squares += _is_square(node)
+        if node.op_type in _LINEAR:
+            products += _products(node)
+            if constant(node.inputs[1]) is None or products > _LARGEST_BANK:
+                return None
+        elif node.op_type not in _MOVES | _SUMS | _OF_SPECTRA:
+            return None
+        makers = (value.producer() for value in node.inputs if value is not None)
+        waiting += [maker for maker in makers if maker is not None]
+    return nodes if products and squares else None
 
 
 def _roots(graph: ir.Graph) -> list[set[ir.Node]]:

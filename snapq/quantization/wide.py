@@ -2,7 +2,7 @@
 
 | where | what it has |
 |---|---|
-| a spectral front end: the transform of an input, squares, a root | float, where the NPU has it |
+| a spectral front end: transforms of an input, squares, a root, a logarithm | float |
 | squares under a root elsewhere | 16 bits, where activations have 8 |
 | cells of recurrent layers, their state, small heads | 16 bits, where activations have 8 |
 
@@ -11,7 +11,7 @@ What the user says of a node wins, and `keep_wide: false` turns the rules off.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 import onnx_ir as ir
@@ -21,7 +21,7 @@ from snapq.quantization.decisions import Decision, is_float
 from snapq.quantization.observers.collector import Collector
 from snapq.quantization.recurrent import cells
 from snapq.quantization.scheme import NodePrecision, Scheme
-from snapq.quantization.squares import fronts, squared
+from snapq.quantization.squares import fronts, logarithms, squared
 
 __all__ = ["FIRST_16_BIT", "beyond_float16", "in_float", "notes", "widened", "without_float"]
 
@@ -34,7 +34,7 @@ _LARGEST = 2.0**15
 _SMALLEST = 2.0**-4
 """fp16 loses squares of values below 2^-12: where the largest root is below this, 16 bits keep
 more."""
-_FRONT = "the rule for roots of squares"
+_FRONT = "the rule for spectra"
 _WIDE = ActivationType.UINT16
 
 
@@ -44,7 +44,9 @@ def widened(graph: ir.Graph, scheme: Scheme) -> Scheme:
         return scheme
     chosen: dict[str, NodePrecision] = {}
     named = scheme.per_node
-    front = fronts(graph) if scheme.architecture >= _FLOAT_FROM else frozenset()
+    front = frozenset[str]()
+    if scheme.architecture >= _FLOAT_FROM:
+        front = fronts(graph) | logarithms(graph)
     if scheme.activations in (ActivationType.UINT8, _WIDE) and front.isdisjoint(named):
         chosen |= dict.fromkeys(front, _rule(ActivationType.FLOAT16, _FRONT))
     if scheme.activations is ActivationType.UINT8:
@@ -69,11 +71,18 @@ def in_float(graph: ir.Graph, scheme: Scheme) -> tuple[str, ...]:
 def beyond_float16(graph: ir.Graph, scheme: Scheme, seen: Mapping[str, Collector]) -> bool:
     """Whether what is float by rule was too large, or too small, for fp16."""
     for node in _float_nodes(graph, scheme):
-        found = [seen[str(v.name)] for v in node.outputs if str(v.name) in seen]
-        largest = max((max(-one.minimum, one.maximum) for one in found if not one.empty), default=0)
+        largest = _reach(node.outputs, seen)
         if largest > _LARGEST or (node.op_type == "Sqrt" and 0 < largest < _SMALLEST):
             return True
+        if node.op_type == "Log" and 0 < _reach(node.inputs, seen) < _SMALLEST**2:
+            return True
     return False
+
+
+def _reach(values: Iterable[ir.Value | None], seen: Mapping[str, Collector]) -> float:
+    """The largest magnitude of some tensors; 0 where none was seen."""
+    found = [seen[str(value.name)] for value in values if value and str(value.name) in seen]
+    return max((max(-one.minimum, one.maximum) for one in found if not one.empty), default=0.0)
 
 
 def without_float(scheme: Scheme) -> Scheme:

@@ -11,7 +11,7 @@ from snapq.quantization.lint import lint
 from snapq.quantization.quantize import quantize
 from snapq.quantization.recurrent import cells
 from snapq.quantization.scheme import NodePrecision, Scheme
-from snapq.quantization.squares import fronts
+from snapq.quantization.squares import fronts, logarithms
 from snapq.runtime import cpu_session
 from tests.graph.models import prepared_from
 from tests.graph.test_recurrent import layer
@@ -87,7 +87,7 @@ def test_a_spectral_front_end_is_float_and_hears_what_is_quiet(activations):
     front = {node.name for node in result.model.graph if KEPT_FLOAT in node.metadata_props}
     assert front == fronts(model.graph)
     assert {"node_conv_0", "node_sqrt_5"} <= front
-    assert "the rule for roots of squares says float" in " ".join(result.notes)
+    assert "the rule for spectra says float" in " ".join(result.notes)
     assert lint(result.model, 73) == ()
     narrow = quantize(model, samples, Scheme(activations=activations, keep_wide=False))
     quiet = sounds([0.02] * 4)
@@ -167,3 +167,35 @@ def test_a_gated_sum_that_is_no_cell_is_left_alone():
     gate = b.add("Sigmoid", b.add("Gemm", x, b.normal(16, 16)))
     b.add("Add", b.add("Mul", gate, x), b.add("Mul", x, b.add("Tanh", x)))
     assert cells(b.model("add_5").graph) == frozenset()
+
+
+def loudness():
+    """A bank of filters, the sum of squares of its two halves, and the logarithm of that."""
+    b = Builder()
+    x = b.feed("sound", 1, 1, 64)
+    halves = [b.add("Conv", x, b.normal(8, 1, 16), strides=[8]) for _ in range(2)]
+    squares = [b.add("Mul", half, half) for half in halves]
+    level = b.add("Log", b.add("Add", b.add("Add", *squares), scalar(1e-4)))
+    rows = b.add("Relu", b.add("Conv", level, b.normal(6, 8, 3), b.normal(6)))
+    return b.model(b.add("Conv", rows, b.normal(4, 6, 1), b.normal(4)))
+
+
+def test_a_spectrum_up_to_its_logarithm_is_float_and_what_follows_is_not():
+    model = loudness()
+    samples = sounds([1.0, 0.1, 0.03, 0.5] * 2)
+    result = quantize(model, samples, Scheme())
+    front = {node.name for node in result.model.graph if KEPT_FLOAT in node.metadata_props}
+    assert front == logarithms(model.graph)
+    assert {"node_conv_0", "node_mul_2", "node_log_6"} <= front
+    assert not front & {"node_conv_7", "node_conv_9"}
+    narrow = quantize(model, samples, Scheme(keep_wide=False))
+    quiet = sounds([0.05] * 4)
+    assert quality(model, result.model, quiet) > quality(model, narrow.model, quiet) + 6
+
+
+def test_a_logarithm_behind_a_network_leaves_it_in_integers():
+    b = Builder()
+    x = b.feed("x", 1, 4, 32)
+    y = b.add("Relu", b.add("Conv", x, b.normal(8, 4, 3), b.normal(8)))
+    y = b.add("Conv", b.add("Mul", y, y), b.normal(4, 8, 1), b.normal(4) + 2)
+    assert logarithms(b.model(b.add("Log", b.add("Add", y, scalar(1.0)))).graph) == frozenset()
