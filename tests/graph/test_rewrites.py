@@ -418,6 +418,12 @@ CASES = [
         "Reshape Pad Reshape Transpose Conv Transpose Reshape Slice Transpose",
     ),
     Case(
+        "a long filter whose stride is a prime number stays",
+        """(float[1,1,2000] x, float[2,1,40] w) => (float[1,2,15] y) {
+            y = Conv <strides = [131]> (x, w) }""",
+        "Conv",
+    ),
+    Case(
         "a bank of long filters with the stride of a frame",
         """(float[1,1,1,1000] x, float[8,1,1,256] w) => (float[1,8,1,6] y) {
             y = Conv <strides = [1, 128]> (x, w) }""",

@@ -40,6 +40,8 @@ _OUTPUTS_A_STEP = 9
 """Output channels for each step of the stride up to which the estimate is lower in this form."""
 _FRAME = 64
 """Samples in a frame, about: more of them cost taps that are zero where the stride is short."""
+_FEWEST_CHANNELS = 16
+"""Fewer, as where the stride is a large prime number, gain nothing."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ def rewrite(node: ir.Node, edit: Editor) -> bool:
     if input_at(node, 2) is not None and bias is None:
         return False
     frame = _frame(found)
+    if frame < _FEWEST_CHANNELS:
+        return False
     places = max(1, frame // found.stride)
     outputs = weight.shape[0]
     kernel = _spread(weight.reshape(outputs, found.taps), frame, places, found.stride)
