@@ -162,6 +162,12 @@ def test_an_unknown_observer_is_refused_with_the_nearest_name():
         observer("minmax")
 
 
+@pytest.mark.filterwarnings("error")
+def test_entropy_of_nothing_but_piles_keeps_them_all():
+    values = np.repeat(np.array([0.0, 1.0], np.float32), 500)
+    assert observer("entropy")(collected(values), U8) == (0.0, 1.0)
+
+
 @pytest.mark.parametrize("limit", [6.0, np.inf])
 def test_entropy_keeps_its_range_when_nine_of_ten_values_are_zero(limit):
     values = np.random.default_rng(0).normal(-4, 3, 200_000).clip(0, limit).astype(np.float32)

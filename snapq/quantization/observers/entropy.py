@@ -36,7 +36,10 @@ def entropy(seen: Collector, dtype: QuantType) -> tuple[float, float]:
     if levels >= _BINS or counts.size < _BINS:
         return seen.minimum, seen.maximum
     edges = np.linspace(seen.minimum, seen.maximum, _BINS + 1)
-    sums = RunningSums(_without_piles(counts, edges))
+    between = _without_piles(counts, edges)
+    if not between.any():
+        return seen.minimum, seen.maximum
+    sums = RunningSums(between)
     scores = []
     for share in _SHARES:
         first = int(np.searchsorted(edges, low * share, side="right")) - 1
