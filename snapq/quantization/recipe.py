@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +44,8 @@ _HELD_OUT = 4
 _MOST_HELD_OUT = 16
 _FOR_8_BITS = ("mse", "sqnr", "entropy", "auto")
 """Observers that find min-max best where there are 65536 steps."""
+_FAR = 12.0
+"""SQNR at the outputs in dB below which noise has a quarter of their amplitude."""
 _ROUNDS = (Stage.WEIGHTS, Stage.REFINE)
 """Steps that choose all integers of the weights anew."""
 
@@ -136,7 +139,8 @@ def tune(
         plain = replace(scheme, observer=recipe.observers[0])
         return quantize(model, samples, plain, fixed=fixed, progress=progress)
     found = tuning(model, samples, scheme, recipe, fixed=fixed, runner=runner, progress=progress)
-    return replace(found.study.built, notes=(*found.study.built.notes, *found.notes))
+    told = (*found.study.built.notes, *found.notes, *_advice(found))
+    return replace(found.study.built, notes=told)
 
 
 @dataclass(frozen=True)
@@ -146,10 +150,12 @@ class Tuning:
     Attributes:
         study: the model with what helped.
         notes: sentences for the reader: what each step gained.
+        decibels: SQNR at the outputs on held-out samples, on the CPU; infinite where nothing was tried.
     """
 
     study: Study
     notes: tuple[str, ...] = ()
+    decibels: float = inf
 
 
 def tuning(
@@ -218,8 +224,10 @@ def tuning(
             said += f" The simulator could not judge it: {error.what}"
     story = (*_told(notes), said)
     if best is kept[0]:  # nothing was judged that more samples would undo
-        return Tuning(replace(study, samples=samples, seen=observe(source, samples)), story)
-    return Tuning(best.study, story)
+        study = replace(study, samples=samples, seen=observe(source, samples))
+    else:
+        study = best.study
+    return Tuning(study, story, best.score.decibels)
 
 
 @dataclass(frozen=True)
@@ -351,6 +359,18 @@ def _by_cpu(kept: Sequence[_Candidate], held: int) -> str:
     return (
         f"SQNR at the outputs on {where}, on the CPU: {plain:.1f} dB by min-max ranges and "
         f"plain rounding, {best:.1f} dB as it is."
+    )
+
+
+def _advice(found: Tuning) -> tuple[str, ...]:
+    """What to do about a model that is far from float."""
+    if found.decibels >= _FAR:
+        return ()
+    narrow = found.study.scheme.largest_activation_bits <= 8
+    more = "`activations: uint16`, or " if narrow else ""
+    return (
+        f"{found.decibels:.1f} dB is far from float: try {more}`mixed_precision: "
+        "{min_sqnr_db: 20}`, which gives more bits only to what needs them.",
     )
 
 

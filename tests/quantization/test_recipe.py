@@ -81,6 +81,19 @@ def test_ranges_are_tried_again_behind_what_hid_their_gain():
     assert "then mse ranges" in steps[2][0]
 
 
+@pytest.mark.parametrize(("largest", "advised"), [(1.0, False), (300.0, True)])
+def test_a_model_far_from_float_comes_with_advice(largest, advised):
+    b = Builder()
+    x = b.feed("x", 1, 8, 10, 10)
+    size = np.ones((1, 8, 1, 1), np.float32)
+    size[0, 0] = largest
+    weight = b.normal(8, 8, 1, 1)
+    weight[:, 0] /= largest**2
+    model = b.model(b.add("Conv", b.add("Add", b.add("Mul", x, size), x), weight))
+    notes = tune(model, feeds(model, 20), Scheme(), Recipe(("min-max", "mse"))).notes
+    assert any("try `activations: uint16`" in note for note in notes) == advised
+
+
 @pytest.mark.parametrize(
     "name",
     ["transformer_block", "squeeze_excite_and_residual", "shared_weights", "recurrent", "embedding",
