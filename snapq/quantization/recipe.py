@@ -150,7 +150,7 @@ class Tuning:
     Attributes:
         study: the model with what helped.
         notes: sentences for the reader: what each step gained.
-        decibels: SQNR at the outputs on held-out samples, on the CPU; infinite where nothing was tried.
+        decibels: SQNR at the outputs on held-out samples, on the CPU; infinite without any.
     """
 
     study: Study

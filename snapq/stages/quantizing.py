@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from snapq.config import PercentileObserver, QuantizeConfig
 from snapq.precision import Preset
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from snapq.quantization.quantize import Quantized
     from snapq.quantization.recipe import Recipe, Runner, Tuning
     from snapq.quantization.scheme import NodePrecision, Scheme
+
+Found = TypeVar("Found", "Quantized", "Tuning")
 
 
 class Feeds:
@@ -81,16 +83,7 @@ class Order:
         """
         from snapq.quantization.recipe import tune
 
-        result = tune(
-            self.model,
-            self.feeds(samples),
-            self.scheme,
-            self.recipe,
-            fixed=self.fixed,
-            runner=self.runner,
-            progress=progress,
-        )
-        return replace(result, notes=(*self.notes, *result.notes))
+        return self._by(tune, samples, progress)
 
     def tuned(
         self, samples: Iterable[Sample], progress: Callable[[int], None] | None = None
@@ -102,7 +95,15 @@ class Order:
         """
         from snapq.quantization.recipe import tuning
 
-        found = tuning(
+        return self._by(tuning, samples, progress)
+
+    def _by(
+        self,
+        find: Callable[..., Found],
+        samples: Iterable[Sample],
+        progress: Callable[[int], None] | None,
+    ) -> Found:
+        found: Found = find(
             self.model,
             self.feeds(samples),
             self.scheme,
