@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from snapq import api
@@ -178,6 +179,53 @@ def test_scales_of_blocks_come_back_as_they_went(tmp_path: Path) -> None:
         assert (one["bw"], one["compressed_bw"], one["block_size"]) == (8, 4, 16)
         assert set(one["offset"]) == {-128}
         assert 1 <= min(one["per_block_int_scale"]) <= max(one["per_block_int_scale"]) == 16
+
+
+def test_a_list_of_all_scales_of_blocks_says_the_same(tmp_path: Path) -> None:
+    given = by_blocks(tmp_path)
+    api.export_encodings(given, tmp_path / "e.json", float_model=tmp_path / "f.onnx")
+    document = json.loads((tmp_path / "e.json").read_text())
+    for one in document["param_encodings"]:
+        if one["enc_type"] == "LPBQ":
+            times = np.reshape(one.pop("per_block_int_scale"), (len(one["scale"]), -1))
+            scale = (np.float32(one["scale"])[:, None] * times.astype(np.float32)).reshape(-1)
+            bits = one.pop("compressed_bw")
+            one.update(
+                enc_type="PER_BLOCK", bw=bits, scale=scale.tolist(), offset=[-8] * len(scale)
+            )
+    (tmp_path / "all.json").write_text(json.dumps(document))
+    made = [
+        api.quantize(
+            tmp_path / "f.onnx",
+            encodings=tmp_path / name,
+            targets=["qcs9075"],
+            output=tmp_path / f"{name}.onnx",
+        ).path
+        for name in ("e.json", "all.json")
+    ]
+    short, long = (strip(io.load(path)).encodings for path in made)
+    assert short.keys() == long.keys()
+    assert sum(held.block == 16 for held in long.values()) == 3
+    for name, held in short.items():
+        np.testing.assert_allclose(held.scale, long[name].scale, rtol=1e-6)
+        assert held.block == long[name].block
+
+
+def test_scales_of_blocks_without_a_common_step_are_listed_one_by_one(tmp_path: Path) -> None:
+    model = io.load(by_blocks(tmp_path))
+    name, held = next((n, e) for n, e in strip(model).encodings.items() if e.block)
+    value = model.graph.initializers[f"{name}_scale"]
+    odd = held.scale * np.linspace(1, 2, held.scale.size, dtype=np.float32).reshape(
+        held.scale.shape
+    )
+    value.const_value = ir.tensor(odd, name=value.name)
+    io.save(model, tmp_path / "odd.onnx")
+    api.export_encodings(tmp_path / "odd.onnx", tmp_path / "e.json")
+    document = json.loads((tmp_path / "e.json").read_text())
+    listed = [one for one in document["param_encodings"] if one["enc_type"] == "PER_BLOCK"]
+    assert [one["name"] for one in listed] == [name]
+    assert (listed[0]["bw"], listed[0]["block_size"]) == (4, 16)
+    assert sorted(listed[0]["scale"]) == sorted(odd.reshape(-1).tolist())
 
 
 def test_a_version_without_blocks_leaves_them_out_and_names_them(tmp_path: Path) -> None:
