@@ -369,8 +369,8 @@ def _advice(found: Tuning) -> tuple[str, ...]:
     narrow = found.study.scheme.largest_activation_bits <= 8
     more = "`activations: uint16`, or " if narrow else ""
     return (
-        f"{found.decibels:.1f} dB is far from float: try {more}`mixed_precision: "
-        "{min_sqnr_db: 20}`, which gives more bits only to what needs them.",
+        f"{found.decibels:.1f} dB at the outputs, on the CPU, is far from float: try {more}"
+        "`mixed_precision: {min_sqnr_db: 20}`, which gives more bits only to what needs them.",
     )
 
 

@@ -21,7 +21,7 @@ __all__ = ["widen_outputs"]
 _SHARE = 0.001
 """Of all values that flow through the model, at most this share flows through the layers that are
 widened, so that they cost next to nothing. By Qualcomm's estimate on QCS9075, w8a8: 0.2 % more
-cycles for 0.02 % of the values (EfficientNet-Lite0); 11 % for 2.7 % (CenterFace's four maps)."""
+cycles for 0.02 % of the values (EfficientNet-Lite0); 11 % for 2.6 % (CenterFace's four maps)."""
 _BITS = 8
 _WIDE = NodePrecision(
     activations=ActivationType.UINT16, reason="an output of a small layer", by_rule=True
