@@ -9,6 +9,9 @@ INTERRUPTED = 130
 def main() -> None:
     """Runs the program and ends it with its exit code; see `snapq.cli.app.main`."""
     try:
+        from snapq.cli import interrupts
+
+        interrupts.listen()
         from snapq.cli import app
 
         app.main()

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import tempfile
 import traceback
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -142,10 +140,6 @@ def _report_internal(error: BaseException) -> None:
     )
 
 
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 def main() -> None:
     """Runs the program and ends it with its exit code.
 
@@ -155,7 +149,6 @@ def main() -> None:
     import snapq.cli.commands
 
     snapq.cli.commands.register(app)
-    signal.signal(signal.SIGTERM, _interrupt)
     app()
 
 

@@ -73,10 +73,13 @@ def check_cuts(place: Place, cut_s: Sequence[float], package: Sequence[Candidate
 
 def check_ctrl_c(place: Place, after_s: float, package: Candidate, folder: Path) -> None:
     """Ctrl-C ends the command and what runs on the board."""
-    process = _benchmark(place, package, folder)
-    time.sleep(after_s)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20 * place.patience)
+    with _benchmark(place, package, folder) as process:
+        time.sleep(after_s)
+        process.send_signal(signal.SIGINT)
+        try:
+            _, said = process.communicate(timeout=20 * place.patience)
+        finally:
+            process.kill()  # so that what went on in spite of it is in no other test's way
     starting = after_s < 0.5  # Python itself is still starting, and its answer is its own
     assert process.returncode == 130 or starting, said
     assert b"Traceback" not in said or starting

@@ -1,4 +1,4 @@
-"""What snapq does where something is missing: Qualcomm's runtime, disk space, permission."""
+"""What snapq does where something is missing (Qualcomm's runtime, disk space), or ends it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,28 @@ from pathlib import Path
 
 import pytest
 
+from snapq.cli import app
+
 NO_PACKAGE = "  - package: {golden_samples: 2}\n"
+# A command that is interrupted where Python drops exceptions, and works on for a minute.
+DROPPED = """
+import os, signal, sys, time
+from snapq import cli
+from snapq.cli import app
+
+class Finalized:
+    def __del__(self):
+        os.kill(os.getpid(), signal.{signal})
+        time.sleep(0.2)
+
+@app.app.command()
+def work():
+    Finalized()
+    time.sleep(60)
+
+sys.argv[1:] = ["work"]
+cli.main()
+"""
 IN_NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount")
 
 
@@ -105,3 +126,16 @@ def test_a_read_only_folder_is_one_clear_error(project: Path) -> None:
         pytest.skip(f"no file system of our own can be mounted here: {done.stderr.strip()}")
     assert done.returncode == 2, done.stdout + done.stderr
     assert "read-only" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_that_python_drops_is_raised_again(signal: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", DROPPED.format(signal=signal)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 130
+    assert done.stderr.strip() == app.INTERRUPTED
