@@ -473,6 +473,32 @@ CASES = [
         "Pad LpPool",
         18,
     ),
+    Case(
+        "output padding of a transposed convolution",
+        """(float[1,4,6,5] x, float[4,3,3,3] w) => (float[1,3,19,13] y) {
+            y = ConvTranspose <strides = [3, 3], pads = [0, 1, 0, 1],
+                output_padding = [1, 0]> (x, w) }""",
+        "ConvTranspose",
+    ),
+    Case(
+        "output padding that is no longer than the padding behind, of a computed kernel",
+        """(float[1,4,6,5] x, float[4,1,3,3] k) => (float[1,4,12,10] y) {
+            y = ConvTranspose <strides = [2, 2], pads = [1, 1, 1, 1], output_padding = [1, 1],
+                group = 4> (x, k) }""",
+        "ConvTranspose",
+    ),
+    Case(
+        "a depthwise transposed convolution of five taps",
+        """(float[1,4,6,5] x, float[4,1,5,5] w, float[4] wb) => (float[1,4,15,13] y) {
+            y = ConvTranspose <strides = [2, 2], group = 4> (x, w, wb) }""",
+        "ConvTranspose",
+    ),
+    Case(
+        "a grouped transposed convolution over volumes",
+        """(float[1,4,3,4,5] x, float[4,3,2,2,2] w) => (float[1,6,6,8,10] y) {
+            y = ConvTranspose <strides = [2, 2, 2], group = 2> (x, w) }""",
+        "ConvTranspose",
+    ),
 ]
 
 

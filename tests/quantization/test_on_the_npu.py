@@ -7,6 +7,7 @@ import pytest
 
 from snapq.devices.profiles import find
 from snapq.graph import io
+from snapq.graph.prepare import prepare
 from snapq.precision import ActivationType
 from snapq.qnn.options import CompileOptions
 from snapq.qnn.simulate import simulate
@@ -41,6 +42,36 @@ def test_the_npu_is_as_near_to_float_as_the_q_dq_model(activations, wanted, tmp_
         for name, truth in zip(found, reference.run(list(found), sample), strict=True):
             noise = float(np.square(truth - found[name]).sum())
             assert sqnr(float(np.square(truth).sum()), noise) > wanted, name
+
+
+def transposed_convolutions():
+    """Output padding, five taps depthwise, volumes in groups."""
+    b = Builder()
+    x, volume = b.feed("x", 1, 4, 6, 5), b.feed("volume", 1, 4, 3, 4, 5)
+    three, five, cube = b.normal(4, 1, 3, 3), b.normal(4, 1, 5, 5), b.normal(4, 3, 2, 2, 2)
+    full = b.normal(4, 3, 3, 3)
+    own = {"strides": [2, 2], "group": 4}
+    return b.model(
+        b.add("ConvTranspose", x, three, pads=[1] * 4, output_padding=[1, 1], **own),
+        b.add("ConvTranspose", x, five, **own),
+        b.add("ConvTranspose", x, full, strides=[3, 3], output_padding=[1, 1]),
+        b.add("ConvTranspose", volume, cube, strides=[2, 2, 2], group=2),
+    )
+
+
+@pytest.mark.parametrize("make", [transposed_convolutions])
+def test_what_the_npu_computes_otherwise_is_prepared_so_that_it_does_not(make, tmp_path: Path):
+    model = make()
+    prepared = prepare(model, {}).model
+    sample = feeds(model, 1)[0]
+    scheme = Scheme(activations=ActivationType("uint16"), architecture=73)
+    io.save(quantize(prepared, [sample], scheme).model, tmp_path / "model.onnx")
+    path, options = tmp_path / "model.onnx", CompileOptions(fp16=True)
+    (found,) = simulate(path, find("qcs9075"), [sample], workers=1, options=options)
+    reference = cpu_session(io.to_bytes(model))
+    for name, truth in zip(found, reference.run(list(found), sample), strict=True):
+        noise = float(np.square(truth - found[name]).sum())
+        assert sqnr(float(np.square(truth).sum()), noise) > 35, name
 
 
 @pytest.mark.parametrize(("activations", "pads"), [("uint8", 1), ("uint16", 0)])
