@@ -34,8 +34,7 @@ _PICTURE_CHANNELS = range(3, 9)
 
 
 def lower(graph: ir.Graph, scheme: Scheme) -> Scheme:
-    """Rewrites, in place, each Swish with alpha 1 and each first Conv whose padding leads
-    the picture the quicker way.
+    """Rewrites, in place, each Swish with alpha 1 and each first Conv that a Pad makes quicker.
 
     The product of a Swish, and the Conv, keep their names.
 

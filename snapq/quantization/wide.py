@@ -1,10 +1,14 @@
-"""What stays wide by rule: the few places that 8 bits ruin, at little or no cost on the NPU.
+"""What stays wide by rule: the few places that 8 bits ruin or slow down, at little or no cost.
 
 | where | what it has |
 |---|---|
 | a spectral front end: transforms of an input, squares, a root, a logarithm | float |
 | squares under a root elsewhere | 16 bits, where activations have 8 |
 | cells of recurrent layers, their state, small heads | 16 bits, where activations have 8 |
+| a depthwise filter whose sides add up to 64 or more | 16 bits, where activations have 8 |
+
+The NPU has no quick 8-bit kernel for such a filter: by Qualcomm's estimate for QCS9075, 62 taps
+over 64 channels and 200 steps take 23 us at 8 bits and 31 at 16, 63 taps 28,006 and 61.
 
 What the user says of a node wins, and `keep_wide: false` turns the rules off.
 """
@@ -16,6 +20,7 @@ from dataclasses import replace
 
 import onnx_ir as ir
 
+from snapq.graph.shapes import static_shape
 from snapq.precision import ActivationType
 from snapq.quantization.decisions import Decision, is_float
 from snapq.quantization.observers.collector import Collector
@@ -36,6 +41,10 @@ _SMALLEST = 2.0**-4
 more."""
 _FRONT = "the rule for spectra"
 _WIDE = ActivationType.UINT16
+_RUINED = "loses too much at 8"
+_LONG = "the NPU has no quick 8-bit kernel for a depthwise filter this long"
+_SIDES = 64
+"""What both sides of a depthwise filter add up to from which 8 bits are slow."""
 
 
 def widened(graph: ir.Graph, scheme: Scheme) -> Scheme:
@@ -51,9 +60,13 @@ def widened(graph: ir.Graph, scheme: Scheme) -> Scheme:
         chosen |= dict.fromkeys(front, _rule(ActivationType.FLOAT16, _FRONT))
     if scheme.activations is ActivationType.UINT8:
         roots = squared(graph) - chosen.keys()
-        chosen |= dict.fromkeys(roots, _rule(_WIDE, "a root of squares"))
+        chosen |= dict.fromkeys(roots, _rule(_WIDE, f"a root of squares {_RUINED}"))
         inside = cells(graph) - chosen.keys()
-        chosen |= dict.fromkeys(inside, _rule(_WIDE, "the cell of a recurrent layer"))
+        chosen |= dict.fromkeys(
+            inside, _rule(_WIDE, "the cell of a recurrent layer loses too much at 8")
+        )
+        long = _long_filters(graph) - chosen.keys()
+        chosen |= dict.fromkeys(long, _rule(_WIDE, _LONG))
     fresh = {name: precision for name, precision in chosen.items() if name not in named}
     return replace(scheme, per_node={**named, **fresh}) if fresh else scheme
 
@@ -87,7 +100,7 @@ def _reach(values: Iterable[ir.Value | None], seen: Mapping[str, Collector]) -> 
 
 def without_float(scheme: Scheme) -> Scheme:
     """The scheme with 16 bits in the place of what is float by rule."""
-    narrow = _rule(_WIDE, "a root of squares beyond the range of fp16")
+    narrow = _rule(_WIDE, f"a root of squares beyond the range of fp16 {_RUINED}")
     return replace(
         scheme,
         per_node={
@@ -105,10 +118,20 @@ def notes(scheme: Scheme, decisions: Mapping[ir.Node, Decision]) -> tuple[str, .
             continue
         if decision.dtype is not None and decision.dtype.bits == _WIDE.bits:
             told.setdefault(own.reason, []).append(str(node.name))
-    return tuple(
-        f"{', '.join(names)}: at 16 bits, as {reason} loses too much at 8."
-        for reason, names in told.items()
-    )
+    return tuple(f"{', '.join(names)}: at 16 bits, as {reason}." for reason, names in told.items())
+
+
+def _long_filters(graph: ir.Graph) -> frozenset[str]:
+    """Names of depthwise filters, of one or two dimensions, that are slow at 8 bits."""
+    found = set()
+    for node in graph:
+        shape = static_shape(node.inputs[1]) if node.op_type == "Conv" else None
+        if shape is None or len(shape) not in (3, 4):
+            continue
+        depthwise = shape[1] == 1 and node.attributes.get_int("group", 1) == shape[0]
+        if depthwise and sum(shape[2:]) + (len(shape) == 3) >= _SIDES:
+            found.add(str(node.name))
+    return frozenset(found)
 
 
 def _rule(activations: ActivationType, reason: str) -> NodePrecision:

@@ -1,8 +1,9 @@
-"""What 8 bits ruin stays wide by rule: spectral front ends, and the cells of recurrent layers."""
+"""What 8 bits ruin or slow down stays wide by rule: spectra, recurrent cells, long filters."""
 
 import numpy as np
 import pytest
 
+from snapq.devices.profiles import find
 from snapq.graph import io
 from snapq.precision import ActivationType
 from snapq.quantization.decisions import KEPT_FLOAT
@@ -13,9 +14,10 @@ from snapq.quantization.recurrent import cells
 from snapq.quantization.scheme import NodePrecision, Scheme
 from snapq.quantization.squares import fronts, logarithms
 from snapq.runtime import cpu_session
+from snapq.stages.judging import estimate_model
 from tests.graph.models import prepared_from
 from tests.graph.test_recurrent import layer
-from tests.quantization.odd_models import Builder, scalar
+from tests.quantization.odd_models import Builder, feeds, scalar
 
 
 def spectrum():
@@ -199,3 +201,19 @@ def test_a_logarithm_behind_a_network_leaves_it_in_integers():
     y = b.add("Relu", b.add("Conv", x, b.normal(8, 4, 3), b.normal(8)))
     y = b.add("Conv", b.add("Mul", y, y), b.normal(4, 8, 1), b.normal(4) + 2)
     assert logarithms(b.model(b.add("Log", b.add("Add", y, scalar(1.0)))).graph) == frozenset()
+
+
+@pytest.mark.parametrize(("taps", "wide"), [(62, False), (63, True)])
+def test_a_depthwise_filter_too_long_for_the_8_bit_kernel_has_16_bits(taps, wide):
+    b = Builder()
+    y = b.add("Conv", b.feed("x", 1, 8, 1, 100), b.normal(8, 1, 1, taps), group=8)
+    model = b.model(y)
+    result = quantize(model, feeds(model, 2), Scheme())
+    assert (result.encodings[y].dtype.value == "uint16") == wide
+    assert any("no quick 8-bit kernel" in note for note in result.notes) == wide
+    slow = quantize(model, feeds(model, 2), Scheme(keep_wide=False))
+    spent, otherwise = (
+        estimate_model(one.model, find("qcs9075"), None, "candidate").total.cycles
+        for one in (result, slow)
+    )
+    assert (100 * spent < otherwise) == wide
