@@ -22,6 +22,26 @@ class Case:
 
 CASES = [
     Case(
+        "few values normalized over two dimensions of rows",
+        """(float[1,5,4,16] x, float[16] w) => (float[1,5,4,16] y) {
+            y = RMSNormalization <axis = -1> (x, w) }""",
+        "Reshape RMSNormalization Reshape",
+        23,
+    ),
+    Case(
+        "many values normalized over two dimensions of rows",
+        """(float[1,5,4,64] x, float[64] w) => (float[1,5,4,64] y) {
+            y = RMSNormalization <axis = -1> (x, w) }""",
+        "RMSNormalization",
+        23,
+    ),
+    Case(
+        "a normalization of more dimensions than the NPU takes",
+        """(float[1,2,3,4,8] x, float[8] w, float[8] wb) => (float[1,2,3,4,8] y) {
+            y = LayerNormalization <axis = -1> (x, w, wb) }""",
+        "Reshape LayerNormalization Reshape",
+    ),
+    Case(
         "queries, keys and values of one layer, picked by index",
         """(float[2,5,8] x, float[8,36] w, float[36] wb) => (float[2,2,5,5] y, float[2,2,5,6] v) {
             s = Constant <value_ints = [2, 5, 3, 2, 6]> () h = MatMul(x, w) b = Add(h, wb)
@@ -158,7 +178,7 @@ CASES = [
     ),
     Case(
         "root-mean-square normalization with its scale",
-        """(float[2,4,8] x, float[8] w1) => (float[2,4,8] y) {
+        """(float[2,4,40] x, float[40] w1) => (float[2,4,40] y) {
             two = Constant <value_float = 2.0> ()
             e = Constant <value_float = 0.000001> ()
             s = Pow(x, two) v = ReduceMean <axes = [-1]> (s) a = Add(v, e) r = Sqrt(a)
