@@ -26,7 +26,7 @@ from snapq.quantization.encodings import Encoding, QuantType, asymmetric
 from snapq.quantization.insertion import Inserter
 from snapq.quantization.islands import separate
 from snapq.quantization.lowering import lower
-from snapq.quantization.masks import logits, unmasked
+from snapq.quantization.masks import logits, unmasked, unsaturated
 from snapq.quantization.observers.base import Observer, observer
 from snapq.quantization.observers.collector import Collector, TensorStatistics
 from snapq.quantization.parameters import Tuned
@@ -270,7 +270,8 @@ def _uses(
             if tensor is not None:
                 given = imposed.get(str(value.name))
                 same = given is not None and given.dtype is dtype and given.axis is None
-                own = given if given and same else asymmetric(*constant_range(tensor), dtype)
+                limits = _summand_range(node, index, tensor, held, encodings)
+                own = given if given and same else asymmetric(*limits, dtype)
                 uses[node, index] = held if moves and held else own
                 continue
             wanted = _wanted_type(node, index, decision, scheme) or dtype
@@ -281,3 +282,19 @@ def _uses(
                 limits = own_range or groups.range(value, ranges)
                 uses[node, index] = asymmetric(*limits, wanted)
     return uses
+
+
+def _summand_range(
+    node: ir.Node,
+    index: int,
+    tensor: ir.TensorProtocol,
+    result: Encoding | None,
+    encodings: Mapping[ir.Value, Encoding],
+) -> Range:
+    """The range of a constant, of a summand only as far as the sum does not saturate."""
+    low, high = constant_range(tensor)
+    computed = [encodings[v] for v in node.inputs if v is not None and v in encodings]
+    limits = unsaturated(node, index, computed[0], result) if computed and result else None
+    if limits is None:
+        return low, high
+    return min(max(low, limits[0]), limits[1]), max(min(high, limits[1]), limits[0])

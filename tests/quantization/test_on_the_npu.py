@@ -27,9 +27,34 @@ def gates_after_convolutions():
     return b.model(b.add("Mul", x, gate), b.add("Neg", swish), b.add("Neg", log))
 
 
-@pytest.mark.parametrize(("activations", "wanted"), [("uint8", 25.0), ("uint16", 45.0)])
-def test_the_npu_is_as_near_to_float_as_the_q_dq_model(activations, wanted, tmp_path: Path):
-    model = gates_after_convolutions()
+def heads_that_are_normalized():
+    """Few values over two dimensions of rows, as in Qwen3."""
+    b = Builder(opset=23)
+    heads = b.add("Reshape", b.feed("x", 1, 16, 64), np.array([1, 16, 4, 16]))
+    normal = b.add("RMSNormalization", heads, np.ones(16, np.float32), axis=-1)
+    return b.model(b.add("Transpose", normal, perm=[0, 2, 1, 3]))
+
+
+def logits_with_a_constant_mask():
+    """Causal attention: 0 and -inf added to small logits."""
+    b = Builder()
+    mask = np.triu(np.full((16, 16), -np.inf, np.float32), 1)
+    scores = b.add("MatMul", b.feed("x", 1, 4, 16, 8), b.normal(8, 16))
+    return b.model(b.add("Softmax", b.add("Add", scores, mask), axis=-1))
+
+
+@pytest.mark.parametrize(
+    ("make", "activations", "wanted"),
+    [
+        (gates_after_convolutions, "uint8", 25.0),
+        (gates_after_convolutions, "uint16", 45.0),
+        (heads_that_are_normalized, "uint8", 30.0),
+        (logits_with_a_constant_mask, "uint8", 30.0),
+        (logits_with_a_constant_mask, "uint16", 50.0),
+    ],
+)
+def test_the_npu_is_as_near_to_float_as_the_q_dq_model(make, activations, wanted, tmp_path: Path):
+    model = prepare(make(), {}).model
     scheme = Scheme(activations=ActivationType(activations), architecture=73)
     io.save(quantize(model, feeds(model, 8), scheme).model, tmp_path / "model.onnx")
     samples = feeds(model, 2)
