@@ -35,7 +35,11 @@ def rewrite(node: ir.Node, edit: Editor) -> bool:
     if any(output.uses() for output in node.outputs[1:]):
         return False
     rows = edit.op("Reshape", source, integers(prod(shape[:-1]), shape[-1]))
-    normal = edit.op(node.op_type, rows, *node.inputs[1:], axis=1, **_settings(node))
+    if node.op_type == "LpNormalization":
+        normal = edit.op("LpNormalization", rows, axis=1, p=int_attribute(node, "p", 2))
+    else:
+        epsilon = float_attribute(node, "epsilon", 1e-5)
+        normal = edit.op(node.op_type, rows, *node.inputs[1:], axis=1, epsilon=epsilon)
     edit.replace(node.outputs[0], edit.op("Reshape", normal, integers(*shape)))
     return True
 
@@ -45,9 +49,3 @@ def _needs_rows(node: ir.Node, shape: tuple[int, ...]) -> bool:
         return True
     several = any(size != 1 for size in shape[:-2])
     return node.op_type == "RMSNormalization" and several and shape[-1] <= _FEW_VALUES
-
-
-def _settings(node: ir.Node) -> dict[str, int | float]:
-    if node.op_type == "LpNormalization":
-        return {"p": int_attribute(node, "p", 2)}
-    return {"epsilon": float_attribute(node, "epsilon", 1e-5)}
