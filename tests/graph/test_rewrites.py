@@ -494,6 +494,32 @@ CASES = [
         18,
     ),
     Case(
+        "average pooling side by side, with padding that counts and an end that no window reads",
+        """(float[1,2,13,10] x) => (float[1,2,3,2] y) {
+            y = AveragePool <kernel_shape = [4, 4], strides = [4, 4], pads = [1, 1, 1, 1],
+                count_include_pad = 1> (x) }""",
+        "Pad Slice AveragePool AveragePool",
+    ),
+    Case(
+        "average pooling of windows of an even size side by side",
+        """(float[1,2,12,24] x) => (float[1,2,1,2] y) {
+            y = AveragePool <kernel_shape = [12, 12], strides = [12, 12]> (x) }""",
+        "AveragePool AveragePool AveragePool",
+    ),
+    Case(
+        "average pooling of a volume with padding that counts",
+        """(float[1,2,6,6,6] x) => (float[1,2,3,3,3] y) {
+            y = AveragePool <kernel_shape = [3, 3, 3], strides = [2, 2, 2],
+                pads = [1, 1, 1, 1, 1, 1], count_include_pad = 1> (x) }""",
+        "AveragePool Mul",
+    ),
+    Case(
+        "maximum pooling whose declared shape has a window too many",
+        """(float[1,2,10,11] x) => (float[1,2,rows,columns] y) {
+            y = MaxPool <kernel_shape = [2, 2], strides = [5, 5], ceil_mode = 1> (x) }""",
+        "MaxPool",
+    ),
+    Case(
         "output padding of a transposed convolution",
         """(float[1,4,6,5] x, float[4,3,3,3] w) => (float[1,3,19,13] y) {
             y = ConvTranspose <strides = [3, 3], pads = [0, 1, 0, 1],

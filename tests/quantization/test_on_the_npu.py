@@ -84,7 +84,21 @@ def transposed_convolutions():
     )
 
 
-@pytest.mark.parametrize("make", [transposed_convolutions])
+def pools():
+    """Windows side by side, of an even size, with padding that counts, of a volume."""
+    b = Builder()
+    x, volume = b.feed("x", 1, 4, 16, 15), b.feed("volume", 1, 2, 6, 6, 6)
+    tiles = {"kernel_shape": [3, 3], "strides": [3, 3], "count_include_pad": 1}
+    cubes = {"kernel_shape": [3, 3, 3], "strides": [2, 2, 2], "count_include_pad": 1}
+    return b.model(
+        b.add("AveragePool", b.feed("even", 1, 4, 16, 16), kernel_shape=[8, 8], strides=[8, 8]),
+        b.add("AveragePool", x, pads=[1, 1, 1, 1], **tiles),
+        b.add("AveragePool", b.add("Neg", x), pads=[0, 0, 2, 2], ceil_mode=1, **tiles),
+        b.add("AveragePool", volume, pads=[1] * 6, **cubes),
+    )
+
+
+@pytest.mark.parametrize("make", [transposed_convolutions, pools])
 def test_what_the_npu_computes_otherwise_is_prepared_so_that_it_does_not(make, tmp_path: Path):
     model = make()
     prepared = prepare(model, {}).model
@@ -99,10 +113,18 @@ def test_what_the_npu_computes_otherwise_is_prepared_so_that_it_does_not(make, t
         assert sqnr(float(np.square(truth).sum()), noise) > 35, name
 
 
-@pytest.mark.parametrize(("activations", "pads"), [("uint8", 1), ("uint16", 0)])
-def test_uneven_padding_of_a_picture_is_a_pad_where_that_is_faster(activations, pads):
+@pytest.mark.parametrize(
+    ("activations", "size", "pads"),
+    [
+        ("uint8", (224, 224), 1),
+        ("uint8", (223, 225), 0),
+        ("uint8", (8, 8), 0),
+        ("uint16", (224, 224), 0),
+    ],
+)
+def test_padding_of_a_picture_is_a_pad_where_that_is_faster_and_right(activations, size, pads):
     b = Builder()
-    picture = b.feed("picture", 1, 3, 8, 8)
+    picture = b.feed("picture", 1, 3, *size)
     first = b.add("Conv", picture, b.normal(8, 3, 3, 3), pads=[0, 0, 1, 1], strides=[2, 2])
     model = b.model(b.add("Conv", first, b.normal(8, 8, 3, 3), pads=[0, 0, 1, 1]))
     result = quantize(model, feeds(model, 4), Scheme(activations=ActivationType(activations)))

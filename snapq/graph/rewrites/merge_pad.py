@@ -4,7 +4,8 @@
 2. `AveragePool(Pad(x, 0))` does so where it has no padding of its own or counts it, and then
    counts the padding.
 3. `MaxPool(Pad(x, v))` does so where v is the lowest number, or 0 and x is never below 0.
-4. A padding as large as the window stays: poolings do not take it.
+4. A padding as large as the window stays: poolings do not take it. So does one in front of an
+   AveragePool whose windows lie side by side, or that pools a volume: see `exact_pools`.
 """
 
 from __future__ import annotations
@@ -81,6 +82,9 @@ def _may_take(node: ir.Node, pad: ir.Node, added: tuple[int, ...]) -> bool:
     if node.op_type == "AveragePool":
         own = any(ints_attribute(node, "pads") or ())
         counted = int_attribute(node, "count_include_pad", 0) == 1
+        kernel = ints_attribute(node, "kernel_shape") or ()
+        if kernel == ints_attribute(node, "strides") or len(kernel) > 2:
+            return False
         return (not own or counted) and not int_attribute(node, "ceil_mode", 0)
     return True
 

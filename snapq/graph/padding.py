@@ -1,0 +1,46 @@
+"""Zeros around an image in the form that the NPU computes rightly wherever it stands.
+
+Qualcomm's runtime (QAIRT 2.51) leaves the last column unwritten where a Pad, or what its compiler
+makes one, adds zeros behind the last axis and another one and none in front, to values that are not
+in its layout for images. A Conv of one tap of 1 is right there, and wrong where zeros are in front
+of the rows and nothing is beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.graph.edits import Editor, integers, number
+from snapq.graph.shapes import static_shape
+
+__all__ = ["leaves_a_column", "zero_padded"]
+
+
+def leaves_a_column(before: Sequence[int], after: Sequence[int]) -> bool:
+    """Whether the NPU leaves the last column of a Pad by so much, axis by axis, unwritten."""
+    behind = [amount > 0 for amount in after]
+    return not any(before) and behind[-1] and sum(behind) > 1
+
+
+def zero_padded(
+    source: ir.Value, before: Sequence[int], after: Sequence[int], edit: Editor
+) -> ir.Value:
+    """`source` `[N, C, spatial…]` with zeros around it: a Pad, or a depthwise Conv of one tap of 1.
+
+    By Qualcomm's estimate the Conv costs as little as the Pad.
+    """
+    shape = static_shape(source)
+    assert shape is not None
+    if leaves_a_column(before, after):
+        weight = np.ones((shape[1], 1, *(1 for _ in before)), np.float32)
+        taps, pads = weight.shape[2:], (*before, *after)
+        result = edit.op("Conv", source, weight, kernel_shape=taps, pads=pads, group=shape[1])
+    else:
+        amounts = integers(0, 0, *before, 0, 0, *after)
+        result = edit.op("Pad", source, amounts, number(0.0))
+    sizes = (sum(parts) for parts in zip(before, shape[2:], after, strict=True))
+    result.shape = ir.Shape((*shape[:2], *sizes))
+    return result
