@@ -22,6 +22,45 @@ class Case:
 
 CASES = [
     Case(
+        "a mask indexed by all its coordinates",
+        """(bool[2,3] x) => (bool[2,1,3] y) {
+            i = Constant <value = int64[2, 1, 3, 2] {0, 0, 0, 1, 0, 2, 1, 0, 1, 1, 1, 2}> ()
+            y = GatherND (x, i) }""",
+        "Reshape",
+    ),
+    Case(
+        "some rows by their coordinates, in batches",
+        """(float[2,3,4] x) => (float[2,2,4] y) {
+            i = Constant <value = int64[2, 2, 1] {2, 0, -1, 1}> ()
+            y = GatherND <batch_dims = 1> (x, i) }""",
+        "Reshape Gather",
+    ),
+    Case(
+        "attention without a mask, tested for NaN",
+        """(float[2,3,8] x, float[2,8,4] w) => (float[2,3,4] y) {
+            q = MatMul(x, w) s = Softmax <axis = -1> (q)
+            n = IsNaN(s) o = Constant <value_float = 0.0> () y = Where(n, o, s) }""",
+        "MatMul Softmax",
+    ),
+    Case(
+        "attention with a constant mask that leaves something, tested for NaN",
+        """(float[2,3,8] x, float[2,8,4] w) => (float[2,3,4] y) {
+            b = Constant <value = bool[4] {1, 1, 0, 1}> () z = Constant <value_float = 0.0> ()
+            m = Constant <value_float = -inf> () k = Where(b, z, m) p = MatMul(x, w)
+            q = Add(p, k) s = Softmax <axis = -1> (q)
+            n = IsNaN(s) o = Constant <value_float = 0.0> () y = Where(n, o, s) }""",
+        "MatMul Add Softmax",
+    ),
+    Case(
+        "attention with a constant mask that leaves nothing, tested for NaN",
+        """(float[2,3,8] x, float[2,8,4] w) => (float[2,3,4] y) {
+            b = Constant <value = bool[3, 1] {1, 0, 1}> () z = Constant <value_float = 0.0> ()
+            m = Constant <value_float = -inf> () k = Where(b, z, m) p = MatMul(x, w)
+            q = Add(p, k) s = Softmax <axis = -1> (q)
+            n = IsNaN(s) o = Constant <value_float = 0.0> () y = Where(n, o, s) }""",
+        "MatMul Add Softmax IsNaN Where",
+    ),
+    Case(
         "few values normalized over two dimensions of rows",
         """(float[1,5,4,16] x, float[16] w) => (float[1,5,4,16] y) {
             y = RMSNormalization <axis = -1> (x, w) }""",
