@@ -27,6 +27,7 @@ from snapq.quantization.insertion import Inserter
 from snapq.quantization.islands import separate
 from snapq.quantization.lowering import lower
 from snapq.quantization.masks import logits, unmasked, unsaturated
+from snapq.quantization.nan_tests import always_false, left_out, take_away
 from snapq.quantization.observers.base import Observer, observer
 from snapq.quantization.observers.collector import Collector, TensorStatistics
 from snapq.quantization.parameters import Tuned
@@ -118,7 +119,9 @@ def quantize(
     for node, decision in decisions.items():
         if decision.rule is not None and decision.rule.family is Family.JOIN and decision.dtype:
             _join(groups, node, decision, ranges)
+    tests = always_false(decisions, groups)
     encodings = _encodings(graph, groups, ranges)
+    decisions = take_away(graph, decisions, tests)
     uses = _uses(decisions, groups, encodings, ranges, scheme, imposed)
     decisions, encodings = absorb_clamps(graph, decisions, encodings)
     inserter = Inserter(graph, scheme, encodings, uses, imposed, tuned or {})
@@ -128,7 +131,7 @@ def quantize(
         result,
         inserter.written,
         {name: collector.statistics() for name, collector in seen.items()},
-        (*notes(decisions, scheme.architecture), *wide.notes(scheme, decisions)),
+        (*notes(decisions, scheme.architecture), *wide.notes(scheme, decisions), *left_out(tests)),
     )
 
 

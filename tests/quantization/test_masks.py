@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from snapq.graph import io
+from snapq.precision import ActivationType
 from snapq.quantization.fidelity import sqnr
 from snapq.quantization.quantize import Scheme, quantize
+from snapq.quantization.scheme import NodePrecision
 from snapq.runtime import cpu_session
 from tests.quantization.odd_models import Builder
 
@@ -42,3 +44,18 @@ def test_a_masked_attention_is_near_to_float(kind, mask):
     for sample in samples():
         truth, found = there.run(None, sample)[0], here.run(None, sample)[0]
         assert sqnr(float(np.square(truth).sum()), float(np.square(truth - found).sum())) > 20
+
+
+def test_a_test_for_nan_goes_with_a_note_where_its_softmax_is_quantized():
+    b = Builder()
+    scores = b.add("MatMul", b.feed("x", 1, 4, 8), b.normal(8, 8))
+    kept = b.add("Greater", b.feed("keep", 1, 1, 8), np.zeros(1, np.float32))
+    shares = b.add("Softmax", b.add("Where", kept, scores, np.float32([-np.inf])), axis=-1)
+    shares = b.add("Where", b.add("IsNaN", shares), np.zeros(1, np.float32), shares)
+    model = b.model(b.add("MatMul", shares, b.normal(8, 8)))
+    quantized = quantize(model, samples(), Scheme())
+    assert "IsNaN" not in {node.op_type for node in quantized.model.graph}
+    assert any("no integer is NaN" in note for note in quantized.notes)
+    named = {str(n.name): NodePrecision(activations=ActivationType.FLOAT16) for n in model.graph}
+    in_float = quantize(model, samples(), Scheme(per_node=named))
+    assert "IsNaN" in {node.op_type for node in in_float.model.graph}

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from snapq.devices.profiles import find
@@ -14,7 +15,7 @@ from snapq.qnn.simulate import simulate
 from snapq.quantization.fidelity import sqnr
 from snapq.quantization.quantize import Scheme, quantize
 from snapq.runtime import cpu_session
-from tests.quantization.odd_models import Builder, feeds
+from tests.quantization.odd_models import Builder, feeds, scalar
 
 
 def gates_after_convolutions():
@@ -43,9 +44,21 @@ def logits_with_a_constant_mask():
     return b.model(b.add("Softmax", b.add("Add", scores, mask), axis=-1))
 
 
+def attention_with_a_mask_that_is_fed():
+    """As PyTorch exports it: rows that -inf masks wholly would be NaN, and become 0."""
+    b = Builder()
+    kept = b.add("Or", b.feed("kept", 1, 1, 1, 16, dtype=onnx.TensorProto.BOOL), np.eye(16)[0] > 0)
+    mask = b.add("Where", kept, scalar(0), scalar(-np.inf))
+    scores = b.add("MatMul", b.feed("x", 1, 4, 16, 8), b.normal(8, 16))
+    shares = b.add("Softmax", b.add("Add", scores, mask), axis=-1)
+    shares = b.add("Where", b.add("IsNaN", shares), scalar(0), shares)
+    return b.model(b.add("MatMul", shares, b.normal(16, 8)))
+
+
 @pytest.mark.parametrize(
     ("make", "activations", "wanted"),
     [
+        (attention_with_a_mask_that_is_fed, "uint8", 25.0),
         (gates_after_convolutions, "uint8", 25.0),
         (gates_after_convolutions, "uint16", 45.0),
         (heads_that_are_normalized, "uint8", 30.0),
