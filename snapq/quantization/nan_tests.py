@@ -41,10 +41,11 @@ def take_away(
     left = dict(decisions)
     for node in tests:
         test, softmax = node.inputs[0], node.inputs[2]
+        assert test is not None and softmax is not None
         node.outputs[0].replace_all_uses_with(softmax)
         del left[node]
         graph.remove(node, safe=True)
-        maker = test.producer() if test is not None else None
+        maker = test.producer()
         if maker is not None and not test.uses() and not test.is_graph_output():
             del left[maker]
             graph.remove(maker, safe=True)
