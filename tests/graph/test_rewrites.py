@@ -533,6 +533,25 @@ CASES = [
         18,
     ),
     Case(
+        "padding behind the rows and the columns of an image",
+        """(float[1,2,5,6] x) => (float[1,2,6,8] y) <int64[8] p = {0, 0, 0, 0, 0, 0, 1, 2}> {
+            a = Sin(x) b = Pad(a, p) y = Cos(b) }""",
+        "Sin Conv Cos",
+    ),
+    Case(
+        "padding behind two axes of a sequence",
+        """(float[2,5,6] x) => (float[2,6,8] y) <int64[4] p = {0, 0, 1, 2}, int64[2] a = {1, -1},
+            float v = {2.0}> { b = Sin(x) c = Pad(b, p, v, a) y = Cos(c) }""",
+        "Sin Reshape Pad Reshape Cos",
+        18,
+    ),
+    Case(
+        "a depthwise convolution of two taps and stride two over few channels",
+        """(float[1,3,6,7] x, float[3,1,2,2] w) => (float[1,3,3,3] y) {
+            y = Conv <strides = [2, 2], group = 3> (x, w) }""",
+        "Conv",
+    ),
+    Case(
         "average pooling side by side, with padding that counts and an end that no window reads",
         """(float[1,2,13,10] x) => (float[1,2,3,2] y) {
             y = AveragePool <kernel_shape = [4, 4], strides = [4, 4], pads = [1, 1, 1, 1],

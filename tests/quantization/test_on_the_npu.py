@@ -111,19 +111,32 @@ def pools():
     )
 
 
-@pytest.mark.parametrize("make", [transposed_convolutions, pools])
-def test_what_the_npu_computes_otherwise_is_prepared_so_that_it_does_not(make, tmp_path: Path):
+def padded_values():
+    """Padding behind an image and a sequence, and depthwise convolutions of few taps."""
+    b = Builder()
+    x, sequence = b.add("Neg", b.feed("x", 1, 3, 10, 11)), b.add("Neg", b.feed("sequence", 6, 5, 7))
+    behind = b.add("Pad", x, np.array([0, 0, 0, 0, 0, 0, 1, 2]))
+    longer = b.add("Pad", sequence, np.array([0, 0, 0, 0, 1, 2]))
+    short = b.add("Conv", x, b.normal(3, 1, 2, 2), strides=[2, 2], group=3)
+    return b.model(b.add("Neg", behind), b.add("Neg", longer), short)
+
+
+@pytest.mark.parametrize("activations", ["uint8", "uint16"])
+@pytest.mark.parametrize("make", [transposed_convolutions, pools, padded_values])
+def test_what_the_npu_computes_otherwise_is_prepared_so_that_it_does_not(
+    make, activations, tmp_path: Path
+):
     model = make()
     prepared = prepare(model, {}).model
     sample = feeds(model, 1)[0]
-    scheme = Scheme(activations=ActivationType("uint16"), architecture=73)
+    scheme = Scheme(activations=ActivationType(activations), architecture=73)
     io.save(quantize(prepared, [sample], scheme).model, tmp_path / "model.onnx")
     path, options = tmp_path / "model.onnx", CompileOptions(fp16=True)
     (found,) = simulate(path, find("qcs9075"), [sample], workers=1, options=options)
     reference = cpu_session(io.to_bytes(model))
     for name, truth in zip(found, reference.run(list(found), sample), strict=True):
         noise = float(np.square(truth - found[name]).sum())
-        assert sqnr(float(np.square(truth).sum()), noise) > 35, name
+        assert sqnr(float(np.square(truth).sum()), noise) > 30, name
 
 
 @pytest.mark.parametrize(
