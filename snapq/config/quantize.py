@@ -115,8 +115,9 @@ class QuantizeConfig(Strict):
     mixed_precision: MixedPrecision | None = None
     """Promote nodes to a higher precision until an accuracy budget is kept."""
     never_slower: bool = True
-    """Leave nodes in fp16 that make the estimate worse than that of the model at fp16; where all
-    targets have fp16, and no `encodings` are imposed."""
+    """Give nodes 16 bits that are quicker so than at 8, and leave nodes in fp16 that make the
+    estimate worse than that of the model at fp16; where all targets have these, and no `encodings`
+    are imposed."""
 
     @model_validator(mode="after")
     def _blocks_fit(self) -> QuantizeConfig:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from snapq.config import MixedPrecision, QuantizeConfig
+from snapq.config import MixedPrecision, Override, QuantizeConfig
 from snapq.devices.profiles import find
 from snapq.errors import ConfigError
 from snapq.evaluation.metrics import metrics
@@ -15,7 +15,7 @@ from snapq.evaluation.samples import Sample
 from snapq.graph import io
 from snapq.stages import quantize
 from snapq.stages.base import Context, Source
-from tests.quantization.hard_models import small_prelus
+from tests.quantization.hard_models import filters_of_many_taps, small_prelus
 from tests.quantization.odd_models import Builder, feeds
 
 
@@ -62,6 +62,23 @@ def test_a_network_that_integers_make_slower_stays_in_fp16_and_the_note_names_th
     assert found["kept_cycles"] <= found["fp16_cycles"] < found["quantized_cycles"]
     assert "slower than fp16" in outcome.notes[0]
     assert "node_prelu" in outcome.notes[0]
+
+
+def test_a_layer_that_is_quicker_at_16_bits_has_them_and_the_note_names_it(tmp_path):
+    outcome = staged(filters_of_many_taps(), QuantizeConfig(), tmp_path)
+    assert outcome.precision == "w8a8+w8a16"
+    found = outcome.details["never_slower"]
+    assert "node_conv_2" in found["at_16_bits"]
+    assert "node_conv_4" not in found["at_16_bits"]
+    assert found["kept_cycles"] < 0.8 * found["quantized_cycles"]
+    assert "less time for that than for 8" in outcome.notes[0]
+    assert not any("by the estimate" in note for note in outcome.notes[1:])
+
+
+def test_what_the_user_says_of_a_node_is_not_raced(tmp_path):
+    said = Override(pattern="node_conv_*", activations="uint8")
+    outcome = staged(filters_of_many_taps(), QuantizeConfig(overrides=(said,)), tmp_path)
+    assert outcome.precision == "w8a8"
 
 
 def test_never_slower_can_be_switched_off(tmp_path):
