@@ -529,7 +529,7 @@ CASES = [
         "padding of LpPool",
         """(float[1,2,9,9] x) => (float[1,2,9,9] y) {
             y = LpPool <kernel_shape = [2, 2], pads = [0, 0, 1, 1]> (x) }""",
-        "Pad LpPool",
+        "Conv LpPool",
         18,
     ),
     Case(
