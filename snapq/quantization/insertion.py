@@ -29,6 +29,7 @@ from snapq.quantization.parameters import (
 )
 from snapq.quantization.rules.operators import Role
 from snapq.quantization.scheme import Scheme
+from snapq.quantization.wide_bias import adds_in_steps, in_npu_steps
 
 __all__ = ["Inserter"]
 
@@ -217,13 +218,16 @@ class Inserter:
         if bias is None or bias_value is None or bias_index is None:
             return {index: self._store(value, _rounded(array, encoding, tuned), encoding)}
         data = node.inputs[0]
-        scale = self._uses.get((node, 0), self._encodings[data]).scale if data else None
-        if scale is None:
+        read = self._uses.get((node, 0), self._encodings[data]) if data else None
+        if read is None:
             return {index: self._store(value, _rounded(array, encoding, tuned), encoding)}
-        encoding = raise_for_bias(encoding, bias, scale)
+        encoding = raise_for_bias(encoding, bias, read.scale)
+        weight = _rounded(array, encoding, tuned)
+        if adds_in_steps(node.op_type, read, encoding):
+            bias = in_npu_steps(bias, node, quantize(weight, encoding), encoding.scale, read)
         return {
-            index: self._store(value, _rounded(array, encoding, tuned), encoding),
-            bias_index: self._store(bias_value, bias, bias_encoding(encoding, scale)),
+            index: self._store(value, weight, encoding),
+            bias_index: self._store(bias_value, bias, bias_encoding(encoding, read.scale)),
         }
 
     def _fits(

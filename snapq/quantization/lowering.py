@@ -12,6 +12,11 @@ the Pad costs time (a causal filter over 64 channels: 25 to 271 us), and 16 bits
 nothing by it.
 A Pad behind alone is right for rows of whole multiples of 32 elements only: of others the NPU
 leaves the last column unwritten.
+
+A Reshape that gives a layer one channel: `[N, 1, H, W]` is `[N, H, W, 1]` in memory, but the
+provider moves every value to get there. Reshaped to the latter, with a Transpose behind that the
+provider cancels, nothing is moved (a small model of spectrograms on QCS9075: 380 to 193 thousand
+cycles by Qualcomm's estimate).
 """
 
 from __future__ import annotations
@@ -30,6 +35,8 @@ from snapq.quantization.wide import widened
 
 __all__ = ["lower"]
 
+_WITH_CHANNELS = ("Conv", "ConvTranspose", "MaxPool", "AveragePool")
+"""Operators that the NPU computes with channels last."""
 _SMALL_PICTURE = 224 * 224
 """Pixels up to which a picture takes the slow way in."""
 _PICTURE_CHANNELS = range(3, 9)
@@ -38,7 +45,7 @@ _WHOLE_ROW = 32
 
 
 def lower(graph: ir.Graph, scheme: Scheme) -> Scheme:
-    """Rewrites, in place, each Swish with alpha 1 and each first Conv that a Pad makes quicker.
+    """Rewrites, in place, each Swish with alpha 1 and what else the NPU has a quicker form of.
 
     The product of a Swish, and the Conv, keep their names.
 
@@ -53,6 +60,8 @@ def lower(graph: ir.Graph, scheme: Scheme) -> Scheme:
             gates[str(node.name)] = _split(graph, node, names)
         elif node.op_type == "Conv" and _grows_large(node, scheme):
             _pad_before(graph, node, names)
+        elif node.op_type == "Reshape" and _gives_one_channel(node):
+            _reshape_to_channels_last(graph, node, names)
     if gates:
         scheme = replace(scheme, per_node=_with_gates(scheme, gates))
     as_convolutions(graph, scheme)
@@ -100,14 +109,9 @@ def _pad_before(graph: ir.Graph, node: ir.Node, names: Names) -> None:
         return
     top, left, bottom, right = node.attributes.get_ints("pads")
     stem = names.fresh(f"{source.name}_padded", also=("", "_pads"))
-    amounts = ir.Tensor(np.array([0, 0, top, left, 0, 0, bottom, right], np.int64))
-    pads = ir.Value(
-        name=f"{stem}_pads",
-        shape=amounts.shape,
-        type=ir.TensorType(ir.DataType.INT64),
-        const_value=amounts,
+    pads = _constant(
+        graph, f"{stem}_pads", np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
     )
-    graph.register_initializer(pads)
     pad = ir.node("Pad", [source, pads], name=names.fresh_node(f"{node.name}_Pad"))
     result = pad.outputs[0]
     result.name, result.type = stem, source.type
@@ -117,6 +121,53 @@ def _pad_before(graph: ir.Graph, node: ir.Node, names: Names) -> None:
     graph.insert_before(node, pad)
     node.replace_input_with(0, result)
     node.attributes["pads"] = ir.AttrInt64s("pads", [0, 0, 0, 0])
+
+
+def _gives_one_channel(node: ir.Node) -> bool:
+    """Whether all that reads a Reshape wants channels last, and there is but one channel."""
+    output = node.outputs[0]
+    shape = static_shape(output)
+    return (
+        shape is not None
+        and len(shape) == 4
+        and shape[1] == 1
+        and max(shape[2:]) > 1
+        and not output.is_graph_output()
+        and bool(output.uses())
+        and all(user.op_type in _WITH_CHANNELS and index == 0 for user, index in output.uses())
+    )
+
+
+def _reshape_to_channels_last(graph: ir.Graph, node: ir.Node, names: Names) -> None:
+    output = node.outputs[0]
+    shape = static_shape(output)
+    if shape is None:
+        return
+    batch, channels, rows, columns = shape
+    stem = names.fresh(f"{output.name}_channels_last", also=("", "_shape"))
+    names.take(stem)
+    last = [batch, rows, columns, channels]
+    target = _constant(graph, f"{stem}_shape", np.array(last, np.int64))
+    reshape = ir.node("Reshape", [node.inputs[0], target], name=node.name)
+    moved = reshape.outputs[0]
+    moved.name, moved.type, moved.shape = stem, output.type, ir.Shape(last)
+    name = names.fresh_node(f"{node.name}_channels_first")
+    transpose = ir.node("Transpose", [moved], {"perm": [0, 3, 1, 2]}, name=name)
+    result = transpose.outputs[0]
+    result.type, result.shape = output.type, output.shape
+    graph.insert_before(node, [reshape, transpose])
+    output.replace_all_uses_with(result)
+    graph.remove(node, safe=True)
+    result.name = output.name
+
+
+def _constant(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
+    tensor = ir.Tensor(array)
+    value = ir.Value(
+        name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor
+    )
+    graph.register_initializer(value)
+    return value
 
 
 def _with_gates(scheme: Scheme, gates: Mapping[str, str]) -> dict[str, NodePrecision]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
@@ -32,6 +33,7 @@ from snapq.quantization.observers.base import Observer, observer
 from snapq.quantization.observers.collector import Collector, TensorStatistics
 from snapq.quantization.parameters import Tuned
 from snapq.quantization.rules.operators import Family, Role
+from snapq.quantization.saturation import told_apart
 from snapq.quantization.scheme import Scheme
 from snapq.quantization.ties import Groups, Range, build, constant_range
 from snapq.quantization.wide import beyond_float16, in_float, without_float
@@ -116,6 +118,7 @@ def quantize(
         for value in _values(graph)
         if value in groups and str(value.name) in seen
     }
+    ranges = {value: _useful(value, found, decisions) for value, found in ranges.items()}
     for node, decision in decisions.items():
         if decision.rule is not None and decision.rule.family is Family.JOIN and decision.dtype:
             _join(groups, node, decision, ranges)
@@ -159,6 +162,12 @@ def lifted(model: ir.Model) -> ir.Model:
 
 def _range(seen: Collector, rule: Observer, dtype: QuantType, logit: bool) -> Range:
     return (unmasked(seen) if logit else None) or rule(seen, dtype)
+
+
+def _useful(value: ir.Value, limits: Range, decisions: Mapping[ir.Node, Decision]) -> Range:
+    """The part of a range in which the readers of a tensor see a difference."""
+    low, high = told_apart(value, decisions)
+    return float(np.clip(limits[0], low, high)), float(np.clip(limits[1], low, high))
 
 
 def _no_samples(names: Sequence[str]) -> DataError:

@@ -35,6 +35,7 @@ from snapq.quantization.observers.base import observer
 from snapq.quantization.quantize import Quantized, lifted, observe, quantize
 from snapq.quantization.scheme import Scheme
 from snapq.quantization.score import LEAST, Gain, Outputs, Score, score
+from snapq.quantization.wide_bias import as_added
 from snapq.runtime import cpu_session
 
 __all__ = ["PRESETS", "Recipe", "Runner", "Tuning", "preset", "tune", "tuning"]
@@ -322,7 +323,7 @@ def _with_repeats(name: str, before: Sequence[str]) -> Callable[[Study], Study |
 
 def _on_cpu(model: ir.Model, samples: Samples) -> Iterator[Outputs]:
     """Each node as written: fused integer kernels of some CPUs saturate where the NPU does not."""
-    session = cpu_session(io.to_bytes(model), optimize=False)
+    session = cpu_session(io.to_bytes(as_added(model)), optimize=False)
     names = [output.name for output in session.get_outputs()]
     for sample in samples:
         yield dict(zip(names, session.run(names, dict(sample)), strict=True))

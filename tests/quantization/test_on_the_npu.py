@@ -160,3 +160,18 @@ def test_padding_of_a_picture_is_a_pad_where_that_is_faster_and_right(activation
         cpu_session(io.to_bytes(one)).run(None, sample)[0] for one in (model, result.model)
     )
     assert sqnr(float(np.square(truth).sum()), float(np.square(truth - found).sum())) > 25
+
+
+def test_a_reshape_to_one_channel_moves_nothing_on_the_npu():
+    b = Builder()
+    spectrum = b.add("Reshape", b.feed("sound", 1, 64, 48), np.array([1, 1, 64, 48], np.int64))
+    model = b.model(b.add("Conv", spectrum, b.normal(8, 1, 3, 3)))
+    result = quantize(model, feeds(model, 4), Scheme())
+    moves = [node for node in result.model.graph if node.op_type in ("Reshape", "Transpose")]
+    assert [node.op_type for node in moves] == ["Reshape", "Transpose"]
+    assert list(moves[0].outputs[0].shape) == [1, 64, 48, 1]
+    sample = feeds(model, 1)[0]
+    truth, found = (
+        cpu_session(io.to_bytes(one)).run(None, sample)[0] for one in (model, result.model)
+    )
+    assert sqnr(float(np.square(truth).sum()), float(np.square(truth - found).sum())) > 25
