@@ -533,6 +533,23 @@ CASES = [
         18,
     ),
     Case(
+        "indices that are fed",
+        """(float[4,5] x, int64[2,3] i) => (float[2,3,5] y) { y = Gather(x, i) }""",
+        "Mod Gather",
+    ),
+    Case(
+        "indices of points that are fed",
+        """(float[4,5,6] x, int32[7,2] i) => (float[7,6] y) {
+            j = Cast <to = 7> (i) y = GatherND(x, j) }""",
+        "Cast Mod GatherND",
+    ),
+    Case(
+        "indices that are places of maxima",
+        """(float[4,5] x, float[3,4] z) => (float[3,5] y) {
+            i = ArgMax <axis = -1, keepdims = 0> (z) y = Gather(x, i) }""",
+        "ArgMax Gather",
+    ),
+    Case(
         "padding behind the rows and the columns of an image",
         """(float[1,2,5,6] x) => (float[1,2,6,8] y) <int64[8] p = {0, 0, 0, 0, 0, 0, 1, 2}> {
             a = Sin(x) b = Pad(a, p) y = Cos(b) }""",

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto
 
 from snapq.devices.profiles import find
 from snapq.graph import io
@@ -121,8 +122,18 @@ def padded_values():
     return b.model(b.add("Neg", behind), b.add("Neg", longer), short)
 
 
+def picked_and_masked():
+    """Rows counted from the end, and zeros in the place of what a mask leaves out."""
+    b = Builder()
+    x, indices = b.feed("x", 8, 6), b.feed("indices", 4, dtype=TensorProto.INT64)
+    mask = b.add("Less", x, np.float32([0.1]))
+    rows = b.add("Gather", x, b.add("Sub", b.add("Min", indices, np.int64([9])), np.int64([5])))
+    masked = b.add("Where", mask, x, np.float32([0]))
+    return b.model(rows, masked, b.add("Min", x, np.float32([0])))
+
+
 @pytest.mark.parametrize("activations", ["uint8", "uint16"])
-@pytest.mark.parametrize("make", [transposed_convolutions, pools, padded_values])
+@pytest.mark.parametrize("make", [transposed_convolutions, pools, padded_values, picked_and_masked])
 def test_what_the_npu_computes_otherwise_is_prepared_so_that_it_does_not(
     make, activations, tmp_path: Path
 ):
