@@ -22,6 +22,66 @@ class Case:
 
 CASES = [
     Case(
+        "sampling points over 6 dimensions",
+        """(float[5,24] x, float[1,5,4] z) => (float[5,2,2,2] y) {
+            s = Constant <value_ints = [1, 5, 2, 3, 2, 2]> () a = Reshape(x, s)
+            t = Constant <value_ints = [1, 5, 1, 1, 1, 4]> () b = Reshape(z, t)
+            f = Constant <value_ints = [0]> () h = Constant <value_ints = [2]> ()
+            e = Constant <value_ints = [4]> () m = Constant <value_ints = [-1]> ()
+            p = Slice(b, f, h, m) q = Slice(b, h, e, m) c = Mul(a, q) d = Add(p, c)
+            i = Constant <value_int = 1> () g = Gather <axis = 3> (d, i)
+            u = Constant <value_ints = [5, 2, 2, 2]> () y = Reshape(g, u) }""",
+        "Reshape Slice Slice Reshape Reshape Mul Reshape Add Gather Reshape",
+    ),
+    Case(
+        "an element-wise operator over 6 dimensions, broadcast",
+        """(float[2,1,3,2,2,4] x, float[3,1,1,4] z) => (float[2,1,3,2,2,4] y) { y = Add(x, z) }""",
+        "Reshape Reshape Add Reshape",
+    ),
+    Case(
+        "a mean over two of 6 dimensions",
+        """(float[2,1,3,2,2,4] x) => (float[2,1,3,4] y) {
+            a = Constant <value_ints = [3, 4]> () y = ReduceMean <keepdims = 0> (x, a) }""",
+        "Reshape ReduceMean Reshape",
+        18,
+    ),
+    Case(
+        "a Softmax over 6 dimensions",
+        """(float[2,1,3,2,2,4] x) => (float[2,1,3,2,2,4] y) { y = Softmax <axis = 2> (x) }""",
+        "Reshape Softmax Reshape",
+    ),
+    Case(
+        "a Concat over 6 dimensions",
+        """(float[2,1,3,2,2,4] x, float[2,1,3,2,2,4] z) => (float[2,2,3,2,2,4] y) {
+            y = Concat <axis = 1> (x, z) }""",
+        "Reshape Reshape Concat Reshape",
+    ),
+    Case(
+        "a Split over 6 dimensions",
+        """(float[2,1,3,2,2,4] x) => (float[2,1,1,2,2,4] y, float[2,1,2,2,2,4] z) {
+            s = Constant <value_ints = [1, 2]> () y, z = Split <axis = 2> (x, s) }""",
+        "Reshape Split Reshape Reshape",
+    ),
+    Case(
+        "a product over 6 dimensions",
+        """(float[2,3,1,2,4,3] x, float[2,3,1,2,3,5] z) => (float[2,3,1,2,4,5] y) {
+            y = MatMul(x, z) }""",
+        "Reshape Reshape MatMul Reshape",
+    ),
+    Case(
+        "an Expand and a Tile to 6 dimensions",
+        """(float[2,3,1,2,1,4] x) => (float[2,3,5,2,1,4] y, float[2,6,1,2,1,4] z) {
+            s = Constant <value_ints = [2, 3, 5, 2, 1, 4]> () y = Expand(x, s)
+            t = Constant <value_ints = [1, 2, 1, 1, 1, 1]> () z = Tile(x, t) }""",
+        "Reshape Expand Reshape Reshape Tile Reshape",
+    ),
+    Case(
+        "a move of the first of 5 dimensions, of which three stay together",
+        """(float[1,5,2,2,3] x) => (float[1,2,5,2,3] y) {
+            y = Transpose <perm = [0, 2, 1, 3, 4]> (x) }""",
+        "Reshape Transpose Reshape",
+    ),
+    Case(
         "a mask indexed by all its coordinates",
         """(bool[2,3] x) => (bool[2,1,3] y) {
             i = Constant <value = int64[2, 1, 3, 2] {0, 0, 0, 1, 0, 2, 1, 0, 1, 1, 1, 2}> ()

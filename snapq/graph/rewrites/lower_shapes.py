@@ -2,7 +2,10 @@
 
 1. `Trilu(x)` = `Where(mask, x, 0)` with a constant mask.
 2. `Transpose` of more than 5 dimensions = Reshape, Transpose of the dimensions that stay together
-   as one and without those of size 1, Reshape; where 5 are enough.
+   as one and without those of size 1, Reshape; where 5 are enough. So are those of 5 that move the
+   first, where fewer than 5 are left: at 8 bits the compiler gives some of them code that is
+   thousands of times slower (80 values as [1, 10, 2, 2, 2]: 126 million cycles and 25 thousand by
+   Qualcomm's estimate for QCS9075).
 3. `Pad` in a circle = Concat of slices.
 4. `Resize` to the nearest sample with a rounding that the NPU lacks = with `floor`, where both
    take the same samples.
@@ -69,7 +72,7 @@ def _transpose(
     node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
 ) -> ir.Value | None:
     order = ints_attribute(node, "perm") or tuple(reversed(range(len(shape))))
-    if len(shape) <= MAX_RANK:
+    if len(shape) < MAX_RANK:
         return None
     groups: list[list[int]] = []
     for axis in (axis for axis in order if shape[axis] != 1):
@@ -79,9 +82,10 @@ def _transpose(
             groups[-1].append(axis)
         else:
             groups.append([axis])
-    if len(groups) > MAX_RANK:
-        return None
     ordered = sorted(groups)
+    enough = MAX_RANK if len(shape) > MAX_RANK else MAX_RANK - 1
+    if len(groups) > enough or (len(shape) == MAX_RANK and groups[:1] == ordered[:1]):
+        return None
     sizes = [int(np.prod([shape[axis] for axis in group])) for group in ordered]
     flat = edit.op("Reshape", source, integers(*sizes))
     turned = edit.op("Transpose", flat, perm=[ordered.index(group) for group in groups])
