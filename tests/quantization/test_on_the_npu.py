@@ -132,6 +132,14 @@ def picked_and_masked():
     return b.model(rows, masked, b.add("Min", x, np.float32([0])))
 
 
+def normalized_batch():
+    """A batch normalization that no layer takes in."""
+    b = Builder()
+    values = [np.exp(b.normal(32, scale=1.0)), *(b.normal(32, scale=1.0) for _ in range(2))]
+    x = b.add("Neg", b.feed("x", 1, 32, 14, 14))
+    return b.model(b.add("BatchNormalization", x, *values, np.exp(b.normal(32))))
+
+
 @pytest.mark.parametrize("activations", ["uint8", "uint16"])
 @pytest.mark.parametrize("make", [transposed_convolutions, pools, padded_values, picked_and_masked])
 def test_what_the_npu_computes_otherwise_is_prepared_so_that_it_does_not(
