@@ -155,9 +155,14 @@ class Editor:
         domain: str = "",
         **attributes: int | float | str | Sequence[int] | Sequence[float] | ir.TensorProtocol,
     ) -> tuple[ir.Value, ...]:
-        """Adds a node with several outputs in front of the anchor."""
+        """Adds a node with several outputs in front of the anchor.
+
+        Values are named as the anchor's with the operator behind, in capitals: the provider makes
+        values of its own, `NAME_reshape` for a Conv of one dimension, and refuses the Conv where
+        that name is taken.
+        """
         assert self.anchor is not None
-        base = f"{self.anchor.outputs[0].name}_{op_type.lower()}"
+        base = f"{self.anchor.outputs[0].name}_{op_type}"
         values = [
             self.constant(np.asarray(item), f"{base}_constant")
             if isinstance(item, np.ndarray | np.generic)

@@ -1,8 +1,9 @@
-"""Operators are written so that the NPU computes them well, and only where that gains."""
+"""Models are written so that the NPU takes them, and computes them well where that gains."""
 
 import pytest
 
 from snapq.devices.profiles import find
+from snapq.graph.prepare import prepare
 from snapq.quantization.quantize import Scheme, quantize
 from snapq.stages.judging import estimate_model
 from tests.quantization.odd_models import Builder, feeds
@@ -42,3 +43,12 @@ def test_padding_apart_costs_less_than_none_at_all():
         return estimate_model(model, find("qcs9075"), None, "candidate").total.cycles
 
     assert cycles([1, 1, 1, 1]) < cycles([0, 0, 0, 0])
+
+
+def test_names_of_our_own_are_in_the_way_of_none_that_the_provider_makes():
+    b = Builder()
+    rows = b.add("MatMul", b.feed("x", 1, 12, 16), b.normal(16, 16))
+    y = b.add("Conv", b.add("Transpose", rows, perm=[0, 2, 1]), b.normal(16, 16, 3), pads=[1, 1])
+    model = prepare(b.model(y), {}).model
+    assert [node.op_type for node in model.graph][:2] == ["Reshape", "Gemm"]
+    assert estimate_model(model, find("qcs9075"), None, "candidate").total.cycles > 0
