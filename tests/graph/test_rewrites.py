@@ -593,6 +593,18 @@ CASES = [
         18,
     ),
     Case(
+        "sums along an axis that is not the last",
+        """(float[2,5,6] x) => (float[2,5,6] y) {
+            k = Constant <value_int = 1> () y = CumSum <exclusive = 1> (x, k) }""",
+        "Transpose CumSum Transpose Sub",
+    ),
+    Case(
+        "powers of one number, and of a row",
+        """(float[4,5] x, float[5] z) => (float[4,5] y, float[4,5] v) <float two = {2.0}> {
+            y = Pow(two, x) a = Exp(z) v = Pow(a, x) }""",
+        "Pow Exp Expand Pow",
+    ),
+    Case(
         "indices that are fed",
         """(float[4,5] x, int64[2,3] i) => (float[2,3,5] y) { y = Gather(x, i) }""",
         "Mod Gather",

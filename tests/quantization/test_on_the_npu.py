@@ -140,6 +140,13 @@ def normalized_batch():
     return b.model(b.add("BatchNormalization", x, *values, np.exp(b.normal(32))))
 
 
+def sums_and_powers():
+    """Sums along the first axis, and powers of one number."""
+    b = Builder()
+    x = b.feed("x", 6, 5)
+    return b.model(b.add("CumSum", x, np.array(0)), b.add("Pow", np.float32([2]), x))
+
+
 @pytest.mark.parametrize("activations", ["uint8", "uint16"])
 @pytest.mark.parametrize("make", [transposed_convolutions, pools, padded_values, picked_and_masked])
 def test_what_the_npu_computes_otherwise_is_prepared_so_that_it_does_not(

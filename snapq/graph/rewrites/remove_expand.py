@@ -15,7 +15,7 @@ from snapq.graph.rewriting import Phase, Rule
 from snapq.graph.shapes import static_shape
 
 _BROADCASTING = (
-    *("Add", "Sub", "Mul", "Div", "Pow", "Where", "Equal", "Less", "Greater", "Max", "Min"),
+    *("Add", "Sub", "Mul", "Div", "Where", "Equal", "Less", "Greater", "Max", "Min"),
     *("LessOrEqual", "GreaterOrEqual", "And", "Or", "Xor"),
 )
 
