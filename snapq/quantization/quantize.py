@@ -27,12 +27,13 @@ from snapq.quantization.encodings import Encoding, QuantType, asymmetric
 from snapq.quantization.insertion import Inserter
 from snapq.quantization.islands import separate
 from snapq.quantization.lowering import lower
-from snapq.quantization.masks import logits, unmasked, unsaturated
+from snapq.quantization.masks import logits, masked_sums, unmasked, unsaturated
 from snapq.quantization.nan_tests import always_false, left_out, take_away
 from snapq.quantization.observers.base import Observer, observer
 from snapq.quantization.observers.collector import Collector, TensorStatistics
 from snapq.quantization.parameters import Tuned
 from snapq.quantization.rules.operators import Family, Role
+from snapq.quantization.rules.ranges import with_headroom
 from snapq.quantization.saturation import told_apart
 from snapq.quantization.scheme import Scheme
 from snapq.quantization.ties import Groups, Range, build, constant_range
@@ -114,11 +115,22 @@ def quantize(
         return quantize(model, samples, narrow, fixed=fixed, known=seen, tuned=tuned)
     rule = observer(scheme.observer)
     ranges = {
-        value: _range(seen[str(value.name)], rule, groups.dtype(value), str(value.name) in masked)
+        value: with_headroom(
+            _maker(value),
+            _range(seen[str(value.name)], rule, groups.dtype(value), str(value.name) in masked),
+        )
         for value in _values(graph)
         if value in groups and str(value.name) in seen
     }
     ranges = {value: _useful(value, found, decisions) for value, found in ranges.items()}
+    reach = masked_sums(
+        graph, lambda value: groups.range(value, ranges) if value in groups else None
+    )
+    ranges |= {
+        value: (max(ranges[value][0], low), max(ranges[value][1], low))
+        for value, low in reach.items()
+        if value in ranges
+    }
     for node, decision in decisions.items():
         if decision.rule is not None and decision.rule.family is Family.JOIN and decision.dtype:
             _join(groups, node, decision, ranges)
@@ -168,6 +180,12 @@ def _useful(value: ir.Value, limits: Range, decisions: Mapping[ir.Node, Decision
     """The part of a range in which the readers of a tensor see a difference."""
     low, high = told_apart(value, decisions)
     return float(np.clip(limits[0], low, high)), float(np.clip(limits[1], low, high))
+
+
+def _maker(value: ir.Value) -> str:
+    """The operator that makes a tensor; empty for an input."""
+    node = value.producer()
+    return node.op_type if node is not None else ""
 
 
 def _no_samples(names: Sequence[str]) -> DataError:

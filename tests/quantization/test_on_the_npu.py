@@ -56,9 +56,28 @@ def attention_with_a_mask_that_is_fed():
     return b.model(b.add("MatMul", shares, b.normal(16, 8)))
 
 
+def values_at_the_ends_of_their_range():
+    """What the NPU would wrap around: normalized vectors, and sums along a dimension."""
+    b = Builder()
+    x = b.feed("x", 1, 64, 8)
+    return b.model(b.add("LpNormalization", x, p=2), b.add("CumSum", x, np.array(1)))
+
+
+def windows_that_are_masked():
+    """A mask of -100, as Swin has it, which is not far below the logits."""
+    b = Builder()
+    mask = np.where(np.arange(16) // 4 == np.arange(16)[:, None] // 4, 0, -100).astype(np.float32)
+    scores = b.add("MatMul", b.feed("x", 1, 2, 16, 8), b.normal(8, 16, scale=1.0))
+    scores = b.add("Reshape", b.add("Add", scores, mask), np.array([2, 16, 16]))
+    return b.model(b.add("Softmax", scores, axis=-1))
+
+
 @pytest.mark.parametrize(
     ("make", "activations", "wanted"),
     [
+        (values_at_the_ends_of_their_range, "uint8", 25.0),
+        (values_at_the_ends_of_their_range, "uint16", 60.0),
+        (windows_that_are_masked, "uint8", 25.0),
         (attention_with_a_mask_that_is_fed, "uint8", 25.0),
         (gates_after_convolutions, "uint8", 25.0),
         (gates_after_convolutions, "uint16", 45.0),
