@@ -293,6 +293,12 @@ CASES = [
         "LpNormalization",
     ),
     Case(
+        "L2 normalization over channels",
+        """(float[1,8,5,6] x) => (float[1,8,5,6] y) {
+            y = LpNormalization <axis = 1, p = 2> (x) }""",
+        "Transpose",
+    ),
+    Case(
         "softmax with its maximum taken off",
         """(float[2,8] x) => (float[2,8] y) {
             axes = Constant <value_ints = [1]> ()

@@ -4,7 +4,9 @@
    `ReduceLogSum(x)` = `log(ReduceSum(x))`.
 2. `ReduceProd(x)` over one axis of up to 16 elements = the product of its slices.
 3. `GlobalLpPool(x, p)` = `ReduceL2` for p = 2, `ReduceSum(|x|)` for p = 1, over all spatial axes.
-4. `LpNormalization(x, p=1)` = `x / ReduceSum(|x|)`.
+4. `LpNormalization(x, p=1)` = `x / ReduceSum(|x|)`; of p = 2 over the channels of an image = over
+   the last axis of its Transpose: by Qualcomm's estimate for QCS9075, 64 channels of 56 x 56 take
+   22 us so and 253 otherwise at 8 bits.
 5. `CumSum` exclusively = `CumSum(x) - x`; backwards = with a flip in front and behind.
 6. `ArgMax` and `ArgMin` that take the last of equals = counted from the end of the flipped input.
 """
@@ -57,7 +59,7 @@ def _write(
         case "GlobalLpPool":
             return _global_pool(node, source, shape, edit)
         case "LpNormalization":
-            return _l1_normalization(node, source, edit)
+            return _lp_normalization(node, source, len(shape), edit)
         case "CumSum":
             return _cumulative_sum(node, source, shape, edit)
         case "ArgMax" | "ArgMin":
@@ -111,11 +113,16 @@ def _global_pool(
     return None
 
 
-def _l1_normalization(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value | None:
-    if int_attribute(node, "p", 2) != 1:
+def _lp_normalization(node: ir.Node, source: ir.Value, dims: int, edit: Editor) -> ir.Value | None:
+    axis = int_attribute(node, "axis", -1) % dims
+    if int_attribute(node, "p", 2) == 1:
+        total = edit.op("ReduceSum", edit.op("Abs", source), integers(axis), keepdims=1)
+        return edit.op("Div", source, total)
+    if (axis, dims) != (1, 4):
         return None
-    axis = integers(int_attribute(node, "axis", -1))
-    return edit.op("Div", source, edit.op("ReduceSum", edit.op("Abs", source), axis, keepdims=1))
+    last = edit.op("Transpose", source, perm=[0, 2, 3, 1])
+    normal = edit.op("LpNormalization", last, axis=3, p=2)
+    return edit.op("Transpose", normal, perm=[0, 3, 1, 2])
 
 
 def _cumulative_sum(
