@@ -296,7 +296,7 @@ CASES = [
         "L2 normalization over channels",
         """(float[1,8,5,6] x) => (float[1,8,5,6] y) {
             y = LpNormalization <axis = 1, p = 2> (x) }""",
-        "Transpose",
+        "Transpose LpNormalization Transpose",
     ),
     Case(
         "softmax with its maximum taken off",
