@@ -611,6 +611,15 @@ CASES = [
         "Pow Exp Expand Pow",
     ),
     Case(
+        "windows of an attention with a past",
+        """(float[1,2,5,8] q, float[1,2,7,8] k, float[1,2,7,8] v, float[1,2,3,8] pk,
+            float[1,2,3,8] pv) => (float[1,2,5,8] y, float[1,2,10,8] nk, float[1,2,10,8] nv) {
+            y, nk, nv = Attention <left_window_size = 1, right_window_size = 0> (q, k, v, , pk, pv)
+            }""",
+        "Attention",
+        25,
+    ),
+    Case(
         "indices that are fed",
         """(float[4,5] x, int64[2,3] i) => (float[2,3,5] y) { y = Gather(x, i) }""",
         "Mod Gather",
