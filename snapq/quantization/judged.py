@@ -6,12 +6,37 @@ samples chance decides which candidate flips fewer, so what goes into the Softma
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-__all__ = ["before_softmax"]
+from snapq.graph import io
+from snapq.quantization.calibration import Samples
+from snapq.quantization.score import Outputs, Score, score
+from snapq.quantization.wide_bias import as_added
+from snapq.runtime import cpu_session
+
+__all__ = ["Judge", "Runner", "before_softmax"]
+
+Runner = Callable[[ir.Model, Sequence[Outputs]], Iterable[Outputs]]
+"""Runs a Q/DQ model on samples, one after another: on the CPU, on the simulator."""
 
 _AROUND = ("QuantizeLinear", "DequantizeLinear")
+
+
+class Judge:
+    """How near a quantized model's outputs are to the float model's, on samples of its own."""
+
+    def __init__(self, model: ir.Model, samples: Sequence[Mapping[str, npt.NDArray[np.generic]]]):
+        self.samples = samples
+        self._truth = list(_on_cpu(before_softmax(model), samples))
+
+    def score(self, model: ir.Model, runner: Runner | None = None) -> Score:
+        """The score of a model, run by the CPU where no runner is given."""
+        return score(self._truth, list((runner or _on_cpu)(before_softmax(model), self.samples)))
 
 
 def before_softmax(model: ir.Model) -> ir.Model:
@@ -44,3 +69,11 @@ def _logits(output: ir.Value) -> ir.Value | None:
         return None
     value = node.inputs[0]
     return value if value is not None and value.producer() is not None else None
+
+
+def _on_cpu(model: ir.Model, samples: Samples) -> Iterator[Outputs]:
+    """Each node as written: fused integer kernels of some CPUs saturate where the NPU does not."""
+    session = cpu_session(io.to_bytes(as_added(model)), optimize=False)
+    names = [output.name for output in session.get_outputs()]
+    for sample in samples:
+        yield dict(zip(names, session.run(names, dict(sample)), strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
@@ -51,12 +51,14 @@ class Quantized:
         encodings: encoding of each quantized tensor, weights and biases too, by its float name.
         statistics: what calibration saw of each tensor that it watched.
         notes: sentences for the reader: nodes that stay in float or have another type, and why.
+        seen: the same in full, to quantize again with.
     """
 
     model: ir.Model
     encodings: dict[str, Encoding]
     statistics: dict[str, TensorStatistics]
     notes: tuple[str, ...]
+    seen: Mapping[str, Collector] = field(default_factory=dict)
 
 
 def quantize(
@@ -147,6 +149,7 @@ def quantize(
         inserter.written,
         {name: collector.statistics() for name, collector in seen.items()},
         (*notes(decisions, scheme.architecture), *wide.notes(scheme, decisions), *left_out(tests)),
+        seen,
     )
 
 

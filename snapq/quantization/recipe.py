@@ -8,7 +8,7 @@ gained and which were dropped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -17,8 +17,8 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.errors import SnapqError
-from snapq.graph import io
 from snapq.precision import WeightType
+from snapq.quantization.advice import advice
 from snapq.quantization.algorithms.base import (
     Stage,
     Study,
@@ -29,14 +29,13 @@ from snapq.quantization.algorithms.base import (
 )
 from snapq.quantization.calibration import Samples
 from snapq.quantization.encodings import Encoding
-from snapq.quantization.judged import before_softmax
+from snapq.quantization.judged import Judge, Runner
 from snapq.quantization.lowering import lower
 from snapq.quantization.observers.base import observer
-from snapq.quantization.quantize import Quantized, lifted, observe, quantize
+from snapq.quantization.quantize import Quantized, lifted, observe
+from snapq.quantization.quick import quick
 from snapq.quantization.scheme import Scheme
-from snapq.quantization.score import LEAST, Gain, Outputs, Score, score
-from snapq.quantization.wide_bias import as_added
-from snapq.runtime import cpu_session
+from snapq.quantization.score import LEAST, Gain, Score
 
 __all__ = ["PRESETS", "Recipe", "Runner", "Tuning", "preset", "tune", "tuning"]
 
@@ -45,13 +44,8 @@ _HELD_OUT = 4
 _MOST_HELD_OUT = 16
 _FOR_8_BITS = ("mse", "sqnr", "entropy", "auto")
 """Observers that find min-max best where there are 65536 steps."""
-_FAR = 12.0
-"""SQNR at the outputs in dB below which noise has a quarter of their amplitude."""
 _ROUNDS = (Stage.WEIGHTS, Stage.REFINE)
 """Steps that choose all integers of the weights anew."""
-
-Runner = Callable[[ir.Model, Sequence[Outputs]], Iterable[Outputs]]
-"""Runs a Q/DQ model on samples, one after another: on the CPU, on the simulator."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +55,12 @@ class Recipe:
     Attributes:
         observers: names; the first one is the starting point.
         algorithms: names; what rewrites the model is tried first.
+        quick_correction: without other steps, whether biases are corrected as `quick` does it.
     """
 
     observers: tuple[str, ...] = ("min-max",)
     algorithms: tuple[str, ...] = ()
+    quick_correction: bool = False
 
     def check(self) -> None:
         """Refuses names that do not exist.
@@ -79,7 +75,7 @@ class Recipe:
 
 
 PRESETS: dict[str, Recipe] = {
-    "fast": Recipe(),
+    "fast": Recipe(quick_correction=True),
     "balanced": Recipe(("min-max", "mse"), ("outlier-migration", "bias-correction")),
     "best": Recipe(
         ("min-max", "mse", "sqnr", "auto", "percentile", "entropy"),
@@ -95,7 +91,8 @@ PRESETS: dict[str, Recipe] = {
         ),
     ),
 }
-"""`fast` measures ranges; `balanced` adds what is cheap and mostly helps; `best` tries all."""
+"""`fast` measures ranges, and corrects biases where activations have 16 bits; `balanced` adds what
+is cheap and mostly helps; `best` tries all."""
 _FOR_4_BITS = ("sequential-reconstruction",)
 """Algorithms of `best` for weights of 4 bits. At 8 bits a layer's rounding leaves next to nothing
 for the layers behind it to make up for, and this one takes as long as all others together."""
@@ -138,9 +135,11 @@ def tune(
     recipe.check()
     if len(recipe.observers) == 1 and not recipe.algorithms:
         plain = replace(scheme, observer=recipe.observers[0])
-        return quantize(model, samples, plain, fixed=fixed, progress=progress)
+        correct = recipe.quick_correction
+        return quick(model, samples, plain, fixed=fixed, correct=correct, progress=progress)
     found = tuning(model, samples, scheme, recipe, fixed=fixed, runner=runner, progress=progress)
-    told = (*found.study.built.notes, *found.notes, *_advice(found))
+    far = advice(found.decibels, found.study.scheme)
+    told = (*found.study.built.notes, *found.notes, *far)
     return replace(found.study.built, notes=told)
 
 
@@ -182,7 +181,7 @@ def tuning(
         seen = observe(source, samples, progress)
         return Tuning(Study(source, scheme, imposed, samples, seen))
     training, held = _Split(samples, held=False), list(_Split(samples, held=True))
-    judge = _Judge(model, held or list(training))
+    judge = Judge(model, held or list(training))
     study = Study(source, scheme, imposed, training, observe(source, training, progress))
     start = study.built
     kept = [_Candidate("plain", study, start, judge.score(start.model))]
@@ -253,18 +252,6 @@ class _Split:
                 yield sample
 
 
-class _Judge:
-    """How near a quantized model's outputs are to the float model's, on samples of its own."""
-
-    def __init__(self, model: ir.Model, samples: Sequence[Mapping[str, npt.NDArray[np.generic]]]):
-        self.samples = samples
-        self._truth = list(_on_cpu(before_softmax(model), samples))
-
-    def score(self, model: ir.Model, runner: Runner | None = None) -> Score:
-        """The score of a model, run by the CPU where no runner is given."""
-        return score(self._truth, list((runner or _on_cpu)(before_softmax(model), self.samples)))
-
-
 def _steps(recipe: Recipe, scheme: Scheme) -> Iterator[tuple[str, Callable[[Study], Study | None]]]:
     """The observers, then the algorithms."""
     for name in _ranges(recipe, scheme)[1:]:
@@ -321,15 +308,7 @@ def _with_repeats(name: str, before: Sequence[str]) -> Callable[[Study], Study |
     return run
 
 
-def _on_cpu(model: ir.Model, samples: Samples) -> Iterator[Outputs]:
-    """Each node as written: fused integer kernels of some CPUs saturate where the NPU does not."""
-    session = cpu_session(io.to_bytes(as_added(model)), optimize=False)
-    names = [output.name for output in session.get_outputs()]
-    for sample in samples:
-        yield dict(zip(names, session.run(names, dict(sample)), strict=True))
-
-
-def _judged_by(runner: Runner, judge: _Judge, kept: Sequence[_Candidate]) -> tuple[_Candidate, str]:
+def _judged_by(runner: Runner, judge: Judge, kept: Sequence[_Candidate]) -> tuple[_Candidate, str]:
     """The best of the last candidates and the plain one, by the runner."""
     finalists = [kept[0], *kept[1:][-2:]]
     scores = [judge.score(candidate.built.model, runner) for candidate in finalists]
@@ -360,18 +339,6 @@ def _by_cpu(kept: Sequence[_Candidate], held: int) -> str:
     return (
         f"SQNR at the outputs on {where}, on the CPU: {plain:.1f} dB by min-max ranges and "
         f"plain rounding, {best:.1f} dB as it is."
-    )
-
-
-def _advice(found: Tuning) -> tuple[str, ...]:
-    """What to do about a model that is far from float."""
-    if found.decibels >= _FAR:
-        return ()
-    narrow = found.study.scheme.largest_activation_bits <= 8
-    more = "`activations: uint16`, or " if narrow else ""
-    return (
-        f"{found.decibels:.1f} dB at the outputs, on the CPU, is far from float: try {more}"
-        "`mixed_precision: {min_sqnr_db: 20}`, which gives more bits only to what needs them.",
     )
 
 

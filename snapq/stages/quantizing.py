@@ -173,7 +173,7 @@ def recipe(options: QuantizeConfig) -> Recipe:
     elif options.observer is not None:
         chosen = replace(chosen, observers=(options.observer,))
     if options.algorithms is not None:
-        chosen = replace(chosen, algorithms=options.algorithms)
+        chosen = replace(chosen, algorithms=options.algorithms, quick_correction=False)
     return chosen
 
 
