@@ -5,6 +5,7 @@
 | a spectral front end: transforms of an input, squares, a root, a logarithm | float |
 | squares under a root elsewhere | 16 bits, where activations have 8 |
 | cells of recurrent layers, their state, small heads | 16 bits, where activations have 8 |
+| the places at which a GridSample reads | 16 bits, where activations have 8 |
 | a depthwise filter whose sides add up to 64 or more | 16 bits, where activations have 8 |
 
 The NPU has no quick 8-bit kernel for such a filter: by Qualcomm's estimate for QCS9075, 62 taps
@@ -22,6 +23,7 @@ import onnx_ir as ir
 
 from snapq.graph.shapes import static_shape
 from snapq.precision import ActivationType
+from snapq.quantization.coordinates import coordinates
 from snapq.quantization.decisions import Decision, is_float
 from snapq.quantization.observers.collector import Collector
 from snapq.quantization.recurrent import cells
@@ -65,6 +67,8 @@ def widened(graph: ir.Graph, scheme: Scheme) -> Scheme:
         chosen |= dict.fromkeys(
             inside, _rule(_WIDE, "the cell of a recurrent layer loses too much at 8")
         )
+        places = coordinates(graph) - chosen.keys()
+        chosen |= dict.fromkeys(places, _rule(_WIDE, f"a place to read at {_RUINED}"))
         long = _long_filters(graph) - chosen.keys()
         chosen |= dict.fromkeys(long, _rule(_WIDE, _LONG))
     fresh = {name: precision for name, precision in chosen.items() if name not in named}

@@ -217,3 +217,19 @@ def test_a_depthwise_filter_too_long_for_the_8_bit_kernel_has_16_bits(taps, wide
         for one in (result, slow)
     )
     assert (100 * spent < otherwise) == wide
+
+
+def test_the_places_at_which_a_picture_is_read_have_16_bits():
+    b = Builder()
+    line = np.linspace(-0.9, 0.9, 24, dtype=np.float32)
+    regular = np.stack(np.meshgrid(line, line), axis=-1)[None]
+    x = b.feed("x", 1, 2, 24, 24)
+    moved = b.add("Transpose", b.add("Conv", x, b.normal(2, 2, 1, 1)), perm=[0, 2, 3, 1])
+    places = b.add("Add", b.add("Mul", moved, np.float32([0.1])), regular)
+    model = b.model(b.add("GridSample", x, places, mode="linear"))
+    result = quantize(model, feeds(model, 2), Scheme())
+    narrow = quantize(model, feeds(model, 2), Scheme(keep_wide=False))
+    assert result.encodings[places].dtype.value == "uint16"
+    assert any("a place to read at" in note for note in result.notes)
+    samples = feeds(model, 2)
+    assert quality(model, result.model, samples) > quality(model, narrow.model, samples) + 15
