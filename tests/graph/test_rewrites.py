@@ -578,6 +578,13 @@ CASES = [
         19,
     ),
     Case(
+        "linear samples by a scale that is not the ratio of the sizes",
+        """(float[1,2,4,12] x) => (float[1,2,8,20] y) <float[4] scales = {1.0, 1.0, 2.0, 1.7}> {
+            y = Resize <mode = "linear"> (x, , scales) }""",
+        "Transpose Reshape Gemm Reshape Transpose Reshape Gemm Reshape",
+        19,
+    ),
+    Case(
         "nearest samples of twice the size",
         """(float[1,2,4,4] x) => (float[1,2,8,8] y) <float[4] scales = {1.0, 1.0, 2.0, 2.0}> {
             y = Resize (x, , scales) }""",

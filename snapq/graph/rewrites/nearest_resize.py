@@ -33,7 +33,7 @@ RULE = Rule(Phase.LOWER, ("Resize",))
 Floats = npt.NDArray[np.float32]
 _ONE, _HALF = np.float32(1), np.float32(0.5)
 
-_PLACES: dict[str, Callable[[Floats, np.float32, int, int], Floats]] = {
+PLACES: dict[str, Callable[[Floats, np.float32, int, int], Floats]] = {
     "asymmetric": lambda x, scale, size, made: x / scale,
     "half_pixel": lambda x, scale, size, made: (x + _HALF) / scale - _HALF,
     "pytorch_half_pixel": lambda x, scale, size, made: (
@@ -60,10 +60,8 @@ def rewrite(node: ir.Node, edit: Editor) -> bool:
         return False
     if string_attribute(node, "mode", "nearest") != "nearest":
         return False
-    scales = _scales(node, shape)
-    place = _PLACES.get(
-        string_attribute(node, "coordinate_transformation_mode", "half_pixel") or ""
-    )
+    scales = axis_scales(node, shape)
+    place = PLACES.get(string_attribute(node, "coordinate_transformation_mode", "half_pixel") or "")
     rounding = _ROUNDINGS.get(string_attribute(node, "nearest_mode", "round_prefer_floor") or "")
     if scales is None or place is None or rounding is None:
         return False
@@ -81,7 +79,7 @@ def rewrite(node: ir.Node, edit: Editor) -> bool:
     return True
 
 
-def _scales(node: ir.Node, shape: tuple[int, ...]) -> list[np.float32] | None:
+def axis_scales(node: ir.Node, shape: tuple[int, ...]) -> list[np.float32] | None:
     """The scale of each axis."""
     axes = [axis % len(shape) for axis in ints_attribute(node, "axes") or range(len(shape))]
     given, sizes = constant(input_at(node, 2)), constant(input_at(node, 3))
