@@ -73,8 +73,6 @@ _INT4_PER_CHANNEL = {"Conv", "DepthwiseConv", "ConvTranspose"}
 _PLAIN: dict[QuantType, int] = {U8: 68, S8: 68, U16: 68, S16: 68}
 WEIGHTLESS: dict[str, dict[QuantType, int]] = {
     "LRN": {U8: 68},
-    # At 8 bits the simulator's CumSum of 4 values is wrong by up to 190 steps.
-    "CumSum": {U16: 68},
     # At 16 bits the simulator's Log is wrong everywhere (SQNR below 0 dB).
     "Log": {U8: 68, S8: 68},
     "MatMul": {U8: 68, S8: 68, U16: 68},
