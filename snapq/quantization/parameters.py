@@ -24,6 +24,7 @@ from snapq.quantization.rules.operators import OpRule
 
 __all__ = [
     "BLOCK_STEPS",
+    "LARGEST_BIAS",
     "Tuned",
     "bias_encoding",
     "gemm_scaled",
@@ -51,7 +52,7 @@ class Tuned:
 
 BLOCK_STEPS = 16
 """Scales of blocks are 1/16 to 16/16 of the largest one of their output channel."""
-_LARGEST_BIAS = 2.0**31 - 129
+LARGEST_BIAS = 2.0**31 - 129
 """A little under int32's limit: float32 scales are exact to 24 bits only."""
 _SMALLEST_WEIGHT = 1e-6
 """Range of a weight of zeros: small, so that its bias keeps its precision."""
@@ -122,7 +123,7 @@ def raise_for_bias(
         bias: `[C]`.
         data_scale: 0-d.
     """
-    needed = np.abs(bias.astype(np.float64)) / (float(data_scale) * _LARGEST_BIAS)
+    needed = np.abs(bias.astype(np.float64)) / (float(data_scale) * LARGEST_BIAS)
     if weight.block:
         step = _channel_step(weight)
         column = (-1, *[1] * (weight.scale.ndim - 1))

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.quantization.encodings import Encoding
+from snapq.quantization.parameters import LARGEST_BIAS
 
 __all__ = ["adds_in_steps", "as_added", "in_npu_steps"]
 
@@ -32,6 +33,8 @@ _MEAN_CUT = (_STEP - 1) / 2
 _LAYERS = ("Conv", "ConvTranspose", "Gemm")
 _WEIGHTS = (ir.DataType.INT8, ir.DataType.INT4)
 _DATA = ir.DataType.UINT16
+_LARGEST = LARGEST_BIAS * (1 - 1e-6)
+"""A bias that the scales of the weight were raised for still fits when it has moved."""
 _MARGIN = 64
 """Distance from the ends of a step, so that a bias that is rounded to float32 stays in it."""
 
@@ -67,7 +70,7 @@ def in_npu_steps(
     # Truncated to `n`: [256 n, 256 n + 255] above zero, mirrored below, and both around zero.
     middle = steps * _STEP + _MEAN_CUT * np.sign(steps)
     room = np.where(steps == 0, _STEP - 1, _MEAN_CUT) - _MARGIN
-    held = np.clip(wanted, middle - room, middle + room)
+    held = np.clip(np.clip(wanted, middle - room, middle + room), -_LARGEST, _LARGEST)
     return np.asarray(held * unit, np.float32)
 
 

@@ -632,6 +632,13 @@ CASES = [
         "Mod Gather",
     ),
     Case(
+        "tokens count from the front",
+        """(int64[1,4] x) => (float[1,4,2] y) {
+            table = Constant <value = float[3,2] {1.0, 2.0, 3.0, 4.0, 5.0, 6.0}> ()
+            y = Gather(table, x) }""",
+        "Gather",
+    ),
+    Case(
         "indices of points that are fed",
         """(float[4,5,6] x, int32[7,2] i) => (float[7,6] y) {
             j = Cast <to = 7> (i) y = GatherND(x, j) }""",
