@@ -632,6 +632,19 @@ CASES = [
         "Mod Gather",
     ),
     Case(
+        "queries, keys and values as slices of a transpose of 5 dimensions",
+        """(float[1,4,12] x, float[12,36] w1, float[36] w2) => (float[1,2,4,4] y) {
+            m = MatMul(x, w1) a = Add(w2, m)
+            s = Constant <value_ints = [1, 4, 3, 2, 6]> () r = Reshape(a, s)
+            t = Transpose <perm = [2, 0, 3, 1, 4]> (r)
+            i = Constant <value_ints = [0]> () j = Constant <value_ints = [1]> ()
+            k = Constant <value_ints = [2]> ()
+            q4 = Slice(t, i, j, i) k4 = Slice(t, j, k, i)
+            q = Squeeze(q4, i) h = Squeeze(k4, i) z = Transpose <perm = [0, 1, 3, 2]> (h)
+            y = MatMul(q, z) }""",
+        "Reshape Gemm Reshape Transpose Gemm Reshape Transpose Reshape Reshape Transpose MatMul",
+    ),
+    Case(
         "tokens count from the front",
         """(int64[1,4] x) => (float[1,4,2] y) {
             table = Constant <value = float[3,2] {1.0, 2.0, 3.0, 4.0, 5.0, 6.0}> ()

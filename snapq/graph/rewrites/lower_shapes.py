@@ -25,6 +25,8 @@ from snapq.graph.edits import (
     int_attribute,
     integers,
     ints_attribute,
+    is_op,
+    producer,
     string_attribute,
 )
 from snapq.graph.npu_limits import MAX_RANK
@@ -72,7 +74,7 @@ def _transpose(
     node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
 ) -> ir.Value | None:
     order = ints_attribute(node, "perm") or tuple(reversed(range(len(shape))))
-    if len(shape) < MAX_RANK:
+    if len(shape) < MAX_RANK or (len(shape) == MAX_RANK and _may_be_split(node, source)):
         return None
     groups: list[list[int]] = []
     for axis in (axis for axis in order if shape[axis] != 1):
@@ -90,6 +92,15 @@ def _transpose(
     flat = edit.op("Reshape", source, integers(*sizes))
     turned = edit.op("Transpose", flat, perm=[ordered.index(group) for group in groups])
     return edit.op("Reshape", turned, integers(*(shape[axis] for axis in order)))
+
+
+def _may_be_split(node: ir.Node, source: ir.Value) -> bool:
+    """Whether `split_projections` may give each part that is taken of it a layer of its own."""
+    reshape = producer(source, "Reshape")
+    before = reshape.inputs[0] if reshape is not None else None
+    readers = node.outputs[0].consumers()
+    parts = all(is_op(reader, "Gather", "Slice", "Split") for reader in readers)
+    return parts and producer(before, "Gemm", "MatMul", "Add", "Reshape") is not None
 
 
 def _circular_pad(
