@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.graph.cost import node_costs
 from snapq.quantization.advice import advice
 from snapq.quantization.algorithms.base import Study, algorithm
 from snapq.quantization.calibration import Samples
@@ -31,6 +32,11 @@ _JUDGES = 2
 _LARGEST = 1 << 29
 """Bytes of weights above which nothing is looked at: two more sessions would take too much."""
 
+_MANY = 64
+_LITTLE_WORK = 10_000_000
+"""Multiply-accumulates; a model of fewer runs on fewer samples in less time than two sessions of it
+take to start."""
+
 Feeds = Mapping[str, npt.NDArray[np.generic]]
 
 
@@ -44,6 +50,8 @@ def quick(
     progress: Callable[[int], None] | None = None,
 ) -> Quantized:
     """Quantizes in one pass, and says so where the model is far from float.
+
+    Small models are looked at with 64 samples or more only, large ones of 512 MB not at all.
 
     Args:
         model: the prepared float model; left as it is.
@@ -60,7 +68,7 @@ def quick(
     result = quantize(model, some, scheme, fixed=fixed, progress=progress)
     constants = (value.const_value for value in model.graph.initializers.values())
     size = sum(tensor.nbytes for tensor in constants if tensor is not None)
-    if not some.kept or size > _LARGEST:
+    if not some.kept or size > _LARGEST or not _worth_a_look(model, some.count):
         return result
     training, held = some.kept[:-_JUDGES], some.kept[-_JUDGES:]
     judge = Judge(model, held)
@@ -74,6 +82,10 @@ def quick(
             result, score = found, better
     on = f" on {len(held)} calibration samples"
     return replace(result, notes=(*notes, *advice(score.decibels, scheme, on)))
+
+
+def _worth_a_look(model: ir.Model, count: int) -> bool:
+    return count >= _MANY or sum(cost.macs for cost in node_costs(model)) >= _LITTLE_WORK
 
 
 def _corrected(
@@ -90,14 +102,16 @@ def _corrected(
 
 
 class _Some:
-    """Samples as they stream past; the first few are kept."""
+    """Samples as they stream past; they are counted, and the first few are kept."""
 
     def __init__(self, samples: Samples) -> None:
         self._samples = samples
         self.kept: list[Feeds] = []
+        self.count = 0
 
     def __iter__(self) -> Iterator[Feeds]:
         for sample in self._samples:
+            self.count += 1
             if len(self.kept) < _KEPT:
                 self.kept.append(sample)
             yield sample

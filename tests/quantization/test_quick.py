@@ -38,7 +38,7 @@ def far_from_zero():
 def nearness(model, quantized):
     """SQNR at the output on samples of its own."""
     signal = noise = 0.0
-    for sample in feeds(model, 12)[8:]:
+    for sample in feeds(model, 68)[64:]:
         truth, found = (
             cpu_session(io.to_bytes(one), optimize=False).run(None, sample)[0]
             for one in (model, quantized)
@@ -50,16 +50,16 @@ def nearness(model, quantized):
 
 def test_a_model_far_from_float_is_told_of_by_the_fast_preset():
     model = large_beside_small()
-    notes = tune(model, feeds(model, 4), Scheme(), PRESETS["fast"]).notes
+    notes = tune(model, feeds(model, 64), Scheme(), PRESETS["fast"]).notes
     assert any("far from float" in note and "uint16" in note for note in notes)
-    wide = tune(model, feeds(model, 4), WIDE, PRESETS["fast"]).notes
+    wide = tune(model, feeds(model, 64), WIDE, PRESETS["fast"]).notes
     assert not any("far from float" in note for note in wide)
 
 
 def test_biases_take_away_what_rounding_adds_at_16_bits():
     model = far_from_zero()
-    plain = quantize(model, feeds(model, 8), WIDE)
-    found = tune(model, iter(feeds(model, 8)), WIDE, PRESETS["fast"])
+    plain = quantize(model, feeds(model, 64), WIDE)
+    found = tune(model, iter(feeds(model, 64)), WIDE, PRESETS["fast"])
     assert any("Biases corrected" in note for note in found.notes)
     assert nearness(model, found.model) > nearness(model, plain.model) + 5
 
@@ -72,5 +72,12 @@ def test_few_samples_are_enough(count):
 
 def test_a_recipe_without_steps_leaves_biases_alone():
     model = far_from_zero()
-    found = tune(model, feeds(model, 8), WIDE, Recipe())
+    found = tune(model, feeds(model, 64), WIDE, Recipe())
     assert not any("Biases" in note for note in found.notes)
+
+
+def test_a_small_model_with_few_samples_is_quantized_and_nothing_more():
+    model = far_from_zero()
+    plain = quantize(model, feeds(model, 8), WIDE)
+    found = tune(model, iter(feeds(model, 8)), WIDE, PRESETS["fast"])
+    assert io.to_bytes(found.model) == io.to_bytes(plain.model)
