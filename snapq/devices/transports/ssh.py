@@ -168,7 +168,7 @@ class _Tail:
 
 def _feed(channel: paramiko.Channel, command: Command) -> None:
     """Sends what the command reads, then the beats, until it ends."""
-    with contextlib.suppress(OSError, paramiko.SSHException):  # `_receive` tells why
+    with contextlib.suppress(OSError, EOFError, paramiko.SSHException):  # `_receive` tells why
         channel.sendall(command.stdin)
         if command.beat is None:
             channel.shutdown_write()
