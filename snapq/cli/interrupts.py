@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -11,22 +12,49 @@ if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 AGAIN_S = 0.05
+_LONGEST_S = 10.0
+"""An import that takes longer is interrupted whatever comes of it."""
+_IMPORT = "<frozen importlib._bootstrap>"
 
 
 def listen() -> None:
     """Ends the command by `KeyboardInterrupt` at Ctrl-C and at SIGTERM, and never loses one.
 
-    Python drops an exception in a place that cannot raise it, such as a finalizer or a callback of
-    a weak reference, and imports are full of these. An interrupt that is dropped there is raised
-    again as soon as the program has left it.
+    1. Within an import the interrupt waits until that is over: libraries in C++ abort the program
+       where one of their imports raises.
+    2. Python drops an exception in a place that cannot raise it, such as a finalizer or a callback
+       of a weak reference. An interrupt that is dropped there is raised again as soon as the
+       program has left it.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGALRM, _interrupt)
+    waiting = _Waiting()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, waiting.interrupt)
     sys.unraisablehook = _raise_again
 
 
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+class _Waiting:
+    """Raises interrupts, those within an import a little later."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def interrupt(self, signum: int, frame: FrameType | None) -> None:
+        """Handles a signal."""
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        if _imports(frame) and now < self._since + _LONGEST_S:
+            signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+            return
+        self._since = None
+        raise KeyboardInterrupt
+
+
+def _imports(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == _IMPORT:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _raise_again(dropped: UnraisableHookArgs) -> None:

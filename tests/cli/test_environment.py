@@ -32,6 +32,26 @@ def work():
 sys.argv[1:] = ["work"]
 cli.main()
 """
+# A command that is interrupted within an import, as a library in C++ that aborts would be.
+IMPORTING = """
+import os, signal, sys, time
+from snapq import cli
+from snapq.cli import app
+
+@app.app.command()
+def work():
+    import slow
+    time.sleep(60)
+
+sys.argv[1:] = ["work"]
+cli.main()
+"""
+SLOW = """
+import os, signal, sys, time
+os.kill(os.getpid(), signal.SIGINT)
+time.sleep(0.3)
+sys.stderr.write("imported\\n")
+"""
 IN_NAMESPACE = ("unshare", "--user", "--map-root-user", "--mount")
 
 
@@ -139,3 +159,21 @@ def test_an_interrupt_that_python_drops_is_raised_again(signal: str) -> None:
     )
     assert done.returncode == 130
     assert done.stderr.strip() == app.INTERRUPTED
+
+
+def test_an_interrupt_waits_for_the_end_of_an_import(tmp_path: Path) -> None:
+    (tmp_path / "slow.py").write_text(SLOW)
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTING],
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 130
+    assert done.stderr.split("\n")[0] == "imported"
+    assert app.INTERRUPTED in done.stderr
