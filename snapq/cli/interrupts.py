@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
-AGAIN_S = 0.05
+_AGAIN_S = 0.05
 _LONGEST_S = 10.0
 """An import that takes longer is interrupted whatever comes of it."""
 _IMPORT = "<frozen importlib._bootstrap>"
@@ -43,7 +43,7 @@ class _Waiting:
         now = time.monotonic()
         self._since = now if self._since is None else self._since
         if _imports(frame) and now < self._since + _LONGEST_S:
-            signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
             return
         self._since = None
         raise KeyboardInterrupt
@@ -59,6 +59,6 @@ def _imports(frame: FrameType | None) -> bool:
 
 def _raise_again(dropped: UnraisableHookArgs) -> None:
     if issubclass(dropped.exc_type, KeyboardInterrupt):
-        signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
     else:
         sys.__unraisablehook__(dropped)

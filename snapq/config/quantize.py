@@ -106,8 +106,9 @@ class QuantizeConfig(Strict):
     overrides: tuple[Override, ...] = ()
     """Other precisions for single nodes; a later override wins."""
     keep_wide: bool = True
-    """Hold what 8 bits ruin wider, by rule: spectral front ends in float, up to a root or a
-    logarithm; roots of squares and the cells of recurrent layers at 16 bits; with `best`, small
+    """Hold what 8 bits ruin or slow down wider, by rule: spectral front ends in float, up to a root
+    or a logarithm; at 16 bits roots of squares, the cells of recurrent layers, the places at which
+    a GridSample reads, and depthwise filters too long for the 8-bit kernel; with `best`, small
     layers that give outputs too, where that helps. Overrides win; the notes name the nodes."""
     encodings: FilePath | None = None
     """A file of AIMET encodings (0.6.1 or 1.0) made for this model: they are imposed, types too,
