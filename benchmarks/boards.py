@@ -18,12 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from snapq.bundle.opened import Bundle
-from snapq.devices.transports.connect import connect
+from snapq.boards.onboard.agent import Model
+from snapq.boards.session.load import npz
+from snapq.boards.session.push import PushedFile, push
+from snapq.boards.transports.connect import connect
+from snapq.bundle.read import Bundle
 from snapq.progress import Silent
-from snapq.runner.load import npz
-from snapq.runner.onboard.agent import Model
-from snapq.runner.push import PushedFile, push
 from tests.boards import sshd
 from tests.bundle.bundles import make
 

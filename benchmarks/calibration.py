@@ -40,7 +40,7 @@ from inputs import SUBJECTS
 from quantize_timed import Samples
 
 from snapq.graph import io, prepare, shapes
-from snapq.quantization.observers.base import observer_names
+from snapq.quantization.calibration.observers.base import observer_names
 from snapq.quantization.quantize import observe
 
 SCRIPT = Path(__file__).resolve().parent / "peers" / "quantize_timed.py"
@@ -168,8 +168,8 @@ def memory(ours: Cost, theirs: Cost) -> str:
 
 def runs(model: Path, observers: tuple[str, ...], count: int, folder: Path | None) -> int:
     """How often the float model runs when all these observers are asked."""
+    from snapq.quantization.calibration.observers.base import observer
     from snapq.quantization.encodings import QuantType
-    from snapq.quantization.observers.base import observer
 
     done: list[int] = []
     prepared = prepare.prepare(io.load(model), {}).model

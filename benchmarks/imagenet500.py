@@ -30,9 +30,9 @@ from snapq.errors import DataError
 from snapq.evaluation.datasets import open_dataset
 from snapq.evaluation.samples import Sample, evenly_spaced
 from snapq.graph import io, shapes
-from snapq.qnn.options import CompileOptions
-from snapq.qnn.simulate import simulate
-from snapq.quantization.fidelity import sqnr
+from snapq.npu.qnn.options import CompileOptions
+from snapq.npu.qnn.simulate import simulate
+from snapq.quantization.analysis.fidelity import sqnr
 from snapq.runtime import cpu_session
 from snapq.storage import atomic_folder
 
@@ -89,7 +89,7 @@ def link_pictures(pictures: Path, folder: Path) -> None:
         raise DataError(
             "There is no labels.csv, so this benchmark cannot run.",
             where=str(pictures),
-            mend="Give a folder with pictures and labels.csv (file,label) as argument.",
+            hint="Give a folder with pictures and labels.csv (file,label) as argument.",
         )
     with table.open(encoding="utf-8", newline="") as file:
         rows = sorted((row["file"], row["label"]) for row in csv.DictReader(file))

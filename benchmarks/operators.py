@@ -29,12 +29,13 @@ import onnx_ir as ir
 
 from snapq.devices.profiles import DeviceProfile, find
 from snapq.errors import QnnError, SnapqError
-from snapq.graph import io, npu_ops, prepare
+from snapq.graph import io, prepare
+from snapq.npu.qnn import sessions, tasks
+from snapq.npu.qnn.options import CompileOptions
+from snapq.npu.qnn.workers import Worker
+from snapq.operators import npu_ops
 from snapq.precision import ActivationType, WeightType
-from snapq.qnn import sessions, tasks
-from snapq.qnn.options import CompileOptions
-from snapq.qnn.workers import Worker
-from snapq.quantization.fidelity import sqnr
+from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.quantize import Scheme, quantize
 from snapq.runtime import cpu_session
 

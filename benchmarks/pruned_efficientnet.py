@@ -43,7 +43,7 @@ def link_pictures(pictures: Path, folder: Path) -> None:
         raise DataError(
             "There is no labels.csv, so this benchmark cannot run.",
             where=str(pictures),
-            mend="Give a folder with pictures and labels.csv (file,label) as argument.",
+            hint="Give a folder with pictures and labels.csv (file,label) as argument.",
         )
     with table.open(encoding="utf-8", newline="") as file:
         rows = sorted((row["file"], row["label"]) for row in csv.DictReader(file))

@@ -43,4 +43,4 @@ lacks mke2fs && set -- "$@" e2fsprogs
 lacks adb && set -- "$@" adb
 lacks ssh && set -- "$@" openssh-client
 [ -f /usr/share/keyrings/debian-archive-keyring.gpg ] || set -- "$@" debian-archive-keyring
-ensure "the tests on an emulated board (tests/emulator)" "$@"
+ensure "the tests on an emulated board (tests/boards/emulator)" "$@"

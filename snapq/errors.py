@@ -11,12 +11,12 @@ from collections.abc import Iterable, Sequence
 
 
 class SnapqError(Exception):
-    """An error with a cause that the user can see and a mend that the user can apply.
+    """An error with a cause that the user can see and a hint that the user can apply.
 
     Args:
         what: one sentence that says what went wrong.
         where: the file, key, node, tensor or address concerned.
-        mend: one sentence that says what to do about it.
+        hint: one sentence that says what to do about it.
         also: further errors that were found together with this one; a file is read to its end
             before its first error is raised.
     """
@@ -28,33 +28,33 @@ class SnapqError(Exception):
         what: str,
         *,
         where: str | None = None,
-        mend: str | None = None,
+        hint: str | None = None,
         also: Sequence[SnapqError] = (),
     ) -> None:
-        super().__init__(what, where, mend)
+        super().__init__(what, where, hint)
         self.what = what
         self.where = where
-        self.mend = mend
+        self.hint = hint
         self.also = tuple(also)
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what
-        first = f"{head} {self.mend}" if self.mend else head
+        first = f"{head} {self.hint}" if self.hint else head
         return "\n".join([first, *map(str, self.also)])
 
     def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.what, self.where, self.mend, self.also))
+        return (_rebuild, (type(self), self.what, self.where, self.hint, self.also))
 
 
 def _rebuild(
     kind: type[SnapqError],
     what: str,
     where: str | None,
-    mend: str | None,
+    hint: str | None,
     also: tuple[SnapqError, ...],
 ) -> SnapqError:
     """Makes an error again on the other side of a process boundary."""
-    return kind(what, where=where, mend=mend, also=also)
+    return kind(what, where=where, hint=hint, also=also)
 
 
 class ConfigError(SnapqError):
@@ -82,7 +82,7 @@ class HostKeyError(DeviceError):
 
 
 class QnnError(SnapqError):
-    """Qualcomm's runtime refused or failed; the message has its code, the cause and the mend."""
+    """Qualcomm's runtime refused or failed; the message has its code, the cause and a hint."""
 
 
 class InstallError(SnapqError):

@@ -30,7 +30,7 @@ def import_onnxruntime() -> ModuleType:
         import onnxruntime
     except ImportError as error:
         raise InstallError(
-            f"ONNX Runtime cannot be imported ({error}).", mend="Run: pip install onnxruntime"
+            f"ONNX Runtime cannot be imported ({error}).", hint="Run: pip install onnxruntime"
         ) from error
     onnxruntime.set_default_logger_severity(3)
     return onnxruntime  # type: ignore[no-any-return]

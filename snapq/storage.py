@@ -30,7 +30,7 @@ TEMPORARY = ".tmp-"
 
 @contextmanager
 def storage_errors(path: Path) -> Iterator[None]:
-    """Turns an `OSError` of file work on `path` into a `StorageError` with a mend."""
+    """Turns an `OSError` of file work on `path` into a `StorageError` with a hint."""
     try:
         yield
     except OSError as error:
@@ -44,7 +44,7 @@ def storage_errors(path: Path) -> Iterator[None]:
         }
         what = os.strerror(error.errno) if error.errno else str(error)
         raise StorageError(
-            f"{what}.", where=str(error.filename or path), mend=mends.get(error.errno or 0)
+            f"{what}.", where=str(error.filename or path), hint=mends.get(error.errno or 0)
         ) from error
 
 

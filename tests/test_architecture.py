@@ -25,7 +25,7 @@ HEAVY = {
     "sympy",
     "torch",
 }
-OPENS_ONNXRUNTIME = {"snapq.runtime", "snapq.bundle.snapq_io", "snapq.runner.onboard.agent"}
+OPENS_ONNXRUNTIME = {"snapq.runtime", "snapq.bundle.snapq_io", "snapq.boards.onboard.agent"}
 """snapq_io and the agent run on the board, without snapq."""
 
 

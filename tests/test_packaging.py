@@ -23,5 +23,5 @@ def test_the_wheel_has_every_file_of_the_package(tmp_path: Path) -> None:
     assert {
         "snapq/py.typed",
         "snapq/constraints.txt",
-        "snapq/device_profiles/sm8650.yaml",
+        "device_profiles/sm8650.yaml",
     } <= packed

@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 import snapq
-from snapq.config_file import load
+from snapq.config.reading import load
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

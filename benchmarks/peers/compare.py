@@ -31,9 +31,9 @@ from snapq.devices.profiles import find
 from snapq.errors import SnapqError
 from snapq.evaluation.fidelity import sqnr_db
 from snapq.graph import io, prepare, shapes
-from snapq.qnn.estimate import estimate
-from snapq.qnn.options import CompileOptions
-from snapq.qnn.simulate import simulate
+from snapq.npu.qnn.estimate import estimate
+from snapq.npu.qnn.options import CompileOptions
+from snapq.npu.qnn.simulate import simulate
 from snapq.runtime import cpu_session
 
 HERE = Path(__file__).resolve().parent

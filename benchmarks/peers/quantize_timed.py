@@ -109,16 +109,13 @@ def by_snapq() -> Callable[[Path, Path, str, Samples], None]:
     """What the prepare stage and `quantize: {preset: fast, observer: METHOD}` make."""
     # The imports, which are not what is timed; some of these modules the work imports itself.
     from snapq import evaluation  # noqa: F401
+    from snapq.api.single import stage_file
     from snapq.config import QuantizeConfig
-    from snapq.graph import boundary, prepare, rewriting  # noqa: F401
+    from snapq.graph.passes import run as rewriting
     from snapq.precision import Preset
     from snapq.progress import Silent
-    from snapq.qnn import availability  # noqa: F401
-    from snapq.quantization import overrides, recipe, strip  # noqa: F401
-    from snapq.quantization.observers.base import observer_names
+    from snapq.quantization.calibration.observers.base import observer_names
     from snapq.runtime import import_onnxruntime
-    from snapq.single import stage_file
-    from snapq.stages import judging, mixing, quantize, racing  # noqa: F401
     from snapq.stages import prepare as prepare_stage  # noqa: F401
 
     import_onnxruntime()

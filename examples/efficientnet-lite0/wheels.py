@@ -74,7 +74,7 @@ def fetch(wheel: Wheel, folder: Path) -> Path:
             raise DataError(
                 f"pip downloaded {names}, whose SHA-256 is not {wheel.sha256}.",
                 where=wheel.requirement,
-                mend="Check which package index pip uses: pip config list",
+                hint="Check which package index pip uses: pip config list",
             )
         with atomic_path(path) as target:
             target.write_bytes(found[0].read_bytes())
@@ -96,14 +96,14 @@ def _download(wheel: Wheel, folder: Path) -> None:
         raise InstallError(
             f"pip did not download it within {_TIMEOUT_S} seconds.",
             where=wheel.requirement,
-            mend="Check the network, then run this again.",
+            hint="Check the network, then run this again.",
         ) from error
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or ["pip ended without a message"]
         raise InstallError(
             f"pip cannot download it: {lines[-1].removeprefix('ERROR: ')}",
             where=wheel.requirement,
-            mend="Check the network and which package index pip uses: pip config list",
+            hint="Check the network and which package index pip uses: pip config list",
         )
 
 

@@ -78,7 +78,7 @@ def _source(scratch: Path) -> Read:
         except OSError as error:
             raise InstallError(
                 f"Debian's package {PACKAGE} cannot be fetched ({error}).",
-                mend=f"Run: apt-get install {PACKAGE}; or try again with a network.",
+                hint=f"Run: apt-get install {PACKAGE}; or try again with a network.",
             ) from error
     if sha256_file(package) != SHA256:
         raise InstallError("The package is not the one that this example knows.", where=FILE)

@@ -11,10 +11,10 @@ from snapq.errors import SnapqError
 from snapq.progress import Progress, Silent
 
 if TYPE_CHECKING:
-    from snapq.board.environment import Environment
-    from snapq.board.manage import Probed
-    from snapq.devices.targets.base import Measurement
-    from snapq.history.compare import Comparison
+    from snapq.benchmark.history.compare import Comparison
+    from snapq.benchmark.targets.base import Measurement
+    from snapq.boards.environment import Environment
+    from snapq.boards.manage import Probed
     from snapq.records.bench import BenchRecord
 
 
@@ -42,7 +42,7 @@ def benchmark(
         StorageError: the bundle is damaged.
         DeviceError: the board cannot be reached, or cannot run the bundle.
     """
-    from snapq.benchmarking import benchmark_bundle
+    from snapq.benchmark.run import benchmark_bundle
 
     return benchmark_bundle(
         Path(bundle),
@@ -66,7 +66,7 @@ def benchmark_all(
     Returns:
         For each target, in order, what was found, or the error that it ended with.
     """
-    from snapq import benchmarking
+    from snapq.benchmark import run as benchmarking
 
     return benchmarking.benchmark_all(
         Path(bundle),
@@ -79,7 +79,7 @@ def benchmark_all(
 
 def remember(records: Iterable[BenchRecord]) -> None:
     """Adds results of benchmarks to the history. Raises `StorageError`."""
-    from snapq.history import store
+    from snapq.benchmark.history import store
 
     store.remember(records)
 
@@ -88,7 +88,7 @@ def history(
     *, target: str | None = None, label: str | None = None, limit: int = 20
 ) -> tuple[BenchRecord, ...]:
     """The newest results of the history, newest first. Raises `StorageError`."""
-    from snapq.history import store
+    from snapq.benchmark.history import store
 
     return store.recent(target=target, label=label, limit=limit)
 
@@ -105,8 +105,8 @@ def compare(before: str, after: str, *, max_slowdown: float = 1.05) -> Compariso
         ConfigError: there is no such run.
         StorageError: the history is damaged.
     """
-    from snapq.history import store
-    from snapq.history.compare import compare as compare_records
+    from snapq.benchmark.history import store
+    from snapq.benchmark.history.compare import compare as compare_records
 
     return compare_records(store.find(before), store.find(after), max_slowdown)
 
@@ -117,7 +117,7 @@ def probe_board(name: str) -> Probed:
     Raises:
         SnapqError: there is no way to the board, or no Python on it.
     """
-    from snapq.board import manage
+    from snapq.boards import manage
 
     return manage.probe_board(name)
 
@@ -128,7 +128,7 @@ def set_up_board(name: str, *, progress: Progress | None = None) -> Environment:
     Raises:
         SnapqError: there is no way to the board, no room on it, or no wheels for it.
     """
-    from snapq.board import manage
+    from snapq.boards import manage
 
     return manage.set_up_board(name, progress or Silent())
 
@@ -139,6 +139,6 @@ def clean_board(name: str) -> tuple[str, int]:
     Raises:
         SnapqError: there is no way to the board, or the folder is not snapq's.
     """
-    from snapq.board import manage
+    from snapq.boards import manage
 
     return manage.clean_board(name)

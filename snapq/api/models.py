@@ -67,9 +67,9 @@ def quantize(
         DataError: a sample does not fit the model.
         ModelError: the model cannot be read or handled.
     """
+    from snapq.api.single import stage_file
     from snapq.config import QuantizeConfig
-    from snapq.pipeline.setting import precision_of
-    from snapq.single import stage_file
+    from snapq.pipeline.inputs import precision_of
 
     options = QuantizeConfig(
         weights=WeightType(weights),
@@ -127,8 +127,8 @@ def prune(
         DataError: a sample does not fit the model.
         ModelError: the model cannot be read, or nothing of it can be cut.
     """
+    from snapq.api.single import stage_file
     from snapq.config import PruneConfig
-    from snapq.single import stage_file
 
     way = Importance(importance)
     options = PruneConfig(ratio=ratio, importance=way, repair=repair, step=step)
@@ -168,16 +168,16 @@ def export_encodings(
         ConfigError: the format is not known, or the file exists.
         ModelError: the model is not quantized.
     """
+    from snapq.api.single import export_file
     from snapq.errors import nearest
     from snapq.quantization.exchange.files import FORMATS
-    from snapq.single import export_file
 
     if file_format not in FORMATS:
         close = nearest(file_format, FORMATS)
         raise ConfigError(
             f"There is no format '{file_format}'.",
             where="--format",
-            mend=f"Did you mean '{close}'?" if close else f"There are: {', '.join(FORMATS)}.",
+            hint=f"Did you mean '{close}'?" if close else f"There are: {', '.join(FORMATS)}.",
         )
     written = [Path(item) for item in (output, float_model) if item is not None]
     for item in written:
@@ -203,5 +203,5 @@ def _calibration_source(
     raise ConfigError(
         "Quantizing needs calibration samples.",
         where="--calibration",
-        mend="Give a folder of images or .npy/.npz arrays; to try things out: --random-inputs.",
+        hint="Give a folder of images or .npy/.npz arrays; to try things out: --random-inputs.",
     )

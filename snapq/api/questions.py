@@ -15,9 +15,9 @@ from snapq.storage import write_text
 if TYPE_CHECKING:
     import numpy as np
 
+    from snapq.api.inspection import Inspection
     from snapq.graph.shapes import InputShapes
-    from snapq.inspection import Inspection
-    from snapq.qnn.binary import BinaryInfo
+    from snapq.npu.qnn.binary import BinaryInfo
 from snapq.api.models import _calibration_source
 from snapq.api.runs import load
 from snapq.api.shared import QuantizedModel, model_path, refuse_existing
@@ -42,8 +42,8 @@ def inspect(
         ModelError: the model cannot be read or frozen.
         DeviceError: the device is unknown.
     """
+    from snapq.api.inspection import inspect_model
     from snapq.devices.profiles import find
-    from snapq.inspection import inspect_model
 
     return inspect_model(Path(model), find(target), inputs or {}, progress or Silent())
 
@@ -59,8 +59,8 @@ def inspect_compiled(file: str | Path) -> tuple[BinaryInfo, ...]:
         InstallError: Qualcomm's runtime is not installed.
         StorageError: it cannot be read.
     """
-    from snapq.qnn.binary import inspect_binary, inspect_container
-    from snapq.qnn.containers import is_container
+    from snapq.npu.qnn.binary import inspect_binary, inspect_container
+    from snapq.npu.qnn.containers import is_container
 
     path = Path(file)
     return inspect_container(path) if is_container(path) else (inspect_binary(path),)
@@ -111,7 +111,7 @@ def analyze(
         DeviceError, QnnError, InstallError: as the simulator, where that is asked for.
         StorageError: the page cannot be written.
     """
-    from snapq.analysis import Asked, analyze_file
+    from snapq.api.analysis import Asked, analyze_file
     from snapq.config import QuantizeConfig
     from snapq.devices.profiles import find
     from snapq.records import Where
@@ -163,8 +163,8 @@ def estimate(
         QnnError: a node cannot run on the NPU; nodes and reasons are named.
         InstallError: onnxruntime-qnn is missing.
     """
+    from snapq.api.single import estimate_file
     from snapq.devices.profiles import find
-    from snapq.single import estimate_file
 
     return estimate_file(model_path(model), find(device), inputs or {})
 
@@ -192,8 +192,8 @@ def simulate(
         QnnError: a node cannot run on the NPU; nodes and reasons are named.
         DataError: a sample does not fit the model.
     """
+    from snapq.api.single import simulate_samples
     from snapq.devices.profiles import find
-    from snapq.single import simulate_samples
 
     return simulate_samples(model_path(model), find(device), samples, progress or Silent())
 
@@ -216,7 +216,7 @@ def simulate_file(
         DataError: the arrays do not fit the model.
         SnapqError: as `simulate`.
     """
-    from snapq.single import read_samples, write_outputs
+    from snapq.api.single import read_samples, write_outputs
 
     refuse_existing(output, overwrite)
     outputs = simulate(model, device, read_samples(inputs, model), progress=progress)

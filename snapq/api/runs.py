@@ -14,8 +14,8 @@ from snapq.progress import Progress, Silent
 from snapq.records import RunRecord
 
 if TYPE_CHECKING:
+    from snapq.pipeline.inputs import Setting
     from snapq.pipeline.plan import Plan
-    from snapq.pipeline.setting import Setting
     from snapq.records.bench import BenchRecord
     from snapq.report.sweep import SweepRecord
 from snapq.api.shared import refuse_existing
@@ -92,7 +92,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> DeployConfig:
     Raises:
         ConfigError: with file, line and key of everything that is wrong.
     """
-    from snapq import config_file
+    from snapq.config import reading as config_file
 
     return config_file.load(path, overrides)
 
@@ -101,9 +101,9 @@ def check(config: DeployConfig, *, random_inputs: bool = False) -> Setting:
     """Reads and checks everything that a run would need: model, data, devices.
 
     Raises:
-        SnapqError: what is wrong, where, and the mend.
+        SnapqError: what is wrong, where, and a hint.
     """
-    from snapq.pipeline.setting import load_setting
+    from snapq.pipeline.inputs import load_setting
 
     return load_setting(config, random_inputs=random_inputs)
 
@@ -112,7 +112,7 @@ def plan(config: DeployConfig, *, runs: str | Path = RUNS, random_inputs: bool =
     """Says what `run` would do and what it would reuse, without doing it.
 
     Raises:
-        SnapqError: what is wrong, where, and the mend.
+        SnapqError: what is wrong, where, and a hint.
     """
     from snapq.pipeline.plan import make_plan
 
@@ -142,11 +142,11 @@ def run(
         The run; whether its gates held is in `passed`.
 
     Raises:
-        SnapqError: what is wrong, where, and the mend; no run directory is left.
+        SnapqError: what is wrong, where, and a hint; no run directory is left.
     """
-    from snapq.pipeline.execute import execute
-    from snapq.pipeline.folder import new_place, run_folder
-    from snapq.pipeline.setting import command_line
+    from snapq.pipeline.inputs import command_line
+    from snapq.pipeline.run import execute
+    from snapq.pipeline.run_directory import new_place, run_folder
 
     loaded = config if isinstance(config, DeployConfig) else load(config)
     told = progress or Silent()
@@ -185,11 +185,11 @@ def sweep(
         The figures of all runs, and where the page with the curve is.
 
     Raises:
-        SnapqError: what is wrong, where, and the mend; where some of the runs fail, the page says
+        SnapqError: what is wrong, where, and a hint; where some of the runs fail, the page says
             so and the others go on.
     """
-    from snapq import sweep as engine
-    from snapq.pipeline.folder import new_place
+    from snapq.pipeline.run_directory import new_place
+    from snapq.search import sweep as engine
 
     key, values = engine.parse(option)
     path_of_key = engine.key_path(key, load(path, overrides))
@@ -222,12 +222,12 @@ def latest_run(runs: str | Path = RUNS) -> Path:
     Raises:
         StorageError: there is none.
     """
-    from snapq.pipeline.folder import latest
+    from snapq.pipeline.run_directory import latest
 
     found = latest(Path(runs))
     if found is None:
         raise StorageError(
-            "There is no finished run here.", where=str(runs), mend="Name a run directory."
+            "There is no finished run here.", where=str(runs), hint="Name a run directory."
         )
     return found
 
@@ -249,7 +249,7 @@ def init(model: str | Path, *, target: str | None, output: str | Path, force: bo
         ModelError: the model cannot be read.
         DeviceError: the target is unknown.
     """
-    from snapq.initialize import initialize
+    from snapq.api.initialize import initialize
     from snapq.storage import write_text
 
     path = Path(output)

@@ -66,5 +66,5 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
         raise ConfigError(
             "The file exists.",
             where=str(path),
-            mend="Name another one, or overwrite it with --force (overwrite=True).",
+            hint="Name another one, or overwrite it with --force (overwrite=True).",
         )

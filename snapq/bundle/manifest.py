@@ -32,32 +32,32 @@ def read_manifest(folder: Path) -> Manifest:
             not.
     """
     path = folder / MANIFEST
-    mend = "Copy the bundle again, or build it anew with `snapq run`."
+    hint = "Copy the bundle again, or build it anew with `snapq run`."
     if path.is_symlink() or not path.is_file():
         raise StorageError("There is no manifest here: this is not a bundle.", where=str(path))
     with storage_errors(path):
         size = path.stat().st_size
         if size > MAX_MANIFEST_BYTES:
-            raise StorageError(f"The manifest has {size} bytes.", where=str(path), mend=mend)
+            raise StorageError(f"The manifest has {size} bytes.", where=str(path), hint=hint)
         data = path.read_bytes()
     try:
         value = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise StorageError(
-            f"The manifest is not JSON ({type(error).__name__}).", where=str(path), mend=mend
+            f"The manifest is not JSON ({type(error).__name__}).", where=str(path), hint=hint
         ) from error
     found = value.get("schema_version") if isinstance(value, dict) else None
     if found != SCHEMA:
         raise StorageError(
             f"The manifest is of schema {_shown(found)}; this snapq reads {SCHEMA}.",
             where=str(path),
-            mend="Use the snapq that wrote the bundle, or build it anew.",
+            hint="Use the snapq that wrote the bundle, or build it anew.",
         )
     try:
         return Manifest.model_validate(value)
     except (ValidationError, RecursionError, OverflowError) as error:
         raise StorageError(
-            f"The manifest is damaged: {_first(error)}.", where=str(path), mend=mend
+            f"The manifest is damaged: {_first(error)}.", where=str(path), hint=hint
         ) from error
 
 

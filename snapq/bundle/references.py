@@ -30,7 +30,7 @@ def check_references(folder: Path, manifest: Manifest) -> None:
                 raise StorageError(
                     f"The model names the file '{shown}', which is not part of the bundle.",
                     where=str(path),
-                    mend=_MEND,
+                    hint=_MEND,
                 )
 
 
@@ -48,7 +48,7 @@ def named_files(path: Path) -> Iterator[str]:
     try:
         model = onnx.load(str(path), load_external_data=False)
     except (DecodeError, OSError, ValueError) as error:
-        raise StorageError("The file is not an ONNX model.", where=str(path), mend=_MEND) from error
+        raise StorageError("The file is not an ONNX model.", where=str(path), hint=_MEND) from error
     waiting: list[Any] = [model.graph, *model.functions]
     while waiting:
         part = waiting.pop()

@@ -1,1 +1,1 @@
-"""Device profiles and targets."""
+"""Device profiles: what is known of each SoC."""

@@ -23,9 +23,13 @@ from snapq.config import Strict
 from snapq.errors import DeviceError
 from snapq.storage import parse_yaml, storage_errors
 
-PACKAGED = Path(__file__).parents[1] / "device_profiles"
+_PLACES = (Path(__file__).parents[1], Path(__file__).parents[2])
+PACKAGED = next(
+    (place / "device_profiles" for place in _PLACES if (place / "device_profiles").is_dir()),
+    _PLACES[0] / "device_profiles",
+)
 FOLDER_VARIABLE = "SNAPQ_DEVICE_PROFILES"
-_ARCHITECTURES = Path(__file__).with_name("architectures.yaml")
+_ARCHITECTURES = PACKAGED / "architectures.yaml"
 _BRANDS = ("qualcomm", "snapdragon", "dragonwing")
 
 
@@ -108,7 +112,7 @@ def find(name: str) -> DeviceProfile:
     close = _nearest(wanted, profiles)
     hint = f"Did you mean {', or '.join(close)}? " if close else ""
     raise DeviceError(
-        f"No device is called {name!r}.", mend=f"{hint}`snapq devices` lists what there is."
+        f"No device is called {name!r}.", hint=f"{hint}`snapq devices` lists what there is."
     )
 
 
@@ -191,7 +195,7 @@ def _index(files: Iterable[tuple[Path, _ProfileFile]]) -> None:
                 raise DeviceError(
                     f"{key!r} is also a name or id of {other}.",
                     where=str(path),
-                    mend="Give each profile an id and names of its own.",
+                    hint="Give each profile an id and names of its own.",
                 )
 
 
@@ -202,7 +206,7 @@ def _profile(path: Path, file: _ProfileFile) -> DeviceProfile:
         raise DeviceError(
             f"architecture {file.architecture} is not one that the compiler knows.",
             where=str(path),
-            mend=f"Use one of {known}.",
+            hint=f"Use one of {known}.",
         )
     integer = precisions[file.architecture]
     return DeviceProfile(
@@ -235,6 +239,7 @@ def _packaged() -> tuple[tuple[Path, _ProfileFile], ...]:
 def _read_folder(folder: Path) -> tuple[tuple[Path, _ProfileFile], ...]:
     with storage_errors(folder):
         paths = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
+        paths = [path for path in paths if path != _ARCHITECTURES]
     return tuple((path, _read_profile(path)) for path in paths)
 
 
@@ -248,7 +253,7 @@ def _read_profile(path: Path) -> _ProfileFile:
         raise DeviceError(
             f"{key}: {first['msg'][0].lower()}{first['msg'][1:]}.",
             where=str(path),
-            mend=f"A profile has the keys {known}.",
+            hint=f"A profile has the keys {known}.",
         ) from error
 
 

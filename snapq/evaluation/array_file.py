@@ -60,7 +60,7 @@ class ArrayFile:
                     raise DataError(
                         f"The file ends before sample {index}.",
                         where=self.where,
-                        mend="Write it anew.",
+                        hint="Write it anew.",
                     )
                 yield np.frombuffer(block, self.dtype).reshape(shape)
 
@@ -96,13 +96,13 @@ def _header(path: Path, key: str | None, stream: IO[bytes]) -> ArrayFile:
         raise DataError(
             "It holds Python objects and not numbers.",
             where=array.where,
-            mend="Store samples of one shape and type: numpy.save(path, numpy.stack(samples)).",
+            hint="Store samples of one shape and type: numpy.save(path, numpy.stack(samples)).",
         )
     if fortran_order and len(shape) > 1:
         raise DataError(
             "It is stored column by column (Fortran order), so samples cannot be read one by one.",
             where=array.where,
-            mend="Write it as numpy.save(path, numpy.ascontiguousarray(array)).",
+            hint="Write it as numpy.save(path, numpy.ascontiguousarray(array)).",
         )
     return array
 
@@ -130,5 +130,5 @@ def readable(path: Path) -> Iterator[None]:
         raise DataError(
             f"It is not a readable {path.suffix} file: {reason.rstrip('.')}.",
             where=str(path),
-            mend="Write it anew with numpy.save or numpy.savez.",
+            hint="Write it anew with numpy.save or numpy.savez.",
         ) from error

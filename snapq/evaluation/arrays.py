@@ -90,7 +90,7 @@ def open_arrays(
         raise DataError(
             "These arrays have no labels, and the metric needs them.",
             where=str(path),
-            mend="Write `labels: FILE.npy` (one label a sample) beside `arrays:`.",
+            hint="Write `labels: FILE.npy` (one label a sample) beside `arrays:`.",
         )
     opener = _open_folder if path.is_dir() else _open_stack
     return opener(path, source, tuple(inputs), base)
@@ -108,10 +108,10 @@ def _open_stack(
         raise DataError(
             f"The arrays hold different numbers of samples: {listed}.",
             where=str(path),
-            mend="Store the same number of samples for each input, along the first axis.",
+            hint="Store the same number of samples for each input, along the first axis.",
         )
     if available == 0:
-        raise DataError("It holds no sample.", where=str(path), mend="Store at least one.")
+        raise DataError("It holds no sample.", where=str(path), hint="Store at least one.")
     indices = evenly_spaced(available, source.samples)
     labels = _stack_labels(source, available, base)
 
@@ -163,7 +163,7 @@ def _arrays_of(
         raise DataError(
             "Arrays come as .npy or .npz files.",
             where=str(path),
-            mend="Write it with numpy.save or numpy.savez.",
+            hint="Write it with numpy.save or numpy.savez.",
         )
     names = [spec.name for spec in inputs]
     if source.input is not None and source.input not in names:
@@ -171,14 +171,14 @@ def _arrays_of(
         raise DataError(
             f"The model has no input '{source.input}'; its inputs are {', '.join(names)}.",
             where="input",
-            mend=f"Did you mean '{match}'?" if match else "Use one of these names.",
+            hint=f"Did you mean '{match}'?" if match else "Use one of these names.",
         )
     if len(inputs) != 1:
         keys = ", ".join(f"{name}=..." for name in names)
         raise DataError(
             f"A .npy file feeds one input, and the model has {len(inputs)}: {', '.join(names)}.",
             where=str(path),
-            mend=f"Store all inputs in one .npz: numpy.savez(path, {keys})",
+            hint=f"Store all inputs in one .npz: numpy.savez(path, {keys})",
         )
     return {names[0]: open_npy(path)}
 
@@ -216,7 +216,7 @@ def _wrong_shape(array: ArrayFile, spec: TensorSpec, what: str) -> DataError:
         f"Its shape is {list(array.shape)}; input '{spec.name}' is of shape {list(spec.shape)}, so "
         f"{what} {'are' if stacked else 'is'} {' or '.join(shapes)}.",
         where=array.where,
-        mend="Reshape the array, or correct the input's shape under `model: inputs:`.",
+        hint="Reshape the array, or correct the input's shape under `model: inputs:`.",
     )
 
 
@@ -230,6 +230,6 @@ def _stack_labels(source: DataSource, count: int, base: Path) -> list[Label] | N
             if path.exists()
             else "There is no such file of labels.",
             where=str(path),
-            mend="Write them with numpy.save, one label a sample, in the samples' order.",
+            hint="Write them with numpy.save, one label a sample, in the samples' order.",
         )
     return array_labels(load_npy(path), count, path)

@@ -55,7 +55,7 @@ def _open(source: DataSource, inputs: Sequence[TensorSpec], base: Path, labelled
             if source.python
             else "Random inputs have no labels.",
             where=str(source.labels or "random"),
-            mend="Remove `labels`." if source.labels else "Leave `metric` out, or give real data.",
+            hint="Remove `labels`." if source.labels else "Leave `metric` out, or give real data.",
         )
     if source.python is not None:
         return open_python(source, inputs, base=base, labelled=labelled)

@@ -139,7 +139,7 @@ class Fidelity:
             DataError: there were no samples.
         """
         if self.samples == 0:
-            raise DataError("There are no samples to compare.", mend="Give evaluation data.")
+            raise DataError("There are no samples to compare.", hint="Give evaluation data.")
         return tuple(
             OutputFidelity(
                 name=name,

@@ -55,7 +55,7 @@ def list_files(
             if others
             else "The folder is empty.",
             where=str(root),
-            mend=f"Put files into it ({kinds}).",
+            hint=f"Put files into it ({kinds}).",
         )
     return tuple(sorted(found, key=Path.as_posix)), others
 
@@ -67,7 +67,7 @@ def check_exists(path: Path) -> None:
             raise DataError(
                 "There is no such file or folder.",
                 where=str(path),
-                mend="Paths in the YAML file are relative to the YAML file's folder.",
+                hint="Paths in the YAML file are relative to the YAML file's folder.",
             )
 
 

@@ -33,7 +33,7 @@ def load_function(reference: str, base: Path) -> Callable[..., Any]:
     if not module_name or not name:
         raise DataError(
             f"'{reference}' does not name a function.",
-            mend="Write `module:function`, such as `mydata:samples` for mydata.py.",
+            hint="Write `module:function`, such as `mydata:samples` for mydata.py.",
         )
     with user_code(reference):
         module = _import(module_name, base.absolute())
@@ -42,7 +42,7 @@ def load_function(reference: str, base: Path) -> Callable[..., Any]:
             f"There is no {module_name.replace('.', '/')}.py in {base}, and no installed module "
             f"'{module_name}'.",
             where=reference,
-            mend="Correct the name; the module is looked for beside the YAML file.",
+            hint="Correct the name; the module is looked for beside the YAML file.",
         )
     function = getattr(module, name, None)
     if not callable(function):
@@ -50,7 +50,7 @@ def load_function(reference: str, base: Path) -> Callable[..., Any]:
         raise DataError(
             f"{module.__file__ or module_name} has no function '{name}'.",
             where=reference,
-            mend=f"Did you mean '{match}'?" if match else "Correct the name.",
+            hint=f"Did you mean '{match}'?" if match else "Correct the name.",
         )
     return function  # type: ignore[no-any-return]
 
@@ -66,7 +66,7 @@ def user_code(reference: str) -> Iterator[None]:
         raise DataError(
             f"{type(error).__name__}: {error or 'no message'}".rstrip(".") + ".",
             where=_place(error) or reference,
-            mend=f"Mend `{reference}`.",
+            hint=f"Mend `{reference}`.",
         ) from error
 
 

@@ -75,7 +75,7 @@ def open_python(
                 raise DataError(
                     "The sample has no label, and the metric needs one.",
                     where=name,
-                    mend="Yield `({input: array}, label)`.",
+                    hint="Yield `({input: array}, label)`.",
                 )
             check_names(list(feeds), inputs, name)
             yield Sample(
@@ -89,7 +89,7 @@ def open_python(
     count = len(digests)
     if count == 0:
         raise DataError(
-            "The function yields nothing.", where=reference, mend="Yield at least one sample."
+            "The function yields nothing.", where=reference, hint="Yield at least one sample."
         )
     asked = source.samples if source.samples is not None and source.samples > count else None
     wanted = f" ({asked} were asked for)" if asked else ""
@@ -134,7 +134,7 @@ def _items(function: Callable[..., Any], reference: str) -> Iterator[Any]:
             raise DataError(
                 f"The function returned {_kind(made)}, and samples come one after another.",
                 where=reference,
-                mend="Yield each sample, or return a list of them.",
+                hint="Yield each sample, or return a list of them.",
             )
         iterator = iter(made)
     while True:
@@ -154,7 +154,7 @@ def _feeds_and_label(
         raise DataError(
             f"The sample is {_kind(item)}.",
             where=where,
-            mend="Yield `{input: array}` or `({input: array}, label)`.",
+            hint="Yield `{input: array}` or `({input: array}, label)`.",
         )
     if isinstance(label, Mapping):
         labels = {str(output): _label(value, where) for output, value in label.items()}
@@ -168,12 +168,12 @@ def _label(label: Any, where: str) -> Label | None:
     array = np.asarray(label)
     if array.dtype.kind not in "biuf":
         raise DataError(
-            f"The label is {_kind(label)}.", where=where, mend="Give a number or an array of them."
+            f"The label is {_kind(label)}.", where=where, hint="Give a number or an array of them."
         )
     if array.ndim == 0 and array.dtype.kind in "iu":
         if array < 0:
             raise DataError(
-                f"The label is {array}.", where=where, mend="Classes are counted from 0."
+                f"The label is {array}.", where=where, hint="Classes are counted from 0."
             )
         return int(array)
     return array
@@ -187,7 +187,7 @@ def _array(value: Any, spec: TensorSpec, where: str) -> Array:
             f"Input '{spec.name}' is of shape {list(array.shape)}, and the model's is "
             f"{list(spec.shape)}.",
             where=where,
-            mend="Yield one sample of the input's shape; a leading 1 may be left out.",
+            hint="Yield one sample of the input's shape; a leading 1 may be left out.",
         )
     return convert(array.reshape(spec.shape), spec, where)
 
@@ -217,7 +217,7 @@ def _same(samples: Iterator[Sample], digests: Sequence[bytes], reference: str) -
                 f"The function {'yields other' if sample else 'yields fewer'} samples when it is "
                 "called again.",
                 where=f"{reference}[{index}]",
-                mend="Make it yield the same each time: seed its random numbers inside of it.",
+                hint="Make it yield the same each time: seed its random numbers inside of it.",
             )
         yield sample
 

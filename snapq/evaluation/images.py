@@ -115,7 +115,7 @@ def open_images(
         raise DataError(
             "These pictures have no labels, and the metric needs them.",
             where=str(root),
-            mend="Write `labels: FILE.csv` (columns `file,label`) beside `images:`.",
+            hint="Write `labels: FILE.csv` (columns `file,label`) beside `images:`.",
         )
     else:
         labels = no_labels
@@ -142,14 +142,14 @@ def opened(path: Path) -> Iterator[Image.Image]:
         raise DataError(
             "The file is empty." if empty else "The file is not an image that Pillow can read.",
             where=str(path),
-            mend="Remove or replace it.",
+            hint="Remove or replace it.",
         ) from error
     except Exception as error:
         # Pillow's decoders raise errors of many kinds for damaged files.
         raise DataError(
             f"The image cannot be read: {str(error).rstrip('.')}.",
             where=str(path),
-            mend="Remove or replace it.",
+            hint="Remove or replace it.",
         ) from error
 
 
@@ -160,14 +160,14 @@ def _check_kind(picture: Image.Image, path: Path) -> None:
         raise DataError(
             f"The file holds {frames} pictures.",
             where=str(path),
-            mend="Save each picture to a file of its own.",
+            hint="Save each picture to a file of its own.",
         )
     wide = picture.mode in ("I", "F") and picture.format != "PNG"
     if wide or (picture.mode.startswith("I;") and picture.mode not in _SCALED_MODES):
         raise DataError(
             f"Its pixels are of Pillow's mode {picture.mode}, which is not 8 or 16 bits a channel.",
             where=str(path),
-            mend="Save it with 8 bits a channel, or give arrays: `arrays: FILE.npy`.",
+            hint="Save it with 8 bits a channel, or give arrays: `arrays: FILE.npy`.",
         )
 
 
@@ -183,12 +183,12 @@ def fed_input(source: DataSource, inputs: Sequence[TensorSpec]) -> TensorSpec:
         raise DataError(
             f"The model has no input '{source.input}'; its inputs are {', '.join(names)}.",
             where="input",
-            mend=f"Did you mean '{match}'?" if match else "Use one of these names.",
+            hint=f"Did you mean '{match}'?" if match else "Use one of these names.",
         )
     if len(inputs) != 1:
         raise DataError(
             f"Images feed one input, and the model has {len(inputs)}: {', '.join(names)}.",
             where=str(source.images),
-            mend="Use `arrays` (an .npz with one key an input) or `python: module:function`.",
+            hint="Use `arrays` (an .npz with one key an input) or `python: module:function`.",
         )
     return inputs[0]

@@ -48,7 +48,7 @@ def read_labels(
         raise DataError(
             "There is no such file or folder of labels.",
             where=str(path),
-            mend="Paths in the YAML file are relative to the YAML file's folder.",
+            hint="Paths in the YAML file are relative to the YAML file's folder.",
         )
     if path.suffix.lower() == ".npy":
         values = array_labels(load_npy(path), len(files), path)
@@ -75,31 +75,31 @@ def read_csv(path: Path, files: Sequence[Path], *, folder: Path) -> dict[Path, i
                 file, label = _row(row, where)
                 if file in table:
                     raise DataError(
-                        f"{file} has a second row.", where=where, mend="Remove one of the rows."
+                        f"{file} has a second row.", where=where, hint="Remove one of the rows."
                     )
                 if file not in known:
                     raise DataError(
                         f"There is no {file} in {folder}.",
                         where=where,
-                        mend="Remove the row, or name the file relative to that folder.",
+                        hint="Remove the row, or name the file relative to that folder.",
                     )
                 table[file] = label
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(
             f"It is not a CSV in UTF-8: {error}.",
             where=str(path),
-            mend="The first line is `file,label`, then one line a file: `cat.jpg,281`.",
+            hint="The first line is `file,label`, then one line a file: `cat.jpg,281`.",
         ) from error
     except OSError as error:
         raise StorageError(
-            f"{error.strerror}.", where=str(path), mend="Check its permissions."
+            f"{error.strerror}.", where=str(path), hint="Check its permissions."
         ) from error
     missing = [file for file in files if file not in table]
     if missing:
         raise DataError(
             f"{len(missing)} of {len(files)} files have no row, the first is {missing[0]}.",
             where=str(path),
-            mend="Add a row for each file of the data set.",
+            hint="Add a row for each file of the data set.",
         )
     return table
 
@@ -115,7 +115,7 @@ def array_labels(values: Array, count: int, path: Path) -> list[Label]:
             f"It holds labels of shape {list(values.shape)} and type {values.dtype}, and there are "
             f"{count} samples.",
             where=str(path),
-            mend=f"Store one label a sample: an array of numbers with {count} in front.",
+            hint=f"Store one label a sample: an array of numbers with {count} in front.",
         )
     if values.ndim == 1 and values.dtype.kind in "iu":
         if values.size and values.min() < 0:
@@ -123,7 +123,7 @@ def array_labels(values: Array, count: int, path: Path) -> list[Label]:
             raise DataError(
                 f"Label {index} is {values[index]}; classes are counted from 0.",
                 where=str(path),
-                mend="Correct the label.",
+                hint="Correct the label.",
             )
         return [int(value) for value in values]
     return list(values)
@@ -146,7 +146,7 @@ def _check_header(found: Sequence[str] | None, path: Path) -> None:
             f"Its first line is `{','.join(found or ())}` and has to name the columns "
             "`file,label`.",
             where=f"{path}:1",
-            mend="Write `file,label` as the first line.",
+            hint="Write `file,label` as the first line.",
         )
 
 
@@ -156,14 +156,14 @@ def _row(row: dict[str | Any, str | Any], where: str) -> tuple[Path, int]:
         raise DataError(
             "The row has not as many columns as the first line.",
             where=where,
-            mend="Write a file and its label: `cat.jpg,281`.",
+            hint="Write a file and its label: `cat.jpg,281`.",
         )
     text = label.strip()
     if not (text.isascii() and text.isdigit()):
         raise DataError(
             f"The label '{label}' is not a class number.",
             where=where,
-            mend="Write a whole number, counted from 0.",
+            hint="Write a whole number, counted from 0.",
         )
     # Tables made on Windows separate folders by backslashes.
     return Path(PurePosixPath(file.strip().replace("\\", "/"))), int(text)
@@ -178,7 +178,7 @@ def _mask_labels(folder: Path, files: Sequence[Path], preprocess: Preprocess) ->
             raise DataError(
                 f"{file} has {'no mask' if not found else f'{len(found)} masks'} in it.",
                 where=str(folder),
-                mend=f"Put one mask for it there, such as {file.with_suffix('.png')}.",
+                hint=f"Put one mask for it there, such as {file.with_suffix('.png')}.",
             )
         masks[file] = folder / found[0]
     return lambda file: _mask(masks[file], preprocess)
@@ -195,13 +195,13 @@ def _mask(path: Path, preprocess: Preprocess) -> Array:
         raise DataError(
             f"The mask cannot be read: {str(error).rstrip('.')}.",
             where=str(path),
-            mend="Replace it.",
+            hint="Replace it.",
         ) from error
     if picture.mode not in _MASK_MODES:
         raise DataError(
             f"The mask is of Pillow's mode {picture.mode}, and a mask has one class number a "
             "pixel.",
             where=str(path),
-            mend="Save it as a grey or palette PNG whose pixel values are class numbers.",
+            hint="Save it as a grey or palette PNG whose pixel values are class numbers.",
         )
     return np.array(geometry(picture, preprocess, Resample.NEAREST), dtype=np.int64)

@@ -121,7 +121,7 @@ def metric(name: str, base: Path | None = None) -> Metric:
         raise ConfigError(
             f"There is no metric '{name}'.",
             where="metric",
-            mend=f"Did you mean '{match}'?"
+            hint=f"Did you mean '{match}'?"
             if match
             else f"Use {', '.join(known)}, or `module:function` of your own.",
         )

@@ -63,7 +63,7 @@ def image_layout(spec: TensorSpec, preprocess: Preprocess, where: str) -> ImageI
             f"Input '{spec.name}' is of shape {list(shape)}, which is not that of a picture "
             "([1, channels, height, width] or [1, height, width, channels]).",
             where=where,
-            mend="Give this model its inputs by `arrays` or `python`.",
+            hint="Give this model its inputs by `arrays` or `python`.",
         )
     if len(shape) == 4 and shape[0] != 1:
         fixed = [1, *shape[1:]]
@@ -71,7 +71,7 @@ def image_layout(spec: TensorSpec, preprocess: Preprocess, where: str) -> ImageI
             f"Input '{spec.name}' takes {shape[0]} pictures at once, shape {list(shape)}, and a "
             "sample is one picture.",
             where=where,
-            mend=f"Fix the batch at 1: write `inputs: {{{spec.name}: {fixed}}}` under `model:`.",
+            hint=f"Fix the batch at 1: write `inputs: {{{spec.name}: {fixed}}}` under `model:`.",
         )
     first, rows, columns = shape[-3:]
     if first == channels:
@@ -84,7 +84,7 @@ def image_layout(spec: TensorSpec, preprocess: Preprocess, where: str) -> ImageI
         f"Input '{spec.name}' is of shape {list(shape)}, and a picture of color "
         f"{preprocess.color.value} has {channels} channel{'s' if channels > 1 else ''}.",
         where=where,
-        mend=hint[found[0]] if found else "Give this model its inputs by `arrays` or `python`.",
+        hint=hint[found[0]] if found else "Give this model its inputs by `arrays` or `python`.",
     )
 
 
@@ -134,22 +134,22 @@ def check_size(
             f"It is {_pixels(resized)}{' after resize' if preprocess.resize else ''}, which is "
             f"smaller than the crop of {_pixels(crop)}.",
             where=where,
-            mend=f"Write `resize: {max(crop)}` or more under `preprocess:`.",
+            hint=f"Write `resize: {max(crop)}` or more under `preprocess:`.",
         )
     final = crop or resized
     if final == (width, height):
         return
     became = "" if final == size else f" and becomes {_pixels(final)}"
     if crop is not None:
-        mend = f"Write `crop: [{height}, {width}]` under `preprocess:`."
+        hint = f"Write `crop: [{height}, {width}]` under `preprocess:`."
     else:
         cropped = f"`resize: {max(height, width)}, crop: [{height}, {width}]`"
-        mend = f"Write {exact}, or {cropped}, under `preprocess:`."
+        hint = f"Write {exact}, or {cropped}, under `preprocess:`."
     raise DataError(
         f"It is {_pixels(size)} (width x height){became}, and input '{image.spec.name}' takes "
         f"{_pixels((width, height))}.",
         where=where,
-        mend=mend,
+        hint=hint,
     )
 
 

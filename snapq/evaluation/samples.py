@@ -102,14 +102,14 @@ def convert(value: Array, spec: TensorSpec, where: str) -> Array:
         raise DataError(
             f"Input '{spec.name}' is of type {value.dtype}, which is not a type of real numbers.",
             where=where,
-            mend=f"Store it as {spec.dtype}.",
+            hint=f"Store it as {spec.dtype}.",
         )
     if value.dtype.kind == "f" and not np.isfinite(value).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
         raise DataError(
             f"Input '{spec.name}' holds {value[index]} at index {list(index)}.",
             where=where,
-            mend="Remove this sample, or mend how it was made.",
+            hint="Remove this sample, or hint how it was made.",
         )
     if value.dtype == spec.dtype:
         return np.asarray(value, order="C")
@@ -127,7 +127,7 @@ def convert(value: Array, spec: TensorSpec, where: str) -> Array:
             f"Input '{spec.name}' is of type {value.dtype} and holds values that the model's "
             f"{spec.dtype} cannot.",
             where=where,
-            mend=f"Store it as {spec.dtype}.",
+            hint=f"Store it as {spec.dtype}.",
         )
     return converted
 
@@ -148,14 +148,14 @@ def check_names(
         raise DataError(
             f"The model has no input '{unknown[0]}'; its inputs are {listed}.",
             where=where,
-            mend=f"Did you mean '{match}'?" if match else f"Remove or rename this {what}.",
+            hint=f"Did you mean '{match}'?" if match else f"Remove or rename this {what}.",
         )
     missing = [name for name in wanted if name not in names]
     if missing:
         raise DataError(
             f"It has no {what} '{missing[0]}'; the model's inputs are {listed}.",
             where=where,
-            mend=f"Give one {what} for each input.",
+            hint=f"Give one {what} for each input.",
         )
 
 

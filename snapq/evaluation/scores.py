@@ -32,7 +32,7 @@ class _Mean:
     def value(self) -> float:
         """The mean. Raises `DataError` where there are no samples."""
         if self.samples == 0:
-            raise DataError("There are no samples.", where=self.name, mend="Give evaluation data.")
+            raise DataError("There are no samples.", where=self.name, hint="Give evaluation data.")
         return self._sum / self.samples
 
 
@@ -63,7 +63,7 @@ class TopK(_Mean):
                 f"The model has {scores.size} classes, "
                 + (f"and the label is {target}." if target >= scores.size else "too few for top5."),
                 where=name,
-                mend="Correct the label; classes are counted from 0."
+                hint="Correct the label; classes are counted from 0."
                 if target >= scores.size
                 else "Use `metric: top1`.",
             )
@@ -96,7 +96,7 @@ class MeanIoU:
             raise DataError(
                 "The label is not a mask of class numbers [height, width].",
                 where=name,
-                mend="Give `labels: FOLDER` with one mask a picture.",
+                hint="Give `labels: FOLDER` with one mask a picture.",
             )
         predicted, classes = _classes_of_pixels(scores, mask.shape, name)
         counted = mask.astype(np.int64) != _IGNORED_CLASS
@@ -106,7 +106,7 @@ class MeanIoU:
                 f"The mask has class numbers of {truth.min()} to {truth.max()}, and the model has "
                 f"{classes} classes.",
                 where=name,
-                mend="Number classes from 0; 255 marks pixels to leave out.",
+                hint="Number classes from 0; 255 marks pixels to leave out.",
             )
         self._grow(1 + int(max(truth.max(initial=0), found.max(initial=0))))
         size = len(self._confusion)
@@ -124,7 +124,7 @@ class MeanIoU:
         both = np.diag(self._confusion).astype(np.float64)
         either = self._confusion.sum(0) + self._confusion.sum(1) - both
         if not (either > 0).any():
-            raise DataError("No pixel was counted.", where=self.name, mend="Check the masks.")
+            raise DataError("No pixel was counted.", where=self.name, hint="Check the masks.")
         return float((both[either > 0] / either[either > 0]).mean())
 
 
@@ -147,7 +147,7 @@ class Psnr(_Mean):
             raise DataError(
                 f"The label is {found}, and the output is of shape {list(output.shape)}.",
                 where=name,
-                mend="Give the wanted output as label: `arrays:` with `labels: FILE.npy`.",
+                hint="Give the wanted output as label: `arrays:` with `labels: FILE.npy`.",
             )
         target = label.reshape(output.shape).astype(np.float64)
         peak = float(np.iinfo(label.dtype).max) if label.dtype.kind == "u" else 1.0
@@ -156,11 +156,11 @@ class Psnr(_Mean):
                 f"The label has values of {target.min():g} to {target.max():g}, so the peak of "
                 "PSNR is not known.",
                 where=name,
-                mend="Scale labels and outputs to 0..1, or write `metric: module:function`.",
+                hint="Scale labels and outputs to 0..1, or write `metric: module:function`.",
             )
         error = float(np.mean((output.astype(np.float64) - target) ** 2))
         if not math.isfinite(error):
-            raise DataError("The output is not finite.", where=name, mend="Check the model.")
+            raise DataError("The output is not finite.", where=name, hint="Check the model.")
         tiny = peak**2 * 10 ** (-MAX_PSNR_DB / 10)
         self._add(10 * math.log10(peak**2 / max(error, tiny)))
 
@@ -184,7 +184,7 @@ class UserMetric(_Mean):
             raise DataError(
                 f"The metric returned {result!r}"[:200] + (f" for {name}." if name else "."),
                 where=self.name,
-                mend="Return one finite number.",
+                hint="Return one finite number.",
             )
         self._add(float(number.item()))
 
@@ -199,7 +199,7 @@ def _only(
         raise DataError(
             f"{metric_name} needs one output that is {what}; the model has {listed}.",
             where="metric",
-            mend="Write `metric: module:function` and choose the output there.",
+            hint="Write `metric: module:function` and choose the output there.",
         )
     return outputs[fitting[0]]
 
@@ -219,7 +219,7 @@ def _class_number(label: Label | None, metric_name: str, name: str | None) -> in
         raise DataError(
             f"{metric_name} needs a class number, and the label is {found}.",
             where=name,
-            mend="Give `labels: FILE.csv` with the columns `file,label`.",
+            hint="Give `labels: FILE.csv` with the columns `file,label`.",
         )
     return label
 
@@ -242,7 +242,7 @@ def _classes_of_pixels(
             f"The mask is {size[0]} x {size[1]} (height x width), and the output "
             f"{list(scores.shape)} has no class for each of its pixels.",
             where=name,
-            mend="Give masks of the input's size, or write `metric: module:function`.",
+            hint="Give masks of the input's size, or write `metric: module:function`.",
         )
     return planes.astype(np.int64).repeat(factors[0], 0).repeat(factors[1], 1), classes
 

@@ -146,7 +146,7 @@ def open_stateful(
                 raise ConfigError(
                     f"The model has no {kind} '{name}'.",
                     where=f"{key}.state",
-                    mend=f"Did you mean '{close}'?" if close else f"It has {', '.join(known)}.",
+                    hint=f"Did you mean '{close}'?" if close else f"It has {', '.join(known)}.",
                 )
         given, taken = outputs[giver], inputs[taker]
         if (given.shape, given.dtype) != (taken.shape, taken.dtype):
@@ -154,7 +154,7 @@ def open_stateful(
                 f"'{giver}' is {given.dtype}{list(given.shape)}, and '{taker}' takes "
                 f"{taken.dtype}{list(taken.shape)}.",
                 where=f"{key}.state",
-                mend="Name the output that holds the next step's state.",
+                hint="Name the output that holds the next step's state.",
             )
     takers = set(source.state.values())
     plain = source.model_copy(update={"samples": None, "state": None, "steps": None})

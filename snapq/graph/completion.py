@@ -159,7 +159,7 @@ def _run(model: ir.Model, wanted: list[ir.Value]) -> list[np.ndarray]:
     except Exception as error:
         raise ModelError(
             f"The model does not run: {_reason(error)}",
-            mend="Check that the shapes under `model.inputs` are ones that the model takes.",
+            hint="Check that the shapes under `model.inputs` are ones that the model takes.",
         ) from error
     return [np.asarray(array) for array in arrays]
 
@@ -176,7 +176,7 @@ def _session(model: ir.Model) -> onnxruntime.InferenceSession:
         what = re.sub(r"Load model from \S+ failed:", "", error.what)
         raise ModelError(
             what,
-            mend="It lacks this operator for the types that it is given: cast them to float32 or "
+            hint="It lacks this operator for the types that it is given: cast them to float32 or "
             "int32 in the model."
             if "Could not find an implementation" in what
             else "Check the model, and that the shapes under `model.inputs` fit it.",

@@ -40,7 +40,7 @@ def load(path: Path) -> ir.Model:
         model = ir.serde.deserialize_model(proto)
     except Exception as error:
         raise ModelError(
-            f"The model's graph is damaged: {_first_line(error)}", where=where, mend=_CHECK_MEND
+            f"The model's graph is damaged: {_first_line(error)}", where=where, hint=_CHECK_MEND
         ) from error
     ir.external_data.set_base_dir(model.graph, path.parent.absolute())
     if _external_bytes(model) < IN_MEMORY_LIMIT:
@@ -62,7 +62,7 @@ def to_bytes(model: ir.Model) -> bytes:
     if not fits_in_memory(model):
         raise ModelError(
             "The model is too large for one protobuf message of 2 GB.",
-            mend="Save it to a file: its weights then go to a second file beside it.",
+            hint="Save it to a file: its weights then go to a second file beside it.",
         )
     return _serialized(model)
 
@@ -115,31 +115,31 @@ def _serialized(model: ir.Model) -> bytes:
 def _parse(path: Path) -> onnx.ModelProto:
     where = str(path)
     if path.is_dir():
-        raise ModelError("This is a folder.", where=where, mend="Name the .onnx file in it.")
+        raise ModelError("This is a folder.", where=where, hint="Name the .onnx file in it.")
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise ModelError("There is no such file.", where=where, mend="Check the path.") from None
+        raise ModelError("There is no such file.", where=where, hint="Check the path.") from None
     except OSError as error:
         raise ModelError(
-            f"The file cannot be read: {error.strerror}.", where=where, mend="Check it."
+            f"The file cannot be read: {error.strerror}.", where=where, hint="Check it."
         ) from error
     if not data:
-        raise ModelError("The file is empty.", where=where, mend=_CHECK_MEND)
+        raise ModelError("The file is empty.", where=where, hint=_CHECK_MEND)
     if len(data) >= 1 << 31:
         raise ModelError(
             "The file is over 2 GB, more than an ONNX file can hold.",
             where=where,
-            mend="Export it with its weights in a separate file (external data).",
+            hint="Export it with its weights in a separate file (external data).",
         )
     try:
         proto: onnx.ModelProto = onnx.load_from_string(data)
     except Exception:  # the class of the error depends on protobuf's implementation
         raise ModelError(
-            "The file is not ONNX, or it is cut off or damaged.", where=where, mend=_CHECK_MEND
+            "The file is not ONNX, or it is cut off or damaged.", where=where, hint=_CHECK_MEND
         ) from None
     if not proto.HasField("graph") or not (proto.graph.output and proto.ir_version):
-        raise ModelError("The file is not an ONNX model.", where=where, mend=_CHECK_MEND)
+        raise ModelError("The file is not an ONNX model.", where=where, hint=_CHECK_MEND)
     return proto
 
 
@@ -151,7 +151,7 @@ def _check_opset(proto: onnx.ModelProto, where: str) -> None:
         raise ModelError(
             f"The model uses opset {version}; {OLDEST_OPSET} to {newest} are supported.",
             where=where,
-            mend=f"Export it with opset {min(max(version, 17), newest)}.",
+            hint=f"Export it with opset {min(max(version, 17), newest)}.",
         )
 
 
@@ -165,7 +165,7 @@ def _check_tensor(tensor: onnx.TensorProto, path: Path) -> None:
                 f"The weights '{tensor.name}' are cut off: {len(tensor.raw_data)} of {expected} "
                 "bytes.",
                 where=where,
-                mend=_CHECK_MEND,
+                hint=_CHECK_MEND,
             )
         return
     facts = {entry.key: entry.value for entry in tensor.external_data}
@@ -177,13 +177,13 @@ def _check_tensor(tensor: onnx.TensorProto, path: Path) -> None:
             f"The weights '{tensor.name}' are said to be in '{location}', outside the model's "
             "folder; this is not followed.",
             where=where,
-            mend="Save the model with its external data beside it.",
+            hint="Save the model with its external data beside it.",
         )
     if not data.is_file():
         raise ModelError(
             f"The file '{location}' with the weights '{tensor.name}' is missing.",
             where=where,
-            mend=f"Put it at {data}.",
+            hint=f"Put it at {data}.",
         )
     size = int(np.prod(tensor.dims, dtype=np.int64)) * _bits(tensor.data_type) // 8
     end = int(facts.get("offset") or 0) + max(int(facts.get("length") or 0), size)
@@ -192,7 +192,7 @@ def _check_tensor(tensor: onnx.TensorProto, path: Path) -> None:
             f"The file '{location}' is cut off: the weights '{tensor.name}' end at byte {end} and "
             f"the file has {data.stat().st_size}.",
             where=where,
-            mend=_CHECK_MEND,
+            hint=_CHECK_MEND,
         )
 
 

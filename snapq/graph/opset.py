@@ -157,7 +157,7 @@ def _batch_normalization(node: ir.Node, edit: Editor) -> None:
         raise ModelError(
             "BatchNormalization with spatial=0 (statistics for each activation) no longer exists.",
             where=str(node.name),
-            mend="Export the model with a later opset.",
+            hint="Export the model with a later opset.",
         )
     node.attributes.pop("spatial", None)
     if not any(output.uses() for output in node.outputs[1:]):
@@ -206,7 +206,7 @@ def _resize_13(node: ir.Node, edit: Editor) -> None:
         raise ModelError(
             "Resize with tf_half_pixel_for_nn no longer exists.",
             where=str(node.name),
-            mend="Export the model with a later opset.",
+            hint="Export the model with a later opset.",
         )
     mode = "coordinate_transformation_mode"
     node.attributes[mode] = ir.AttrString(mode, "half_pixel")
@@ -222,7 +222,7 @@ def _softmax(node: ir.Node, edit: Editor) -> None:
         raise ModelError(
             f"{node.op_type} of an old opset needs an input of known rank.",
             where=str(node.name),
-            mend="Export the model with opset 13 or later.",
+            hint="Export the model with opset 13 or later.",
         )
     axis %= max(dims, 1)
     shape = static_shape(source)
@@ -268,7 +268,7 @@ def _group_normalization(node: ir.Node, edit: Editor) -> None:
             raise ModelError(
                 "GroupNormalization of opset 18 needs a constant scale and bias.",
                 where=str(node.name),
-                mend="Export the model with opset 21 or later.",
+                hint="Export the model with opset 21 or later.",
             )
         spread = np.repeat(values, shape[1] // groups)
         node.replace_input_with(

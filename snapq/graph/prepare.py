@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
-from snapq.graph import rewriting, shapes
+from snapq.graph import shapes
 from snapq.graph.completion import complete_shapes
 from snapq.graph.float32 import convert_to_float32
 from snapq.graph.opset import settle_opset, upgrade_opset
+from snapq.graph.passes import run as rewriting
 from snapq.graph.weights import check_weights
 
 IR_VERSION = 10

@@ -120,13 +120,13 @@ def fix_inputs(model: ir.Model, shapes: InputShapes) -> None:
                 f"The model's input '{name}' has {len(value.shape)} dimensions "
                 f"{format_shape(value.shape)}, and {len(dims)} are given: {list(dims)}.",
                 where=f"model.inputs.{name}",
-                mend=f"Give {len(value.shape)} dimensions.",
+                hint=f"Give {len(value.shape)} dimensions.",
             )
         if any(int(dim) <= 0 for dim in dims):
             raise ModelError(
                 f"The shape {list(dims)} has a dimension that is not positive.",
                 where=f"model.inputs.{name}",
-                mend="Give the size that the input has on the device.",
+                hint="Give the size that the input has on the device.",
             )
         for declared, dim in zip(value.shape or (), dims, strict=False):
             if isinstance(declared, ir.SymbolicDim) and declared.value:
@@ -179,7 +179,7 @@ def _become_number(model: ir.Model, value: ir.Value, number: float) -> None:
         raise ModelError(
             f"The input '{value.name}' {format_shape(value.shape)} is not one number.",
             where=f"model.inputs.{value.name}",
-            mend="Give its shape as a list; only inputs of one element can be fixed to a number.",
+            hint="Give its shape as a list; only inputs of one element can be fixed to a number.",
         )
     array = np.full([1] * len(dims), number).astype(value.dtype.numpy())
     model.graph.inputs.remove(value)
@@ -213,7 +213,7 @@ def _refuse_dynamic(model: ir.Model) -> None:
     raise ModelError(
         f"The NPU needs fixed shapes, and dimensions are dynamic: {named}.",
         where="model.inputs",
-        mend=f"Write `inputs: {{{yaml}}}` under `model:`, with a number for each `?`, "
+        hint=f"Write `inputs: {{{yaml}}}` under `model:`, with a number for each `?`, "
         "or give `--input NAME=1,3,224,224` where there is no deploy.yaml.",
     )
 
@@ -243,7 +243,7 @@ def _unknown_input(name: str, inputs: Mapping[str, ir.Value]) -> ModelError:
     return ModelError(
         f"The model has no input '{name}'. Its inputs: {listed or 'none'}.",
         where=f"model.inputs.{name}",
-        mend=f"Did you mean '{match}'?" if match else "Use one of these names.",
+        hint=f"Did you mean '{match}'?" if match else "Use one of these names.",
     )
 
 
@@ -256,7 +256,7 @@ def _spec(value: ir.Value) -> TensorSpec:
         raise ModelError(
             f"'{name}' is of type {value.type}; only tensors of numbers run on the NPU.",
             where=name,
-            mend="Cut this part out of the model.",
+            hint="Cut this part out of the model.",
         )
     shape = static_shape(value)
     if shape is None:
@@ -264,6 +264,6 @@ def _spec(value: ir.Value) -> TensorSpec:
             f"The shape of '{name}' {format_shape(value.shape)} does not follow from the shapes "
             "of the inputs.",
             where=name,
-            mend="The NPU needs fixed shapes: cut the part that makes it dynamic out of the model.",
+            hint="The NPU needs fixed shapes: cut the part that makes it dynamic out of the model.",
         )
     return TensorSpec(name, np.dtype(value.type.dtype.numpy()), shape)

@@ -48,5 +48,5 @@ def _refuse(name: str, bad: int, size: int, what: str) -> None:
     raise ModelError(
         f"{bad} of {size} weights are {what}.",
         where=name,
-        mend="Export the model again from a checkpoint that is sound.",
+        hint="Export the model again from a checkpoint that is sound.",
     )

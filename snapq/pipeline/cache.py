@@ -13,8 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from snapq.artifact import Artifact, code_fingerprint, fingerprint, library_versions
 from snapq.errors import StorageError
+from snapq.stages.artifact import (
+    Artifact,
+    code_fingerprint,
+    fingerprint,
+    library_versions,
+)
 from snapq.storage import TEMPORARY, atomic_folder, remove_leftovers, storage_errors, write_json
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from snapq.devices.profiles import nearest_with_estimate
 from snapq.pipeline.cache import Cache
-from snapq.pipeline.execute import make_context
-from snapq.pipeline.setting import Setting
-from snapq.pipeline.stages import known
+from snapq.pipeline.inputs import Setting
+from snapq.pipeline.run import make_context
+from snapq.pipeline.steps import known
 from snapq.progress import Silent
 
 

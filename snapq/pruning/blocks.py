@@ -140,7 +140,7 @@ def shallower(
             f"The model has {len(left)} residual blocks that could be taken out, and {count} are "
             "asked for.",
             where="stages.prune.blocks",
-            mend="Ask for fewer, or cut channels with `ratio` or `target`.",
+            hint="Ask for fewer, or cut channels with `ratio` or `target`.",
         )
     expected = _outputs(model, samples)
     gone: list[Block] = []

@@ -49,7 +49,7 @@ def check(
                 f"The cut model differs from the original with the same channels silenced by "
                 f"{difference:.1e} of the output's size.",
                 where=name,
-                mend="Name the layers in front of this output under prune.keep and report the "
+                hint="Name the layers in front of this output under prune.keep and report the "
                 "model: its channels were followed wrongly.",
             )
     return worst

@@ -119,7 +119,7 @@ def prune(
     limits: Limits,
     keep: Sequence[str] = (),
     samples: Samples | None = None,
-    mend: bool = True,
+    hint: bool = True,
     track: Tracker,
 ) -> Pruned:
     """Cuts the chosen channels, and repairs the layers behind.
@@ -131,7 +131,7 @@ def prune(
         limits: what every cut keeps to.
         keep: names of nodes whose channels stay.
         samples: calibration samples; needed except for magnitude without repair.
-        mend: whether to repair.
+        hint: whether to repair.
         track: told what goes on.
 
     Raises:
@@ -146,7 +146,7 @@ def prune(
         raise ModelError(
             "No channel of this model can be cut.",
             where="stages.prune",
-            mend=_why(structure.fixed) or "It has no layer with more than one channel inside.",
+            hint=_why(structure.fixed) or "It has no layer with more than one channel inside.",
         )
     chosen = choose(structure, rankings, limits, track)
     gone = removed(rankings, chosen.plan)
@@ -155,7 +155,7 @@ def prune(
     difference = check(structure, result, gone, feeds)
     before = None
     repaired: tuple[Repaired, ...] = ()
-    broken = damaged(structure, gone, places) if mend and samples is not None else ()
+    broken = damaged(structure, gone, places) if hint and samples is not None else ()
     if broken and samples is not None:
         before = result.clone()
         with track("Repair layers", len(broken)) as advance:
@@ -274,7 +274,7 @@ def without(
             raise ModelError(
                 f"The prepared model has no node '{name}'.",
                 where="stages.prune.keep",
-                mend=f"Did you mean '{match}'?" if match else "The report lists the nodes.",
+                hint=f"Did you mean '{match}'?" if match else "The report lists the nodes.",
             )
         for output in nodes[name].outputs:
             axes = structure.ids.get(str(output.name), ())

@@ -109,7 +109,7 @@ def _moments(
         raise DataError(
             "There is no calibration sample.",
             where="data.calibration",
-            mend="Give at least one; 32 to 128 that look like what the device will see are usual.",
+            hint="Give at least one; 32 to 128 that look like what the device will see are usual.",
         )
     return {
         name: Moments(second[name] / places[name], first[name] / places[name], places[name])

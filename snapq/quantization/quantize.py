@@ -12,10 +12,21 @@ import onnx_ir.passes.common as common
 from snapq.errors import DataError, ModelError
 from snapq.graph.order import last_reader_first
 from snapq.precision import WeightType
-from snapq.quantization import wide
-from snapq.quantization.calibration import Samples, calibrate
-from snapq.quantization.clamps import absorb_clamps
-from snapq.quantization.decisions import (
+from snapq.quantization.calibration.calibrate import Samples, calibrate
+from snapq.quantization.calibration.observers.base import Observer, observer
+from snapq.quantization.calibration.observers.collector import Collector, TensorStatistics
+from snapq.quantization.encodings import Encoding, QuantType, asymmetric
+from snapq.quantization.precision_rules import keep_wide as wide
+from snapq.quantization.precision_rules.keep_wide import (
+    beyond_float16,
+    in_float,
+    without_float,
+)
+from snapq.quantization.precision_rules.saturation import told_apart
+from snapq.quantization.precision_rules.tables.operators import Family, Role
+from snapq.quantization.precision_rules.tables.ranges import with_headroom
+from snapq.quantization.qdq.clamps import absorb_clamps
+from snapq.quantization.qdq.decisions import (
     KEPT_FLOAT,
     Decision,
     constant,
@@ -23,21 +34,28 @@ from snapq.quantization.decisions import (
     is_float,
     notes,
 )
-from snapq.quantization.encodings import Encoding, QuantType, asymmetric
-from snapq.quantization.insertion import Inserter
-from snapq.quantization.islands import separate
-from snapq.quantization.lowering import lower
-from snapq.quantization.masks import logits, masked_sums, unmasked, unsaturated
-from snapq.quantization.nan_tests import always_false, left_out, take_away
-from snapq.quantization.observers.base import Observer, observer
-from snapq.quantization.observers.collector import Collector, TensorStatistics
-from snapq.quantization.parameters import Tuned
-from snapq.quantization.rules.operators import Family, Role
-from snapq.quantization.rules.ranges import with_headroom
-from snapq.quantization.saturation import told_apart
-from snapq.quantization.scheme import Scheme
-from snapq.quantization.ties import Groups, Range, build, constant_range
-from snapq.quantization.wide import beyond_float16, in_float, without_float
+from snapq.quantization.qdq.insertion import Inserter
+from snapq.quantization.qdq.islands import separate
+from snapq.quantization.qdq.lowering import lower
+from snapq.quantization.qdq.masks import (
+    logits,
+    masked_sums,
+    unmasked,
+    unsaturated,
+)
+from snapq.quantization.qdq.nan_tests import (
+    always_false,
+    left_out,
+    take_away,
+)
+from snapq.quantization.qdq.parameters import Tuned
+from snapq.quantization.qdq.scheme import Scheme
+from snapq.quantization.qdq.ties import (
+    Groups,
+    Range,
+    build,
+    constant_range,
+)
 
 __all__ = ["Quantized", "Scheme", "lifted", "observe", "quantize"]
 
@@ -198,7 +216,7 @@ def _no_samples(names: Sequence[str]) -> DataError:
         f"{len(names)} tensors have no encoding, and no samples are given to find their ranges: "
         f"{shown}{more}.",
         where="data.calibration",
-        mend="Give calibration samples, or encodings for these tensors too.",
+        hint="Give calibration samples, or encodings for these tensors too.",
     )
 
 
@@ -207,7 +225,7 @@ def _check(model: ir.Model, scheme: Scheme) -> None:
         if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             raise ModelError(
                 f"The model is quantized already: node '{node.name}' is a {node.op_type}.",
-                mend="Give the float model.",
+                hint="Give the float model.",
             )
     opset = model.opset_imports.get("", 0)
     weights = {scheme.weights, *(own.weights for own in scheme.per_node.values())}
@@ -216,7 +234,7 @@ def _check(model: ir.Model, scheme: Scheme) -> None:
     if opset < wanted:
         raise ModelError(
             f"The model has opset {opset}; types of 4 and of 16 bits need {wanted}.",
-            mend="Run the prepare stage first; it brings the model to opset 21.",
+            hint="Run the prepare stage first; it brings the model to opset 21.",
         )
 
 

@@ -56,7 +56,7 @@ class BenchSkipped(Record):
 
     rung: str
     reason: str
-    mend: str | None = None
+    hint: str | None = None
     said: str | None = None
     """The runtime's own words, where the reason is ours."""
 

@@ -29,7 +29,7 @@ def load_record(path: Path) -> RunRecord:
         raise StorageError(
             f"There is no {RECORD_NAME} here." if path.is_dir() else "There is no such file.",
             where=str(path),
-            mend=f"Give the directory of a run (runs/NAME/TIME), which holds {RECORD_NAME}.",
+            hint=f"Give the directory of a run (runs/NAME/TIME), which holds {RECORD_NAME}.",
         )
     with storage_errors(file):
         data = file.read_bytes()
@@ -39,7 +39,7 @@ def load_record(path: Path) -> RunRecord:
         raise StorageError(
             f"This is a record of schema {version!r}; this snapq reads {SCHEMA!r}.",
             where=str(file),
-            mend="Write the report with the snapq version that made the run, or run it again.",
+            hint="Write the report with the snapq version that made the run, or run it again.",
         )
     try:
         return RunRecord.model_validate(value)
@@ -65,5 +65,5 @@ def _damaged(file: Path, detail: str) -> StorageError:
     return StorageError(
         f"The record of the run cannot be read: {detail}.",
         where=str(file),
-        mend="Run it again; finished stages are reused.",
+        hint="Run it again; finished stages are reused.",
     )

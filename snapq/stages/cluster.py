@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snapq.artifact import MODEL
 from snapq.config import ClusterConfig
 from snapq.errors import ConfigError, nearest
+from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Outcome, Source
 from snapq.stages.imposing import write_weights
-from snapq.stages.quantize import ENCODINGS, encoding_records
+from snapq.stages.quantize.stage import ENCODINGS, encoding_records
 from snapq.storage import write_json
 
 if TYPE_CHECKING:
     import numpy as np
     import onnx_ir as ir
 
-    from snapq.quantization.clustering import Shared
     from snapq.quantization.encodings import Encoding
+    from snapq.quantization.tuning.weight_sharing import Shared
 
 _ZLIB = 6
 
@@ -51,8 +51,8 @@ def run(source: Source, options: ClusterConfig, context: Context, folder: Path) 
         ConfigError: `keep` names a node that does not exist, or no layer has weights to share.
     """
     from snapq.graph import io
-    from snapq.quantization.requantize import requantize
-    from snapq.quantization.strip import strip
+    from snapq.quantization.existing_qdq.requantize import requantize
+    from snapq.quantization.existing_qdq.strip import strip
 
     model = io.load(source.model)
     kept: dict[str, Encoding] = {}
@@ -77,10 +77,10 @@ def _share(model: ir.Model, options: ClusterConfig) -> tuple[dict[str, Encoding]
     import numpy as np
     import onnx_ir as ir
 
-    from snapq.quantization.clustering import share
-    from snapq.quantization.decisions import constant
-    from snapq.quantization.parameters import weight_axis
-    from snapq.quantization.rules.operators import OPERATORS, Role
+    from snapq.quantization.precision_rules.tables.operators import OPERATORS, Role
+    from snapq.quantization.qdq.decisions import constant
+    from snapq.quantization.qdq.parameters import weight_axis
+    from snapq.quantization.tuning.weight_sharing import share
 
     names = [str(node.name) for node in model.graph]
     for name in options.keep:
@@ -89,7 +89,7 @@ def _share(model: ir.Model, options: ClusterConfig) -> tuple[dict[str, Encoding]
             raise ConfigError(
                 f"The model has no node '{name}'.",
                 where="cluster.keep",
-                mend=f"Did you mean '{close}'?" if close else "`snapq inspect` lists the nodes.",
+                hint=f"Did you mean '{close}'?" if close else "`snapq inspect` lists the nodes.",
             )
     found: dict[str, Encoding] = {}
     tally = _Tally()
@@ -116,7 +116,7 @@ def _share(model: ir.Model, options: ClusterConfig) -> tuple[dict[str, Encoding]
         raise ConfigError(
             f"No layer has {options.smallest} weights or more to share.",
             where="cluster.smallest",
-            mend="Give a smaller number, or leave the stage out.",
+            hint="Give a smaller number, or leave the stage out.",
         )
     return found, tally
 
@@ -128,8 +128,8 @@ def _depthwise(node: ir.Node, array: np.ndarray) -> bool:
 def _count(tally: _Tally, array: np.ndarray, shared: Shared) -> None:
     import numpy as np
 
-    from snapq.quantization.clustering import integers_of
     from snapq.quantization.encodings import QuantType, quantize, reduced_axes, symmetric
+    from snapq.quantization.tuning.weight_sharing import integers_of
 
     axis = shared.encoding.axis
     peak = np.abs(array).max(axis=reduced_axes(array.shape, axis) if axis is not None else None)
@@ -152,7 +152,7 @@ def _count(tally: _Tally, array: np.ndarray, shared: Shared) -> None:
 
 
 def _told(tally: _Tally, options: ClusterConfig) -> tuple[dict[str, object], tuple[str, ...]]:
-    from snapq.quantization.fidelity import sqnr
+    from snapq.quantization.analysis.fidelity import sqnr
 
     quality = sqnr(tally.signal, tally.noise)
     int4 = options.spacing == "even" and options.clusters <= 16

@@ -46,8 +46,8 @@ def estimator(context: Context, device: DeviceProfile) -> Estimate:
 
     def measure(model: ir.Model, thin: tuple[str, ...]) -> EstimateRecord:
         from snapq.graph import io, strides
-        from snapq.qnn.estimate import estimate
-        from snapq.qnn.options import CompileOptions
+        from snapq.npu.qnn.estimate import estimate
+        from snapq.npu.qnn.options import CompileOptions
 
         parts = {
             "model": hashlib.sha256(io.to_bytes(model)).hexdigest(),
@@ -109,7 +109,7 @@ def precise_us(record: EstimateRecord) -> float:
 def _as_packaged(model: ir.Model, context: Context) -> ir.Model:
     """The model at the run's precision and with its boundary."""
     from snapq.graph import boundary
-    from snapq.stages.quantize import quantized
+    from snapq.stages.quantize.stage import quantized
 
     plan = context.boundary
     is_float = all(node.op_type != "QuantizeLinear" for node in model.graph)

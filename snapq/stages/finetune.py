@@ -8,9 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snapq.artifact import MODEL
 from snapq.config import FinetuneConfig
 from snapq.errors import ConfigError
+from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Outcome, Source
 from snapq.storage import storage_errors, write_json
 
@@ -44,7 +44,7 @@ def run(source: Source, options: FinetuneConfig, context: Context, folder: Path)
         raise ConfigError(
             "The finetune stage needs samples to learn from.",
             where="data.training",
-            mend="Give images, arrays or python there; labels are not needed.",
+            hint="Give images, arrays or python there; labels are not needed.",
         )
     model, original = io.load(source.model), io.load(context.original)
     quantized = source.precision != "float"

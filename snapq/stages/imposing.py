@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from snapq.graph.boundary import Boundary
     from snapq.progress import Advance
     from snapq.quantization.encodings import Encoding
-    from snapq.quantization.requantize import Requantized
-    from snapq.quantization.scheme import NodePrecision
+    from snapq.quantization.existing_qdq.requantize import Requantized
+    from snapq.quantization.qdq.scheme import NodePrecision
 
     Feeds = Mapping[str, np.ndarray]
 
@@ -51,9 +51,9 @@ def from_file(
     """
     from snapq.graph import boundary, io
     from snapq.quantization.exchange.files import read
-    from snapq.quantization.overrides import resolve
-    from snapq.quantization.requantize import requantize
-    from snapq.quantization.strip import strip
+    from snapq.quantization.existing_qdq.requantize import requantize
+    from snapq.quantization.existing_qdq.strip import strip
+    from snapq.quantization.precision_rules.overrides import resolve
 
     assert context.given is not None
     original = strip(io.load(context.given)).model
@@ -95,7 +95,7 @@ def carried(
     """
     from snapq.evaluation.datasets import open_dataset
     from snapq.graph.shapes import input_specs
-    from snapq.quantization.transfer import transfer
+    from snapq.quantization.existing_qdq.transfer import transfer
 
     data: Any = context.calibration
     if data is None:
@@ -162,7 +162,7 @@ def read_weights(source: Source) -> dict[str, Encoding]:
 def stored_types(model: ir.Model, weights: Mapping[str, Encoding]) -> dict[str, NodePrecision]:
     """The weight type of each node that reads a weight with an imposed encoding."""
     from snapq.precision import WeightType
-    from snapq.quantization.scheme import NodePrecision
+    from snapq.quantization.qdq.scheme import NodePrecision
 
     return {
         str(node.name): NodePrecision(

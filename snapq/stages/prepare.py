@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snapq.artifact import MODEL
 from snapq.config import PrepareConfig
+from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Outcome, Source
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def run(source: Source, options: PrepareConfig, context: Context, folder: Path) 
 def write(model: ir.Model, options: PrepareConfig, folder: Path) -> Outcome:
     """As `run`, of a model that is loaded already."""
     from snapq.graph import io, prepare
-    from snapq.quantization.strip import is_quantized, strip
+    from snapq.quantization.existing_qdq.strip import is_quantized, strip
 
     came: tuple[str, ...] = ()
     if is_quantized(model):

@@ -10,12 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from snapq.artifact import MODEL
 from snapq.bundle import ENCODINGS
 from snapq.config import PruneConfig, Sparsity
 from snapq.devices.profiles import find
 from snapq.errors import ConfigError, SnapqError
 from snapq.ranking import Importance
+from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Outcome, Source
 from snapq.stages.estimating import estimator, precise_us
 from snapq.storage import storage_errors, write_json
@@ -76,7 +76,7 @@ def _drop_blocks(
         raise ConfigError(
             "Blocks are taken out of float models.",
             where="stages.prune.blocks",
-            mend="Put the prune stage in front of quantize.",
+            hint="Put the prune stage in front of quantize.",
         )
     samples, count = _samples(source, options, context), options.blocks
     assert samples is not None and count is not None
@@ -100,7 +100,7 @@ def _drop_blocks(
 
 def _time(model: ir.Model, context: Context) -> Callable[[ir.Model], float] | None:
     """What estimates parts of a model for the first target; None where nothing can."""
-    from snapq.qnn.availability import status
+    from snapq.npu.qnn.availability import status
 
     if not context.devices or not context.devices[0].has_estimate or not status().usable:
         return None
@@ -135,7 +135,7 @@ def _cut(
         limits=Limits(options.step, options.most),
         keep=options.keep,
         samples=_samples(source, options, context),
-        mend=options.repair and source.precision == "float",
+        hint=options.repair and source.precision == "float",
         track=context.progress.track,
     )
     if pruned.cut is not None:
@@ -211,7 +211,7 @@ def _samples(source: Source, options: PruneConfig, context: Context) -> Samples 
         raise ConfigError(
             "The prune stage needs calibration samples.",
             where="data.calibration",
-            mend="Give images, arrays or python there; or prune with "
+            hint="Give images, arrays or python there; or prune with "
             "{importance: magnitude, repair: false}, which looks at the weights alone.",
         )
     if source.precision == "float" or plan is None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from snapq.artifact import MODEL
 from snapq.config import RepairConfig
 from snapq.errors import ConfigError
+from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Outcome, Source
 from snapq.stages.imposing import carried, feeds, fixed_inputs
-from snapq.stages.quantize import ENCODINGS, encoding_records
+from snapq.stages.quantize.stage import ENCODINGS, encoding_records
 from snapq.storage import write_json
 
 
@@ -23,16 +23,16 @@ def run(source: Source, options: RepairConfig, context: Context, folder: Path) -
         ModelError: the model holds integers whose float form is not known.
     """
     from snapq.graph import io
-    from snapq.quantization.lint import lint
-    from snapq.quantization.requantize import requantize
-    from snapq.quantization.strip import is_quantized, strip
+    from snapq.quantization.existing_qdq.requantize import requantize
+    from snapq.quantization.existing_qdq.strip import is_quantized, strip
+    from snapq.quantization.lint.run import lint
 
     given = io.load(context.given) if context.given else None
     if given is None or not is_quantized(given):
         raise ConfigError(
             "The model is not quantized, so there is nothing to repair.",
             where="stages",
-            mend="Name `quantize` instead.",
+            hint="Name `quantize` instead.",
         )
     architecture = min(device.architecture for device in context.devices)
     findings = lint(given, architecture)

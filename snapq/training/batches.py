@@ -77,7 +77,7 @@ class Batches:
             raise DataError(
                 f"There is {count} sample to train on; training needs two at least.",
                 where="data.training",
-                mend="Give some hundreds that look like what the device will see.",
+                hint="Give some hundreds that look like what the device will see.",
             )
         judges = min(max(round(count * held_out), 1), count - 1, _JUDGES)
         self._held_out = {(2 * index + 1) * count // (2 * judges) for index in range(judges)}

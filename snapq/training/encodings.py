@@ -22,9 +22,9 @@ import onnx_ir as ir
 
 from snapq.errors import ModelError
 from snapq.quantization.encodings import Encoding, QuantType, dequantize, quantize
-from snapq.quantization.parameters import bias_encoding, raise_for_bias
-from snapq.quantization.rules.operators import OPERATORS as RULES
-from snapq.quantization.rules.operators import Family, Role
+from snapq.quantization.precision_rules.tables.operators import OPERATORS as RULES
+from snapq.quantization.precision_rules.tables.operators import Family, Role
+from snapq.quantization.qdq.parameters import bias_encoding, raise_for_bias
 from snapq.training.library import Tensor, torch
 
 __all__ = ["LearnedEncodings"]
@@ -212,7 +212,7 @@ def _encoding(node: ir.Node) -> Encoding:
         raise ModelError(
             f"Training cannot run node '{node.name}' ({node.op_type}): its scale is computed, or "
             "there is one a block.",
-            mend="Quantize the float model with the quantize stage.",
+            hint="Quantize the float model with the quantize stage.",
         )
     scale = parameters[0].astype(np.float32)
     held = node.outputs[0] if node.op_type == "QuantizeLinear" else node.inputs[0]

@@ -78,7 +78,7 @@ class GraphModule(torch.nn.Module):  # type: ignore[misc, unused-ignore]
             more = f" So are {len(refused) - 1} others." if len(refused) > 1 else ""
             raise ModelError(
                 refused[0] + more,
-                mend="Leave the finetune stage out, or cut this part out of the model.",
+                hint="Leave the finetune stage out, or cut this part out of the model.",
             )
         self.model = model
         self.input_names = tuple(str(value.name) for value in model.graph.inputs)
@@ -186,7 +186,7 @@ class GraphModule(torch.nn.Module):  # type: ignore[misc, unused-ignore]
         except Unsupported as error:
             raise ModelError(
                 f"Training cannot run node '{node.name}' ({node.op_type}): it is {error}.",
-                mend="Leave the finetune stage out, or cut this part out of the model.",
+                hint="Leave the finetune stage out, or cut this part out of the model.",
             ) from error
         except (RuntimeError, TypeError, IndexError, KeyError, ValueError) as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from snapq.boards.inventory import Board, BoardSetup
 from snapq.config import BenchmarkConfig
-from snapq.devices.boards import Board, BoardSetup
 from snapq.progress import Advance
 from tests.boards.sshd import Sshd
 

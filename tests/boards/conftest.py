@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from snapq.bundle.build import Built
+from snapq.benchmark.targets.base import Candidate, Measurement
+from snapq.benchmark.targets.board import BoardTarget
 from snapq.bundle.float_feeds import float_feeds
-from snapq.bundle.opened import Bundle
-from snapq.devices.targets.base import Candidate, Measurement
-from snapq.devices.targets.board import BoardTarget
+from snapq.bundle.read import Bundle
+from snapq.stages.package.build import Built
 from tests.boards import boards, sshd
 from tests.bundle.bundles import make
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from snapq.devices.boards import Board, BoardSetup
-from snapq.runner.measure import Limits
+from snapq.boards.inventory import Board, BoardSetup
+from snapq.boards.session.measure import Limits
 from tests.boards import sshd
 from tests.boards.places import Place
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from snapq.devices.boards import Board
-from snapq.devices.emulator.connection import as_board
-from snapq.devices.emulator.lifecycle import EmulatedBoard
+from snapq.boards.emulator.connection import as_board
+from snapq.boards.emulator.lifecycle import EmulatedBoard
+from snapq.boards.inventory import Board
 from tests.boards import boards
 from tests.boards.sshd import Sshd
 

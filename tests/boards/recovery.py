@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from snapq.devices.targets.base import Candidate
-from snapq.devices.targets.board import BoardTarget
+from snapq.benchmark.targets.base import Candidate
+from snapq.benchmark.targets.board import BoardTarget
+from snapq.boards.session.measure import Limits
 from snapq.errors import DeviceError, SnapqError
-from snapq.runner.measure import Limits
 from tests.boards import boards
 from tests.boards.faults import Fault
 from tests.boards.places import Place
@@ -33,7 +33,7 @@ def check_clean(place: Place) -> None:
 
 
 def check_fault(fault: Fault, place: Place, package: Sequence[Candidate], folder: Path) -> None:
-    """A fault ends in one error with a place and a mend, or none; the next measurement succeeds."""
+    """A fault ends in one error with a place and a hint, or none; the next measurement succeeds."""
     longer = ONCE.model_copy(update={"min_duration_s": 1.5 * place.patience})
     with fault.arrange(place, folder) as board:
         target = BoardTarget(board, limits=_patient(fault.limits, place))
@@ -43,7 +43,7 @@ def check_fault(fault: Fault, place: Place, package: Sequence[Candidate], folder
             with pytest.raises(SnapqError, match=f"(?s){fault.error}") as raised:
                 target.measure(package, longer)
             assert raised.value.where
-            assert raised.value.mend
+            assert raised.value.hint
         check_clean(place)
     check_measures(place, package)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from snapq import api
-from snapq.devices.boards import boards as inventory
-from snapq.devices.targets.base import Candidate
+from snapq.benchmark.targets.base import Candidate
+from snapq.boards.inventory import boards as inventory
 from snapq.errors import ConfigError
 from tests.boards import sshd
 
@@ -40,13 +40,13 @@ def test_a_probe_says_what_the_npu_lacks_and_how_to_get_it(listed: Path) -> None
     assert needs["Python"]["ok"]
     assert needs["libraries"]["found"] == "the board's own"
     assert not needs["NPU device node"]["ok"]
-    assert "fastrpc" in needs["NPU device node"]["mend"]
+    assert "fastrpc" in needs["NPU device node"]["hint"]
 
 
 def test_cleaning_leaves_nothing_and_may_be_repeated(server: sshd.Sshd, listed: Path) -> None:
-    from snapq.devices.transports.connect import connect
+    from snapq.boards.session.push import PushedFile, push
+    from snapq.boards.transports.connect import connect
     from snapq.progress import Silent
-    from snapq.runner.push import PushedFile, push
 
     with connect(server.address()) as transport:
         push(transport, [PushedFile.of("a", b"bytes")], Silent(), python=sys.executable)

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snapq.devices.targets.base import Candidate
-from snapq.devices.transports.connect import connect
+from snapq.benchmark.targets.base import Candidate
+from snapq.boards.session.push import PushedFile, push
+from snapq.boards.transports.connect import connect
 from snapq.errors import ConnectionLostError
 from snapq.progress import Silent
-from snapq.runner.push import PushedFile, push
 from tests.boards import places, recovery, sshd
 from tests.boards.faults import FAULTS, Fault
 from tests.boards.places import Place

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from snapq.devices.targets.base import Candidate, Measurement
-from snapq.devices.targets.board import BoardTarget
-from snapq.devices.transports.connect import connect
+from snapq.benchmark.targets.base import Candidate, Measurement
+from snapq.benchmark.targets.board import BoardTarget
+from snapq.boards.session import answers
+from snapq.boards.session.load import plain_load
+from snapq.boards.session.measure import Limits
+from snapq.boards.session.push import PushedFile, push
+from snapq.boards.transports.connect import connect
 from snapq.errors import ConnectionLostError, DeviceError, ModelError, SnapqError
 from snapq.progress import Silent
 from snapq.report.html import render_html
-from snapq.runner import answers
-from snapq.runner.load import plain_load
-from snapq.runner.measure import Limits
-from snapq.runner.push import PushedFile, push
 from tests.boards import boards, places, sshd
 from tests.boards.faults import python_script
 from tests.report import report_records

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snapq.devices.targets.base import Candidate, Measurement
-from snapq.devices.targets.board import BoardTarget
-from snapq.devices.targets.local import LocalTarget
+from snapq.benchmark.targets.base import Candidate, Measurement
+from snapq.benchmark.targets.board import BoardTarget
+from snapq.benchmark.targets.local import LocalTarget
 from snapq.errors import DeviceError
 from tests.boards import boards, places, sshd
 

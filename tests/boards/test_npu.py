@@ -14,9 +14,9 @@ from dataclasses import replace
 
 import pytest
 
+from snapq.benchmark.targets.base import Candidate
+from snapq.benchmark.targets.board import BoardTarget
 from snapq.config import BenchmarkConfig
-from snapq.devices.targets.base import Candidate
-from snapq.devices.targets.board import BoardTarget
 from tests.boards import boards, sshd
 
 PROTOCOL = BenchmarkConfig(

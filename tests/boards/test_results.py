@@ -6,14 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from snapq.board import environment
-from snapq.board.needs import needs
-from snapq.devices.transports.connect import connect
+from snapq.benchmark.targets.board_results import thermal_of
+from snapq.boards import environment
+from snapq.boards.needs import needs
+from snapq.boards.session.answers import Conditions
+from snapq.boards.session.ladder import explained
+from snapq.boards.session.probe import (
+    BoardFacts,
+    probe,
+    profile_of,
+)
+from snapq.boards.transports.connect import connect
 from snapq.errors import DeviceError
-from snapq.runner.answers import Conditions
-from snapq.runner.ladder import explained
-from snapq.runner.probe import BoardFacts, probe, profile_of
-from snapq.runner.results import thermal_of
 from tests.boards import boards, sshd
 
 
@@ -104,9 +108,9 @@ def test_the_runtimes_own_words_are_explained() -> None:
         "[E:onnxruntime] QNN SetupBackend failed Transport layer setup failed: 14001",
     )
     assert "NPU does not answer" in said.reason or "14001" in said.reason
-    assert said.mend
+    assert said.hint
 
 
 def test_incomplete_libraries_are_told_with_the_way_out() -> None:
     said = explained("cpu", "ModuleNotFoundError: No module named 'numpy'", "")
-    assert "snapq board clean" in str(said.mend)
+    assert "snapq board clean" in str(said.hint)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from snapq.devices.transports.address import SshAddress
-from snapq.devices.transports.base import Command
-from snapq.devices.transports.connect import connect
+from snapq.boards.transports.address import SshAddress
+from snapq.boards.transports.base import Command
+from snapq.boards.transports.connect import connect
 from snapq.errors import ConfigError, ConnectionLostError, DeviceError, HostKeyError
 from tests.boards import sshd
 
@@ -88,7 +88,7 @@ def test_an_unknown_host_is_refused_with_the_command_that_accepts_it(
     address = SshAddress("127.0.0.1", sshd.user(), server.port, server.key)
     with pytest.raises(HostKeyError, match=r"not known.*SHA256:") as refused:
         connect(address)
-    accept = str(refused.value.mend).partition("then accept it: ")[2]
+    accept = str(refused.value.hint).partition("then accept it: ")[2]
     assert os.system(accept) == 0
     connect(address).close()
 
@@ -102,7 +102,7 @@ def test_a_changed_host_key_is_refused_until_the_old_one_is_forgotten(
     address = SshAddress("127.0.0.1", sshd.user(), server.port, server.key)
     with pytest.raises(HostKeyError, match=r"CHANGED.*SHA256:") as refused:
         connect(address)
-    assert os.system(str(refused.value.mend).partition("changed: ")[2]) == 0
+    assert os.system(str(refused.value.hint).partition("changed: ")[2]) == 0
     connect(address).close()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from snapq.bundle.build import Built
+from snapq.stages.package.build import Built
 from tests.bundle.bundles import make
 
 

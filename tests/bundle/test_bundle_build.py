@@ -9,22 +9,22 @@ import onnx_ir as ir
 import pytest
 from onnx import helper
 
-from snapq.artifact import Artifact
 from snapq.bundle import ENCODINGS, HELPER, MODEL
-from snapq.bundle.build import Built
-from snapq.bundle.opened import Bundle
+from snapq.bundle.read import Bundle
 from snapq.config import Io, PackageConfig
 from snapq.devices.profiles import find
 from snapq.errors import ConfigError, DeviceError, QnnError
 from snapq.graph import io as model_files
 from snapq.graph.boundary import plan
 from snapq.graph.shapes import input_specs
-from snapq.qnn.simulate import simulate
-from snapq.stages import package
+from snapq.npu.qnn.simulate import simulate
+from snapq.stages.artifact import Artifact
 from snapq.stages.base import Context, Source
-from tests.boundary.small_models import build as build_model
-from tests.boundary.small_models import image_samples, run
+from snapq.stages.package import stage as package
+from snapq.stages.package.build import Built
 from tests.bundle.bundles import PICTURES, make, order
+from tests.graph.boundary.small_models import build as build_model
+from tests.graph.boundary.small_models import image_samples, run
 
 Made = tuple[Built, Path]
 

@@ -15,16 +15,21 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from snapq.bundle import snapq_io
-from snapq.bundle.build import Built
 from snapq.bundle.manifest import input_entry
-from snapq.bundle.opened import Bundle
+from snapq.bundle.read import Bundle
 from snapq.config import Color, Io, Preprocess, Resample
 from snapq.evaluation.preprocess import to_frame
 from snapq.evaluation.samples import Sample
 from snapq.graph.boundary import plan
 from snapq.graph.shapes import TensorSpec
-from tests.boundary.small_models import IMAGENET, WHOLE, image_samples, run
+from snapq.stages.package.build import Built
 from tests.bundle.bundles import PICTURES
+from tests.graph.boundary.small_models import (
+    IMAGENET,
+    WHOLE,
+    image_samples,
+    run,
+)
 
 Made = tuple[Built, Path]
 

@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
-from snapq.bundle.build import Built
 from snapq.bundle.manifest import boundary_of, read_manifest
-from snapq.bundle.opened import Bundle
+from snapq.bundle.read import Bundle
 from snapq.bundle.write import write_arrays
 from snapq.errors import StorageError
 from snapq.graph.boundary import Boundary
+from snapq.stages.package.build import Built
 
 Value = dict[str, Any]
 

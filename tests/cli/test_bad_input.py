@@ -1,6 +1,6 @@
 """Every wrong input ends in one clear error and exit code 2, and leaves nothing half-written.
 
-A row a fault: what is broken, and words that the message must have (what, where or mend).
+A row a fault: what is broken, and words that the message must have (what, where or hint).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import pytest
 from onnx import numpy_helper
 from typer.testing import CliRunner
 
-from snapq.cli.app import app
-from snapq.cli.commands import register
+from snapq.cli.commands.register import register
+from snapq.cli.main import app
 
 register(app)
 

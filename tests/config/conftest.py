@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from snapq.config import DeployConfig
-from snapq.config_file import load
+from snapq.config.reading import load
 
 VALID = (Path(__file__).parent / "valid.yaml").read_text(encoding="utf-8")
 """Every mistake of test_errors.py is one replacement in this text."""

@@ -1,4 +1,4 @@
-"""Every mistake is told with its line, its key and its mend, and all of them at once."""
+"""Every mistake is told with its line, its key and its hint, and all of them at once."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from snapq.config_file import load
-from snapq.config_file.checks import BENCHMARK_TARGETS, METRICS
-from snapq.devices.targets.resolve import resolve_target
+from snapq.benchmark.targets.resolve import resolve_target
+from snapq.config.reading import load
+from snapq.config.reading.checks import BENCHMARK_TARGETS, METRICS
 from snapq.errors import ConfigError
 from snapq.evaluation.metrics import metric
 from tests.config.conftest import VALID, Load
@@ -104,7 +104,7 @@ def test_a_mistake_is_told_where_it_stands(
     with pytest.raises(ConfigError) as caught:
         load_text(VALID.replace(old, new, 1))
     assert caught.value.where == f"{tmp_path / 'deploy.yaml'}{where}"
-    assert words in f"{caught.value.what} {caught.value.mend}"
+    assert words in f"{caught.value.what} {caught.value.hint}"
     assert "pydantic" not in str(caught.value)
 
 

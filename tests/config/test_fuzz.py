@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from snapq.config import DeployConfig
-from snapq.config_file import load
+from snapq.config.reading import load
 from snapq.errors import ConfigError
 from tests.config.conftest import VALID
 

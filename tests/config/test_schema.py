@@ -12,7 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from snapq.config_file import json_schema, load
+from snapq.config.reading import json_schema, load
 from snapq.errors import ConfigError
 from tests.config.conftest import VALID
 

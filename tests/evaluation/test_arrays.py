@@ -31,7 +31,7 @@ def samples(base: Path, inputs: Inputs, **source: object) -> list[Sample]:
 def refusal(base: Path, inputs: Inputs, labelled: bool = False, **source: object) -> SnapqError:
     with pytest.raises(DataError) as caught:
         list(open_dataset(DataSource(**source), inputs, base=base, labelled=labelled))
-    assert caught.value.mend, "every refusal says how to mend it"
+    assert caught.value.hint, "every refusal says how to mend it"
     return caught.value
 
 
@@ -171,11 +171,11 @@ def test_a_value_that_is_not_finite_is_refused_with_sample_and_index(
 
 def test_keys_that_are_not_the_models_inputs_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", audio=np.zeros((1, 6)), stat=np.zeros((2, 1, 3)))
-    assert refusal(tmp_path, AUDIO, arrays="a.npz").mend == "Did you mean 'state'?"
+    assert refusal(tmp_path, AUDIO, arrays="a.npz").hint == "Did you mean 'state'?"
     np.savez(tmp_path / "a.npz", audio=np.zeros((1, 6)))
     assert "no key 'state'" in refusal(tmp_path, AUDIO, arrays="a.npz").what
     np.save(tmp_path / "a.npy", np.zeros((1, 6)))
-    assert "numpy.savez" in (refusal(tmp_path, AUDIO, arrays="a.npy").mend or "")
+    assert "numpy.savez" in (refusal(tmp_path, AUDIO, arrays="a.npy").hint or "")
 
 
 def test_shapes_counts_and_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def opened(base: Path, code: str, labelled: bool = False, **options: object) -> 
 def refusal(base: Path, code: str, labelled: bool = False) -> SnapqError:
     with pytest.raises(DataError) as caught:
         opened(base, code, labelled)
-    assert caught.value.mend, "every refusal says how to mend it"
+    assert caught.value.hint, "every refusal says how to mend it"
     return caught.value
 
 

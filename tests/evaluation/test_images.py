@@ -29,7 +29,7 @@ def samples(base: Path, inputs: Inputs, **source: object) -> list[Sample]:
 def refusal(base: Path, inputs: Inputs, labelled: bool = False, **source: object) -> SnapqError:
     with pytest.raises(DataError) as caught:
         list(open_dataset(DataSource(**source), inputs, base=base, labelled=labelled))
-    assert caught.value.mend, "every refusal says how to mend it"
+    assert caught.value.hint, "every refusal says how to mend it"
     return caught.value
 
 
@@ -189,7 +189,7 @@ def test_a_picture_of_the_wrong_size_is_refused_with_the_yaml_that_mends_it(
     assert error.where == str(wrong)
     assert "30 x 20" in error.what
     assert "8 x 8" in error.what
-    assert "resize: [8, 8]" in (error.mend or "")
+    assert "resize: [8, 8]" in (error.hint or "")
 
     small = refusal(tmp_path, photo_input, images="data", preprocess={"crop": 16})
     assert "smaller than the crop" in small.what
@@ -268,7 +268,7 @@ def test_a_model_that_takes_no_such_picture_is_refused(
     words: str,
 ) -> None:
     path = save_picture("a.png")
-    assert words in (refusal(tmp_path, inputs, images=path, **options).mend or "")
+    assert words in (refusal(tmp_path, inputs, images=path, **options).hint or "")
 
 
 class TestLabels:

@@ -139,7 +139,7 @@ def test_a_label_that_does_not_fit_is_refused_with_its_sample(
 ) -> None:
     with pytest.raises(DataError, match=words) as caught:
         metric(name).update(outputs, label, "cat.jpg")  # type: ignore[arg-type]
-    assert caught.value.mend
+    assert caught.value.hint
     assert caught.value.where in ("cat.jpg", "metric")
 
 

@@ -145,7 +145,7 @@ def test_a_stateful_model_is_deployed_with_a_metric_for_each_output(project: Pat
 
 
 @pytest.mark.parametrize(
-    ("state", "mend"),
+    ("state", "hint"),
     [
         ({"nxt": "memory"}, "'next'"),
         ({"next": "memori"}, "'memory'"),
@@ -153,12 +153,12 @@ def test_a_stateful_model_is_deployed_with_a_metric_for_each_output(project: Pat
     ],
 )
 def test_state_that_does_not_fit_is_refused(
-    project: Path, state: dict[str, str], mend: str
+    project: Path, state: dict[str, str], hint: str
 ) -> None:
     with pytest.raises(ConfigError) as error:
         opened(project, state=state)
     assert error.value.where == "data.calibration.state"
-    assert mend in str(error.value)
+    assert hint in str(error.value)
 
 
 def test_a_metric_of_an_unknown_output_is_refused(project: Path) -> None:

@@ -13,9 +13,9 @@ import pytest
 from snapq import runtime
 from snapq.errors import ModelError
 from snapq.graph import io
-from snapq.graph.npu_ops import unsupported
 from snapq.graph.prepare import Prepared, prepare
 from snapq.graph.shapes import InputShapes, freeze, static_shape
+from snapq.operators.npu_ops import unsupported
 from tests.graph.models import assert_same_results, build, prepared_from
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from snapq.devices.profiles import find
 from snapq.graph import io, strides
 from snapq.graph.shapes import input_specs
-from snapq.qnn.simulate import simulate
+from snapq.npu.qnn.simulate import simulate
 from snapq.quantization.quantize import Scheme, quantize
 from tests.graph.models import feeds_for, run
 from tests.quantization.odd_models import Builder, feeds

@@ -6,8 +6,8 @@ import pytest
 
 from snapq.graph import io
 from snapq.precision import ActivationType, WeightType
-from snapq.quantization.fidelity import sqnr
-from snapq.quantization.lint import lint
+from snapq.quantization.analysis.fidelity import sqnr
+from snapq.quantization.lint.run import lint
 from snapq.quantization.quantize import Scheme, quantize
 from snapq.runtime import cpu_session
 from tests.quantization.odd_models import MODELS, feeds

@@ -10,10 +10,10 @@ from onnx import TensorProto
 from snapq.devices.profiles import find
 from snapq.graph import io
 from snapq.graph.prepare import prepare
+from snapq.npu.qnn.options import CompileOptions
+from snapq.npu.qnn.simulate import simulate
 from snapq.precision import ActivationType
-from snapq.qnn.options import CompileOptions
-from snapq.qnn.simulate import simulate
-from snapq.quantization.fidelity import sqnr
+from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.quantize import Scheme, quantize
 from snapq.runtime import cpu_session
 from tests.quantization.odd_models import Builder, feeds, scalar

@@ -45,7 +45,7 @@ def test_damaged_record_is_refused_with_its_file_and_mend(
         load_record(tmp_path)
     assert told in caught.value.what
     assert caught.value.where == str(file)
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def test_missing_record_is_told_apart_from_missing_directory(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import torch
 from snapq.errors import ModelError
 from snapq.graph import io, prepare
 from snapq.precision import ActivationType, WeightType
-from snapq.quantization.lint import lint
+from snapq.quantization.lint.run import lint
 from snapq.runtime import cpu_session
 from snapq.training.module import GraphModule
 from tests.training.models import Pictures, constants, quantized, residual_network

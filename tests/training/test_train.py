@@ -12,7 +12,7 @@ from snapq.errors import DataError
 from snapq.graph import io
 from snapq.precision import WeightType
 from snapq.progress import Silent
-from snapq.quantization.lint import lint
+from snapq.quantization.lint.run import lint
 from snapq.training.batches import Batches
 from snapq.training.options import LossWeights, TrainingOptions
 from snapq.training.train import Trained, train

@@ -60,7 +60,7 @@ def _refuse_change(item: InputBoundary) -> None:
         raise ModelError(
             "This image input is an output of the model too, so it cannot take raw pixels.",
             where=item.name,
-            mend="Remove it from the outputs, or write `io: {dtype: float, layout: as-is}`.",
+            hint="Remove it from the outputs, or write `io: {dtype: float, layout: as-is}`.",
         )
 
 

@@ -37,7 +37,7 @@ def planned_output(value: ir.Value, boundary: Boundary) -> OutputBoundary:
             f"The shape of this output, which comes from {source}, does not follow from the shapes "
             "of the inputs.",
             where=str(value.name),
-            mend="The NPU needs fixed shapes: make this part of the model constant, or cut it out.",
+            hint="The NPU needs fixed shapes: make this part of the model constant, or cut it out.",
         )
     nhwc = boundary.gives_nhwc and len(shape) == 4
     return OutputBoundary(

@@ -119,7 +119,7 @@ def _channel_axis(spec: TensorSpec, color: Color) -> int:
         f"Images of color {color.value} cannot feed the input '{spec.name}' of shape "
         f"{list(spec.shape)}.",
         where="data",
-        mend=f"Such an input has 3 or 4 dimensions, and {channels} channels first or last; give "
+        hint=f"Such an input has 3 or 4 dimensions, and {channels} channels first or last; give "
         "other data as arrays or python.",
     )
 

@@ -147,7 +147,7 @@ class InputBoundary:
             raise DataError(
                 f"A frame has the shape {list(frame.shape)}; the model takes {list(self.shape)}.",
                 where=self.name,
-                mend="Set preprocess.crop (or resize) to the size of the model's input.",
+                hint="Set preprocess.crop (or resize) to the size of the model's input.",
             )
         return frame.reshape(self.shape)
 

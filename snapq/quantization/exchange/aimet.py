@@ -20,9 +20,9 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.graph.shapes import static_shape
-from snapq.quantization.blocks import by_output, in_steps
 from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.exchange.axes import channel_axis
+from snapq.quantization.qdq.blockwise import by_output, in_steps
 
 __all__ = ["Entry", "Given", "left_out", "parse", "render", "resolve"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.quantization.parameters import weight_axis
-from snapq.quantization.rules.operators import OPERATORS, Role
+from snapq.quantization.precision_rules.tables.operators import OPERATORS, Role
+from snapq.quantization.qdq.parameters import weight_axis
 
 __all__ = ["channel_axis"]
 

@@ -53,7 +53,7 @@ def read(path: Path, model: ir.Model) -> aimet.Given:
         raise ConfigError(
             f"An encoding does not fit the model: {error}.",
             where=str(path),
-            mend="Export the encodings again, for this model.",
+            hint="Export the encodings again, for this model.",
         ) from error
 
 
@@ -94,7 +94,7 @@ def _check_names(path: Path, names: list[str], model: ir.Model) -> None:
     raise ConfigError(
         f"{len(unknown)} of {len(names)} tensors are not in the model: {shown}{more}.",
         where=str(path),
-        mend="Give the encodings that were exported for this very ONNX file.",
+        hint="Give the encodings that were exported for this very ONNX file.",
     )
 
 
@@ -102,5 +102,5 @@ def _damaged(path: Path, why: str) -> ConfigError:
     return ConfigError(
         f"This is not a file of AIMET encodings: {why}.",
         where=str(path),
-        mend="snapq reads AIMET's JSON encodings, versions 0.4 to 0.6.1 and 1.0.",
+        hint="snapq reads AIMET's JSON encodings, versions 0.4 to 0.6.1 and 1.0.",
     )

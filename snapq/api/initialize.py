@@ -1,0 +1,125 @@
+"""`snapq init`: the text of a first deploy.yaml for a model, which runs as it is.
+
+What cannot be known from the model is chosen, and a comment beside it says so: sizes of dynamic
+dimensions, random calibration inputs, and the target where none is named.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from snapq.graph.suggest_sizes import SuggestedInput
+
+PLACEHOLDER_TARGET = "qcs9075"
+"""Stands in where no target is named: it has an estimate of its own."""
+_MAX_NAME = 100
+_PLAIN = re.compile(r"[A-Za-z_./][\w./-]*", re.ASCII)
+_YAML_WORDS = {"true", "false", "null"}
+
+_DATA = """\
+data:
+  # CHANGE: random inputs show only that the model runs. Every result that rests on them is marked
+  # and says nothing about accuracy. With real samples:
+{real}
+  calibration: {{random: true, samples: 8}}
+metric: null  # top1, top5, miou, psnr or module:function, once evaluation has labels
+"""
+_IMAGES = """\
+  # calibration:
+  #   images: data/calibration  # a folder; 50 to 500 typical pictures are enough
+  #   preprocess: &preprocess {{resize: [{height}, {width}], mean: 0, std: 255{color}}}
+  # evaluation: {{images: data/validation, labels: data/validation.csv, preprocess: *preprocess}}"""
+_ARRAYS = """\
+  # calibration: {{arrays: data/calibration}}  # a folder of .npz files with {keys}
+  # evaluation: {{arrays: data/validation}}"""
+_QUANTIZE = """\
+  - quantize: {weights: int8, activations: uint8}  # activations: uint16 is slower, more accurate
+"""
+_END = """\
+  - package: {}
+benchmark: {target: local, min_duration_s: 2}  # latency on this machine's CPU
+gates: {}  # such as {npu_nodes: all, min_sqnr_db: 20}; one that fails ends the run with code 1
+"""
+
+
+def initialize(model: Path, target: str | None = None, *, folder: Path | None = None) -> str:
+    """Returns the text of a commented deploy.yaml for a model.
+
+    Args:
+        model: the ONNX model.
+        target: device to deploy to; where None, a placeholder that says so is written.
+        folder: folder in which the text will lie; the model's path is relative to it.
+
+    Raises:
+        ModelError: the model cannot be read.
+        DeviceError: the target is unknown.
+    """
+    from snapq.devices.profiles import find
+    from snapq.graph import io
+    from snapq.graph.suggest_sizes import suggest_inputs
+
+    device = find(target or PLACEHOLDER_TARGET)
+    graph = io.load(model)
+    inputs = suggest_inputs(graph, model)
+    quantized = any(node.op_type == "QuantizeLinear" for node in graph.graph)
+    remark = device.marketing if target else "CHANGE: the model's device; `snapq devices` lists all"
+    return (
+        "# What snapq does with this model. Start it: snapq run deploy.yaml\n"
+        "# Every key: snapq schema\n"
+        f"name: {_value(_name(model.stem))}\n"
+        + _model(model, inputs, (folder or Path()).absolute())
+        + f"targets: [{device.name}]  # {remark}\n"
+        + _data(inputs)
+        + "stages:\n"
+        + ("  # The model is quantized already.\n" if quantized else _QUANTIZE)
+        + _END
+    )
+
+
+def _name(stem: str) -> str:
+    """A legal name of a run, made of a file's name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:_MAX_NAME] or "model"
+
+
+def _model(model: Path, inputs: Sequence[SuggestedInput], folder: Path) -> str:
+    path = os.path.relpath(model.absolute(), folder)
+    if Path(path).parts[:2] == ("..", ".."):
+        path = str(model.absolute())
+    lines = ["model:", f"  path: {_value(path)}"]
+    lines += ["  inputs:"] if inputs else []
+    for given in inputs:
+        remark = ""
+        if given.declared is None:
+            remark = "  # CHANGE: the model declares no shape"
+        elif given.guessed:
+            remark = f"  # CHANGE: a guess where the model is dynamic: {', '.join(given.guessed)}"
+        lines.append(f"    {_scalar(given.name)}: {list(given.shape)}{remark}")
+    return "\n".join(lines) + "\n"
+
+
+def _data(inputs: Sequence[SuggestedInput]) -> str:
+    axis = inputs[0].channels_axis if len(inputs) == 1 else None
+    if axis is None:
+        keys = " and ".join(f"`{given.name}`" for given in inputs)
+        return _DATA.format(real=_ARRAYS.format(keys=keys))
+    sizes = list(inputs[0].shape[1:])
+    color = ", color: gray" if sizes.pop(axis - 1) == 1 else ""
+    return _DATA.format(real=_IMAGES.format(height=sizes[0], width=sizes[1], color=color))
+
+
+def _value(text: str) -> str:
+    """`text` as a YAML value; only in values do dollars begin variables."""
+    return _scalar(text.replace("$", "$$"))
+
+
+def _scalar(text: str) -> str:
+    """`text` as a YAML scalar that is read as exactly this text."""
+    if _PLAIN.fullmatch(text) and text.lower() not in _YAML_WORDS:
+        return text
+    return json.dumps(text, ensure_ascii=False)

@@ -1,0 +1,230 @@
+"""What of a model will run on the NPU, at which precision, and why the rest will not.
+
+The answer is the execution provider's own: the prepared model is offered to it at fp16 and, with
+encodings from a few random inputs, at w8a8 and w8a16. Without onnxruntime-qnn the static table of
+operators answers, and the result says so.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snapq.config import DataSource
+from snapq.devices.profiles import DeviceProfile
+from snapq.errors import ModelError, SnapqError
+from snapq.precision import ActivationType, WeightType
+from snapq.progress import Progress
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from snapq.graph.shapes import InputShapes
+
+RANDOM_SAMPLES = 2
+QUANTIZED = {"w8a8": ActivationType.UINT8, "w8a16": ActivationType.UINT16}
+
+
+@dataclass(frozen=True)
+class OffNpu:
+    """A node that stays off the NPU."""
+
+    name: str
+    op_type: str
+    reason: str
+    hint: str | None = None
+
+
+@dataclass(frozen=True)
+class PrecisionPlacement:
+    """Where the nodes run at one precision."""
+
+    precision: str
+    npu: int
+    cpu: int
+    partitions: int
+    cpu_nodes: tuple[OffNpu, ...] = ()
+    remark: str | None = None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `inspect_model` found."""
+
+    model: str
+    device: str
+    architecture: int
+    opset: int
+    inputs: dict[str, list[int]]
+    nodes: int
+    prepared_nodes: int
+    parameters: int
+    macs: int
+    operators: dict[str, int]
+    rewrites: dict[str, int]
+    notes: tuple[str, ...]
+    placements: tuple[PrecisionPlacement, ...]
+    findings: tuple[dict[str, str], ...] = ()
+    """Of a model that came quantized: what breaks the provider's rules for node units."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The inspection as JSON values."""
+        return asdict(self)
+
+
+def inspect_model(
+    path: Path,
+    device: DeviceProfile,
+    shapes: InputShapes,
+    progress: Progress,
+) -> Inspection:
+    """Asks the execution provider where each node of the prepared model would run.
+
+    Raises:
+        ModelError: the model cannot be read, frozen or prepared.
+    """
+    from snapq.graph import cost, io, prepare
+    from snapq.graph.shapes import freeze, input_specs
+    from snapq.npu.qnn import availability
+    from snapq.quantization.existing_qdq.strip import is_quantized, strip
+    from snapq.quantization.lint.run import Finding, lint
+
+    given = io.load(path)
+    if any(node.op_type == "EPContext" for node in given.graph):
+        raise ModelError(
+            "The model is compiled: its nodes are inside a binary.",
+            where=str(path),
+            hint="Inspect the .bin file beside it, or the model that it was compiled from.",
+        )
+    findings: tuple[Finding, ...] = ()
+    source = freeze(given, shapes) if is_quantized(given) else given
+    if source is not given:
+        findings = lint(source, device.architecture)
+    prepared = prepare.prepare(source if source is given else strip(source).model, shapes)
+    model = prepared.model
+    costs = cost.node_costs(model)
+    operators: dict[str, int] = {}
+    for node in model.graph:
+        operators[node.op_type] = operators.get(node.op_type, 0) + 1
+    status = availability.status()
+    if status.usable:
+        placements = _ask_provider(model, device, progress)
+        if source is not given:
+            placements = (_as_given(source, device), *placements)
+    else:
+        placements = (_ask_table(model, str(status.reason)),)
+    return Inspection(
+        model=str(path),
+        device=device.name,
+        architecture=device.architecture,
+        opset=given.opset_imports.get("", 0),
+        inputs={spec.name: list(spec.shape) for spec in input_specs(model)},
+        nodes=len(given.graph),
+        prepared_nodes=len(model.graph),
+        parameters=sum(node.parameters for node in costs),
+        macs=sum(node.macs for node in costs),
+        operators=dict(sorted(operators.items())),
+        rewrites=dict(prepared.applied),
+        notes=prepared.notes,
+        placements=placements,
+        findings=tuple(asdict(finding) for finding in findings),
+    )
+
+
+def _as_given(source: ir.Model, device: DeviceProfile) -> PrecisionPlacement:
+    """Where a model that came quantized runs before anything is repaired."""
+    from snapq.graph import io
+    from snapq.npu.qnn.options import CompileOptions
+    from snapq.npu.qnn.placement import place
+
+    label = "Q/DQ as given"
+    with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
+        path = Path(folder) / "model.onnx"
+        io.save(source, path)
+        try:
+            placement = place(path, device, CompileOptions(fp16="fp16" in device.precisions))
+        except SnapqError as error:
+            return PrecisionPlacement(label, 0, len(source.graph), 0, (), str(error))
+    cpu_nodes = tuple(
+        OffNpu(node.name, node.op_type, node.reason or "not said", None)
+        for node in placement.nodes
+        if node.unit == "cpu"
+    )
+    npu = sum(node.unit == "npu" for node in placement.nodes)
+    return PrecisionPlacement(label, npu, len(cpu_nodes), placement.partitions, cpu_nodes)
+
+
+def _ask_provider(
+    model: ir.Model, device: DeviceProfile, progress: Progress
+) -> tuple[PrecisionPlacement, ...]:
+    """Offers the model to the execution provider at every precision that the device has."""
+    wanted = [p for p in ("fp16", *QUANTIZED) if p in device.precisions]
+    found = []
+    with progress.track("Ask the NPU compiler", len(wanted)) as advance:
+        for precision in wanted:
+            try:
+                found.append(_place(model, device, precision))
+            except SnapqError as error:
+                found.append(PrecisionPlacement(precision, 0, len(model.graph), 0, (), str(error)))
+            advance(1)
+    return tuple(found)
+
+
+def _place(model: ir.Model, device: DeviceProfile, precision: str) -> PrecisionPlacement:
+    """Places the model at one precision."""
+    from snapq.graph import io
+    from snapq.npu.qnn.options import CompileOptions
+    from snapq.npu.qnn.placement import place
+    from snapq.operators import npu_ops
+
+    mends = {item.node: item.hint for item in npu_ops.unsupported(model)}
+    with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
+        path = Path(folder) / "model.onnx"
+        io.save(model if precision == "fp16" else _quantized(model, device, precision), path)
+        placement = place(path, device, CompileOptions(fp16="fp16" in device.precisions))
+    cpu_nodes = tuple(
+        OffNpu(node.name, node.op_type, node.reason or "not said", mends.get(node.name))
+        for node in placement.nodes
+        if node.unit == "cpu"
+    )
+    return PrecisionPlacement(
+        precision=precision,
+        npu=sum(node.unit == "npu" for node in placement.nodes),
+        cpu=len(cpu_nodes),
+        partitions=placement.partitions,
+        cpu_nodes=cpu_nodes,
+    )
+
+
+def _quantized(model: ir.Model, device: DeviceProfile, precision: str) -> ir.Model:
+    """The model with encodings from random inputs: placement does not depend on their values."""
+    from snapq.evaluation.datasets import open_dataset
+    from snapq.graph.shapes import input_specs
+    from snapq.quantization.quantize import Scheme, quantize
+
+    source = DataSource(random=True, samples=RANDOM_SAMPLES)
+    data = open_dataset(source, input_specs(model), base=Path())
+    scheme = Scheme(
+        weights=WeightType.INT8,
+        activations=QUANTIZED[precision],
+        per_channel=True,
+        architecture=device.architecture,
+    )
+    return quantize(model, (sample.feeds for sample in data), scheme).model
+
+
+def _ask_table(model: ir.Model, reason: str) -> PrecisionPlacement:
+    """The static answer, where the execution provider is not there."""
+    from snapq.operators import npu_ops
+
+    refused = npu_ops.unsupported(model)
+    return PrecisionPlacement(
+        precision="any",
+        npu=len(model.graph) - len(refused),
+        cpu=len(refused),
+        partitions=0,
+        cpu_nodes=tuple(OffNpu(i.node, i.op_type, i.reason, i.hint) for i in refused),
+        remark=f"From the table of operators, not from the compiler: {reason}",
+    )

@@ -1,0 +1,1 @@
+"""Measuring: targets, statistics, the host machine, history."""

@@ -1,0 +1,115 @@
+"""Compares two results, and says whether the newer one is slower than it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from snapq.benchmark.statistics import ratio_interval
+from snapq.records.bench import BenchRecord
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that the gate looked at."""
+
+    name: str
+    found: str
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two results side by side.
+
+    Attributes:
+        before: the older result, the baseline.
+        after: the newer one.
+        ratio: median after over median before; above 1 is slower.
+        interval: its 95 % bootstrap interval; None with too few rounds.
+        differences: conditions that are not the same, as sentences.
+        checks: what the gate looked at.
+    """
+
+    before: BenchRecord
+    after: BenchRecord
+    ratio: float
+    interval: tuple[float, float] | None
+    differences: tuple[str, ...]
+    checks: tuple[Check, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check holds."""
+        return all(check.passed for check in self.checks)
+
+
+def compare(before: BenchRecord, after: BenchRecord, max_slowdown: float) -> Comparison:
+    """Compares two results.
+
+    Args:
+        before: the older result.
+        after: the newer one.
+        max_slowdown: how many times the old median the new one may be, such as 1.05.
+    """
+    ratio = after.latency_ms.p50 / before.latency_ms.p50
+    interval = None
+    if before.samples and after.samples:
+        interval = ratio_interval(np.array(before.samples), np.array(after.samples))
+    differences = tuple(_differences(before, after))
+    return Comparison(
+        before,
+        after,
+        ratio,
+        interval,
+        differences,
+        tuple(_checks(before, after, ratio, interval, differences, max_slowdown)),
+    )
+
+
+def _checks(
+    before: BenchRecord,
+    after: BenchRecord,
+    ratio: float,
+    interval: tuple[float, float] | None,
+    differences: tuple[str, ...],
+    max_slowdown: float,
+) -> Iterator[Check]:
+    yield Check("conditions", " ".join(differences) or "the same", not differences)
+    text = f"{ratio:.3f} times the old median ({after.where}), limit {max_slowdown:g}"
+    if interval is not None:
+        text += f", 95 % interval {interval[0]:.3f} to {interval[1]:.3f}"
+    # A slow-down that chance explains is none.
+    real = interval is None or interval[0] > 1
+    yield Check("slowdown", text, ratio <= max_slowdown or not real)
+    old = {golden.output: golden for golden in before.golden}
+    for golden in after.golden:
+        known = old.get(golden.output)
+        if known is not None:
+            yield Check(
+                f"golden {golden.output}",
+                f"{golden.largest:g} {golden.unit} from the golden data, {known.largest:g} before",
+                golden.largest <= known.largest,
+            )
+
+
+def _differences(before: BenchRecord, after: BenchRecord) -> Iterator[str]:
+    """Conditions under which a comparison says nothing about the model."""
+    pairs = (
+        ("target", before.target.name, after.target.name),
+        ("processor", before.target.cpu, after.target.cpu),
+        ("SoC", before.target.soc, after.target.soc),
+        ("rung", before.placement.rung, after.placement.rung),
+        ("threads", before.protocol.threads, after.protocol.threads),
+        (
+            "performance mode",
+            before.protocol.performance_mode,
+            after.protocol.performance_mode,
+        ),
+        ("kind of figure", before.where, after.where),
+    )
+    for name, one, other in pairs:
+        if one != other:
+            yield f"{name}: {one} before, {other} now."

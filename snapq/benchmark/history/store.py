@@ -1,0 +1,141 @@
+"""The history of benchmarks: one SQLite file of the user's."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from snapq.errors import ConfigError, StorageError
+from snapq.records.bench import BenchRecord
+from snapq.storage import storage_errors
+
+VARIABLE = "SNAPQ_HISTORY"
+_BUSY_S = 30
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS benchmarks (
+    run_id TEXT PRIMARY KEY,
+    started_at TEXT NOT NULL,
+    model TEXT NOT NULL,
+    label TEXT NOT NULL,
+    target TEXT NOT NULL,
+    p50_ms REAL NOT NULL,
+    record BLOB NOT NULL
+)
+"""
+
+
+def history_path() -> Path:
+    """Where the history is: `$SNAPQ_HISTORY`, else under `~/.local/share/snapq`."""
+    given = os.environ.get(VARIABLE)
+    if given:
+        return Path(given).expanduser()
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "snapq" / "history.sqlite"
+
+
+def remember(records: Iterable[BenchRecord], path: Path | None = None) -> None:
+    """Adds results, with every single latency; one that is there already is kept as it is.
+
+    Raises:
+        StorageError: the file cannot be written, or is no history.
+    """
+    place = path or history_path()
+    with storage_errors(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+    with _opened(place) as database, database:
+        database.execute(_SCHEMA)
+        database.executemany(
+            "INSERT OR IGNORE INTO benchmarks VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    record.run_id,
+                    record.started_at,
+                    record.model.name,
+                    record.model.label,
+                    record.target.name,
+                    record.latency_ms.p50,
+                    zlib.compress(record.model_dump_json().encode()),
+                )
+                for record in records
+            ],
+        )
+
+
+def recent(
+    *,
+    target: str | None = None,
+    label: str | None = None,
+    limit: int = 20,
+    path: Path | None = None,
+) -> tuple[BenchRecord, ...]:
+    """The newest results, newest first.
+
+    Args:
+        target: of this target only.
+        label: of this precision only.
+        limit: at most so many.
+        path: the history.
+
+    Raises:
+        StorageError: the file is no history, or damaged.
+    """
+    place = path or history_path()
+    if not place.is_file():
+        return ()
+    with _opened(place) as database:
+        rows = database.execute(
+            "SELECT record FROM benchmarks WHERE (?1 IS NULL OR target = ?1) AND "
+            "(?2 IS NULL OR label = ?2) ORDER BY started_at DESC, rowid DESC LIMIT ?3",
+            (target, label, limit),
+        ).fetchall()
+    return tuple(_record(row[0], place) for row in rows)
+
+
+def find(run: str, path: Path | None = None) -> BenchRecord:
+    """The result with this id, or with an id that starts so.
+
+    Raises:
+        ConfigError: there is none, or more than one.
+        StorageError: the file is no history, or damaged.
+    """
+    place = path or history_path()
+    rows = []
+    if place.is_file() and run:
+        with _opened(place) as database:
+            rows = database.execute(
+                "SELECT run_id, record FROM benchmarks WHERE substr(run_id, 1, ?) = ? LIMIT 2",
+                (len(run), run),
+            ).fetchall()
+    if len(rows) == 1:
+        return _record(rows[0][1], place)
+    raise ConfigError(
+        f"{'More than one run starts' if rows else 'No run starts'} with {run[:80]!r}.",
+        where=str(place),
+        hint="`snapq history` lists them.",
+    )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        with closing(sqlite3.connect(path, timeout=_BUSY_S)) as database:
+            yield database
+    except sqlite3.Error as error:
+        raise StorageError(
+            f"The history cannot be used: {error}.",
+            where=str(path),
+            hint=f"Move the file away, or name another in ${VARIABLE}.",
+        ) from error
+
+
+def _record(data: bytes, path: Path) -> BenchRecord:
+    try:
+        return BenchRecord.model_validate_json(zlib.decompress(data))
+    except (ValidationError, zlib.error) as error:
+        raise StorageError("A result in the history is damaged.", where=str(path)) from error

@@ -1,0 +1,75 @@
+"""Times a bundle on one target, or on several at once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from snapq.benchmark.targets.base import Candidate, Measurement
+from snapq.benchmark.targets.resolve import resolve_target
+from snapq.bundle.float_feeds import float_feeds
+from snapq.bundle.read import Bundle
+from snapq.config import BenchmarkConfig
+from snapq.errors import DataError, SnapqError
+from snapq.progress import Percent, Progress
+
+
+def benchmark_bundle(
+    bundle: Path,
+    target: str,
+    protocol: BenchmarkConfig,
+    baseline: Path | None,
+    progress: Progress,
+) -> Measurement:
+    """Times a bundle with its first golden input, against the float model where one is given.
+
+    Raises:
+        SnapqError: the bundle is damaged, or the target cannot time models.
+    """
+    found = resolve_target(target, told=progress)
+    found.check(protocol)
+    opened = Bundle.open(bundle)
+    feeds = next(opened.golden_feeds(), None)
+    if feeds is None:
+        raise DataError("The bundle carries no golden input to time with.", where=str(bundle))
+    candidates = [Candidate(opened.manifest.precision, opened.model, feeds, bundle)]
+    if baseline is not None:
+        floats = float_feeds(opened.manifest, feeds)
+        candidates.insert(0, Candidate(protocol.baseline, baseline, floats))
+    with progress.track(f"Benchmark on {target}", 100) as advance:
+        return found.measure(candidates, protocol, Percent(advance))
+
+
+def benchmark_all(
+    bundle: Path,
+    targets: Sequence[str],
+    protocol: BenchmarkConfig,
+    baseline: Path | None,
+    progress: Progress,
+) -> list[Measurement | SnapqError]:
+    """Times a bundle on several targets at once.
+
+    Returns:
+        For each target, in order, what was found, or the error that it ended with.
+    """
+    results: list[Measurement | SnapqError | None] = [None] * len(targets)
+
+    def work(index: int, target: str) -> None:
+        try:
+            results[index] = benchmark_bundle(bundle, target, protocol, baseline, progress)
+        except SnapqError as error:
+            results[index] = error
+
+    # Not a pool: its threads would keep the process alive after Ctrl-C. With the process the
+    # connections end, and with them what runs on the boards.
+    threads = [threading.Thread(target=work, args=item, daemon=True) for item in enumerate(targets)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(0.2)
+    return [
+        result or SnapqError("The benchmark ended without a result.", where=target)
+        for result, target in zip(results, targets, strict=True)
+    ]

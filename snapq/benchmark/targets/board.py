@@ -1,0 +1,229 @@
+"""The target `ssh://…` or a name of the inventory: a board that can be connected to."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from snapq.benchmark.targets.base import (
+    Candidate,
+    Feeds,
+    Measurement,
+    Progress,
+)
+from snapq.benchmark.targets.board_results import Setting, bench_records
+from snapq.boards.environment import check_python, set_up
+from snapq.boards.inventory import Board
+from snapq.boards.session.load import (
+    Load,
+    bundle_load,
+    npz,
+    plain_load,
+)
+from snapq.boards.session.measure import (
+    Limits,
+    measure,
+    run_samples,
+)
+from snapq.boards.session.probe import (
+    BoardFacts,
+    probe,
+    profile_of,
+)
+from snapq.boards.session.push import PushedFile
+from snapq.boards.transports.base import Transport
+from snapq.boards.transports.connect import connect
+from snapq.bundle.read import Bundle
+from snapq.config import BenchmarkConfig
+from snapq.devices.profiles import DeviceProfile
+from snapq.errors import ConfigError, DeviceError
+from snapq.progress import Progress as Told
+from snapq.progress import Silent
+from snapq.records import LatencyRecord, SpeedupRecord, Where
+from snapq.records.bench import BenchRecord
+
+_BATCH = 64
+"""Samples that are on the board at once."""
+
+
+@dataclass(frozen=True)
+class BoardTarget:
+    """A board over a connection; sets its private environment up where that is missing."""
+
+    board: Board
+    told: Told = field(default_factory=Silent)
+    """Who is told of pushes and set-up."""
+    limits: Limits = field(default_factory=Limits)
+    where: Where = Where.MEASURED
+
+    @property
+    def name(self) -> str:
+        """As the user named it."""
+        return self.board.name
+
+    def check(self, protocol: BenchmarkConfig) -> None:
+        """Connects, and asks the board what it is. Raises as `measure`."""
+        with connect(self.board.address) as transport:
+            facts = probe(transport, self.board)
+            check_python(facts, transport.address)
+            profile_of(self.board, facts)
+            if _allowed(protocol) == ("npu",) and not facts.has_npu:
+                raise DeviceError(
+                    "The board has no device node of an NPU (/dev/fastrpc-cdsp*).",
+                    where=transport.address,
+                    hint="`snapq devices probe` says what it lacks. To measure its CPU instead: "
+                    "benchmark.allow: [npu, cpu], or --allow npu --allow cpu.",
+                )
+
+    def run(self, model: Path, feeds: Iterable[Feeds]) -> Iterator[dict[str, np.ndarray]]:
+        """Runs samples on the board's CPU, a batch at a time. Raises as `measure`."""
+        with connect(self.board.address) as transport:
+            _, environment = self._ready(transport)
+            samples = iter(feeds)
+            while batch := list(itertools.islice(samples, _BATCH)):
+                load = plain_load("model", model, batch[0], None)
+                files = [PushedFile.of(f"{n:04d}.npz", npz(one)) for n, one in enumerate(batch)]
+                load = replace(load, files=(*load.files, *files))
+                names = [file.path for file in files]
+                yield from run_samples(
+                    transport, self.board, environment, load, names, self.told, self.limits
+                )
+
+    def measure(
+        self,
+        candidates: Sequence[Candidate],
+        protocol: BenchmarkConfig,
+        progress: Progress | None = None,
+    ) -> Measurement:
+        """Times the candidates, interleaved; those with a bundle climb the ladder of `allow`.
+
+        Raises:
+            ConfigError: no candidates, or two with one label.
+            InstallError: the board lacks Python, or no libraries exist for it.
+            DeviceError: the board cannot be reached, refuses, or nothing that is allowed runs.
+            ConnectionLostError: the connection broke.
+        """
+        labels = [candidate.label for candidate in candidates]
+        if not labels or len(set(labels)) != len(labels):
+            raise ConfigError(
+                f"A benchmark needs candidates with labels of their own, not {labels}."
+            )
+        with connect(self.board.address) as transport:
+            facts, environment = self._ready(transport)
+            device = profile_of(self.board, facts)
+            loads = [_load(candidate, protocol, device) for candidate in candidates]
+            session = measure(
+                transport,
+                self.board,
+                environment,
+                loads,
+                protocol,
+                self.told,
+                limits=self.limits,
+                share=progress,
+            )
+        setting = Setting(
+            target=self.name,
+            transport=self.board.address.kind,
+            facts=facts,
+            device=device,
+            protocol=protocol,
+            where=Where.EMULATED if facts.emulated else self.where,
+        )
+        names = [candidate.model.name for candidate in candidates]
+        records = bench_records(setting, session, loads, names)
+        return _measurement(self, records)
+
+    def _ready(self, transport: Transport) -> tuple[BoardFacts, str | None]:
+        facts = probe(transport, self.board)
+        check_python(facts, transport.address)
+        return facts, set_up(transport, self.board, facts, self.told).path
+
+
+def _allowed(protocol: BenchmarkConfig) -> tuple[str, ...]:
+    return protocol.allow or ("npu",)
+
+
+def _load(candidate: Candidate, protocol: BenchmarkConfig, device: DeviceProfile | None) -> Load:
+    allowed = _allowed(protocol)
+    if candidate.bundle is None:
+        options = None
+        if protocol.baseline == "fp16" and "npu" in allowed:
+            options = {
+                "backend_type": "htp",
+                "enable_htp_fp16_precision": "1",
+                "htp_performance_mode": protocol.performance_mode,
+                **({"soc_model": str(device.soc_id)} if device else {}),
+            }
+        return plain_load(candidate.label, candidate.model, candidate.feeds, options)
+    return bundle_load(
+        candidate.label,
+        Bundle.open(candidate.bundle),
+        candidate.feeds,
+        device=device,
+        npu="npu" in allowed,
+        cpu="cpu" in allowed,
+        performance=protocol.performance_mode,
+    )
+
+
+def _measurement(target: BoardTarget, records: Sequence[BenchRecord]) -> Measurement:
+    remarks = tuple(
+        dict.fromkeys(
+            remark for record in records for remark in (*_validity_remarks(record), *record.remarks)
+        )
+    )
+    return Measurement(
+        latencies=tuple(_latency(record) for record in records),
+        speedups=tuple(_speedups(records)),
+        samples={record.model.label: np.array(record.samples) for record in records},
+        remarks=remarks,
+        records=tuple(records),
+    )
+
+
+def _validity_remarks(record: BenchRecord) -> Iterator[str]:
+    if not record.valid.ok:
+        yield f"{record.model.label}: not a claim, {'; '.join(record.valid.reasons)}."
+
+
+def _latency(record: BenchRecord) -> LatencyRecord:
+    found = record.latency_ms
+    return LatencyRecord(
+        label=record.model.label,
+        target=record.target.name,
+        where=record.where,
+        threads=record.protocol.threads,
+        runs=found.n,
+        warmup=record.protocol.warmup,
+        mean_ms=found.mean,
+        std_ms=found.std,
+        min_ms=found.min,
+        p50_ms=found.p50,
+        p90_ms=found.p90,
+        p99_ms=found.p99,
+        max_ms=found.max,
+        create_ms=record.load_ms.create_cold,
+        first_ms=record.load_ms.first_inference,
+        peak_rss_bytes=record.memory.peak,
+        placement="cpu" if record.placement.rung == "cpu" else "npu",
+    )
+
+
+def _speedups(records: Sequence[BenchRecord]) -> Iterator[SpeedupRecord]:
+    baseline, *others = records
+    for other in others:
+        if other.speedup is not None:
+            yield SpeedupRecord(
+                baseline=baseline.model.label,
+                candidate=other.model.label,
+                value=other.speedup.value,
+                where=other.where,
+                device=other.target.name,
+                interval=other.speedup.ci95,
+                remarks=(*_validity_remarks(other), *other.remarks),
+            )

@@ -1,0 +1,290 @@
+"""From what the agent found to results: figures, validity, and the line that says where it ran."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+import snapq
+from snapq.benchmark.statistics import (
+    doubts,
+    speedup,
+    speedup_interval,
+)
+from snapq.boards.session.answers import Conditions, GoldenSaid
+from snapq.boards.session.ladder import (
+    CPU,
+    headline,
+    skipped,
+)
+from snapq.boards.session.load import Load
+from snapq.boards.session.measure import Found, Session
+from snapq.boards.session.probe import BoardFacts
+from snapq.config import BenchmarkConfig
+from snapq.devices.profiles import DeviceProfile
+from snapq.records import Where
+from snapq.records import bench as results
+
+_SLOWER = 0.9
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all results of one measurement share."""
+
+    target: str
+    transport: str
+    facts: BoardFacts
+    device: DeviceProfile | None
+    protocol: BenchmarkConfig
+    where: Where
+
+
+def bench_records(
+    setting: Setting, session: Session, loads: Sequence[Load], names: Sequence[str]
+) -> tuple[results.BenchRecord, ...]:
+    """One record a model; the first is the baseline of the others.
+
+    Args:
+        setting: what they share.
+        session: what the agent found.
+        loads: what was sent, in the order of the candidates.
+        names: file names of the models, in the same order.
+    """
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    thermal = thermal_of(session.conditions)
+    records: list[results.BenchRecord] = []
+    for load, name in zip(loads, names, strict=True):
+        found = session.models[load.label]
+        base = records[0] if records else None
+        first = session.models[loads[0].label]
+        records.append(_record(setting, load, name, found, thermal, base, first, started))
+    return tuple(records)
+
+
+def _record(
+    setting: Setting,
+    load: Load,
+    name: str,
+    found: Found,
+    thermal: results.BenchThermal,
+    base: results.BenchRecord | None,
+    first: Found,
+    started: str,
+) -> results.BenchRecord:
+    samples, protocol, facts = found.samples, setting.protocol, setting.facts
+    on_npu = found.rung != CPU
+    golden = tuple(_golden(found))
+    passed = skipped(load, found.skipped)
+    baseline = None
+    if base is not None:
+        match = (base.placement.rung == CPU) == (not on_npu)
+        baseline = results.BenchBaseline(
+            run_id=base.run_id, label=base.model.label, conditions_match=match
+        )
+    last = found.loads[-1]
+    latency = latency_of(samples)
+    valid = _validity(setting, found, thermal, golden, any(rung.npu for rung in load.rungs))
+    return results.BenchRecord(
+        run_id=str(uuid.uuid4()),
+        started_at=started,
+        snapq_version=snapq.__version__,
+        where=setting.where,
+        headline=headline(load.label, setting.target, found.rung, passed),
+        model=results.BenchModel(
+            name=name, label=load.label, sha256=load.files[0].sha256, bytes=load.size
+        ),
+        target=results.BenchTarget(
+            name=setting.target,
+            transport=setting.transport,
+            soc=setting.device.name if setting.device else None,
+            soc_id=facts.soc_id,
+            architecture=setting.device.architecture if setting.device else None,
+            host=facts.system.host,
+            os=facts.system.os,
+            kernel=facts.system.kernel,
+            machine=facts.system.machine,
+            cpu=facts.processor.model,
+            cores=facts.processor.cores,
+        ),
+        runtime=results.BenchRuntime(
+            versions=last.runtime, backend="htp" if on_npu else CPU, options=last.options
+        ),
+        placement=results.BenchPlacement(
+            rung=found.rung,
+            skipped=passed,
+            npu=last.placement.npu,
+            cpu=last.placement.cpu,
+            partitions=last.placement.partitions,
+            cpu_nodes=tuple(last.placement.cpu_nodes),
+        ),
+        protocol=results.BenchProtocol(
+            warmup=protocol.warmup,
+            min_runs=protocol.min_runs,
+            min_duration_s=protocol.min_duration_s,
+            repeats=protocol.repeats,
+            cooldown_s=protocol.cooldown_s,
+            threads=protocol.threads,
+            performance_mode=protocol.performance_mode if on_npu else None,
+        ),
+        load_ms=results.BenchLoad(
+            create_cold=_median([one.create_cold_ms for one in found.loads]),
+            create_warm=_median([one.create_warm_ms for one in found.loads]),
+            first_inference=_median([one.first_ms for one in found.loads]),
+        ),
+        latency_ms=latency,
+        instructions=_instructions(setting, latency),
+        throughput_ips=1000 / latency.mean if latency.mean else 0.0,
+        memory=results.BenchMemory(
+            before=last.rss_before, loaded=last.rss_loaded, peak=found.rss_peak
+        ),
+        thermal=thermal,
+        golden=golden,
+        baseline=baseline,
+        speedup=None if base is None else _speedup(first.samples, samples),
+        valid=valid,
+        remarks=tuple(doubts(load.label, samples)),
+        samples=tuple(tuple(turn) for turn in found.turns),
+    )
+
+
+def _instructions(setting: Setting, latency: results.BenchLatency) -> int | None:
+    """An emulated board's clock advances by one nanosecond an instruction."""
+    return round(latency.p50 * 1e6) if setting.where is Where.EMULATED else None
+
+
+def latency_of(samples: np.ndarray) -> results.BenchLatency:
+    """Figures of latencies in ms, of any shape."""
+    p5, p50, p75, p90, p95, p99, p999 = map(
+        float, np.percentile(samples, [5, 50, 75, 90, 95, 99, 99.9])
+    )
+    return results.BenchLatency(
+        n=samples.size,
+        mean=float(samples.mean()),
+        std=float(samples.std()),
+        min=float(samples.min()),
+        p5=p5,
+        p50=p50,
+        p75=p75,
+        p90=p90,
+        p95=p95,
+        p99=p99,
+        p999=p999,
+        max=float(samples.max()),
+    )
+
+
+def _speedup(baseline: np.ndarray, candidate: np.ndarray) -> results.BenchSpeedup:
+    rounds = min(len(baseline), len(candidate))
+    return results.BenchSpeedup(
+        value=speedup(baseline, candidate),
+        ci95=speedup_interval(baseline[:rounds], candidate[:rounds]),
+    )
+
+
+def _golden(found: Found) -> Iterator[results.BenchGolden]:
+    """The worst over all samples and processes, output by output."""
+    said: dict[str, list[GoldenSaid]] = {}
+    for load in found.loads:
+        for sample in load.golden:
+            for name, one in sample.items():
+                said.setdefault(name, []).append(one)
+    for name, all_of in said.items():
+        yield results.BenchGolden(
+            output=name,
+            samples=len(found.loads[0].golden),
+            exact=all(one.exact for one in all_of),
+            largest=max(one.largest for one in all_of),
+            unit="steps" if all_of[0].integer else "absolute",
+            span=max(one.span for one in all_of),
+        )
+
+
+def _validity(
+    setting: Setting,
+    found: Found,
+    thermal: results.BenchThermal,
+    golden: Sequence[results.BenchGolden],
+    wanted_npu: bool,
+) -> results.BenchValid:
+    samples, protocol = found.samples, setting.protocol
+    runs_met = samples.size >= protocol.min_runs
+    duration_met = bool(samples.sum() / 1000 >= protocol.min_duration_s)
+    last = found.loads[-1].placement
+    on_npu = found.rung != CPU and not last.cpu
+    golden_met = all(one.exact for one in golden) if golden and found.rung != CPU else None
+    reasons = [
+        reason
+        for holds, reason in (
+            (runs_met, f"only {samples.size} of {protocol.min_runs} runs"),
+            (duration_met, f"less than {protocol.min_duration_s:g} s of runs"),
+            (on_npu or not wanted_npu, "not everything ran on the NPU"),
+            (thermal.throttled is not True, "the board slowed its clocks down"),
+            (setting.where is not Where.EMULATED, "the board is emulated"),
+            (golden_met is not False, "the outputs differ from the golden data"),
+        )
+        if not holds
+    ]
+    return results.BenchValid(
+        ok=not reasons,
+        min_duration_met=duration_met,
+        min_runs_met=runs_met,
+        all_on_npu=on_npu,
+        not_throttled=thermal.throttled is not True,
+        not_emulated=setting.where is not Where.EMULATED,
+        golden_met=golden_met,
+        reasons=tuple(reasons),
+    )
+
+
+def thermal_of(conditions: Sequence[Conditions]) -> results.BenchThermal:
+    """Temperatures and clocks over a measurement, and whether the board slowed down."""
+    if not conditions:
+        return results.BenchThermal()
+    before = next((c for c in conditions if c.when == "before"), conditions[0])
+    after = conditions[-1]
+    highest = {
+        zone: max(c.celsius.get(zone, celsius) for c in conditions)
+        for zone, celsius in before.celsius.items()
+    }
+    lowest = tuple(
+        min((khz for c in conditions if (khz := _at(c.cpu_khz, core)) is not None), default=None)
+        for core in range(len(before.cpu_khz))
+    )
+    return results.BenchThermal(
+        before=before.celsius,
+        highest=highest,
+        after=after.celsius,
+        cpu_khz_before=tuple(before.cpu_khz),
+        cpu_khz_lowest=lowest,
+        governors=tuple(before.governors),
+        throttled=_throttled(before, conditions),
+    )
+
+
+def _throttled(before: Conditions, conditions: Sequence[Conditions]) -> bool | None:
+    """Whether the kernel held the clocks down; None where it shows neither limits nor cooling."""
+    told = [c for c in conditions if c.cooling is not None]
+    limits = [limit for limit in before.cpu_limit_khz if limit]
+    if not told and not limits:
+        return None
+    if before.cooling is not None and any((c.cooling or 0) > before.cooling for c in told):
+        return True
+    return any(
+        (now := _at(c.cpu_limit_khz, core)) is not None and now < _SLOWER * limit
+        for c in conditions
+        for core, limit in enumerate(before.cpu_limit_khz)
+        if limit
+    )
+
+
+def _at(values: Sequence[int | None], index: int) -> int | None:
+    return values[index] if index < len(values) else None
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values))

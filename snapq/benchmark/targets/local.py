@@ -1,0 +1,245 @@
+"""The target `local`: this machine's CPU through ONNX Runtime.
+
+Every model lives in a child process of its own, so that memory and state are its own, and one host
+gives the turns, so that only one computes at a time. A round goes A B, the next B A: what drifts
+(clock, temperature, neighbours) reaches both alike. Every repeat starts all processes afresh in
+reverse order, because where a process happens to lie in memory makes it some percent faster or
+slower for as long as it lives.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from snapq.benchmark.machine import disturbances, read
+from snapq.benchmark.statistics import (
+    doubts,
+    speedup,
+    speedup_interval,
+    summarize,
+)
+from snapq.benchmark.targets.base import (
+    Candidate,
+    Feeds,
+    Measurement,
+    Progress,
+)
+from snapq.benchmark.targets.local_records import Timed, local_records
+from snapq.benchmark.targets.process import Worker
+from snapq.config import BenchmarkConfig
+from snapq.errors import ConfigError
+from snapq.records import LatencyRecord, SpeedupRecord, Where
+
+_ROUNDS = 50
+"""Rounds that a benchmark is cut into, as far as `min_runs` gives each a run: short turns spread
+what disturbs the machine over all candidates, and the bootstrap draws from the rounds."""
+_SETTLE = 1
+"""Untimed runs at the start of a turn: the caches still hold the other candidate."""
+
+
+@dataclass(frozen=True)
+class LocalTarget:
+    """ONNX Runtime on this machine's CPU."""
+
+    timeout_s: float = 600.0
+    """How long a child may take to load a model or to run it once."""
+    name: str = "local"
+    where: Where = Where.MEASURED
+
+    def check(self, protocol: BenchmarkConfig) -> None:
+        """Refuses what this machine's CPU has not. Raises `ConfigError`."""
+        if protocol.baseline == "fp16" or (protocol.allow and "cpu" not in protocol.allow):
+            key = "baseline" if protocol.baseline == "fp16" else "allow"
+            raise ConfigError(
+                "This machine's CPU is no NPU.",
+                where=f"benchmark.{key}",
+                hint="Name a board as the target, or leave this key out.",
+            )
+
+    def run(self, model: Path, feeds: Iterable[Feeds]) -> Iterator[dict[str, np.ndarray]]:
+        """Yields the outputs for each of `feeds`. Raises `SnapqError`."""
+        with Worker(model.name, self.timeout_s) as worker:
+            worker.ask("load", model.name, model, 1)
+            for sample in feeds:
+                yield worker.ask("run", dict(sample))
+
+    def measure(
+        self,
+        candidates: Sequence[Candidate],
+        protocol: BenchmarkConfig,
+        progress: Progress | None = None,
+    ) -> Measurement:
+        """Times the candidates until each has `min_runs` runs and `min_duration_s` of them.
+
+        Raises:
+            ConfigError: no candidates, or two with one label.
+            SnapqError: a model or an input is refused, or a child fails.
+        """
+        self.check(protocol)
+        labels = [candidate.label for candidate in candidates]
+        if not labels or len(set(labels)) != len(labels):
+            raise ConfigError(
+                f"A benchmark needs candidates with labels of their own, not {labels}."
+            )
+        tallies = [_Tally(candidate, protocol) for candidate in candidates]
+
+        def advance() -> None:
+            if progress is not None:
+                progress(min(1.0, *(tally.share() for tally in tallies)))
+
+        before = read()
+        for repeat in range(protocol.repeats):
+            if repeat:
+                time.sleep(protocol.cooldown_s)
+            order = tallies if repeat % 2 == 0 else tallies[::-1]
+            _take_turns(order, (repeat + 1) / protocol.repeats, self.timeout_s, advance)
+        after = read()
+        samples = {tally.candidate.label: np.array(tally.turns) for tally in tallies}
+        spent_s = sum(tally.processor_s for tally in tallies)
+        disturbed = tuple(disturbances(before, after, spent_s))
+        remarks = (
+            *disturbed,
+            *(doubt for label, taken in samples.items() for doubt in doubts(label, taken)),
+        )
+        return Measurement(
+            latencies=tuple(_latency(self, tally) for tally in tallies),
+            speedups=_speedups(self, samples, remarks),
+            samples=samples,
+            remarks=remarks,
+            records=local_records([_timed(tally) for tally in tallies], protocol, disturbed),
+        )
+
+
+@dataclass
+class _Tally:
+    """What one candidate has done, over both of its processes."""
+
+    candidate: Candidate
+    protocol: BenchmarkConfig
+    turns: list[list[float]] = field(default_factory=list)
+    create_ms: list[float] = field(default_factory=list)
+    first_ms: list[float] = field(default_factory=list)
+    peak_rss_bytes: int = 0
+    processor_s: float = 0.0
+    runs: int = 0
+    """Runs in a turn; 0 before the first warm-up has told how long one takes."""
+
+    def share(self) -> float:
+        """How much of what the protocol asks for is there; 1 or more is enough."""
+        runs = sum(map(len, self.turns)) / self.protocol.min_runs
+        if self.protocol.min_duration_s == 0:
+            return runs
+        return min(runs, sum(map(sum, self.turns)) / 1000 / self.protocol.min_duration_s)
+
+
+class _Seat:
+    """A candidate's child process, which is ready for turns."""
+
+    def __init__(self, tally: _Tally, worker: Worker) -> None:
+        self._tally = tally
+        self._worker = worker
+        candidate, protocol = tally.candidate, tally.protocol
+        tally.create_ms.append(
+            worker.ask("load", candidate.label, candidate.model, protocol.threads)
+        )
+        tally.first_ms.append(worker.ask("feed", dict(candidate.feeds)))
+        warm = self._ask_turn(protocol.warmup, 0) if protocol.warmup else tally.first_ms
+        # Both processes of a candidate take turns of one length: samples make a full array.
+        tally.runs = tally.runs or max(
+            math.ceil(protocol.min_runs / _ROUNDS),
+            math.ceil(protocol.min_duration_s / _ROUNDS / (float(np.median(warm)) / 1000)),
+        )
+
+    def turn(self) -> None:
+        """Runs for a while."""
+        self._tally.turns.append(self._ask_turn(self._tally.runs, _SETTLE))
+
+    def leave(self) -> None:
+        """Writes down what the process used."""
+        peak, processor_s = self._worker.ask("usage")
+        self._tally.peak_rss_bytes = max(self._tally.peak_rss_bytes, peak)
+        self._tally.processor_s += processor_s
+
+    def _ask_turn(self, runs: int, settle: int) -> list[float]:
+        expected_s = (runs + settle) * self._tally.first_ms[-1] / 1000
+        limit = self._worker.timeout_s + 10 * expected_s
+        times: list[float] = self._worker.ask("turn", runs, settle, timeout_s=limit)
+        return times
+
+
+def _take_turns(
+    tallies: Sequence[_Tally], goal: float, timeout_s: float, advance: Callable[[], None]
+) -> None:
+    """Starts a process a candidate, in this order, and gives turns until each share is `goal`."""
+    with ExitStack() as stack:
+        seats = [
+            _Seat(tally, stack.enter_context(Worker(tally.candidate.label, timeout_s)))
+            for tally in tallies
+        ]
+        while any(tally.share() < goal for tally in tallies):
+            for seat in seats:
+                seat.turn()
+            seats.reverse()
+            advance()
+        for seat in seats:
+            seat.leave()
+
+
+def _timed(tally: _Tally) -> Timed:
+    return Timed(
+        label=tally.candidate.label,
+        model=tally.candidate.model,
+        samples=np.array(tally.turns),
+        create_ms=float(np.median(tally.create_ms)),
+        first_ms=float(np.median(tally.first_ms)),
+        peak_rss_bytes=tally.peak_rss_bytes,
+    )
+
+
+def _latency(target: LocalTarget, tally: _Tally) -> LatencyRecord:
+    found = summarize(np.array(tally.turns))
+    return LatencyRecord(
+        label=tally.candidate.label,
+        target=target.name,
+        where=target.where,
+        threads=tally.protocol.threads,
+        runs=sum(map(len, tally.turns)),
+        warmup=tally.protocol.warmup,
+        mean_ms=found.mean,
+        std_ms=found.std,
+        min_ms=found.min,
+        p50_ms=found.p50,
+        p90_ms=found.p90,
+        p99_ms=found.p99,
+        max_ms=found.max,
+        create_ms=float(np.median(tally.create_ms)),
+        first_ms=float(np.median(tally.first_ms)),
+        peak_rss_bytes=tally.peak_rss_bytes,
+        placement="cpu",
+    )
+
+
+def _speedups(
+    target: LocalTarget, samples: dict[str, np.ndarray], remarks: tuple[str, ...]
+) -> tuple[SpeedupRecord, ...]:
+    """The first candidate over each other."""
+    baseline, *others = samples
+    return tuple(
+        SpeedupRecord(
+            baseline=baseline,
+            candidate=other,
+            value=speedup(samples[baseline], samples[other]),
+            where=target.where,
+            device=target.name,
+            interval=speedup_interval(samples[baseline], samples[other]),
+            remarks=remarks,
+        )
+        for other in others
+    )

@@ -1,0 +1,124 @@
+"""The whole result of a benchmark on this machine's CPU, as a board's."""
+
+from __future__ import annotations
+
+import os
+import platform
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+import snapq
+from snapq.benchmark.statistics import (
+    doubts,
+    speedup,
+    speedup_interval,
+)
+from snapq.benchmark.targets.board_results import latency_of
+from snapq.config import BenchmarkConfig
+from snapq.records import Where
+from snapq.records import bench as results
+from snapq.storage import sha256_file
+
+NAME = "local"
+
+
+@dataclass(frozen=True)
+class Timed:
+    """What was found about one model."""
+
+    label: str
+    model: Path
+    samples: np.ndarray
+    """Latencies in ms, `[rounds, runs in a turn]`."""
+    create_ms: float
+    first_ms: float
+    peak_rss_bytes: int
+
+
+def local_records(
+    timed: Sequence[Timed], protocol: BenchmarkConfig, remarks: Sequence[str]
+) -> tuple[results.BenchRecord, ...]:
+    """One record a model; the first is the baseline of the others."""
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    records: list[results.BenchRecord] = []
+    for one in timed:
+        first = records[0] if records else None
+        latency = latency_of(one.samples)
+        runs_met = latency.n >= protocol.min_runs
+        records.append(
+            results.BenchRecord(
+                run_id=str(uuid.uuid4()),
+                started_at=started,
+                snapq_version=snapq.__version__,
+                where=Where.MEASURED,
+                headline=f"{one.label} ran on this machine's CPU.",
+                model=results.BenchModel(
+                    name=one.model.name,
+                    label=one.label,
+                    sha256=sha256_file(one.model),
+                    bytes=one.model.stat().st_size,
+                ),
+                target=_target(),
+                runtime=results.BenchRuntime(versions=_versions(), backend="cpu"),
+                placement=results.BenchPlacement(rung="cpu", npu=0),
+                protocol=results.BenchProtocol(
+                    warmup=protocol.warmup,
+                    min_runs=protocol.min_runs,
+                    min_duration_s=protocol.min_duration_s,
+                    repeats=protocol.repeats,
+                    cooldown_s=protocol.cooldown_s,
+                    threads=protocol.threads,
+                ),
+                load_ms=results.BenchLoad(
+                    create_cold=one.create_ms, create_warm=None, first_inference=one.first_ms
+                ),
+                latency_ms=latency,
+                throughput_ips=1000 / latency.mean,
+                memory=results.BenchMemory(before=None, loaded=None, peak=one.peak_rss_bytes),
+                thermal=results.BenchThermal(),
+                baseline=first
+                and results.BenchBaseline(
+                    run_id=first.run_id, label=first.model.label, conditions_match=True
+                ),
+                speedup=first
+                and results.BenchSpeedup(
+                    value=speedup(timed[0].samples, one.samples),
+                    ci95=speedup_interval(timed[0].samples, one.samples),
+                ),
+                valid=results.BenchValid(
+                    ok=runs_met,
+                    min_duration_met=True,
+                    min_runs_met=runs_met,
+                    all_on_npu=False,
+                    not_throttled=True,
+                    not_emulated=True,
+                ),
+                remarks=(*remarks, *doubts(one.label, one.samples)),
+                samples=tuple(tuple(map(float, turn)) for turn in one.samples),
+            )
+        )
+    return tuple(records)
+
+
+def _target() -> results.BenchTarget:
+    return results.BenchTarget(
+        name=NAME,
+        transport=NAME,
+        host=platform.node(),
+        os=platform.system(),
+        kernel=platform.release(),
+        machine=platform.machine(),
+        cpu=platform.processor(),
+        cores=os.cpu_count(),
+    )
+
+
+def _versions() -> dict[str, str]:
+    libraries = ("onnxruntime", "numpy")
+    return {"python": platform.python_version()} | {n: metadata.version(n) for n in libraries}

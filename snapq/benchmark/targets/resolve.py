@@ -1,0 +1,58 @@
+"""From the `target` of deploy.yaml or of the command line to a target."""
+
+from __future__ import annotations
+
+from snapq.benchmark.targets.base import Target
+from snapq.boards.emulator.address import EmulatedAddress
+from snapq.boards.inventory import boards, find_board
+from snapq.devices.profiles import DeviceProfile
+from snapq.errors import ConfigError, nearest
+from snapq.progress import Progress, Silent
+
+TARGETS = {
+    "local": "this machine's CPU",
+    "htp-sim": "Qualcomm's simulator of the NPU",
+    "ssh://USER@HOST": "a board",
+    "adb://SERIAL": "a board that adb reaches",
+    "qemu": "an emulated board that counts instructions",
+}
+"""Name of each target, and what it is; boards of the inventory go by their own names."""
+
+
+def resolve_target(
+    name: str, device: DeviceProfile | None = None, told: Progress | None = None
+) -> Target:
+    """The target called `name`.
+
+    Args:
+        name: one of `TARGETS`, or a board of the inventory.
+        device: the device to simulate, which `htp-sim` needs.
+        told: who is told what goes on before a board measures.
+
+    Raises:
+        ConfigError: no target is called so, or it needs a device.
+    """
+    if name == "local":
+        from snapq.benchmark.targets.local import LocalTarget
+
+        return LocalTarget()
+    if name == "htp-sim":
+        from snapq.benchmark.targets.simulator import SimulatorTarget
+
+        if device is None:
+            raise ConfigError("The simulator needs a device.", where="target htp-sim")
+        return SimulatorTarget(device)
+    emulated = EmulatedAddress.parse(name)
+    if emulated is not None:
+        from snapq.benchmark.targets.qemu import EmulatedTarget
+
+        return EmulatedTarget(name, emulated, told or Silent())
+    board = find_board(name)
+    if board is not None:
+        from snapq.benchmark.targets.board import BoardTarget
+
+        return BoardTarget(board, told or Silent())
+    close = nearest(name, [*TARGETS, *(board.name for board in boards())])
+    hint = f"Did you mean {close}? " if close else ""
+    known = ", ".join(f"{target} ({meaning})" for target, meaning in TARGETS.items())
+    raise ConfigError(f"No target is called {name!r}.", hint=f"{hint}There are {known}.")

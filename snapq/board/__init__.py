@@ -1,1 +1,0 @@
-"""Boards: what one is (`probe`), what it lacks (`needs`), and its private environment."""

@@ -1,0 +1,1 @@
+"""Boards: the inventory, transports, environment, sessions, and the emulated board."""

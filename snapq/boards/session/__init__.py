@@ -1,0 +1,1 @@
+"""One session with a board: push, run the agent, check what it answers."""

@@ -1,0 +1,201 @@
+"""What goes to a board for one measurement: the files of a model, and its ladder."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from snapq.boards.session.push import PushedFile
+from snapq.bundle import GOLDEN, MANIFEST
+from snapq.bundle.read import Bundle, golden_file
+from snapq.bundle.references import named_files
+from snapq.bundle.schema import BundleTarget
+from snapq.bundle.write import write_arrays_to
+from snapq.devices.profiles import DeviceProfile
+from snapq.errors import ModelError
+from snapq.storage import sha256_file
+
+FEEDS = "snapq-feeds.npz"
+_SOC_OPTIONS = frozenset({"soc_model", "vtcm_mb"})
+_RUN_OPTIONS = _SOC_OPTIONS | {"backend_type", "enable_htp_fp16_precision"}
+_COMPILE_OPTIONS = _RUN_OPTIONS | {
+    "htp_graph_finalization_optimization_mode",
+    "offload_graph_io_quantization",
+}
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One way to run a model, tried in order."""
+
+    name: str
+    """`npu context binary`, `npu compile`, `cpu`."""
+    model: str
+    """Path inside the folder."""
+    npu: bool
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Load:
+    """One model for a board.
+
+    Attributes:
+        label: unique in a measurement.
+        files: everything that it needs; paths are relative to its folder.
+        rungs: its ladder, never empty.
+        skipped: rungs that are not even tried, each with the reason.
+        golden: paths of golden inputs and outputs, sample by sample.
+        is_bundle: whether it is a package, and not the model that one is compared with.
+    """
+
+    label: str
+    files: tuple[PushedFile, ...]
+    rungs: tuple[Rung, ...]
+    skipped: tuple[tuple[str, str], ...] = ()
+    golden: tuple[tuple[str, str], ...] = ()
+    is_bundle: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of the model that the first rung loads, with what stands beside it."""
+        parent = PurePosixPath(self.rungs[0].model).parent
+        return sum(f.size for f in self.files if PurePosixPath(f.path).parent == parent)
+
+
+def plain_load(
+    label: str, model: Path, feeds: Mapping[str, np.ndarray], npu_options: Mapping[str, str] | None
+) -> Load:
+    """A model that is no bundle: compiled on the board for the NPU, or run on the CPU.
+
+    Args:
+        label: unique in a measurement.
+        model: the ONNX file; its external data lies beside it.
+        feeds: the input to time with.
+        npu_options: provider options for the NPU; None: the CPU.
+
+    Raises:
+        ModelError: the model names a file outside its folder.
+        StorageError: a file cannot be read.
+    """
+    name = "model.onnx"
+    files = [_file(name, model), _feeds(feeds)]
+    for other in sorted(set(named_files(model))):
+        path = PurePosixPath(other)
+        if path.is_absolute() or ".." in path.parts or str(path) != other or other == name:
+            raise ModelError("The model names a file outside its folder.", where=str(model))
+        files.append(_file(other, model.parent / other))
+    if npu_options is None:
+        rung = Rung("cpu", name, npu=False)
+    else:
+        rung = Rung("npu compile", name, npu=True, options=npu_options)
+    return Load(label, tuple(files), (rung,))
+
+
+def bundle_load(
+    label: str,
+    bundle: Bundle,
+    feeds: Mapping[str, np.ndarray],
+    *,
+    device: DeviceProfile | None,
+    npu: bool,
+    cpu: bool,
+    performance: str,
+) -> Load:
+    """A bundle, as it is to run on one board.
+
+    Args:
+        label: unique in a measurement.
+        bundle: opened, so every file is what the manifest says.
+        feeds: the input to time with.
+        device: the board's SoC; None where nobody knows it.
+        npu: whether the NPU may be used.
+        cpu: whether the CPU may be used.
+        performance: `htp_performance_mode` of the NPU.
+    """
+    manifest = bundle.manifest
+    target = next((t for t in manifest.targets if device and t.device == device.name), None)
+    rungs, skipped = [], []
+    mode = {"htp_performance_mode": performance}
+    if npu and target is not None:
+        options = {**_chosen(target, _RUN_OPTIONS), **mode}
+        rungs.append(Rung("npu context binary", target.model, npu=True, options=options))
+    elif npu:
+        names = ", ".join(t.device for t in manifest.targets) or "none"
+        whose = f"a {device.name}" if device else "of a SoC that is not known"
+        skipped.append(
+            ("npu context binary", f"The board is {whose}, and the bundle is for {names}.")
+        )
+    if npu:
+        known = target or next(iter(manifest.targets), None)
+        options = {**(_chosen(known, _COMPILE_OPTIONS) if known else {"backend_type": "htp"})}
+        if target is None:  # what was chosen is for another SoC
+            options = {key: value for key, value in options.items() if key not in _SOC_OPTIONS}
+            options |= {"soc_model": str(device.soc_id)} if device else {}
+        rungs.append(Rung("npu compile", manifest.model, npu=True, options={**options, **mode}))
+    if cpu:
+        rungs.append(Rung("cpu", manifest.model, npu=False))
+    expected = target or _golden_target(bundle, device)
+    return Load(
+        label,
+        (*_bundle_files(bundle, target, expected), _feeds(feeds)),
+        tuple(rungs),
+        tuple(skipped),
+        tuple(_golden(bundle, expected)),
+        is_bundle=True,
+    )
+
+
+def _chosen(target: BundleTarget, names: frozenset[str]) -> dict[str, str]:
+    return {"backend_type": "htp"} | {k: v for k, v in target.options.items() if k in names}
+
+
+def _golden_target(bundle: Bundle, device: DeviceProfile | None) -> BundleTarget | None:
+    """Whose golden outputs to compare with where the bundle is not for the board itself."""
+    with_data = [target for target in bundle.manifest.targets if target.golden]
+    same = [t for t in with_data if device and t.architecture == device.architecture]
+    return next(iter((*same, *with_data)), None)
+
+
+def _golden(bundle: Bundle, target: BundleTarget | None) -> Iterator[tuple[str, str]]:
+    if target is not None and target.golden is not None:
+        for number in range(bundle.manifest.golden_samples):
+            yield golden_file(f"{GOLDEN}/inputs", number), golden_file(target.golden, number)
+
+
+def _bundle_files(
+    bundle: Bundle, target: BundleTarget | None, expected: BundleTarget | None
+) -> Iterator[PushedFile]:
+    """The files that this board needs; binaries of other SoCs stay at home."""
+    others = {path for t in bundle.manifest.targets if t != target for path in t.files}
+    mine = set(target.files) if target else set()
+    golden = {t.golden for t in bundle.manifest.targets if t.golden}
+    unwanted = golden - ({expected.golden} if expected else set())
+    manifest = bundle.path / MANIFEST
+    yield _file(MANIFEST, manifest)
+    for file in bundle.manifest.files:
+        folder = str(PurePosixPath(file.path).parent)
+        extra = file.path in bundle.manifest.extra.values() or folder == "multi_soc"
+        if (file.path in others - mine) or folder in unwanted or extra:
+            continue
+        yield PushedFile(file.path, bundle.path / file.path, file.sha256, file.bytes)
+
+
+def _file(path: str, source: Path) -> PushedFile:
+    return PushedFile(path, source, sha256_file(source), source.stat().st_size)
+
+
+def _feeds(feeds: Mapping[str, Any]) -> PushedFile:
+    return PushedFile.of(FEEDS, npz(feeds))
+
+
+def npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Arrays as the bytes of an `.npz`, the same bytes for the same arrays."""
+    buffer = io.BytesIO()
+    write_arrays_to(buffer, arrays)
+    return buffer.getvalue()

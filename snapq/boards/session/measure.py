@@ -1,0 +1,324 @@
+"""Drives the agent: pushes what it needs, listens to it, and gathers what it found."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import getpass
+import io
+import platform
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from snapq.boards.inventory import Board
+from snapq.boards.session import answers
+from snapq.boards.session.ladder import exhausted
+from snapq.boards.session.load import FEEDS, Load
+from snapq.boards.session.program import (
+    ROOT,
+    ask,
+    run,
+)
+from snapq.boards.session.push import push
+from snapq.boards.transports.base import Transport
+from snapq.config import BenchmarkConfig
+from snapq.errors import DeviceError, SnapqError
+from snapq.progress import Progress
+
+_MAX_OUTPUT_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long things may take, in seconds."""
+
+    step_s: float = 900.0
+    """One step of one model: to load and compile it, or to take a turn."""
+    silence_s: float = 30.0
+    """Both sides show every two seconds that they live; who hears nothing for so long gives up."""
+    wait_s: float = 600.0
+    """For somebody else's measurement to end."""
+
+
+@dataclass
+class Found:
+    """What the agent found about one model."""
+
+    label: str
+    rung: str = ""
+    skipped: list[answers.Rung] = field(default_factory=list)
+    loads: list[answers.Loaded] = field(default_factory=list)
+    turns: list[list[float]] = field(default_factory=list)
+    rss_peak: int = 0
+    processor_s: float = 0.0
+
+    @property
+    def samples(self) -> np.ndarray:
+        """Latencies in ms, `[rounds, runs in a turn]`, in the order in which they were taken."""
+        return np.array(self.turns)
+
+
+@dataclass
+class Session:
+    """What the agent found in one measurement."""
+
+    models: dict[str, Found]
+    conditions: list[answers.Conditions] = field(default_factory=list)
+    sent_bytes: int = 0
+
+
+def measure(
+    transport: Transport,
+    board: Board,
+    environment: str | None,
+    loads: Sequence[Load],
+    protocol: BenchmarkConfig,
+    progress: Progress,
+    *,
+    limits: Limits | None = None,
+    share: Callable[[float], None] | None = None,
+) -> Session:
+    """Measures models on a board, interleaved.
+
+    Raises:
+        DeviceError: the board cannot do it, is in use, or answers nonsense.
+        ConnectionLostError: the connection broke.
+        SnapqError: as `push`.
+    """
+    found = Session({load.label: Found(load.label) for load in loads})
+    limits = limits or Limits()
+
+    def take(said: Any) -> None:
+        match said:
+            case answers.Rung():
+                model = _model(found, said.label, transport.address)
+                if said.taken:
+                    model.rung = said.rung
+                else:
+                    model.skipped.append(said)
+            case answers.Loaded():
+                _model(found, said.label, transport.address).loads.append(said)
+            case answers.Turn():
+                _model(found, said.label, transport.address).turns.append(said.ms)
+            case answers.Usage():
+                model = _model(found, said.label, transport.address)
+                model.rss_peak = max(model.rss_peak, said.rss_peak)
+                model.processor_s += said.processor_s
+            case answers.Conditions():
+                found.conditions.append(said)
+            case answers.Exhausted():
+                load = next(load for load in loads if load.label == said.label)
+                raise exhausted(load, found.models[said.label].skipped, transport.address)
+            case answers.Progress() if share is not None:
+                share(said.share)
+
+    job = {
+        "action": "measure",
+        "protocol": {
+            "warmup": protocol.warmup,
+            "min_runs": protocol.min_runs,
+            "min_duration_s": protocol.min_duration_s,
+            "threads": protocol.threads,
+            "repeats": protocol.repeats,
+            "cooldown_s": protocol.cooldown_s,
+        },
+    }
+    found.sent_bytes = _work(transport, board, environment, loads, job, take, progress, limits)
+    for model in found.models.values():
+        lengths = {len(turn) for turn in model.turns}
+        if len(lengths) != 1 or not model.loads:
+            raise DeviceError(
+                "The board's answers are not complete.", where=f"{transport.address}: {model.label}"
+            )
+    return found
+
+
+def run_samples(
+    transport: Transport,
+    board: Board,
+    environment: str | None,
+    load: Load,
+    samples: Sequence[str],
+    progress: Progress,
+    limits: Limits | None = None,
+) -> list[dict[str, np.ndarray]]:
+    """Runs samples that are among the files of a load; gives the outputs, in order.
+
+    Raises:
+        DeviceError, ConnectionLostError: as `measure`.
+    """
+    pieces: list[str] = []
+    outputs: list[dict[str, np.ndarray]] = []
+
+    def take(said: Any) -> None:
+        if isinstance(said, answers.Exhausted):
+            raise exhausted(load, [], transport.address)
+        if isinstance(said, answers.Output):
+            pieces.append(said.npz)
+            if sum(map(len, pieces)) > _MAX_OUTPUT_BYTES or said.index != len(outputs):
+                raise DeviceError("The outputs make no sense.", where=transport.address)
+            if said.last:
+                outputs.append(_arrays("".join(pieces), transport.address))
+                pieces.clear()
+
+    protocol = {"warmup": 0, "min_runs": 1, "min_duration_s": 0, "threads": 1}
+    job = {"action": "run", "protocol": protocol, "samples": list(samples)}
+    _work(transport, board, environment, [load], job, take, progress, limits or Limits())
+    if len(outputs) != len(samples):
+        raise DeviceError("The board's answers are not complete.", where=transport.address)
+    return outputs
+
+
+def _arrays(text: str, address: str) -> dict[str, np.ndarray]:
+    """Reads an `.npz` of the board; pickles are refused."""
+    try:
+        with np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise DeviceError("The outputs cannot be read.", where=address) from error
+
+
+def _work(
+    transport: Transport,
+    board: Board,
+    environment: str | None,
+    loads: Sequence[Load],
+    job: Mapping[str, Any],
+    take: Callable[[Any], None],
+    progress: Progress,
+    limits: Limits,
+) -> int:
+    """Pushes and runs the agent; pushes once more where it finds damaged files."""
+    sent = 0
+    for attempt in range(2):
+        folders = {}
+        for load in loads:
+            pushed = push(transport, load.files, progress, python=board.setup.python)
+            sent += pushed.sent_bytes
+            folders[load.label] = pushed.folder
+        damaged = _run_agent(
+            transport, board, environment, loads, folders, job, take, progress, limits
+        )
+        if not damaged:
+            return sent
+        if attempt == 0:
+            progress.say(
+                f"{transport.address}: {', '.join(damaged[:3])} changed on the board since the "
+                "push; sending it again."
+            )
+    raise DeviceError(
+        f"Files change on the board after the push: {', '.join(damaged[:3])}.",
+        where=transport.address,
+        hint="Check the board's disk, and who else writes to ~/.snapq.",
+    )
+
+
+def _run_agent(
+    transport: Transport,
+    board: Board,
+    environment: str | None,
+    loads: Sequence[Load],
+    folders: Mapping[str, str],
+    job: Mapping[str, Any],
+    take: Callable[[Any], None],
+    progress: Progress,
+    limits: Limits,
+) -> list[str]:
+    """Runs the agent once; returns the files that it found damaged."""
+    damaged: list[str] = []
+    hello: list[answers.Hello] = []
+    holders: set[str] = set()
+    finished = False
+
+    def on_answer(answer: dict[str, Any]) -> None:
+        nonlocal finished
+        said = answers.read(answer, transport.address)
+        match said:
+            case answers.Hello():
+                hello.append(said)
+            case answers.Damaged():
+                damaged.extend(said.files)
+            case answers.Waiting():
+                if said.holder not in holders:
+                    holders.add(said.holder)
+                    progress.say(f"{transport.address}: waiting for {said.holder or 'somebody'}")
+            case answers.Done():
+                finished = True
+            case _:
+                take(said)
+
+    request = {
+        **job,
+        "root": ROOT,
+        "environment": {
+            "paths": [environment] if environment else [],
+            "variables": board.setup.environment,
+        },
+        "holder": _holder(),
+        "wait_s": limits.wait_s,
+        "step_s": limits.step_s,
+        "silence_s": limits.silence_s,
+        "candidates": [_candidate(load, folders[load.label]) for load in loads],
+    }
+    try:
+        run(
+            transport,
+            "agent",
+            request,
+            on_answer,
+            python=board.setup.python,
+            silence_s=limits.silence_s,
+        )
+    except BaseException:
+        _stop(transport, board, hello)
+        raise
+    if not damaged and not finished:
+        raise DeviceError("The agent on the board ended early.", where=transport.address)
+    return damaged
+
+
+def _stop(transport: Transport, board: Board, hello: Sequence[answers.Hello]) -> None:
+    """Sees to it that the agent does not live on, where the connection still stands.
+
+    Without a connection the agent ends by itself when it has not heard from us for 30 seconds.
+    """
+    for one in hello:
+        with contextlib.suppress(SnapqError):
+            ask(
+                transport,
+                "store",
+                {"action": "stop", "root": ROOT, "pid": one.pid, "started": one.started},
+                python=board.setup.python,
+                timeout_s=10,
+            )
+
+
+def _candidate(load: Load, folder: str) -> dict[str, Any]:
+    return {
+        "label": load.label,
+        "folder": folder,
+        "files": [[file.path, file.size, file.sha256] for file in load.files],
+        "rungs": [
+            {"name": r.name, "model": r.model, "npu": r.npu, "options": dict(r.options)}
+            for r in load.rungs
+        ],
+        "feeds": FEEDS,
+        "golden": [{"inputs": one, "outputs": other} for one, other in load.golden],
+    }
+
+
+def _holder() -> str:
+    """Who measures, for others who want to."""
+    since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{getpass.getuser()} on {platform.node()}, since {since}"
+
+
+def _model(found: Session, label: str, address: str) -> Found:
+    if label not in found.models:
+        raise DeviceError("The board speaks of a model that was not sent.", where=address)
+    return found.models[label]

@@ -1,0 +1,24 @@
+"""From an address to an open connection."""
+
+from __future__ import annotations
+
+from snapq.boards.transports.address import AdbAddress, Address
+from snapq.boards.transports.base import Transport
+
+
+def connect(address: Address) -> Transport:
+    """Opens a connection to a board.
+
+    Raises:
+        HostKeyError: the host key is unknown or changed.
+        DeviceError: there is no way to the board, or it does not let us in.
+        InstallError: the address needs a program that is missing.
+        ConfigError: `~/.ssh/config` cannot be understood.
+    """
+    if isinstance(address, AdbAddress):
+        from snapq.boards.transports.adb import AdbTransport
+
+        return AdbTransport(address)
+    from snapq.boards.transports.ssh import SshTransport
+
+    return SshTransport(address)

@@ -1,0 +1,175 @@
+"""Opens a bundle: nothing in it is used before the manifest and every file have been checked."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snapq.bundle import GOLDEN, MANIFEST
+from snapq.bundle.manifest import boundary_of, read_manifest
+from snapq.bundle.references import check_references
+from snapq.bundle.schema import BundleFile, BundleTarget, Manifest
+from snapq.errors import StorageError, nearest
+from snapq.graph.boundary import Boundary
+from snapq.storage import sha256_file, storage_errors
+
+Array = np.ndarray[Any, np.dtype[Any]]
+_MEND = "Copy the bundle again, or build it anew with `snapq run`."
+_MAX_GOLDEN_BYTES = 1 << 32
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk whose files are what its manifest says.
+
+    Attributes:
+        path: the folder.
+        manifest: what is in it.
+    """
+
+    path: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: Path) -> Bundle:
+        """Opens and checks a bundle.
+
+        Files that the manifest does not list are never used.
+
+        Raises:
+            StorageError: the manifest is missing, damaged or of another schema; a listed file is
+                missing, is a link, has another size or other bytes; or a model in the bundle
+                refers to a file that is not listed.
+        """
+        if not path.is_dir():
+            raise StorageError("There is no such folder.", where=str(path), hint="Check the path.")
+        manifest = read_manifest(path)
+        for file in manifest.files:
+            _check_file(path, file)
+        check_references(path, manifest)
+        return cls(path, manifest)
+
+    @property
+    def model(self) -> Path:
+        """The portable model with the package's boundary."""
+        return self.path / self.manifest.model
+
+    @property
+    def boundary(self) -> Boundary:
+        """What the package takes and gives."""
+        return boundary_of(self.manifest)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that belongs to the bundle, the manifest first."""
+        return (self.path / MANIFEST, *(self.path / file.path for file in self.manifest.files))
+
+    def target(self, device: str) -> BundleTarget:
+        """The package compiled for a device.
+
+        Raises:
+            StorageError: the bundle was not compiled for it.
+        """
+        for target in self.manifest.targets:
+            if target.device == device:
+                return target
+        names = [target.device for target in self.manifest.targets]
+        close = nearest(device, names)
+        raise StorageError(
+            f"The bundle is not compiled for {device}; it is for {', '.join(names) or 'none'}.",
+            where=str(self.path),
+            hint=f"Did you mean {close}?"
+            if close
+            else "Add the device to `targets` and run again.",
+        )
+
+    def compiled(self, device: str) -> Path:
+        """The compiled model of a device. Raises `StorageError` where there is none."""
+        return self.path / self.target(device).model
+
+    def golden_feeds(self) -> Iterator[dict[str, Array]]:
+        """Feeds of the package, sample by sample. Raises `StorageError`."""
+        names = {item.name: (item.dtype, item.shape) for item in self.manifest.inputs}
+        yield from self._golden(f"{GOLDEN}/inputs", names)
+
+    def golden_outputs(self, device: str) -> Iterator[dict[str, Array]]:
+        """What the simulator of a device gave for `golden_feeds`. Raises `StorageError`."""
+        folder = self.target(device).golden
+        if folder is None:
+            return
+        names = {item.name: (item.dtype, item.shape) for item in self.manifest.outputs}
+        yield from self._golden(folder, names)
+
+    def _golden(
+        self, folder: str, names: dict[str, tuple[str, tuple[int, ...]]]
+    ) -> Iterator[dict[str, Array]]:
+        listed = {file.path for file in self.manifest.files}
+        for number in range(self.manifest.golden_samples):
+            name = golden_file(folder, number)
+            if name not in listed:
+                raise StorageError("A golden sample is not listed.", where=name, hint=_MEND)
+            yield _read_arrays(self.path / name, names)
+
+
+def golden_file(folder: str, number: int) -> str:
+    """Path of one golden sample inside the bundle."""
+    return f"{folder}/{number:04d}.npz"
+
+
+def _check_file(folder: Path, file: BundleFile) -> None:
+    path = folder / file.path
+    if any(part.is_symlink() for part in _inside(folder, path)):
+        raise StorageError("A link stands where a file should be.", where=str(path), hint=_MEND)
+    if not path.is_file():
+        raise StorageError("The file is missing from the bundle.", where=str(path), hint=_MEND)
+    with storage_errors(path):
+        size = path.stat().st_size
+    if size != file.bytes:
+        raise StorageError(
+            f"The file has {size} bytes and the manifest says {file.bytes}.",
+            where=str(path),
+            hint=_MEND,
+        )
+    if sha256_file(path) != file.sha256:
+        raise StorageError(
+            "The file is not the one that the manifest describes (SHA-256 differs).",
+            where=str(path),
+            hint=_MEND,
+        )
+
+
+def _inside(folder: Path, path: Path) -> Iterator[Path]:
+    """The path and its parents below the folder."""
+    while path != folder:
+        yield path
+        path = path.parent
+
+
+def _read_arrays(path: Path, names: dict[str, tuple[str, tuple[int, ...]]]) -> dict[str, Array]:
+    """Reads a golden sample; its types and shapes must be those of the manifest."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > _MAX_GOLDEN_BYTES:
+                raise StorageError("A golden sample is too large.", where=str(path), hint=_MEND)
+        with np.load(path, allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in names}
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise StorageError(
+            f"A golden sample cannot be read ({type(error).__name__}).",
+            where=str(path),
+            hint=_MEND,
+        ) from error
+    for name, (dtype, shape) in names.items():
+        if found[name].dtype.name != dtype or found[name].shape != shape:
+            raise StorageError(
+                f"The golden sample of '{name}' is {found[name].dtype} {list(found[name].shape)} "
+                f"and the manifest says {dtype} {list(shape)}.",
+                where=str(path),
+                hint=_MEND,
+            )
+    return found

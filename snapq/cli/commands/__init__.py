@@ -1,0 +1,1 @@
+"""The commands of snapq, a file for each group."""

@@ -1,0 +1,179 @@
+"""Commands that measure: benchmark."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from snapq.cli.main import (
+    Json,
+    emit,
+    error_values,
+    existing,
+    keep,
+    report_error,
+)
+from snapq.errors import SnapqError
+
+if TYPE_CHECKING:
+    from snapq.benchmark.targets.base import Measurement
+
+
+class Processor(StrEnum):
+    """Where a board may run a bundle."""
+
+    NPU = "npu"
+    CPU = "cpu"
+
+
+class BaselinePrecision(StrEnum):
+    """How the float model runs that a bundle is compared with."""
+
+    FLOAT32 = "float32"
+    FP16 = "fp16"
+
+
+def benchmark(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle directory.")],
+    target: Annotated[
+        list[str] | None,
+        typer.Option(help="local, ssh://USER@HOST or a board; repeat it for several at once."),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(metavar="MODEL.onnx", help="The float model to measure against."),
+    ] = None,
+    baseline_precision: Annotated[
+        BaselinePrecision,
+        typer.Option(help="float32: the baseline runs on the CPU; fp16: on the board's NPU."),
+    ] = BaselinePrecision.FLOAT32,
+    allow: Annotated[
+        list[Processor] | None,
+        typer.Option(help="Where a board may run the bundle: npu (default), cpu; may be repeated."),
+    ] = None,
+    warmup: Annotated[int, typer.Option(min=0)] = 10,
+    min_runs: Annotated[int, typer.Option(min=1)] = 100,
+    min_duration: Annotated[float, typer.Option(min=0, help="Seconds of timed runs.")] = 5.0,
+    repeats: Annotated[int, typer.Option(min=1, help="Fresh processes.")] = 2,
+    cooldown: Annotated[float, typer.Option(min=0, help="Seconds between repeats.")] = 0.0,
+    threads: Annotated[int, typer.Option(min=1)] = 1,
+    forget: Annotated[
+        bool, typer.Option("--no-history", help="Do not keep the result in the history.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Measure a bundle's latency on this machine's CPU or on boards.
+
+    Example: snapq benchmark runs/NAME/TIME/bundle --target ssh://root@192.168.1.20
+    """
+    from snapq import api
+    from snapq.cli.output import bench_tables
+    from snapq.cli.output.display import Bars, Lines
+    from snapq.config import BenchmarkConfig
+
+    targets = list(dict.fromkeys(target or ["local"]))
+    protocol = BenchmarkConfig(
+        warmup=warmup,
+        min_runs=min_runs,
+        min_duration_s=min_duration,
+        repeats=repeats,
+        cooldown_s=cooldown,
+        threads=threads,
+        baseline=baseline_precision.value,
+        allow=tuple(dict.fromkeys(allow)) if allow else None,
+    )
+    done = api.benchmark_all(
+        existing(bundle),
+        targets,
+        baseline=existing(baseline) if baseline else None,
+        protocol=protocol,
+        progress=Bars() if len(targets) == 1 else Lines(),
+    )
+    if isinstance(done[0], SnapqError) and len(done) == 1:
+        raise done[0]
+    records = [one for r in done if not isinstance(r, SnapqError) for one in r.records]
+    if not forget:
+        keep(records)
+    if json:
+        emit([values for result in done for values in _values(result)])
+    else:
+        for result in done:
+            if isinstance(result, SnapqError):
+                report_error(result)
+            else:
+                bench_tables.show(result.records)
+    if any(isinstance(result, SnapqError) for result in done):
+        raise typer.Exit(2)
+
+
+def _values(result: Measurement | SnapqError) -> list[dict[str, Any]]:
+    if isinstance(result, SnapqError):
+        return [{"error": error_values(result)}]
+    return [record.to_json() for record in result.records]
+
+
+def history(
+    target: Annotated[str | None, typer.Option(help="Of this target only.")] = None,
+    label: Annotated[str | None, typer.Option(help="Of this precision only, such as w8a8.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    json: Json = False,
+) -> None:
+    """List what was measured before, newest first.
+
+    Example: snapq history --target my-board
+    """
+    from snapq import api
+    from snapq.cli.output import bench_tables
+
+    found = api.history(target=target, label=label, limit=limit)
+    if json:
+        emit([record.without_samples().to_json() for record in found])
+    else:
+        bench_tables.show_history(found)
+
+
+def compare(
+    before: Annotated[str, typer.Argument(help="Id of the older run, or its beginning.")],
+    after: Annotated[str, typer.Argument(help="Id of the newer run.")],
+    max_slowdown: Annotated[
+        float, typer.Option(min=0, help="How many times the old median the new one may be.")
+    ] = 1.05,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE.xml", help="Also write the checks as JUnit XML.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Compare two runs of the history; end with 1 where the newer one is too slow.
+
+    Example: snapq compare 3f2a 91bc --max-slowdown 1.03 --junit compare.xml
+    """
+    from dataclasses import asdict
+
+    from snapq import api
+    from snapq.cli.output import bench_tables
+
+    found = api.compare(before, after, max_slowdown=max_slowdown)
+    if junit is not None:
+        from snapq.benchmark.history.junit import junit as as_junit
+        from snapq.storage import write_text
+
+        write_text(junit, as_junit(found))
+    if json:
+        emit(
+            {
+                "ratio": found.ratio,
+                "interval": found.interval,
+                "passed": found.passed,
+                "checks": [asdict(check) for check in found.checks],
+            }
+        )
+    else:
+        bench_tables.show_comparison(found)
+    if not found.passed:
+        raise typer.Exit(1)
+
+
+COMMANDS = (benchmark, history, compare)

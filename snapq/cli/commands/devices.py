@@ -1,0 +1,90 @@
+"""Commands about devices and this machine: devices, doctor."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from snapq.cli.main import Json, emit
+
+
+def devices(
+    text: Annotated[
+        str | None,
+        typer.Argument(help="A device to show, a word to search for, or `probe` with a board."),
+    ] = None,
+    board: Annotated[
+        str | None,
+        typer.Argument(metavar="[BOARD]", help="ssh://USER@HOST, or a name of boards.yaml."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List, search and show the device profiles; `probe` asks a board what it is.
+
+    Examples: snapq devices; snapq devices v75; snapq devices probe ssh://root@192.168.1.20
+    """
+    from dataclasses import asdict
+
+    from snapq.cli.output import tables
+    from snapq.devices import profiles
+    from snapq.errors import DeviceError
+
+    if board is not None:
+        _probe(text, board, json)
+        return
+    if text is None:
+        found = profiles.all_profiles()
+    else:
+        try:
+            found = (profiles.find(text),)
+        except DeviceError:
+            found = profiles.search(text)
+            if not found:
+                raise
+    if json:
+        emit([asdict(profile) for profile in found])
+    elif len(found) == 1:
+        tables.show_device(found[0])
+    else:
+        tables.show_devices(found)
+
+
+def _probe(text: str | None, board: str, json: bool) -> None:
+    from dataclasses import asdict
+
+    from snapq import api
+    from snapq.cli.output import tables
+    from snapq.errors import ConfigError
+
+    if text != "probe":
+        raise ConfigError(f"{text!r} takes no board.", hint="Write: snapq devices probe BOARD")
+    found = api.probe_board(board)
+    if json:
+        emit({"facts": found.facts.model_dump(), "needs": [asdict(need) for need in found.needs]})
+    else:
+        tables.show_board(found)
+
+
+def doctor(json: Json = False) -> None:
+    """Check versions, libraries and the simulator on this machine, and say what to do.
+
+    Ends with 0 when everything needed works, 2 when something does not.
+
+    Example: snapq doctor
+    """
+    from dataclasses import asdict
+
+    from snapq.api.doctor import checks
+    from snapq.cli.output import tables
+
+    found = checks()
+    if json:
+        emit([asdict(check) for check in found])
+    else:
+        tables.show_checks(found)
+    if not all(check.ok for check in found):
+        raise typer.Exit(2)
+
+
+COMMANDS = (devices, doctor)

@@ -1,0 +1,67 @@
+"""Commands about encodings: export them for other tools."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from snapq.cli.main import (
+    Json,
+    emit,
+    existing,
+)
+
+_NAMED = 8
+
+group = typer.Typer(
+    name="encodings",
+    help="Take encodings to other tools; `snapq quantize --encodings` takes them from there.",
+    no_args_is_help=True,
+)
+
+
+@group.command()
+def export(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL.onnx|RUN", help="A Q/DQ model, or a run's folder.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")],
+    format_: Annotated[
+        str, typer.Option("--format", help="aimet-1.0 or aimet-0.6.1.")
+    ] = "aimet-1.0",
+    float_model: Annotated[
+        Path | None,
+        typer.Option(help="Also write the float model whose tensors the file names."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    json: Json = False,
+) -> None:
+    """Write the encodings of a Q/DQ model as a file of AIMET encodings.
+
+    Example: snapq encodings export model.w8a8.onnx --format aimet-1.0 -o model.encodings
+    """
+    from snapq import api
+
+    done = api.export_encodings(
+        existing(model), output, file_format=format_, float_model=float_model, overwrite=force
+    )
+    if json:
+        emit(
+            {
+                "path": str(output),
+                "format": format_,
+                "encodings": done.count,
+                "left_out": done.left_out,
+            }
+        )
+        return
+    typer.echo(f"Wrote {output}: {done.count} encodings ({format_}).")
+    if done.left_out:
+        names = ", ".join(done.left_out[:_NAMED])
+        more = f" and {len(done.left_out) - _NAMED} more" if len(done.left_out) > _NAMED else ""
+        typer.echo(
+            f"Left out, as {format_} has no words for a scale a block: {names}{more}. "
+            "aimet-1.0 has."
+        )

@@ -1,0 +1,1 @@
+"""What the terminal shows: progress on standard error, tables on standard output."""

@@ -1,0 +1,116 @@
+"""What a schema cannot say: parts of deploy.yaml that do not go together."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from snapq.boards.emulator.address import EmulatedAddress
+from snapq.boards.inventory import find_board
+from snapq.config import FUNCTION_PATTERN, DataSource, DeployConfig
+from snapq.config.reading.problems import KeyPath
+from snapq.errors import ConfigError, nearest
+
+METRICS = ("top1", "top5", "miou", "psnr")
+BENCHMARK_TARGETS = ("local",)
+REPEATED = ("prune", "finetune")
+"""Stages that may be named more than once."""
+
+Finding = tuple[KeyPath, str, str]
+
+
+def check(config: DeployConfig) -> Iterator[Finding]:
+    """Yields what does not go together: the key, a sentence, and the hint.
+
+    Device names are not looked up here: `snapq.devices.profiles` knows them.
+    """
+    yield from _targets(config)
+    yield from _stages(config)
+    yield from _metric(config)
+    yield from _gates(config)
+    yield from _benchmark(config)
+
+
+def _targets(config: DeployConfig) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for index, target in enumerate(config.targets):
+        name = target.strip().lower()
+        if not name:
+            yield ("targets", index), "A target's name is empty.", "`snapq devices` lists them."
+        elif name in seen:
+            yield ("targets", index), f"The target `{target}` is named twice.", "Name it once."
+        seen.add(name)
+
+
+def _stages(config: DeployConfig) -> Iterator[Finding]:
+    names = [stage.name for stage in config.stages]
+    for index, name in enumerate(names):
+        if name in names[:index] and name not in REPEATED:
+            what = f"The stage `{name}` is there twice."
+            yield ("stages", index, name), what, "Remove one of them."
+        elif name == "prepare" and index > 0:
+            what = "The stage `prepare` comes after another stage."
+            yield ("stages", index, name), what, "Put it first; it also runs where it is not named."
+        elif name == "package" and index < len(names) - 1:
+            what = f"The stage `package` comes before `{names[-1]}`."
+            yield ("stages", index, name), what, "Put it last: it compiles what is there by then."
+
+
+def _metric(config: DeployConfig) -> Iterator[Finding]:
+    named: dict[KeyPath, str] = {}
+    if isinstance(config.metric, str):
+        named[("metric",)] = config.metric
+    elif config.metric is not None:
+        named = {("metric", output): metric for output, metric in config.metric.items()}
+    for key, metric in named.items():
+        yield from _one_metric(metric, key, config.data.evaluation)
+
+
+def _one_metric(metric: str, key: KeyPath, source: DataSource | None) -> Iterator[Finding]:
+    own = re.fullmatch(FUNCTION_PATTERN, metric) is not None
+    if metric not in METRICS and not own:
+        close = nearest(metric, METRICS)
+        hint = f"Did you mean `{close}`? " if close else ""
+        hint = f"{hint}Metrics are {', '.join(METRICS)}, or `module:function` of your own."
+        yield key, f"There is no metric `{metric}`.", hint
+    elif source is None:
+        what = (
+            f"The metric `{metric}` needs samples with labels, and `data.evaluation` is not given."
+        )
+        yield key, what, "Add data.evaluation with labels, or remove the metric."
+    elif source.random:
+        what = f"The metric `{metric}` needs labels, and random inputs have none."
+        yield key, what, "Give data.evaluation real samples, or remove the metric."
+    elif source.labels is None and source.python is None and not own:
+        what = f"The metric `{metric}` needs labels, and data.evaluation.labels is not given."
+        yield ("data", "evaluation"), what, "Add labels, or remove the metric."
+
+
+def _gates(config: DeployConfig) -> Iterator[Finding]:
+    gates, names = config.gates, [stage.name for stage in config.stages]
+    if gates.max_accuracy_drop is not None and config.metric is None:
+        path = ("gates", "max_accuracy_drop")
+        what = "The gate needs a metric, and none is given."
+        yield path, what, f"Add metric: {', '.join(METRICS)} or `module:function`."
+    if gates.min_estimated_speedup is not None and "package" not in names:
+        path = ("gates", "min_estimated_speedup")
+        what = "The gate needs the stage `package`, which makes what is estimated."
+        yield path, what, "Add `- package: {}` to the stages."
+
+
+def _benchmark(config: DeployConfig) -> Iterator[Finding]:
+    if config.benchmark is None or config.benchmark.target in BENCHMARK_TARGETS:
+        return
+    target = config.benchmark.target
+    known = ", ".join(BENCHMARK_TARGETS)
+    hint = f"Write {known}, qemu, ssh://USER@HOST or a board of boards.yaml."
+    if target == "htp-sim":
+        what = "The simulator's values are exact, and its times mean nothing: it is no benchmark."
+    else:
+        try:
+            if EmulatedAddress.parse(target) is not None or find_board(target) is not None:
+                return
+            what = f"There is no benchmark target `{target}`."
+        except ConfigError as error:
+            what, hint = error.what, error.hint or hint
+    yield ("benchmark", "target"), what, hint

@@ -1,0 +1,1 @@
+"""The schema of deploy.yaml, a file for each of its parts."""

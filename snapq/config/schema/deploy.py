@@ -1,0 +1,96 @@
+"""The whole of deploy.yaml, its gates and its benchmark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    Field,
+    PrivateAttr,
+)
+
+from snapq.config.schema.base import Strict
+from snapq.config.schema.data import Data
+from snapq.config.schema.model import Io, Model
+from snapq.config.schema.stages import StageItem
+
+
+class Gates(Strict):
+    """Limits that a run must hold; a gate that fails ends the run with exit code 1."""
+
+    max_accuracy_drop: Annotated[float, Field(ge=0)] | None = None
+    """Float metric minus simulated metric, in the metric's own unit."""
+    min_sqnr_db: float | None = None
+    """Lowest mean output SQNR of the simulated package against the float model, in dB."""
+    npu_nodes: Literal["all"] | Annotated[float, Field(ge=0, le=1)] | None = None
+    """`all`, or the lowest share of nodes on the NPU."""
+    min_estimated_speedup: Annotated[float, Field(gt=0)] | None = None
+    """Estimate of the unmodified model at fp16 over the estimate of the package, same device."""
+
+
+class BenchmarkConfig(Strict):
+    """Latency on a target; baseline and candidate run interleaved."""
+
+    target: str = "local"
+    """`local`: this machine's CPU; `ssh://user@host:port` or a name of boards.yaml: a board;
+    `qemu`: an emulated board, which counts instructions and measures no time."""
+    warmup: Annotated[int, Field(ge=0)] = 10
+    """Runs before the clock starts."""
+    min_runs: Annotated[int, Field(gt=0)] = 100
+    """Timed runs of each model, at least."""
+    min_duration_s: Annotated[float, Field(ge=0)] = 5.0
+    """Seconds of timed runs of each model, at least."""
+    threads: Annotated[int, Field(gt=0)] = 1
+    """Threads of ONNX Runtime."""
+    repeats: Annotated[int, Field(gt=0, le=100)] = 2
+    """How often the models are loaded afresh, in the opposite order each time; the runs are spread
+    over them."""
+    cooldown_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
+    """Pause between repeats, in which a hot board cools down."""
+    allow: Annotated[tuple[Literal["npu", "cpu"], ...], Field(min_length=1)] | None = None
+    """Where a board may run the package: `[npu]` where not given. With `cpu` it may fall back, and
+    the result says so."""
+    baseline: Literal["float32", "fp16"] = "float32"
+    """What the package is compared with on a board: the model as given on its CPU (`float32`), or
+    compiled for its NPU at 16-bit floating point (`fp16`)."""
+    performance_mode: Literal[
+        "burst", "sustained_high_performance", "high_performance", "balanced", "power_saver"
+    ] = "burst"
+    """The NPU's `htp_performance_mode` on a board."""
+
+
+class DeployConfig(Strict):
+    """The whole of deploy.yaml."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+    """Names the run's folder: up to 100 letters, digits, `.`, `_` and `-`, the first one a letter
+    or a digit."""
+    model: Model
+    targets: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Device profiles to compile for; `snapq devices` lists them. The first one is simulated."""
+    data: Data = Data()
+    metric: str | Annotated[dict[str, str], Field(min_length=1)] | None = None
+    """`top1`, `top5`, `miou`, `psnr`, or `module:function` of your own; SQNR and cosine always
+    come. Of a model with several outputs: a metric for each, `{output: metric}`."""
+    io: Io = Io()
+    stages: Annotated[tuple[StageItem, ...], Field(min_length=1)]
+    """Stages in the order in which they run. `prepare` runs first also where it is not named."""
+    gates: Gates = Gates()
+    benchmark: BenchmarkConfig | None = None
+    """Where latency is measured; nothing is measured when not given."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of everything random, so that the same input gives the same bytes."""
+
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the YAML file, where `python:` modules are looked for."""
+        return self._folder
+
+    def at(self, folder: Path) -> DeployConfig:
+        """The same configuration as read from a file in `folder`."""
+        copy = self.model_copy()
+        copy._folder = folder
+        return copy

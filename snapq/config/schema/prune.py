@@ -1,0 +1,115 @@
+"""Options of the prune stage."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import (
+    Field,
+    model_validator,
+)
+
+from snapq.config.schema.base import Names, Strict
+from snapq.ranking import Importance
+
+_GOALS = ("macs", "bytes", "estimate_us")
+
+
+class PruneTarget(Strict):
+    """What the pruned model may cost: exactly one of `macs`, `bytes`, `estimate_us`."""
+
+    macs: Annotated[int, Field(gt=0)] | None = None
+    """Multiply-accumulates of one inference."""
+    bytes: Annotated[int, Field(gt=0)] | None = None
+    """Bytes of weights and other constants, at the precision that the stage is given."""
+    estimate_us: Annotated[float, Field(gt=0)] | None = None
+    """Estimated accelerator time in microseconds, at the precision of the run's quantize stage and
+    with the package's boundary."""
+    device: str | None = None
+    """Whose estimate; the first target where not given."""
+    compiles: Annotated[int, Field(gt=2)] = 64
+    """How many candidate cuts may be estimated; more find a better one."""
+
+    @model_validator(mode="after")
+    def _one(self) -> PruneTarget:
+        if sum(getattr(self, key) is not None for key in _GOALS) != 1:
+            raise ValueError(f"Give exactly one of {', '.join(f'`{key}`' for key in _GOALS)}.")
+        if self.device is not None and self.estimate_us is None:
+            raise ValueError("`device` belongs to `estimate_us`.")
+        return self
+
+
+class Sparsity(Strict):
+    """Zeros among the weights, for the size of downloads only: the NPU gets no faster by them."""
+
+    share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The share of each layer's weights that becomes zero, the smallest ones."""
+    pattern: Annotated[str, Field(pattern=r"^[1-9]\d?:[1-9]\d?$")] | None = None
+    """`2:4` keeps 2 of each 4 consecutive input channels, and so on."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Sparsity:
+        if (self.share is None) == (self.pattern is None):
+            raise ValueError("Give exactly one of `share`, `pattern`.")
+        if self.kept is not None and self.kept[0] >= self.kept[1]:
+            raise ValueError(f"The pattern {self.pattern} keeps everything; try `2:4`.")
+        return self
+
+    @property
+    def kept(self) -> tuple[int, int] | None:
+        """The pattern as numbers: how many stay, of how many."""
+        if self.pattern is None:
+            return None
+        kept, _, of = self.pattern.partition(":")
+        return int(kept), int(of)
+
+
+class PruneConfig(Strict):
+    """Take out residual blocks, cut channels and refit the layers behind, set weights to zero.
+
+    `blocks`, `ratio` or `target`, `sparsity`: any of them; they are done in this order.
+    """
+
+    blocks: Annotated[int, Field(gt=0)] | None = None
+    """How many residual blocks to take out whole: those that the outputs miss the least, for what
+    they cost."""
+    ratio: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Share of the multiply-accumulates to take away."""
+    target: PruneTarget | None = None
+    """What the pruned model may cost, instead of a ratio."""
+    importance: Importance = Importance.ACTIVATION
+    """`magnitude` looks at the weights alone; `activation` at what channels add to the layers
+    behind them; `second-order` also at what the other channels can make up for; `taylor` (extra
+    `train`) at what the model's outputs lose, by gradients."""
+    repair: bool = True
+    """Refit the layers behind a cut to their original activations, by least squares."""
+    step: Annotated[int, Field(gt=0)] = 32
+    """Channel counts are brought to multiples of this; the NPU computes in steps of 32."""
+    most: Annotated[float, Field(gt=0, lt=1)] = 0.75
+    """The largest share of the channels of a layer that may go."""
+    keep: Names = ()
+    """Names of nodes of the prepared model whose channels stay."""
+    sparsity: Sparsity | None = None
+    """Zeros for a smaller download, after the cut or alone; a later finetune stage undoes them."""
+
+    @property
+    def cuts(self) -> bool:
+        """Whether channels are cut."""
+        return self.ratio is not None or self.target is not None
+
+    @property
+    def needs_samples(self) -> bool:
+        """Whether the stage looks at activations or outputs."""
+        if self.blocks is not None:
+            return True
+        return self.cuts and (self.repair or self.importance is not Importance.MAGNITUDE)
+
+    @model_validator(mode="after")
+    def _one_goal(self) -> PruneConfig:
+        if self.ratio is not None and self.target is not None:
+            raise ValueError("Give `ratio` or `target`, not both.")
+        if not self.cuts and self.blocks is None and self.sparsity is None:
+            raise ValueError(
+                "Give `ratio` or `target`, such as `prune: {ratio: 0.3}`; or `blocks`, `sparsity`."
+            )
+        return self

@@ -1,0 +1,102 @@
+"""`stages`: the list of stages, each with its options."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    ConfigDict,
+    Field,
+    model_validator,
+)
+
+from snapq.config.schema.base import Strict
+from snapq.config.schema.finetune import FinetuneConfig
+from snapq.config.schema.prune import PruneConfig
+from snapq.config.schema.quantize import (
+    ClusterConfig,
+    QuantizeConfig,
+    RepairConfig,
+)
+
+
+class PrepareConfig(Strict):
+    """Freeze shapes, upgrade the opset, fold constants, fuse, rewrite to what the NPU has."""
+
+    skip: tuple[str, ...] = ()
+    """Names of rewrites to leave out (`snapq inspect` lists them)."""
+
+
+class PackageConfig(Strict):
+    """Compile for every target and write the bundle."""
+
+    optimization_modes: tuple[Literal[1, 2, 3], ...] = (2, 3)
+    """Values of htp_graph_finalization_optimization_mode to try; the fastest by estimate stays."""
+    vtcm_mb: tuple[Annotated[int, Field(gt=0)], ...] = ()
+    """Sizes of on-chip memory to try beside the device's own."""
+    thin_strides: bool = True
+    """Try depthwise convolutions with a stride as ones of stride 1 that are thinned out behind,
+    kept where the estimate is lower: the same function, but for the NPU's last step of rounding."""
+    dlc: bool = False
+    """Also write a DLC for QAIRT's own tools."""
+    multi_soc: bool = False
+    """Also write one container for all targets together."""
+    embed: bool = False
+    """Put the context binary inside the ONNX file; refused where that is unsafe."""
+    golden_samples: Annotated[int, Field(gt=0)] = 4
+    """How many samples and simulated outputs the bundle carries for the check on the board."""
+
+
+StageOptions = (
+    PrepareConfig
+    | RepairConfig
+    | PruneConfig
+    | ClusterConfig
+    | QuantizeConfig
+    | FinetuneConfig
+    | PackageConfig
+)
+
+STAGE_OPTIONS: dict[str, type[StageOptions]] = {
+    "prepare": PrepareConfig,
+    "repair": RepairConfig,
+    "prune": PruneConfig,
+    "cluster": ClusterConfig,
+    "quantize": QuantizeConfig,
+    "finetune": FinetuneConfig,
+    "package": PackageConfig,
+}
+
+
+class StageItem(Strict):
+    """One entry of `stages`: exactly one stage with its options, such as `quantize: {}`."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    prepare: PrepareConfig | None = None
+    repair: RepairConfig | None = None
+    prune: PruneConfig | None = None
+    cluster: ClusterConfig | None = None
+    quantize: QuantizeConfig | None = None
+    finetune: FinetuneConfig | None = None
+    package: PackageConfig | None = None
+
+    @model_validator(mode="after")
+    def _one_stage(self) -> StageItem:
+        if len(self.model_fields_set) != 1:
+            raise ValueError(
+                "Each entry of `stages` is one stage, such as `- quantize: {}`; stages are "
+                f"{', '.join(type(self).model_fields)}."
+            )
+        return self
+
+    @property
+    def name(self) -> str:
+        """Name of the stage."""
+        return next(iter(self.model_fields_set))
+
+    @property
+    def options(self) -> StageOptions:
+        """Options of the stage; its defaults where the YAML gives none."""
+        given: StageOptions | None = getattr(self, self.name)
+        return given if given is not None else STAGE_OPTIONS[self.name]()

@@ -1,0 +1,1 @@
+"""Passes that fold constants into the weights and biases of layers."""

@@ -1,0 +1,41 @@
+"""Folds BatchNormalization into the layer in front of it.
+
+1. `BatchNormalization(f(x), scale, bias, mean, variance)` with constants, of a Conv,
+   ConvTranspose, Gemm or normalization f that nothing else uses, becomes f with other weights.
+2. Training-mode nodes stay.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.graph.edits import Editor, constant, float_attribute, int_attribute
+from snapq.graph.linear import SHIFTABLE, layer_before, scale_and_shift
+from snapq.graph.passes.base import Phase, Rule
+
+RULE = Rule(Phase.FOLD, ("BatchNormalization",))
+
+
+def rewrite(node: ir.Node, edit: Editor) -> bool:
+    """Moves the scale and shift of one BatchNormalization into the layer that feeds it."""
+    layer = layer_before(node.inputs[0], SHIFTABLE)
+    affine = batch_norm_affine(node)
+    if layer is None or affine is None:
+        return False
+    scale_and_shift(layer, edit, *affine)
+    edit.replace(node.outputs[0], layer.outputs[0])
+    return True
+
+
+def batch_norm_affine(node: ir.Node) -> tuple[np.ndarray, np.ndarray] | None:
+    """Scale and shift `[C]`, in float64, that the node applies at inference."""
+    arrays = [constant(value) for value in node.inputs[1:5]]
+    if int_attribute(node, "training_mode", 0) or len(node.outputs) != 1:
+        return None
+    known = [array.astype(np.float64) for array in arrays if array is not None]
+    if len(known) != 4:
+        return None
+    scale, bias, mean, variance = known
+    factor = scale / np.sqrt(variance + float_attribute(node, "epsilon", 1e-5))
+    return factor, bias - mean * factor

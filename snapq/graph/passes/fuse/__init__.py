@@ -1,0 +1,1 @@
+"""Passes that find a decomposed operator and make one of its parts."""

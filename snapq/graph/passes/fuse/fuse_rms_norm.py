@@ -1,0 +1,108 @@
+"""Finds root-mean-square and L2 normalization in their parts.
+
+1. `x / sqrt(mean(x^2) + epsilon)` over the last axis becomes RMSNormalization, whose scale
+   fold_scale folds in.
+2. `x / sqrt(sum(x^2))` and `x / ReduceL2(x)` over one axis become LpNormalization, also where the
+   divisor is kept above an epsilon of at most 1e-6.
+
+Source: Zhang and Sennrich, arXiv:1910.07467; operator RMSNormalization of opset 23.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.graph.algebra import downstream, matches, polynomial, upstream
+from snapq.graph.edits import (
+    Editor,
+    input_at,
+    int_attribute,
+    is_float,
+    is_op,
+    producer,
+    reduced_axes,
+    scalar,
+)
+from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.fuse.fuse_norm import roots
+from snapq.graph.shapes import static_shape
+
+RULE = Rule(Phase.FUSE, ("ReduceMean", "ReduceSum", "ReduceL2"))
+
+
+def rewrite(node: ir.Node, edit: Editor) -> bool:
+    """Makes one normalization of a reduced square and what is divided by it."""
+    squared = node.inputs[0]
+    axes = reduced_axes(node)
+    if squared is None or axes is None or len(axes) != 1 or not is_float(squared):
+        return False
+    if not int_attribute(node, "keepdims", 1):
+        return False
+    sources = [squared] if node.op_type == "ReduceL2" else list(upstream(squared, steps=2))
+    for source in sources:
+        shape = static_shape(source)
+        if shape is None or (
+            node.op_type != "ReduceL2" and not matches(polynomial(squared, [source]), {(2,): 1.0})
+        ):
+            continue
+        for root, epsilon, sign in _divisors(node):
+            for result in downstream(root, steps=2):
+                if matches(polynomial(result, [source, root]), {(1, sign): 1.0}):
+                    return _fuse(node, result, source, axes[0], epsilon, shape, edit)
+    return False
+
+
+def _divisors(node: ir.Node) -> Iterator[tuple[ir.Value, float, int]]:
+    """Values that x is divided by (sign -1) or multiplied with (sign 1), and their epsilon."""
+    if node.op_type == "ReduceL2":
+        for floor in _floors(node.outputs[0]):
+            yield floor, 0.0, -1
+        return
+    for root, epsilon in roots(node.outputs[0]):
+        maker = producer(root, "Pow")
+        sign = 1 if maker is not None and scalar(maker.inputs[1]) == -0.5 else -1
+        if node.op_type == "ReduceMean":
+            yield root, epsilon, sign
+        elif epsilon <= 1e-10:
+            for floor in _floors(root):
+                yield floor, 0.0, sign
+
+
+def _floors(norm: ir.Value) -> Iterator[ir.Value]:
+    """The norm, and the norm kept above a small epsilon: PyTorch's `normalize` does so."""
+    yield norm
+    for node in norm.consumers():
+        low = scalar(input_at(node, 1))
+        kept = is_op(node, "Max") or (is_op(node, "Clip") and input_at(node, 2) is None)
+        if kept and low is not None and 0 <= low <= 1e-6:
+            yield node.outputs[0]
+            yield from _expanded(node.outputs[0])
+    yield from _expanded(norm)
+
+
+def _expanded(value: ir.Value) -> Iterator[ir.Value]:
+    yield from (node.outputs[0] for node in value.consumers() if is_op(node, "Expand"))
+
+
+def _fuse(
+    node: ir.Node,
+    result: ir.Value,
+    source: ir.Value,
+    axis: int,
+    epsilon: float,
+    shape: tuple[int, ...],
+    edit: Editor,
+) -> bool:
+    edit.begin(result)
+    if node.op_type != "ReduceMean":
+        fused = edit.op("LpNormalization", source, axis=axis, p=2)
+    elif axis == len(shape) - 1:
+        ones = np.ones(shape[-1:], np.float32)
+        fused = edit.op("RMSNormalization", source, ones, axis=axis, epsilon=epsilon)
+    else:
+        return False
+    edit.replace_scaled(result, fused, 1.0)
+    return True

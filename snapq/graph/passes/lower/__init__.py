@@ -1,0 +1,1 @@
+"""Passes that write operators that the NPU lacks with operators that it has."""

@@ -1,0 +1,46 @@
+"""Gathers by constant coordinates along one dimension.
+
+1. `GatherND(x, i)` with constant i becomes Reshape, which merges the dimensions that i
+   counts through, and Gather of their positions, or Reshape alone where i takes all in their order.
+
+PyTorch indexes attention masks so. The NPU's GatherND takes no booleans (QAIRT 2.51).
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.graph.edits import Editor, constant, int_attribute, integers
+from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.shapes import static_shape
+
+RULE = Rule(Phase.SIMPLIFY, ("GatherND",))
+
+
+def rewrite(node: ir.Node, edit: Editor) -> bool:
+    """Writes one GatherND as a Gather or a Reshape."""
+    source, shape, indices = node.inputs[0], static_shape(node.inputs[0]), constant(node.inputs[1])
+    if source is None or shape is None or indices is None or 0 in (*shape, *indices.shape):
+        return False
+    batch = int_attribute(node, "batch_dims", 0)
+    counted = batch + indices.shape[-1]
+    positions = _positions(indices.astype(np.int64), shape[:counted], batch)
+    size, rest = prod(shape[:counted]), shape[counted:]
+    if np.array_equal(positions.reshape(-1), np.arange(size)):
+        result = edit.op("Reshape", source, integers(*positions.shape, *rest))
+    else:
+        flat = edit.op("Reshape", source, integers(size, *rest))
+        result = edit.op("Gather", flat, positions, axis=0)
+    edit.replace(node.outputs[0], result)
+    return True
+
+
+def _positions(indices: np.ndarray, shape: tuple[int, ...], batch: int) -> np.ndarray:
+    """Row-major positions, `[*batch dimensions, ...]`, of coordinates `[..., counted - batch]`."""
+    outer = np.indices(indices.shape[:-1])[:batch]
+    inner = np.moveaxis(indices, -1, 0)
+    coordinates = (*outer, *(item % size for item, size in zip(inner, shape[batch:], strict=True)))
+    return np.asarray(np.ravel_multi_index(coordinates, shape), np.int64)

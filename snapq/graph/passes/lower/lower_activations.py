@@ -1,0 +1,90 @@
+"""Writes activations that the NPU lacks with those that it has.
+
+1. `Celu(x, a)` = `a Elu(x / a)`.
+2. `Mish(x)` = `x tanh(Softplus(x))`.
+3. `Softsign(x)` = `x / (1 + |x|)`.
+4. `Shrink(x, l, b)` = `(x - b) [x > l] + (x + b) [x < -l]`.
+5. `Hardmax(x)` = `[ArgMax(x) = 0, 1, 2, ...]` over the same axis.
+6. `Clip` with bounds that are not constant = `Min(Max(x, low), high)`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.graph.edits import (
+    Editor,
+    constant,
+    float_attribute,
+    input_at,
+    int_attribute,
+    is_float,
+    number,
+)
+from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.shapes import static_shape
+
+RULE = Rule(Phase.LOWER, ("Celu", "Mish", "Softsign", "Shrink", "Hardmax", "Clip"))
+
+
+def rewrite(node: ir.Node, edit: Editor) -> bool:
+    """Writes one activation with others."""
+    source = node.inputs[0]
+    if source is None or not is_float(source):
+        return False
+    result = _write(node, source, edit)
+    if result is None:
+        return False
+    edit.replace(node.outputs[0], result)
+    return True
+
+
+def _write(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value | None:
+    match node.op_type:
+        case "Celu":
+            return _celu(node, source, edit)
+        case "Mish":
+            return edit.op("Mul", source, edit.op("Tanh", edit.op("Softplus", source)))
+        case "Softsign":
+            return edit.op("Div", source, edit.op("Add", edit.op("Abs", source), number(1)))
+        case "Shrink":
+            return _shrink(node, source, edit)
+        case "Hardmax":
+            return _hardmax(node, source, edit)
+        case _:
+            return _clip(node, source, edit)
+
+
+def _celu(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value:
+    alpha = float_attribute(node, "alpha", 1.0)
+    if alpha == 1:
+        return edit.op("Elu", source, alpha=1.0)
+    inner = edit.op("Elu", edit.op("Mul", source, number(1 / alpha)), alpha=1.0)
+    return edit.op("Mul", inner, number(alpha))
+
+
+def _shrink(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value:
+    limit, bias = float_attribute(node, "lambd", 0.5), float_attribute(node, "bias", 0.0)
+    above = edit.op("Greater", source, number(limit))
+    below = edit.op("Less", source, number(-limit))
+    lower = edit.op("Where", below, edit.op("Add", source, number(bias)), number(0))
+    return edit.op("Where", above, edit.op("Sub", source, number(bias)), lower)
+
+
+def _hardmax(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value | None:
+    shape = static_shape(source)
+    if shape is None:
+        return None
+    axis = int_attribute(node, "axis", -1) % len(shape)
+    place = edit.op("ArgMax", source, axis=axis, keepdims=1)
+    positions = np.arange(shape[axis]).reshape(-1, *(1,) * (len(shape) - 1 - axis))
+    return edit.op("Cast", edit.op("Equal", place, positions), to=int(ir.DataType.FLOAT))
+
+
+def _clip(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value | None:
+    bounds = (input_at(node, 1), input_at(node, 2))
+    if all(bound is None or constant(bound) is not None for bound in bounds):
+        return None
+    result = edit.op("Max", source, bounds[0]) if bounds[0] is not None else source
+    return edit.op("Min", result, bounds[1]) if bounds[1] is not None else result

@@ -1,0 +1,53 @@
+"""Gives recurrent layers the form that the NPU takes.
+
+1. `LSTM` and `GRU` that take the batch as first dimension are turned.
+2. `sequence_lens` that is constant and gives every sequence its full length is left out.
+
+Source: ONNX operators LSTM and GRU, attribute `layout`.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from snapq.graph.edits import Editor, constant_ints, input_at, int_attribute
+from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.shapes import static_shape
+
+RULE = Rule(Phase.LOWER, ("RNN", "LSTM", "GRU"))
+
+
+def rewrite(node: ir.Node, edit: Editor) -> bool:
+    """Writes one recurrent layer in a form that the NPU has."""
+    shape = static_shape(node.inputs[0])
+    if shape is None:
+        return False
+    turned = int_attribute(node, "layout", 0) == 1
+    if _drop_lengths(node, shape[1] if turned else shape[0]):
+        return True
+    return turned and _turn(node, edit)
+
+
+def _drop_lengths(node: ir.Node, steps: int) -> bool:
+    lengths = constant_ints(input_at(node, 4))
+    if lengths is None or set(lengths) != {steps}:
+        return False
+    node.replace_input_with(4, None)
+    return True
+
+
+def _turn(node: ir.Node, edit: Editor) -> bool:
+    """Exchanges batch and time around a layer of layout 1."""
+    inputs = list(node.inputs)
+    for index, value in enumerate(inputs):
+        if index in (0, 5, 6) and value is not None:
+            inputs[index] = edit.op("Transpose", value, perm=[1, 0, 2])
+    kept = {
+        name: attribute.value for name, attribute in node.attributes.items() if name != "layout"
+    }
+    results = edit.ops(node.op_type, *inputs, outputs=len(node.outputs), **kept)
+    for index, (old, new) in enumerate(zip(node.outputs, results, strict=True)):
+        if old.uses() or old.is_graph_output():
+            order = [2, 0, 1, 3] if index == 0 else [1, 0, 2]
+            edit.replace(old, edit.op("Transpose", new, perm=order))
+    return True

@@ -1,0 +1,246 @@
+"""Writes operators over more than 5 dimensions over fewer, where dimensions can go or be merged.
+
+1. An element-wise operator, Expand, a reduction, Softmax, LogSoftmax, Concat, Split, Slice, Tile,
+   Gather or MatMul over more dimensions than the NPU takes = Reshape of its inputs, the operator,
+   Reshape of its results. Dimensions of size 1 go; neighbours become one where the operator treats
+   them alike, from the front, as few as are needed.
+
+Reshapes between such operators merge or vanish. Dimensions are left alone where 5 are not enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.graph.edits import (
+    Editor,
+    constant,
+    constant_ints,
+    input_at,
+    int_attribute,
+    integers,
+    reduced_axes,
+)
+from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.shapes import static_shape
+from snapq.operators.npu_limits import MAX_RANK
+
+Shape = tuple[int, ...]
+
+_ELEMENTWISE = (
+    *("Abs", "Add", "And", "Atan", "Cast", "Ceil", "Clip", "Cos", "Div", "Elu", "Equal", "Exp"),
+    *("Floor", "Gelu", "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "IsNaN"),
+    *("LeakyRelu", "Less", "LessOrEqual", "Log", "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or"),
+    *("Pow", "Reciprocal", "Relu", "Round", "Sigmoid", "Sign", "Sin", "Softplus", "Sqrt", "Sub"),
+    *("Swish", "Tanh", "Where", "Xor"),
+)
+_REDUCTIONS = ("ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceL2")
+_ALONG_AXIS = ("Concat", "LogSoftmax", "Softmax", "Split")
+
+RULE = Rule(
+    Phase.LOWER,
+    (*_ELEMENTWISE, *_REDUCTIONS, *_ALONG_AXIS, "Expand", "Gather", "MatMul", "Slice", "Tile"),
+)
+
+
+@dataclass(frozen=True)
+class _Space:
+    """The dimensions that a node works over.
+
+    Attributes:
+        operands: for each input, its size along each dimension of the space, 1 where it is
+            broadcast; None for an input that says something else, such as axes or limits.
+        results: the same for each output.
+        apart: dimensions that stay as they are.
+        arguments: given the groups of dimensions that become one, the other inputs by index and
+            the attributes that change.
+    """
+
+    operands: tuple[Shape | None, ...]
+    results: tuple[Shape, ...]
+    apart: frozenset[int] = frozenset()
+    arguments: Callable[[list[list[int]]], tuple[dict[int, np.ndarray], dict[str, int]]] = (
+        lambda _: ({}, {})
+    )
+
+
+def rewrite(node: ir.Node, edit: Editor) -> bool:
+    """Writes one node over fewer dimensions."""
+    shapes = [None if value is None else static_shape(value) for value in node.inputs]
+    results = [static_shape(value) for value in node.outputs]
+    known = [shape for shape in (*shapes, *results) if shape is not None]
+    if max((len(shape) for shape in known), default=0) <= MAX_RANK or None in results:
+        return False
+    if any(0 in shape for shape in known) or not all(
+        shape is not None for shape, value in zip(shapes, node.inputs, strict=True) if value
+    ):
+        return False
+    space = _space(node, [shape or () for shape in shapes], [shape or () for shape in results])
+    groups = _groups(space) if space is not None else None
+    if space is None or groups is None:
+        return False
+    others, attributes = space.arguments(groups)
+    inputs: list[ir.Value | np.ndarray | None] = []
+    for index, (value, sizes) in enumerate(zip(node.inputs, space.operands, strict=True)):
+        if index in others:
+            inputs.append(others[index])
+        elif value is None or sizes is None or static_shape(value) == ():
+            inputs.append(value)
+        else:
+            inputs.append(_merged(value, sizes, groups, edit))
+    made = edit.ops(node.op_type, *inputs, outputs=len(node.outputs))
+    maker = made[0].producer()
+    assert maker is not None
+    maker.attributes.update(node.attributes)
+    maker.attributes.update({key: ir.AttrInt64(key, value) for key, value in attributes.items()})
+    for old, new, shape in zip(node.outputs, made, results, strict=True):
+        edit.replace(old, edit.op("Reshape", new, integers(*(shape or ()))))
+    return True
+
+
+def _merged(
+    value: ir.Value, sizes: Shape, groups: list[list[int]], edit: Editor
+) -> ir.Value | np.ndarray:
+    shape = [prod(sizes[axis] for axis in group) for group in groups]
+    array = constant(value)
+    return edit.op("Reshape", value, integers(*shape)) if array is None else array.reshape(shape)
+
+
+def _groups(space: _Space) -> list[list[int]] | None:
+    """The dimensions that become one, in order; None where 5 are not enough."""
+    parts = [part for part in (*space.operands, *space.results) if part is not None]
+    dims = len(parts[0])
+    alike = [tuple(part[axis] != 1 for part in parts) for axis in range(dims)]
+    left = [[axis] for axis in range(dims) if axis in space.apart or any(alike[axis])]
+    position = 0
+    while len(left) > MAX_RANK and position + 1 < len(left):
+        first, second = left[position], left[position + 1]
+        free = not space.apart.intersection((*first, *second))
+        if free and alike[first[0]] == alike[second[0]]:
+            left[position : position + 2] = [first + second]
+        else:
+            position += 1
+    return left if 0 < len(left) <= MAX_RANK else None
+
+
+def _space(node: ir.Node, shapes: list[Shape], results: list[Shape]) -> _Space | None:
+    match node.op_type:
+        case "Expand":
+            return _expand(shapes[0], results[0])
+        case "Tile":
+            return _tile(node, shapes[0], results[0])
+        case "Slice":
+            return _slice(node, shapes, results[0])
+        case "Gather":
+            return _gather(node, shapes, results[0])
+        case "MatMul":
+            return _matmul(shapes, results[0])
+        case kind if kind in _REDUCTIONS:
+            return _reduction(node, shapes)
+        case kind if kind in _ALONG_AXIS:
+            return _along_axis(node, shapes, results)
+    if any(len(shape) > len(results[0]) for shape in shapes):
+        return None
+    padded = [_padded(shape, len(results[0])) for shape in shapes]
+    return _Space(tuple(padded), (results[0],))
+
+
+def _padded(shape: Shape, dims: int) -> Shape:
+    return (1,) * (dims - len(shape)) + shape
+
+
+def _place(groups: Iterable[Sequence[int]], axis: int) -> int:
+    return next(index for index, group in enumerate(groups) if axis in group)
+
+
+def _expand(shape: Shape, result: Shape) -> _Space:
+    def arguments(groups: list[list[int]]) -> tuple[dict[int, np.ndarray], dict[str, int]]:
+        return {1: integers(*(prod(result[axis] for axis in group) for group in groups))}, {}
+
+    return _Space((_padded(shape, len(result)), None), (result,), arguments=arguments)
+
+
+def _tile(node: ir.Node, shape: Shape, result: Shape) -> _Space | None:
+    repeats = constant_ints(node.inputs[1])
+    if repeats is None:
+        return None
+    apart = frozenset(axis for axis, times in enumerate(repeats) if times != 1)
+
+    def arguments(groups: list[list[int]]) -> tuple[dict[int, np.ndarray], dict[str, int]]:
+        return {1: integers(*(prod(repeats[axis] for axis in group) for group in groups))}, {}
+
+    return _Space((shape, None), (result,), apart, arguments)
+
+
+def _slice(node: ir.Node, shapes: list[Shape], result: Shape) -> _Space | None:
+    starts = constant_ints(node.inputs[1])
+    given = input_at(node, 3)
+    axes = constant_ints(given) if given is not None else tuple(range(len(starts or ())))
+    if starts is None or axes is None:
+        return None
+    axes = tuple(axis % len(result) for axis in axes)
+
+    def arguments(groups: list[list[int]]) -> tuple[dict[int, np.ndarray], dict[str, int]]:
+        return {3: integers(*(_place(groups, axis) for axis in axes))}, {}
+
+    others = (None,) * (len(shapes) - 1)
+    return _Space((shapes[0], *others), (result,), frozenset(axes), arguments) if given else None
+
+
+def _gather(node: ir.Node, shapes: list[Shape], result: Shape) -> _Space | None:
+    axis, picked = int_attribute(node, "axis", 0) % len(shapes[0]), len(shapes[1])
+    if picked > 1:
+        return None
+    # An index of no dimensions takes the dimension away; with one of size 1 it comes back.
+    kept = (*result[:axis], 1, *result[axis:]) if picked == 0 else result
+    indices = constant(node.inputs[1])
+    if indices is None and picked == 0:
+        return None
+
+    def arguments(groups: list[list[int]]) -> tuple[dict[int, np.ndarray], dict[str, int]]:
+        own = {1: indices.reshape(1)} if indices is not None and picked == 0 else {}
+        return own, {"axis": _place(groups, axis)}
+
+    return _Space((shapes[0], None), (kept,), frozenset({axis}), arguments)
+
+
+def _matmul(shapes: list[Shape], result: Shape) -> _Space | None:
+    if min(map(len, shapes)) < 2:
+        return None
+    dims = len(result)
+    padded = [_padded(shape, dims) for shape in shapes]
+    return _Space(tuple(padded), (result,), frozenset({dims - 2, dims - 1}))
+
+
+def _reduction(node: ir.Node, shapes: list[Shape]) -> _Space | None:
+    axes = reduced_axes(node)
+    if not axes:
+        return None
+    shape = shapes[0]
+    kept = tuple(1 if axis in axes else size for axis, size in enumerate(shape))
+    apart = frozenset(axis for axis in axes if shape[axis] == 1)
+
+    def arguments(groups: list[list[int]]) -> tuple[dict[int, np.ndarray], dict[str, int]]:
+        reduced = [index for index, group in enumerate(groups) if group[0] in axes]
+        return {1: integers(*reduced)}, {"keepdims": 1}
+
+    others = (None,) * (len(shapes) - 1)
+    return _Space((shape, *others), (kept,), apart, arguments) if others else None
+
+
+def _along_axis(node: ir.Node, shapes: list[Shape], results: list[Shape]) -> _Space:
+    axis = int_attribute(node, "axis", 0 if node.op_type in ("Concat", "Split") else -1)
+    axis %= len(shapes[0])
+    operands: list[Shape | None] = list(shapes)
+    if node.op_type == "Split":
+        operands = [shapes[0], *(None for _ in shapes[1:])]
+
+    def arguments(groups: list[list[int]]) -> tuple[dict[int, np.ndarray], dict[str, int]]:
+        return {}, {"axis": _place(groups, axis)}
+
+    return _Space(tuple(operands), tuple(results), frozenset({axis}), arguments)

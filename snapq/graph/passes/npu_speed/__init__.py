@@ -1,0 +1,1 @@
+"""Passes that write operators in an equal form that the NPU computes faster."""

@@ -1,0 +1,98 @@
+"""Counts indices from the front that are fed or computed, as the NPU does not count from the end.
+
+1. `Gather(x, i)`, GatherElements, ScatterElements, GatherND and ScatterND take `Mod(i, size)`,
+   where nothing shows that no index is negative: not for places of maxima, positions, remainders.
+   Nor where a fed number picks a row of a table of constants: tokens count from the front, and a
+   remainder of them would cost a small transformer a tenth of its time.
+
+Source: Gather-13 of ONNX: indices are within [-size, size - 1]; Mod-13: the sign of the divisor.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.graph.edits import Editor, constant, input_at, int_attribute, producer
+from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.shapes import static_shape
+
+_ALONG_AXIS = ("Gather", "GatherElements", "ScatterElements")
+_ALONG_FIRST = ("GatherND", "ScatterND")
+
+RULE = Rule(Phase.LOWER, (*_ALONG_AXIS, *_ALONG_FIRST))
+
+_SIGNED = (ir.DataType.INT64, ir.DataType.INT32)
+_NOT_NEGATIVE = ("ArgMax", "ArgMin", "NonZero", "Shape", "Size", "Abs", "Relu")
+_MOVES = (
+    *("Cast", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Identity", "Flatten"),
+    *("Expand", "Tile", "Gather", "GatherElements", "Split", "Floor", "Round", "Ceil"),
+)
+_RESHAPES = ("Cast", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Flatten")
+_KEEPS_SIGN = ("Add", "Mul", "Concat", "Max", "Min")
+_MAX_STEPS = 12
+
+
+def rewrite(node: ir.Node, edit: Editor) -> bool:
+    """Counts the indices of one node from the front."""
+    indices, shape = node.inputs[1], static_shape(node.inputs[0])
+    if indices is None or shape is None or indices.dtype not in _SIGNED:
+        return False
+    if _never_negative(indices, _MAX_STEPS) or _picks_a_row(node):
+        return False
+    if node.op_type in _ALONG_AXIS:
+        sizes: tuple[int, ...] = (shape[int_attribute(node, "axis", 0)],)
+    else:
+        first, depth = int_attribute(node, "batch_dims", 0), static_shape(indices)
+        if depth is None:
+            return False
+        sizes = shape[first : first + depth[-1]]
+    divisor = np.asarray(sizes[0] if len(sizes) == 1 else sizes, indices.dtype.numpy())
+    node.replace_input_with(1, edit.op("Mod", indices, divisor))
+    return True
+
+
+def _picks_a_row(node: ir.Node) -> bool:
+    """Whether a Gather looks fed numbers up in a table of constants, as a layer of tokens does."""
+    if node.op_type != "Gather" or constant(node.inputs[0]) is None:
+        return False
+    value = node.inputs[1]
+    while value is not None and (maker := value.producer()) is not None:
+        if maker.op_type not in _RESHAPES:
+            return False
+        value = maker.inputs[0]
+    return value is not None and value.is_graph_input()
+
+
+def _never_negative(value: ir.Value | None, steps: int) -> bool:
+    """Whether the graph shows that no element is negative."""
+    held = constant(value)
+    if held is not None:
+        return bool(np.all(held >= 0))
+    if value is None or steps == 0:
+        return False
+    if value.dtype is not None and not value.dtype.is_signed():
+        return True
+    node = value.producer()
+    if node is None or node.domain != "":
+        return False
+    if producer(value, *_NOT_NEGATIVE) is not None:
+        return True
+    match node.op_type:
+        case "TopK":
+            return value is node.outputs[1] or _never_negative(node.inputs[0], steps - 1)
+        case "Mod":
+            return _never_negative(node.inputs[1], steps - 1)
+        case "Where":
+            return all(_never_negative(item, steps - 1) for item in node.inputs[1:])
+        case "Clip":
+            return input_at(node, 1) is not None and _never_negative(node.inputs[1], steps - 1)
+        case "Range":
+            return _never_negative(node.inputs[0], steps - 1) and _never_negative(
+                node.inputs[2], steps - 1
+            )
+        case kind if kind in _MOVES:
+            return _never_negative(node.inputs[0], steps - 1)
+        case kind if kind in _KEEPS_SIGN:
+            return all(_never_negative(item, steps - 1) for item in node.inputs)
+    return False

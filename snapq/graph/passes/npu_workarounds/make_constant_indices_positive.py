@@ -1,0 +1,49 @@
+"""Counts indices from the front.
+
+1. Negative constant indices of Gather, GatherElements and ScatterElements, and negative axes of
+   Softmax, Concat, Split, LayerNormalization and the like, become positive ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.graph.edits import Editor, constant, int_attribute, rank
+from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.shapes import static_shape
+
+_WITH_AXIS = (
+    *("Softmax", "LogSoftmax", "Concat", "Split", "LayerNormalization", "RMSNormalization"),
+    *(
+        "ArgMax",
+        "ArgMin",
+        "Gather",
+        "GatherElements",
+        "ScatterElements",
+        "LpNormalization",
+        "TopK",
+        "Hardmax",
+    ),
+)
+
+_WITH_INDICES = ("Gather", "GatherElements", "ScatterElements")
+
+RULE = Rule(Phase.SIMPLIFY, _WITH_AXIS)
+
+
+def rewrite(node: ir.Node, edit: Editor) -> bool:
+    """Makes the axis and the constant indices of one node positive."""
+    dims = rank(node.inputs[0])
+    axis = int_attribute(node, "axis", 0)
+    if dims is None:
+        return False
+    if axis < 0:
+        node.attributes["axis"] = ir.AttrInt64("axis", axis + dims)
+        return True
+    indices = constant(node.inputs[1]) if node.op_type in _WITH_INDICES else None
+    shape = static_shape(node.inputs[0])
+    if indices is None or shape is None or not np.any(indices < 0):
+        return False
+    edit.set_constant(node, 1, np.where(indices < 0, indices + shape[axis], indices))
+    return True

@@ -1,0 +1,25 @@
+"""Pads in front of LpPool, whose own padding crashes Qualcomm's compiler (QAIRT 2.51).
+
+1. `LpPool(x, pads)` becomes `LpPool(Pad(x, 0))`: zeros add nothing to a norm.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from snapq.graph.edits import Editor, integers, ints_attribute, string_attribute
+from snapq.graph.passes.base import Phase, Rule
+
+RULE = Rule(Phase.LOWER, ("LpPool",))
+
+
+def rewrite(node: ir.Node, edit: Editor) -> bool:
+    """Moves the padding of one LpPool in front of it."""
+    pads = ints_attribute(node, "pads")
+    if pads is None or not any(pads) or string_attribute(node, "auto_pad", "NOTSET") != "NOTSET":
+        return False
+    half = len(pads) // 2
+    every = integers(0, 0, *pads[:half], 0, 0, *pads[half:])
+    node.replace_input_with(0, edit.op("Pad", node.inputs[0], every))
+    del node.attributes["pads"]
+    return True

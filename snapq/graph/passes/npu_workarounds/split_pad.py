@@ -1,0 +1,56 @@
+"""Writes a Pad of which the NPU leaves the last column unwritten as it computes it rightly.
+
+1. `Pad` with zeros behind both axes of an image = a depthwise Conv of one tap of 1, with padding.
+2. Any other `Pad` behind the last axis and another one, with nothing in front = Reshape to a last
+   axis of size 1, Pad, Reshape; where 5 dimensions are enough.
+
+Source: see `snapq.graph.padding`.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from snapq.graph.edits import (
+    Editor,
+    constant_ints,
+    input_at,
+    integers,
+    is_float,
+    scalar,
+    string_attribute,
+)
+from snapq.graph.padding import leaves_a_column, zero_padded
+from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.shapes import static_shape
+from snapq.operators.npu_limits import MAX_RANK
+
+RULE = Rule(Phase.LOWER, ("Pad",))
+
+
+def rewrite(node: ir.Node, edit: Editor) -> bool:
+    """Makes one Pad exact."""
+    source, shape = node.inputs[0], static_shape(node.inputs[0])
+    result, pads = static_shape(node.outputs[0]), constant_ints(input_at(node, 1))
+    if source is None or shape is None or result is None or pads is None or 0 in shape:
+        return False
+    given = input_at(node, 3)
+    axes = constant_ints(given) if given is not None else tuple(range(len(shape)))
+    if axes is None or string_attribute(node, "mode", "constant") != "constant":
+        return False
+    before, after = [0] * len(shape), [0] * len(shape)
+    for index, axis in enumerate(axes):
+        before[axis], after[axis] = pads[index], pads[index + len(axes)]
+    if not leaves_a_column(before, after) or min(after) < 0:
+        return False
+    filling = input_at(node, 2)
+    zero = filling is None or scalar(filling) == 0
+    if len(shape) == 4 and zero and is_float(source) and not any(after[:2]):
+        edit.replace(node.outputs[0], zero_padded(source, before[2:], after[2:], edit))
+        return True
+    if len(shape) >= MAX_RANK:
+        return False
+    deep = edit.op("Reshape", source, integers(*shape, 1))
+    padded = edit.op("Pad", deep, integers(*before, 0, *after, 0), filling)
+    edit.replace(node.outputs[0], edit.op("Reshape", padded, integers(*result)))
+    return True

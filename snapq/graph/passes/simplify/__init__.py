@@ -1,0 +1,1 @@
+"""Passes that remove, merge, and bring operators into one canonical form."""

@@ -1,0 +1,74 @@
+"""Brings every Gemm to the form `x @ w.T + b` that the NPU's fully connected layer has.
+
+1. A constant w is transposed so that `transB` is 1, and takes `alpha` in.
+2. A constant b takes `beta` in and becomes a vector `[N]`; a b of another shape, or one that is not
+   constant and scaled, becomes an Add of its own.
+3. `transA` becomes a Transpose.
+4. Without a constant w it becomes a MatMul, with Mul and Add where it has factors and a sum.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.graph.edits import (
+    Editor,
+    aligned,
+    constant,
+    float_attribute,
+    input_at,
+    int_attribute,
+)
+from snapq.graph.linear import is_canonical_gemm
+from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.shapes import static_shape
+
+RULE = Rule(Phase.SIMPLIFY, ("Gemm",))
+
+
+def rewrite(node: ir.Node, edit: Editor) -> bool:
+    """Brings one Gemm to the canonical form."""
+    source, weight = node.inputs[0], constant(node.inputs[1])
+    shape = static_shape(node.outputs[0])
+    if source is None or shape is None or _is_done(node, weight):
+        return False
+    if int_attribute(node, "transA", 0):
+        source = edit.op("Transpose", source, perm=[1, 0])
+    alpha = float_attribute(node, "alpha", 1.0)
+    turned = int_attribute(node, "transB", 0)
+    if weight is None:
+        operand = edit.op("Transpose", node.inputs[1], perm=[1, 0]) if turned else node.inputs[1]
+        result = edit.op("MatMul", source, operand)
+        if alpha != 1:
+            result = edit.op("Mul", result, np.array(alpha, np.float32))
+        edit.replace(node.outputs[0], _add_bias(node, result, edit))
+        return True
+    matrix = weight * weight.dtype.type(alpha) if alpha != 1 else weight
+    matrix = matrix if turned else matrix.T
+    bias = constant(input_at(node, 2))
+    vector = aligned(bias, shape, 1) if bias is not None else None
+    if vector is not None:
+        vector = vector * vector.dtype.type(float_attribute(node, "beta", 1.0))
+        result = edit.op("Gemm", source, matrix, vector, transB=1)
+    else:
+        result = _add_bias(node, edit.op("Gemm", source, matrix, transB=1), edit)
+    edit.replace(node.outputs[0], result)
+    return True
+
+
+def _is_done(node: ir.Node, weight: np.ndarray | None) -> bool:
+    if not is_canonical_gemm(node) or weight is None:
+        return False
+    bias = input_at(node, 2)
+    return bias is None or static_shape(bias) == (weight.shape[0],)
+
+
+def _add_bias(node: ir.Node, result: ir.Value, edit: Editor) -> ir.Value:
+    bias = input_at(node, 2)
+    beta = float_attribute(node, "beta", 1.0)
+    if bias is None:
+        return result
+    if beta != 1:
+        bias = edit.op("Mul", bias, np.array(beta, np.float32))
+    return edit.op("Add", result, bias)

@@ -1,0 +1,43 @@
+"""Makes one operation of two with constants.
+
+1. `(x + a) + b` becomes `x + (a + b)`, and `(x * a) * b` becomes `x * (a * b)`, where nothing else
+   uses the middle and the shape stays the same.
+2. `x / a` becomes `x * (1 / a)`: a product is the cheaper one.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.graph.edits import Editor, constant, constant_operand, same_shape, sole_producer
+from snapq.graph.passes.base import Phase, Rule
+
+RULE = Rule(Phase.FOLD, ("Add", "Mul", "Div"))
+
+
+def rewrite(node: ir.Node, edit: Editor) -> bool:
+    """Merges the constant of one node with that of the node in front of it."""
+    operands = constant_operand(node)
+    if operands is None or not np.issubdtype(operands[1].dtype, np.floating):
+        return False
+    middle, outer = operands
+    if node.op_type == "Div":
+        return _multiply_instead(node, outer, edit)
+    before = sole_producer(middle, node.op_type)
+    inner = constant_operand(before) if before is not None else None
+    if inner is None or not same_shape(inner[0], node.outputs[0]):
+        return False
+    merged = inner[1] + outer if node.op_type == "Add" else inner[1] * outer
+    if not np.all(np.isfinite(merged)):
+        return False
+    edit.replace(node.outputs[0], edit.op(node.op_type, inner[0], merged.astype(outer.dtype)))
+    return True
+
+
+def _multiply_instead(node: ir.Node, divisor: np.ndarray, edit: Editor) -> bool:
+    if constant(node.inputs[1]) is None or np.any(np.abs(divisor) < 1e-30):
+        return False
+    inverse = (1.0 / divisor.astype(np.float64)).astype(divisor.dtype)
+    edit.replace(node.outputs[0], edit.op("Mul", node.inputs[0], inverse))
+    return True

@@ -1,0 +1,102 @@
+"""Merges a Pad into the Conv or pooling behind it.
+
+1. `Conv(Pad(x, 0))` takes over the padding of the spatial dimensions, where none is negative.
+2. `AveragePool(Pad(x, 0))` does so where it has no padding of its own or counts it, and then
+   counts the padding.
+3. `MaxPool(Pad(x, v))` does so where v is the lowest number, or 0 and x is never below 0.
+4. A padding as large as the window stays: poolings do not take it. So does one in front of an
+   AveragePool whose windows lie side by side, or that pools a volume: see `exact_pools`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.graph.edits import (
+    Editor,
+    constant,
+    constant_ints,
+    input_at,
+    int_attribute,
+    ints_attribute,
+    producer,
+    rank,
+    scalar,
+    string_attribute,
+)
+from snapq.graph.passes.base import Phase, Rule
+
+RULE = Rule(Phase.FOLD, ("Conv", "AveragePool", "MaxPool"))
+_NOT_NEGATIVE = ("Relu", "Sigmoid", "HardSigmoid", "Softmax", "Abs", "Exp", "Softplus")
+
+
+def rewrite(node: ir.Node, edit: Editor) -> bool:
+    """Moves the padding in front of one node into it."""
+    pad = producer(node.inputs[0], "Pad")
+    if pad is None or string_attribute(node, "auto_pad", "NOTSET") != "NOTSET":
+        return False
+    added = _spatial_padding(pad)
+    if added is None or not _may_take(node, pad, added):
+        return False
+    own = ints_attribute(node, "pads") or (0,) * len(added)
+    pads = [one + two for one, two in zip(own, added, strict=True)]
+    if node.op_type != "Conv" and not _fits_window(node, pads):
+        return False
+    if node.op_type == "AveragePool":
+        node.attributes["count_include_pad"] = ir.AttrInt64("count_include_pad", 1)
+    node.attributes["pads"] = ir.AttrInt64s("pads", pads)
+    node.replace_input_with(0, pad.inputs[0])
+    edit.remove_if_dead(pad)
+    return True
+
+
+def _spatial_padding(pad: ir.Node) -> tuple[int, ...] | None:
+    """Padding before and after each spatial dimension; None where others are padded."""
+    dims = rank(pad.inputs[0])
+    pads = constant_ints(input_at(pad, 1))
+    if string_attribute(pad, "mode", "constant") != "constant" or dims is None or pads is None:
+        return None
+    given = input_at(pad, 3)
+    axes = constant_ints(given) if given is not None else tuple(range(dims))
+    if axes is None or dims < 3 or any(amount < 0 for amount in pads):
+        return None
+    before, after = [0] * dims, [0] * dims
+    for index, axis in enumerate(axes):
+        before[axis % dims] = pads[index]
+        after[axis % dims] = pads[index + len(axes)]
+    if any((*before[:2], *after[:2])):
+        return None
+    return (*before[2:], *after[2:])
+
+
+def _may_take(node: ir.Node, pad: ir.Node, added: tuple[int, ...]) -> bool:
+    filling = input_at(pad, 2)
+    number = 0.0 if filling is None else scalar(filling)
+    if node.op_type == "MaxPool":
+        lowest = number is not None and number <= float(np.finfo(np.float32).min)
+        zero = number == 0 and _is_not_negative(pad.inputs[0])
+        return len(node.outputs) == 1 and (lowest or zero)
+    if number != 0:
+        return False
+    if node.op_type == "AveragePool":
+        own = any(ints_attribute(node, "pads") or ())
+        counted = int_attribute(node, "count_include_pad", 0) == 1
+        kernel = ints_attribute(node, "kernel_shape") or ()
+        if kernel == ints_attribute(node, "strides") or len(kernel) > 2:
+            return False
+        return (not own or counted) and not int_attribute(node, "ceil_mode", 0)
+    return True
+
+
+def _is_not_negative(value: ir.Value | None) -> bool:
+    if producer(value, *_NOT_NEGATIVE) is not None:
+        return True
+    clip = producer(value, "Clip")
+    lower = constant(input_at(clip, 1)) if clip is not None else None
+    return lower is not None and bool(lower >= 0)
+
+
+def _fits_window(node: ir.Node, pads: list[int]) -> bool:
+    kernel = ints_attribute(node, "kernel_shape") or ()
+    return all(amount < window for amount, window in zip(pads, (*kernel, *kernel), strict=True))

@@ -1,0 +1,27 @@
+"""Makes one Reshape of several changes of shape in a row.
+
+1. A Reshape, Flatten, Squeeze or Unsqueeze of the result of another, with a known shape, becomes
+   one Reshape of the first's input.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from snapq.graph.edits import Editor, integers, producer
+from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.shapes import static_shape
+
+_SHAPERS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
+
+RULE = Rule(Phase.SIMPLIFY, _SHAPERS)
+
+
+def rewrite(node: ir.Node, edit: Editor) -> bool:
+    """Merges one change of shape with the one in front of it."""
+    before = producer(node.inputs[0], *_SHAPERS)
+    shape = static_shape(node.outputs[0])
+    if before is None or shape is None or 0 in shape or static_shape(before.inputs[0]) is None:
+        return False
+    edit.replace(node.outputs[0], edit.op("Reshape", before.inputs[0], integers(*shape)))
+    return True

@@ -1,0 +1,43 @@
+"""Makes one Transpose of two.
+
+1. `Transpose(Transpose(x, p), q)` becomes `Transpose(x, p[q])`; remove_no_ops takes it away where
+   it moves nothing.
+2. `Transpose` that only moves dimensions of size 1 becomes a Reshape.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from snapq.graph.edits import Editor, integers, ints_attribute, producer, rank
+from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.shapes import static_shape
+
+RULE = Rule(Phase.SIMPLIFY, ("Transpose",))
+
+
+def rewrite(node: ir.Node, edit: Editor) -> bool:
+    """Merges one Transpose with the one in front of it."""
+    order = _permutation(node)
+    if order is None:
+        return False
+    shape, result = static_shape(node.inputs[0]), static_shape(node.outputs[0])
+    if shape is not None and result is not None and list(order) != sorted(order):
+        moved = [axis for axis in order if shape[axis] != 1]
+        if moved == sorted(moved):
+            edit.replace(node.outputs[0], edit.op("Reshape", node.inputs[0], integers(*result)))
+            return True
+    before = producer(node.inputs[0], "Transpose")
+    first = _permutation(before) if before is not None else None
+    if before is None or first is None:
+        return False
+    merged = [first[axis] for axis in order]
+    edit.replace(node.outputs[0], edit.op("Transpose", before.inputs[0], perm=merged))
+    return True
+
+
+def _permutation(node: ir.Node) -> tuple[int, ...] | None:
+    dims = rank(node.inputs[0])
+    if dims is None:
+        return None
+    return ints_attribute(node, "perm") or tuple(reversed(range(dims)))

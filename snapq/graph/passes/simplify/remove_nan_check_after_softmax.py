@@ -1,0 +1,121 @@
+"""Removes the test for NaN behind a Softmax that cannot give NaN.
+
+1. `Where(IsNaN(s), c, s)`, s a Softmax, becomes s where each row of logits keeps a finite number:
+   with no mask, with a mask of finite numbers, or with a constant mask that leaves something of
+   each row.
+
+PyTorch writes this test into each `scaled_dot_product_attention`, for rows that are wholly masked
+by -inf. Products of layers and normalizations count as finite, and so do the inputs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.graph.edits import Editor, constant, int_attribute, is_op, producer
+from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.shapes import static_shape
+
+RULE = Rule(Phase.SIMPLIFY, ("Where",))
+
+_FINITE = frozenset(
+    {
+        *("MatMul", "Gemm", "Conv", "ConvTranspose", "FusedMatMul", "Einsum", "Attention"),
+        *("LayerNormalization", "RMSNormalization", "LpNormalization", "Softmax", "Sigmoid"),
+        *("Tanh", "BatchNormalization", "InstanceNormalization", "Sin", "Cos", "Erf"),
+    }
+)
+"""What these give counts as finite."""
+_KEEP_FINITE = frozenset(
+    {
+        *("Add", "Sub", "Mul", "Neg", "Abs", "Relu", "Max", "Min", "Concat", "Split", "Identity"),
+        *("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Tile", "Slice"),
+        *("Gather", "GatherElements", "GatherND", "Pad", "Cast", "ReduceMax", "ReduceMin"),
+    }
+)
+"""What these give of finite values is finite."""
+_STEPS = 12
+
+
+def rewrite(node: ir.Node, edit: Editor) -> bool:
+    """Takes one test away."""
+    softmax = tested(node)
+    if softmax is None:
+        return False
+    shape, logits = static_shape(softmax.outputs[0]), softmax.inputs[0]
+    if shape is None or 0 in shape:
+        return False
+    axis = int_attribute(softmax, "axis", -1) % len(shape)
+    if not (_finite(logits, _STEPS) or _leaves_some(logits, shape, axis)):
+        return False
+    edit.replace(node.outputs[0], softmax.outputs[0])
+    return True
+
+
+def tested(node: ir.Node) -> ir.Node | None:
+    """The Softmax `s` of `Where(IsNaN(s), constant, s)`; None for any other node."""
+    if not is_op(node, "Where") or constant(node.inputs[1]) is None:
+        return None
+    test, softmax = producer(node.inputs[0], "IsNaN"), producer(node.inputs[2], "Softmax")
+    if test is None or softmax is None or test.inputs[0] is not softmax.outputs[0]:
+        return None
+    return softmax
+
+
+def _finite(value: ir.Value | None, steps: int) -> bool:
+    """Whether a value holds finite numbers only."""
+    if value is None:
+        return True
+    array = constant(value)
+    if array is not None:
+        return bool(np.all(np.isfinite(array)))
+    node = value.producer()
+    if node is None or node.domain or steps == 0:
+        return node is None and value.is_graph_input()
+    if node.op_type in _FINITE:
+        return True
+    if node.op_type == "Div":
+        divisor = constant(node.inputs[1])
+        return divisor is not None and bool(np.all(divisor)) and _finite(node.inputs[0], steps - 1)
+    inputs = node.inputs[1:] if node.op_type == "Where" else node.inputs
+    known = node.op_type in _KEEP_FINITE or node.op_type == "Where"
+    return known and all(_finite(item, steps - 1) for item in inputs)
+
+
+def _leaves_some(value: ir.Value | None, shape: tuple[int, ...], axis: int) -> bool:
+    """Whether logits with a constant mask have a finite number in each row, and no NaN or +inf."""
+    node = producer(value, "Add", "Where")
+    if node is None:
+        return False
+    if node.op_type == "Add":
+        pairs = [(node.inputs[0], node.inputs[1]), (node.inputs[1], node.inputs[0])]
+        return any(
+            _finite(other, _STEPS) and _rows_left(mask, shape, axis)
+            for other, mask in pairs
+            if constant(mask) is not None
+        )
+    chosen = constant(node.inputs[0])
+    if chosen is None or not all(_below_infinity(item) for item in node.inputs[1:]):
+        return False
+    finite = [_finite(item, _STEPS) for item in node.inputs[1:]]
+    kept = np.where(chosen, *finite)
+    return _each_row(kept, shape, axis)
+
+
+def _rows_left(mask: ir.Value | None, shape: tuple[int, ...], axis: int) -> bool:
+    array = constant(mask)
+    return (
+        array is not None and _below_infinity(mask) and _each_row(np.isfinite(array), shape, axis)
+    )
+
+
+def _below_infinity(value: ir.Value | None) -> bool:
+    """Whether a value holds neither NaN nor +inf."""
+    array = constant(value)
+    return _finite(value, _STEPS) if array is None else bool(np.all(array < np.inf))
+
+
+def _each_row(kept: np.ndarray, shape: tuple[int, ...], axis: int) -> bool:
+    full = kept.reshape((1,) * (len(shape) - kept.ndim) + kept.shape)
+    return bool(full.any(axis=axis).all())

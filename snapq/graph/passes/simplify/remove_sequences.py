@@ -1,0 +1,74 @@
+"""Writes sequences of tensors, which the NPU has not, as tensors.
+
+1. `SequenceAt(SequenceConstruct(a, b, ...), i)` with a constant i becomes the i-th input.
+2. `SequenceAt(SplitToSequence(x), i)` with constant parts becomes a Slice of x.
+3. `ConcatFromSequence(SequenceConstruct(a, b, ...))` becomes a Concat, of Unsqueezes where it
+   makes a new axis.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from snapq.graph.edits import (
+    Editor,
+    constant_ints,
+    input_at,
+    int_attribute,
+    integers,
+    producer,
+    rank,
+)
+from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.shapes import static_shape
+
+RULE = Rule(Phase.SIMPLIFY, ("SequenceAt", "ConcatFromSequence"))
+
+
+def rewrite(node: ir.Node, edit: Editor) -> bool:
+    """Replaces what one node takes from a sequence."""
+    result = _concat(node, edit) if node.op_type == "ConcatFromSequence" else _at(node, edit)
+    if result is None:
+        return False
+    edit.replace(node.outputs[0], result)
+    return True
+
+
+def _at(node: ir.Node, edit: Editor) -> ir.Value | None:
+    position = constant_ints(node.inputs[1])
+    made = producer(node.inputs[0], "SequenceConstruct")
+    if position is None:
+        return None
+    if made is not None:
+        return made.inputs[position[0]]
+    split = producer(node.inputs[0], "SplitToSequence")
+    shape = static_shape(split.inputs[0]) if split is not None else None
+    if split is None or shape is None:
+        return None
+    axis = int_attribute(split, "axis", 0) % len(shape)
+    given = input_at(split, 1)
+    sizes = constant_ints(given) if given is not None else (1,)
+    if sizes is None:
+        return None
+    if given is None or rank(given) == 0:
+        whole, rest = divmod(shape[axis], sizes[0])
+        sizes = (*[sizes[0]] * whole, *([rest] if rest else []))
+    index = position[0] % len(sizes)
+    start = sum(sizes[:index])
+    part = edit.op(
+        "Slice", split.inputs[0], integers(start), integers(start + sizes[index]), integers(axis)
+    )
+    if given is None and not int_attribute(split, "keepdims", 1):
+        return edit.op("Squeeze", part, integers(axis))
+    return part
+
+
+def _concat(node: ir.Node, edit: Editor) -> ir.Value | None:
+    made = producer(node.inputs[0], "SequenceConstruct")
+    if made is None:
+        return None
+    axis = int_attribute(node, "axis", 0)
+    parts = list(made.inputs)
+    if int_attribute(node, "new_axis", 0):
+        parts = [edit.op("Unsqueeze", part, integers(axis)) for part in parts]
+    return edit.op("Concat", *parts, axis=axis)

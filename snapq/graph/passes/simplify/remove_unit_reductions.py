@@ -1,0 +1,31 @@
+"""Writes a reduction over dimensions of size 1 as a change of shape.
+
+1. ReduceMean, ReduceSum, ReduceMax, ReduceMin and ReduceProd over axes of size 1, and
+   GlobalAveragePool and GlobalMaxPool of one sample, become a Reshape.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from snapq.graph.edits import Editor, integers, reduced_axes
+from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.shapes import static_shape
+
+_POOLS = ("GlobalAveragePool", "GlobalMaxPool")
+
+RULE = Rule(
+    Phase.SIMPLIFY, ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", *_POOLS)
+)
+
+
+def rewrite(node: ir.Node, edit: Editor) -> bool:
+    """Makes one reduction of nothing a Reshape."""
+    shape, result = static_shape(node.inputs[0]), static_shape(node.outputs[0])
+    if shape is None or result is None or 0 in shape:
+        return False
+    axes = tuple(range(2, len(shape))) if node.op_type in _POOLS else reduced_axes(node)
+    if axes is None or any(shape[axis] != 1 for axis in axes):
+        return False
+    edit.replace(node.outputs[0], edit.op("Reshape", node.inputs[0], integers(*result)))
+    return True

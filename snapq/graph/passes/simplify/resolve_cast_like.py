@@ -1,0 +1,22 @@
+"""Writes out the type that a CastLike takes from another value.
+
+1. `CastLike(x, y)` becomes `Cast(x, to=type of y)`.
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from snapq.graph.edits import Editor
+from snapq.graph.passes.base import Phase, Rule
+
+RULE = Rule(Phase.SIMPLIFY, ("CastLike",))
+
+
+def rewrite(node: ir.Node, edit: Editor) -> bool:
+    """Makes one CastLike a Cast."""
+    model = node.inputs[1]
+    if model is None or model.dtype is None:
+        return False
+    edit.replace(node.outputs[0], edit.op("Cast", node.inputs[0], to=int(model.dtype)))
+    return True

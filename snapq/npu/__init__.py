@@ -1,0 +1,1 @@
+"""The NPU without a board: estimate, placement, simulation, compilation."""

@@ -1,0 +1,286 @@
+"""Ahead-of-time compilation: from an ONNX model to what a board loads without compiling.
+
+The result is a folder with `model_ctx.onnx` and `model_ctx_qnn.bin`, the same bytes for the same
+model, options and versions.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from snapq.devices.profiles import DeviceProfile
+from snapq.errors import ConfigError, SnapqError
+from snapq.npu.qnn import (
+    compile_job,
+    model_files,
+    placement,
+    sessions,
+    workers,
+)
+from snapq.npu.qnn.compile_job import CONTEXT_NAME as CONTEXT_NAME
+from snapq.npu.qnn.compile_job import Job, Outcome
+from snapq.npu.qnn.estimate import (
+    parse,
+    record,
+    without_profiling,
+)
+from snapq.npu.qnn.model_files import ModelFiles
+from snapq.npu.qnn.options import CompileOptions
+from snapq.npu.qnn.placement import Placement
+from snapq.records import EstimateRecord
+from snapq.storage import TEMPORARY, atomic_folder, storage_errors
+
+EMBED_LIMIT = 1_900_000_000
+"""Bytes above which a model cannot be embedded: protobuf messages end at 2 GB."""
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled model on disk."""
+
+    model: Path
+    """`model_ctx.onnx`, the file to load."""
+    binaries: tuple[Path, ...]
+    """Context binaries beside it; none where they are embedded."""
+    estimate: EstimateRecord | None
+    """The estimate for exactly this binary, where the device has one."""
+    placement: Placement
+    qairt: str
+    """Build of Qualcomm's runtime."""
+    seconds: float
+    """What compiling took."""
+    options: dict[str, str]
+    """Effective provider options."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One set of options that was tried."""
+
+    options: CompileOptions
+    estimate: EstimateRecord | None
+    seconds: float | None
+    failure: str | None
+    """Why it did not compile."""
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Best:
+    """The compilation that was kept, and all that were tried."""
+
+    compiled: Compiled
+    candidates: tuple[Candidate, ...]
+
+
+def compile_context(
+    model: Path,
+    device: DeviceProfile,
+    out: Path,
+    options: CompileOptions | None = None,
+    *,
+    embed: bool = False,
+    allow_cpu: bool = False,
+    label: str = "",
+    timeout_s: float = workers.DEFAULT_TIMEOUT_S,
+) -> Compiled:
+    """Compiles a model for a device and checks in a fresh process that the result loads.
+
+    Args:
+        model: an ONNX model with fixed shapes, Q/DQ or float.
+        device: what to compile for.
+        out: the folder to write; what was there is replaced as a whole, or not at all.
+        options: how to compile.
+        embed: put the binary inside the ONNX file.
+        allow_cpu: leave nodes that the NPU refuses in the ONNX file, for the CPU.
+        label: name of the estimate.
+        timeout_s: limit for each of compiling and reloading.
+
+    Raises:
+        ModelError: the model cannot be read.
+        ConfigError: an option is wrong, or embedding is not safe.
+        DeviceError: the device cannot do what is asked.
+        QnnError: the compiler failed, or what it wrote does not load.
+        InstallError: Qualcomm's runtime is not installed or damaged.
+        StorageError: the folder cannot be written.
+    """
+    return compile_best(
+        model,
+        device,
+        out,
+        (options or CompileOptions(),),
+        embed=embed,
+        allow_cpu=allow_cpu,
+        label=label,
+        timeout_s=timeout_s,
+    ).compiled
+
+
+def compile_best(
+    model: Path,
+    device: DeviceProfile,
+    out: Path,
+    candidates: Sequence[CompileOptions],
+    *,
+    embed: bool = False,
+    allow_cpu: bool = False,
+    label: str = "",
+    at_once: int | None = None,
+    timeout_s: float = workers.DEFAULT_TIMEOUT_S,
+) -> Best:
+    """Compiles with each set of options and keeps the fastest by Qualcomm's estimate.
+
+    Where the device has no estimate there is nothing to choose by: the first set that compiles is
+    kept and the others are not tried. Of equal estimates the first stays.
+
+    Args:
+        model: an ONNX model with fixed shapes, Q/DQ or float.
+        device: what to compile for.
+        out: the folder to write; what was there is replaced as a whole, or not at all.
+        candidates: at least one set of options; sets that mean the same are tried once.
+        embed: put the binary inside the ONNX file.
+        allow_cpu: leave nodes that the NPU refuses in the ONNX file, for the CPU.
+        label: name of the estimates.
+        at_once: how many compile at the same time; one a processor where not given.
+        timeout_s: limit for each compilation.
+
+    Raises:
+        As `compile_context`; what the first set failed with where none compiles.
+    """
+    tried = _distinct(candidates, device)
+    files = _read(model, tried[0], embed=embed)
+    with storage_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        trials = tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=out.parent)
+    with trials:
+        jobs = [
+            Job(
+                files,
+                compile_job.request_for(
+                    model.name, device, options, embed=embed, allow_cpu=allow_cpu
+                ),
+                Path(trials.name, str(index)),
+                timeout_s,
+            )
+            for index, options in enumerate(tried)
+        ]
+        outcomes = _run(jobs, choose=device.has_estimate, at_once=at_once)
+        estimates = [_estimate(job, result, device, label) for job, result in outcomes]
+        best = _fastest([result for _, result in outcomes], estimates)
+        job, outcome = outcomes[best]
+        assert isinstance(outcome, Outcome)
+        if embed:
+            _check_one_part(outcome.report)
+        compile_job.check_reload(job, device, tried[best], allow_cpu=allow_cpu)
+        qairt = model_files.read(job.folder / CONTEXT_NAME).qairt or ""
+        with atomic_folder(out) as folder:
+            for path in sorted(job.folder.iterdir()):
+                path.replace(folder / path.name)
+    compiled = Compiled(
+        model=out / CONTEXT_NAME,
+        binaries=tuple(sorted(out.glob("*.bin"))),
+        estimate=estimates[best],
+        placement=placement.from_report(files, outcome.report),
+        qairt=qairt,
+        seconds=outcome.seconds,
+        options=without_profiling(job.request.provider),
+    )
+    return Best(compiled, _candidates(tried, outcomes, estimates, best))
+
+
+def _distinct(
+    candidates: Sequence[CompileOptions], device: DeviceProfile
+) -> tuple[CompileOptions, ...]:
+    """The sets of options without those that mean the same to the provider as an earlier one."""
+    if not candidates:
+        raise ConfigError("No compile options were given.", hint="Give at least one set.")
+    found: dict[tuple[tuple[str, str], ...], CompileOptions] = {}
+    for options in candidates:
+        found.setdefault(tuple(options.provider_options(device).items()), options)
+    return tuple(found.values())
+
+
+def _read(model: Path, options: CompileOptions, *, embed: bool) -> ModelFiles:
+    files = model_files.read(model)
+    if files.compiled:
+        raise ConfigError(
+            "The model is compiled already.", where=str(model), hint="Give the model it came from."
+        )
+    model_files.check_compilable(files, fp16=options.fp16)
+    if embed and files.bytes > EMBED_LIMIT:
+        raise ConfigError(
+            f"With {files.bytes / 1e9:.1f} GB the model is too large to be embedded.",
+            where="embed",
+            hint="Leave embed out: the binary then stays a file of its own.",
+        )
+    return files
+
+
+def _run(
+    jobs: Sequence[Job], *, choose: bool, at_once: int | None
+) -> list[tuple[Job, Outcome | SnapqError]]:
+    """Compiles all jobs, or until the first succeeds where there is nothing to choose by.
+
+    Raises:
+        SnapqError: what the first job failed with, where none succeeds.
+    """
+    outcomes: list[tuple[Job, Outcome | SnapqError]] = []
+    batches = [jobs] if choose else [[job] for job in jobs]
+    for batch in batches:
+        outcomes += zip(batch, workers.gather(compile_job.run, batch, at_once), strict=True)
+        if any(isinstance(result, Outcome) for _, result in outcomes):
+            return outcomes
+    first = outcomes[0][1]
+    assert isinstance(first, SnapqError)
+    raise first
+
+
+def _estimate(
+    job: Job, result: Outcome | SnapqError, device: DeviceProfile, label: str
+) -> EstimateRecord | None:
+    if isinstance(result, SnapqError) or result.profile is None:
+        return None
+    figures = parse(result.profile, job.files.path.name)
+    return record(figures, device, device, job.request, label)
+
+
+def _fastest(
+    results: Sequence[Outcome | SnapqError], estimates: Sequence[EstimateRecord | None]
+) -> int:
+    """Index of the lowest estimate; of the first success where there are no estimates."""
+    succeeded = [i for i, result in enumerate(results) if isinstance(result, Outcome)]
+    return min(succeeded, key=lambda i: getattr(estimates[i], "cycles", 0))
+
+
+def _check_one_part(report: sessions.Report) -> None:
+    if report.npu_partitions != 1:
+        raise ConfigError(
+            f"The model runs on the NPU in {report.npu_partitions} parts, and only one part can be "
+            "embedded.",
+            where="embed",
+            hint="Leave embed out: the binaries then stay files of their own.",
+        )
+
+
+def _candidates(
+    tried: Sequence[CompileOptions],
+    outcomes: Sequence[tuple[Job, Outcome | SnapqError]],
+    estimates: Sequence[EstimateRecord | None],
+    best: int,
+) -> tuple[Candidate, ...]:
+    """What became of each set; those after the first success were not tried and are left out."""
+    return tuple(
+        Candidate(
+            options=options,
+            estimate=figure,
+            seconds=result.seconds if isinstance(result, Outcome) else None,
+            failure=result.what if isinstance(result, SnapqError) else None,
+            chosen=index == best,
+        )
+        for index, (options, (_, result), figure) in enumerate(
+            zip(tried, outcomes, estimates, strict=False)
+        )
+    )

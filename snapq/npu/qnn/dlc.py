@@ -1,0 +1,72 @@
+"""DLC export: the model as Qualcomm's own tools (QAIRT) read it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from snapq.devices.profiles import DeviceProfile
+from snapq.errors import QnnError
+from snapq.npu.qnn import (
+    availability,
+    containers,
+    model_files,
+    sessions,
+    tasks,
+    workers,
+)
+from snapq.npu.qnn.options import CompileOptions
+from snapq.storage import atomic_path
+
+_FOLDER = "dlc"
+
+
+def export_dlc(
+    model: Path,
+    device: DeviceProfile,
+    out: Path,
+    options: CompileOptions | None = None,
+    *,
+    timeout_s: float = workers.DEFAULT_TIMEOUT_S,
+) -> Path:
+    """Writes a model as one DLC file, the same bytes for the same model.
+
+    Args:
+        model: an ONNX model with fixed shapes that runs whole on the NPU.
+        device: what to convert for; data types and layouts are legal there.
+        out: the file to write, `model.dlc`.
+        options: as for a compilation.
+        timeout_s: limit for the conversion.
+
+    Raises:
+        ModelError: the model cannot be read.
+        QnnError: nodes cannot run on the NPU, or the model falls into several parts.
+        InstallError, ConfigError, DeviceError, StorageError: as `compile_context`.
+    """
+    files = model_files.read(model)
+    chosen = options or CompileOptions()
+    model_files.check_compilable(files, fp16=chosen.fp16)
+    request = sessions.request(
+        model_files.STAGED_NAME,
+        device,
+        chosen,
+        shown=model.name,
+        provider={
+            "dump_qnn_ir_dlc": "1",
+            "dump_qnn_ir_dlc_dir": _FOLDER,
+            "qnn_ir_backend_path": str(availability.library("libQnnIr")),
+        },
+    )
+    with atomic_path(out) as target, workers.Worker() as worker:
+        model_files.stage(files, worker.scratch)
+        (worker.scratch / _FOLDER).mkdir()
+        worker.call(tasks.read_back, request, timeout_s=timeout_s)
+        found = sorted((worker.scratch / _FOLDER).glob("*.dlc"))
+        if len(found) != 1:
+            raise QnnError(
+                f"The model falls into {len(found)} parts on the NPU, and a DLC holds one.",
+                where=model.name,
+                hint="`snapq inspect` shows what splits it.",
+            )
+        containers.erase_times(found[0])
+        target.write_bytes(found[0].read_bytes())
+    return out

@@ -1,0 +1,184 @@
+"""Qualcomm's Performance Estimate: what the compiler expects of the accelerator, no device needed.
+
+The compiler writes it for some SoCs only, when a session is created with profiling on. It covers
+the accelerator's time and not the remote call around it, and it is deterministic. Nothing that a
+*run* on the simulator reports about time is ever read.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
+from snapq.errors import QnnError
+from snapq.npu.qnn import (
+    model_files,
+    sessions,
+    tasks,
+    workers,
+)
+from snapq.npu.qnn.model_files import ModelFiles
+from snapq.npu.qnn.options import CompileOptions
+from snapq.records import EstimateRecord
+
+PROFILE_FILE = "profile.csv"
+PROFILING = {"profiling_level": "basic", "profiling_file_path": PROFILE_FILE}
+"""Provider options with which a session writes its estimate into the worker's folder."""
+
+_START = "Performance Estimates"
+_MISSING = "Missing Ops"
+_FIGURES = {
+    "Simulated (Accelerator exec cycles)": "cycles",
+    "Simulated (Accelerator exec cycles (lower estimate))": "cycles_lower",
+    "Simulated (Accelerator exec cycles (upper estimate))": "cycles_upper",
+    "Simulated (Accelerator exec time us)": "us",
+    "Simulated (Accelerator exec time us (lower estimate))": "us_lower",
+    "Simulated (Accelerator exec time us (upper estimate))": "us_upper",
+}
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the profile says; the sum over the parts of the graph where it has several."""
+
+    us: int
+    us_lower: int
+    us_upper: int
+    cycles: int
+    cycles_lower: int
+    cycles_upper: int
+    ddr_bytes: dict[str, int]
+    missing_ops: int
+
+
+def estimate(
+    model: Path,
+    device: DeviceProfile,
+    options: CompileOptions | None = None,
+    *,
+    label: str = "",
+    timeout_s: float = workers.DEFAULT_TIMEOUT_S,
+) -> EstimateRecord:
+    """Compiles the model and reads Qualcomm's estimate; every node must run on the NPU.
+
+    Where the device has no estimate, `estimated_on` names the device of the nearest architecture
+    that has one and whose figure this is.
+
+    Raises:
+        ModelError: the model cannot be read.
+        DeviceError: no device with an estimate can run the model's precision.
+        QnnError: the model cannot be compiled for the NPU, or no estimate came.
+        InstallError, ConfigError: as `sessions.request`.
+    """
+    files = model_files.read(model)
+    if files.compiled:
+        raise QnnError(
+            "A compiled model has no estimate.",
+            where=str(model),
+            hint="Estimate the model that it was compiled from.",
+        )
+    chosen_options = options or CompileOptions()
+    model_files.check_compilable(files, fp16=chosen_options.fp16)
+    chosen_options.provider_options(device)  # what the device itself cannot do is refused
+    chosen = estimating_device(device, needs_fp16=chosen_options.fp16)
+    request = sessions.request(
+        model_files.STAGED_NAME, chosen, chosen_options, shown=model.name, provider=PROFILING
+    )
+    text = _profile(files, request, timeout_s)
+    return record(parse(text, model.name), device, chosen, request, label)
+
+
+def estimating_device(device: DeviceProfile, *, needs_fp16: bool = False) -> DeviceProfile:
+    """The device whose estimate stands for `device`: itself where it has one, else the nearest.
+
+    Raises:
+        DeviceError: there is none.
+    """
+    return nearest_with_estimate(device, "fp16" if needs_fp16 else None)
+
+
+def record(
+    figures: Figures,
+    device: DeviceProfile,
+    estimated_on: DeviceProfile,
+    request: sessions.Request,
+    label: str,
+) -> EstimateRecord:
+    """The figures as they go into a run's record."""
+    return EstimateRecord(
+        label=label,
+        device=device.name,
+        estimated_on=estimated_on.name,
+        us=figures.us,
+        us_lower=figures.us_lower,
+        us_upper=figures.us_upper,
+        cycles=figures.cycles,
+        cycles_lower=figures.cycles_lower,
+        cycles_upper=figures.cycles_upper,
+        ddr_bytes=figures.ddr_bytes,
+        missing_ops=figures.missing_ops,
+        options=without_profiling(request.provider),
+    )
+
+
+def without_profiling(options: Mapping[str, str]) -> dict[str, str]:
+    """Provider options without those that only ask for the estimate."""
+    return {name: value for name, value in options.items() if name not in PROFILING}
+
+
+def parse(text: str, where: str = "") -> Figures:
+    """Reads the estimates in a profile (the CSV file that the provider writes).
+
+    Only the `Performance Estimates` blocks count: what comes from running on the simulator is not
+    a time of any chip.
+
+    Raises:
+        QnnError: there is no whole estimate in it.
+    """
+    totals: Counter[str] = Counter()
+    traffic: Counter[str] = Counter()
+    blocks = 0
+    for name, value, unit, level in _rows(text):
+        if level == "ROOT":
+            inside = name == _START
+            blocks += inside
+        elif not blocks or not inside:
+            continue
+        elif name in _FIGURES:
+            totals[_FIGURES[name]] += value
+        elif name.startswith(_MISSING):
+            totals["missing_ops"] += value
+        elif unit == "BYTES":
+            traffic[name] += value
+    if not blocks or not all(name in totals for name in _FIGURES.values()):
+        raise QnnError(
+            "The compiler gave no Performance Estimate.",
+            where=where or None,
+            hint="It exists for some SoCs only; `snapq devices` says for which.",
+        )
+    return Figures(
+        **{name: totals[name] for name in _FIGURES.values()},
+        ddr_bytes=dict(traffic),
+        missing_ops=totals["missing_ops"],
+    )
+
+
+def _rows(text: str) -> Iterable[tuple[str, int, str, str]]:
+    """Name, value, unit and level of each whole row."""
+    for row in csv.DictReader(io.StringIO(text)):
+        value = row.get("Time") or ""
+        name = row.get("Event Identifier") or ""
+        if value.isdigit():
+            yield name, int(value), row.get("Unit of Measurement") or "", row["Event Level"] or ""
+
+
+def _profile(files: ModelFiles, request: sessions.Request, timeout_s: float) -> str:
+    with workers.Worker() as worker:
+        model_files.stage(files, worker.scratch)
+        worker.call(tasks.read_back, request, timeout_s=timeout_s)
+        return (worker.scratch / PROFILE_FILE).read_text(encoding="utf-8", errors="replace")

@@ -1,0 +1,137 @@
+"""One compiled model for several SoCs: a container that holds a context binary for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from snapq.devices.profiles import DeviceProfile
+from snapq.errors import ConfigError, QnnError
+from snapq.npu.qnn import (
+    binary,
+    containers,
+    model_files,
+    sessions,
+    tasks,
+    workers,
+)
+from snapq.npu.qnn.compile_job import CONTEXT_NAME
+from snapq.npu.qnn.options import CompileOptions
+from snapq.storage import atomic_folder
+
+_OUTPUT = "out"
+
+
+@dataclass(frozen=True)
+class MultiSoc:
+    """A compiled container on disk."""
+
+    model: Path
+    """`model_ctx.onnx`, the file to load."""
+    container: Path
+    """The container beside it."""
+    devices: tuple[str, ...]
+    qairt: str
+    options: dict[str, str]
+
+
+def compile_multi_soc(
+    model: Path,
+    devices: Sequence[DeviceProfile],
+    out: Path,
+    options: CompileOptions | None = None,
+    *,
+    timeout_s: float = workers.DEFAULT_TIMEOUT_S,
+) -> MultiSoc:
+    """Compiles a model for several devices into one folder, the same bytes for the same model.
+
+    Each device plans with its own VTCM; `options.vtcm_mb` cannot be given.
+
+    Raises:
+        ModelError: the model cannot be read.
+        ConfigError: fewer than two devices, one given twice, or an option is wrong.
+        DeviceError: a device cannot do what is asked.
+        QnnError: the compiler failed, or a device is missing in what it wrote.
+        InstallError, StorageError: as `compile_context`.
+    """
+    chosen = options or CompileOptions()
+    ids = [device.soc_id for device in devices]
+    if len(set(ids)) < 2 or len(set(ids)) != len(ids):
+        raise ConfigError(
+            "A container needs at least two different devices.",
+            where="targets",
+            hint="Name each device once.",
+        )
+    if chosen.vtcm_mb is not None:
+        raise ConfigError(
+            "In a container each device plans with its own VTCM.",
+            where="vtcm_mb",
+            hint="Leave it out.",
+        )
+    for device in devices:
+        chosen.provider_options(device)  # what one of them cannot do is refused
+    files = model_files.read(model)
+    model_files.check_compilable(files, fp16=chosen.fp16)
+    request = _request(model.name, devices, chosen)
+    with atomic_folder(out) as folder, workers.Worker(out.parent) as worker:
+        model_files.stage(files, worker.scratch)
+        (worker.scratch / _OUTPUT).mkdir()
+        worker.call(tasks.read_back, request, timeout_s=timeout_s)
+        written = worker.scratch / _OUTPUT
+        container = _check(written, ids, model)
+        qairt = model_files.read(written / CONTEXT_NAME).qairt or ""
+        for path in sorted(written.iterdir()):
+            path.replace(folder / path.name)
+    return MultiSoc(
+        model=out / CONTEXT_NAME,
+        container=out / container.name,
+        devices=tuple(device.name for device in devices),
+        qairt=qairt,
+        options=request.provider,
+    )
+
+
+def _request(
+    shown: str, devices: Sequence[DeviceProfile], options: CompileOptions
+) -> sessions.Request:
+    provider = {"soc_model": ",".join(str(device.soc_id) for device in devices)}
+    sizes = [device.vtcm_mb for device in devices]
+    if all(sizes):
+        provider["vtcm_mb"] = ",".join(map(str, sizes))
+    request = sessions.request(
+        model_files.STAGED_NAME,
+        devices[0],
+        options,
+        shown=shown,
+        provider=provider,
+        entries={
+            "ep.context_enable": "1",
+            "ep.context_embed_mode": "0",
+            "ep.context_file_path": f"{_OUTPUT}/{CONTEXT_NAME}",
+        },
+    )
+    if not all(sizes):  # the compiler knows the size of each SoC; a list would need all of them
+        request.provider.pop("vtcm_mb", None)
+    return request
+
+
+def _check(folder: Path, ids: Sequence[int], model: Path) -> Path:
+    """The container, with its times erased and every device found in it."""
+    found = sorted(folder.glob("*.bin"))
+    if len(found) != 1:
+        raise QnnError(
+            f"The compiler wrote {len(found)} containers, not one.",
+            where=model.name,
+            hint="`snapq inspect` shows whether the model falls into several parts on the NPU.",
+        )
+    containers.erase_times(found[0])
+    held = {info.soc_id for info in binary.inspect_container(found[0])}
+    missing = [str(soc_id) for soc_id in ids if soc_id not in held]
+    if missing:
+        raise QnnError(
+            f"The compiler left out SoC {', '.join(missing)}.",
+            where=model.name,
+            hint="Compile for it alone.",
+        )
+    return found[0]

@@ -1,0 +1,84 @@
+"""What runs inside of workers: sessions opened, described and run.
+
+Kept apart from the callers so that a worker starts fast: nothing here needs onnx or the profiles.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from snapq.npu.qnn.catalogue import explain
+from snapq.npu.qnn.sessions import (
+    Report,
+    Request,
+    open_session,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(uint8)": "uint8",
+    "tensor(int8)": "int8",
+    "tensor(uint16)": "uint16",
+    "tensor(int16)": "int16",
+    "tensor(uint32)": "uint32",
+    "tensor(int32)": "int32",
+    "tensor(uint64)": "uint64",
+    "tensor(int64)": "int64",
+    "tensor(bool)": "bool",
+}
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a session says of one of its inputs."""
+
+    name: str
+    dtype: str
+    """As NumPy calls it, `float32`."""
+    shape: tuple[int | str | None, ...]
+
+
+def read_back(request: Request) -> tuple[Report, float]:
+    """Opens a session; tells what became of each node, and how many seconds it took."""
+    start = time.perf_counter()
+    report = open_session(request).report
+    return report, time.perf_counter() - start
+
+
+def boundary(request: Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Opens a session and names its inputs and outputs."""
+    session = open_session(request).session
+    inputs = tuple(value.name for value in session.get_inputs())
+    return inputs, tuple(value.name for value in session.get_outputs())
+
+
+def simulator(request: Request) -> Callable[[dict[str, np.ndarray] | None], Any]:
+    """Opens a session and keeps it.
+
+    Returns:
+        A handler that gives the outputs for a feed by name, and for None the session's inputs.
+    """
+    session = open_session(request).session
+    inputs = tuple(
+        Input(value.name, _DTYPES.get(value.type, value.type), tuple(value.shape))
+        for value in session.get_inputs()
+    )
+    names = [value.name for value in session.get_outputs()]
+
+    def handle(feed: dict[str, np.ndarray] | None) -> Any:
+        if feed is None:
+            return inputs
+        try:
+            return dict(zip(names, session.run(names, feed), strict=True))
+        except Exception as error:
+            raise explain(str(error), where=request.shown) from error
+
+    return handle

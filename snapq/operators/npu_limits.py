@@ -1,0 +1,146 @@
+"""What the NPU asks of single operators: attributes and inputs that it does not take.
+
+Source: the answers of onnxruntime-qnn 2.7.0 (QAIRT 2.51.0) to one-operator models, HTP v73.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import onnx_ir as ir
+
+from snapq.graph.edits import (
+    constant,
+    input_at,
+    int_attribute,
+    ints_attribute,
+    rank,
+    string_attribute,
+)
+
+MAX_RANK = 5
+
+Answer = tuple[str, str] | None
+"""Reason and hint, or None where the NPU takes the node."""
+
+_CUT = "Cut the model in front of it and do its work on the CPU."
+_TRAIN = "Train the model with another operator, or cut it in front of this one."
+
+
+def limit_of(node: ir.Node) -> Answer:
+    """The limit of the NPU that a node of an accepted operator breaks."""
+    limit = _LIMITS.get(node.op_type) if node.domain == "" else None
+    return limit(node) if limit is not None else None
+
+
+def _pool(node: ir.Node) -> Answer:
+    if any(step != 1 for step in ints_attribute(node, "dilations") or ()):
+        return "the NPU pools without dilation", _TRAIN
+    if len(node.outputs) > 1 and node.outputs[1].uses():
+        return "the NPU gives no indices of maxima", _TRAIN
+    return None
+
+
+def _layer_norm(node: ir.Node) -> Answer:
+    dims = rank(node.inputs[0])
+    if dims is not None and int_attribute(node, "axis", -1) % dims != dims - 1:
+        return "the NPU normalizes over the last dimension only", "Merge the dimensions by Reshape."
+    return None
+
+
+def _batch_norm(node: ir.Node) -> Answer:
+    dims = rank(node.inputs[0])
+    if dims is not None and dims > 4:
+        return "the NPU normalizes batches of up to 4 dimensions", "Merge dimensions by Reshape."
+    return None
+
+
+def _conv_transpose(node: ir.Node) -> Answer:
+    if any(step != 1 for step in ints_attribute(node, "dilations") or ()):
+        return "the NPU's transposed convolution has no dilation", _TRAIN
+    return None
+
+
+def _pad(node: ir.Node) -> Answer:
+    if string_attribute(node, "mode", "constant") == "wrap":
+        return "the NPU does not pad in a circle", "Use Concat of slices."
+    if constant(input_at(node, 1)) is None:
+        return "its padding depends on the data", _CUT
+    return None
+
+
+def _resize(node: ir.Node) -> Answer:
+    nearest = string_attribute(node, "mode", "nearest") == "nearest"
+    place = string_attribute(node, "coordinate_transformation_mode", "half_pixel")
+    rounding = string_attribute(node, "nearest_mode", "round_prefer_floor")
+    if nearest and place == "asymmetric" and rounding in ("ceil", "round_prefer_floor"):
+        return (
+            f"the NPU does not resize with asymmetric coordinates and {rounding}",
+            "Export the model with `nearest_mode=floor`.",
+        )
+    return None
+
+
+def _cumsum(node: ir.Node) -> Answer:
+    if int_attribute(node, "exclusive", 0) or int_attribute(node, "reverse", 0):
+        return "the NPU sums forward and inclusively only", _TRAIN
+    return None
+
+
+def _arg_max(node: ir.Node) -> Answer:
+    if int_attribute(node, "select_last_index", 0):
+        return "the NPU gives the first of equal maxima", "Export with select_last_index=0."
+    return None
+
+
+def _lp_norm(node: ir.Node) -> Answer:
+    return None if int_attribute(node, "p", 2) == 2 else ("the NPU has the L2 norm only", _TRAIN)
+
+
+def _grid_sample(node: ir.Node) -> Answer:
+    if string_attribute(node, "mode", "linear") == "cubic":
+        return "the NPU does not sample a grid with cubic interpolation", "Use linear mode."
+    return None
+
+
+def _recurrent(node: ir.Node) -> Answer:
+    if "activations" in node.attributes or "clip" in node.attributes:
+        return "the NPU has the default activations only", _TRAIN
+    if int_attribute(node, "layout", 0):
+        return "the NPU takes the time as first dimension", "Export with layout=0."
+    if input_at(node, 4) is not None:
+        return "the NPU takes sequences of one length", "Leave out sequence_lens."
+    return None
+
+
+def _clip(node: ir.Node) -> Answer:
+    bounds = (input_at(node, 1), input_at(node, 2))
+    if any(bound is not None and constant(bound) is None for bound in bounds):
+        return "its bounds depend on the data", "Use Min and Max."
+    return None
+
+
+def _mod(node: ir.Node) -> Answer:
+    return ("the NPU has no fmod", _TRAIN) if int_attribute(node, "fmod", 0) else None
+
+
+_LIMITS: dict[str, Callable[[ir.Node], Answer]] = {
+    "MaxPool": _pool,
+    "AveragePool": _pool,
+    "LpPool": _pool,
+    "LayerNormalization": _layer_norm,
+    "RMSNormalization": _layer_norm,
+    "BatchNormalization": _batch_norm,
+    "ConvTranspose": _conv_transpose,
+    "Pad": _pad,
+    "Resize": _resize,
+    "CumSum": _cumsum,
+    "ArgMax": _arg_max,
+    "ArgMin": _arg_max,
+    "LpNormalization": _lp_norm,
+    "GridSample": _grid_sample,
+    "LSTM": _recurrent,
+    "GRU": _recurrent,
+    "Clip": _clip,
+    "Mod": _mod,
+}

@@ -1,0 +1,213 @@
+"""Accuracy and fidelity: the package on the simulator against the model as given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snapq.pipeline.cache import Cache
+from snapq.pipeline.evidence.subject import Subject
+from snapq.progress import Progress
+from snapq.records import AccuracyRecord, FidelityRecord, Where
+from snapq.stages.artifact import fingerprint
+from snapq.storage import sha256_file
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from snapq.evaluation.datasets import Dataset, Sample
+
+    Outputs = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What the comparison found."""
+
+    accuracy: tuple[AccuracyRecord, ...] = ()
+    fidelity: tuple[FidelityRecord, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def prove(subject: Subject, cache: Cache, progress: Progress) -> Compared:
+    """Runs every evaluation sample through the model as given and through what the run made.
+
+    The model as given runs in float on this machine's CPU. What the run made is the compiled
+    package of the first target on Qualcomm's simulator; without a package stage it is the Q/DQ
+    model, on the simulator too, or on the CPU where there is no simulator.
+    """
+    data = subject.setting.evaluation
+    if data is None or (subject.quantized is None and subject.packaged is None):
+        return Compared()
+    notes: tuple[str, ...] = ()
+    if subject.setting.config.data.evaluation is None:
+        notes = ("Compared on the calibration samples themselves; name data.evaluation for more.",)
+    missing = _no_simulator(subject)
+    if missing is not None:
+        notes += (f"Not simulated, but computed on this machine's CPU: {missing}",)
+    key = Cache.key(
+        "outputs",
+        source=subject.source.sha256,
+        candidate=sha256_file(_candidate(subject)),
+        files=fingerprint(_files(subject)),
+        data=data.fingerprint(),
+        metric=subject.setting.config.metric,
+        device=subject.device.soc_id,
+        simulated=missing is None,
+    )
+    kept = cache.value(key)
+    if kept is None:
+        kept = _compare(subject, data, progress, simulated=missing is None)
+        cache.keep_value(key, kept)
+    return Compared(
+        accuracy=tuple(AccuracyRecord.model_validate(value) for value in kept["accuracy"]),
+        fidelity=tuple(FidelityRecord.model_validate(value) for value in kept["fidelity"]),
+        notes=notes,
+    )
+
+
+def _candidate(subject: Subject) -> Path:
+    """The model that is simulated."""
+    if subject.bundle is not None and subject.packaged is not None:
+        return subject.packaged.compiled_model(subject.bundle, subject.device.name)
+    assert subject.quantized is not None
+    return subject.quantized.model
+
+
+def _files(subject: Subject) -> list[str]:
+    """Hashes of the compiled binaries beside the candidate."""
+    return sorted(sha256_file(path) for path in _candidate(subject).parent.glob("*.bin"))
+
+
+def _no_simulator(subject: Subject) -> str | None:
+    """Why the Q/DQ model cannot be simulated here; None where it can."""
+    from snapq.npu.qnn.availability import status
+
+    found = status()
+    if subject.packaged is not None or found.usable:
+        return None
+    return " ".join(part for part in (found.reason, found.hint) if part)
+
+
+def _compare(
+    subject: Subject, data: Dataset, progress: Progress, *, simulated: bool
+) -> dict[str, Any]:
+    from snapq.evaluation.metrics import Fidelity, metrics
+
+    config = subject.setting.config
+    judges = {label: metrics(config.metric, config.folder) for label in ("float", subject.label)}
+    fidelity = Fidelity()
+    title = f"Simulate {subject.device.name}" if simulated else "Run on the CPU"
+    with progress.track(title, len(data)) as advance:
+        results = _results(subject, data, simulated=simulated)
+        for sample, reference, result in zip(
+            data, _references(subject, data), results, strict=True
+        ):
+            fidelity.update(reference, result)
+            for label, outputs in (("float", reference), (subject.label, result)):
+                for judge in judges[label]:
+                    if sample.label is not None:
+                        judge.update(outputs, sample.label, sample.name)
+            advance(1)
+    found_where = Where.SIMULATED if simulated else Where.HOST
+    device = subject.device.name if simulated else None
+    accuracy = [
+        AccuracyRecord(
+            label=label,
+            metric=found.name,
+            value=found.value(),
+            samples=found.samples,
+            dataset=data.description,
+            where=Where.HOST if label == "float" else found_where,
+            device=None if label == "float" else device,
+            random_inputs=data.random,
+        )
+        for label, found in ((label, judge) for label in judges for judge in judges[label])
+        if found.samples
+    ]
+    records = [
+        FidelityRecord(
+            label=subject.label,
+            output=output.name,
+            sqnr_db=output.sqnr_db,
+            sqnr_db_min=output.sqnr_db_min,
+            cosine=output.cosine,
+            samples=output.samples,
+            dataset=data.description,
+            where=found_where,
+            device=device,
+            random_inputs=data.random,
+        )
+        for output in fidelity.results()
+    ]
+    return {
+        "accuracy": [record.to_json() for record in accuracy],
+        "fidelity": [record.to_json() for record in records],
+    }
+
+
+def _results(subject: Subject, data: Dataset, *, simulated: bool) -> Iterator[Outputs]:
+    """Float outputs of what the run made; the state of a stateful model goes round."""
+    plan, packaged = subject.boundary, subject.bundle is not None
+
+    def feeds(sample: Sample) -> Outputs:
+        return plan.package_feeds(sample) if packaged else plan.model_feeds(sample)
+
+    def result(found: Outputs) -> Outputs:
+        return plan.package_outputs(found) if packaged else found
+
+    from snapq.evaluation.stateful import StatefulDataset, in_sequence
+
+    if not isinstance(data, StatefulDataset):
+        run = _simulate if simulated else _compute
+        yield from map(result, run(subject, map(feeds, data)))
+        return
+    with _runner(subject, simulated=simulated) as run_one:
+        yield from in_sequence(data, data.state, lambda sample: result(run_one(feeds(sample))))
+
+
+@contextmanager
+def _runner(subject: Subject, *, simulated: bool) -> Iterator[Callable[[Outputs], Outputs]]:
+    """A function that runs one sample, for models whose next input depends on it."""
+    from snapq.npu.qnn.options import CompileOptions
+    from snapq.npu.qnn.simulate import simulator
+    from snapq.runtime import cpu_session
+
+    if simulated:
+        options = CompileOptions(fp16="fp16" in subject.device.precisions)
+        with simulator(_candidate(subject), subject.device, options=options) as run:
+            yield run
+        return
+    session = cpu_session(_candidate(subject))
+    names = [output.name for output in session.get_outputs()]
+    yield lambda feed: dict(zip(names, session.run(names, dict(feed)), strict=True))
+
+
+def _references(subject: Subject, data: Dataset) -> Iterator[Outputs]:
+    """Outputs of the model as given, in float on the host."""
+    return _on_cpu(subject.source.model, (sample.feeds for sample in data))
+
+
+def _compute(subject: Subject, feeds: Iterable[Outputs]) -> Iterator[Outputs]:
+    """Outputs of the Q/DQ model on the host."""
+    return _on_cpu(_candidate(subject), feeds)
+
+
+def _on_cpu(model: Path, feeds: Iterable[Outputs]) -> Iterator[Outputs]:
+    from snapq.runtime import cpu_session
+
+    session = cpu_session(model)
+    names = [output.name for output in session.get_outputs()]
+    for feed in feeds:
+        yield dict(zip(names, session.run(names, dict(feed)), strict=True))
+
+
+def _simulate(subject: Subject, feeds: Iterable[Outputs]) -> Iterator[Outputs]:
+    from snapq.npu.qnn.options import CompileOptions
+    from snapq.npu.qnn.simulate import simulate
+
+    options = CompileOptions(fp16="fp16" in subject.device.precisions)
+    return simulate(_candidate(subject), subject.device, feeds, options=options)

@@ -1,0 +1,251 @@
+"""What a run needs before its first stage: devices, shapes, data, the boundary."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snapq.config import (
+    DataSource,
+    DeployConfig,
+    Preprocess,
+    PruneConfig,
+    QuantizeConfig,
+    StageOptions,
+)
+from snapq.devices import profiles
+from snapq.devices.profiles import DeviceProfile
+from snapq.errors import ConfigError, DeviceError, nearest
+from snapq.precision import precision_name
+from snapq.stages.artifact import fingerprint
+from snapq.storage import sha256_file
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from snapq.evaluation.datasets import Dataset
+    from snapq.graph.boundary import Boundary
+    from snapq.graph.shapes import TensorSpec
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything that the stages and the proof of a run share.
+
+    Attributes:
+        config: the resolved deploy.yaml.
+        devices: profiles of the targets.
+        inputs: the model's inputs, frozen.
+        boundary: what the package takes and gives.
+        calibration: samples for calibration, or None.
+        training: samples for training; the calibration samples where the YAML gives none.
+        evaluation: samples for the proof; the calibration samples where the YAML gives none.
+        source_sha256: hash of the model file and its external data.
+        quantized: whether the model as given has Q/DQ or integer operators.
+    """
+
+    config: DeployConfig
+    devices: tuple[DeviceProfile, ...]
+    inputs: tuple[TensorSpec, ...]
+    boundary: Boundary
+    calibration: Dataset | None
+    training: Dataset | None
+    evaluation: Dataset | None
+    source_sha256: str
+    quantized: bool = False
+
+    @property
+    def repairs(self) -> bool:
+        """Whether a model that came quantized is repaired although the YAML does not say so."""
+        named = {item.name for item in self.config.stages}
+        return self.quantized and not named & {"quantize", "repair"}
+
+    @property
+    def random_inputs(self) -> bool:
+        """Whether any result rests on random inputs."""
+        used = (self.calibration, self.training, self.evaluation)
+        return any(data is not None and data.random for data in used)
+
+
+def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Setting:
+    """Reads and checks everything that a run needs, before any work is done.
+
+    Args:
+        config: the resolved deploy.yaml.
+        random_inputs: use random inputs where the YAML names no data.
+
+    Raises:
+        ConfigError: data is missing, or two keys contradict each other.
+        DeviceError: a target is unknown or lacks the precision.
+        ModelError: the model cannot be read or frozen.
+        DataError: the data does not fit the model.
+    """
+    from snapq.evaluation.datasets import open_dataset
+    from snapq.evaluation.stateful import open_stateful
+    from snapq.graph import boundary, io, shapes
+    from snapq.graph.weights import check_weights
+    from snapq.quantization.existing_qdq.strip import is_quantized
+
+    devices = tuple(profiles.find(name) for name in config.targets)
+    for item in config.stages:
+        if isinstance(item.options, PruneConfig) and item.options.target is not None:
+            profiles.find(item.options.target.device or config.targets[0])
+    loaded = io.load(config.model.path)
+    quantized = is_quantized(loaded)
+    check_precision(config, devices, quantized=quantized)
+    check_weights(loaded)
+    model = shapes.freeze(loaded, config.model.inputs)
+    inputs = shapes.input_specs(model)
+    if config.metric is not None and not isinstance(config.metric, str):
+        _check_outputs(config.metric, [str(value.name) for value in model.graph.outputs])
+    calibration, evaluation = _sources(config, random_inputs)
+    plan = boundary.plan(
+        inputs,
+        config.io,
+        _preprocess(inputs, calibration, config.data.training, evaluation),
+        foldable=not quantized,
+    )
+
+    def opened(source: DataSource | None, key: str, *, labelled: bool = False) -> Dataset | None:
+        def plain(source: DataSource, inputs: Sequence[TensorSpec]) -> Dataset:
+            return open_dataset(source, inputs, base=config.folder, labelled=labelled)
+
+        if source is None:
+            return None
+        if source.state is not None:
+            return open_stateful(source, model, f"data.{key}", plain)
+        return plain(source, inputs)
+
+    samples = opened(calibration, "calibration")
+    trains = any(item.name == "finetune" for item in config.stages)
+    return Setting(
+        config=config,
+        devices=devices,
+        inputs=inputs,
+        boundary=plan,
+        calibration=samples,
+        training=(opened(config.data.training, "training") or samples) if trains else None,
+        evaluation=opened(evaluation, "evaluation", labelled=config.metric is not None) or samples,
+        source_sha256=_fingerprint(config.model.path, loaded),
+        quantized=quantized,
+    )
+
+
+def _check_outputs(metrics: Mapping[str, str], outputs: Sequence[str]) -> None:
+    for name in metrics:
+        if name not in outputs:
+            close = nearest(name, outputs)
+            raise ConfigError(
+                f"The model has no output '{name}'.",
+                where="metric",
+                hint=f"Did you mean '{close}'?" if close else f"It has {', '.join(outputs)}.",
+            )
+
+
+def check_precision(
+    config: DeployConfig, devices: Sequence[DeviceProfile], *, quantized: bool = False
+) -> None:
+    """Refuses a precision that a target lacks, before any work.
+
+    Args:
+        config: the resolved deploy.yaml.
+        devices: profiles of the targets.
+        quantized: whether the model came quantized, at a precision of its own.
+
+    Raises:
+        DeviceError: a target lacks it; the target and what it has are named.
+    """
+    wanted = [
+        precision_of(item.options)
+        for item in config.stages
+        if isinstance(item.options, QuantizeConfig) and item.options.encodings is None
+    ]
+    named = any(isinstance(item.options, QuantizeConfig) for item in config.stages)
+    if not named and not quantized and any(item.name == "package" for item in config.stages):
+        wanted = ["fp16"]
+    for device in devices:
+        for precision in wanted:
+            if precision not in device.precisions:
+                raise DeviceError(
+                    f"{device.name} (v{device.architecture}) cannot run {precision}.",
+                    where="targets",
+                    hint=f"It has {', '.join(device.precisions)}. Change the quantize stage, or "
+                    "leave this target to a deploy.yaml of its own.",
+                )
+
+
+def precision_of(options: QuantizeConfig) -> str:
+    """The precision that quantize options give, such as `w8a16`."""
+    return precision_name(options.weights, options.activations)
+
+
+def _sources(
+    config: DeployConfig, random_inputs: bool
+) -> tuple[DataSource | None, DataSource | None]:
+    """The calibration and evaluation sources, with random inputs where the user asked for them."""
+    calibration, evaluation = config.data.calibration, config.data.evaluation
+    if calibration is None and random_inputs:
+        calibration = DataSource(random=True, samples=8, seed=config.seed)
+    asking = next((item.name for item in config.stages if _asks_for_samples(item.options)), None)
+    if calibration is None and asking is not None:
+        raise ConfigError(
+            f"The {asking} stage needs samples that look like the model's real inputs.",
+            where="data.calibration",
+            hint="Name 32 to 128 of them with images:, arrays: or python:. "
+            "To try things out without data: --random-inputs.",
+        )
+    trains = any(item.name == "finetune" for item in config.stages)
+    if trains and calibration is None and config.data.training is None:
+        raise ConfigError(
+            "The finetune stage needs samples to learn from.",
+            where="data.training",
+            hint="Name some hundreds with images:, arrays: or python:; labels are not needed. "
+            "To try things out without data: --random-inputs.",
+        )
+    return calibration, evaluation
+
+
+def _asks_for_samples(options: StageOptions) -> bool:
+    """Whether a stage cannot do without calibration samples."""
+    if isinstance(options, QuantizeConfig):
+        return options.encodings is None
+    return isinstance(options, PruneConfig) and options.needs_samples
+
+
+def _preprocess(inputs: Sequence[TensorSpec], *sources: DataSource | None) -> dict[str, Preprocess]:
+    """Preprocessing of each image input; all data must agree on it."""
+    from snapq.evaluation.datasets import image_input
+
+    found: dict[str, Preprocess] = {}
+    for source in sources:
+        if source is None or source.images is None:
+            continue
+        name = image_input(source, inputs)
+        preprocess = source.preprocess or Preprocess()
+        if found.setdefault(name, preprocess) != preprocess:
+            raise ConfigError(
+                "Calibration, training and evaluation prepare their images differently.",
+                where="data.evaluation.preprocess",
+                hint="Use the same preprocess for all (a YAML anchor says it once).",
+            )
+    return found
+
+
+def _fingerprint(path: Path, model: ir.Model) -> str:
+    """SHA-256 over the model file and the files of its external data."""
+    import onnx_ir as ir
+
+    files = {path}
+    for graph in model.graphs():
+        for value in graph.initializers.values():
+            if isinstance(value.const_value, ir.ExternalTensor):
+                files.add(Path(value.const_value.path))
+    return fingerprint([sha256_file(file) for file in sorted(files)])
+
+
+def command_line() -> tuple[str, ...]:
+    """The command that started this process, for the provenance of a run."""
+    return (Path(sys.argv[0]).name, *sys.argv[1:])

@@ -1,0 +1,265 @@
+"""Runs a deploy.yaml: the stages, then the proof of what they did, into a run directory."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+import snapq
+from snapq.config import PackageConfig, QuantizeConfig
+from snapq.npu.qnn import availability
+from snapq.pipeline import evidence as proof
+from snapq.pipeline import steps as stages
+from snapq.pipeline.cache import Cache, copy_artifact
+from snapq.pipeline.evidence.latency import check_target
+from snapq.pipeline.gates import check
+from snapq.pipeline.inputs import Setting
+from snapq.progress import Advance, Progress
+from snapq.records import FileRecord, Provenance, RunRecord, StageRecord
+from snapq.stages.artifact import (
+    MODEL,
+    fingerprint,
+    library_versions,
+)
+from snapq.stages.base import Context
+from snapq.storage import compressed_size, sha256_file, write_text
+
+if TYPE_CHECKING:
+    from snapq.evaluation.metrics import Metric
+
+LOG = logging.getLogger("snapq")
+
+
+def execute(
+    chosen: Setting, folder: Path, cache: Cache, progress: Progress, command: tuple[str, ...]
+) -> RunRecord:
+    """Runs every stage and every proof, and fills the run directory except for the report.
+
+    Args:
+        chosen: what the run needs, read and checked.
+        folder: the run directory that is being built.
+        cache: finished work of earlier runs.
+        progress: who is told what goes on.
+        command: the command line, for the provenance.
+
+    Raises:
+        InstallError: a package is asked for and Qualcomm's compiler cannot be used here.
+        SnapqError: a stage cannot do its work.
+    """
+    if any(item.name == "package" for item in chosen.config.stages):
+        availability.require()
+    started = datetime.now(UTC)
+    clock = time.monotonic()
+    with _log_to(folder / "log.txt"):
+        told = _Logged(progress)
+        check_target(chosen.config.benchmark, told)
+        context = make_context(chosen, told, cache)
+        finished = [(item, _place(item, folder)) for item in stages.walk(chosen, context, cache)]
+        results = proof.prove(chosen, [item for item, _ in finished], folder, cache, context)
+        stage_records = tuple(_stage_record(item, place, folder) for item, place in finished)
+        precision = finished[-1][0].artifact.precision
+        record = RunRecord(
+            name=chosen.config.name,
+            started_at=started.isoformat(timespec="seconds"),
+            seconds=time.monotonic() - clock,
+            finished=True,
+            provenance=_provenance(chosen, started, command, results.qairt),
+            config=chosen.config.model_dump(mode="json", exclude_none=True),
+            model=file_record(finished[0][1], folder),
+            targets=tuple(device.name for device in chosen.devices),
+            stages=stage_records,
+            accuracy=results.accuracy,
+            fidelity=results.fidelity,
+            estimates=results.estimates,
+            placements=results.placements,
+            latencies=results.latencies,
+            speedups=results.speedups,
+            benches=tuple(bench.without_samples() for bench in results.benches),
+            layers=results.layers,
+            steps=results.steps,
+            sensitivity=results.sensitivity,
+            tradeoff=results.tradeoff,
+            encodings=results.encodings,
+            bundle=results.bundle,
+            bundle_files=tuple(
+                file_record(path, folder)
+                for path in sorted((folder / "bundle").rglob("*"))
+                if path.is_file()
+            ),
+            gates=check(
+                chosen.config.gates,
+                accuracy=results.accuracy,
+                fidelity=results.fidelity,
+                placements=results.placements,
+                speedups=proof.gate_speedups(results.speedups, chosen.devices),
+                precision=precision,
+            ),
+            notes=results.notes,
+        )
+        _write_measurements(record.model_copy(update={"benches": results.benches}), folder)
+        write_text(folder / "config.yaml", yaml.safe_dump(record.config, sort_keys=False))
+        write_text(folder / "run.json", record.model_dump_json(indent=1) + "\n")
+    return record
+
+
+def make_context(chosen: Setting, progress: Progress, cache: Cache | None = None) -> Context:
+    """What the stages of this run share."""
+    options = [item.options for item in chosen.config.stages]
+    packaging = (item for item in options if isinstance(item, PackageConfig))
+    package = next(packaging, PackageConfig())
+    share = chosen.config.gates.npu_nodes
+    return Context(
+        devices=chosen.devices,
+        boundary=chosen.boundary,
+        calibration=chosen.calibration,
+        golden=chosen.evaluation,
+        training=chosen.training,
+        seed=chosen.config.seed,
+        quantize=next((item for item in options if isinstance(item, QuantizeConfig)), None),
+        optimization_modes=package.optimization_modes,
+        thin_strides=package.thin_strides,
+        metrics=_metrics(chosen),
+        memo=cache,
+        npu_share=1.0 if share in (None, "all") else float(share),
+        progress=progress,
+    )
+
+
+def _metrics(chosen: Setting) -> Callable[[], tuple[Metric, ...]]:
+    """Makes the run's metrics anew each time it is called."""
+
+    def make() -> tuple[Metric, ...]:
+        from snapq.evaluation.metrics import metrics
+
+        return metrics(chosen.config.metric, chosen.config.folder)
+
+    return make
+
+
+def file_record(path: Path, folder: Path) -> FileRecord:
+    """Hash and sizes of one file of the run directory."""
+    return FileRecord(
+        path=path.relative_to(folder).as_posix(),
+        sha256=sha256_file(path),
+        bytes=path.stat().st_size,
+        bytes_compressed=compressed_size(path),
+    )
+
+
+def _place(item: stages.Finished, folder: Path) -> Path:
+    """Puts a finished step into the run directory; returns its model there."""
+    place = folder / "stages" / item.step.folder
+    copy_artifact(item.artifact, place)
+    bundle = place / "bundle"
+    if not bundle.is_dir():
+        return place / MODEL
+    bundle.replace(folder / "bundle")
+    return folder / "bundle" / MODEL
+
+
+def _stage_record(item: stages.Finished, model: Path, folder: Path) -> StageRecord:
+    record = item.artifact.record
+    options = item.step.options
+    return StageRecord(
+        index=item.step.index,
+        name=item.step.name,
+        config=options.model_dump(mode="json") if options else {},
+        seconds=record.seconds,
+        cached=item.cached,
+        model=file_record(model, folder),
+        notes=record.notes,
+        details=record.details,
+    )
+
+
+def _provenance(
+    chosen: Setting, started: datetime, command: tuple[str, ...], qairt: str | None
+) -> Provenance:
+    calibration, evaluation = chosen.calibration, chosen.evaluation
+    return Provenance(
+        snapq=snapq.__version__,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        cpu=_cpu_name(),
+        versions=library_versions(),
+        qairt=qairt,
+        command=command,
+        started_at=started.isoformat(timespec="seconds"),
+        config_sha256=fingerprint(chosen.config.model_dump(mode="json")),
+        model_sha256=chosen.source_sha256,
+        calibration_sha256=calibration.fingerprint() if calibration else None,
+        evaluation_sha256=evaluation.fingerprint() if evaluation else None,
+    )
+
+
+def _cpu_name() -> str:
+    """Name of the host's processor, as the system gives it."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+_KINDS = (
+    "accuracy",
+    "fidelity",
+    "estimates",
+    "placements",
+    "latencies",
+    "speedups",
+    "benches",
+    "steps",
+)
+
+
+def _write_measurements(record: RunRecord, folder: Path) -> None:
+    """Writes each kind of figure into a file of its own, for tools that want only that."""
+    for kind in _KINDS:
+        values = getattr(record, kind)
+        if values:
+            items = ",\n".join(value.model_dump_json(indent=1) for value in values)
+            write_text(folder / "measurements" / f"{kind}.json", f"[{items}]\n")
+
+
+class _Logged:
+    """A progress that also writes what it is told into the run's log."""
+
+    def __init__(self, inner: Progress) -> None:
+        self._inner = inner
+
+    def say(self, text: str) -> None:
+        LOG.info(text)
+        self._inner.say(text)
+
+    @contextmanager
+    def track(self, title: str, total: int | None = None) -> Iterator[Advance]:
+        LOG.info("%s (%s)", title, "…" if total is None else total)
+        with self._inner.track(title, total) as advance:
+            yield advance
+
+
+@contextmanager
+def _log_to(path: Path) -> Iterator[None]:
+    """Sends snapq's log into `path` while the block runs."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    LOG.addHandler(handler)
+    level = LOG.level
+    LOG.setLevel(logging.DEBUG)
+    LOG.propagate = False
+    try:
+        yield
+    finally:
+        LOG.setLevel(level)
+        LOG.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,109 @@
+"""The run directory: it appears whole when the run ends, or not at all.
+
+A run is built in `.tmp-NAME` beside its place, under a lock that dies with the process. What a
+killed run left behind is removed by the next run that comes by.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from snapq.errors import StorageError
+from snapq.storage import TEMPORARY, storage_errors
+
+
+@contextmanager
+def run_folder(place: Path) -> Iterator[Path]:
+    """Yields the folder in which a run is built; it becomes `place` when the block ends well.
+
+    Args:
+        place: where the run directory shall stand; it must not exist, or be an empty folder.
+
+    Raises:
+        StorageError: `place` is taken, in use by another run, or cannot be written.
+    """
+    with storage_errors(place):
+        made = not place.parent.exists()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(place.parent)
+        lock = _lock(place)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout as error:
+            raise StorageError(
+                "Another run is writing this directory.",
+                where=str(place),
+                hint="Wait for it to end, or name another directory with --output.",
+            ) from error
+        try:
+            _refuse_taken(place)
+            building = _building(place)
+            shutil.rmtree(building, ignore_errors=True)
+            building.mkdir()
+            try:
+                yield building
+                building.replace(place)
+            finally:
+                shutil.rmtree(building, ignore_errors=True)
+        finally:
+            Path(lock.lock_file).unlink(missing_ok=True)
+            lock.release()
+            if made:
+                with suppress(OSError):  # not empty: a run stands there now
+                    place.parent.rmdir()
+
+
+def new_place(runs: Path, name: str) -> Path:
+    """Returns a free `runs/NAME/TIME` for a run that starts now (UTC)."""
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
+    place = runs / name / stamp
+    count = 1
+    while place.exists() or _building(place).exists():
+        count += 1
+        place = runs / name / f"{stamp}-{count}"
+    return place
+
+
+def latest(runs: Path) -> Path | None:
+    """Returns the newest finished run directory under `runs`, or None."""
+    found = [path.parent for path in runs.glob("*/*/run.json") if path.parent.parent.name[0] != "."]
+    return max(found, key=lambda path: (path / "run.json").stat().st_mtime, default=None)
+
+
+def _building(place: Path) -> Path:
+    return place.with_name(f"{TEMPORARY}{place.name}")
+
+
+def _lock(place: Path) -> FileLock:
+    return FileLock(place.with_name(f".{place.name}.lock"))
+
+
+def _refuse_taken(place: Path) -> None:
+    if not place.exists():
+        return
+    if not place.is_dir() or any(place.iterdir()):
+        raise StorageError(
+            "The output directory exists and is not empty.",
+            where=str(place),
+            hint="Name another directory with --output, or remove this one.",
+        )
+
+
+def _remove_stale(parent: Path) -> None:
+    """Removes the building folders whose process is gone, and their locks."""
+    for building in parent.glob(f"{TEMPORARY}*"):
+        place = building.with_name(building.name.removeprefix(TEMPORARY))
+        lock = _lock(place)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            continue
+        shutil.rmtree(building, ignore_errors=True)
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()

@@ -1,0 +1,1 @@
+"""Which nodes and tensors are sensitive to quantization, and why."""

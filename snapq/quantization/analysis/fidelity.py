@@ -1,0 +1,118 @@
+"""How near a quantized model is to its float model, layer by layer.
+
+The two models run side by side on one sample at a time. The quantized one gives its intermediate
+tensors as integers, which any runner can return (the CPU, the simulator), and they are read back
+here with their encodings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from snapq.quantization.calibration.calibrate import expose
+from snapq.quantization.encodings import Encoding, QuantType, dequantize
+
+__all__ = ["LayerOutput", "SqnrMeter", "expose_float", "expose_quantized", "layer_outputs", "sqnr"]
+
+Feeds = Mapping[str, npt.NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class LayerOutput:
+    """One tensor that both models have.
+
+    Attributes:
+        node: name of the float node that gives it.
+        tensor: name in the float model.
+        quantized: name of its integers in the quantized model.
+        encoding: how to read them.
+    """
+
+    node: str
+    tensor: str
+    quantized: str
+    encoding: Encoding
+
+
+def layer_outputs(float_model: ir.Model, quantized_model: ir.Model) -> tuple[LayerOutput, ...]:
+    """The tensors that the float model computes and the quantized one holds, in graph order.
+
+    A tensor `t` is found as the output of a QuantizeLinear named `t_quantized`.
+    """
+    held = {}
+    for node in quantized_model.graph:
+        if node.op_type == "QuantizeLinear":
+            encoding = _encoding(node)
+            if encoding is not None:
+                held[str(node.outputs[0].name)] = encoding
+    return tuple(
+        LayerOutput(str(node.name), str(value.name), name, held[name])
+        for node in float_model.graph
+        for value in node.outputs
+        if (name := f"{value.name}_quantized") in held
+    )
+
+
+def expose_float(model: ir.Model, layers: Iterable[LayerOutput]) -> ir.Model:
+    """A copy of the float model that also gives the layers' outputs."""
+    return expose(model, [layer.tensor for layer in layers])
+
+
+def expose_quantized(model: ir.Model, layers: Iterable[LayerOutput]) -> ir.Model:
+    """A copy of the quantized model that also gives the layers' outputs, as integers."""
+    return expose(model, [layer.quantized for layer in layers])
+
+
+class SqnrMeter:
+    """Signal to quantization noise ratio of many layers over many samples, in fixed memory.
+
+    Energies are summed over samples before their ratio is taken, in float64.
+    """
+
+    def __init__(self, layers: Iterable[LayerOutput]) -> None:
+        self._layers = tuple(layers)
+        self._signal = np.zeros(len(self._layers))
+        self._noise = np.zeros(len(self._layers))
+
+    def update(self, reference: Feeds, outputs: Feeds) -> None:
+        """Takes the outputs of one sample.
+
+        Args:
+            reference: of the float model, by float name.
+            outputs: of the quantized model, integers by quantized name.
+        """
+        for index, layer in enumerate(self._layers):
+            truth = reference[layer.tensor].astype(np.float64)
+            found = dequantize(outputs[layer.quantized], layer.encoding)
+            self._signal[index] += np.square(truth).sum()
+            self._noise[index] += np.square(truth - found).sum()
+
+    def values(self) -> dict[str, float]:
+        """SQNR in dB by float tensor name; infinite where there is no noise."""
+        return {
+            layer.tensor: sqnr(signal, noise)
+            for layer, signal, noise in zip(self._layers, self._signal, self._noise, strict=True)
+        }
+
+
+def sqnr(signal: float, noise: float) -> float:
+    """`10 log10(signal / noise)` of two energies, in dB."""
+    if noise == 0.0:
+        return float("inf")
+    return float(10.0 * np.log10(signal / noise)) if signal > 0.0 else float("-inf")
+
+
+def _encoding(node: ir.Node) -> Encoding | None:
+    scale, zero = node.inputs[1], node.inputs[2] if len(node.inputs) > 2 else None
+    if scale is None or zero is None or scale.const_value is None or zero.const_value is None:
+        return None
+    dtype = QuantType.of(zero.dtype)
+    if dtype is None:
+        return None
+    axis = node.attributes.get_int("axis", 1) if scale.const_value.size > 1 else None
+    return Encoding(dtype, scale.const_value.numpy(), zero.const_value.numpy(), axis)

@@ -1,0 +1,329 @@
+"""Sensitivity: what quantizing one node, or one tensor, alone costs at the model's outputs.
+
+Ranges are collected once. Then one model after another is made in which only that node has Q and
+DQ, or only that tensor goes through them, and is run on a few samples. Who runs it is the
+caller's business: the CPU, or the NPU simulator.
+
+The noises of single tensors nearly add up at the outputs, as they hardly correlate, so a damage is
+given as relative noise too: noise energy over signal energy, of the output that is hurt most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from snapq.precision import ActivationType
+from snapq.quantization.analysis.alone import alone, lowered
+from snapq.quantization.analysis.error_causes import hardship
+from snapq.quantization.analysis.fidelity import sqnr
+from snapq.quantization.calibration.observers.collector import Collector
+from snapq.quantization.encodings import Encoding, QuantType, dequantize
+from snapq.quantization.precision_rules.tables.operators import OPERATORS, Family
+from snapq.quantization.qdq.decisions import decide
+from snapq.quantization.qdq.parameters import Tuned
+from snapq.quantization.qdq.scheme import NodePrecision, Scheme
+from snapq.quantization.quantize import Quantized, lifted
+from snapq.quantization.quantize import quantize as quantize_model
+
+__all__ = [
+    "Analysis",
+    "Damage",
+    "Kind",
+    "NoiseMeter",
+    "Run",
+    "analyze_nodes",
+    "analyze_tensors",
+    "explain",
+    "only",
+    "quantized_tensors",
+    "sensitive_nodes",
+]
+
+Array = npt.NDArray[np.generic]
+Feeds = Mapping[str, Array]
+Run = Callable[[ir.Model, Sequence[Feeds]], Iterable[Feeds]]
+"""Runs samples through a model with float inputs and outputs, and gives the outputs of each."""
+
+
+class Kind(StrEnum):
+    """What was quantized alone."""
+
+    NODE = "node"
+    ACTIVATION = "activation"
+    WEIGHT = "weight"
+
+
+@dataclass(frozen=True)
+class Damage:
+    """What quantizing one thing alone costs.
+
+    Attributes:
+        kind: a node with all it reads and gives, an activation, or a weight.
+        name: of the node, or of the tensor.
+        op_type: operator of the node, or of the one that gives the activation or reads the weight.
+        noise: noise energy over signal energy at the output that is hurt most, summed over samples.
+        cause: one clause that says why, where it is known.
+    """
+
+    kind: Kind
+    name: str
+    op_type: str
+    noise: float
+    cause: str | None = None
+
+    @property
+    def sqnr_db(self) -> float:
+        """The same in dB, at the output that is hurt most."""
+        return sqnr(1.0, self.noise)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What an analysis works on.
+
+    Attributes:
+        model: the prepared float model.
+        known: what `observe` saw of it.
+        scheme: the precision that is asked about.
+        fixed: imposed encodings, by tensor name.
+        samples: feeds, held in memory: a few.
+        references: the float model's outputs for them.
+        run: runs the models that are made.
+        tuned: weights that algorithms found, by name of the node; they hold where weights have the
+            type that the scheme gives them.
+    """
+
+    model: ir.Model
+    known: Mapping[str, Collector]
+    scheme: Scheme
+    fixed: Mapping[str, Encoding]
+    samples: Sequence[Feeds]
+    references: Sequence[Feeds]
+    run: Run
+    tuned: Mapping[str, Tuned] = field(default_factory=dict)
+
+    def quantized(self, scheme: Scheme) -> Quantized:
+        """The model quantized to another scheme, without calibrating again."""
+        tuned = {
+            name: found
+            for name, found in self.tuned.items()
+            if scheme.precision(name)[0] is self.scheme.precision(name)[0]
+        }
+        return quantize_model(
+            self.model, None, scheme, fixed=self.fixed, known=self.known, tuned=tuned
+        )
+
+    def tensor_count(self) -> int:
+        """How many tensors `analyze_tensors` goes through."""
+        whole = self.quantized(self.scheme)
+        return sum(1 for _ in quantized_tensors(self.model, whole))
+
+    def noise(self, model: ir.Model) -> float:
+        """Relative noise of a model at the output that is hurt most."""
+        meter = NoiseMeter()
+        for reference, found in zip(self.references, self.run(model, self.samples), strict=True):
+            meter.update(reference, found)
+        return meter.worst()
+
+
+class NoiseMeter:
+    """Relative noise of each output over samples; energies are summed before their ratio is taken.
+
+    An output that is not finite counts as all noise. Outputs of whole numbers or truth values are
+    left out, unless there are no others.
+    """
+
+    def __init__(self) -> None:
+        self._signal: dict[str, float] = {}
+        self._noise: dict[str, float] = {}
+
+    def update(self, reference: Feeds, found: Feeds) -> None:
+        """Takes the outputs of one sample."""
+        real = {name: array for name, array in reference.items() if array.dtype.kind == "f"}
+        for name, array in (real or reference).items():
+            truth, other = array.astype(np.float64), found[name].astype(np.float64)
+            counted = np.isfinite(truth)
+            with np.errstate(invalid="ignore"):
+                wrong = np.where(np.isfinite(other), truth - other, truth)[counted]
+            signal = float(np.square(truth[counted]).sum())
+            self._signal[name] = self._signal.get(name, 0.0) + signal
+            self._noise[name] = self._noise.get(name, 0.0) + float(np.square(wrong).sum())
+
+    def worst(self) -> float:
+        """The largest ratio of all outputs."""
+        ratios = (
+            noise / self._signal[name] if self._signal[name] else (np.inf if noise else 0.0)
+            for name, noise in self._noise.items()
+        )
+        return float(max(ratios, default=0.0))
+
+
+def analyze_nodes(
+    analysis: Analysis, progress: Callable[[int], None] | None = None
+) -> list[Damage]:
+    """The damage of each node that computes in integers under the scheme, in graph order.
+
+    A node is quantized with its inputs, weights and outputs as in the whole model; nodes that only
+    move or clamp its result go with it.
+    """
+    damages = []
+    for node in sensitive_nodes(analysis):
+        name = str(node.name)
+        noise = analysis.noise(only(analysis, name))
+        damages.append(Damage(Kind.NODE, name, node.op_type, noise))
+        if progress is not None:
+            progress(1)
+    return damages
+
+
+def only(analysis: Analysis, node: str) -> ir.Model:
+    """The model in which one node alone is quantized, as it is in the whole model."""
+    weights, activations = analysis.scheme.precision(node)
+    own = {node: NodePrecision(weights, activations)}
+    scheme = replace(analysis.scheme, activations=ActivationType.FLOAT16, per_node=own)
+    return analysis.quantized(scheme).model
+
+
+def sensitive_nodes(analysis: Analysis) -> list[ir.Node]:
+    """The nodes that compute in integers under the scheme, in graph order."""
+    copy = lifted(analysis.model)
+    decisions = decide(copy, analysis.scheme, analysis.fixed)
+    return [
+        node
+        for node, decision in decisions.items()
+        if decision.dtype is not None
+        and decision.rule is not None
+        and decision.rule.family in (Family.COMPUTE, Family.READ)
+    ]
+
+
+def analyze_tensors(
+    analysis: Analysis,
+    names: Iterable[str] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> list[Damage]:
+    """The damage of each activation and weight that the scheme quantizes, in graph order.
+
+    Args:
+        analysis: what to work on.
+        names: of tensors; all where not given.
+        progress: called after each tensor.
+    """
+    whole = analysis.quantized(analysis.scheme)
+    wanted = None if names is None else set(names)
+    rounded = _rounded(analysis)
+    damages = []
+    for kind, name, op_type in quantized_tensors(analysis.model, whole):
+        if wanted is not None and name not in wanted:
+            continue
+        encoding = whole.encodings[name]
+        model = alone(analysis.model, name, encoding, rounded.get(name))
+        seen = whole.statistics.get(name)
+        cause = hardship(seen, encoding) if seen is not None else None
+        damages.append(Damage(kind, name, op_type, analysis.noise(model), cause))
+        if progress is not None:
+            progress(1)
+    return damages
+
+
+def _rounded(analysis: Analysis) -> dict[str, Array]:
+    """The values of the weights whose integers an algorithm chose, by name of the weight."""
+    return {
+        str(node.inputs[1].name): dequantize(found.integers, found.encoding)
+        for node in lowered(analysis.model).graph
+        if (found := analysis.tuned.get(str(node.name))) and node.inputs[1] is not None
+    }
+
+
+def explain(
+    analysis: Analysis,
+    damages: Sequence[Damage],
+    most: int,
+    progress: Callable[[int], None] | None = None,
+) -> list[Damage]:
+    """Gives the nodes that hurt most their cause: the tensor behind the damage, and why.
+
+    Args:
+        analysis: what to work on.
+        damages: of nodes.
+        most: how many of the worst to explain.
+        progress: called after each of their tensors.
+    """
+    worst = sorted(damages, key=lambda damage: -damage.noise)[:most]
+    whole = analysis.quantized(analysis.scheme)
+    graph = lowered(analysis.model).graph
+    nodes = {str(node.name): node for node in graph}
+    tensors = {d.name: _tensors(nodes[d.name], whole) for d in worst if d.name in nodes}
+    wanted = [name for names in tensors.values() for name in names]
+    found = {one.name: one for one in analyze_tensors(analysis, wanted, progress)}
+    return [
+        replace(
+            damage, cause=_blame(damage, [found[n] for n in tensors[damage.name] if n in found])
+        )
+        if damage.name in tensors
+        else damage
+        for damage in damages
+    ]
+
+
+def _tensors(node: ir.Node, whole: Quantized) -> list[str]:
+    """The quantized tensors that a node reads and gives; its output may be held behind a clamp."""
+    names = [str(value.name) for value in node.inputs if value is not None]
+    for value in node.outputs:
+        held = value
+        while str(held.name) not in whole.encodings and len(held.uses()) == 1:
+            held = next(iter(held.uses())).node.outputs[0]
+        names.append(str(held.name))
+    return [
+        name
+        for name in dict.fromkeys(names)
+        if name in whole.encodings and whole.encodings[name].dtype is not QuantType.INT32
+    ]
+
+
+def _blame(node: Damage, tensors: Sequence[Damage]) -> str | None:
+    if not tensors:
+        return None
+    worst = max(tensors, key=lambda tensor: tensor.noise)
+    if sum(tensor.noise for tensor in tensors) < node.noise / 2:
+        return "the way it computes in integers, more than any of its tensors"
+    text = f"mostly its {worst.kind} '{worst.name}' ({worst.sqnr_db:.1f} dB alone)"
+    return f"{text}: {worst.cause}" if worst.cause else text
+
+
+def quantized_tensors(model: ir.Model, whole: Quantized) -> Iterator[tuple[Kind, str, str]]:
+    """Kind, name and operator of each tensor of the float model that is rounded.
+
+    Left out are biases, which have 32 bits, and what only moves data that is rounded already.
+    """
+    graph = lowered(model).graph
+    held = whole.encodings
+    for value in graph.inputs:
+        if str(value.name) in held:
+            yield Kind.ACTIVATION, str(value.name), "input"
+    told = set()
+    for node in graph:
+        for read in node.inputs:
+            name = str(read.name) if read is not None else ""
+            if read is None or not read.is_initializer() or name in told:
+                continue
+            if name in held and held[name].dtype is not QuantType.INT32:
+                told.add(name)
+                yield Kind.WEIGHT, name, node.op_type
+        for value in node.outputs:
+            if str(value.name) in held and not _moved(node, str(value.name), held):
+                yield Kind.ACTIVATION, str(value.name), node.op_type
+
+
+def _moved(node: ir.Node, output: str, held: Mapping[str, Encoding]) -> bool:
+    rule = OPERATORS.get(node.op_type)
+    source = node.inputs[0] if node.inputs else None
+    if rule is None or rule.family is not Family.MOVEMENT or source is None:
+        return False
+    return held.get(str(source.name)) == held[output]

@@ -1,0 +1,214 @@
+"""Calibration: samples stream through the float model, observers watch its activations.
+
+Nothing is kept of a sample after it has been observed: memory is that of one sample's activations,
+however many samples there are.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from snapq.errors import DataError, ModelError
+from snapq.graph import io
+from snapq.graph.cost import node_costs
+from snapq.graph.shapes import TensorSpec, input_specs
+from snapq.quantization.calibration.digest import (
+    Digest,
+    add_digests,
+    digest,
+)
+from snapq.quantization.calibration.observers.collector import Collector
+from snapq.runtime import cpu_session, processors
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+__all__ = ["Samples", "calibrate", "check_sample", "expose", "stream"]
+
+Samples = Iterable[Mapping[str, npt.NDArray[np.generic]]]
+"""Feeds of the model's inputs, sample by sample."""
+
+_LARGEST_IN_MEMORY = 1 << 30
+_FEW_MACS = 10_000_000
+"""So few multiply-accumulates take a core a millisecond: threads would longer wait for each other
+than they work."""
+
+
+def calibrate(
+    model: ir.Model,
+    samples: Samples,
+    tensors: Sequence[str],
+    progress: Callable[[int], None] | None = None,
+    *,
+    logits: Collection[str] = (),
+) -> dict[str, Collector]:
+    """Runs every sample once and lets one collector watch each tensor.
+
+    Args:
+        model: the float model with fixed input shapes.
+        samples: feeds; read once, one after another.
+        tensors: names of float values of the main graph (inputs of the graph too).
+        progress: called with 1 for each sample.
+        logits: tensors that may hold -inf, as Softmax makes zero of it.
+
+    Raises:
+        DataError: there is no sample; a sample does not fit the model or holds NaN or infinity; an
+            activation is NaN or infinite (sample and tensor are named).
+        ModelError: ONNX Runtime does not accept the model.
+    """
+    fed = {spec.name for spec in input_specs(model)}
+    computed = [name for name in tensors if name not in fed]
+    digests = add_digests(model, computed)
+    inputs = [name for name in tensors if name in fed]
+    collectors = {name: Collector() for name in tensors}
+    for index, values in enumerate(
+        stream(digests.model, samples, [*digests.outputs, *inputs], progress)
+    ):
+        seen = chain(digests.read(values), ((name, digest(values[name])) for name in inputs))
+        for name, found in seen:
+            _check(found, name, index, name in logits)
+            collectors[name].update(found.minimum, found.maximum, found.count, found.picks)
+    return collectors
+
+
+def stream(
+    model: ir.Model,
+    samples: Samples,
+    tensors: Sequence[str],
+    progress: Callable[[int], None] | None = None,
+) -> Iterator[dict[str, npt.NDArray[np.generic]]]:
+    """Runs sample after sample through a model and yields the values of `tensors`.
+
+    Args and errors as for `calibrate`.
+    """
+    specs = input_specs(model)
+    fed = {spec.name for spec in specs}
+    computed = [name for name in tensors if name not in fed]
+    session = _session(model, computed, _threads(model))
+    done = 0
+    for index, sample in enumerate(samples):
+        feeds = check_sample(sample, specs, f"calibration sample {index}")
+        values = {name: feeds[name] for name in tensors if name in fed}
+        if computed:
+            values.update(zip(computed, _run(session, computed, feeds, index), strict=True))
+        yield values
+        done = index + 1
+        if progress is not None:
+            progress(1)
+    if not done:
+        raise DataError(
+            "There is no calibration sample.",
+            where="data.calibration",
+            hint="Give at least one; 32 to 128 that look like what the device will see are usual.",
+        )
+
+
+def _run(
+    session: onnxruntime.InferenceSession,
+    names: Sequence[str],
+    feeds: Mapping[str, npt.NDArray[np.generic]],
+    index: int,
+) -> list[npt.NDArray[np.generic]]:
+    """Outputs of one sample. Raises `ModelError` where a node cannot take what it is given."""
+    try:
+        values: list[npt.NDArray[np.generic]] = session.run(names, feeds)
+    except Exception as error:  # the class is ONNX Runtime's own, and is not exported
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"The float model does not run on this sample: {reason}",
+            where=f"calibration sample {index}",
+            hint="Check the model and the sample in ONNX Runtime.",
+        ) from error
+    return values
+
+
+def _threads(model: ir.Model) -> int:
+    if sum(cost.macs for cost in node_costs(model)) < _FEW_MACS:
+        return 1
+    return processors()
+
+
+def check_sample(
+    sample: Mapping[str, npt.NDArray[np.generic]], specs: Sequence[TensorSpec], where: str
+) -> dict[str, npt.NDArray[np.generic]]:
+    """The feeds of a sample, found to fit the model.
+
+    Raises:
+        DataError: an input is missing, unknown, of the wrong shape or type, or not finite.
+    """
+    names = {spec.name for spec in specs}
+    for name in sample:
+        if name not in names:
+            raise DataError(
+                f"It feeds '{name}', which the model does not have.",
+                where=where,
+                hint=f"The model's inputs are: {', '.join(sorted(names))}.",
+            )
+    feeds = {}
+    for spec in specs:
+        if spec.name not in sample:
+            raise DataError(f"The model's input '{spec.name}' is not fed.", where=where)
+        array = np.asarray(sample[spec.name])
+        if array.shape != spec.shape or array.dtype != spec.dtype:
+            raise DataError(
+                f"Input '{spec.name}' is {array.dtype}{list(array.shape)}; "
+                f"the model wants {spec.dtype}{list(spec.shape)}.",
+                where=where,
+            )
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise DataError(
+                f"Input '{spec.name}' holds NaN or infinity.",
+                where=where,
+                hint="Leave this sample out, or hint how it is made.",
+            )
+        feeds[spec.name] = array
+    return feeds
+
+
+def expose(model: ir.Model, tensors: Sequence[str]) -> ir.Model:
+    """The model, a copy where needed, with `tensors` as outputs after those that it has.
+
+    Raises:
+        KeyError: the main graph has no such value.
+    """
+    present = {value.name for value in model.graph.outputs}
+    if present.issuperset(tensors):
+        return model
+    copy = model.clone()
+    values = {value.name: value for node in copy.graph for value in node.outputs}
+    copy.graph.outputs.extend(values[name] for name in tensors if name not in present)
+    return copy
+
+
+def _session(model: ir.Model, tensors: Sequence[str], threads: int) -> onnxruntime.InferenceSession:
+    exposed = expose(model, tensors)
+    size = sum(
+        value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value
+    )
+    if size < _LARGEST_IN_MEMORY:
+        return cpu_session(io.to_bytes(exposed), threads=threads, spin=False)
+    with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
+        path = Path(folder) / "calibration.onnx"
+        io.save(exposed, path)
+        return cpu_session(path, threads=threads, spin=False)
+
+
+def _check(seen: Digest, name: str, index: int, masked: bool) -> None:
+    """Refuses a tensor with NaN or infinity; -inf is a mask where `masked`."""
+    missing = seen.total != seen.total
+    infinite = seen.maximum == np.inf or (seen.minimum == -np.inf and not masked)
+    if seen.count and (missing or infinite):
+        kind = "an infinite value" if infinite else "NaN"
+        raise DataError(
+            f"Tensor '{name}' holds {kind} when the float model runs on this sample.",
+            where=f"calibration sample {index}",
+            hint="Leave this sample out, or hint the model: it has no range to quantize.",
+        )

@@ -1,0 +1,18 @@
+"""The moving-average observer: the usual extremes of a sample, not the rarest."""
+
+from __future__ import annotations
+
+from snapq.quantization.calibration.observers.base import register
+from snapq.quantization.calibration.observers.collector import Collector
+from snapq.quantization.encodings import QuantType
+
+__all__ = ["moving_average"]
+
+
+@register("moving-average")
+def moving_average(seen: Collector, dtype: QuantType) -> tuple[float, float]:
+    """Each sample's minimum and maximum, averaged with weights that fade by 0.9 a sample.
+
+    Source: Jacob et al., arXiv:1712.05877, section 3.1.
+    """
+    return (0.0, 0.0) if seen.empty else (seen.moving_minimum, seen.moving_maximum)

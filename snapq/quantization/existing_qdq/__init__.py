@@ -1,0 +1,1 @@
+"""Models that came quantized, and encodings that were given."""

@@ -1,0 +1,282 @@
+"""Encodings made elsewhere, brought into the form that the NPU takes.
+
+What is only written differently is kept exactly (signed activations are shifted to unsigned ones);
+what the NPU has no kernel for is dropped, so that the quantizer makes it anew, and named.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.precision import ActivationType, WeightType
+from snapq.quantization.encodings import Encoding, QuantType
+from snapq.quantization.precision_rules.tables.legality import FLOAT_FROM
+from snapq.quantization.precision_rules.tables.operators import (
+    OPERATORS,
+    Family,
+    OpRule,
+    Role,
+)
+from snapq.quantization.qdq.blockwise import in_steps, takes_blocks
+from snapq.quantization.qdq.decisions import constant, is_float
+from snapq.quantization.qdq.parameters import weight_axis
+from snapq.quantization.qdq.scheme import NodePrecision, Scheme
+
+__all__ = ["Imposed", "impose"]
+
+_UNSIGNED = {QuantType.INT8: QuantType.UINT8, QuantType.INT16: QuantType.UINT16}
+_SIGNED = {QuantType.UINT4: QuantType.INT4, QuantType.UINT8: QuantType.INT8}
+_ACTIVATIONS = {QuantType(t.value): t for t in (ActivationType.UINT8, ActivationType.UINT16)}
+_WEIGHTS = {QuantType(t.value): t for t in WeightType}
+
+
+@dataclass(frozen=True)
+class Imposed:
+    """Encodings that the quantizer can impose, and the scheme that they add up to.
+
+    Attributes:
+        encodings: by tensor name.
+        scheme: the most common type of activations, and int8 for weights that are made anew; nodes
+            with other types, and those without any encoding, are named in `per_node`.
+        weights: the most common type of weights.
+        notes: sentences for the reader: what was changed, dropped or left in float.
+    """
+
+    encodings: dict[str, Encoding]
+    scheme: Scheme
+    weights: WeightType
+    notes: tuple[str, ...]
+
+
+def impose(
+    model: ir.Model,
+    encodings: Mapping[str, Encoding],
+    architecture: int,
+    floats: Collection[str] = (),
+) -> Imposed:
+    """Fits encodings to a model and to the NPU.
+
+    Args:
+        model: the prepared float model.
+        encodings: by tensor name, see `transfer.transfer`.
+        architecture: Hexagon version, the lowest of all targets.
+        floats: tensors that shall stay in float: so do the nodes that give them.
+    """
+    work = _Work(model, architecture)
+    for name, encoding in encodings.items():
+        work.take(name, encoding)
+    return work.result(floats)
+
+
+_UNKNOWN = NodePrecision(activations=ActivationType.FLOAT16, reason="having no encoding, its maker")
+
+
+@dataclass
+class _Work:
+    model: ir.Model
+    architecture: int
+    kept: dict[str, Encoding] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def take(self, name: str, encoding: Encoding) -> None:
+        """Keeps an encoding, or says why not."""
+        value = self._values.get(name)
+        if value is None:
+            return
+        fitted = (
+            self._activation(encoding)
+            if constant(value) is None
+            else self._constant(value, encoding)
+        )
+        if fitted is not None:
+            self.kept[name] = fitted
+
+    def result(self, floats: Collection[str]) -> Imposed:
+        """The scheme of what was kept."""
+        activations = Counter(self._types(constants=False))
+        weights = Counter(self._types(constants=True))
+        scheme = Scheme(
+            weights=WeightType.INT8,
+            activations=_ACTIVATIONS[activations.most_common(1)[0][0]]
+            if activations
+            else ActivationType.UINT8,
+            per_channel=True,
+            architecture=self.architecture,
+        )
+        per_node: dict[str, NodePrecision] = {}
+        for node in self.model.graph:
+            own = self._precision(node, scheme, floats)
+            if own is not _UNKNOWN and self._follows_unknown(node, per_node):
+                own = _UNKNOWN
+            if own is not None:
+                per_node[str(node.name)] = own
+        # What another tool left in 8 bits, it measured so.
+        scheme = replace(scheme, per_node=per_node, keep_wide=False)
+        notes = [f"{count} encodings {what}." for what, count in self.counts.items()]
+        common = _WEIGHTS[weights.most_common(1)[0][0]] if weights else WeightType.INT8
+        return Imposed(self.kept, scheme, common, tuple(notes))
+
+    @cached_property
+    def _values(self) -> dict[str, ir.Value]:
+        graph = self.model.graph
+        given = (output for node in graph for output in node.outputs)
+        values = (*graph.inputs, *graph.initializers.values(), *given)
+        return {str(value.name): value for value in values}
+
+    def _activation(self, encoding: Encoding) -> Encoding | None:
+        if encoding.axis is not None:
+            self.counts["have a scale for each channel of an activation; measured anew"] += 1
+            return None
+        if encoding.dtype in _UNSIGNED:
+            self.counts["are signed, and became unsigned with the same values"] += 1
+            return shifted(encoding, _UNSIGNED[encoding.dtype])
+        if encoding.dtype not in _ACTIVATIONS:
+            self.counts[
+                f"are {encoding.dtype.value}, which the NPU has not for activations; measured anew"
+            ] += 1
+            return None
+        return encoding
+
+    def _constant(self, value: ir.Value, encoding: Encoding) -> Encoding | None:
+        roles = {(rule, node, rule.role(index)) for rule, node, index in _readers(value)}
+        if not any(role is Role.WEIGHT for _, _, role in roles):
+            if any(role in (Role.SCALE, Role.BIAS) for _, _, role in roles):
+                return None  # the quantizer has one form for them, the NPU's
+            return self._activation(encoding)
+        if encoding.dtype in _SIGNED and (encoding.axis is not None or encoding.dtype.bits == 4):
+            encoding = shifted(encoding, _SIGNED[encoding.dtype])
+        if encoding.dtype.signed and encoding.zero_point.any():
+            self.counts["of weights have a zero point, which the NPU has not; made anew"] += 1
+            return None
+        if encoding.dtype not in _WEIGHTS:
+            self.counts[f"of weights are {encoding.dtype.value}; made anew"] += 1
+            return None
+        if encoding.block:
+            readers = [node for _, node, role in roles if role is Role.WEIGHT]
+            if in_steps(encoding) and all(takes_blocks(node, encoding.block) for node in readers):
+                return encoding
+            self.counts["of weights have blocks that the NPU has not; made anew"] += 1
+            return None
+        rank = value.shape.rank() if value.shape is not None else 0
+        axes = {weight_axis(node, rule, rank) for rule, node, role in roles if role is Role.WEIGHT}
+        if encoding.axis is not None and axes != {encoding.axis}:
+            self.counts["of weights are not by output channel; made anew"] += 1
+            return None
+        (axis,) = axes if len(axes) == 1 else (None,)
+        return _spread(encoding, axis, value) if encoding.dtype.bits == 4 else encoding
+
+    def _types(self, *, constants: bool) -> list[QuantType]:
+        found = []
+        for name, encoding in self.kept.items():
+            value = self._values[name]
+            weight = any(rule.role(i) is Role.WEIGHT for rule, _, i in _readers(value))
+            if (constant(value) is not None) is constants and (weight or not constants):
+                found.append(encoding.dtype)
+        return found
+
+    def _follows_unknown(self, node: ir.Node, per_node: Mapping[str, NodePrecision]) -> bool:
+        """Whether all that a node computes with comes from nodes without encodings.
+
+        Such a node is the last one of a float part: what it gives has an encoding, what it takes
+        has none.
+        """
+        rule = OPERATORS.get(node.op_type)
+        if rule is None or rule.family is not Family.COMPUTE or self.architecture < FLOAT_FROM:
+            return False
+        taken = [value for _, value in _data(node, rule) if constant(value) is None]
+        makers = [_maker(value) for value in taken if str(value.name) not in self.kept]
+        return (
+            bool(makers)
+            and len(makers) == len(taken)
+            and all(
+                maker is not None and per_node.get(str(maker.name)) is _UNKNOWN for maker in makers
+            )
+        )
+
+    def _precision(
+        self, node: ir.Node, scheme: Scheme, floats: Collection[str]
+    ) -> NodePrecision | None:
+        """How a node differs from the scheme; None where it does not."""
+        rule = OPERATORS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        if rule is None or rule.family in (Family.MOVEMENT, Family.JOIN, Family.CLAMP):
+            return None
+        if any(str(value.name) in floats for value in node.outputs):
+            return NodePrecision(activations=ActivationType.FLOAT16, reason="the encodings file")
+        around = [
+            value
+            for value in (*(v for _, v in _data(node, rule)), *node.outputs)
+            if value is not None and is_float(value)
+        ]
+        known = [self.kept[str(v.name)] for v in around if str(v.name) in self.kept]
+        if not known and around and self.architecture >= FLOAT_FROM:
+            return _UNKNOWN
+        given = next(
+            (self.kept[str(v.name)] for v in node.outputs if str(v.name) in self.kept), None
+        )
+        stored = next(
+            (
+                self.kept[str(value.name)]
+                for role, value in _data(node, rule)
+                if role is Role.WEIGHT and constant(value) and str(value.name) in self.kept
+            ),
+            None,
+        )
+        activations = _ACTIVATIONS[given.dtype] if given is not None else None
+        weights = _WEIGHTS[stored.dtype] if stored is not None else None
+        own = NodePrecision(
+            weights=weights if weights is not scheme.weights else None,
+            activations=activations if activations is not scheme.activations else None,
+            reason="the encodings given",
+        )
+        return own if own.weights or own.activations else None
+
+
+def _maker(value: ir.Value) -> ir.Node | None:
+    """The node that computes what a tensor holds, behind those that only move it."""
+    node = value.producer()
+    while node is not None and node.inputs and node.op_type in OPERATORS:
+        if OPERATORS[node.op_type].family is not Family.MOVEMENT or node.inputs[0] is None:
+            break
+        node = node.inputs[0].producer()
+    return node
+
+
+def shifted(encoding: Encoding, dtype: QuantType) -> Encoding:
+    """The same real numbers held in the signed or unsigned type of the same width."""
+    zero = encoding.zero_point.astype(np.int64) + (dtype.qmin - encoding.dtype.qmin)
+    return Encoding(dtype, encoding.scale, zero.astype(dtype.numpy), encoding.axis, encoding.block)
+
+
+def _spread(encoding: Encoding, axis: int | None, value: ir.Value) -> Encoding:
+    """One scale repeated for each channel: at 4 bits the NPU wants that form."""
+    if encoding.axis is not None or axis is None or value.shape is None:
+        return encoding
+    channels = int(value.shape.numpy()[axis])
+    return Encoding(
+        encoding.dtype,
+        np.full(channels, encoding.scale, np.float32),
+        np.full(channels, encoding.zero_point),
+        axis,
+    )
+
+
+def _readers(value: ir.Value) -> list[tuple[OpRule, ir.Node, int]]:
+    return [
+        (rule, node, index)
+        for node, index in value.uses()
+        if (rule := OPERATORS.get(node.op_type)) is not None
+    ]
+
+
+def _data(node: ir.Node, rule: OpRule) -> list[tuple[Role, ir.Value]]:
+    return [
+        (rule.role(index), value)
+        for index, value in enumerate(node.inputs)
+        if value is not None and rule.role(index) in (Role.DATA, Role.WEIGHT)
+    ]

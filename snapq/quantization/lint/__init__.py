@@ -1,0 +1,1 @@
+"""The provider's rules for Q/DQ models, checked."""

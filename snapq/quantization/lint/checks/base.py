@@ -1,0 +1,140 @@
+"""What a check sees of a Q/DQ model, and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.quantization.encodings import Encoding, QuantType
+from snapq.quantization.precision_rules.tables.operators import (
+    OPERATORS,
+    OpRule,
+    Role,
+)
+from snapq.quantization.qdq.decisions import KEPT_FLOAT
+
+__all__ = ["Check", "Finding", "View"]
+
+DEQUANTIZE = "DequantizeLinear"
+QUANTIZE = "QuantizeLinear"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One broken rule.
+
+    Attributes:
+        node: name of the node concerned.
+        rule: short name of the rule.
+        message: what is wrong.
+        hint: what to do about it.
+    """
+
+    node: str
+    rule: str
+    message: str
+    hint: str
+
+
+class View:
+    """A Q/DQ model as the checks look at it.
+
+    Args:
+        model: the model.
+        architecture: Hexagon version for which it shall be legal.
+    """
+
+    def __init__(self, model: ir.Model, architecture: int) -> None:
+        self.model = model
+        self.architecture = architecture
+
+    def rule(self, node: ir.Node) -> OpRule | None:
+        """How the node's operator is quantized; None for Q, DQ and what is float on purpose."""
+        if KEPT_FLOAT in node.metadata_props:
+            return None
+        return OPERATORS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+
+    def reader(self, value: ir.Value | None) -> ir.Node | None:
+        """The DQ that gives a value; None where none does."""
+        node = value.producer() if value is not None else None
+        return node if node is not None and node.op_type == DEQUANTIZE else None
+
+    def quantizers(self, value: ir.Value) -> tuple[ir.Node, ...]:
+        """The Q nodes that take a value."""
+        return tuple(user for user, _ in value.uses() if user.op_type == QUANTIZE)
+
+    def data(self, node: ir.Node) -> tuple[tuple[int, ir.Value], ...]:
+        """The inputs of a node that its rule wants quantized, with their indices."""
+        rule = self.rule(node)
+        if rule is None:
+            return ()
+        return tuple(
+            (index, value)
+            for index, value in enumerate(node.inputs)
+            if value is not None and rule.role(index) is not Role.PLAIN
+        )
+
+    def input_of(self, node: ir.Node, role: Role) -> ir.Node | None:
+        """The DQ on a node's input of that role; None where there is none."""
+        rule = self.rule(node)
+        for index, value in self.data(node):
+            if rule is not None and rule.role(index) is role:
+                return self.reader(value)
+        return None
+
+    def encoding(self, node: ir.Node | None) -> Encoding | None:
+        """The encoding of a Q or DQ node; None where its scale is computed or by blocks."""
+        if node is None or node.attributes.get_int("block_size", 0) != 0:
+            return None
+        scale = _constant(node.inputs[1])
+        if scale is None:
+            return None
+        given = node.inputs[2] if len(node.inputs) > 2 else None
+        zero = _constant(given)
+        held = given if given is not None else _integers(node)
+        dtype = QuantType.of(held.dtype if held is not None else None) or QuantType.UINT8
+        if zero is None:
+            zero = np.zeros(scale.shape, dtype.numpy)
+        # A scale of one element is one scale, whatever its shape says.
+        if scale.size == 1:
+            return Encoding(dtype, scale.reshape(()).astype(np.float32), zero.reshape(()))
+        axis = node.attributes.get_int("axis", 1)
+        rank = node.inputs[0].shape.rank() if node.inputs[0] and node.inputs[0].shape else None
+        return Encoding(dtype, scale.astype(np.float32), zero, axis % rank if rank else axis)
+
+    def stored(self, reader: ir.Node) -> ir.Value | None:
+        """The constant that a DQ reads, directly or through a Q; None for an activation."""
+        source = reader.inputs[0]
+        producer = source.producer() if source is not None else None
+        if producer is not None and producer.op_type == QUANTIZE:
+            source = producer.inputs[0]
+        return source if _constant(source) is not None else None
+
+    def touched(self, node: ir.Node) -> bool:
+        """Whether Q or DQ stands at any data input or output of a node."""
+        return any(self.reader(value) for _, value in self.data(node)) or any(
+            self.quantizers(value) for value in node.outputs
+        )
+
+
+Check = Callable[[View, ir.Node], Iterator[Finding]]
+
+
+def _integers(node: ir.Node) -> ir.Value | None:
+    return node.inputs[0] if node.op_type == DEQUANTIZE else node.outputs[0]
+
+
+def _constant(value: ir.Value | None) -> np.ndarray | None:
+    """A constant's array, of an initializer or of a Constant node."""
+    if value is None:
+        return None
+    producer = value.producer()
+    if producer is not None and producer.op_type == "Constant":
+        attribute = producer.attributes.get("value")
+        return np.asarray(attribute.as_tensor().numpy()) if attribute is not None else None
+    if producer is not None or value.const_value is None or value.is_graph_input():
+        return None
+    return np.asarray(value.const_value.numpy())

@@ -1,0 +1,113 @@
+"""Nodes that the NPU computes quicker at 16 bits than at 8 get 16 bits, which are finer too.
+
+Most kernels of 8 bits take half the time of those of 16, but some are missing or slow: a product
+of wide tensors that are stretched to each other, a normalization by length, a filter of many taps.
+Those hardly gain over fp16, which both estimates together tell, and are tried at 16 bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from snapq.precision import ActivationType
+from snapq.quantization.mixed_precision.cost import (
+    Clock,
+    Cost,
+    by_float_node,
+)
+from snapq.quantization.mixed_precision.never_slower import Make
+from snapq.quantization.qdq.scheme import NodePrecision
+from snapq.quantization.quantize import Quantized
+
+__all__ = ["REASON", "Quicker", "quicker_wide"]
+
+REASON = "the NPU takes less time for it there, by the estimate"
+_SUSPECT = 0.6
+"""Share of its cycles at fp16 from which a node of 8 bits is tried at 16."""
+_WORTH = 0.05
+"""Share of all cycles that the tried nodes must have, all together."""
+_GAIN = 0.02
+"""Share of all cycles that must be won."""
+_HEAVY = 0.1
+"""Share of the largest gain of a node from which a node counts as heavy."""
+_WIDE = NodePrecision(activations=ActivationType.UINT16, reason=REASON, by_rule=True)
+
+
+@dataclass(frozen=True)
+class Quicker:
+    """A model in which some nodes have 16 bits because they are quicker so.
+
+    Attributes:
+        quantized: the model.
+        first: the estimate before.
+        cost: its estimate.
+        nodes: the precision of these nodes, by name.
+        estimates: how many choices were estimated.
+    """
+
+    quantized: Quantized
+    first: Cost
+    cost: Cost
+    nodes: Mapping[str, NodePrecision]
+    estimates: int = 1
+
+
+def quicker_wide(
+    quantized: Quantized, free: Collection[str], make: Make, clock: Clock, float_cost: Cost
+) -> Quicker | None:
+    """Tries 16 bits for the nodes that 8 bits make hardly quicker than fp16.
+
+    1. All of them at 16 bits at once tell which gain; these, and the heavy ones of them, are tried
+       without the others, as each change of precision is paid for with conversions.
+    2. The fastest choice is taken where it wins at least 2 % of all cycles.
+
+    Args:
+        quantized: the model with activations of 8 bits.
+        free: the nodes that may have another precision, by name.
+        make: quantizes the model with other precisions of nodes.
+        clock: estimates a model.
+        float_cost: the estimate of the float model.
+
+    Returns:
+        The fastest choice; None where 8 bits stay.
+    """
+    first = clock(quantized.model)
+    spent = by_float_node(quantized.model, first)
+    suspects = {
+        name: spent[name]
+        for name in _narrow(quantized) & spent.keys() & set(free)
+        if spent[name] > _SUSPECT * float_cost.nodes.get(name, 0.0)
+    }
+    if sum(suspects.values()) < _WORTH * first.cycles:
+        return None
+
+    def tried(names: Collection[str]) -> Quicker:
+        nodes = dict.fromkeys(sorted(names), _WIDE)
+        candidate = make(nodes)
+        return Quicker(candidate, first, clock(candidate.model), nodes)
+
+    found = [tried(suspects)]
+    now = by_float_node(found[0].quantized.model, found[0].cost)
+    gains = {name: cycles - now.get(name, 0.0) for name, cycles in suspects.items()}
+    told = [set(suspects)]
+    for share in (0.0, _HEAVY):
+        least = share * max(gains.values())
+        chosen = {name for name, gain in gains.items() if gain > max(least, 0.0)}
+        if chosen and chosen not in told:
+            told.append(chosen)
+            found.append(tried(chosen))
+    best = min(found, key=lambda one: (one.cost.cycles, len(one.nodes)))
+    if best.cost.cycles >= (1 - _GAIN) * first.cycles:
+        return None
+    return replace(best, estimates=len(found))
+
+
+def _narrow(quantized: Quantized) -> frozenset[str]:
+    """Names of the nodes that give values of 8 bits."""
+    held = quantized.encodings
+    return frozenset(
+        str(node.name)
+        for node in quantized.model.graph
+        if any(value.name in held and held[value.name].dtype.bits == 8 for value in node.outputs)
+    )

@@ -1,0 +1,155 @@
+"""What stays wide by rule: the few places that 8 bits ruin or slow down, at little or no cost.
+
+| where | what it has |
+|---|---|
+| a spectral front end: transforms of an input, squares, a root, a logarithm | float |
+| squares under a root elsewhere | 16 bits, where activations have 8 |
+| cells of recurrent layers, their state, small heads | 16 bits, where activations have 8 |
+| the places at which a GridSample reads | 16 bits, where activations have 8 |
+| a depthwise filter whose sides add up to 64 or more | 16 bits, where activations have 8 |
+
+The NPU has no quick 8-bit kernel for such a filter: by Qualcomm's estimate for QCS9075, 62 taps
+over 64 channels and 200 steps take 23 us at 8 bits and 31 at 16, 63 taps 28,006 and 61.
+
+What the user says of a node wins, and `keep_wide: false` turns the rules off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+
+import onnx_ir as ir
+
+from snapq.graph.shapes import static_shape
+from snapq.precision import ActivationType
+from snapq.quantization.calibration.observers.collector import Collector
+from snapq.quantization.precision_rules.coordinates import coordinates
+from snapq.quantization.precision_rules.recurrent import cells
+from snapq.quantization.precision_rules.squares import (
+    fronts,
+    logarithms,
+    squared,
+)
+from snapq.quantization.qdq.decisions import Decision, is_float
+from snapq.quantization.qdq.scheme import NodePrecision, Scheme
+
+__all__ = ["FIRST_16_BIT", "beyond_float16", "in_float", "notes", "widened", "without_float"]
+
+FIRST_16_BIT = 21
+"""Opset whose Q and DQ take 16 bits; source: QuantizeLinear-21 of ONNX."""
+_FLOAT_FROM = 73
+"""The first architecture that runs these operators in fp16 (v69 has it in part)."""
+_LARGEST = 2.0**15
+"""fp16 ends at 65504; half of it leaves room for sums that calibration did not meet."""
+_SMALLEST = 2.0**-4
+"""fp16 loses squares of values below 2^-12: where the largest root is below this, 16 bits keep
+more."""
+_FRONT = "the rule for spectra"
+_WIDE = ActivationType.UINT16
+_RUINED = "loses too much at 8"
+_LONG = "the NPU has no quick 8-bit kernel for a depthwise filter this long"
+_SIDES = 64
+"""What both sides of a depthwise filter add up to from which 8 bits are slow."""
+
+
+def widened(graph: ir.Graph, scheme: Scheme) -> Scheme:
+    """The scheme with the rules put in for nodes of which it says nothing yet."""
+    if not scheme.keep_wide or graph.opset_imports.get("", 0) < FIRST_16_BIT:
+        return scheme
+    chosen: dict[str, NodePrecision] = {}
+    named = scheme.per_node
+    front = frozenset[str]()
+    if scheme.architecture >= _FLOAT_FROM:
+        front = fronts(graph) | logarithms(graph)
+    if scheme.activations in (ActivationType.UINT8, _WIDE) and front.isdisjoint(named):
+        chosen |= dict.fromkeys(front, _rule(ActivationType.FLOAT16, _FRONT))
+    if scheme.activations is ActivationType.UINT8:
+        roots = squared(graph) - chosen.keys()
+        chosen |= dict.fromkeys(roots, _rule(_WIDE, f"a root of squares {_RUINED}"))
+        inside = cells(graph) - chosen.keys()
+        chosen |= dict.fromkeys(
+            inside, _rule(_WIDE, "the cell of a recurrent layer loses too much at 8")
+        )
+        places = coordinates(graph) - chosen.keys()
+        chosen |= dict.fromkeys(places, _rule(_WIDE, f"a place to read at {_RUINED}"))
+        long = _long_filters(graph) - chosen.keys()
+        chosen |= dict.fromkeys(long, _rule(_WIDE, _LONG))
+    fresh = {name: precision for name, precision in chosen.items() if name not in named}
+    return replace(scheme, per_node={**named, **fresh}) if fresh else scheme
+
+
+def in_float(graph: ir.Graph, scheme: Scheme) -> tuple[str, ...]:
+    """Tensors that are float by rule, with what goes in: all must be seen to know that they fit."""
+    names: dict[str, None] = {}
+    for node in _float_nodes(graph, scheme):
+        for value in (*node.inputs, *node.outputs):
+            if value is not None and is_float(value) and value.const_value is None:
+                names[str(value.name)] = None
+    return tuple(names)
+
+
+def beyond_float16(graph: ir.Graph, scheme: Scheme, seen: Mapping[str, Collector]) -> bool:
+    """Whether what is float by rule was too large, or too small, for fp16."""
+    for node in _float_nodes(graph, scheme):
+        largest = _reach(node.outputs, seen)
+        if largest > _LARGEST or (node.op_type == "Sqrt" and 0 < largest < _SMALLEST):
+            return True
+        if node.op_type == "Log" and 0 < _reach(node.inputs, seen) < _SMALLEST**2:
+            return True
+    return False
+
+
+def _reach(values: Iterable[ir.Value | None], seen: Mapping[str, Collector]) -> float:
+    """The largest magnitude of some tensors; 0 where none was seen."""
+    found = [seen[str(value.name)] for value in values if value and str(value.name) in seen]
+    return max((max(-one.minimum, one.maximum) for one in found if not one.empty), default=0.0)
+
+
+def without_float(scheme: Scheme) -> Scheme:
+    """The scheme with 16 bits in the place of what is float by rule."""
+    narrow = _rule(_WIDE, f"a root of squares beyond the range of fp16 {_RUINED}")
+    return replace(
+        scheme,
+        per_node={
+            name: narrow if _is_float_rule(own) else own for name, own in scheme.per_node.items()
+        },
+    )
+
+
+def notes(scheme: Scheme, decisions: Mapping[ir.Node, Decision]) -> tuple[str, ...]:
+    """One sentence for each rule that gave nodes 16 bits; those in float are told of elsewhere."""
+    told: dict[str, list[str]] = {}
+    for node, decision in decisions.items():
+        own = scheme.per_node.get(str(node.name))
+        if own is None or not own.by_rule or own.activations is not _WIDE:
+            continue
+        if decision.dtype is not None and decision.dtype.bits == _WIDE.bits:
+            told.setdefault(own.reason, []).append(str(node.name))
+    return tuple(f"{', '.join(names)}: at 16 bits, as {reason}." for reason, names in told.items())
+
+
+def _long_filters(graph: ir.Graph) -> frozenset[str]:
+    """Names of depthwise filters, of one or two dimensions, that are slow at 8 bits."""
+    found = set()
+    for node in graph:
+        shape = static_shape(node.inputs[1]) if node.op_type == "Conv" else None
+        if shape is None or len(shape) not in (3, 4):
+            continue
+        depthwise = shape[1] == 1 and node.attributes.get_int("group", 1) == shape[0]
+        if depthwise and sum(shape[2:]) + (len(shape) == 3) >= _SIDES:
+            found.add(str(node.name))
+    return frozenset(found)
+
+
+def _rule(activations: ActivationType, reason: str) -> NodePrecision:
+    return NodePrecision(activations=activations, reason=reason, by_rule=True)
+
+
+def _is_float_rule(own: NodePrecision) -> bool:
+    return own.by_rule and own.activations is ActivationType.FLOAT16
+
+
+def _float_nodes(graph: ir.Graph, scheme: Scheme) -> Iterator[ir.Node]:
+    named: Collection[str] = {n for n, own in scheme.per_node.items() if _is_float_rule(own)}
+    return (node for node in graph if str(node.name) in named)

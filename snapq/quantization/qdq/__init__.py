@@ -1,0 +1,1 @@
+"""From decisions to a Q/DQ graph: which nodes, which tensors share an encoding, the nodes."""

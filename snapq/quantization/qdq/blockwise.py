@@ -1,0 +1,212 @@
+"""Block-wise 4-bit weights: one scale for some input channels of each output channel.
+
+The NPU has them for convolutions of one tap with 16-bit activations ("low-power block
+quantization"): the scale of a block is an integer of 1 to 16 times a scale of its output channel.
+The provider makes that of a DequantizeLinear with `block_size` where the session option
+`enable_block_quant_weight_optimization` is set; a product of matrices loses precision on that way
+and a Gemm does not take it at all, so both become such convolutions. Measured with one-operator
+models on the simulator of QAIRT 2.51 (onnxruntime-qnn 2.7.0) for v68, v69, v73, v75, v79, v81; by
+the estimate for QCS9075 blocks of 32 cost 2 % more than one scale a channel (256 x 256, 784 rows).
+Convolutions of several taps, and 8-bit activations, are refused by the provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from snapq.graph.shapes import static_shape
+from snapq.precision import ActivationType, WeightType
+from snapq.quantization.encodings import SMALLEST_SCALE, Encoding, QuantType
+from snapq.quantization.qdq.names import Names
+from snapq.quantization.qdq.parameters import BLOCK_STEPS, gemm_scaled
+from snapq.quantization.qdq.scheme import Scheme
+
+__all__ = ["as_convolutions", "block_encoding", "by_output", "in_steps", "takes_blocks"]
+
+_INPUTS = 1
+"""The axis of a convolution's weight that is divided into blocks."""
+
+
+def block_encoding(weight: npt.NDArray[np.float32], block: int) -> Encoding:
+    """The encoding of a convolution's weight by blocks.
+
+    Args:
+        weight: `[O, I, 1, 1]`, I a multiple of `block`.
+        block: input channels that share a scale.
+
+    Returns:
+        An encoding with scales `[O, I / block, 1, 1]`.
+    """
+    outputs, inputs = weight.shape[:2]
+    parts = np.abs(weight.astype(np.float64)).reshape(outputs, inputs // block, block)
+    wanted = parts.max(axis=2) / QuantType.INT4.qmax
+    step = np.maximum(wanted.max(axis=1, keepdims=True), SMALLEST_SCALE * BLOCK_STEPS) / BLOCK_STEPS
+    # float32 first: a scale that is no exact multiple would be rounded by the provider.
+    step = step.astype(np.float32).astype(np.float64)
+    times = np.clip(np.ceil(wanted / step - 1e-6), 1, BLOCK_STEPS)
+    scale = (times * step).astype(np.float32).reshape(outputs, inputs // block, 1, 1)
+    zero = np.zeros(scale.shape, QuantType.INT4.numpy)
+    return Encoding(QuantType.INT4, scale, zero, _INPUTS, block)
+
+
+def in_steps(
+    encoding: Encoding,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]] | None:
+    """Scales of blocks as the NPU holds them: a step a channel, and how many of it each block has.
+
+    Args:
+        encoding: of a weight whose scales, but for axes of 1, are `[O, I / block]`, or the other
+            way round where the blocks divide axis 0.
+
+    Returns:
+        Steps `[O]` and counts of 1 to 16 `[O, I / block]`; None where the scales are no multiples,
+        or no block of a channel has 16.
+    """
+    scale = by_output(encoding.scale, encoding.axis)
+    if scale is None or encoding.dtype is not QuantType.INT4 or encoding.zero_point.any():
+        return None
+    scale = np.asarray(scale, np.float32)
+    step = scale.max(axis=1, keepdims=True).astype(np.float64) / BLOCK_STEPS
+    times = np.rint(scale / step)
+    exact = (times * step).astype(np.float32)
+    if not np.array_equal(exact, scale) or times.min() < 1:
+        return None
+    return step.reshape(-1).astype(np.float32), times.astype(np.int64)
+
+
+def by_output(values: npt.NDArray[np.generic], axis: int | None) -> npt.NDArray[np.generic] | None:
+    """Scales or zero points of blocks as `[O, I / block]`; None where there are more than two axes.
+
+    Args:
+        values: for each block, shaped as the weight.
+        axis: the one that the blocks divide.
+    """
+    if axis not in (0, 1) or values.ndim < 2 or any(size != 1 for size in values.shape[2:]):
+        return None
+    matrix = values.reshape(values.shape[:2])
+    return matrix if axis == _INPUTS else matrix.T
+
+
+def takes_blocks(node: ir.Node, block: int | None) -> bool:
+    """Whether a node is a convolution whose weight the NPU takes by blocks of that size."""
+    if block is None or node.op_type != "Conv" or node.attributes.get_int("group", 1) != 1:
+        return False
+    shape = static_shape(node.inputs[1])
+    return shape is not None and len(shape) == 4 and shape[2:] == (1, 1) and shape[1] % block == 0
+
+
+def as_convolutions(graph: ir.Graph, scheme: Scheme) -> None:
+    """Makes each Gemm and MatMul whose weight shall have blocks a convolution of one tap, in place.
+
+    1. The weight is a constant matrix, the bias a constant vector or none.
+    2. The convolution keeps the node's name, and what it gives the name of the node's output, whose
+       values it has; so what calibration saw of one holds for the other. A node that gives an
+       output of the graph stays as it is.
+    """
+    if scheme.block is None:
+        return
+    names = Names(graph)
+    for node in tuple(graph):
+        if node.op_type in ("Gemm", "MatMul") and _wants_blocks(node, scheme):
+            _convert(graph, node, names)
+
+
+def _wants_blocks(node: ir.Node, scheme: Scheme) -> bool:
+    if scheme.precision(str(node.name)) != (WeightType.INT4, ActivationType.UINT16):
+        return False
+    if node.attributes.get_int("transA", 0) or node.outputs[0].is_graph_output():
+        return False
+    given, weight = static_shape(node.inputs[0]), _constant(node, 1)
+    if given is None or weight is None or weight.ndim != 2 or scheme.block is None:
+        return False
+    bias = _constant(node, 2)
+    plain = len(node.inputs) < 3 or node.inputs[2] is None
+    return given[-1] % scheme.block == 0 and (plain or (bias is not None and bias.ndim == 1))
+
+
+def _convert(graph: ir.Graph, node: ir.Node, names: Names) -> None:
+    source, output = node.inputs[0], node.outputs[0]
+    given, made = static_shape(source), static_shape(output)
+    weight = _constant(node, 1)
+    if source is None or given is None or made is None or weight is None:
+        return
+    matrix, bias = weight, _constant(node, 2)
+    if node.op_type == "Gemm":
+        matrix, bias = gemm_scaled(node, matrix, bias)
+    if not node.attributes.get_int("transB", 0):
+        matrix = matrix.T
+    outputs, inputs = matrix.shape
+    rows = int(np.prod(given[:-1], dtype=np.int64))
+    stem = str(output.name)
+    nodes: list[ir.Node] = []
+
+    def add(
+        op: str,
+        of: list[ir.Value],
+        shape: tuple[int, ...],
+        name: str,
+        attributes: Mapping[str, Sequence[int]] | None = None,
+    ) -> ir.Value:
+        made = ir.node(
+            op, of, attributes=dict(attributes or {}), name=names.fresh_node(f"{node.name}_{op}")
+        )
+        value = made.outputs[0]
+        value.name = name
+        value.shape, value.type = ir.Shape(shape), output.type
+        names.take(name)
+        nodes.append(made)
+        return value
+
+    def constant(array: npt.NDArray[np.generic], name: str) -> ir.Value:
+        fresh = names.fresh(f"{stem}_{name}")
+        names.take(fresh)
+        tensor = ir.Tensor(array, name=fresh)
+        value = ir.Value(
+            name=fresh,
+            shape=ir.Shape(array.shape),
+            type=ir.TensorType(tensor.dtype),
+            const_value=tensor,
+        )
+        graph.register_initializer(value)
+        return value
+
+    output.name = None
+    shape = (1, rows, 1, inputs)
+    flat = add(
+        "Reshape", [source, constant(np.array(shape), "rows")], shape, names.fresh(f"{stem}_in")
+    )
+    turned = add(
+        "Transpose",
+        [flat],
+        (1, inputs, rows, 1),
+        names.fresh(f"{stem}_turned"),
+        {"perm": [0, 3, 1, 2]},
+    )
+    kernel = constant(np.ascontiguousarray(matrix).reshape(outputs, inputs, 1, 1), "weight")
+    parts = [turned, kernel, *([constant(bias, "bias")] if bias is not None else [])]
+    product = add("Conv", parts, (1, outputs, rows, 1), stem, {"kernel_shape": [1, 1]})
+    nodes[-1].name = node.name
+    back = add(
+        "Transpose",
+        [product],
+        (1, rows, 1, outputs),
+        names.fresh(f"{stem}_back"),
+        {"perm": [0, 2, 3, 1]},
+    )
+    result = add(
+        "Reshape", [back, constant(np.array(made), "shape")], made, names.fresh(f"{stem}_rows")
+    )
+    graph.insert_before(node, nodes)
+    output.replace_all_uses_with(result)
+    graph.remove(node, safe=True)
+
+
+def _constant(node: ir.Node, index: int) -> npt.NDArray[np.float32] | None:
+    value = node.inputs[index] if len(node.inputs) > index else None
+    if value is None or value.producer() is not None or value.is_graph_input():
+        return None
+    return np.asarray(value.const_value.numpy(), np.float32) if value.const_value else None

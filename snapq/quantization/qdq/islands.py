@@ -1,0 +1,76 @@
+"""Keeps a float node float between its DQ and Q nodes.
+
+The provider takes DQ, node, Q for a quantized unit, also where the NPU's integer kernel is wrong or
+the user wants float. A node with float weights is no such unit. Any other gets a Cast to float16 in
+front and one back behind, which the provider does not look through (a Mul or an Identity it does;
+simulator of QAIRT 2.51, a Log of 16 bits).
+"""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from snapq.quantization.precision_rules.tables.operators import (
+    OPERATORS,
+    Family,
+    Role,
+)
+from snapq.quantization.qdq.decisions import KEPT_FLOAT, is_float
+from snapq.quantization.qdq.names import Names
+
+__all__ = ["separate"]
+
+
+def separate(graph: ir.Graph) -> None:
+    """Puts casts around each lone float node that would be taken for a quantized unit, in place."""
+    names = Names(graph)
+    for node in tuple(graph):
+        if KEPT_FLOAT in node.metadata_props and _looks_quantized(node):
+            for value in {v for v in node.inputs if v is not None and _is_read_back(v)}:
+                cast = _cast(value, ir.DataType.FLOAT16, names)
+                graph.insert_before(node, cast)
+                for index, given in enumerate(tuple(node.inputs)):
+                    if given is value:
+                        node.replace_input_with(index, cast.outputs[0])
+            output = node.outputs[0]
+            users = tuple(output.uses())
+            output.type = ir.TensorType(ir.DataType.FLOAT16)
+            back = _cast(output, ir.DataType.FLOAT, names)
+            graph.insert_after(node, back)
+            for user, index in users:
+                user.replace_input_with(index, back.outputs[0])
+
+
+def _looks_quantized(node: ir.Node) -> bool:
+    rule = OPERATORS.get(node.op_type)
+    if rule is None or rule.family is Family.READ or len(node.outputs) != 1:
+        return False
+    data = [
+        v for i, v in enumerate(node.inputs) if v is not None and rule.role(i) is not Role.PLAIN
+    ]
+    plain = [v for v in node.inputs if v is not None and v not in data]
+    output = node.outputs[0]
+    users = [user.op_type for user, _ in output.uses()]
+    return (
+        all(_is_read_back(value) for value in data)
+        and not any(is_float(value) for value in plain)
+        and not output.is_graph_output()
+        and set(users) == {"QuantizeLinear"}
+    )
+
+
+def _is_read_back(value: ir.Value) -> bool:
+    producer = value.producer()
+    return producer is not None and producer.op_type == "DequantizeLinear"
+
+
+def _cast(value: ir.Value, dtype: ir.DataType, names: Names) -> ir.Node:
+    stem = f"{value.name}_{dtype.name.lower()}"
+    node = ir.node(
+        "Cast", [value], attributes={"to": dtype.value}, name=names.fresh_node(f"{stem}_Cast")
+    )
+    result = node.outputs[0]
+    result.name = names.fresh(stem)
+    names.take(str(result.name))
+    result.shape, result.type = value.shape, ir.TensorType(dtype)
+    return node

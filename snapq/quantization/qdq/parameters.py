@@ -1,0 +1,169 @@
+"""Weights, scales and biases: constants that a node has to itself, held as integers.
+
+The HTP adds a bias at exactly `scale of the data x scale of the weight`, whatever encoding the
+model declares, so that is the encoding that is declared here. Where a bias does not fit into 32
+bits at that scale, the weight's scale is raised until it does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from snapq.quantization.encodings import (
+    Encoding,
+    QuantType,
+    asymmetric,
+    reduced_axes,
+    symmetric,
+)
+from snapq.quantization.precision_rules.tables.operators import OpRule
+
+__all__ = [
+    "BLOCK_STEPS",
+    "LARGEST_BIAS",
+    "Tuned",
+    "bias_encoding",
+    "gemm_scaled",
+    "raise_for_bias",
+    "takes",
+    "weight_axis",
+    "weight_encoding",
+]
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What an algorithm found for the weight of one node.
+
+    Attributes:
+        encoding: of the weight; symmetric.
+        integers: the weight, shaped as the node's.
+        bias: `[O]` in float; None where the node's own stays.
+    """
+
+    encoding: Encoding
+    integers: npt.NDArray[np.generic]
+    bias: npt.NDArray[np.float32] | None = None
+
+
+BLOCK_STEPS = 16
+"""Scales of blocks are 1/16 to 16/16 of the largest one of their output channel."""
+LARGEST_BIAS = 2.0**31 - 129
+"""A little under int32's limit: float32 scales are exact to 24 bits only."""
+_SMALLEST_WEIGHT = 1e-6
+"""Range of a weight of zeros: small, so that its bias keeps its precision."""
+
+
+def weight_axis(node: ir.Node, rule: OpRule, rank: int) -> int | None:
+    """The output-channel axis of a node's weight; None where it can have but one scale.
+
+    A grouped ConvTranspose holds the output channels of one group only along its axis, and the
+    provider refuses one scale a channel there.
+    """
+    if rule.weight_axis is None or rank < 2:
+        return None
+    if node.op_type == "ConvTranspose" and node.attributes.get_int("group", 1) > 1:
+        return None
+    if node.op_type == "Gemm" and node.attributes.get_int("transB", 0) == 1:
+        return 0
+    return rule.weight_axis % rank
+
+
+def weight_encoding(
+    weight: npt.NDArray[np.float32], dtype: QuantType, axis: int | None, data: QuantType
+) -> Encoding:
+    """Symmetric for signed types, by channel where there is an axis; asymmetric for unsigned ones.
+
+    A channel whose weights are so small beside the largest channel's that its output spans less
+    than one step of the data type takes no finer scale than that. It loses nothing, and the
+    compiler gives a layer with widely spread scales slower code (EfficientNet-Lite0, w8a8, float
+    boundary, QCS9075: 484 to 460 thousand cycles by Qualcomm's estimate).
+
+    Args:
+        weight: the weight, any shape.
+        dtype: its integer type.
+        axis: the channel axis; unsigned types have one scale a tensor whatever it is.
+        data: the type of the data that it is multiplied with.
+    """
+    if not dtype.signed:
+        low, high = (weight.min(), weight.max()) if weight.size else (0.0, 0.0)
+        return asymmetric(low, high, dtype)
+    if not weight.size:
+        return symmetric(0.0, dtype)
+    axes = reduced_axes(weight.shape, axis)
+    magnitude = np.abs(weight).max(axis=axes if axis is not None else None)
+    magnitude = np.maximum(magnitude, max(magnitude.max() / 2.0**data.bits, _SMALLEST_WEIGHT))
+    return symmetric(magnitude, dtype, axis)
+
+
+def takes(encoding: Encoding, dtype: QuantType, axis: int | None, shape: tuple[int, ...]) -> bool:
+    """Whether a node that wants its weight in `dtype` along `axis` can take a given encoding.
+
+    Signed weights have zero point 0, and 4-bit ones a scale for each channel where there is an
+    axis: the NPU has no other kernels.
+    """
+    if encoding.dtype is not dtype or (dtype.signed and encoding.zero_point.any()):
+        return False
+    if encoding.axis is None:
+        return axis is None or dtype.bits > 4
+    return encoding.axis == axis and encoding.scale.shape == (shape[encoding.axis],)
+
+
+def raise_for_bias(
+    weight: Encoding, bias: npt.NDArray[np.float32], data_scale: npt.NDArray[np.float32]
+) -> Encoding:
+    """The weight's encoding, with scales raised where the bias would overflow 32 bits.
+
+    Args:
+        weight: one scale, or one for each element of `bias`.
+        bias: `[C]`.
+        data_scale: 0-d.
+    """
+    needed = np.abs(bias.astype(np.float64)) / (float(data_scale) * LARGEST_BIAS)
+    if weight.block:
+        step = _channel_step(weight)
+        column = (-1, *[1] * (weight.scale.ndim - 1))
+        # float32 before it is multiplied: scales that are no exact multiples would be rounded.
+        raised = np.maximum(needed, step).astype(np.float32).astype(np.float64).reshape(column)
+        times = np.rint(weight.scale / step.reshape(column))
+        scale = (times * raised).astype(np.float32)
+        return Encoding(weight.dtype, scale, weight.zero_point, weight.axis, weight.block)
+    least = needed if weight.axis is not None else needed.max(initial=0.0)
+    if not (least > weight.scale).any():
+        return weight
+    scale = np.maximum(weight.scale, least).astype(np.float32)
+    return Encoding(weight.dtype, scale, weight.zero_point, weight.axis)
+
+
+def bias_encoding(weight: Encoding, data_scale: npt.NDArray[np.float32]) -> Encoding:
+    """int32 at data scale x weight scale, zero point 0, one scale for each of the weight's."""
+    step = _channel_step(weight) if weight.block else weight.scale
+    scale = np.asarray(step * data_scale, np.float32)
+    zero = np.zeros(scale.shape, np.int32)
+    return Encoding(QuantType.INT32, scale, zero, 0 if weight.axis is not None else None)
+
+
+def _channel_step(weight: Encoding) -> npt.NDArray[np.float32]:
+    """The scale of each output channel that the scales of its blocks are multiples of, `[O]`.
+
+    The NPU adds a bias at that times the data's scale (simulator of QAIRT 2.51).
+    """
+    largest = weight.scale.reshape(len(weight.scale), -1).max(axis=1)
+    return np.asarray(largest / BLOCK_STEPS, np.float32)
+
+
+def gemm_scaled(
+    node: ir.Node, weight: npt.NDArray[np.float32], bias: npt.NDArray[np.float32] | None
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+    """Weight and bias of a Gemm with its alpha and beta multiplied in, the bias as `[N]`."""
+    alpha = np.float32(node.attributes.get_float("alpha", 1.0))
+    beta = np.float32(node.attributes.get_float("beta", 1.0))
+    columns = weight.shape[0 if node.attributes.get_int("transB", 0) else 1]
+    scaled = weight * alpha
+    if bias is None:
+        return scaled, None
+    return scaled, np.ascontiguousarray(np.broadcast_to(bias.reshape(-1), (columns,)) * beta)

@@ -1,0 +1,1 @@
+"""What makes a quantized model better, and the proof that it does."""

@@ -1,0 +1,172 @@
+"""What every algorithm is, what it works on, and the registry that finds one by name.
+
+An algorithm takes a `Study` and returns a better one, or None where the model has nothing for it.
+Whether it *is* better is not its business: `recipe.tune` measures that on held-out samples. To add
+one, add a file to this folder with a function that `@register("name", stage)` decorates.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
+from functools import cached_property
+
+import onnx_ir as ir
+
+from snapq.errors import ConfigError, nearest
+from snapq.quantization.calibration.calibrate import Samples
+from snapq.quantization.calibration.moments import Moments, collect
+from snapq.quantization.calibration.observers.collector import Collector
+from snapq.quantization.encodings import Encoding
+from snapq.quantization.qdq.decisions import Decision, decide
+from snapq.quantization.qdq.parameters import Tuned
+from snapq.quantization.qdq.scheme import Scheme
+from snapq.quantization.quantize import Quantized, observe, quantize
+from snapq.quantization.tuning.layers import (
+    Layer,
+    layers,
+    plain_encoding,
+)
+
+__all__ = [
+    "Algorithm",
+    "Stage",
+    "Study",
+    "algorithm",
+    "algorithm_names",
+    "in_order",
+    "register",
+    "stage_of",
+]
+
+
+class Stage(IntEnum):
+    """What an algorithm changes, in the order in which they run."""
+
+    BIAS = 1
+    """Biases."""
+    MODEL = 2
+    """The float model itself, with the same outputs; what was found before is found anew."""
+    WEIGHTS = 3
+    """The integers of weights, and biases that go with them."""
+    REFINE = 4
+    """Integers that were chosen."""
+    TYPES = 5
+    """Types of single activations; all integers of weights stay."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A float model on its way to a quantized one.
+
+    Attributes:
+        model: the float model, lifted and lowered (`recipe.tune`).
+        scheme: precision and observer.
+        fixed: encodings imposed on tensors.
+        samples: for tuning; can be read again and again.
+        seen: what calibration saw of the model's tensors.
+        tuned: weights that algorithms found, by name of the node.
+    """
+
+    model: ir.Model
+    scheme: Scheme
+    fixed: Mapping[str, Encoding]
+    samples: Samples
+    seen: Mapping[str, Collector]
+    tuned: Mapping[str, Tuned] = field(default_factory=dict)
+
+    @cached_property
+    def built(self) -> Quantized:
+        """The quantized model as it stands."""
+        return quantize(
+            self.model, None, self.scheme, fixed=self.fixed, known=self.seen, tuned=self.tuned
+        )
+
+    def of(self, model: ir.Model) -> Study:
+        """The study of another float model; what was measured of this one is measured again."""
+        return replace(self, model=model, seen=observe(model, self.samples), tuned={})
+
+    def decisions(self) -> dict[ir.Node, Decision]:
+        """What happens to each node."""
+        return decide(self.model, self.scheme, self.fixed)
+
+    def layers(self) -> dict[str, tuple[Layer, Decision]]:
+        """The layers whose weights may be chosen, by name; imposed weights are not."""
+        decisions = self.decisions()
+        by_name = {str(node.name): (node, found) for node, found in decisions.items()}
+        free = {}
+        for layer in layers(self.model.graph, decisions):
+            node, decision = by_name[layer.name]
+            weight = node.inputs[1]
+            free_weight = weight is not None and weight.name not in self.fixed
+            if free_weight and decision.weights.signed and layer.data in self.built.encodings:
+                free[layer.name] = (layer, decision)
+        return free
+
+    def plain(self, layer: Layer, decision: Decision) -> Encoding:
+        """The encoding of a layer's weight where no algorithm chooses another."""
+        data = self.built.encodings[layer.data]
+        return plain_encoding(layer, decision, self.scheme.per_channel, data)
+
+    def moments(self, *, second: bool) -> dict[str, Moments]:
+        """Moments of what the layers see, float and quantized."""
+        chosen = [layer for layer, _ in self.layers().values()]
+        return collect(self.model, chosen, self.built.encodings, self.samples, second=second)
+
+
+Algorithm = Callable[[Study], Study | None]
+_ALGORITHMS: dict[str, tuple[Stage, Algorithm]] = {}
+
+
+def register(name: str, stage: Stage) -> Callable[[Algorithm], Algorithm]:
+    """Makes an algorithm known under `name`."""
+
+    def keep(run: Algorithm) -> Algorithm:
+        _ALGORITHMS[name] = (stage, run)
+        return run
+
+    return keep
+
+
+def algorithm_names() -> tuple[str, ...]:
+    """Names of all algorithms in the order in which they run."""
+    package = importlib.import_module(__package__ or "")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    return tuple(sorted(_ALGORITHMS, key=lambda name: (_ALGORITHMS[name][0], name)))
+
+
+def algorithm(name: str) -> Algorithm:
+    """The algorithm of a name.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    names = algorithm_names()
+    if name not in names:
+        near = nearest(name, names)
+        raise ConfigError(
+            f"There is no algorithm '{name}'.",
+            where="quantize.algorithms",
+            hint=f"Did you mean '{near}'?" if near else f"There are: {', '.join(names)}.",
+        )
+    return _ALGORITHMS[name][1]
+
+
+def stage_of(name: str) -> Stage:
+    """What a known algorithm changes."""
+    return _ALGORITHMS[name][0]
+
+
+def in_order(names: Sequence[str]) -> list[str]:
+    """Algorithms in the order in which they have to run; within a stage as given.
+
+    Raises:
+        ConfigError: as `algorithm`.
+    """
+    for name in names:
+        algorithm(name)
+    return sorted(names, key=lambda name: _ALGORITHMS[name][0])

@@ -1,0 +1,74 @@
+"""What samples show of each channel of a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from snapq.quantization.calibration.calibrate import Samples, stream
+from snapq.quantization.tuning.channels.links import Link
+
+__all__ = ["ChannelStatistics", "channel_statistics"]
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ChannelStatistics:
+    """What was seen of each channel of a tensor, `[C]` each.
+
+    Attributes:
+        low: smallest value.
+        high: largest value.
+        mean: mean.
+        square: mean of the squares.
+    """
+
+    low: Floats
+    high: Floats
+    mean: Floats
+    square: Floats
+
+    @property
+    def largest(self) -> Floats:
+        """Largest magnitude."""
+        return np.maximum(-self.low, self.high)
+
+
+def channel_statistics(
+    model: ir.Model, links: Sequence[Link], samples: Samples
+) -> dict[str, ChannelStatistics]:
+    """What is seen of the channels of the links' tensors, by name.
+
+    Raises:
+        DataError, ModelError: as `calibration.stream`.
+    """
+    axes = {str(value.name): link.axis for link in links for value in link.tensors}
+    sums: dict[str, tuple[int, npt.NDArray[np.float64], npt.NDArray[np.float64]]] = {}
+    ends: dict[str, tuple[Floats, Floats]] = {}
+    for values in stream(model, samples, sorted(axes)):
+        for name, axis in axes.items():
+            array = np.asarray(values[name], np.float32)
+            rows = np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
+            low, high = rows.min(axis=1), rows.max(axis=1)
+            total = rows.sum(axis=1, dtype=np.float64)
+            square = np.einsum("cn,cn->c", rows, rows).astype(np.float64)
+            count = rows.shape[1]
+            if name in sums:
+                count, total, square = (
+                    new + old for new, old in zip((count, total, square), sums[name], strict=True)
+                )
+                low, high = np.minimum(low, ends[name][0]), np.maximum(high, ends[name][1])
+            sums[name], ends[name] = (count, total, square), (low, high)
+    return {
+        name: ChannelStatistics(
+            *ends[name],
+            np.asarray(total / count, np.float32),
+            np.asarray(square / count, np.float32),
+        )
+        for name, (count, total, square) in sums.items()
+    }

@@ -1,0 +1,54 @@
+"""Where the channels are in the weight of a layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from snapq.quantization.qdq.decisions import constant
+
+__all__ = ["by_channel", "group", "is_depthwise", "layer_weight", "sink_axis", "source_axis"]
+
+Floats = npt.NDArray[np.float32]
+
+
+def is_depthwise(node: ir.Node) -> bool:
+    """Whether a node is a Conv with one filter for each channel."""
+    return node.op_type == "Conv" and group(node) > 1
+
+
+def by_channel(node: ir.Node) -> Floats:
+    """The weight of a sink as `[O, C, taps]`; `[1, C, taps]` of a depthwise Conv."""
+    weight = layer_weight(node)
+    if is_depthwise(node):
+        return weight.reshape(1, weight.shape[0], -1)
+    moved = np.moveaxis(weight, sink_axis(node), 1)
+    return moved.reshape(*moved.shape[:2], -1)
+
+
+def sink_axis(node: ir.Node) -> int:
+    """The axis of the input channels in a sink's weight."""
+    if node.op_type == "Conv":
+        return 1
+    if node.op_type == "ConvTranspose":
+        return 0
+    return 1 if node.attributes.get_int("transB", 0) else 0
+
+
+def source_axis(node: ir.Node) -> int:
+    """The axis of the output channels in a source's weight."""
+    if node.op_type == "ConvTranspose":
+        return 1
+    return 1 if node.op_type == "Gemm" and not node.attributes.get_int("transB", 0) else 0
+
+
+def group(node: ir.Node) -> int:
+    """Into how many groups of channels a convolution is divided."""
+    return node.attributes.get_int("group", 1)
+
+
+def layer_weight(node: ir.Node) -> Floats:
+    """The weight of a layer as ONNX has it."""
+    tensor = constant(node.inputs[1])
+    return np.asarray(tensor.numpy() if tensor is not None else 0.0, np.float32)

@@ -1,0 +1,240 @@
+"""Layers with weights as matrix products: what the algorithms on weights have in common.
+
+A Conv, Gemm or MatMul is, group by group, `y = W x + b`, where a column of `x` is what the layer
+sees at one output position. Here are the way from a node to `W [G, O, K]` and back, and from an
+input tensor to columns: groups, output channels and inputs of one group (for a Conv input channels
+x kernel positions).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from snapq.quantization.encodings import Encoding, QuantType
+from snapq.quantization.qdq.blockwise import block_encoding
+from snapq.quantization.qdq.decisions import Decision, constant
+from snapq.quantization.qdq.parameters import (
+    gemm_scaled,
+    raise_for_bias,
+    weight_encoding,
+)
+
+__all__ = ["Layer", "columns", "layers", "places", "plain_encoding", "results", "scales"]
+
+Floats = npt.NDArray[np.float32]
+
+_ROOM = np.float32(1.25)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One node with a constant weight.
+
+    Attributes:
+        name: of the node.
+        op_type: `Conv`, `Gemm` or `MatMul`.
+        data: name of the tensor that it reads.
+        weight: as the node holds it, alpha multiplied in.
+        bias: `[O]`, beta multiplied in; None where it has none.
+        group: of a Conv, else 1.
+        transposed: whether a Gemm's or MatMul's weight is `[K, O]`.
+        kernel, strides, pads, dilations: of a Conv, `(rows, columns)`; pads before the data.
+    """
+
+    name: str
+    op_type: str
+    data: str
+    weight: Floats
+    bias: Floats | None
+    group: int = 1
+    transposed: bool = False
+    kernel: tuple[int, int] = (1, 1)
+    strides: tuple[int, int] = (1, 1)
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    dilations: tuple[int, int] = (1, 1)
+
+    @property
+    def matrix(self) -> Floats:
+        """The weight as `[G, O / G, K]`."""
+        flat = self.weight.T if self.transposed else self.weight
+        return flat.reshape(self.group, flat.shape[0] // self.group, -1)
+
+    def restore(self, matrix: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+        """A matrix `[G, O / G, K]` in the shape of the node's weight."""
+        flat = matrix.reshape(matrix.shape[0] * matrix.shape[1], -1)
+        if self.transposed:
+            return np.ascontiguousarray(flat.T)
+        return flat.reshape(self.weight.shape)
+
+
+def layers(graph: ir.Graph, decisions: Mapping[ir.Node, Decision]) -> Iterator[Layer]:
+    """The quantized nodes whose weights can be worked on, in graph order.
+
+    Left out: transposed and 3-d convolutions, weights of more than two dimensions in a MatMul.
+    """
+    for node, decision in decisions.items():
+        if decision.dtype is None or node.op_type not in _BUILDERS or len(node.inputs) < 2:
+            continue
+        data, weight = node.inputs[0], constant(node.inputs[1])
+        bias = constant(node.inputs[2]) if len(node.inputs) > 2 else None
+        if data is None or weight is None or constant(data) is not None:
+            continue
+        if len(node.inputs) > 2 and node.inputs[2] is not None and bias is None:
+            continue
+        array = np.asarray(weight.numpy(), np.float32)
+        offset = np.asarray(bias.numpy(), np.float32) if bias is not None else None
+        found = _BUILDERS[node.op_type](node, str(data.name), array, offset)
+        if found is not None:
+            yield found
+
+
+def places(
+    layer: Layer, shape: Sequence[int], limit: int, random: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Up to `limit` output positions of a layer, in ascending order.
+
+    Args:
+        layer: the layer.
+        shape: of its input tensor.
+        limit: how many, chosen by chance where there are more.
+        random: the source of chance.
+    """
+    if layer.op_type == "Conv":
+        count = shape[0] * math.prod(_output_sizes(layer, shape))
+    else:
+        count = math.prod(shape[:-1])
+    if count <= limit:
+        return np.arange(count)
+    return np.sort(random.choice(count, limit, replace=False))
+
+
+def columns(layer: Layer, data: npt.NDArray[np.generic], chosen: npt.NDArray[np.int64]) -> Floats:
+    """What the layer sees at some output positions, as `[G, positions, K]`.
+
+    Args:
+        layer: the layer.
+        data: its input tensor in one sample.
+        chosen: positions, see `places`.
+    """
+    array = np.asarray(data, np.float32)
+    if layer.op_type != "Conv":
+        return array.reshape(-1, array.shape[-1])[chosen][None]
+    image = array if array.ndim == 4 else array[:, :, None, :]
+    top, left, bottom, right = layer.pads
+    padded = np.pad(image, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    sizes = _output_sizes(layer, data.shape)
+    batch, rows, cols = np.unravel_index(chosen, (len(padded), *sizes))
+    down = rows[:, None] * layer.strides[0] + np.arange(layer.kernel[0]) * layer.dilations[0]
+    across = cols[:, None] * layer.strides[1] + np.arange(layer.kernel[1]) * layer.dilations[1]
+    # [positions, kh, kw, C]
+    seen = padded[batch[:, None, None], :, down[:, :, None], across[:, None, :]]
+    seen = seen.transpose(0, 3, 1, 2)
+    grouped = seen.reshape(seen.shape[0], layer.group, -1)
+    return np.ascontiguousarray(grouped.transpose(1, 0, 2))
+
+
+def results(layer: Layer, output: npt.NDArray[np.generic], chosen: npt.NDArray[np.int64]) -> Floats:
+    """What the layer gives at the same positions, as `[G, positions, O / G]`."""
+    array = np.asarray(output, np.float32)
+    if layer.op_type == "Conv":
+        array = np.moveaxis(array, 1, -1)
+    flat = array.reshape(-1, array.shape[-1])[chosen]
+    return np.ascontiguousarray(flat.reshape(len(flat), layer.group, -1).transpose(1, 0, 2))
+
+
+def _output_sizes(layer: Layer, shape: Sequence[int]) -> tuple[int, int]:
+    """Rows and columns of what a Conv gives for an input of that shape."""
+    size = (shape[2], shape[3]) if len(shape) == 4 else (1, shape[2])
+    top, left, bottom, right = layer.pads
+    padded = (size[0] + top + bottom, size[1] + left + right)
+    rows, cols = (
+        (whole - (kernel - 1) * dilation - 1) // stride + 1
+        for whole, kernel, dilation, stride in zip(
+            padded, layer.kernel, layer.dilations, layer.strides, strict=True
+        )
+    )
+    return rows, cols
+
+
+def plain_encoding(layer: Layer, decision: Decision, per_channel: bool, data: Encoding) -> Encoding:
+    """The encoding that a layer's weight has where no algorithm chooses another.
+
+    Its scale leaves room for a bias that is a little larger than the layer's own.
+
+    Args:
+        layer: the layer.
+        decision: its types.
+        per_channel: whether it may have one scale a channel.
+        data: the encoding of the tensor that it reads.
+    """
+    axis = None
+    if per_channel:
+        axis = layer.weight.ndim - 1 if layer.transposed else 0
+    dtype = decision.dtype or QuantType.UINT8
+    if decision.block:
+        encoding = block_encoding(layer.weight, decision.block)
+    else:
+        encoding = weight_encoding(layer.weight, decision.weights, axis, dtype)
+    if layer.bias is None:
+        return encoding
+    return raise_for_bias(encoding, _ROOM * layer.bias, data.scale)
+
+
+def scales(layer: Layer, encoding: Encoding) -> Floats:
+    """The scale of each weight of the layer's matrix, `[G, O, 1]`, with blocks `[G, O, K]`."""
+    groups, outputs, inputs = layer.matrix.shape
+    if encoding.block:
+        spread = np.repeat(encoding.scale, encoding.block, encoding.axis)
+        return np.ascontiguousarray(spread.reshape(groups, outputs, inputs))
+    scale = np.broadcast_to(encoding.scale.reshape(-1), groups * outputs)
+    return np.ascontiguousarray(scale.reshape(groups, outputs, 1))
+
+
+def _conv(node: ir.Node, data: str, weight: Floats, bias: Floats | None) -> Layer | None:
+    rank = weight.ndim - 2
+    if rank not in (1, 2) or node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
+        return None
+
+    def pair(name: str, default: int) -> tuple[int, int]:
+        given = list(node.attributes.get_ints(name, [default] * rank))
+        return (given[0], given[1]) if rank == 2 else (default, given[0])
+
+    pads = list(node.attributes.get_ints("pads", [0] * (2 * rank)))
+    if rank == 1:
+        pads = [0, pads[0], 0, pads[1]]
+    kernel = weight.shape[2:] if rank == 2 else (1, weight.shape[2])
+    return Layer(
+        name=str(node.name),
+        op_type="Conv",
+        data=data,
+        weight=weight,
+        bias=bias,
+        group=node.attributes.get_int("group", 1),
+        kernel=(int(kernel[0]), int(kernel[1])),
+        strides=pair("strides", 1),
+        pads=(pads[0], pads[1], pads[2], pads[3]),
+        dilations=pair("dilations", 1),
+    )
+
+
+def _gemm(node: ir.Node, data: str, weight: Floats, bias: Floats | None) -> Layer | None:
+    if node.attributes.get_int("transA", 0):
+        return None
+    scaled, offset = gemm_scaled(node, weight, bias)
+    transposed = not node.attributes.get_int("transB", 0)
+    return Layer(str(node.name), "Gemm", data, scaled, offset, transposed=transposed)
+
+
+def _matmul(node: ir.Node, data: str, weight: Floats, bias: Floats | None) -> Layer | None:
+    if weight.ndim != 2:
+        return None
+    return Layer(str(node.name), "MatMul", data, weight, None, transposed=True)
+
+
+_BUILDERS = {"Conv": _conv, "Gemm": _gemm, "MatMul": _matmul}

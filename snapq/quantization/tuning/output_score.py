@@ -1,0 +1,83 @@
+"""The form of a model in which candidates are compared: with logits in the place of probabilities.
+
+A Softmax makes one decision that flips worth more than a thousand that are a little off. On a few
+samples chance decides which candidate flips fewer, so what goes into the Softmax is compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
+
+from snapq.graph import io
+from snapq.quantization.calibration.calibrate import Samples
+from snapq.quantization.qdq.wide_bias import as_added
+from snapq.quantization.tuning.score import (
+    Outputs,
+    Score,
+    score,
+)
+from snapq.runtime import cpu_session
+
+__all__ = ["Judge", "Runner", "before_softmax"]
+
+Runner = Callable[[ir.Model, Sequence[Outputs]], Iterable[Outputs]]
+"""Runs a Q/DQ model on samples, one after another: on the CPU, on the simulator."""
+
+_AROUND = ("QuantizeLinear", "DequantizeLinear")
+
+
+class Judge:
+    """How near a quantized model's outputs are to the float model's, on samples of its own."""
+
+    def __init__(self, model: ir.Model, samples: Sequence[Mapping[str, npt.NDArray[np.generic]]]):
+        self.samples = samples
+        self._truth = list(_on_cpu(before_softmax(model), samples))
+
+    def score(self, model: ir.Model, runner: Runner | None = None) -> Score:
+        """The score of a model, run by the CPU where no runner is given."""
+        return score(self._truth, list((runner or _on_cpu)(before_softmax(model), self.samples)))
+
+
+def before_softmax(model: ir.Model) -> ir.Model:
+    """The model with the input of each Softmax that gives an output in that output's place.
+
+    The output keeps its name. Works on float and on Q/DQ models. The same model where there is no
+    such Softmax.
+    """
+    if not any(_logits(output) for output in model.graph.outputs):
+        return model
+    copy = model.clone()
+    for position, output in enumerate(tuple(copy.graph.outputs)):
+        logits = _logits(output)
+        if logits is None or logits.is_graph_output():
+            continue
+        name = output.name
+        output.name = f"{name}_of_softmax"
+        logits.name = name
+        copy.graph.outputs[position] = logits
+    RemoveUnusedNodesPass()(copy)
+    return copy
+
+
+def _logits(output: ir.Value) -> ir.Value | None:
+    """What the Softmax behind an output reads, through Q and DQ."""
+    node = output.producer()
+    while node is not None and node.op_type in _AROUND and node.inputs[0] is not None:
+        node = node.inputs[0].producer()
+    if node is None or node.op_type != "Softmax":
+        return None
+    value = node.inputs[0]
+    return value if value is not None and value.producer() is not None else None
+
+
+def _on_cpu(model: ir.Model, samples: Samples) -> Iterator[Outputs]:
+    """Each node as written: fused integer kernels of some CPUs saturate where the NPU does not."""
+    session = cpu_session(io.to_bytes(as_added(model)), optimize=False)
+    names = [output.name for output in session.get_outputs()]
+    for sample in samples:
+        yield dict(zip(names, session.run(names, dict(sample)), strict=True))

@@ -1,0 +1,350 @@
+"""Recipes: which observers and algorithms to try, and the proof that they help.
+
+A quarter of the calibration samples is held out. Each step of the recipe is applied to what the
+steps before it left, and stays only where the outputs on the held-out samples come nearer to those
+of the float model, by more than the choice of these samples explains. The notes say what each step
+gained and which were dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from snapq.errors import SnapqError
+from snapq.precision import WeightType
+from snapq.quantization.analysis.advice import advice
+from snapq.quantization.calibration.calibrate import Samples
+from snapq.quantization.calibration.observers.base import observer
+from snapq.quantization.encodings import Encoding
+from snapq.quantization.qdq.lowering import lower
+from snapq.quantization.qdq.scheme import Scheme
+from snapq.quantization.quantize import Quantized, lifted, observe
+from snapq.quantization.tuning.algorithms.base import (
+    Stage,
+    Study,
+    algorithm,
+    algorithm_names,
+    in_order,
+    stage_of,
+)
+from snapq.quantization.tuning.fast import quick
+from snapq.quantization.tuning.output_score import Judge, Runner
+from snapq.quantization.tuning.score import (
+    LEAST,
+    Gain,
+    Score,
+)
+
+__all__ = ["PRESETS", "Recipe", "Runner", "Tuning", "preset", "tune", "tuning"]
+
+_HELD_OUT = 4
+"""Every fourth sample is held out, at most `_MOST_HELD_OUT`."""
+_MOST_HELD_OUT = 16
+_FOR_8_BITS = ("mse", "sqnr", "entropy", "auto")
+"""Observers that find min-max best where there are 65536 steps."""
+_ROUNDS = (Stage.WEIGHTS, Stage.REFINE)
+"""Steps that choose all integers of the weights anew."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to try.
+
+    Attributes:
+        observers: names; the first one is the starting point.
+        algorithms: names; what rewrites the model is tried first.
+        quick_correction: without other steps, whether biases are corrected as `quick` does it.
+    """
+
+    observers: tuple[str, ...] = ("min-max",)
+    algorithms: tuple[str, ...] = ()
+    quick_correction: bool = False
+
+    def check(self) -> None:
+        """Refuses names that do not exist.
+
+        Raises:
+            ConfigError: with the nearest name.
+        """
+        for name in self.observers:
+            observer(name)
+        for name in self.algorithms:
+            algorithm(name)
+
+
+PRESETS: dict[str, Recipe] = {
+    "fast": Recipe(quick_correction=True),
+    "balanced": Recipe(("min-max", "mse"), ("outlier-migration", "bias-correction")),
+    "best": Recipe(
+        ("min-max", "mse", "sqnr", "auto", "percentile", "entropy"),
+        (
+            "channel-splitting",
+            "cross-layer-equalization",
+            "bias-absorption",
+            "outlier-migration",
+            "bias-correction",
+            "second-order-rounding",
+            "learned-rounding",
+            "wide-outputs",
+        ),
+    ),
+}
+"""`fast` measures ranges, and corrects biases where activations have 16 bits; `balanced` adds what
+is cheap and mostly helps; `best` tries all."""
+_FOR_4_BITS = ("sequential-reconstruction",)
+"""Algorithms of `best` for weights of 4 bits. At 8 bits a layer's rounding leaves next to nothing
+for the layers behind it to make up for, and this one takes as long as all others together."""
+
+
+def preset(name: str, weights: WeightType) -> Recipe:
+    """The recipe of a preset for a type of weights."""
+    chosen = PRESETS[name]
+    if name != "best" or weights is not WeightType.INT4:
+        return chosen
+    return replace(chosen, algorithms=(*chosen.algorithms, *_FOR_4_BITS))
+
+
+def tune(
+    model: ir.Model,
+    samples: Samples,
+    scheme: Scheme,
+    recipe: Recipe,
+    *,
+    fixed: Mapping[str, Encoding] | None = None,
+    runner: Runner | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Quantized:
+    """Quantizes with the steps of a recipe that help on held-out samples.
+
+    Args:
+        model: the prepared float model; left as it is.
+        samples: can be read again and again; a recipe without steps reads them once.
+        scheme: precision; its observer is not used.
+        recipe: what to try.
+        fixed: encodings imposed on tensors, by name.
+        runner: what judges at the end, between the last steps: the simulator. The CPU judges every
+            step.
+        progress: called with 1 for each sample of the first pass.
+
+    Raises:
+        ConfigError: the recipe names what does not exist.
+        DataError, ModelError: as `quantize`.
+    """
+    recipe.check()
+    if len(recipe.observers) == 1 and not recipe.algorithms:
+        plain = replace(scheme, observer=recipe.observers[0])
+        correct = recipe.quick_correction
+        return quick(model, samples, plain, fixed=fixed, correct=correct, progress=progress)
+    found = tuning(model, samples, scheme, recipe, fixed=fixed, runner=runner, progress=progress)
+    far = advice(found.decibels, found.study.scheme)
+    told = (*found.study.built.notes, *found.notes, *far)
+    return replace(found.study.built, notes=told)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What the steps of a recipe found.
+
+    Attributes:
+        study: the model with what helped.
+        notes: sentences for the reader: what each step gained.
+        decibels: SQNR at the outputs on held-out samples, on the CPU; infinite without any.
+    """
+
+    study: Study
+    notes: tuple[str, ...] = ()
+    decibels: float = inf
+
+
+def tuning(
+    model: ir.Model,
+    samples: Samples,
+    scheme: Scheme,
+    recipe: Recipe,
+    *,
+    fixed: Mapping[str, Encoding] | None = None,
+    runner: Runner | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Tuning:
+    """What `tune` goes by, for callers that quantize more than once: all tensors are watched.
+
+    Arguments and errors are those of `tune`.
+    """
+    recipe.check()
+    scheme = replace(scheme, observer=recipe.observers[0])
+    imposed = dict(fixed or {})
+    source = lifted(model)
+    scheme = lower(source.graph, scheme)
+    if len(recipe.observers) == 1 and not recipe.algorithms:
+        seen = observe(source, samples, progress)
+        return Tuning(Study(source, scheme, imposed, samples, seen))
+    training, held = _Split(samples, held=False), list(_Split(samples, held=True))
+    judge = Judge(model, held or list(training))
+    study = Study(source, scheme, imposed, training, observe(source, training, progress))
+    start = study.built
+    kept = [_Candidate("plain", study, start, judge.score(start.model))]
+    notes, chosen, rewrites = [], list[str](), list[str]()
+    steps = dict(_steps(recipe, scheme))
+
+    def keep(name: str, told: str, changed: Study) -> bool:
+        found = _Candidate(name, changed, changed.built, judge.score(changed.built.model))
+        gain = found.score.over(kept[-1].score)
+        notes.append(f"{told} {_change(kept[-1].score, found.score)}, {_verdict(gain)}")
+        if gain.counts:
+            kept.append(found)
+        return gain.counts
+
+    for name, step in steps.items():
+        changed = step(kept[-1].study)
+        if changed is None:
+            continue
+        if _stage(name) == Stage.MODEL:
+            rewrites.append(name)
+        if keep(name, name, changed):
+            chosen.append(name)
+    for name in rewrites if any(_stage(one) in _ROUNDS for one in chosen) else ():
+        # Judged when weights were rounded carelessly: with or without it may be better now.
+        others = [one for one in steps if (one in chosen) != (one == name)]
+        told = f"without {name}" if name in chosen else f"then {name}"
+        if keep(told, told, _replayed(study, steps, others)):
+            chosen = others
+    for name in _ranges(recipe, scheme) if any(map(_stage, chosen)) else ():
+        # Judged when other errors were larger than those of the ranges.
+        now = replace(kept[-1].study.scheme, observer=name)
+        if now != kept[-1].study.scheme:
+            told = f"then {name} ranges"
+            keep(told, told, replace(kept[-1].study, scheme=now))
+    best, said = kept[-1], _by_cpu(kept, len(held))
+    if runner is not None and len(kept) > 1:
+        try:
+            best, said = _judged_by(runner, judge, kept)
+        except SnapqError as error:
+            said += f" The simulator could not judge it: {error.what}"
+    story = (*_told(notes), said)
+    if best is kept[0]:  # nothing was judged that more samples would undo
+        study = replace(study, samples=samples, seen=observe(source, samples))
+    else:
+        study = best.study
+    return Tuning(study, story, best.score.decibels)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    name: str
+    study: Study
+    built: Quantized
+    score: Score
+
+
+class _Split:
+    """The samples of one side of the split, read anew each time."""
+
+    def __init__(self, samples: Samples, *, held: bool) -> None:
+        self._samples = samples
+        self._held = held
+
+    def __iter__(self) -> Iterator[Mapping[str, npt.NDArray[np.generic]]]:
+        for index, sample in enumerate(self._samples):
+            chosen = index % _HELD_OUT == _HELD_OUT - 1 and index < _HELD_OUT * _MOST_HELD_OUT
+            if chosen == self._held:
+                yield sample
+
+
+def _steps(recipe: Recipe, scheme: Scheme) -> Iterator[tuple[str, Callable[[Study], Study | None]]]:
+    """The observers, then the algorithms."""
+    for name in _ranges(recipe, scheme)[1:]:
+        yield (
+            f"{name} ranges",
+            lambda study, name=name: replace(  # type: ignore[misc]
+                study, scheme=replace(study.scheme, observer=name)
+            ),
+        )
+    before: list[str] = []
+    for name in in_order(recipe.algorithms):
+        yield name, _with_repeats(name, tuple(before))
+        before.append(name)
+
+
+def _ranges(recipe: Recipe, scheme: Scheme) -> list[str]:
+    """The observers to try; the first one is the starting point."""
+    wide = scheme.activations.bits > 8
+    return [
+        name
+        for index, name in enumerate(recipe.observers)
+        if not (index and wide and name in _FOR_8_BITS)
+    ]
+
+
+def _replayed(
+    study: Study, steps: Mapping[str, Callable[[Study], Study | None]], names: Sequence[str]
+) -> Study:
+    """A study after some steps; of those that choose all integers anew only the last one."""
+    rounding = [name for name in names if _stage(name) in _ROUNDS]
+    for name in names:
+        if name not in rounding[:-1]:
+            study = steps[name](study) or study
+    return study
+
+
+def _stage(name: str) -> int:
+    """What a step changes; 0 for ranges of an observer."""
+    return stage_of(name) if name in algorithm_names() else 0
+
+
+def _with_repeats(name: str, before: Sequence[str]) -> Callable[[Study], Study | None]:
+    """An algorithm that rewrites the model is judged with the biases of the new one corrected."""
+    repeats = [one for one in before if stage_of(one) is Stage.BIAS]
+    if stage_of(name) is not Stage.MODEL or not repeats:
+        return algorithm(name)
+
+    def run(study: Study) -> Study | None:
+        changed = algorithm(name)(study)
+        for repeat in repeats:
+            changed = changed and (algorithm(repeat)(changed) or changed)
+        return changed
+
+    return run
+
+
+def _judged_by(runner: Runner, judge: Judge, kept: Sequence[_Candidate]) -> tuple[_Candidate, str]:
+    """The best of the last candidates and the plain one, by the runner."""
+    finalists = [kept[0], *kept[1:][-2:]]
+    scores = [judge.score(candidate.built.model, runner) for candidate in finalists]
+    best = 0
+    for index in range(1, len(finalists)):
+        if scores[index].over(scores[best]).counts:
+            best = index
+    listed = ", ".join(
+        f"{candidate.name} {score.decibels:.1f} dB"
+        for candidate, score in zip(finalists, scores, strict=True)
+    )
+    return finalists[best], f"On the simulator, held-out samples, SQNR at the outputs: {listed}."
+
+
+def _change(before: Score, after: Score) -> str:
+    return f"{before.decibels:.1f} to {after.decibels:.1f} dB"
+
+
+def _verdict(gain: Gain) -> str:
+    if gain.counts:
+        return "kept"
+    return "dropped, as it may be chance" if gain.decibels > LEAST else "dropped"
+
+
+def _by_cpu(kept: Sequence[_Candidate], held: int) -> str:
+    where = f"{held} held-out samples" if held else "the calibration samples (too few to hold out)"
+    plain, best = kept[0].score.decibels, kept[-1].score.decibels
+    return (
+        f"SQNR at the outputs on {where}, on the CPU: {plain:.1f} dB by min-max ranges and "
+        f"plain rounding, {best:.1f} dB as it is."
+    )
+
+
+def _told(notes: Sequence[str]) -> tuple[str, ...]:
+    return (f"Tried, in SQNR at the outputs: {'; '.join(notes)}.",) if notes else ()

@@ -1,0 +1,311 @@
+"""Builds a bundle: boundary, compilation for every target, golden data, manifest."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+import snapq
+from snapq.bundle import (
+    ENCODINGS,
+    HELPER,
+    MODEL,
+    TARGETS,
+)
+from snapq.bundle.manifest import input_entry, output_entry, write_manifest
+from snapq.bundle.schema import (
+    BundleBinary,
+    BundleProvenance,
+    BundleTarget,
+    Manifest,
+)
+from snapq.bundle.write import list_files, write_helper
+from snapq.config import PackageConfig
+from snapq.devices.profiles import DeviceProfile
+from snapq.errors import ConfigError, ModelError, QnnError
+from snapq.graph import boundary, io
+from snapq.graph.boundary import Applied, Boundary
+from snapq.npu.qnn.binary import inspect_binary
+from snapq.npu.qnn.options import CompileOptions
+from snapq.progress import Progress
+from snapq.quantization.lint.run import lint
+from snapq.stages.artifact import library_versions
+from snapq.stages.package import golden
+from snapq.stages.package.compile_device import (
+    CompiledTarget,
+    check_fp16,
+    compile_target,
+)
+from snapq.stages.package.golden import Reloaded
+from snapq.storage import atomic_folder, sha256_file, storage_errors
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a bundle is to be made of.
+
+    Attributes:
+        model: the Q/DQ model with float inputs and outputs, or the prepared float model.
+        precision: `float`, or weights and activations such as `w8a8`.
+        encodings: file with the encodings of all tensors; None for a float model.
+        devices: what to compile for; the same device twice counts once.
+        plan: the boundary.
+        samples: samples for the golden data; None where there are none.
+        npu_share: lowest share of nodes on the NPU.
+        random_inputs: whether samples or calibration are random numbers.
+    """
+
+    model: Path
+    precision: str
+    encodings: Path | None
+    devices: Sequence[DeviceProfile]
+    plan: Boundary
+    samples: Iterable[boundary.Sample] | None
+    npu_share: float
+    random_inputs: bool
+
+    @property
+    def label(self) -> str:
+        """Precision in which it runs."""
+        return "fp16" if self.precision == "float" else self.precision
+
+
+@dataclass(frozen=True)
+class Built:
+    """A bundle that was written.
+
+    Attributes:
+        manifest: what is in it.
+        boundary: the plan with every type and encoding filled in.
+        targets: what was compiled, in the manifest's order.
+        reloads: what each compiled model gave, in the same order.
+        notes: sentences for the reader.
+    """
+
+    manifest: Manifest
+    boundary: Boundary
+    targets: tuple[CompiledTarget, ...]
+    reloads: tuple[Reloaded, ...]
+    notes: tuple[str, ...]
+
+
+def build(order: Order, config: PackageConfig, out: Path, progress: Progress) -> Built:
+    """Writes the bundle `out`, as a whole or not at all.
+
+    Raises:
+        ModelError: the model cannot be read, or has names that a manifest cannot hold.
+        DeviceError: a float model is to run on a device without 16-bit floating point.
+        QnnError: a model does not compile or load, or too few nodes run on the NPU.
+        ConfigError, InstallError, StorageError: as `compile_best`.
+    """
+    devices = tuple({device.name: device for device in order.devices}.values())
+    if order.precision == "float":
+        check_fp16(devices)
+    if config.multi_soc and len(devices) < 2:
+        raise ConfigError(
+            "One container for several SoCs needs at least two targets.",
+            where="stages.package.multi_soc",
+            hint="Add a target, or leave multi_soc out.",
+        )
+    with atomic_folder(out) as folder:
+        applied = _write_model(order, folder)
+        lints = _lint(order, applied, devices)
+        compiled = _compile(order, config, devices, folder, progress)
+        feeds, notes = _golden_feeds(order, config, applied.boundary, folder)
+        with progress.track("Compare on the simulator", len(compiled)) as advance:
+            reloads = []
+            for reloaded in golden.reload(
+                folder / MODEL, compiled, feeds, folder, allow_cpu=order.npu_share < 1
+            ):
+                reloads.append(reloaded)
+                advance(1)
+        extra = _write_extra(config, devices, folder)
+        manifest = _manifest(order, applied, compiled, reloads, extra, folder)
+        write_manifest(folder, manifest)
+    all_notes = (*applied.boundary.notes, *lints, *notes, *(n for t in compiled for n in t.notes))
+    return Built(
+        manifest,
+        applied.boundary,
+        tuple(_moved(target, out) for target in compiled),
+        tuple(reloads),
+        tuple(dict.fromkeys((*all_notes, *(n for r in reloads for n in r.notes)))),
+    )
+
+
+def _write_model(order: Order, folder: Path) -> Applied:
+    """The portable model with the package's boundary, the encodings and the helper."""
+    model = io.load(order.model)
+    if order.precision == "float":
+        model = boundary.fold_normalization(model, order.plan)
+    applied = boundary.apply(model, order.plan)
+    io.save(applied.model, folder / MODEL)
+    write_helper(folder)
+    if order.encodings is not None:
+        with storage_errors(folder / ENCODINGS):
+            shutil.copyfile(order.encodings, folder / ENCODINGS)
+    return applied
+
+
+def _lint(order: Order, applied: Applied, devices: Sequence[DeviceProfile]) -> tuple[str, ...]:
+    """What breaks the provider's rules for node units; a float model has none to break."""
+    if order.precision == "float":
+        return ()
+    found = lint(applied.model, min(device.architecture for device in devices))
+    return tuple(f"{item.node}: {item.message} {item.hint}" for item in found)
+
+
+def _compile(
+    order: Order,
+    config: PackageConfig,
+    devices: Sequence[DeviceProfile],
+    folder: Path,
+    progress: Progress,
+) -> tuple[CompiledTarget, ...]:
+    done: dict[str, CompiledTarget] = {}
+    with progress.track("Compile", len(devices)) as advance:
+        # Those with an estimate first: theirs serves the others.
+        for device in sorted(devices, key=lambda device: not device.has_estimate):
+            done[device.name] = compile_target(
+                folder / MODEL,
+                device,
+                folder / TARGETS / device.name,
+                config,
+                label=order.label,
+                npu_share=order.npu_share,
+                earlier=tuple(done.values()),
+            )
+            advance(1)
+    return tuple(done[device.name] for device in devices)
+
+
+def _golden_feeds(
+    order: Order, config: PackageConfig, applied: Boundary, folder: Path
+) -> tuple[tuple[dict[str, Array], ...], tuple[str, ...]]:
+    count = config.golden_samples
+    if order.samples is None:
+        feeds = golden.write_feeds(folder, golden.random_feeds(applied, count))
+        return feeds, (f"There are no samples; the golden data are {count} random inputs.",)
+    chosen = (applied.package_feeds(s) for s, _ in zip(order.samples, range(count), strict=False))
+    return golden.write_feeds(folder, chosen), ()
+
+
+def _write_extra(
+    config: PackageConfig, devices: Sequence[DeviceProfile], folder: Path
+) -> dict[str, str]:
+    """The artefacts that were asked for beside the compiled models, by kind."""
+    extra = {}
+    if config.dlc:
+        from snapq.npu.qnn.dlc import export_dlc
+
+        options = CompileOptions(fp16="fp16" in devices[0].precisions)
+        made = export_dlc(folder / MODEL, devices[0], folder / "model.dlc", options)
+        extra["dlc"] = made.relative_to(folder).as_posix()
+    if config.multi_soc:
+        from snapq.npu.qnn.multi_soc import compile_multi_soc
+
+        options = CompileOptions(fp16=all("fp16" in device.precisions for device in devices))
+        found = compile_multi_soc(folder / MODEL, devices, folder / "multi_soc", options)
+        extra["multi_soc"] = found.model.relative_to(folder).as_posix()
+    return extra
+
+
+def _manifest(
+    order: Order,
+    applied: Applied,
+    compiled: Sequence[CompiledTarget],
+    reloads: Sequence[Reloaded],
+    extra: Mapping[str, str],
+    folder: Path,
+) -> Manifest:
+    try:
+        return Manifest(
+            precision=order.label,
+            inputs=tuple(input_entry(item) for item in applied.boundary.inputs),
+            outputs=tuple(output_entry(item) for item in applied.boundary.outputs),
+            model=MODEL,
+            encodings=None if order.encodings is None else ENCODINGS,
+            helper=HELPER,
+            targets=tuple(
+                _target(target, reloaded, folder)
+                for target, reloaded in zip(compiled, reloads, strict=True)
+            ),
+            golden_samples=len(list((folder / "golden" / "inputs").glob("*.npz"))),
+            random_inputs=order.random_inputs,
+            extra=dict(extra),
+            provenance=BundleProvenance(
+                snapq=snapq.__version__,
+                versions=library_versions(),
+                source_sha256=sha256_file(order.model),
+            ),
+            files=list_files(folder),
+        )
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        raise ModelError(
+            f"The model holds something that a manifest cannot: {problem['msg']}.",
+            where=".".join(str(part) for part in problem["loc"]),
+            hint="Rename the tensor in the model.",
+        ) from error
+
+
+def _target(target: CompiledTarget, reloaded: Reloaded, folder: Path) -> BundleTarget:
+    device, compiled = target.device, target.compiled
+    return BundleTarget(
+        device=device.name,
+        marketing=device.marketing,
+        soc_id=device.soc_id,
+        architecture=device.architecture,
+        vtcm_mb=device.vtcm_mb,
+        model=compiled.model.relative_to(folder).as_posix(),
+        files=tuple(
+            path.relative_to(folder).as_posix() for path in (compiled.model, *compiled.binaries)
+        ),
+        binaries=tuple(_binary(path, device, folder) for path in compiled.binaries),
+        options=compiled.options,
+        estimate=None if target.estimate is None else target.estimate.model_dump(mode="json"),
+        golden=reloaded.golden,
+        qairt=compiled.qairt,
+    )
+
+
+def _binary(path: Path, device: DeviceProfile, folder: Path) -> BundleBinary:
+    """What a context binary says of itself; it must be for the device.
+
+    Raises:
+        QnnError: it is not, or it cannot be read.
+    """
+    info = inspect_binary(path)
+    if info.architecture not in (None, device.architecture):
+        raise QnnError(
+            f"The compiler made a binary for v{info.architecture}, and {device.name} is "
+            f"v{device.architecture}.",
+            where=path.name,
+            hint="Check soc_id and architecture of the device profile.",
+        )
+    return BundleBinary(
+        path=path.relative_to(folder).as_posix(),
+        build=info.build,
+        soc_id=info.soc_id,
+        architecture=info.architecture,
+        vtcm_mb=info.vtcm_mb,
+        graphs=tuple(graph.name for graph in info.graphs),
+    )
+
+
+def _moved(target: CompiledTarget, out: Path) -> CompiledTarget:
+    """The same with the paths that its files have now."""
+    place = out / TARGETS / target.device.name
+    compiled = replace(
+        target.compiled,
+        model=place / target.compiled.model.name,
+        binaries=tuple(place / path.name for path in target.compiled.binaries),
+    )
+    return replace(target, compiled=compiled)

@@ -1,0 +1,154 @@
+"""Golden data: a few samples, and what each compiled model gives for them on the simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from snapq.bundle import GOLDEN
+from snapq.bundle.read import golden_file
+from snapq.bundle.write import write_arrays
+from snapq.graph.boundary import Boundary, InputBoundary
+from snapq.npu.qnn.simulate import simulate
+from snapq.stages.package.compile_device import CompiledTarget
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Values = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Reloaded:
+    """What a compiled model gave in a fresh process.
+
+    Attributes:
+        golden: folder of its outputs inside the bundle; None without samples.
+        sentence: how it compares with the model that it was compiled from.
+        exact: whether every output is the same, bit by bit.
+        notes: sentences for the reader.
+    """
+
+    golden: str | None
+    sentence: str
+    exact: bool
+    notes: tuple[str, ...] = ()
+
+
+def random_feeds(boundary: Boundary, count: int) -> Iterator[dict[str, Array]]:
+    """Feeds where there are no samples: they still show whether a board computes the same."""
+    generator = np.random.default_rng(0)
+    for _ in range(count):
+        yield {item.name: _random(item, generator) for item in boundary.inputs}
+
+
+def write_feeds(folder: Path, feeds: Iterable[Values]) -> tuple[dict[str, Array], ...]:
+    """Writes the samples into the bundle and returns them."""
+    kept = tuple(dict(feed) for feed in feeds)
+    for number, feed in enumerate(kept):
+        write_arrays(folder / golden_file(f"{GOLDEN}/inputs", number), feed)
+    return kept
+
+
+def reload(
+    model: Path,
+    targets: Sequence[CompiledTarget],
+    feeds: Sequence[Values],
+    folder: Path,
+    *,
+    allow_cpu: bool,
+) -> Iterator[Reloaded]:
+    """Runs each compiled model and the model it came from on the simulator, and compares.
+
+    Outputs are kept once for all targets that give the same.
+
+    Args:
+        model: the portable model of the bundle.
+        targets: what was compiled.
+        feeds: the golden samples.
+        folder: the bundle.
+        allow_cpu: whether nodes may run on the CPU.
+
+    Raises:
+        QnnError: a compiled model does not load or run.
+    """
+    written: dict[str, Sequence[Values]] = {}
+    for target in targets:
+        if not feeds:
+            yield Reloaded(None, "loaded in a fresh process; no samples to compare", exact=False)
+            continue
+        run = partial(simulate, device=target.device, options=target.options, allow_cpu=allow_cpu)
+        found = list(run(target.compiled.model, feeds=feeds))
+        # One worker: each further one would compile the model anew for a handful of samples.
+        expected = run(model, feeds=feeds, workers=1)
+        sentence, exact = _compare(expected, found)
+        name = _place(found, target, written)
+        if name not in written:
+            written[name] = found
+            for number, outputs in enumerate(found):
+                write_arrays(folder / golden_file(name, number), outputs)
+        yield Reloaded(name, sentence, exact, tuple(_not_finite(found, target)))
+
+
+def _random(item: InputBoundary, generator: np.random.Generator) -> Array:
+    dtype = np.dtype(item.dtype or item.model_dtype)
+    if item.quantized and dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        return generator.integers(limits.min, limits.max, item.shape, dtype, endpoint=True)
+    if dtype.kind == "f":
+        return generator.standard_normal(item.shape).astype(dtype)
+    # Indices, lengths and flags: 0 is valid for all of them.
+    return np.zeros(item.shape, dtype)
+
+
+def _compare(expected: Iterable[Values], found: Sequence[Values]) -> tuple[str, bool]:
+    """Says how far the outputs are apart, and whether they are the same bit by bit."""
+    worst: dict[str, float] = {}
+    for one, other in zip(expected, found, strict=True):
+        for name, values in one.items():
+            if not np.array_equal(values, other[name], equal_nan=_is_float(values)):
+                gap = np.abs(values.astype(np.float64) - other[name].astype(np.float64)).max()
+                worst[name] = max(worst.get(name, 0.0), float(gap))
+    samples = f"{len(found)} sample{'s' if len(found) != 1 else ''}"
+    if not worst:
+        return f"bit-exact with the model it came from, {samples}, in a fresh process", True
+    name = max(worst, key=lambda key: worst[key])
+    return (
+        f"differs from the model it came from by up to {worst[name]:g} in '{name}', {samples}, in "
+        "a fresh process",
+        False,
+    )
+
+
+def _place(
+    found: Sequence[Values], target: CompiledTarget, written: Mapping[str, Sequence[Values]]
+) -> str:
+    """The folder that has these outputs already, or a new one named after the architecture."""
+    for name, kept in written.items():
+        if all(_same(one, other) for one, other in zip(found, kept, strict=True)):
+            return name
+    name = f"{GOLDEN}/v{target.device.architecture}"
+    return f"{name}-{target.device.name}" if name in written else name
+
+
+def _same(one: Values, other: Values) -> bool:
+    return all(np.array_equal(v, other[name], equal_nan=_is_float(v)) for name, v in one.items())
+
+
+def _is_float(values: Array) -> bool:
+    return bool(values.dtype.kind == "f")
+
+
+def _not_finite(found: Sequence[Values], target: CompiledTarget) -> Iterator[str]:
+    for name in found[0]:
+        bad = sum(
+            _is_float(outputs[name]) and not np.isfinite(outputs[name]).all() for outputs in found
+        )
+        if bad:
+            yield (
+                f"{target.device.name}: output '{name}' is not finite in {bad} of {len(found)} "
+                "golden samples: 16-bit floating point overflows. Quantize the model."
+            )

@@ -1,0 +1,155 @@
+"""The package stage: compile for every target, prove each result, write the bundle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snapq.config import PackageConfig
+from snapq.errors import ConfigError, StorageError
+from snapq.records import (
+    BundleTargetRecord,
+    EstimateRecord,
+    FileRecord,
+    PlacementRecord,
+)
+from snapq.stages.base import Context, Outcome, Source
+from snapq.storage import compressed_size, sha256_file, storage_errors, write_json
+
+if TYPE_CHECKING:
+    from snapq.graph.boundary import Boundary
+    from snapq.stages.package.build import Built
+    from snapq.stages.package.compile_device import CompiledTarget
+    from snapq.stages.package.golden import Reloaded
+
+BUNDLE = "bundle"
+RECORD = "package.json"
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """What the package stage recorded beside the bundle.
+
+    Attributes:
+        boundary: what the package takes and gives, with every type and encoding.
+        targets: what was compiled; paths of files are relative to the bundle's parent.
+        estimates: one a target where there is one.
+        placements: one a target.
+    """
+
+    boundary: Boundary
+    targets: tuple[BundleTargetRecord, ...]
+    estimates: tuple[EstimateRecord, ...]
+    placements: tuple[PlacementRecord, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> Packaged:
+        """Reads the record of a finished package stage. Raises `StorageError`."""
+        from snapq.graph.boundary import Boundary
+
+        path = folder / RECORD
+        with storage_errors(path):
+            text = path.read_text(encoding="utf-8")
+        try:
+            value = json.loads(text)
+            return cls(
+                Boundary.from_json(value["boundary"]),
+                tuple(BundleTargetRecord.model_validate(item) for item in value["targets"]),
+                tuple(EstimateRecord.model_validate(item) for item in value["estimates"]),
+                tuple(PlacementRecord.model_validate(item) for item in value["placements"]),
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise StorageError("This is not a package record.", where=str(path)) from error
+
+    def write(self, folder: Path) -> None:
+        """Writes the record. Raises `StorageError`."""
+        value: dict[str, Any] = {"boundary": self.boundary.to_json()}
+        for name in ("targets", "estimates", "placements"):
+            value[name] = [record.model_dump(mode="json") for record in getattr(self, name)]
+        write_json(folder / RECORD, value)
+
+    def compiled_model(self, bundle: Path, device: str) -> Path:
+        """The compiled model of a device in a bundle. Raises `StorageError`."""
+        from snapq.bundle import TARGETS
+        from snapq.npu.qnn.compile import CONTEXT_NAME
+
+        if all(target.device != device for target in self.targets):
+            raise StorageError(f"The bundle is not compiled for {device}.", where=str(bundle))
+        return bundle / TARGETS / device / CONTEXT_NAME
+
+
+def run(source: Source, options: PackageConfig, context: Context, folder: Path) -> Outcome:
+    """Writes `bundle/` and the record of it into `folder`.
+
+    Raises:
+        ConfigError: the boundary is not known.
+        DeviceError, QnnError, ModelError, InstallError, StorageError: as `bundle.build.build`.
+    """
+    from snapq.bundle import ENCODINGS
+    from snapq.stages.package.build import Order, build
+
+    if context.boundary is None:
+        raise ConfigError("The package stage needs the boundary.", where="io")
+    encodings = source.folder / ENCODINGS
+    data = (context.calibration, context.golden)
+    order = Order(
+        model=source.model,
+        precision=source.precision,
+        encodings=encodings if encodings.is_file() else None,
+        devices=context.devices,
+        plan=context.boundary,
+        samples=context.golden,
+        npu_share=context.npu_share,
+        random_inputs=any(item is not None and item.random for item in data),
+    )
+    built = build(order, options, folder / BUNDLE, context.progress)
+    packaged = _record(built, order.label, folder)
+    packaged.write(folder)
+    return Outcome(
+        precision=order.label,
+        notes=built.notes,
+        details={
+            "boundary": built.boundary.describe(),
+            "candidates": {target.device: target.candidates for target in packaged.targets},
+            "reload": {target.device: target.reload for target in packaged.targets},
+            "npu_nodes": {place.device: place.npu for place in packaged.placements},
+            "cpu_nodes": {place.device: place.cpu for place in packaged.placements},
+        },
+    )
+
+
+def _record(built: Built, label: str, folder: Path) -> Packaged:
+    return Packaged(
+        built.boundary,
+        tuple(
+            _target_record(target, reloaded, folder)
+            for target, reloaded in zip(built.targets, built.reloads, strict=True)
+        ),
+        tuple(target.estimate for target in built.targets if target.estimate is not None),
+        tuple(target.compiled.placement.record(label, target.device) for target in built.targets),
+    )
+
+
+def _target_record(target: CompiledTarget, reloaded: Reloaded, folder: Path) -> BundleTargetRecord:
+    device, compiled = target.device, target.compiled
+    return BundleTargetRecord(
+        device=device.name,
+        soc_id=device.soc_id,
+        architecture=device.architecture,
+        vtcm_mb=device.vtcm_mb,
+        files=tuple(
+            FileRecord(
+                path=path.relative_to(folder).as_posix(),
+                sha256=sha256_file(path),
+                bytes=path.stat().st_size,
+                bytes_compressed=compressed_size(path),
+            )
+            for path in (compiled.model, *compiled.binaries)
+        ),
+        options=compiled.options,
+        candidates=target.candidates,
+        reload=reloaded.sentence,
+        qairt=compiled.qairt,
+    )

@@ -1,0 +1,171 @@
+"""Samples that judge mixes of precisions: which they are, what is right for them, who judges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snapq.config import MixedPrecision
+from snapq.errors import ConfigError
+from snapq.stages.base import Context
+from snapq.stages.quantize.judging import run_on_cpu
+from snapq.stages.quantize.quantizing import Order
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from snapq.evaluation.samples import Dataset, Label, Sample
+    from snapq.quantization.analysis.sensitivity import Feeds, Run
+    from snapq.quantization.mixed_precision.mixed import Judge, Judged
+
+    Labels = Label | Mapping[str, Label]
+
+EVERY = 4
+"""One sample of so many is held out."""
+_EXACT = 1e-9
+"""0.8 - 0.7 is a little more than 0.1 to a computer."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Samples that judge, and what is right for them.
+
+    Attributes:
+        feeds: what the model takes.
+        references: the float model's outputs.
+        labels: of the samples; empty where they are judged by SQNR.
+        own: whether the labels are the float model's answers.
+        apart: whether they are held out; the samples that calibrate judge where there are too few.
+    """
+
+    feeds: tuple[Feeds, ...]
+    references: tuple[Feeds, ...]
+    labels: tuple[Labels, ...] = ()
+    own: bool = False
+    apart: bool = True
+
+
+class Rest:
+    """The samples of a data set that are not held out."""
+
+    def __init__(self, data: Dataset, held: int) -> None:
+        self._data, self._held = data, held
+
+    def __len__(self) -> int:
+        return len(self._data) - self._held
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (sample for i, sample in enumerate(self._data) if not _is_held(i, self._held))
+
+
+def held_count(data: Dataset, options: MixedPrecision) -> int:
+    """How many samples are held out; 0 where there are too few, and those that calibrate judge."""
+    return min(options.samples, len(data) // EVERY)
+
+
+def _is_held(index: int, count: int) -> bool:
+    return index % EVERY == EVERY - 1 and index // EVERY < count
+
+
+def held_out(work: Order, data: Dataset, options: MixedPrecision, context: Context) -> HeldOut:
+    """The samples that judge a quantization.
+
+    Raises:
+        ConfigError: there is no metric to measure a drop with, or samples lack labels.
+    """
+    count = held_count(data, options)
+    first = min(options.samples, len(data))
+    held = [s for i, s in enumerate(data) if (_is_held(i, count) if count else i < first)]
+    feeds, apart = tuple(work.feeds(held)), count > 0
+    references = tuple(run_on_cpu(work.model, feeds))
+    if options.max_drop is None:
+        return HeldOut(feeds, references, apart=apart)
+    metrics = context.metrics()
+    if not metrics:
+        raise ConfigError(
+            "A drop is measured with a metric, and there is none.",
+            where="quantize.mixed_precision.max_drop",
+            hint="Name a `metric:`, or give `min_sqnr_db` in its place.",
+        )
+    labels = [sample.label for sample in held]
+    told = tuple(one for one in labels if one is not None)
+    if len(told) == len(labels):
+        return HeldOut(feeds, references, told, apart=apart)
+    if [metric.name for metric in metrics] not in (["top1"], ["top5"]):
+        raise ConfigError(
+            f"The calibration samples have no labels, and {metrics[0].name} needs them.",
+            where="quantize.mixed_precision.max_drop",
+            hint="Give `labels` under data.calibration, or `min_sqnr_db` in place of `max_drop`.",
+        )
+    answers = tuple(int(next(iter(one.values())).argmax()) for one in references)
+    return HeldOut(feeds, references, answers, own=True, apart=apart)
+
+
+def judge(options: MixedPrecision, held: HeldOut, run: Run, context: Context, title: str) -> Judge:
+    """Whether a model keeps the budget on the samples that were held out.
+
+    Args:
+        options: the budget.
+        held: the samples.
+        run: who computes the outputs.
+        context: of the run.
+        title: of the bar that is shown meanwhile.
+    """
+    from snapq.quantization.analysis.fidelity import sqnr
+    from snapq.quantization.analysis.sensitivity import NoiseMeter
+    from snapq.quantization.mixed_precision.mixed import Judged
+
+    def outputs(model: ir.Model) -> Iterator[Feeds]:
+        with context.progress.track(title, len(held.feeds)) as advance:
+            for found in run(model, held.feeds):
+                yield found
+                advance(1)
+
+    if options.max_drop is None:
+        wanted = options.min_sqnr_db
+
+        def by_sqnr(model: ir.Model) -> Judged:
+            meter = NoiseMeter()
+            for reference, found in zip(held.references, outputs(model), strict=True):
+                meter.update(reference, found)
+            value = sqnr(1.0, meter.worst())
+            return Judged(value, wanted is not None and value >= wanted)
+
+        return by_sqnr
+    most = options.max_drop
+    truth = float_scores(held, context)
+
+    def by_metric(model: ir.Model) -> Judged:
+        values = _scores(context, outputs(model), held.labels)
+        drop = max(before - now for before, now in zip(truth, values, strict=True))
+        return Judged(values[0] if len(values) == 1 else -drop, drop <= most + _EXACT)
+
+    return by_metric
+
+
+def _scores(
+    context: Context, outputs: Iterable[Feeds], labels: Sequence[Labels]
+) -> tuple[float, ...]:
+    """The value of each metric of the run."""
+    metrics = context.metrics()
+    for found, label in zip(outputs, labels, strict=True):
+        arrays = {name: np.asarray(array) for name, array in found.items()}
+        for metric in metrics:
+            metric.update(arrays, label)
+    return tuple(metric.value() for metric in metrics)
+
+
+def float_scores(held: HeldOut, context: Context) -> tuple[float, ...]:
+    """The value of each metric for the float model."""
+    return _scores(context, held.references, held.labels)
+
+
+def unit(options: MixedPrecision, context: Context) -> str:
+    """What the value of a candidate is."""
+    if options.max_drop is None:
+        return "dB"
+    metrics = context.metrics()
+    return metrics[0].name if len(metrics) == 1 else "worst change of any metric"

@@ -1,0 +1,156 @@
+"""Candidates of mixed precision in words and records."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from snapq.config import MixedPrecision
+from snapq.precision import precision_name
+from snapq.records import TradeoffRecord, Where
+from snapq.stages.base import Context
+from snapq.stages.quantize.held_out import (
+    EVERY,
+    HeldOut,
+    unit,
+)
+from snapq.stages.quantize.judging import Stopwatch
+
+if TYPE_CHECKING:
+    from snapq.quantization.mixed_precision.mixed import Trial
+    from snapq.quantization.qdq.scheme import Scheme
+
+__all__ = ["Writer", "notes"]
+
+_NAMED = 8
+_ON_CPU = "on this machine's CPU, which computes fp16 in 32 bits"
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Puts candidates of one search into words and records.
+
+    Attributes:
+        label: the precision of the model without promotions.
+        options: of mixed precision.
+        held: the samples that judge.
+        where: where candidates are proved.
+        context: of the run.
+        clock: who estimates; None where nobody does.
+        scheme: without promotions.
+    """
+
+    label: str
+    options: MixedPrecision
+    held: HeldOut
+    where: Where
+    context: Context
+    clock: Stopwatch | None
+    scheme: Scheme
+
+    def record(self, trial: Trial, chosen: Trial) -> TradeoffRecord:
+        """A candidate as it goes into the record."""
+        simulated = trial.proved and self.where is Where.SIMULATED
+        return TradeoffRecord(
+            label=self.name(trial),
+            to=trial.to.value if trial.to is not None else None,
+            nodes=() if trial.whole else trial.nodes,
+            value=trial.judged.value,
+            unit=unit(self.options, self.context),
+            met=trial.judged.met,
+            chosen=trial is chosen,
+            where=self.where if trial.proved else Where.HOST,
+            device=self.context.devices[0].name if simulated else None,
+            samples=len(self.held.feeds),
+            us=trial.cost.us if trial.cost is not None else None,
+            estimated_on=self.clock.estimated_on if self.clock is not None else None,
+        )
+
+    def line(self, trial: Trial) -> str:
+        """A candidate as it is told of while the search goes on."""
+        found = self.record(trial, trial)
+        timed = f", {found.us:,.1f} µs estimated" if found.us is not None else ""
+        kept = "keeps" if found.met else "does not keep"
+        place = "simulated" if found.where is Where.SIMULATED else "on the CPU"
+        return f"  {found.label}: {_value(found)} {place}{timed}; {kept} the budget"
+
+    def name(self, trial: Trial) -> str:
+        """`w8a8`, `w8a16`, `w8a8, 7 nodes at w8a16`."""
+        if trial.to is None:
+            return self.label
+        if trial.whole:
+            return precision_name(trial.scheme.weights, trial.scheme.activations)
+        counts = Counter(self._raised(trial)).most_common()
+        first, *others = [f"{count} at {name}" for name, count in counts]
+        nodes = "node" if counts[0][1] == 1 else "nodes"
+        return ", ".join((self.label, first.replace(" at", f" {nodes} at"), *others))
+
+    def precision(self, trial: Trial) -> str:
+        """`w8a8`, or `w8a8+w8a16` of a mix."""
+        if trial.to is None or trial.whole:
+            return self.name(trial)
+        return "+".join((self.label, *sorted(set(self._raised(trial)))))
+
+    def _raised(self, trial: Trial) -> list[str]:
+        return [precision_name(*trial.scheme.precision(name)) for name in trial.nodes]
+
+
+def notes(
+    found: TradeoffRecord,
+    curve: Sequence[TradeoffRecord],
+    options: MixedPrecision,
+    held: HeldOut,
+    scores: Sequence[float],
+) -> Iterator[str]:
+    """Sentences for the reader.
+
+    Args:
+        found: what was taken.
+        curve: every candidate.
+        options: the budget.
+        held: the samples that judged.
+        scores: of the float model; none where SQNR judged.
+    """
+    names = ", ".join(found.nodes[:_NAMED])
+    more = f" and {len(found.nodes) - _NAMED} more" if len(found.nodes) > _NAMED else ""
+    shown = f" ({names}{more})" if names else ""
+    on = f" on {found.device}" if found.device else ""
+    timed = f"; time estimated on {found.estimated_on}" if found.estimated_on else ""
+    yield (
+        f"Mixed precision: {found.label}{shown}. On {len(held.feeds)} "
+        f"{'held-out ' if held.apart else ''}calibration samples: {_figures(found)} "
+        f"({found.where}{on}{timed})."
+    )
+    wholes = [record for record in curve if not record.nodes and record is not found]
+    places = {found.where: f"{found.where}{on}", Where.HOST: _ON_CPU}
+    for place, told in places.items():
+        compared = [f"{one.label}: {_figures(one)}" for one in wholes if one.where is place]
+        if compared:
+            yield f"All of the model at one precision, {told}: {'; '.join(compared)}."
+    if scores:
+        yield f"The float model on the same samples: {', '.join(f'{one:.4f}' for one in scores)}."
+    if not found.met:
+        wanted = (
+            f"{options.min_sqnr_db:g} dB"
+            if options.max_drop is None
+            else f"a drop in {found.unit} of {options.max_drop:g}"
+        )
+        yield f"No mix keeps the budget of {wanted}; this is the nearest."
+    if held.own:
+        yield "The calibration samples have no labels: the float model's answers stood for them."
+    if not held.apart:
+        yield f"Under {EVERY} calibration samples, so those that calibrate also judge."
+
+
+def _figures(record: TradeoffRecord) -> str:
+    value = _value(record)
+    return value if record.us is None else f"{value} and {record.us:,.1f} µs"
+
+
+def _value(record: TradeoffRecord) -> str:
+    """Accuracy or SQNR with its unit."""
+    if record.unit == "dB":
+        return f"{record.value:.1f} dB"
+    return f"{record.unit} {record.value:.4f}"

@@ -1,0 +1,136 @@
+"""Mixed precision in a run: held-out samples, who judges, what is written down."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snapq.config import MixedPrecision
+from snapq.precision import Promotion
+from snapq.records import Where
+from snapq.stages.base import Context
+from snapq.stages.quantize.held_out import (
+    Rest,
+    float_scores,
+    held_count,
+    held_out,
+    judge,
+)
+from snapq.stages.quantize.judging import (
+    Stopwatch,
+    run_on_cpu,
+    runner,
+    sensitivity_records,
+)
+from snapq.stages.quantize.mixed_records import Writer, notes
+from snapq.stages.quantize.quantizing import Order
+from snapq.stages.quantize.racing import timed_device
+from snapq.storage import write_json
+
+if TYPE_CHECKING:
+    from snapq.quantization.quantize import Quantized
+
+TRADEOFF = "tradeoff.json"
+SENSITIVITY = "sensitivity.json"
+
+_RANKED_ON = 4
+"""Samples on which single tensors are judged; it only gives the order of promotions."""
+_CPU = "Prove a mix on the CPU"
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What the stage goes on with.
+
+    Attributes:
+        quantized: the model.
+        precision: its name, `w8a8+w8a16`.
+        details: figures for the record.
+    """
+
+    quantized: Quantized
+    precision: str
+    details: dict[str, Any]
+
+
+def mix(
+    work: Order, options: MixedPrecision, label: str, context: Context, folder: Path
+) -> Mixture:
+    """Finds and makes the fastest mix of precisions that keeps the budget.
+
+    Writes the damage of each tensor and every candidate into `folder`.
+
+    Raises:
+        ConfigError: there is no metric to measure a drop with, or samples lack labels.
+        DataError: a sample does not fit the model or is not finite.
+    """
+    from snapq.npu.qnn.availability import status
+    from snapq.quantization.analysis.sensitivity import Analysis, analyze_tensors
+    from snapq.quantization.mixed_precision.mixed import promote
+
+    data, progress = context.calibration, context.progress
+    assert data is not None
+    count = held_count(data, options)
+    rest = Rest(data, count) if count else data
+    held = held_out(work, data, options, context)
+    with progress.track("Calibrate", len(rest)) as advance:
+        tuned = work.tuned(rest, advance)
+    study = tuned.study
+    samples = list(islice(work.feeds(rest), _RANKED_ON))
+    references = list(run_on_cpu(study.model, samples))
+    analysis = Analysis(
+        study.model,
+        study.seen,
+        study.scheme,
+        study.fixed,
+        samples,
+        references,
+        run_on_cpu,
+        study.tuned,
+    )
+    usable = status().usable
+    where = Where.SIMULATED if usable else Where.HOST
+    device = timed_device(context) if usable else None
+    clock = Stopwatch(device, context) if device is not None else None
+    quick = judge(options, held, run_on_cpu, context, "Judge a mix on the CPU")
+    run = runner(where, context.devices[0])
+    final = judge(options, held, run, context, "Prove a mix on the simulator" if usable else _CPU)
+    kinds = [Promotion(kind) for kind in options.to]
+    if not all("fp16" in one.precisions for one in context.devices):
+        kinds = [kind for kind in kinds if kind is not Promotion.FLOAT16]
+    with progress.track("Quantize each tensor alone", analysis.tensor_count()) as advance:
+        damages = analyze_tensors(analysis, None, advance)
+    writer = Writer(label, options, held, where, context, clock, study.scheme)
+    mixed = promote(
+        analysis,
+        damages,
+        (quick, final),
+        clock,
+        kinds,
+        lambda trial: progress.say(writer.line(trial)),
+    )
+    curve = [writer.record(trial, mixed.chosen) for trial in mixed.trials]
+    write_json(folder / TRADEOFF, [record.to_json() for record in curve])
+    tensors = sensitivity_records(damages, Where.HOST, "", len(samples), {})
+    write_json(folder / SENSITIVITY, [record.to_json() for record in tensors])
+    result = analysis.quantized(mixed.chosen.scheme)
+    found = next(record for record in curve if record.chosen)
+    scores = float_scores(held, context) if options.max_drop is not None else ()
+    told = (*notes(found, curve, options, held, scores), *tuned.notes)
+    return Mixture(
+        replace(result, notes=(*told, *result.notes)),
+        writer.precision(mixed.chosen),
+        {
+            "budget_met": found.met,
+            "nodes": {"to": found.to, "names": list(found.nodes)},
+            "value": found.value,
+            "unit": found.unit,
+            "where": found.where.value,
+            "held_out": len(held.feeds),
+            "candidates": len(curve),
+            "estimated_us": found.us,
+            "estimated_on": found.estimated_on,
+        },
+    )

@@ -1,0 +1,192 @@
+"""What the quantize stage asks of the engine: model, precision, imposed encodings, samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
+
+from snapq.config import PercentileObserver, QuantizeConfig
+from snapq.precision import Preset
+from snapq.stages.base import Context
+from snapq.stages.imposing import fixed_inputs, stored_types, unchanged
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from snapq.evaluation.samples import Array, Sample
+    from snapq.graph.boundary import Boundary
+    from snapq.quantization.encodings import Encoding
+    from snapq.quantization.qdq.scheme import NodePrecision, Scheme
+    from snapq.quantization.quantize import Quantized
+    from snapq.quantization.tuning.presets import (
+        Recipe,
+        Runner,
+        Tuning,
+    )
+
+Found = TypeVar("Found", "Quantized", "Tuning")
+
+
+class Feeds:
+    """The model's inputs of samples, made anew each time that they are read."""
+
+    def __init__(
+        self, samples: Iterable[Sample], feeds: Callable[[Sample], Mapping[str, Array]]
+    ) -> None:
+        self._samples = samples
+        self._feeds = feeds
+
+    def __iter__(self) -> Iterator[Mapping[str, Array]]:
+        return map(self._feeds, self._samples)
+
+
+LEAVES_WEIGHTS = ("bias-correction",)
+"""Algorithms that leave weights as they are, so that shared values stay shared."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """One quantization, ready to be done.
+
+    Attributes:
+        model: the float model, with the normalization of the run's boundary folded in.
+        scheme: the precision of every node.
+        fixed: imposed encodings, by tensor name.
+        boundary: of the run; None where there is none.
+        recipe: observers and algorithms to try.
+        runner: what judges at the end: the simulator, or None for the CPU alone.
+        notes: sentences for the reader.
+    """
+
+    model: ir.Model
+    scheme: Scheme
+    fixed: Mapping[str, Encoding]
+    boundary: Boundary | None
+    recipe: Recipe
+    runner: Runner | None
+    notes: tuple[str, ...]
+
+    def feeds(self, samples: Iterable[Sample]) -> Feeds:
+        """What the model takes of each sample."""
+        plan = self.boundary
+        return Feeds(samples, plan.model_feeds if plan is not None else lambda s: s.feeds)
+
+    def with_nodes(self, nodes: Mapping[str, NodePrecision]) -> Order:
+        """The same with the precision of some nodes changed."""
+        per_node = {**self.scheme.per_node, **nodes}
+        return replace(self, scheme=replace(self.scheme, per_node=per_node))
+
+    def quantized(
+        self, samples: Iterable[Sample], progress: Callable[[int], None] | None = None
+    ) -> Quantized:
+        """Calibrates on the samples and quantizes.
+
+        Raises:
+            DataError: a sample does not fit the model or is not finite.
+        """
+        from snapq.quantization.tuning.presets import tune
+
+        return self._by(tune, samples, progress)
+
+    def tuned(
+        self, samples: Iterable[Sample], progress: Callable[[int], None] | None = None
+    ) -> Tuning:
+        """What the recipe finds for the model, for whoever quantizes it more than once.
+
+        Raises:
+            DataError: a sample does not fit the model or is not finite.
+        """
+        from snapq.quantization.tuning.presets import tuning
+
+        return self._by(tuning, samples, progress)
+
+    def _by(
+        self,
+        find: Callable[..., Found],
+        samples: Iterable[Sample],
+        progress: Callable[[int], None] | None,
+    ) -> Found:
+        found: Found = find(
+            self.model,
+            self.feeds(samples),
+            self.scheme,
+            self.recipe,
+            fixed=self.fixed,
+            runner=self.runner,
+            progress=progress,
+        )
+        return replace(found, notes=(*self.notes, *found.notes))
+
+
+def order(
+    model: ir.Model,
+    options: QuantizeConfig,
+    context: Context,
+    shared: Mapping[str, Encoding] | None = None,
+) -> Order:
+    """What the options and the boundary of the run ask for.
+
+    Args:
+        model: the prepared float model.
+        options: of the stage.
+        context: of the run.
+        shared: encodings of weights that an earlier stage made.
+
+    Raises:
+        ConfigError: an override matches no node.
+    """
+    from snapq.graph import boundary
+    from snapq.quantization.precision_rules.overrides import resolve
+    from snapq.quantization.qdq.scheme import Scheme
+
+    changed: tuple[str, ...] = ()
+    if context.boundary is not None:
+        folded = boundary.fold_normalization(model, context.boundary)
+        shared, changed = unchanged(shared or {}, model, folded)
+        model = folded
+    tried = recipe(options)
+    if shared:
+        kept = tuple(name for name in tried.algorithms if name in LEAVES_WEIGHTS)
+        gone = ", ".join(name for name in tried.algorithms if name not in kept)
+        if gone:
+            changed += (f"Not tried, as weights are shared: {gone}.",)
+        tried = replace(tried, algorithms=kept)
+    scheme = Scheme(
+        observer=tried.observers[0],
+        weights=options.weights,
+        activations=options.activations,
+        per_channel=options.per_channel,
+        architecture=min(device.architecture for device in context.devices),
+        keep_wide=options.keep_wide,
+        block=options.block,
+        per_node={**stored_types(model, shared or {}), **resolve(options.overrides, model)},
+    )
+    fixed = {**(shared or {}), **fixed_inputs(context.boundary)}
+    judge = _simulator(options, context)
+    return Order(model, scheme, fixed, context.boundary, tried, judge, changed)
+
+
+def recipe(options: QuantizeConfig) -> Recipe:
+    """What the options ask to be tried."""
+    from snapq.quantization.tuning.presets import preset
+
+    chosen = preset(options.preset.value, options.weights)
+    if isinstance(options.observer, PercentileObserver):
+        chosen = replace(chosen, observers=(f"percentile {options.observer.percentile:g}",))
+    elif options.observer is not None:
+        chosen = replace(chosen, observers=(options.observer,))
+    if options.algorithms is not None:
+        chosen = replace(chosen, algorithms=options.algorithms, quick_correction=False)
+    return chosen
+
+
+def _simulator(options: QuantizeConfig, context: Context) -> Runner | None:
+    """The simulator of the first target where the preset is `best` and it is installed."""
+    from snapq.npu.qnn import availability
+    from snapq.records import Where
+    from snapq.stages.quantize.judging import runner
+
+    if options.preset is not Preset.BEST or not availability.status().usable:
+        return None
+    return runner(Where.SIMULATED, context.devices[0])

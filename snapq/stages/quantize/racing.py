@@ -1,0 +1,188 @@
+"""Never slower: sets the estimate of the model at 8 bits against 16 bits, and against fp16."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
+from snapq.errors import DeviceError, SnapqError
+from snapq.precision import ActivationType, precision_name
+from snapq.stages.base import Context
+from snapq.stages.quantize.judging import Stopwatch
+from snapq.stages.quantize.quantizing import Order
+
+if TYPE_CHECKING:
+    from snapq.quantization.mixed_precision.faster_at_16_bits import Quicker
+    from snapq.quantization.mixed_precision.never_slower import Faster
+    from snapq.quantization.qdq.scheme import NodePrecision
+    from snapq.quantization.quantize import Quantized
+
+_NAMED = 6
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What the stage goes on with.
+
+    Attributes:
+        quantized: the model.
+        precision: its name, `w8a8`, `w8a8+w8a16`, `w8a8+fp16` or `fp16`.
+        details: figures for the record.
+    """
+
+    quantized: Quantized
+    precision: str
+    details: dict[str, Any]
+
+
+def timed_device(context: Context) -> DeviceProfile | None:
+    """The target whose estimate counts: the first that has one, else the first.
+
+    None where a target has no fp16, or there is no estimate that could stand for it.
+    """
+    if not all("fp16" in device.precisions for device in context.devices):
+        return None
+    own = [device for device in context.devices if device.has_estimate]
+    device = (own or list(context.devices))[0]
+    try:
+        nearest_with_estimate(device, "fp16")
+    except DeviceError:
+        return None
+    return device
+
+
+def keep_fast(work: Order, result: Quantized, label: str, context: Context) -> Kept:
+    """Gives nodes the precision in which they are quickest, by the estimate.
+
+    Nodes of 8 bits that 16 bits make quicker get these. Where the model is slower than at fp16 even
+    so, nodes stay in fp16 until it is not.
+
+    Args:
+        work: how the model was quantized.
+        result: what came of it.
+        label: name of its precision.
+        context: of the run.
+    """
+    from snapq.npu.qnn.availability import status
+    from snapq.quantization.mixed_precision.faster_at_16_bits import quicker_wide
+    from snapq.quantization.mixed_precision.never_slower import never_slower
+    from snapq.quantization.quantize import observe, quantize
+
+    device, data = timed_device(context), context.calibration
+    if device is None or data is None or not status().usable:
+        return Kept(result, label, {})
+    clock = Stopwatch(device, context)
+    known: dict[str, Any] = {}
+    wide: dict[str, NodePrecision] = {}
+
+    def make(nodes: Mapping[str, NodePrecision]) -> Quantized:
+        if not known:
+            known.update(observe(work.model, work.feeds(data)))
+        scheme = work.with_nodes({**wide, **nodes}).scheme
+        return quantize(work.model, None, scheme, fixed=work.fixed, known=known)
+
+    try:
+        with context.progress.track("Compare with 16 bits and fp16"):
+            free = _free(work, context)
+            faster = quicker_wide(result, free, make, clock, clock(work.model)) if free else None
+            if faster is not None:
+                wide.update(faster.nodes)
+            start = result if faster is None else faster.quantized
+            found = never_slower(work.model, start, make, clock)
+    except SnapqError as error:
+        note = f"Not compared with 16 bits and fp16, so it may be slower: {error}"
+        return Kept(replace(result, notes=(*result.notes, note)), label, {})
+    details = _details(found, clock.estimated_on, faster)
+    if not wide and not found.floats:
+        return Kept(result, label, details)
+    # The trials were quantized the quick way; what stays is quantized with all that was asked for.
+    nodes = {**wide, **found.nodes}
+    chosen = found.quantized if found.everything else work.with_nodes(nodes).quantized(data)
+    notes = _own(chosen.notes)
+    if found.floats:
+        notes = (_note(found, faster, label, str(clock.estimated_on)), *notes)
+    if faster is not None and details["at_16_bits"]:
+        notes = (_wide_note(faster, label, str(clock.estimated_on)), *notes)
+    wider = precision_name(work.scheme.weights, ActivationType.UINT16)
+    parts = (label, wider if details["at_16_bits"] else "", "fp16" if found.floats else "")
+    precision = "fp16" if found.everything else "+".join(filter(None, parts))
+    return Kept(replace(chosen, notes=notes), precision, details)
+
+
+def _free(work: Order, context: Context) -> frozenset[str]:
+    """Nodes that may have 16 bits in place of 8: those of which the user says nothing.
+
+    There are none where other bits are asked for, or a target lacks 16.
+    """
+    from snapq.quantization.analysis.alone import lowered
+
+    scheme = work.scheme
+    wide = precision_name(scheme.weights, ActivationType.UINT16)
+    if scheme.activations is not ActivationType.UINT8:
+        return frozenset()
+    if not all(wide in device.precisions for device in context.devices):
+        return frozenset()
+    names = {str(node.name) for node in lowered(work.model).graph}
+    return frozenset(names - scheme.per_node.keys())
+
+
+def _own(notes: tuple[str, ...]) -> tuple[str, ...]:
+    """Notes that do not only repeat which nodes were left in float, or at 16 bits, here."""
+    from snapq.quantization.mixed_precision import (
+        faster_at_16_bits as quicker_wide,
+    )
+    from snapq.quantization.mixed_precision import (
+        never_slower as speed,
+    )
+
+    told = (speed.REASON, quicker_wide.REASON)
+    return tuple(note for note in notes if not any(reason in note for reason in told))
+
+
+def _details(found: Faster, estimated_on: str | None, faster: Quicker | None) -> dict[str, Any]:
+    worst = sorted(found.excess.items(), key=lambda item: (-item[1], item[0]))[:_NAMED]
+    wide = () if faster is None or found.everything else faster.nodes
+    return {
+        "estimated_on": estimated_on,
+        "fp16_cycles": found.float_cost.cycles,
+        "quantized_cycles": (found if faster is None else faster).first.cycles,
+        "kept_cycles": found.cost.cycles,
+        "at_16_bits": [name for name in wide if name not in found.floats],
+        "in_fp16": list(found.floats),
+        "estimates": len(found.attempts) + 1 + (0 if faster is None else faster.estimates),
+        "slower_in_integers": {name: round(cycles) for name, cycles in worst}
+        if found.floats
+        else {},
+    }
+
+
+def _note(found: Faster, faster: Quicker | None, label: str, estimated_on: str) -> str:
+    first = found.first if faster is None else faster.first
+    worst = sorted(found.excess.items(), key=lambda item: (-item[1], item[0]))[:_NAMED]
+    named = ", ".join(f"{name} (+{cycles:,.0f} cycles)" for name, cycles in worst)
+    left = (
+        "the whole model stays in fp16"
+        if found.everything
+        else f"{len(found.floats)} nodes stay in fp16 ({_few(found.floats)})"
+    )
+    return (
+        f"All {label} would be slower than fp16: {first.us:,.1f} against "
+        f"{found.float_cost.us:,.1f} µs estimated on {estimated_on}. What costs more in integers: "
+        f"{named}. So {left}: {found.cost.us:,.1f} µs. `never_slower: false` quantizes all."
+    )
+
+
+def _wide_note(faster: Quicker, label: str, estimated_on: str) -> str:
+    count = "1 node has" if len(faster.nodes) == 1 else f"{len(faster.nodes)} nodes have"
+    return (
+        f"{count} 16 bits because the NPU takes less time for that than for 8 "
+        f"({_few(tuple(faster.nodes))}): {faster.cost.us:,.1f} µs estimated on {estimated_on}, "
+        f"all {label} {faster.first.us:,.1f}. `never_slower: false` leaves them."
+    )
+
+
+def _few(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

@@ -1,0 +1,150 @@
+"""The quantize stage: calibrates on the samples, inserts Q/DQ, writes the encodings beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snapq.config import QuantizeConfig
+from snapq.errors import ConfigError
+from snapq.precision import precision_name
+from snapq.records import EncodingRecord, HistogramRecord
+from snapq.stages.artifact import MODEL
+from snapq.stages.base import Context, Outcome, Source
+from snapq.stages.imposing import from_file, read_weights
+from snapq.stages.quantize.quantizing import order
+from snapq.storage import write_json
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from snapq.evaluation.samples import Sample
+    from snapq.quantization.encodings import Encoding
+    from snapq.quantization.quantize import Quantized
+
+ENCODINGS = "encodings.json"
+
+
+def run(source: Source, options: QuantizeConfig, context: Context, folder: Path) -> Outcome:
+    """Writes the Q/DQ model (float inputs and outputs) and its encodings into `folder`.
+
+    Raises:
+        ConfigError: there is no calibration data, the model is quantized already, or an override
+            matches no node, or the file of encodings is not for this model.
+        DataError: a sample does not fit the model or is not finite.
+        DeviceError: a target lacks the precision.
+    """
+    from snapq.graph import io
+
+    data = context.calibration
+    if data is None and options.encodings is None:
+        raise ConfigError(
+            "The quantize stage needs calibration samples.",
+            where="data.calibration",
+            hint="Give images, arrays or python there; 32 to 128 samples are usual. "
+            "To try things out without data: --random-inputs.",
+        )
+    if source.precision != "float":
+        raise ConfigError(
+            "The model is quantized already.", where="stages", hint="Name quantize once."
+        )
+    model = io.load(source.model)
+    result, precision, details = _quantize(model, source, options, context, folder)
+    io.save(result.model, folder / MODEL)
+    write_json(folder / ENCODINGS, [e.to_json() for e in encoding_records(result)])
+    return Outcome(
+        precision=precision,
+        notes=result.notes,
+        details={
+            "calibration": data.description if data is not None else None,
+            "samples": len(data) if data is not None else 0,
+            "random_inputs": data is not None and data.random,
+            "encodings": len(result.encodings),
+            **details,
+        },
+    )
+
+
+def _quantize(
+    model: ir.Model, source: Source, options: QuantizeConfig, context: Context, folder: Path
+) -> tuple[Quantized, str, dict[str, Any]]:
+    """The quantized model, the name of its precision, and figures for the record."""
+    from snapq.stages.quantize.mixing import mix
+    from snapq.stages.quantize.racing import keep_fast
+
+    data = context.calibration
+    label = precision_name(options.weights, options.activations)
+    if options.encodings is not None:
+        count = len(data) if data is not None else None
+        with context.progress.track("Calibrate", count) as advance:
+            found = from_file(options.encodings, model, options.overrides, context, advance)
+        return found.quantized, found.precision, {}
+    assert data is not None
+    work = order(model, options, context, read_weights(source))
+    if options.mixed_precision is not None:
+        mixed = mix(work, options.mixed_precision, label, context, folder)
+        return mixed.quantized, mixed.precision, {"mixed_precision": mixed.details}
+    with context.progress.track("Calibrate", len(data)) as advance:
+        result = work.quantized(data, advance)
+    if not options.never_slower:
+        return result, label, {}
+    kept = keep_fast(work, result, label, context)
+    return kept.quantized, kept.precision, {"never_slower": kept.details}
+
+
+def quantized(
+    model: ir.Model,
+    options: QuantizeConfig,
+    context: Context,
+    samples: Iterable[Sample],
+    progress: Callable[[int], None] | None = None,
+    shared: Mapping[str, Encoding] | None = None,
+) -> Quantized:
+    """Quantizes a float model as the options and the boundary of the run ask for.
+
+    Args:
+        model: the prepared float model.
+        options: of the stage.
+        context: of the run.
+        samples: for calibration.
+        progress: called with the number of samples done.
+        shared: encodings of weights that an earlier stage made.
+
+    Raises:
+        DataError: a sample does not fit the model or is not finite.
+    """
+    return order(model, options, context, shared).quantized(samples, progress)
+
+
+def encoding_records(result: Quantized) -> list[EncodingRecord]:
+    """Lists the encodings of all tensors, sorted by name."""
+    return [_record(result, tensor) for tensor in sorted(result.encodings)]
+
+
+def _record(result: Quantized, tensor: str) -> EncodingRecord:
+    """One tensor's encoding with what calibration saw of it."""
+    encoding = result.encodings[tensor]
+    seen = result.statistics.get(tensor)
+    if encoding.dtype.value == "int32":
+        kind = "bias"
+    else:
+        kind = "weight" if encoding.axis is not None or seen is None else "activation"
+    return EncodingRecord(
+        tensor=tensor,
+        kind=kind,
+        dtype=encoding.dtype.value,
+        scale=tuple(float(value) for value in encoding.scale.reshape(-1)),
+        zero_point=tuple(int(value) for value in encoding.zero_point.reshape(-1)),
+        axis=encoding.axis,
+        channels=int(encoding.scale.size),
+        minimum=seen.minimum if seen else float(encoding.minimum.min()),
+        maximum=seen.maximum if seen else float(encoding.maximum.max()),
+        histogram=None
+        if seen is None
+        else HistogramRecord(
+            low=seen.histogram.low,
+            high=seen.histogram.high,
+            counts=tuple(int(count) for count in seen.histogram.counts),
+        ),
+    )

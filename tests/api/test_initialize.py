@@ -1,0 +1,100 @@
+"""`snapq init`: what it writes loads at once, and says what it guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper
+
+from snapq.api.initialize import initialize
+from snapq.config import DeployConfig
+from snapq.config.reading import load
+from snapq.errors import DeviceError, ModelError
+
+
+def _relu(path: Path, shape: Sequence[int | str | None], name: str = "x") -> Path:
+    """A model of one Relu."""
+    graph = helper.make_graph(
+        [helper.make_node("Relu", [name], ["y"])],
+        "relu",
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
+def _written(model: Path, target: str | None = None) -> tuple[str, DeployConfig]:
+    text = initialize(model, target, folder=model.parent)
+    path = model.parent / "deploy.yaml"
+    path.write_text(text, encoding="utf-8")
+    return text, load(path)
+
+
+def test_it_names_the_model_the_target_and_the_stages(efficientnet_lite0: Path) -> None:
+    text, config = _written(efficientnet_lite0, "snapdragon-8-gen-3")
+    assert config.model.path == efficientnet_lite0
+    assert config.model.inputs == {"input": (1, 3, 224, 224)}
+    assert config.targets == ("sm8650",)
+    assert [stage.name for stage in config.stages] == ["quantize", "package"]
+    assert "resize: [224, 224]" in text
+    assert "CHANGE: random inputs" in text
+
+
+def test_a_target_that_is_not_named_is_marked_as_a_placeholder(tmp_path: Path) -> None:
+    text, _ = _written(_relu(tmp_path / "m.onnx", [1, 4]))
+    line = next(line for line in text.splitlines() if line.startswith("targets:"))
+    assert "CHANGE" in line
+
+
+def test_dynamic_sizes_are_those_at_which_the_model_runs(ppocr_rec: Path, tmp_path: Path) -> None:
+    model = tmp_path / "rec.onnx"
+    model.symlink_to(ppocr_rec)
+    text, config = _written(model)
+    assert config.model.inputs["x"][:3] == (1, 3, 48)
+    assert "a guess where the model is dynamic" in text
+
+
+@pytest.mark.parametrize(
+    ("declared", "suggested"),
+    [
+        (["batch", 3, "height", "width"], (1, 3, 224, 224)),
+        ([None, None, None, None], (1, 3, 224, 224)),
+        (["N", "sequence"], (1, 128)),
+        (["sequence_length", 576], (128, 576)),
+        ([2, None, 128], (2, 1, 128)),
+        ([], ()),
+    ],
+)
+def test_the_usual_sizes_are_guessed(
+    tmp_path: Path, declared: list[int | str | None], suggested: tuple[int, ...]
+) -> None:
+    _, config = _written(_relu(tmp_path / "m.onnx", declared))
+    assert config.model.inputs == {"x": suggested}
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    name=st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1),
+    stem=st.sampled_from(["no", "a b", "ü", "--", "1.5", "$HOME", "a'\"b", "x" * 200]),
+)
+def test_names_of_any_kind_come_through(tmp_path: Path, name: str, stem: str) -> None:
+    model = _relu(tmp_path / f"{stem}.onnx", [1, 4], name)
+    _, config = _written(model)
+    assert config.model.path == model
+    assert config.model.inputs == {name: (1, 4)}
+
+
+def test_what_cannot_be_written_for_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError):
+        initialize(tmp_path / "none.onnx")
+    with pytest.raises(DeviceError, match="sm8650"):
+        initialize(_relu(tmp_path / "m.onnx", [1]), "sm8651")

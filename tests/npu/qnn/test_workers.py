@@ -1,0 +1,144 @@
+"""The processes in which Qualcomm's runtime is called."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from snapq.errors import DataError, QnnError
+from snapq.npu.qnn import workers
+
+ENDLESS = """
+import numpy as np
+from pathlib import Path
+from snapq.devices.profiles import find
+from snapq.qnn.simulate import simulate
+
+def feeds():
+    while True:
+        yield {"image": np.zeros((1, 8, 12, 12), np.float32)}
+
+for outputs in simulate(Path(MODEL), find("sm8650"), feeds(), workers=2):
+    print("running", flush=True)
+"""
+
+
+def _start(script: str, scratch: Path) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
+    """Starts a script and waits until its workers work."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(scratch)},
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().strip() == "running"
+    return process, psutil.Process(process.pid).children()
+
+
+def _empties(folder: Path) -> bool:
+    """Whether the folder gets empty: a worker that was just starting needs a moment."""
+    ends = time.monotonic() + 10
+    while any(folder.iterdir()) and time.monotonic() < ends:
+        time.sleep(0.05)
+    return not any(folder.iterdir())
+
+
+def _end(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those that are still alive after a while."""
+    return psutil.wait_procs(processes, timeout=10)[1]
+
+
+def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os\nfrom snapq.npu.qnn import workers\n"
+        "print(os.getpid(), workers.call(os.getpid))\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    own, other = done.stdout.split()
+    assert own != other
+
+
+def test_telemetry_is_off_in_a_worker() -> None:
+    assert workers.call(os.getenv, "ORT_DISABLE_TELEMETRY") == "1"
+
+
+def test_what_native_code_prints_stays_out_of_the_callers_streams(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert workers.call(os.write, 1, b"noise") == 5
+    assert workers.call(os.write, 2, b"noise") == 5
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_native_crash_is_an_error_with_the_last_words_of_the_library() -> None:
+    with workers.Worker() as worker:
+        worker.call(os.write, 2, b"the stack is burning\n")
+        with pytest.raises(QnnError, match=r"SIGSEGV.*the stack is burning"):
+            worker.call(ctypes.string_at, 0)
+
+
+def test_a_worker_killed_from_outside_is_an_error_that_speaks_of_memory() -> None:
+    with pytest.raises(QnnError, match=r"SIGKILL") as caught:
+        workers.call(signal.raise_signal, signal.SIGKILL)
+    assert "memory" in (caught.value.hint or "")
+
+
+def test_a_call_that_takes_too_long_is_stopped() -> None:
+    start = time.monotonic()
+    with pytest.raises(QnnError, match="did not finish within"):
+        workers.call(time.sleep, 60, timeout_s=0.5)
+    assert time.monotonic() - start < 20
+
+
+def test_errors_come_back_whole_and_one_failure_does_not_stop_the_others() -> None:
+    failing = workers.Task(_refuse, ("sample 3",))
+    results = workers.call_all([failing, workers.Task(os.getcwd), failing], 2)
+    assert [type(result) for result in results] == [DataError, str, DataError]
+    assert results[0].where == "sample 3"
+    assert results[0].hint == "Mend it."
+
+
+def _refuse(where: str) -> None:
+    raise DataError("It is wrong.", where=where, hint="Mend it.")
+
+
+def test_a_worker_leaves_no_folder_behind(tmp_path: Path) -> None:
+    with workers.Worker(tmp_path) as worker:
+        assert worker.call(os.getcwd) == str(worker.scratch)
+        assert list(tmp_path.iterdir()) == [worker.scratch]
+    assert _empties(tmp_path)
+
+
+def test_ctrl_c_ends_the_workers_at_once_and_leaves_nothing(w8a8_cnn: Path, tmp_path: Path) -> None:
+    process, children = _start(ENDLESS.replace("MODEL", repr(str(w8a8_cnn))), tmp_path)
+    os.killpg(process.pid, signal.SIGINT)
+    start = time.monotonic()
+    _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - start < 10
+    assert "KeyboardInterrupt" in errors
+    assert children
+    assert not _end(children)
+    assert _empties(tmp_path)
+
+
+def test_workers_end_and_clean_up_when_their_caller_is_killed(
+    w8a8_cnn: Path, tmp_path: Path
+) -> None:
+    process, children = _start(ENDLESS.replace("MODEL", repr(str(w8a8_cnn))), tmp_path)
+    process.kill()
+    process.communicate()
+    assert children
+    assert not _end(children)
+    assert _empties(tmp_path)

@@ -1,0 +1,66 @@
+"""Sensitivity: what hurts is found, and named with its cause."""
+
+import numpy as np
+import pytest
+
+from snapq.devices.profiles import find
+from snapq.quantization.analysis import sensitivity
+from snapq.quantization.analysis.sensitivity import Analysis, Kind
+from snapq.quantization.quantize import Scheme, observe
+from snapq.records import Where
+from snapq.stages.quantize.judging import run_on_cpu, runner
+from tests.quantization.hard_models import encoder_with_outliers
+from tests.quantization.odd_models import MODELS, feeds
+
+
+def analysis_of(model, run=run_on_cpu, count=4):
+    samples = feeds(model, count)
+    references = list(run_on_cpu(model, samples))
+    known = observe(model, samples)
+    return Analysis(model, known, Scheme(architecture=73), {}, samples, references, run)
+
+
+@pytest.fixture(scope="module")
+def outliers():
+    return analysis_of(encoder_with_outliers())
+
+
+def test_the_residual_with_the_outlier_channel_is_the_worst_tensor_and_the_clause_says_why(
+    outliers,
+):
+    found = sensitivity.analyze_tensors(outliers)
+    worst = max(found, key=lambda one: one.noise)
+    assert worst.kind is Kind.ACTIVATION
+    assert worst.op_type == "Add"
+    assert "of its values lie between" in worst.cause
+
+
+def test_the_worst_node_is_told_with_its_worst_tensor(outliers):
+    damages = sensitivity.explain(outliers, sensitivity.analyze_nodes(outliers), 3)
+    explained = [one for one in damages if one.cause]
+    assert len(explained) == 3
+    worst = max(damages, key=lambda one: one.noise)
+    assert worst.op_type in {"Add", "LayerNormalization"}
+    assert "mostly its activation" in worst.cause
+    assert "of its values lie between" in worst.cause
+
+
+def test_noises_of_single_tensors_add_up_to_that_of_the_whole_model():
+    analysis = analysis_of(MODELS["transformer_block"]())
+    parts = sum(one.noise for one in sensitivity.analyze_tensors(analysis))
+    whole = analysis.noise(analysis.quantized(analysis.scheme).model)
+    assert abs(10 * np.log10(parts / whole)) < 2.0
+
+
+def test_a_model_in_which_nothing_is_lost_has_no_noise():
+    analysis = analysis_of(MODELS["transformer_block"]())
+    assert analysis.noise(analysis.model) < 1e-10
+
+
+def test_the_simulator_agrees_on_which_of_two_nodes_hurts_more():
+    model = MODELS["squeeze_excite_and_residual"]()
+    on_cpu = analysis_of(model)
+    damages = sorted(sensitivity.analyze_nodes(on_cpu), key=lambda one: one.noise)
+    simulated = analysis_of(model, runner(Where.SIMULATED, find("qcs9075")), count=2)
+    few, most = (simulated.noise(sensitivity.only(simulated, damages[i].name)) for i in (0, -1))
+    assert few < most

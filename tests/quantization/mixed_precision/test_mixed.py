@@ -1,0 +1,109 @@
+"""Mixed precision: few nodes at a higher precision win back what outliers cost, in little time."""
+
+import numpy as np
+import pytest
+
+from snapq.devices.profiles import find
+from snapq.precision import ActivationType, Promotion, WeightType
+from snapq.quantization.analysis.fidelity import sqnr
+from snapq.quantization.analysis.sensitivity import (
+    Analysis,
+    Kind,
+    NoiseMeter,
+    analyze_tensors,
+)
+from snapq.quantization.mixed_precision.cost import Cost
+from snapq.quantization.mixed_precision.mixed import Judged, promote
+from snapq.quantization.quantize import Scheme, observe
+from snapq.records import Where
+from snapq.stages.quantize.judging import (
+    estimate_model,
+    run_on_cpu,
+    runner,
+)
+from tests.quantization.hard_models import convolutions_and_encoder
+from tests.quantization.odd_models import feeds
+
+DEVICE = find("qcs9075")
+BUDGET_DB = 30.0
+KINDS = (Promotion.INT8, Promotion.UINT16, Promotion.FLOAT16)
+
+
+def clock(model):
+    found = estimate_model(model, DEVICE, None, "candidate")
+    return Cost(found.total.cycles, found.total.us, found.cycles)
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    model = convolutions_and_encoder()
+    samples, held = feeds(model, 4), feeds(model, 2, seed=9)
+    known = observe(model, samples)
+    references = list(run_on_cpu(model, samples[:2]))
+    analysis = Analysis(
+        model, known, Scheme(architecture=73), {}, samples[:2], references, run_on_cpu
+    )
+    truths = list(run_on_cpu(model, held))
+
+    def judge(run):
+        def judged(candidate):
+            meter = NoiseMeter()
+            for truth, found in zip(truths, run(candidate, held), strict=True):
+                meter.update(truth, found)
+            value = sqnr(1.0, meter.worst())
+            return Judged(value, value >= BUDGET_DB)
+
+        return judged
+
+    judges = (judge(run_on_cpu), judge(runner(Where.SIMULATED, DEVICE)))
+    return promote(analysis, analyze_tensors(analysis), judges, clock, KINDS)
+
+
+def test_a_few_nodes_win_back_what_outliers_cost_on_the_simulator_in_little_estimated_time(mixed):
+    base, chosen = mixed.trials[0], mixed.chosen
+    assert base.judged.value < 25
+    assert chosen.proved
+    assert chosen.judged.value >= BUDGET_DB
+    assert 0 < len(chosen.nodes) <= 6
+    assert chosen.cost.cycles < 1.1 * base.cost.cycles
+
+
+def test_the_mix_is_faster_than_the_whole_model_at_either_higher_precision(mixed):
+    wholes = [trial for trial in mixed.trials if trial.whole]
+    assert {trial.to for trial in wholes} == {Promotion.UINT16, Promotion.FLOAT16}
+    assert all(mixed.chosen.cost.cycles < trial.cost.cycles for trial in wholes)
+
+
+def test_no_candidate_that_keeps_the_budget_is_faster(mixed):
+    kept = [trial for trial in mixed.trials if trial.proved and trial.judged.met]
+    assert mixed.chosen.cost.cycles == min(trial.cost.cycles for trial in kept)
+    assert np.all([trial.judged.value >= BUDGET_DB for trial in kept])
+
+
+def test_four_bit_weights_that_hurt_get_eight_and_activations_stay():
+    model = convolutions_and_encoder()
+    samples = feeds(model, 4)
+    scheme = Scheme(WeightType.INT4, ActivationType.UINT16, architecture=73)
+    truths = list(run_on_cpu(model, samples))
+    analysis = Analysis(
+        model, observe(model, samples), scheme, {}, samples[:2], truths[:2], run_on_cpu
+    )
+
+    def judge(candidate):
+        meter = NoiseMeter()
+        for truth, found in zip(truths, run_on_cpu(candidate, samples), strict=True):
+            meter.update(truth, found)
+        value = sqnr(1.0, meter.worst())
+        return Judged(value, value >= BUDGET_DB)
+
+    damages = analyze_tensors(analysis)
+    found = promote(analysis, damages, (judge, judge), None, KINDS)
+    chosen = found.chosen
+    assert not found.trials[0].judged.met
+    assert chosen.to is Promotion.INT8
+    assert chosen.judged.met
+    assert not chosen.whole
+    precisions = {chosen.scheme.precision(name) for name in chosen.nodes}
+    assert precisions == {(WeightType.INT8, ActivationType.UINT16)}
+    weights = [damage for damage in damages if damage.kind is Kind.WEIGHT]
+    assert 0 < len(chosen.nodes) < len(weights)

@@ -1,0 +1,36 @@
+"""Never slower: nodes that integers make slower stay in float, by Qualcomm's own estimate."""
+
+from dataclasses import replace
+
+from snapq.devices.profiles import find
+from snapq.precision import ActivationType
+from snapq.quantization.mixed_precision.cost import Cost
+from snapq.quantization.mixed_precision.never_slower import never_slower
+from snapq.quantization.quantize import Scheme, observe, quantize
+from snapq.stages.quantize.judging import estimate_model
+from tests.quantization.hard_models import backbone_and_small_prelu_head
+from tests.quantization.odd_models import feeds
+
+
+def clock(model):
+    found = estimate_model(model, find("qcs9075"), None, "candidate")
+    return Cost(found.total.cycles, found.total.us, found.cycles)
+
+
+def raced(model, activations):
+    known = observe(model, feeds(model, 2))
+    scheme = Scheme(activations=activations, architecture=73)
+
+    def make(nodes):
+        return quantize(model, None, replace(scheme, per_node=nodes), known=known)
+
+    return never_slower(model, make({}), make, clock)
+
+
+def test_only_what_costs_stays_in_float_where_the_rest_gains_from_integers():
+    found = raced(backbone_and_small_prelu_head(), ActivationType.UINT16)
+    assert found.first.cycles > found.float_cost.cycles
+    assert found.cost.cycles < found.float_cost.cycles
+    assert not found.everything
+    assert any("prelu" in name for name in found.floats)
+    assert not any("conv_0" in name or "conv_2" in name for name in found.floats)

@@ -1,0 +1,54 @@
+"""Models are written so that the NPU takes them, and computes them well where that gains."""
+
+import pytest
+
+from snapq.devices.profiles import find
+from snapq.graph.prepare import prepare
+from snapq.quantization.quantize import Scheme, quantize
+from snapq.stages.quantize.judging import estimate_model
+from tests.quantization.odd_models import Builder, feeds
+
+
+def first_conv(shape, kernel, pads, stride):
+    b = Builder()
+    weight = b.normal(8, shape[1], *kernel)
+    return b.model(b.add("Conv", b.feed("x", *shape), weight, pads=pads, strides=[stride, stride]))
+
+
+def quantized(model):
+    return quantize(model, feeds(model, 1), Scheme(architecture=73)).model
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "pads", "padded"),
+    [
+        ((1, 3, 224, 224), (3, 3), [1, 1, 1, 1], True),
+        ((1, 4, 224, 224), (3, 3), [0, 0, 1, 1], True),
+        ((1, 3, 192, 192), (3, 3), [0, 0, 1, 1], False),
+        ((1, 3, 240, 240), (3, 3), [0, 0, 1, 1], False),
+        ((1, 1, 224, 224), (3, 3), [1, 1, 1, 1], False),
+        ((1, 64, 1, 200), (1, 3), [0, 2, 0, 0], False),
+    ],
+)
+def test_a_picture_is_padded_apart_only_where_that_leads_it_the_quicker_way(
+    shape, kernel, pads, padded
+):
+    found = quantized(first_conv(shape, kernel, pads, 1 if kernel[0] == 1 else 2))
+    assert any(node.op_type == "Pad" for node in found.graph) == padded
+
+
+def test_padding_apart_costs_less_than_none_at_all():
+    def cycles(pads):
+        model = quantized(first_conv((1, 3, 224, 224), (3, 3), pads, 2))
+        return estimate_model(model, find("qcs9075"), None, "candidate").total.cycles
+
+    assert cycles([1, 1, 1, 1]) < cycles([0, 0, 0, 0])
+
+
+def test_names_of_our_own_are_in_the_way_of_none_that_the_provider_makes():
+    b = Builder()
+    rows = b.add("MatMul", b.feed("x", 1, 12, 16), b.normal(16, 16))
+    y = b.add("Conv", b.add("Transpose", rows, perm=[0, 2, 1]), b.normal(16, 16, 3), pads=[1, 1])
+    model = prepare(b.model(y), {}).model
+    assert [node.op_type for node in model.graph][:2] == ["Reshape", "Gemm"]
+    assert estimate_model(model, find("qcs9075"), None, "candidate").total.cycles > 0

@@ -1,0 +1,61 @@
+"""Attention masks of any size leave the logits their steps, and still mask."""
+
+import numpy as np
+import pytest
+
+from snapq.graph import io
+from snapq.precision import ActivationType
+from snapq.quantization.analysis.fidelity import sqnr
+from snapq.quantization.qdq.scheme import NodePrecision
+from snapq.quantization.quantize import Scheme, quantize
+from snapq.runtime import cpu_session
+from tests.quantization.odd_models import Builder
+
+
+def attention(kind, mask):
+    b = Builder()
+    x, keep = b.feed("x", 1, 4, 8), b.feed("keep", 1, 1, 8)
+    scores = b.add("MatMul", x, b.normal(8, 8, scale=2.0))
+    if kind == "added":
+        away = b.add("Mul", b.add("Sub", np.ones(1, np.float32), keep), np.float32([mask]))
+        scores = b.add("Add", scores, away)
+    else:
+        chosen = b.add("Greater", keep, np.zeros(1, np.float32))
+        scores = b.add("Where", chosen, scores, np.float32([mask]))
+    return b.model(b.add("MatMul", b.add("Softmax", scores, axis=-1), b.normal(8, 8)))
+
+
+def samples():
+    random = np.random.default_rng(3)
+    for _ in range(6):
+        keep = (random.random((1, 1, 8)) > 0.4).astype(np.float32)
+        keep[..., 0] = 1
+        yield {"x": random.normal(size=(1, 4, 8)).astype(np.float32), "keep": keep}
+
+
+@pytest.mark.parametrize(
+    ("kind", "mask"),
+    [("added", -1e4), ("added", -3.4e38), ("chosen", -1e9), ("chosen", -np.inf)],
+)
+def test_a_masked_attention_is_near_to_float(kind, mask):
+    model = attention(kind, mask)
+    result = quantize(model, samples(), Scheme()).model
+    there, here = cpu_session(io.to_bytes(model)), cpu_session(io.to_bytes(result), optimize=False)
+    for sample in samples():
+        truth, found = there.run(None, sample)[0], here.run(None, sample)[0]
+        assert sqnr(float(np.square(truth).sum()), float(np.square(truth - found).sum())) > 20
+
+
+def test_a_test_for_nan_goes_with_a_note_where_its_softmax_is_quantized():
+    b = Builder()
+    scores = b.add("MatMul", b.feed("x", 1, 4, 8), b.normal(8, 8))
+    kept = b.add("Greater", b.feed("keep", 1, 1, 8), np.zeros(1, np.float32))
+    shares = b.add("Softmax", b.add("Where", kept, scores, np.float32([-np.inf])), axis=-1)
+    shares = b.add("Where", b.add("IsNaN", shares), np.zeros(1, np.float32), shares)
+    model = b.model(b.add("MatMul", shares, b.normal(8, 8)))
+    quantized = quantize(model, samples(), Scheme())
+    assert "IsNaN" not in {node.op_type for node in quantized.model.graph}
+    assert any("no integer is NaN" in note for note in quantized.notes)
+    named = {str(n.name): NodePrecision(activations=ActivationType.FLOAT16) for n in model.graph}
+    in_float = quantize(model, samples(), Scheme(per_node=named))
+    assert "IsNaN" in {node.op_type for node in in_float.model.graph}

@@ -1,0 +1,175 @@
+"""Recipes keep what helps on held-out samples, say so, and give legal models."""
+
+import numpy as np
+import pytest
+
+import snapq
+from snapq.errors import ConfigError
+from snapq.graph import io
+from snapq.precision import ActivationType, WeightType
+from snapq.quantization.analysis.fidelity import sqnr
+from snapq.quantization.lint.run import lint
+from snapq.quantization.qdq.scheme import Scheme
+from snapq.quantization.quantize import quantize
+from snapq.quantization.tuning.algorithms.base import algorithm_names
+from snapq.quantization.tuning.presets import (
+    PRESETS,
+    Recipe,
+    tune,
+)
+from snapq.quantization.tuning.score import Score
+from snapq.runtime import cpu_session
+from tests.quantization.odd_models import MODELS, Builder, feeds, scalar
+
+
+def deep(layers=4):
+    """Depthwise and pointwise convolutions, some channels much larger than others."""
+    b = Builder()
+    y = b.feed("x", 1, 8, 10, 10)
+    for _ in range(layers):
+        size = np.exp(b.random.normal(size=(8, 1, 1, 1))).astype(np.float32)
+        y = b.add("Conv", y, b.normal(8, 1, 3, 3) * size, b.normal(8), group=8, pads=[1, 1, 1, 1])
+        y = b.add("Clip", y, scalar(0), scalar(6))
+        y = b.add("Conv", y, b.normal(8, 8, 1, 1), b.normal(8))
+    return b.model(b.add("GlobalAveragePool", y))
+
+
+def judged(model, result, samples):
+    there, here = cpu_session(io.to_bytes(model)), cpu_session(io.to_bytes(result), optimize=False)
+    signal = noise = 0.0
+    for sample in samples:
+        truth, found = there.run(None, sample)[0], here.run(None, sample)[0]
+        signal += float(np.square(truth).sum())
+        noise += float(np.square(truth - found).sum())
+    return sqnr(signal, noise)
+
+
+@pytest.mark.parametrize("activations", ["uint8", "uint16"])
+@pytest.mark.parametrize("weights", ["int8", "int4"])
+def test_best_is_better_than_ranges_alone_on_samples_that_neither_saw(weights, activations):
+    model, scheme = deep(), Scheme(WeightType(weights), ActivationType(activations))
+    recipes = {"ranges": Recipe(), "best": PRESETS["best"]}
+    results = {name: tune(model, feeds(model, 40), scheme, one) for name, one in recipes.items()}
+    found = {name: judged(model, r.model, feeds(model, 8, seed=9)) for name, r in results.items()}
+    assert found["best"] > found["ranges"] + 1.0
+    assert lint(results["best"].model, 73) == ()
+    assert "held-out" in results["best"].notes[-1]
+
+
+def test_fast_is_plain_quantization():
+    model = deep(2)
+    plain = quantize(model, feeds(model, 8), Scheme())
+    fast = tune(model, feeds(model, 8), Scheme(), PRESETS["fast"])
+    assert io.to_bytes(plain.model) == io.to_bytes(fast.model)
+
+
+def test_what_does_not_help_is_dropped_and_named():
+    model = deep(2)
+    recipe = Recipe(("min-max", "moving-average"), ())
+    samples = [
+        {name: value * (1 if index % 4 == 3 else 0.2) for name, value in sample.items()}
+        for index, sample in enumerate(feeds(model, 20))
+    ]
+    notes = " ".join(tune(model, samples, Scheme(), recipe).notes)
+    assert "moving-average ranges" in notes
+    assert "dropped" in notes
+
+
+def test_ranges_are_tried_again_behind_what_hid_their_gain():
+    model, recipe = deep(), Recipe(("min-max", "mse"), ("bias-correction",))
+    told = tune(model, feeds(model, 40), Scheme(), recipe).notes[0]
+    steps = [step.rsplit(", ", 1) for step in told.rstrip(".").split("; ")]
+    assert [verdict for _, verdict in steps] == ["dropped", "kept", "kept"]
+    assert "mse ranges" in steps[0][0]
+    assert "then mse ranges" in steps[2][0]
+
+
+@pytest.mark.parametrize(("largest", "advised"), [(1.0, False), (300.0, True)])
+def test_a_model_far_from_float_comes_with_advice(largest, advised):
+    b = Builder()
+    x = b.feed("x", 1, 8, 10, 10)
+    size = np.ones((1, 8, 1, 1), np.float32)
+    size[0, 0] = largest
+    weight = b.normal(8, 8, 1, 1)
+    weight[:, 0] /= largest**2
+    model = b.model(b.add("Conv", b.add("Add", b.add("Mul", x, size), x), weight))
+    notes = tune(model, feeds(model, 20), Scheme(), Recipe(("min-max", "mse"))).notes
+    assert any("try `activations: uint16`" in note for note in notes) == advised
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["transformer_block", "squeeze_excite_and_residual", "shared_weights", "recurrent", "embedding",
+     "passed_through", "islands_of_float", "huge_bias_and_dead_channel"],
+)  # fmt: skip
+def test_every_algorithm_leaves_odd_models_legal_and_near(name):
+    model = MODELS[name]()
+    recipe = Recipe(("min-max",), algorithm_names())
+    result = tune(model, feeds(model, 10), Scheme(), recipe)
+    assert lint(result.model, 73) == ()
+    again = tune(model, feeds(model, 10), Scheme(), recipe)
+    assert io.to_bytes(result.model) == io.to_bytes(again.model)
+
+
+def test_the_runner_has_the_last_word():
+    model = deep(2)
+    asked = []
+
+    def contrary(candidate, samples):
+        asked.append(candidate)
+        session = cpu_session(io.to_bytes(model if len(asked) == 1 else candidate))
+        for sample in samples:
+            names = [output.name for output in session.get_outputs()]
+            yield dict(zip(names, session.run(names, sample), strict=True))
+
+    result = tune(model, feeds(model, 40), Scheme(), PRESETS["balanced"], runner=contrary)
+    plain = quantize(model, feeds(model, 40), Scheme())
+    assert len(asked) > 1
+    assert io.to_bytes(result.model) == io.to_bytes(plain.model)
+    assert "On the simulator" in result.notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "hint"),
+    [
+        (Recipe(("mxe",)), "Did you mean 'mse'"),
+        (Recipe(algorithms=("bias_correction",)), "Did you mean 'bias-correction'"),
+    ],
+)
+def test_unknown_names_are_refused_with_the_nearest(recipe, hint):
+    with pytest.raises(ConfigError, match=hint):
+        tune(deep(1), [], Scheme(), recipe)
+
+
+def test_the_preset_reaches_the_quantizer(tmp_path):
+    model = deep(1)
+    io.save(model, tmp_path / "model.onnx")
+    notes = {
+        preset: snapq.quantize(
+            tmp_path / "model.onnx",
+            feeds(model, 10),
+            preset=preset,
+            output=tmp_path / f"{preset}.onnx",
+            targets=["sm8650"],
+        ).notes
+        for preset in ("fast", "balanced")
+    }
+    assert "held-out" not in " ".join(notes["fast"])
+    assert "bias-correction" in " ".join(notes["balanced"])
+
+
+@pytest.mark.parametrize(("spread", "counts"), [(0.0, True), (2.0, True), (9.0, False)])
+def test_a_gain_that_single_samples_make_or_unmake_is_chance(spread, counts):
+    signal = np.ones((12, 1))
+    before = Score(signal, np.full((12, 1), 1e-3))
+    decibels = 1.0 + spread * np.array([1.0, -1.0] * 6)
+    after = Score(signal, before.noise / 10 ** (decibels / 10)[:, None])
+    gain = after.over(before)
+    assert gain.counts is counts
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_or_two_samples_can_be_scored_too(count):
+    before, after = (Score(np.ones((count, 2)), np.full((count, 2), n)) for n in (0.1, 0.01))
+    assert after.over(before).decibels == pytest.approx(10.0)
+    assert after.over(before).counts

@@ -1,0 +1,113 @@
+"""The quantize stage finds mixes and stays as fast as fp16, and says what it did."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from snapq.config import MixedPrecision, Override, QuantizeConfig
+from snapq.devices.profiles import find
+from snapq.errors import ConfigError
+from snapq.evaluation.metrics import metrics
+from snapq.evaluation.samples import Sample
+from snapq.graph import io
+from snapq.stages.base import Context, Source
+from snapq.stages.quantize import stage as quantize
+from tests.quantization.hard_models import filters_of_many_taps, small_prelus
+from tests.quantization.odd_models import Builder, feeds
+
+
+class Samples:
+    """Samples in memory."""
+
+    random = False
+    description = "samples of the test"
+
+    def __init__(self, model, count):
+        self._feeds = feeds(model, count)
+
+    def __len__(self):
+        return len(self._feeds)
+
+    def __iter__(self):
+        return (Sample(f"sample {i}", feed) for i, feed in enumerate(self._feeds))
+
+    def fingerprint(self):
+        return "test"
+
+
+def classifier():
+    b = Builder()
+    x = b.feed("x", 1, 8, 12, 12)
+    y = b.add("Relu", b.add("Conv", x, b.normal(32, 8, 3, 3), b.normal(32)))
+    y = b.add("Flatten", b.add("GlobalAveragePool", y))
+    return b.model(b.add("Gemm", y, b.normal(32, 10), b.normal(10)))
+
+
+def staged(model, options, tmp_path: Path, **changes):
+    given = tmp_path / "given"
+    given.mkdir()
+    io.save(model, given / "model.onnx")
+    context = Context(devices=(find("qcs9075"),), calibration=Samples(model, 8))
+    source = Source(given / "model.onnx", "float", given)
+    return quantize.run(source, options, replace(context, **changes), tmp_path)
+
+
+def test_a_network_that_integers_make_slower_stays_in_fp16_and_the_note_names_the_nodes(tmp_path):
+    outcome = staged(small_prelus(), QuantizeConfig(), tmp_path)
+    assert outcome.precision == "fp16"
+    found = outcome.details["never_slower"]
+    assert found["kept_cycles"] <= found["fp16_cycles"] < found["quantized_cycles"]
+    assert "slower than fp16" in outcome.notes[0]
+    assert "node_prelu" in outcome.notes[0]
+
+
+def test_a_layer_that_is_quicker_at_16_bits_has_them_and_the_note_names_it(tmp_path):
+    outcome = staged(filters_of_many_taps(), QuantizeConfig(), tmp_path)
+    assert outcome.precision == "w8a8+w8a16"
+    found = outcome.details["never_slower"]
+    assert "node_conv_2" in found["at_16_bits"]
+    assert "node_conv_4" not in found["at_16_bits"]
+    assert found["kept_cycles"] < 0.8 * found["quantized_cycles"]
+    assert "less time for that than for 8" in outcome.notes[0]
+    assert not any("by the estimate" in note for note in outcome.notes[1:])
+
+
+def test_what_the_user_says_of_a_node_is_not_raced(tmp_path):
+    said = Override(pattern="node_conv_*", activations="uint8")
+    outcome = staged(filters_of_many_taps(), QuantizeConfig(overrides=(said,)), tmp_path)
+    assert outcome.precision == "w8a8"
+
+
+def test_never_slower_can_be_switched_off(tmp_path):
+    outcome = staged(small_prelus(), QuantizeConfig(never_slower=False), tmp_path)
+    assert outcome.precision == "w8a8"
+    assert "never_slower" not in outcome.details
+
+
+def test_without_labels_the_float_models_own_answers_judge_a_drop(tmp_path):
+    options = QuantizeConfig(mixed_precision=MixedPrecision(max_drop=1.0))
+    outcome = staged(classifier(), options, tmp_path, metrics=lambda: metrics("top1"))
+    assert outcome.precision == "w8a8"
+    assert any("float model's answers" in note for note in outcome.notes)
+    (only,) = json.loads((tmp_path / "tradeoff.json").read_text())
+    assert only["met"]
+    assert only["where"] == "simulated"
+    assert only["samples"] == 2
+
+
+@pytest.mark.parametrize("named", [None, "psnr"])
+def test_a_drop_that_cannot_be_measured_is_refused_before_any_work(tmp_path, named):
+    options = QuantizeConfig(mixed_precision=MixedPrecision(max_drop=0.01))
+    with pytest.raises(ConfigError, match="min_sqnr_db"):
+        staged(classifier(), options, tmp_path, metrics=lambda: metrics(named))
+
+
+def test_a_budget_is_one_and_not_beside_imposed_types():
+    for wrong in ({}, {"max_drop": 0.1, "min_sqnr_db": 30}):
+        with pytest.raises(ValidationError, match="exactly one"):
+            MixedPrecision(**wrong)
+    with pytest.raises(ValidationError, match="give one of them"):
+        QuantizeConfig(encodings="a.json", mixed_precision={"min_sqnr_db": 30})
