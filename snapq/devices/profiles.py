@@ -1,6 +1,7 @@
 """Device profiles: what is known of a SoC, one YAML file each.
 
-The files of `snapq/device_profiles` come with the package. A user's own folder
+The files of `device_profiles/` at the top of the repository come with the package: a wheel has them
+in `snapq/device_profiles`, an editable install reads the checkout's. A user's own folder
 (`$SNAPQ_DEVICE_PROFILES`, else `~/.config/snapq/device_profiles`) adds profiles; one with the name
 of a packaged profile replaces it.
 """
@@ -23,11 +24,9 @@ from snapq.config import Strict
 from snapq.errors import DeviceError
 from snapq.storage import parse_yaml, storage_errors
 
-_PLACES = (Path(__file__).parents[1], Path(__file__).parents[2])
-PACKAGED = next(
-    (place / "device_profiles" for place in _PLACES if (place / "device_profiles").is_dir()),
-    _PLACES[0] / "device_profiles",
-)
+_IN_WHEEL = Path(__file__).parents[1] / "device_profiles"
+_IN_CHECKOUT = Path(__file__).parents[2] / "device_profiles"
+PACKAGED = _IN_WHEEL if _IN_WHEEL.is_dir() else _IN_CHECKOUT
 FOLDER_VARIABLE = "SNAPQ_DEVICE_PROFILES"
 _ARCHITECTURES = PACKAGED / "architectures.yaml"
 _BRANDS = ("qualcomm", "snapdragon", "dragonwing")

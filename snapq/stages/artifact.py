@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from snapq.devices.profiles import PACKAGED
 from snapq.errors import StorageError
 from snapq.records import Record
 from snapq.storage import sha256_file, storage_errors, write_json
@@ -133,11 +134,14 @@ def library_versions() -> dict[str, str]:
 
 @cache
 def code_fingerprint() -> str:
-    """SHA-256 over snapq's own files: results of other code are never taken for this code's."""
-    root = Path(__file__).parents[1]
+    """SHA-256 over snapq's own files: results of other code are never taken for this code's.
+
+    The packaged device profiles count too, wherever they lie.
+    """
     digest = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        if path.suffix in {".py", ".yaml"}:
-            digest.update(path.relative_to(root).as_posix().encode())
-            digest.update(path.read_bytes())
+    for root in (Path(__file__).parents[1], PACKAGED):
+        for path in sorted(root.rglob("*")):
+            if path.suffix in {".py", ".yaml"}:
+                digest.update(path.relative_to(root).as_posix().encode())
+                digest.update(path.read_bytes())
     return digest.hexdigest()
