@@ -7,12 +7,12 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Runs the program and ends it with its exit code; see `snapq.cli.main.main`."""
+    """Runs the program and ends it with its exit code; see `snapq.cli.app.main`."""
     try:
         from snapq.cli import interrupts
 
         interrupts.listen()
-        from snapq.cli import main as app
+        from snapq.cli import app
 
         app.main()
         return

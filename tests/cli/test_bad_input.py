@@ -15,8 +15,8 @@ import pytest
 from onnx import numpy_helper
 from typer.testing import CliRunner
 
+from snapq.cli.app import app
 from snapq.cli.commands.register import register
-from snapq.cli.main import app
 
 register(app)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from snapq.cli.main import app
+from snapq.cli.app import app
 from tests.cli.test_bad_input import invoke
 
 

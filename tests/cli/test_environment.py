@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from snapq.cli import main as app
+from snapq.cli import app
 
 NO_PACKAGE = "  - package: {golden_samples: 2}\n"
 # A command that is interrupted where Python drops exceptions, and works on for a minute.

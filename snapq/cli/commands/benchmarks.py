@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapq.cli.main import (
+from snapq.cli.app import (
     Json,
     emit,
     error_values,

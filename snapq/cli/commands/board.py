@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
+from snapq.cli.app import Json, emit
 from snapq.cli.commands.emulate import emulate
-from snapq.cli.main import Json, emit
 
 board = typer.Typer(name="board", help="Boards to run packages on.", no_args_is_help=True)
 board.add_typer(emulate)

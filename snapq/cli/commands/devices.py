@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from snapq.cli.main import Json, emit
+from snapq.cli.app import Json, emit
 
 
 def devices(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from snapq.boards.emulator.npu_state import NpuState
-from snapq.cli.main import Json, emit
+from snapq.cli.app import Json, emit
 
 if TYPE_CHECKING:
     from snapq.boards.emulator.lifecycle import EmulatedBoard

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from snapq.cli.main import (
+from snapq.cli.app import (
     Json,
     SetOption,
     emit,

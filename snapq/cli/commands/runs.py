@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from snapq.cli.commands.projects import Config
-from snapq.cli.main import (
+from snapq.cli.app import (
     Json,
     SetOption,
     emit,
     existing,
     keep,
 )
+from snapq.cli.commands.projects import Config
 
 
 def run(
