@@ -1,5 +1,5 @@
 """Runs the program: `python -m snapq`."""
 
-from snapq.cli import main
+from snapq.cli.main import main
 
 main()

@@ -64,7 +64,7 @@ def test_onnxruntime_is_opened_in_one_place() -> None:
     "code",
     [
         "import snapq",
-        "import sys; sys.argv = ['snapq', '--help']; from snapq.cli import main; main()",
+        "import sys; sys.argv = ['snapq', '--help']; from snapq.cli.main import main; main()",
     ],
 )
 def test_nothing_heavy_is_imported_before_it_is_used(code: str) -> None:

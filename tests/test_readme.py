@@ -45,7 +45,7 @@ def test_its_python_uses_public_names() -> None:
 
 def test_its_commands_exist() -> None:
     listed = subprocess.run(
-        [sys.executable, "-c", "from snapq.cli import main; main()", "--help"],
+        [sys.executable, "-c", "from snapq.cli.main import main; main()", "--help"],
         capture_output=True,
         text=True,
         check=True,

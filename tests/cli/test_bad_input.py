@@ -16,9 +16,6 @@ from onnx import numpy_helper
 from typer.testing import CliRunner
 
 from snapq.cli.app import app
-from snapq.cli.commands.register import register
-
-register(app)
 
 
 def invoke(*arguments: str) -> tuple[int, str]:
@@ -146,7 +143,9 @@ def test_an_error_is_json_where_json_is_asked_for(
     monkeypatch.setattr("sys.argv", ["snapq", *arguments])
     code, output = invoke(*arguments)
     assert code == 2
-    assert json.loads(output)["error"]["kind"] == "ConfigError"
+    error = json.loads(output)["error"]
+    assert error["kind"] == "ConfigError"
+    assert error["hint"] and error["mend"] == error["hint"]
 
 
 @pytest.mark.parametrize(

@@ -16,35 +16,35 @@ NO_PACKAGE = "  - package: {golden_samples: 2}\n"
 # A command that is interrupted where Python drops exceptions, and works on for a minute.
 DROPPED = """
 import os, signal, sys, time
-from snapq import cli
-from snapq.cli import app
+from snapq.cli.app import app
+from snapq.cli.main import main
 
 class Finalized:
     def __del__(self):
         os.kill(os.getpid(), signal.{signal})
         time.sleep(0.2)
 
-@app.app.command()
+@app.command()
 def work():
     Finalized()
     time.sleep(60)
 
 sys.argv[1:] = ["work"]
-cli.main()
+main()
 """
 # A command that is interrupted within an import, as a library in C++ that aborts would be.
 IMPORTING = """
 import os, signal, sys, time
-from snapq import cli
-from snapq.cli import app
+from snapq.cli.app import app
+from snapq.cli.main import main
 
-@app.app.command()
+@app.command()
 def work():
     import slow
     time.sleep(60)
 
 sys.argv[1:] = ["work"]
-cli.main()
+main()
 """
 SLOW = """
 import os, signal, sys, time

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from snapq import api
-from snapq.cli import main
+from snapq.cli.main import main
 from snapq.errors import ConfigError
 from snapq.report.html import render_html
 from tests.pipeline.conftest import project  # noqa: F401

@@ -1,1 +1,1 @@
-"""The commands of snapq, a file for each group."""
+"""The commands of snapq, a file each; `snapq.cli.app` lists them."""

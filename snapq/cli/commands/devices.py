@@ -1,4 +1,4 @@
-"""Commands about devices and this machine: devices, doctor."""
+"""`snapq devices` lists device profiles and probes boards."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from snapq.cli.app import Json, emit
+from snapq.cli.options import Json
+from snapq.cli.output.json import emit
 
 
 def devices(
@@ -64,27 +65,3 @@ def _probe(text: str | None, board: str, json: bool) -> None:
         emit({"facts": found.facts.model_dump(), "needs": [asdict(need) for need in found.needs]})
     else:
         tables.show_board(found)
-
-
-def doctor(json: Json = False) -> None:
-    """Check versions, libraries and the simulator on this machine, and say what to do.
-
-    Ends with 0 when everything needed works, 2 when something does not.
-
-    Example: snapq doctor
-    """
-    from dataclasses import asdict
-
-    from snapq.api.doctor import checks
-    from snapq.cli.output import tables
-
-    found = checks()
-    if json:
-        emit([asdict(check) for check in found])
-    else:
-        tables.show_checks(found)
-    if not all(check.ok for check in found):
-        raise typer.Exit(2)
-
-
-COMMANDS = (devices, doctor)

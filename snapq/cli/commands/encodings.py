@@ -7,22 +7,19 @@ from typing import Annotated
 
 import typer
 
-from snapq.cli.app import (
-    Json,
-    emit,
-    existing,
-)
+from snapq.cli.options import Force, Json, existing
+from snapq.cli.output.json import emit
 
 _NAMED = 8
 
-group = typer.Typer(
+encodings = typer.Typer(
     name="encodings",
     help="Take encodings to other tools; `snapq quantize --encodings` takes them from there.",
     no_args_is_help=True,
 )
 
 
-@group.command()
+@encodings.command()
 def export(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL.onnx|RUN", help="A Q/DQ model, or a run's folder.")
@@ -35,7 +32,7 @@ def export(
         Path | None,
         typer.Option(help="Also write the float model whose tensors the file names."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")] = False,
+    force: Force = False,
     json: Json = False,
 ) -> None:
     """Write the encodings of a Q/DQ model as a file of AIMET encodings.

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-
-from snapq.cli.output.display import output_console
 
 if TYPE_CHECKING:
     from snapq.api.doctor import Check
@@ -19,6 +18,11 @@ if TYPE_CHECKING:
     from snapq.npu.qnn.binary import BinaryInfo
     from snapq.pipeline.plan import Plan
     from snapq.records import AnalysisRecord, EstimateRecord
+
+
+def output_console() -> Console:
+    """The console for results: standard output."""
+    return Console(highlight=False)
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -1,4 +1,4 @@
-"""Commands that measure: benchmark."""
+"""`snapq benchmark` measures a bundle."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapq.cli.app import (
-    Json,
-    emit,
-    error_values,
-    existing,
-    keep,
-    report_error,
-)
+from snapq.cli.options import Json, existing
+from snapq.cli.output.errors import report_error, storage_warning
+from snapq.cli.output.json import emit, error_values
 from snapq.errors import SnapqError
 
 if TYPE_CHECKING:
@@ -71,7 +66,7 @@ def benchmark(
     """
     from snapq import api
     from snapq.cli.output import bench_tables
-    from snapq.cli.output.display import Bars, Lines
+    from snapq.cli.output.progress import Bars, Lines
     from snapq.config import BenchmarkConfig
 
     targets = list(dict.fromkeys(target or ["local"]))
@@ -96,7 +91,8 @@ def benchmark(
         raise done[0]
     records = [one for r in done if not isinstance(r, SnapqError) for one in r.records]
     if not forget:
-        keep(records)
+        with storage_warning("the history was not written"):
+            api.remember(records)
     if json:
         emit([values for result in done for values in _values(result)])
     else:
@@ -113,67 +109,3 @@ def _values(result: Measurement | SnapqError) -> list[dict[str, Any]]:
     if isinstance(result, SnapqError):
         return [{"error": error_values(result)}]
     return [record.to_json() for record in result.records]
-
-
-def history(
-    target: Annotated[str | None, typer.Option(help="Of this target only.")] = None,
-    label: Annotated[str | None, typer.Option(help="Of this precision only, such as w8a8.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
-    json: Json = False,
-) -> None:
-    """List what was measured before, newest first.
-
-    Example: snapq history --target my-board
-    """
-    from snapq import api
-    from snapq.cli.output import bench_tables
-
-    found = api.history(target=target, label=label, limit=limit)
-    if json:
-        emit([record.without_samples().to_json() for record in found])
-    else:
-        bench_tables.show_history(found)
-
-
-def compare(
-    before: Annotated[str, typer.Argument(help="Id of the older run, or its beginning.")],
-    after: Annotated[str, typer.Argument(help="Id of the newer run.")],
-    max_slowdown: Annotated[
-        float, typer.Option(min=0, help="How many times the old median the new one may be.")
-    ] = 1.05,
-    junit: Annotated[
-        Path | None, typer.Option(metavar="FILE.xml", help="Also write the checks as JUnit XML.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Compare two runs of the history; end with 1 where the newer one is too slow.
-
-    Example: snapq compare 3f2a 91bc --max-slowdown 1.03 --junit compare.xml
-    """
-    from dataclasses import asdict
-
-    from snapq import api
-    from snapq.cli.output import bench_tables
-
-    found = api.compare(before, after, max_slowdown=max_slowdown)
-    if junit is not None:
-        from snapq.benchmark.history.junit import junit as as_junit
-        from snapq.storage import write_text
-
-        write_text(junit, as_junit(found))
-    if json:
-        emit(
-            {
-                "ratio": found.ratio,
-                "interval": found.interval,
-                "passed": found.passed,
-                "checks": [asdict(check) for check in found.checks],
-            }
-        )
-    else:
-        bench_tables.show_comparison(found)
-    if not found.passed:
-        raise typer.Exit(1)
-
-
-COMMANDS = (benchmark, history, compare)

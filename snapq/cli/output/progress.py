@@ -20,11 +20,6 @@ from rich.progress import (
 from snapq.progress import Advance
 
 
-def output_console() -> Console:
-    """The console for results: standard output."""
-    return Console(highlight=False)
-
-
 class Bars:
     """A progress on a terminal; on a pipe it prints a line a step instead of bars."""
 

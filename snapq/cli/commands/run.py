@@ -1,4 +1,4 @@
-"""Commands that run a deploy.yaml and show what came of it: run, report."""
+"""`snapq run` runs a deploy.yaml from end to end."""
 
 from __future__ import annotations
 
@@ -7,20 +7,15 @@ from typing import Annotated
 
 import typer
 
-from snapq.cli.app import (
-    Json,
-    SetOption,
-    emit,
-    existing,
-    keep,
-)
-from snapq.cli.commands.projects import Config
+from snapq.cli.options import Config, Json, Runs, SetOption
+from snapq.cli.output.errors import storage_warning
+from snapq.cli.output.json import emit
 
 
 def run(
     config: Config,
     set_: SetOption = None,
-    runs: Annotated[Path, typer.Option(help="Directory of all runs.")] = Path("runs"),
+    runs: Runs = Path("runs"),
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The run directory itself, instead of NAME/TIME."),
@@ -58,7 +53,8 @@ def run(
     Example: snapq run deploy.yaml --set benchmark.min_runs=50
     """
     from snapq import api
-    from snapq.cli.output.display import Bars, output_console
+    from snapq.cli.output.progress import Bars
+    from snapq.cli.output.tables import output_console
 
     options = [*(set_ or ()), *([f"benchmark.target={target}"] if target else ())]
     if sweep is not None:
@@ -72,7 +68,8 @@ def run(
         fresh=fresh,
         progress=Bars(),
     )
-    keep(done.benches)
+    with storage_warning("the history was not written"):
+        api.remember(done.benches)
     if json:
         emit({"folder": str(done.folder), **done.record.to_json()})
     else:
@@ -94,7 +91,8 @@ def _sweep(
     json: bool,
 ) -> None:
     from snapq import api
-    from snapq.cli.output.display import Bars, output_console
+    from snapq.cli.output.progress import Bars
+    from snapq.cli.output.tables import output_console
     from snapq.errors import ConfigError
 
     if output is not None:
@@ -118,30 +116,3 @@ def _sweep(
         show(done.record, output_console(), str(done.page))
     if not done.passed:
         raise typer.Exit(1)
-
-
-def report(
-    folder: Annotated[
-        Path | None,
-        typer.Argument(metavar="[RUN_DIRECTORY]", help="Not given: the newest under runs/."),
-    ] = None,
-    runs: Annotated[Path, typer.Option(help="Directory of all runs.")] = Path("runs"),
-    json: Json = False,
-) -> None:
-    """Show a finished run again, and write its report.html anew.
-
-    Example: snapq report runs/efficientnet-lite0/2026-01-31T12-00-00Z
-    """
-    from snapq import api
-    from snapq.cli.output.display import output_console
-
-    done = api.open_run(existing(folder) if folder else api.latest_run(runs))
-    if json:
-        emit({"folder": str(done.folder), **done.record.to_json()})
-        return
-    from snapq.report.terminal import summary
-
-    summary(done.record, output_console(), api.write_report(done))
-
-
-COMMANDS = (run, report)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from snapq.boards.emulator.npu_state import NpuState
-from snapq.cli.app import Json, emit
+from snapq.cli.options import Json
+from snapq.cli.output.json import emit
 
 if TYPE_CHECKING:
     from snapq.boards.emulator.lifecycle import EmulatedBoard
@@ -39,7 +40,7 @@ def build(
     """
     from snapq.boards.emulator import image
     from snapq.boards.emulator.recipe import recipe
-    from snapq.cli.output.display import Bars
+    from snapq.cli.output.progress import Bars
 
     built = image.build(recipe(bare=bare), Bars(), fresh=fresh)
     if json:
@@ -73,7 +74,7 @@ def start(
     snapq board emulate start second --soc sm8650 --npu-state no-answer
     """
     from snapq.boards.emulator import lifecycle
-    from snapq.cli.output.display import Bars
+    from snapq.cli.output.progress import Bars
 
     seconds = None if clock is None else int(clock.replace(tzinfo=UTC).timestamp())
     options = lifecycle.Options(bare=bare, soc=soc, npu=npu_state, clock=seconds, adb=adb)

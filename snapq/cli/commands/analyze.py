@@ -1,0 +1,88 @@
+"""`snapq analyze` says which layers are sensitive to quantization."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from snapq.cli.options import (
+    Calibration,
+    InputOption,
+    Json,
+    RandomInputs,
+    Target,
+    existing,
+    parse_shapes,
+)
+from snapq.cli.output.json import emit
+from snapq.precision import ActivationType, WeightType
+
+
+class On(StrEnum):
+    """Who computes the outputs."""
+
+    CPU = "cpu"
+    SIMULATOR = "simulator"
+
+
+def analyze(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="A float ONNX model, or a deploy.yaml.")
+    ],
+    target: Target,
+    calibration: Calibration = None,
+    weights: Annotated[WeightType | None, typer.Option(help="int8 where not given.")] = None,
+    activations: Annotated[
+        ActivationType | None, typer.Option(help="uint8 where not given.")
+    ] = None,
+    on: Annotated[
+        On, typer.Option("--on", help="Who computes: this machine's CPU, or the NPU simulator.")
+    ] = On.CPU,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Judge on so many of the calibration samples.")
+    ] = 8,
+    tensors: Annotated[
+        bool, typer.Option("--tensors", help="Judge every activation and weight alone too.")
+    ] = False,
+    worst: Annotated[int, typer.Option(min=1, help="Show so many of the worst.")] = 20,
+    page: Annotated[
+        Path | None, typer.Option("--html", help="Write a page with drawing and tables too.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing page.")] = False,
+    input_: InputOption = None,
+    random_inputs: RandomInputs = False,
+    json: Json = False,
+) -> None:
+    """Say what quantizing each node alone costs at the outputs, why, and what it costs in time.
+
+    Examples: snapq analyze model.onnx --target qcs9075 --calibration samples.npz;
+    snapq analyze deploy.yaml --target qcs9075 --on simulator --html analysis.html
+    """
+    from snapq import api
+    from snapq.cli.output import tables
+    from snapq.cli.output.progress import Bars
+
+    found = api.analyze(
+        existing(model),
+        target,
+        existing(calibration) if calibration else None,
+        weights=weights,
+        activations=activations,
+        simulated=on is On.SIMULATOR,
+        samples=samples,
+        tensors=tensors,
+        inputs=parse_shapes(input_),
+        random_inputs=random_inputs,
+        page=page,
+        overwrite=force,
+        progress=Bars(),
+    )
+    if json:
+        emit(found.to_json())
+        return
+    tables.show_analysis(found, worst)
+    if page is not None:
+        tables.show_line(f"Page: {page}")

@@ -1,0 +1,35 @@
+"""`snapq init` writes a first deploy.yaml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from snapq.cli.options import Force, Json, existing
+from snapq.cli.output.json import emit
+
+
+def init(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The float model.")],
+    target: Annotated[
+        str | None, typer.Option(help="Device to deploy to; `snapq devices` lists them.")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write.")] = Path(
+        "deploy.yaml"
+    ),
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Write a working deploy.yaml for a model.
+
+    Example: snapq init model.onnx --target sm8650
+    """
+    from snapq import api
+
+    written = api.init(existing(model), target=target, output=output, force=force)
+    if json:
+        emit({"path": str(written)})
+    else:
+        typer.echo(f"Wrote {written}. Next: edit its data section, then snapq run {written}")

@@ -1,0 +1,58 @@
+"""`snapq inspect` says what of a model the NPU takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from snapq.cli.options import InputOption, Json, existing, parse_shapes
+from snapq.cli.output.json import emit
+
+COMPILED = (".bin", ".dlc")
+"""Endings of compiled files."""
+
+
+def inspect(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="An ONNX model, or a compiled .bin or .dlc.")
+    ],
+    target: Annotated[
+        str | None,
+        typer.Option(help="Device, such as sm8650, for which an ONNX model is asked about."),
+    ] = None,
+    input_: InputOption = None,
+    json: Json = False,
+) -> None:
+    """Say what will and what will not run on the NPU and why, before any work.
+
+    Of a compiled file: for which chip and by which compiler it was made, with which inputs.
+
+    Example: snapq inspect model.onnx --target sm8650 --input x=1,3,224,224
+    """
+    from dataclasses import asdict
+
+    from snapq import api
+    from snapq.cli.output import tables
+    from snapq.cli.output.progress import Bars
+    from snapq.errors import ConfigError
+
+    if model.suffix in COMPILED:
+        found = api.inspect_compiled(existing(model))
+        if json:
+            emit([asdict(info) for info in found])
+        else:
+            tables.show_binaries(found)
+        return
+    if target is None:
+        raise ConfigError(
+            "Whether a model runs on the NPU depends on the chip.",
+            where="--target",
+            hint="Name one, such as --target sm8650; `snapq devices` lists them.",
+        )
+    inspected = api.inspect(existing(model), target, inputs=parse_shapes(input_), progress=Bars())
+    if json:
+        emit(inspected.to_json())
+    else:
+        tables.show_inspection(inspected)

@@ -1,0 +1,81 @@
+"""`snapq prune` cuts channels from one model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from snapq.cli.options import (
+    Calibration,
+    Force,
+    InputOption,
+    Json,
+    ModelArgument,
+    RandomInputs,
+    Samples,
+    existing,
+    parse_shapes,
+)
+from snapq.cli.output.json import emit
+from snapq.ranking import Importance
+
+
+def prune(
+    model: ModelArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the model.")],
+    ratio: Annotated[
+        float, typer.Option(min=0.01, max=0.99, help="Share of the MACs to take away.")
+    ],
+    calibration: Calibration = None,
+    importance: Annotated[
+        Importance, typer.Option(help="How channels are ranked.")
+    ] = Importance.ACTIVATION,
+    repair: Annotated[
+        bool, typer.Option(help="Refit the layers behind the cut by least squares.")
+    ] = True,
+    step: Annotated[
+        int, typer.Option(min=1, help="Channel counts are brought to multiples of this.")
+    ] = 32,
+    input_: InputOption = None,
+    samples: Samples = None,
+    random_inputs: RandomInputs = False,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Cut channels from a float model, in the steps in which the NPU computes.
+
+    For a goal in estimated time, and to win accuracy back by training, use a deploy.yaml.
+
+    Example: snapq prune model.onnx -o small.onnx --ratio 0.2 --calibration samples.npz
+    """
+    from snapq import api
+    from snapq.cli.output.progress import Bars
+
+    done = api.prune(
+        existing(model),
+        ratio,
+        calibration=existing(calibration) if calibration else None,
+        importance=importance,
+        repair=repair,
+        step=step,
+        inputs=parse_shapes(input_),
+        samples=samples,
+        random_inputs=random_inputs,
+        output=output,
+        overwrite=force,
+        progress=Bars(),
+    )
+    if json:
+        emit({"path": str(done.path), **done.details, "notes": done.notes})
+        return
+    macs, size = done.details["macs"], done.details["weight_bytes"]
+    typer.echo(
+        f"Wrote {done.path}: {macs['after'] / macs['before']:.1%} of the MACs, "
+        f"{size['after'] / size['before']:.1%} of the weights' bytes."
+    )
+    for layer in done.details["layers"]:
+        typer.echo(f"  {layer['layer']}: {layer['before']} to {layer['after']} channels")
+    for note in done.notes:
+        typer.echo(f"  {note}")

@@ -1,0 +1,39 @@
+"""`snapq simulate` runs samples on the NPU simulator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from snapq.cli.options import Force, Json, ModelArgument, Target, existing
+from snapq.cli.output.json import emit
+
+
+def simulate(
+    model: ModelArgument,
+    target: Target,
+    inputs: Annotated[
+        Path, typer.Option(help=".npz with an array for each input; a first axis more: samples.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help=".npz for the outputs, stacked over samples.")
+    ],
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Run a model on Qualcomm's NPU simulator: exact values, no times.
+
+    Example: snapq simulate model.w8a8.onnx --target sm8650 --inputs in.npz -o out.npz
+    """
+    from snapq import api
+    from snapq.cli.output.progress import Bars
+
+    count, names = api.simulate_file(
+        existing(model), target, existing(inputs), output, overwrite=force, progress=Bars()
+    )
+    if json:
+        emit({"path": str(output), "samples": count, "outputs": names})
+    else:
+        typer.echo(f"Wrote {output}: {', '.join(names)} of {count} samples (simulated).")
