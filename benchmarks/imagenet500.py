@@ -25,6 +25,7 @@ import numpy as np
 
 import snapq
 from snapq.config import DataSource, Preprocess
+from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
 from snapq.errors import DataError
 from snapq.evaluation.datasets import open_dataset
@@ -33,7 +34,6 @@ from snapq.graph import io, shapes
 from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.simulate import simulate
 from snapq.quantization.analysis.fidelity import sqnr
-from snapq.runtime import cpu_session
 from snapq.storage import atomic_folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -127,7 +127,7 @@ def table(pictures: Path, work: Path, precisions: Sequence[str], presets: Sequen
         presets: of the quantize stage.
     """
     parts = {part: samples(pictures, part) for part in PARTS}
-    session = cpu_session(MODEL)
+    session = CpuModel(MODEL).session
     truth = {
         part: answers(({"logits": session.run(None, dict(s.feeds))[0]} for s in some), some)
         for part, some in parts.items()

@@ -27,6 +27,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
+from snapq.cpu import CpuModel
 from snapq.devices.profiles import DeviceProfile, find
 from snapq.errors import QnnError, SnapqError
 from snapq.graph import io, prepare
@@ -37,7 +38,6 @@ from snapq.operators import npu_ops
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.quantize import Scheme, quantize
-from snapq.runtime import cpu_session
 
 NPU, CPU, REFUSED, CRASH = "npu", "partly cpu", "refused", "CRASH"
 PRECISIONS = {
@@ -191,8 +191,8 @@ def attempt(case: Case, precision: str, simulators: Simulators, device: DevicePr
             path = Path(folder) / "model.onnx"
             io.save(quantized, path)
             try:
-                reference = cpu_session(io.to_bytes(prepared)).run(None, feeds)
-                same = cpu_session(io.to_bytes(quantized), optimize=False).run(None, feeds)
+                reference = CpuModel(prepared).session.run(None, feeds)
+                same = CpuModel(quantized, optimize=False).session.run(None, feeds)
             except Exception as error:  # the class is ONNX Runtime's own
                 return outcome(REFUSED, f"ONNX Runtime's CPU cannot run it: {error}")
             place = NPU

@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 from inputs import SUBJECTS, Feeds, Subject
 
+from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
 from snapq.errors import SnapqError
 from snapq.evaluation.fidelity import sqnr_db
@@ -34,7 +35,6 @@ from snapq.graph import io, prepare, shapes
 from snapq.npu.qnn.estimate import estimate
 from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.simulate import simulate
-from snapq.runtime import cpu_session
 
 HERE = Path(__file__).resolve().parent
 DEVICE = "qcs9075"
@@ -181,7 +181,7 @@ def compare(
         every = list(subject.samples(model))
         held, judged = every[:calibration], every[-evaluation:]
         np.savez(samples, **{key: np.stack([feed[key] for feed in held]) for key in held[0]})
-        session = cpu_session(model)
+        session = CpuModel(model).session
         references = [session.run(None, feed) for feed in judged]
         print(f"{name}: {len(held)} calibration samples, {len(judged)} others, {DEVICE}")
         print(HEAD, flush=True)

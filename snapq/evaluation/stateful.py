@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from snapq.config import DataSource
+from snapq.cpu import CpuModel
 from snapq.errors import ConfigError, nearest
 from snapq.evaluation.samples import Array, Dataset, Sample
-from snapq.graph import io
 from snapq.graph.shapes import TensorSpec, input_specs
-from snapq.runtime import cpu_session
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -76,16 +75,15 @@ class StatefulDataset:
         zeros = {
             name: np.zeros(specs[name].shape, specs[name].dtype) for name in self.state.values()
         }
-        session = cpu_session(io.to_bytes(self._model))
-        outputs = list(self.state)
+        runnable = CpuModel(self._model)
         carried = zeros
         for index, sample in enumerate(islice(self._inner, len(self))):
             first = index == 0 if self._steps is None else index % self._steps == 0
             start = zeros if first else carried
             step = replace(sample, feeds={**start, **sample.feeds}, first=first)
             yield step
-            found = session.run(outputs, dict(step.feeds))
-            carried = {self.state[name]: v for name, v in zip(outputs, found, strict=True)}
+            found = runnable.run(step.feeds, list(self.state))
+            carried = {self.state[name]: value for name, value in found.items()}
 
     def fingerprint(self) -> str:
         """SHA-256 of the samples and of how state goes round, in hexadecimal."""
@@ -135,10 +133,8 @@ def open_stateful(
     assert source.state is not None
     inputs = {spec.name: spec for spec in input_specs(model)}
     # Asked of the runtime: the shape of an output may not follow from those of the inputs alone.
-    session = cpu_session(io.to_bytes(model))
-    names = [str(value.name) for value in model.graph.outputs]
     empty = {name: np.zeros(spec.shape, spec.dtype) for name, spec in inputs.items()}
-    outputs = dict(zip(names, session.run(names, empty), strict=True))
+    outputs = CpuModel(model).run(empty)
     for giver, taker in source.state.items():
         for name, known, kind in ((giver, outputs, "output"), (taker, inputs, "input")):
             if name not in known:

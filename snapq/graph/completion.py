@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import re
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
-from snapq import runtime
+from snapq.cpu import CpuModel
 from snapq.errors import ModelError
-from snapq.graph import io
 from snapq.graph.edits import remove_dead_nodes
 from snapq.graph.shapes import input_specs, static_shape
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 _ALWAYS = frozenset(
     {
@@ -65,7 +56,7 @@ def complete_shapes(model: ir.Model) -> tuple[str, ...]:
         ModelError: ONNX Runtime does not accept or does not run the model.
     """
     record_shapes(model)
-    _session(model)
+    _opened(model)
     return tuple(
         f"The output shape of {node.op_type} '{node.name}' depends on the data; the NPU needs "
         f"fixed shapes: {_way_out(model.graph, node)}"
@@ -152,36 +143,26 @@ def _run(model: ir.Model, wanted: list[ir.Value]) -> list[np.ndarray]:
     part.graph.outputs.extend(values[str(value.name)] for value in wanted)
     remove_dead_nodes(part.graph)
     common.RemoveUnusedNodesPass()(part)
-    session = _session(part)
+    runnable = _opened(part)
     feeds = {spec.name: np.zeros(spec.shape, spec.dtype) for spec in input_specs(model)}
     try:
-        arrays = session.run([value.name for value in wanted], feeds)
-    except Exception as error:
+        found = runnable.run(feeds)
+    except ModelError as error:
         raise ModelError(
-            f"The model does not run: {_reason(error)}",
+            error.what,
             hint="Check that the shapes under `model.inputs` are ones that the model takes.",
         ) from error
-    return [np.asarray(array) for array in arrays]
+    return [np.asarray(found[str(value.name)]) for value in wanted]
 
 
-def _session(model: ir.Model) -> onnxruntime.InferenceSession:
+def _opened(model: ir.Model) -> CpuModel:
     try:
-        if io.fits_in_memory(model):
-            return runtime.cpu_session(io.to_bytes(model), optimize=False)
-        with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
-            path = Path(folder) / "model.onnx"
-            io.save(model, path)
-            return runtime.cpu_session(path, optimize=False)
+        return CpuModel(model, optimize=False)
     except ModelError as error:
-        what = re.sub(r"Load model from \S+ failed:", "", error.what)
         raise ModelError(
-            what,
+            error.what,
             hint="It lacks this operator for the types that it is given: cast them to float32 or "
             "int32 in the model."
-            if "Could not find an implementation" in what
+            if "Could not find an implementation" in error.what
             else "Check the model, and that the shapes under `model.inputs` fit it.",
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

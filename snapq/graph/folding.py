@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from snapq import runtime
+from snapq.cpu import CpuModel
+from snapq.errors import ModelError
 from snapq.graph.edits import Editor, int_attribute, is_op, scalar
 from snapq.graph.shapes import static_shape
 
@@ -71,11 +72,10 @@ def compute(
     imports = [onnx.helper.make_opsetid(domain, version) for domain, version in opsets.items()]
     proto = onnx.helper.make_model(graph, opset_imports=imports, ir_version=10)
     try:
-        session = runtime.cpu_session(proto.SerializeToString(), optimize=False)
-        arrays = session.run([value.name for value in wanted], {})
-    except Exception:  # an operator without a kernel, or arguments that do not fit: not folded
+        found = CpuModel(proto.SerializeToString(), optimize=False).run({})
+    except ModelError:  # an operator without a kernel, or arguments that do not fit: not folded
         return None
-    return dict(zip(wanted, (np.asarray(array) for array in arrays), strict=True))
+    return {value: np.asarray(found[str(value.name)]) for value in wanted}
 
 
 def _fold_shapes(graph: ir.Graph, edit: Editor) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,10 +22,12 @@ IN_MEMORY_LIMIT = 1_900_000_000
 _CHECK_MEND = "Download or export the model again."
 
 
-def load(path: Path) -> ir.Model:
+def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
     """Loads an ONNX model; weights in other files are read from beside it.
 
-    Models with less than 1.9 GB of external weights are read into memory, larger ones stay mapped.
+    Args:
+        path: the file.
+        limit: bytes of external weights from which they stay mapped, and are not read into memory.
 
     Raises:
         ModelError: the file is missing, empty, cut off, damaged, not ONNX or of an opset that is
@@ -43,38 +47,47 @@ def load(path: Path) -> ir.Model:
             f"The model's graph is damaged: {_first_line(error)}", where=where, hint=_CHECK_MEND
         ) from error
     ir.external_data.set_base_dir(model.graph, path.parent.absolute())
-    if _external_bytes(model) < IN_MEMORY_LIMIT:
+    if _external_bytes(model) < limit:
         model = ir.external_data.load_to_model(model)
     return model
 
 
-def fits_in_memory(model: ir.Model) -> bool:
-    """Whether the model can be one protobuf message."""
-    return _weight_bytes(model) <= IN_MEMORY_LIMIT
+def weight_bytes(model: ir.Model) -> int:
+    """Bytes of all constants of a model."""
+    return sum(tensor.nbytes for tensor in _model_tensors(model))
 
 
-def to_bytes(model: ir.Model) -> bytes:
-    """The model as one protobuf message, the same bytes for the same model.
-
-    Raises:
-        ModelError: the model is over the 2 GB that a protobuf message can hold.
-    """
-    if not fits_in_memory(model):
-        raise ModelError(
-            "The model is too large for one protobuf message of 2 GB.",
-            hint="Save it to a file: its weights then go to a second file beside it.",
-        )
-    return _serialized(model)
+def serialized(model: ir.Model) -> bytes:
+    """The model as one protobuf message of at most 2 GB, the same bytes for the same model."""
+    # Kept as they are, mapped weights would be written as references to where they were read.
+    ir.external_data.load_to_model(model)
+    return bytes(ir.serde.serialize_model(model).SerializeToString(deterministic=True))
 
 
-def save(model: ir.Model, path: Path) -> None:
+def digest(model: ir.Model, limit: int = IN_MEMORY_LIMIT) -> str:
+    """SHA-256 of a model, whatever its size, in hexadecimal; the same for the same model."""
+    if weight_bytes(model) <= limit:
+        return hashlib.sha256(serialized(model)).hexdigest()
+    with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
+        path = Path(folder) / "model.onnx"
+        save(model, path, limit)
+        parts = f"{storage.sha256_file(path)} {storage.sha256_file(_beside(path))}"
+    return hashlib.sha256(parts.encode()).hexdigest()
+
+
+def save(model: ir.Model, path: Path, limit: int = IN_MEMORY_LIMIT) -> None:
     """Writes the model whole or not at all; over 1.9 GB its weights go to `NAME.onnx.data`.
+
+    Args:
+        model: the model.
+        path: the file.
+        limit: bytes of weights above which they go to a second file.
 
     Raises:
         StorageError: the file cannot be written.
     """
-    if fits_in_memory(model):
-        storage.write_bytes(path, _serialized(model))
+    if weight_bytes(model) <= limit:
+        storage.write_bytes(path, serialized(model))
         return
     data = _beside(path).name
     with storage.storage_errors(path):
@@ -97,7 +110,7 @@ def copy(source: Path, target: Path) -> None:
         StorageError: the copy cannot be written.
     """
     if _beside(source).is_file():
-        save(load(source), target)
+        save(load(source), target, limit=0)
         return
     with storage.atomic_path(target) as temporary:
         shutil.copyfile(source, temporary)
@@ -106,10 +119,6 @@ def copy(source: Path, target: Path) -> None:
 def _beside(path: Path) -> Path:
     """Where the weights of a large model go."""
     return path.with_name(path.name + ".data")
-
-
-def _serialized(model: ir.Model) -> bytes:
-    return bytes(ir.serde.serialize_model(model).SerializeToString(deterministic=True))
 
 
 def _parse(path: Path) -> onnx.ModelProto:
@@ -239,10 +248,6 @@ def _external_bytes(model: ir.Model) -> int:
     return sum(
         tensor.nbytes for tensor in _model_tensors(model) if isinstance(tensor, ir.ExternalTensor)
     )
-
-
-def _weight_bytes(model: ir.Model) -> int:
-    return sum(tensor.nbytes for tensor in _model_tensors(model))
 
 
 def _model_tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:

@@ -15,7 +15,8 @@ from snapq.errors import ModelError
 
 if TYPE_CHECKING:
     import onnx_ir as ir
-    import onnxruntime
+
+    from snapq.cpu import CpuModel
 
 IMAGE_SIZES = (224, 320, 640, 256, 32, 48, 192, 160, 128, 512)
 LENGTHS = (128, 512, 576, 16000)
@@ -82,8 +83,8 @@ def suggest_inputs(model: ir.Model, path: Path) -> tuple[SuggestedInput, ...]:
     tries = list(dict.fromkeys(tries))
     if len(tries) == 1:
         return tries[0]
-    session = _session(path)
-    return next((one for one in tries if session and _runs(session, one)), tries[0])
+    model_file = _opened(path)
+    return next((one for one in tries if model_file and _runs(model_file, one)), tries[0])
 
 
 def _suggest(value: ir.Value, image: int, length: int) -> SuggestedInput:
@@ -115,23 +116,18 @@ def _size(axis: int, name: str, declared: Sequence[Dim], size: int) -> int:
     return size
 
 
-def _session(path: Path) -> onnxruntime.InferenceSession | None:
-    from snapq.runtime import cpu_session
+def _opened(path: Path) -> CpuModel | None:
+    from snapq.cpu import CpuModel
 
     try:
-        return cpu_session(path, optimize=False)
+        return CpuModel(path, optimize=False)
     except ModelError:
         return None
 
 
-def _runs(session: onnxruntime.InferenceSession, inputs: Sequence[SuggestedInput]) -> bool:
-    from snapq.runtime import import_onnxruntime
-
-    options = import_onnxruntime().RunOptions()
-    options.log_severity_level = 4  # a size that does not fit is expected here
+def _runs(model: CpuModel, inputs: Sequence[SuggestedInput]) -> bool:
     try:
-        session.run(None, {i.name: np.zeros(i.shape, i.dtype) for i in inputs}, options)
-    except Exception:
-        # ONNX Runtime's exceptions have no common class; whatever it is, the size does not fit.
+        model.run({i.name: np.zeros(i.shape, i.dtype) for i in inputs})
+    except ModelError:
         return False
     return True

@@ -17,11 +17,11 @@ import numpy.typing as npt
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
+from snapq.cpu import CpuModel
 from snapq.errors import ModelError
 from snapq.graph import cost
 from snapq.graph.edits import constant
 from snapq.graph.shapes import static_shape
-from snapq.pruning.running import open_model
 from snapq.pruning.sensitivity import divergence, error
 
 __all__ = ["Block", "Dropped", "Shallower", "blocks", "macs", "shallower", "trials", "without"]
@@ -194,8 +194,8 @@ def _branches(start: ir.Value, end: ir.Value) -> bool:
 
 
 def _outputs(model: ir.Model, samples: Sequence[Feeds]) -> list[list[npt.NDArray[np.generic]]]:
-    session = open_model(model)
-    return [session.run(None, dict(sample)) for sample in samples]
+    runnable = CpuModel(model)
+    return [list(runnable.run(sample).values()) for sample in samples]
 
 
 def macs(model: ir.Model) -> int:

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.cpu import CpuModel
 from snapq.pruning.groups import Structure
 from snapq.pruning.importance import Ranking
-from snapq.pruning.running import open_model
 from snapq.pruning.statistics import Samples
 from snapq.pruning.surgery import cut
 
@@ -102,5 +102,5 @@ def _log_softmax(scores: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
 
 
 def _run(model: ir.Model, feeds: Sequence[Mapping[str, npt.NDArray[np.generic]]]) -> list[Outputs]:
-    session = open_model(model)
-    return [session.run(None, dict(sample)) for sample in feeds]
+    runnable = CpuModel(model)
+    return [list(runnable.run(sample).values()) for sample in feeds]

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.cpu import CpuModel
 from snapq.errors import DataError
-from snapq.pruning.running import open_model
 from snapq.pruning.sites import Site
 
 Matrix = npt.NDArray[np.float64]
@@ -127,11 +127,9 @@ def activations(
     computed = [name for name in dict.fromkeys(names) if name not in fed]
     part.graph.outputs.clear()
     part.graph.outputs.extend(values[name] for name in computed)
-    session = open_model(part) if computed else None
+    runnable = CpuModel(part) if computed else None
     for feeds in samples:
-        found = dict(feeds)
-        if session is not None:
-            found.update(zip(computed, session.run(computed, dict(feeds)), strict=True))
+        found = {**feeds, **(runnable.run(feeds) if runnable is not None else {})}
         yield {name: np.asarray(found[name], np.float32) for name in names}
 
 

@@ -6,7 +6,6 @@ the NPU hangs on types and shapes, not on scales.
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Mapping
 from itertools import islice
@@ -50,7 +49,7 @@ def estimator(context: Context, device: DeviceProfile) -> Estimate:
         from snapq.npu.qnn.options import CompileOptions
 
         parts = {
-            "model": hashlib.sha256(io.to_bytes(model)).hexdigest(),
+            "model": io.digest(model),
             "quantize": context.quantize and context.quantize.model_dump(mode="json"),
             "boundary": context.boundary and context.boundary.to_json(),
             "device": device.soc_id,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import zlib
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -18,7 +17,7 @@ from snapq.ranking import Importance
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Outcome, Source
 from snapq.stages.estimating import estimator, precise_us
-from snapq.storage import storage_errors, write_json
+from snapq.storage import compressed_size, storage_errors, write_json
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -56,7 +55,7 @@ def run(source: Source, options: PruneConfig, context: Context, folder: Path) ->
         with storage_errors(folder):
             shutil.copyfile(source.folder / ENCODINGS, folder / ENCODINGS)
     if options.sparsity is not None:
-        _mask(model, options.sparsity, notes, details)
+        _mask(model, options.sparsity, folder, notes, details)
     io.save(model, folder / MODEL)
     return Outcome(precision=source.precision, notes=tuple(notes), details=details)
 
@@ -150,18 +149,23 @@ def _cut(
     return pruned.model
 
 
-def _mask(model: ir.Model, options: Sparsity, notes: list[str], details: dict[str, Any]) -> None:
+def _mask(
+    model: ir.Model,
+    options: Sparsity,
+    folder: Path,
+    notes: list[str],
+    details: dict[str, Any],
+) -> None:
     """Sets weights to zero, in place."""
-    from snapq.graph import io
     from snapq.pruning.sparsity import mask
 
-    before = _compressed(io.to_bytes(model))
+    before = _compressed_bytes(model, folder)
     masked = mask(model, share=options.share, pattern=options.kept)
     details["sparsity"] = {
         "layers": masked.layers,
         "zeros": masked.zeros,
         "weights": masked.weights,
-        "compressed_bytes": {"before": before, "after": _compressed(io.to_bytes(model))},
+        "compressed_bytes": {"before": before, "after": _compressed_bytes(model, folder)},
     }
     notes.append(
         f"{masked.zeros / max(masked.weights, 1):.0%} of the weights of {masked.layers} layers are "
@@ -180,9 +184,12 @@ def _gradients(seed: int) -> Rank:
     return rank
 
 
-def _compressed(data: bytes) -> int:
-    """Bytes after zlib level 6, as everywhere in the report."""
-    return len(zlib.compress(data, 6))
+def _compressed_bytes(model: ir.Model, folder: Path) -> int:
+    """Size of a model as everywhere in the report; it is written into `folder`."""
+    from snapq.graph import io
+
+    io.save(model, folder / MODEL)
+    return sum(compressed_size(path) for path in folder.glob(f"{MODEL}*"))
 
 
 def _choose(options: PruneConfig, context: Context) -> Choose:

@@ -12,12 +12,12 @@ import pytest
 
 import snapq
 from snapq.config import DataSource
+from snapq.cpu import CpuModel
 from snapq.errors import InstallError, ModelError
 from snapq.evaluation.datasets import open_dataset
 from snapq.evaluation.metrics import metric
 from snapq.graph import io as model_io
 from snapq.graph import shapes
-from snapq.runtime import cpu_session
 from snapq.storage import sha256_file
 from tests import assets
 
@@ -30,7 +30,7 @@ def test_the_built_model_is_right_on_the_labelled_pictures(
     folder, table = labelled_images
     source = DataSource(images=folder, labels=table, preprocess=PREPROCESS)
     inputs = shapes.input_specs(model_io.load(efficientnet_lite0))
-    session = cpu_session(efficientnet_lite0)
+    session = CpuModel(efficientnet_lite0).session
     top1 = metric("top1")
     for sample in open_dataset(source, inputs, base=folder, labelled=True):
         (logits,) = session.run(None, dict(sample.feeds))
@@ -50,8 +50,9 @@ def test_folding_batch_norm_changes_nothing_but_rounding(
     efficientnet_lite0: Path, efficientnet_lite0_batch_norm: Path
 ) -> None:
     noise = np.random.default_rng(0).uniform(-1, 1, (1, 3, 224, 224)).astype(np.float32)
-    folded = cpu_session(efficientnet_lite0).run(None, {"input": noise})[0]
-    kept = cpu_session(efficientnet_lite0_batch_norm, optimize=False).run(None, {"input": noise})[0]
+    folded = CpuModel(efficientnet_lite0).session.run(None, {"input": noise})[0]
+    plain = CpuModel(efficientnet_lite0_batch_norm, optimize=False)
+    kept = plain.session.run(None, {"input": noise})[0]
     assert np.abs(folded - kept).max() < 1e-4
 
 

@@ -11,11 +11,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 import snapq
 from snapq.config import DataSource
+from snapq.cpu import CpuModel
 from snapq.errors import ConfigError
 from snapq.evaluation.datasets import open_dataset
 from snapq.evaluation.stateful import StatefulDataset, in_sequence, open_stateful
 from snapq.graph import io
-from snapq.runtime import cpu_session
 
 STEPS = 12
 
@@ -102,7 +102,7 @@ def opened(project: Path, **options: object) -> StatefulDataset:
 
 
 def test_each_step_takes_the_state_that_the_float_model_gave_before(project: Path) -> None:
-    session = cpu_session(project / "memory.onnx")
+    session = CpuModel(project / "memory.onnx").session
     memory = np.zeros((1, 16), np.float32)
     for sample in opened(project):
         assert np.array_equal(sample.feeds["memory"], memory)
@@ -118,7 +118,7 @@ def test_a_sequence_of_some_steps_starts_at_zero_again(project: Path) -> None:
 
 
 def test_a_model_is_judged_on_its_own_state(project: Path) -> None:
-    session = cpu_session(project / "memory.onnx")
+    session = CpuModel(project / "memory.onnx").session
 
     def shifted(sample: object) -> dict[str, np.ndarray]:
         y, following = session.run(["y", "next"], dict(sample.feeds))  # type: ignore[attr-defined]

@@ -9,8 +9,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-from snapq import runtime
-from snapq.graph import io
+from snapq.cpu import CpuModel
 from snapq.graph.prepare import Prepared, prepare
 from snapq.graph.shapes import TensorSpec, input_specs
 
@@ -50,7 +49,7 @@ def feeds_for(specs: Sequence[TensorSpec], seed: int = 0) -> dict[str, np.ndarra
 
 def run(model: ir.Model, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     """The outputs of a model on ONNX Runtime's CPU provider, node by node as written."""
-    session = runtime.cpu_session(io.to_bytes(model), optimize=False)
+    session = CpuModel(model, optimize=False).session
     kinds = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
     given = {
         item.name: feeds[item.name].astype(kinds.get(item.type, feeds[item.name].dtype))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 
 from snapq.errors import ModelError
@@ -23,7 +24,7 @@ def _write(path: Path) -> Path:
 
 
 def _write_external(folder: Path) -> Path:
-    proto = onnx.load_from_string(io.to_bytes(build(MATMUL)))
+    proto = onnx.load_from_string(io.serialized(build(MATMUL)))
     path = folder / "model.onnx"
     onnx.save(proto, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
     return path
@@ -91,21 +92,32 @@ def test_external_data_outside_of_the_folder_is_not_followed(tmp_path: Path, loc
         io.load(path)
 
 
-def test_large_weights_go_to_a_file_beside_the_model(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(io, "IN_MEMORY_LIMIT", 10_000)
+def test_large_weights_go_to_a_file_beside_the_model(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    io.save(build(MATMUL), path)
+    io.save(build(MATMUL), path, limit=10_000)
     assert sorted(item.name for item in tmp_path.iterdir()) == ["model.onnx", "model.onnx.data"]
-    mapped = io.load(path)
-    io.save(mapped, path)
-    with pytest.raises(ModelError, match="too large"):
-        io.to_bytes(io.load(path))
+    mapped = io.load(path, limit=0)
+    io.save(mapped, path, limit=10_000)
     io.copy(path, tmp_path / "copied" / "other.onnx")
-    monkeypatch.undo()
     for found in (path, tmp_path / "copied" / "other.onnx"):
         assert_same_results(build(MATMUL), io.load(found), tolerance=0)
+
+
+def test_weights_that_stayed_mapped_are_written_out_where_they_fit(tmp_path: Path) -> None:
+    io.save(build(MATMUL), tmp_path / "large.onnx", limit=0)
+    io.save(io.load(tmp_path / "large.onnx", limit=0), tmp_path / "elsewhere" / "small.onnx")
+    found = io.load(tmp_path / "elsewhere" / "small.onnx")
+    assert_same_results(build(MATMUL), found, tolerance=0)
+
+
+def test_the_digest_follows_the_weights_of_large_models_too() -> None:
+    model, other = build(MATMUL), build(MATMUL)
+    weight = other.graph.initializers["w"]
+    assert weight.const_value is not None
+    weight.const_value = ir.tensor(weight.const_value.numpy() + 1, name="w")
+    for limit in (0, io.IN_MEMORY_LIMIT):
+        assert io.digest(model, limit) == io.digest(model.clone(), limit)
+        assert io.digest(model, limit) != io.digest(other, limit)
 
 
 def test_initializers_listed_as_inputs_are_no_inputs() -> None:
@@ -115,7 +127,7 @@ def test_initializers_listed_as_inputs_are_no_inputs() -> None:
 
 
 def test_sparse_weights_are_written_out(tmp_path: Path) -> None:
-    proto = onnx.load_from_string(io.to_bytes(build(MATMUL)))
+    proto = onnx.load_from_string(io.serialized(build(MATMUL)))
     dense = np.zeros((64, 64), np.float32)
     dense[3, 5], dense[10, 0] = 1.5, -2.0
     values = onnx.numpy_helper.from_array(np.array([1.5, -2.0], np.float32), "w")
@@ -131,7 +143,7 @@ def test_sparse_weights_are_written_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("opset", [6, 99])
 def test_an_opset_out_of_range_is_refused_with_one_to_export(tmp_path: Path, opset: int) -> None:
-    proto = onnx.load_from_string(io.to_bytes(build(MATMUL)))
+    proto = onnx.load_from_string(io.serialized(build(MATMUL)))
     proto.opset_import[0].version = opset
     path = tmp_path / "model.onnx"
     path.write_bytes(proto.SerializeToString())
@@ -140,7 +152,7 @@ def test_an_opset_out_of_range_is_refused_with_one_to_export(tmp_path: Path, ops
 
 
 def test_the_same_model_gives_the_same_bytes() -> None:
-    assert io.to_bytes(build(MATMUL)) == io.to_bytes(build(MATMUL).clone())
+    assert io.serialized(build(MATMUL)) == io.serialized(build(MATMUL).clone())
 
 
 @pytest.mark.parametrize(("bad", "words"), [(np.nan, "NaN"), (np.inf, "infinite")])

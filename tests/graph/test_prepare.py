@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from snapq import runtime
+from snapq.cpu import CpuModel
 from snapq.errors import ModelError
 from snapq.graph import io
 from snapq.graph.prepare import Prepared, prepare
@@ -29,7 +29,7 @@ def _check(path: Path, shapes: InputShapes) -> Prepared:
     assert_same_results(original, prepared.model, seeds=1)
     assert_well_formed(prepared.model)
     assert unsupported(prepared.model) == ()
-    assert io.to_bytes(prepared.model) == io.to_bytes(prepare(model, shapes).model)
+    assert io.serialized(prepared.model) == io.serialized(prepare(model, shapes).model)
     return prepared
 
 
@@ -198,9 +198,9 @@ def test_nan_in_the_weights_is_refused() -> None:
 
 def test_the_model_given_stays_as_it_is() -> None:
     model = build(TRANSFORMER)
-    before = io.to_bytes(model)
+    before = io.serialized(model)
     prepare(model, {"ids": [1, 6]})
-    assert io.to_bytes(model) == before
+    assert io.serialized(model) == before
 
 
 def test_outputs_keep_their_names_and_order_even_when_equal_or_inputs() -> None:
@@ -235,7 +235,7 @@ def test_onnx_operator_tests_give_the_same_results() -> None:
             continue
         feeds = dict(zip(names, arrays, strict=False))
         try:
-            reference = runtime.cpu_session(case.model.SerializeToString(), optimize=False)
+            reference = CpuModel(case.model.SerializeToString(), optimize=False).session
             wanted = reference.run(None, feeds)
         except Exception:  # ONNX has operators and types that ONNX Runtime does not run
             continue
@@ -243,7 +243,7 @@ def test_onnx_operator_tests_give_the_same_results() -> None:
             model = prepare(ir.serde.deserialize_model(case.model), {}).model
         except ModelError:
             continue
-        session = runtime.cpu_session(io.to_bytes(model), optimize=False)
+        session = CpuModel(model, optimize=False).session
         given = {
             item.name: feeds[item.name].astype(np.float32)
             if item.type == "tensor(float)"

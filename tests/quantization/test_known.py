@@ -14,4 +14,4 @@ def test_what_was_observed_once_gives_the_same_model_as_calibrating_again():
         scheme = Scheme(activations=activations)
         again = quantize(model, samples, scheme)
         once = quantize(model, None, scheme, known=known)
-        assert io.to_bytes(once.model) == io.to_bytes(again.model)
+        assert io.serialized(once.model) == io.serialized(again.model)

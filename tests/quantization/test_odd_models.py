@@ -4,12 +4,12 @@ import numpy as np
 import onnx
 import pytest
 
+from snapq.cpu import CpuModel
 from snapq.graph import io
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.lint.run import lint
 from snapq.quantization.quantize import Scheme, quantize
-from snapq.runtime import cpu_session
 from tests.quantization.odd_models import MODELS, feeds
 
 SCHEMES = [
@@ -23,14 +23,14 @@ SCHEMES = [
 @pytest.mark.parametrize("name", MODELS)
 def test_an_odd_model_is_quantized_as_the_provider_wants_it(name, scheme):
     model = MODELS[name]()
-    before = io.to_bytes(model)
+    before = io.serialized(model)
     quantized = quantize(model, feeds(model, 8), scheme)
-    after = io.to_bytes(quantized.model)
-    assert io.to_bytes(model) == before
+    after = io.serialized(quantized.model)
+    assert io.serialized(model) == before
     onnx.checker.check_model(onnx.load_from_string(after), full_check=True)
     assert lint(quantized.model, scheme.architecture) == ()
     wanted = 15.0 if scheme.activations is ActivationType.UINT8 else 25.0
-    reference, session = cpu_session(before), cpu_session(after, optimize=False)
+    reference, session = CpuModel(before).session, CpuModel(after, optimize=False).session
     for sample in feeds(model, 8)[:2]:
         for truth, found in zip(
             reference.run(None, sample), session.run(None, sample), strict=True
@@ -60,4 +60,4 @@ def test_the_same_input_gives_the_same_bytes():
     for make in MODELS.values():
         model = make()
         first, second = (quantize(model, feeds(model, 2), SCHEMES[0]).model for _ in range(2))
-        assert io.to_bytes(first) == io.to_bytes(second)
+        assert io.serialized(first) == io.serialized(second)

@@ -7,6 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto
 
+from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
 from snapq.graph import io
 from snapq.graph.prepare import prepare
@@ -15,7 +16,6 @@ from snapq.npu.qnn.simulate import simulate
 from snapq.precision import ActivationType
 from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.quantize import Scheme, quantize
-from snapq.runtime import cpu_session
 from tests.quantization.odd_models import Builder, feeds, scalar
 
 
@@ -91,7 +91,7 @@ def test_the_npu_is_as_near_to_float_as_the_q_dq_model(make, activations, wanted
     scheme = Scheme(activations=ActivationType(activations), architecture=73)
     io.save(quantize(model, feeds(model, 8), scheme).model, tmp_path / "model.onnx")
     samples = feeds(model, 2)
-    reference = cpu_session(io.to_bytes(model))
+    reference = CpuModel(model).session
     options = CompileOptions(fp16=True)
     outputs = simulate(
         tmp_path / "model.onnx", find("qcs9075"), samples, workers=1, options=options
@@ -178,7 +178,7 @@ def test_what_the_npu_computes_otherwise_is_prepared_so_that_it_does_not(
     io.save(quantize(prepared, [sample], scheme).model, tmp_path / "model.onnx")
     path, options = tmp_path / "model.onnx", CompileOptions(fp16=True)
     (found,) = simulate(path, find("qcs9075"), [sample], workers=1, options=options)
-    reference = cpu_session(io.to_bytes(model))
+    reference = CpuModel(model).session
     for name, truth in zip(found, reference.run(list(found), sample), strict=True):
         noise = float(np.square(truth - found[name]).sum())
         assert sqnr(float(np.square(truth).sum()), noise) > 30, name
@@ -201,9 +201,7 @@ def test_padding_of_a_picture_is_a_pad_where_that_is_faster_and_right(activation
     result = quantize(model, feeds(model, 4), Scheme(activations=ActivationType(activations)))
     assert [node.op_type for node in result.model.graph].count("Pad") == pads
     sample = feeds(model, 1)[0]
-    truth, found = (
-        cpu_session(io.to_bytes(one)).run(None, sample)[0] for one in (model, result.model)
-    )
+    truth, found = (CpuModel(one).session.run(None, sample)[0] for one in (model, result.model))
     assert sqnr(float(np.square(truth).sum()), float(np.square(truth - found).sum())) > 25
 
 
@@ -216,7 +214,5 @@ def test_a_reshape_to_one_channel_moves_nothing_on_the_npu():
     assert [node.op_type for node in moves] == ["Reshape", "Transpose"]
     assert list(moves[0].outputs[0].shape) == [1, 64, 48, 1]
     sample = feeds(model, 1)[0]
-    truth, found = (
-        cpu_session(io.to_bytes(one)).run(None, sample)[0] for one in (model, result.model)
-    )
+    truth, found = (CpuModel(one).session.run(None, sample)[0] for one in (model, result.model))
     assert sqnr(float(np.square(truth).sum()), float(np.square(truth - found).sum())) > 25

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import snapq
-from snapq.runtime import cpu_session
+from snapq.cpu import CpuModel
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "fashion-mnist"
 sys.path.insert(0, str(EXAMPLE))
@@ -33,7 +33,7 @@ def test_its_onnx_model_computes_what_was_trained() -> None:
                 module.running_mean.normal_()
                 module.running_var.uniform_(0.5, 2)
     network.eval()
-    session = cpu_session(train_model.to_onnx(network).SerializeToString())
+    session = CpuModel(train_model.to_onnx(network).SerializeToString()).session
     pixels = np.random.default_rng(0).integers(0, 256, (1, 1, 28, 28)).astype(np.float32)
     (found,) = session.run(None, {"image": pixels})
     with torch.no_grad():

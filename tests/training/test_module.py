@@ -11,11 +11,11 @@ import onnx_ir as ir
 import pytest
 import torch
 
+from snapq.cpu import CpuModel
 from snapq.errors import ModelError
 from snapq.graph import io, prepare
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.lint.run import lint
-from snapq.runtime import cpu_session
 from snapq.training.module import GraphModule
 from tests.training.models import Pictures, constants, quantized, residual_network
 
@@ -32,7 +32,7 @@ def feeds_of(model: ir.Model) -> dict[str, np.ndarray]:
 
 def worst(model: ir.Model, feeds: dict[str, np.ndarray]) -> float:
     """Largest difference from ONNX Runtime, relative to the largest value of an output."""
-    session = cpu_session(io.to_bytes(model))
+    session = CpuModel(model).session
     names = [output.name for output in session.get_outputs()]
     expected = dict(zip(names, session.run(names, feeds), strict=True))
     with torch.no_grad():
@@ -82,7 +82,7 @@ def test_a_quantized_graph_computes_what_onnx_runtime_computes(
     weights: WeightType, activations: ActivationType
 ) -> None:
     model = quantized(residual_network(), weights, activations)
-    session = cpu_session(io.to_bytes(model), optimize=False)
+    session = CpuModel(model, optimize=False).session
     module = GraphModule(model)
     step = float(constants(model)["y_scale"])
     for item in Pictures(4, seed=3):
@@ -96,10 +96,10 @@ def test_a_quantized_graph_computes_what_onnx_runtime_computes(
 @pytest.mark.parametrize("weights", [WeightType.INT8, WeightType.INT4])
 def test_untrained_weights_go_back_unchanged(weights: WeightType) -> None:
     model = residual_network()
-    assert io.to_bytes(GraphModule(model).write_back()) == io.to_bytes(model)
+    assert io.serialized(GraphModule(model).write_back()) == io.serialized(model)
     held = quantized(model, weights)
     module = GraphModule(held, constants(model))
-    assert io.to_bytes(module.write_back()) == io.to_bytes(held)
+    assert io.serialized(module.write_back()) == io.serialized(held)
 
 
 def test_an_untrained_bias_keeps_digits_that_a_float_has_not() -> None:
@@ -108,7 +108,7 @@ def test_an_untrained_bias_keeps_digits_that_a_float_has_not() -> None:
     bias.const_value = ir.tensor(1000 * bias.const_value.numpy() + 1, name="b1")
     held = quantized(model, activations=ActivationType.UINT16)
     assert np.abs(held.graph.initializers["b1_quantized"].const_value.numpy()).max() > 1 << 24
-    assert io.to_bytes(GraphModule(held, constants(model)).write_back()) == io.to_bytes(held)
+    assert io.serialized(GraphModule(held, constants(model)).write_back()) == io.serialized(held)
 
 
 @pytest.mark.parametrize("weights", [WeightType.INT8, WeightType.INT4])

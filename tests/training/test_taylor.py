@@ -5,17 +5,16 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph import io
+from snapq.cpu import CpuModel
 from snapq.pruning.groups import find
 from snapq.pruning.surgery import cut
-from snapq.runtime import cpu_session
 from snapq.training.taylor import taylor
 from tests.training.models import Pictures, residual_network
 
 
 def damage(model: ir.Model, cut_model: ir.Model) -> float:
     """Energy of the change of the outputs over that of the outputs."""
-    before, after = (cpu_session(io.to_bytes(m)) for m in (model, cut_model))
+    before, after = (CpuModel(m).session for m in (model, cut_model))
     lost = total = 0.0
     for item in Pictures(16, seed=5):
         (reference,), (found,) = before.run(["y"], item.feeds), after.run(["y"], item.feeds)

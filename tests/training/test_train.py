@@ -99,14 +99,14 @@ def test_training_gives_the_same_bytes_also_after_it_was_killed(tmp_path: Path) 
             progress=KilledAt(13),
         )
     resumed = train(model, original, Pictures(40), options, checkpoint=checkpoint)
-    assert io.to_bytes(resumed.model) == io.to_bytes(whole.model)
+    assert io.serialized(resumed.model) == io.serialized(whole.model)
     assert resumed.curve == whole.curve
 
 
 def test_what_is_best_already_stays_as_it_is() -> None:
     original = residual_network()
     trained = train(original, original, Pictures(32), replace(OPTIONS, steps=40, patience=2))
-    assert io.to_bytes(trained.model) == io.to_bytes(original)
+    assert io.serialized(trained.model) == io.serialized(original)
     assert trained.steps < 40
     assert any("Stopped" in note for note in trained.notes)
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
+from snapq.cpu import CpuModel
 from snapq.errors import DataError, ModelError, SnapqError
-from snapq.runtime import cpu_session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -42,7 +42,7 @@ class Worker:
         """Opens the model; returns how long that took in ms."""
         self._label = label
         started = time.perf_counter_ns()
-        self._session = cpu_session(model, threads=threads)
+        self._session = CpuModel(model, threads=threads).session
         elapsed = _ms(started)
         self._outputs = [output.name for output in self._session.get_outputs()]
         return elapsed

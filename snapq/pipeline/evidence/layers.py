@@ -82,11 +82,11 @@ def _damage(subject: Subject, samples: int, cache: Cache, progress: Progress) ->
 
 def _compare(subject: Subject, samples: Sequence[Sample], advance: Advance) -> dict[str, float]:
     """Runs both models with their intermediate tensors as outputs, a sample at a time."""
+    from snapq.cpu import CpuModel
     from snapq.graph import boundary, io
     from snapq.npu.qnn.options import CompileOptions
     from snapq.npu.qnn.simulate import simulate
     from snapq.quantization.analysis import fidelity
-    from snapq.runtime import cpu_session
 
     assert subject.quantized is not None
     plan = subject.setting.boundary
@@ -98,13 +98,12 @@ def _compare(subject: Subject, samples: Sequence[Sample], advance: Advance) -> d
     if not layers:  # the whole model stays in float, as that is faster
         return {}
     with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
-        path, reference = Path(folder) / "layers.onnx", Path(folder) / "float.onnx"
+        path = Path(folder) / "layers.onnx"
         io.save(fidelity.expose_quantized(quantized, layers), path)
-        io.save(fidelity.expose_float(floats, layers), reference)
-        session = cpu_session(reference)
+        reference = CpuModel(fidelity.expose_float(floats, layers))
         options = CompileOptions(fp16="fp16" in subject.device.precisions)
         feeds = [plan.model_feeds(sample) for sample in samples]
         outputs = simulate(path, subject.device, feeds, options=options, progress=advance)
         for feed, found in zip(feeds, outputs, strict=True):
-            meter.update(dict(zip(names, session.run(names, feed), strict=True)), found)
+            meter.update(reference.run(feed, names), found)
     return meter.values()

@@ -172,18 +172,16 @@ def _results(subject: Subject, data: Dataset, *, simulated: bool) -> Iterator[Ou
 @contextmanager
 def _runner(subject: Subject, *, simulated: bool) -> Iterator[Callable[[Outputs], Outputs]]:
     """A function that runs one sample, for models whose next input depends on it."""
+    from snapq.cpu import CpuModel
     from snapq.npu.qnn.options import CompileOptions
     from snapq.npu.qnn.simulate import simulator
-    from snapq.runtime import cpu_session
 
     if simulated:
         options = CompileOptions(fp16="fp16" in subject.device.precisions)
         with simulator(_candidate(subject), subject.device, options=options) as run:
             yield run
         return
-    session = cpu_session(_candidate(subject))
-    names = [output.name for output in session.get_outputs()]
-    yield lambda feed: dict(zip(names, session.run(names, dict(feed)), strict=True))
+    yield CpuModel(_candidate(subject)).run
 
 
 def _references(subject: Subject, data: Dataset) -> Iterator[Outputs]:
@@ -197,12 +195,9 @@ def _compute(subject: Subject, feeds: Iterable[Outputs]) -> Iterator[Outputs]:
 
 
 def _on_cpu(model: Path, feeds: Iterable[Outputs]) -> Iterator[Outputs]:
-    from snapq.runtime import cpu_session
+    from snapq.cpu import CpuModel
 
-    session = cpu_session(model)
-    names = [output.name for output in session.get_outputs()]
-    for feed in feeds:
-        yield dict(zip(names, session.run(names, dict(feed)), strict=True))
+    return map(CpuModel(model).run, feeds)
 
 
 def _simulate(subject: Subject, feeds: Iterable[Outputs]) -> Iterator[Outputs]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from snapq.stages.prune import CUT
 from snapq.storage import sha256_file
 
 if TYPE_CHECKING:
-    import numpy as np
+    pass
 
 CHANGING = {"prune", "finetune"}
 """Stages that change what the model computes; without one, float and package say it all."""
@@ -147,27 +147,23 @@ def _evaluate(
 
 
 def _compare(subject: Subject, steps: Sequence[_Step], told: Progress) -> list[dict[str, Any]]:
+    from snapq.cpu import CpuModel
     from snapq.evaluation.metrics import Fidelity, metrics
-    from snapq.runtime import cpu_session
 
     data, config = subject.setting.evaluation, subject.setting.config
     assert data is not None
     plan = subject.setting.boundary
-    source = cpu_session(subject.source.model)
-    names = [output.name for output in source.get_outputs()]
-    sessions = [cpu_session(step.model) for step in steps]
+    source = CpuModel(subject.source.model)
+    models = [CpuModel(step.model) for step in steps]
     meters = [Fidelity() for _ in steps]
     judges = [next(iter(metrics(config.metric, config.folder)), None) for _ in steps]
 
-    def run(session: Any, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return dict(zip(names, session.run(names, dict(feeds)), strict=True))
-
     with told.track("Evaluate steps", len(data)) as advance:
         for sample in data:
-            reference = run(source, sample.feeds)
-            for step, session, meter, judge in zip(steps, sessions, meters, judges, strict=True):
+            reference = source.run(sample.feeds)
+            for step, model, meter, judge in zip(steps, models, meters, judges, strict=True):
                 is_float = step.precision == "float"
-                found = run(session, sample.feeds if is_float else plan.model_feeds(sample))
+                found = model.run(sample.feeds if is_float else plan.model_feeds(sample))
                 meter.update(reference, found)
                 if judge and sample.label is not None:
                     judge.update(found, sample.label)

@@ -6,18 +6,15 @@ however many samples there are.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.cpu import CpuModel
 from snapq.errors import DataError, ModelError
-from snapq.graph import io
 from snapq.graph.cost import node_costs
 from snapq.graph.shapes import TensorSpec, input_specs
 from snapq.quantization.calibration.digest import (
@@ -26,17 +23,13 @@ from snapq.quantization.calibration.digest import (
     digest,
 )
 from snapq.quantization.calibration.observers.collector import Collector
-from snapq.runtime import cpu_session, processors
-
-if TYPE_CHECKING:
-    import onnxruntime
+from snapq.runtime import processors
 
 __all__ = ["Samples", "calibrate", "check_sample", "expose", "stream"]
 
 Samples = Iterable[Mapping[str, npt.NDArray[np.generic]]]
 """Feeds of the model's inputs, sample by sample."""
 
-_LARGEST_IN_MEMORY = 1 << 30
 _FEW_MACS = 10_000_000
 """So few multiply-accumulates take a core a millisecond: threads would longer wait for each other
 than they work."""
@@ -92,13 +85,13 @@ def stream(
     specs = input_specs(model)
     fed = {spec.name for spec in specs}
     computed = [name for name in tensors if name not in fed]
-    session = _session(model, computed, _threads(model))
+    runnable = CpuModel(expose(model, computed), threads=_threads(model), spin=False)
     done = 0
     for index, sample in enumerate(samples):
         feeds = check_sample(sample, specs, f"calibration sample {index}")
         values = {name: feeds[name] for name in tensors if name in fed}
         if computed:
-            values.update(zip(computed, _run(session, computed, feeds, index), strict=True))
+            values.update(_run(runnable, computed, feeds, index))
         yield values
         done = index + 1
         if progress is not None:
@@ -112,22 +105,20 @@ def stream(
 
 
 def _run(
-    session: onnxruntime.InferenceSession,
+    model: CpuModel,
     names: Sequence[str],
     feeds: Mapping[str, npt.NDArray[np.generic]],
     index: int,
-) -> list[npt.NDArray[np.generic]]:
+) -> dict[str, npt.NDArray[np.generic]]:
     """Outputs of one sample. Raises `ModelError` where a node cannot take what it is given."""
     try:
-        values: list[npt.NDArray[np.generic]] = session.run(names, feeds)
-    except Exception as error:  # the class is ONNX Runtime's own, and is not exported
-        reason = str(error).strip().splitlines()[0]
+        return dict(model.run(feeds, names))
+    except ModelError as error:
         raise ModelError(
-            f"The float model does not run on this sample: {reason}",
+            error.what,
             where=f"calibration sample {index}",
             hint="Check the model and the sample in ONNX Runtime.",
         ) from error
-    return values
 
 
 def _threads(model: ir.Model) -> int:
@@ -186,19 +177,6 @@ def expose(model: ir.Model, tensors: Sequence[str]) -> ir.Model:
     values = {value.name: value for node in copy.graph for value in node.outputs}
     copy.graph.outputs.extend(values[name] for name in tensors if name not in present)
     return copy
-
-
-def _session(model: ir.Model, tensors: Sequence[str], threads: int) -> onnxruntime.InferenceSession:
-    exposed = expose(model, tensors)
-    size = sum(
-        value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value
-    )
-    if size < _LARGEST_IN_MEMORY:
-        return cpu_session(io.to_bytes(exposed), threads=threads, spin=False)
-    with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
-        path = Path(folder) / "calibration.onnx"
-        io.save(exposed, path)
-        return cpu_session(path, threads=threads, spin=False)
 
 
 def _check(seen: Digest, name: str, index: int, masked: bool) -> None:

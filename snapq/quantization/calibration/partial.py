@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -10,8 +9,8 @@ import numpy.typing as npt
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from snapq.graph import io
-from snapq.runtime import cpu_session
+from snapq.cpu import CpuModel
+from snapq.runtime import processors
 
 __all__ = ["Part", "upto"]
 
@@ -30,14 +29,13 @@ class Part:
 
     def __init__(self, model: ir.Model, tensors: Sequence[str], *, optimize: bool) -> None:
         self._names = list(dict.fromkeys(tensors))
-        part = io.to_bytes(upto(model, self._names))
-        self._session = cpu_session(part, threads=os.cpu_count() or 1, optimize=optimize)
-        self._fed = [given.name for given in self._session.get_inputs()]
+        part = upto(model, self._names)
+        self._runnable = CpuModel(part, threads=processors(), optimize=optimize)
 
     def __call__(self, sample: Mapping[str, Array]) -> dict[str, Array]:
         """The tensors of one sample, by name."""
-        feeds = {name: sample[name] for name in self._fed}
-        return dict(zip(self._names, self._session.run(self._names, feeds), strict=True))
+        feeds = {name: sample[name] for name in self._runnable.inputs}
+        return dict(self._runnable.run(feeds, self._names))
 
 
 def upto(model: ir.Model, tensors: Sequence[str]) -> ir.Model:

@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.graph import io
+from snapq.cpu import CpuModel
 from snapq.quantization.calibration.calibrate import expose
 from snapq.quantization.encodings import Encoding
-from snapq.runtime import cpu_session
 
 __all__ = ["Transferred", "transfer"]
 
@@ -147,7 +146,6 @@ def _values(model: ir.Model, feeds: Feeds, only: set[str] | None) -> dict[str, A
         for value in node.outputs
         if value.dtype == ir.DataType.FLOAT and (only is None or str(value.name) in only)
     ]
-    session = cpu_session(io.to_bytes(expose(model, names)))
-    values = dict(zip(names, session.run(names, dict(feeds)), strict=True)) if names else {}
+    values = CpuModel(expose(model, names)).run(feeds, names)
     fed = {name: np.asarray(array) for name, array in feeds.items()}
     return {**{n: a for n, a in fed.items() if only is None or n in only}, **values}

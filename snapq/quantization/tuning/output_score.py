@@ -13,7 +13,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
-from snapq.graph import io
+from snapq.cpu import CpuModel
 from snapq.quantization.calibration.calibrate import Samples
 from snapq.quantization.qdq.wide_bias import as_added
 from snapq.quantization.tuning.score import (
@@ -21,7 +21,6 @@ from snapq.quantization.tuning.score import (
     Score,
     score,
 )
-from snapq.runtime import cpu_session
 
 __all__ = ["Judge", "Runner", "before_softmax"]
 
@@ -77,7 +76,4 @@ def _logits(output: ir.Value) -> ir.Value | None:
 
 def _on_cpu(model: ir.Model, samples: Samples) -> Iterator[Outputs]:
     """Each node as written: fused integer kernels of some CPUs saturate where the NPU does not."""
-    session = cpu_session(io.to_bytes(as_added(model)), optimize=False)
-    names = [output.name for output in session.get_outputs()]
-    for sample in samples:
-        yield dict(zip(names, session.run(names, dict(sample)), strict=True))
+    return map(CpuModel(as_added(model), optimize=False).run, samples)

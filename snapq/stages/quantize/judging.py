@@ -5,8 +5,6 @@ The engines of `snapq.quantization` know nothing of the NPU; they get these func
 
 from __future__ import annotations
 
-import hashlib
-import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     )
     from snapq.quantization.mixed_precision.cost import Cost
 
-_LARGEST_IN_MEMORY = 1 << 30
 _ONE_WORKER_UP_TO = 8
 """So few samples are done sooner than a second worker has compiled the model."""
 
@@ -42,23 +39,11 @@ def runner(where: Where, device: DeviceProfile) -> Run:
 
 def run_on_cpu(model: ir.Model, samples: Sequence[Feeds]) -> Iterator[Feeds]:
     """Outputs of each sample, computed by ONNX Runtime on the CPU in the place of the NPU."""
-    from snapq.graph import io
+    from snapq.cpu import CpuModel
     from snapq.quantization.qdq.wide_bias import as_added
-    from snapq.runtime import cpu_session
+    from snapq.runtime import processors
 
-    model = as_added(model)
-    threads = os.cpu_count() or 1
-    constants = (value.const_value for value in model.graph.initializers.values())
-    if sum(tensor.nbytes for tensor in constants if tensor is not None) < _LARGEST_IN_MEMORY:
-        session = cpu_session(io.to_bytes(model), threads=threads)
-    else:
-        with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
-            path = Path(folder) / "model.onnx"
-            io.save(model, path)
-            session = cpu_session(path, threads=threads)
-    names = [output.name for output in session.get_outputs()]
-    for feeds in samples:
-        yield dict(zip(names, session.run(names, dict(feeds)), strict=True))
+    return map(CpuModel(as_added(model), threads=processors()).run, samples)
 
 
 def _simulator(device: DeviceProfile) -> Run:
@@ -98,7 +83,7 @@ def estimate_model(
     from snapq.npu.qnn.node_estimates import NodeEstimates, estimate_nodes
 
     packaged = boundary.apply(model, plan).model if plan is not None else model
-    digest = hashlib.sha256(io.to_bytes(packaged)).hexdigest() if memo is not None else ""
+    digest = io.digest(packaged) if memo is not None else ""
     key = memo.key("nodes", model=digest, device=device.soc_id) if memo is not None else ""
     kept = memo.value(key) if memo is not None else None
     if kept is not None:

@@ -11,13 +11,13 @@ import onnx_ir as ir
 from onnx import TensorProto, helper, numpy_helper
 
 from snapq.config import Preprocess
+from snapq.cpu import CpuModel
 from snapq.evaluation.samples import Sample
 from snapq.graph.boundary import Boundary, InputBoundary
 from snapq.graph.inference import infer_shapes
 from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.qdq.scheme import Scheme
 from snapq.quantization.quantize import quantize
-from snapq.runtime import cpu_session
 
 Array = np.ndarray[Any, np.dtype[Any]]
 IMAGENET = Preprocess(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
@@ -113,7 +113,7 @@ def image_samples(
 
 def run(model: ir.Model, feeds: Mapping[str, Array]) -> dict[str, Array]:
     """Outputs on the CPU, each node computed as written."""
-    session = cpu_session(ir.to_proto(model).SerializeToString(), optimize=False)
+    session = CpuModel(model, optimize=False).session
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, dict(feeds)), strict=True))
 

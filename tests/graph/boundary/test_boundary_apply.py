@@ -218,7 +218,7 @@ def test_applying_leaves_the_model_and_gives_the_same_bytes_twice() -> None:
     with_codes, applied, _ = give_boundary(conv_net(), IMAGENET)
     before = ir.to_proto(with_codes).SerializeToString()
     again = apply(with_codes, plan(input_specs(conv_net()), Io(), {"image": IMAGENET}))
-    assert model_files.to_bytes(again.model) == model_files.to_bytes(applied.model)
+    assert model_files.serialized(again.model) == model_files.serialized(applied.model)
     assert ir.to_proto(with_codes).SerializeToString() == before
 
 

@@ -11,12 +11,12 @@ import onnx
 import psutil
 import pytest
 
+from snapq.cpu import CpuModel
 from snapq.devices.profiles import DeviceProfile, find
 from snapq.errors import DataError, ModelError
 from snapq.npu.qnn.compile import compile_context
 from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.simulate import simulate
-from snapq.runtime import cpu_session
 from tests.npu.qnn import models
 
 
@@ -32,7 +32,7 @@ def expected(w8a8_cnn: Path, sm8650: DeviceProfile) -> np.ndarray:
 def test_values_are_within_a_few_steps_of_the_same_model_on_the_cpu(
     expected: np.ndarray, w8a8_cnn: Path
 ) -> None:
-    session = cpu_session(w8a8_cnn)
+    session = CpuModel(w8a8_cnn).session
     on_cpu = np.stack([session.run(None, feed)[0] for feed in models.samples(8)])
     weights = {tensor.name: tensor for tensor in onnx.load(str(w8a8_cnn)).graph.initializer}
     step = float(onnx.numpy_helper.to_array(weights["scores_scale"]))
@@ -61,7 +61,7 @@ def test_what_is_compiled_for_an_architecture_runs_on_its_simulator_with_the_sam
 
 def test_a_float_model_is_computed_in_16_bits(float_cnn: Path, qcs9075: DeviceProfile) -> None:
     found = _scores(float_cnn, qcs9075, models.samples(2), options=CompileOptions(fp16=True))
-    session = cpu_session(float_cnn)
+    session = CpuModel(float_cnn).session
     exact = np.stack([session.run(None, feed)[0] for feed in models.samples(2)])
     error = np.abs(found - exact).max() / np.abs(exact).max()
     assert 1e-5 < error < 1e-2

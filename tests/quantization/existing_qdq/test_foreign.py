@@ -10,6 +10,7 @@ import onnx_ir as ir
 import pytest
 
 import snapq
+from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
 from snapq.errors import DataError
 from snapq.graph import io, shapes
@@ -21,7 +22,6 @@ from snapq.quantization.existing_qdq.requantize import Requantized, requantize
 from snapq.quantization.existing_qdq.strip import strip
 from snapq.quantization.existing_qdq.transfer import transfer
 from snapq.quantization.lint.run import lint
-from snapq.runtime import cpu_session
 from tests.quantization.foreign_models import MODELS, feeds
 
 onnxruntime_quantization = pytest.importorskip("onnxruntime.quantization")
@@ -41,7 +41,7 @@ def repaired(given: ir.Model, samples: list[dict[str, np.ndarray]] | None) -> Re
 
 
 def run_on_cpu(model: ir.Model, sample: dict[str, np.ndarray]) -> np.ndarray:
-    answer: np.ndarray = cpu_session(io.to_bytes(model), optimize=False).run(None, sample)[0]
+    answer: np.ndarray = CpuModel(model, optimize=False).session.run(None, sample)[0]
     return answer
 
 

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from snapq.config import Override
+from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
 from snapq.errors import ConfigError
 from snapq.graph import io
@@ -18,7 +19,6 @@ from snapq.quantization.lint.run import lint
 from snapq.quantization.precision_rules.overrides import resolve
 from snapq.quantization.qdq.scheme import NodePrecision
 from snapq.quantization.quantize import Scheme, quantize
-from snapq.runtime import cpu_session
 from tests.quantization.odd_models import MODELS, Builder, feeds
 
 
@@ -42,7 +42,7 @@ def types(result):
 
 
 def on_cpu(model, sample):
-    return cpu_session(io.to_bytes(model), optimize=False).run(None, sample)
+    return CpuModel(model, optimize=False).session.run(None, sample)
 
 
 def closeness(truth, found):

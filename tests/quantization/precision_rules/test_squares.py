@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from snapq.graph import io
+from snapq.cpu import CpuModel
 from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.lint.run import lint
 from snapq.quantization.precision_rules.squares import squared
 from snapq.quantization.quantize import Scheme, quantize
-from snapq.runtime import cpu_session
 from tests.quantization.odd_models import Builder, scalar
 
 
@@ -32,8 +31,8 @@ def test_a_signal_at_a_tenth_of_the_range_is_heard():
     assert result.encodings["add_2"].dtype.value == "uint16"
     assert result.encodings["neg_4"].dtype.value == "uint8"
     assert lint(result.model, 73) == ()
-    there = cpu_session(io.to_bytes(model))
-    here = cpu_session(io.to_bytes(result.model), optimize=False)
+    there = CpuModel(model).session
+    here = CpuModel(result.model, optimize=False).session
     signal = noise = 0.0
     for sample in signals(0.1):
         truth, found = there.run(None, sample)[0], here.run(None, sample)[0]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
-from snapq.graph import io
 from snapq.precision import ActivationType
 from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.lint.run import lint
@@ -13,7 +13,6 @@ from snapq.quantization.precision_rules.squares import fronts, logarithms
 from snapq.quantization.qdq.decisions import KEPT_FLOAT
 from snapq.quantization.qdq.scheme import NodePrecision, Scheme
 from snapq.quantization.quantize import quantize
-from snapq.runtime import cpu_session
 from snapq.stages.quantize.judging import estimate_model
 from tests.graph.models import prepared_from
 from tests.graph.passes.test_recurrent import layer
@@ -70,8 +69,8 @@ def steps(count, seed=0):
 
 
 def quality(model, quantized, samples):
-    there = cpu_session(io.to_bytes(model))
-    here = cpu_session(io.to_bytes(quantized), optimize=False)
+    there = CpuModel(model).session
+    here = CpuModel(quantized, optimize=False).session
     signal = noise = 0.0
     for sample in samples:
         for truth, found in zip(there.run(None, sample), here.run(None, sample), strict=True):

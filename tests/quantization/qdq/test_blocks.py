@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
 from snapq.graph import io
 from snapq.npu.qnn.simulate import simulate
@@ -20,7 +21,6 @@ from snapq.quantization.tuning.presets import (
     Recipe,
     tune,
 )
-from snapq.runtime import cpu_session
 from tests.quantization.odd_models import Builder, feeds, scalar
 
 SCHEME = {"weights": WeightType.INT4, "activations": ActivationType.UINT16}
@@ -46,7 +46,7 @@ def products():
 
 
 def outputs(model, samples):
-    session = cpu_session(io.to_bytes(model), optimize=False)
+    session = CpuModel(model, optimize=False).session
     return [session.run(None, sample)[0] for sample in samples]
 
 

@@ -3,12 +3,11 @@
 import numpy as np
 import pytest
 
-from snapq.graph import io
+from snapq.cpu import CpuModel
 from snapq.precision import ActivationType
 from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.qdq.scheme import NodePrecision
 from snapq.quantization.quantize import Scheme, quantize
-from snapq.runtime import cpu_session
 from tests.quantization.odd_models import Builder
 
 
@@ -40,7 +39,7 @@ def samples():
 def test_a_masked_attention_is_near_to_float(kind, mask):
     model = attention(kind, mask)
     result = quantize(model, samples(), Scheme()).model
-    there, here = cpu_session(io.to_bytes(model)), cpu_session(io.to_bytes(result), optimize=False)
+    there, here = CpuModel(model).session, CpuModel(result, optimize=False).session
     for sample in samples():
         truth, found = there.run(None, sample)[0], here.run(None, sample)[0]
         assert sqnr(float(np.square(truth).sum()), float(np.square(truth - found).sum())) > 20

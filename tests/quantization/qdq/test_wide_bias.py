@@ -6,6 +6,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
 from snapq.graph import io
 from snapq.npu.qnn.simulate import simulate
@@ -13,7 +14,6 @@ from snapq.precision import ActivationType
 from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.qdq.wide_bias import as_added
 from snapq.quantization.quantize import Scheme, quantize
-from snapq.runtime import cpu_session
 from tests.quantization.odd_models import Builder
 
 CHANNELS = 32
@@ -61,7 +61,7 @@ def test_the_mean_of_what_the_npu_cuts_off_is_in_the_bias(kind, tmp_path: Path):
     name = str(model.graph.outputs[0].name)
 
     def on_cpu(one: ir.Model) -> np.ndarray:
-        session = cpu_session(io.to_bytes(one), optimize=False)
+        session = CpuModel(one, optimize=False).session
         return np.stack([session.run([name], sample)[0] for sample in samples])
 
     found = simulate(tmp_path / "model.onnx", find("qcs9075"), samples, workers=1)

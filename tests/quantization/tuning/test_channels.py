@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from snapq.graph import io
+from snapq.cpu import CpuModel
 from snapq.quantization.qdq.scheme import Scheme
 from snapq.quantization.quantize import lifted, observe
 from snapq.quantization.tuning.algorithms.base import Study, algorithm
@@ -13,7 +13,6 @@ from snapq.quantization.tuning.algorithms.channel_splitting import copies
 from snapq.quantization.tuning.algorithms.cross_layer_equalization import Reader, factors
 from snapq.quantization.tuning.channels.links import links
 from snapq.quantization.tuning.channels.statistics import ChannelStatistics, channel_statistics
-from snapq.runtime import cpu_session
 from tests.quantization.odd_models import Builder, feeds, scalar
 
 
@@ -149,7 +148,7 @@ def test_a_dead_channel_carries_a_copy_and_outputs_stay_within_a_step():
     model = with_a_dead_channel()
     changed = algorithm("channel-splitting")(study(model))
     assert changed is not None
-    there, here = cpu_session(io.to_bytes(model)), cpu_session(io.to_bytes(changed.model))
+    there, here = CpuModel(model).session, CpuModel(changed.model).session
     for sample in feeds(model, 8):
         np.testing.assert_allclose(here.run(None, sample)[0], there.run(None, sample)[0], atol=1e-3)
 
@@ -167,7 +166,7 @@ def test_imposed_encodings_are_left_alone():
 
 
 def assert_same(model, changed):
-    there, here = cpu_session(io.to_bytes(model)), cpu_session(io.to_bytes(changed))
+    there, here = CpuModel(model).session, CpuModel(changed).session
     for sample in feeds(model, 8):
         truth, found = there.run(None, sample)[0], here.run(None, sample)[0]
         np.testing.assert_allclose(found, truth, rtol=1e-3, atol=1e-4 * np.abs(truth).max())

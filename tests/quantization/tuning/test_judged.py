@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from snapq.graph import io
+from snapq.cpu import CpuModel
 from snapq.quantization.qdq.scheme import Scheme
 from snapq.quantization.quantize import quantize
 from snapq.quantization.tuning.output_score import before_softmax
-from snapq.runtime import cpu_session
 from tests.quantization.odd_models import Builder, feeds
 
 
@@ -19,8 +18,8 @@ def classifier():
 def test_logits_take_the_place_and_name_of_probabilities_in_float_and_quantized_models():
     model, sample = classifier(), feeds(classifier(), 4)[0]
     quantized = quantize(model, feeds(model, 4), Scheme()).model
-    probabilities = cpu_session(io.to_bytes(model)).run(None, sample)[0]
-    sessions = [cpu_session(io.to_bytes(before_softmax(one))) for one in (model, quantized)]
+    probabilities = CpuModel(model).session.run(None, sample)[0]
+    sessions = [CpuModel(before_softmax(one)).session for one in (model, quantized)]
     assert len({session.get_outputs()[0].name for session in sessions}) == 1
     for session, tolerance in zip(sessions, (1e-6, 0.1), strict=True):
         logits = session.run(None, sample)[0]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snapq.graph import io
+from snapq.cpu import CpuModel
 from snapq.quantization.qdq.decisions import decide
 from snapq.quantization.qdq.scheme import Scheme
 from snapq.quantization.tuning.layers import (
@@ -12,7 +12,6 @@ from snapq.quantization.tuning.layers import (
     places,
     results,
 )
-from snapq.runtime import cpu_session
 from tests.quantization.odd_models import Builder, feeds
 
 CASES = {
@@ -33,7 +32,7 @@ def test_a_layer_is_its_matrix_times_its_columns(case):
     b = Builder()
     model = b.model(b.add(op_type, b.feed("x", *shape), b.normal(*weight), **attributes))
     ((layer,), sample) = layers(model.graph, decide(model, Scheme(), {})), feeds(model, 1)[0]
-    expected = cpu_session(io.to_bytes(model)).run(None, sample)[0]
+    expected = CpuModel(model).session.run(None, sample)[0]
     chosen = places(layer, sample["x"].shape, 10, np.random.default_rng(0))
     found = np.einsum("gok,gpk->gpo", layer.matrix, columns(layer, sample["x"], chosen))
     np.testing.assert_allclose(found, results(layer, expected, chosen), atol=1e-5)

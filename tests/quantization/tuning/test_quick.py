@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from snapq.cpu import CpuModel
 from snapq.graph import io
 from snapq.precision import ActivationType
 from snapq.quantization.analysis.fidelity import sqnr
@@ -12,7 +13,6 @@ from snapq.quantization.tuning.presets import (
     Recipe,
     tune,
 )
-from snapq.runtime import cpu_session
 from tests.quantization.odd_models import Builder, feeds
 
 WIDE = Scheme(activations=ActivationType.UINT16)
@@ -44,8 +44,7 @@ def nearness(model, quantized):
     signal = noise = 0.0
     for sample in feeds(model, 68)[64:]:
         truth, found = (
-            cpu_session(io.to_bytes(one), optimize=False).run(None, sample)[0]
-            for one in (model, quantized)
+            CpuModel(one, optimize=False).session.run(None, sample)[0] for one in (model, quantized)
         )
         signal += float(np.square(truth).sum())
         noise += float(np.square(truth - found).sum())
@@ -84,4 +83,4 @@ def test_a_small_model_with_few_samples_is_quantized_and_nothing_more():
     model = far_from_zero()
     plain = quantize(model, feeds(model, 8), WIDE)
     found = tune(model, iter(feeds(model, 8)), WIDE, PRESETS["fast"])
-    assert io.to_bytes(found.model) == io.to_bytes(plain.model)
+    assert io.serialized(found.model) == io.serialized(plain.model)

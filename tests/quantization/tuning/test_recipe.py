@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import snapq
+from snapq.cpu import CpuModel
 from snapq.errors import ConfigError
 from snapq.graph import io
 from snapq.precision import ActivationType, WeightType
@@ -18,7 +19,6 @@ from snapq.quantization.tuning.presets import (
     tune,
 )
 from snapq.quantization.tuning.score import Score
-from snapq.runtime import cpu_session
 from tests.quantization.odd_models import MODELS, Builder, feeds, scalar
 
 
@@ -35,7 +35,7 @@ def deep(layers=4):
 
 
 def judged(model, result, samples):
-    there, here = cpu_session(io.to_bytes(model)), cpu_session(io.to_bytes(result), optimize=False)
+    there, here = CpuModel(model).session, CpuModel(result, optimize=False).session
     signal = noise = 0.0
     for sample in samples:
         truth, found = there.run(None, sample)[0], here.run(None, sample)[0]
@@ -60,7 +60,7 @@ def test_fast_is_plain_quantization():
     model = deep(2)
     plain = quantize(model, feeds(model, 8), Scheme())
     fast = tune(model, feeds(model, 8), Scheme(), PRESETS["fast"])
-    assert io.to_bytes(plain.model) == io.to_bytes(fast.model)
+    assert io.serialized(plain.model) == io.serialized(fast.model)
 
 
 def test_what_does_not_help_is_dropped_and_named():
@@ -108,7 +108,7 @@ def test_every_algorithm_leaves_odd_models_legal_and_near(name):
     result = tune(model, feeds(model, 10), Scheme(), recipe)
     assert lint(result.model, 73) == ()
     again = tune(model, feeds(model, 10), Scheme(), recipe)
-    assert io.to_bytes(result.model) == io.to_bytes(again.model)
+    assert io.serialized(result.model) == io.serialized(again.model)
 
 
 def test_the_runner_has_the_last_word():
@@ -117,7 +117,7 @@ def test_the_runner_has_the_last_word():
 
     def contrary(candidate, samples):
         asked.append(candidate)
-        session = cpu_session(io.to_bytes(model if len(asked) == 1 else candidate))
+        session = CpuModel(model if len(asked) == 1 else candidate).session
         for sample in samples:
             names = [output.name for output in session.get_outputs()]
             yield dict(zip(names, session.run(names, sample), strict=True))
@@ -125,7 +125,7 @@ def test_the_runner_has_the_last_word():
     result = tune(model, feeds(model, 40), Scheme(), PRESETS["balanced"], runner=contrary)
     plain = quantize(model, feeds(model, 40), Scheme())
     assert len(asked) > 1
-    assert io.to_bytes(result.model) == io.to_bytes(plain.model)
+    assert io.serialized(result.model) == io.serialized(plain.model)
     assert "On the simulator" in result.notes[-1]
 
 

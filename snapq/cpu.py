@@ -1,0 +1,116 @@
+"""Models on this machine's CPU: the one place that opens and runs them in ONNX Runtime."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from snapq.errors import ModelError
+from snapq.runtime import import_onnxruntime
+
+if TYPE_CHECKING:
+    import numpy as np
+    import onnx_ir as ir
+
+__all__ = ["CpuModel"]
+
+LARGEST_IN_MEMORY = 1 << 30
+"""Bytes of weights above which a model goes to ONNX Runtime through a file, which maps them."""
+
+
+class CpuModel:
+    """A model on ONNX Runtime's CPU execution provider, whatever its size.
+
+    Args:
+        source: path of an ONNX file, a model in memory (left as it is), or a serialized one.
+        threads: intra-op threads.
+        optimize: whether ONNX Runtime may rewrite the graph; False computes each node as written.
+        spin: whether threads without work look for some all the time. That saves microseconds a
+            node where nobody else wants the cores, and takes twice as long where somebody does.
+        in_memory: bytes of weights above which a model in memory is written to a temporary file.
+
+    Raises:
+        ModelError: ONNX Runtime does not accept the model.
+        StorageError: the temporary file cannot be written.
+    """
+
+    def __init__(
+        self,
+        source: Path | bytes | ir.Model,
+        *,
+        threads: int = 1,
+        optimize: bool = True,
+        spin: bool = True,
+        in_memory: int = LARGEST_IN_MEMORY,
+    ) -> None:
+        ort = import_onnxruntime()
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        # Idle threads would go on spinning, and slow down whatever else this machine measures.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        if not spin:
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if not optimize:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        self._where = str(source) if isinstance(source, Path) else None
+        with _loadable(source, in_memory) as loadable:
+            try:
+                self.session = ort.InferenceSession(
+                    loadable, options, providers=["CPUExecutionProvider"]
+                )
+            except Exception as error:  # the class is ONNX Runtime's own, and is not exported
+                raise self._refused("accept", error, str(loadable)) from error
+        self.inputs = tuple(value.name for value in self.session.get_inputs())
+        """Names of the inputs."""
+        self.outputs = tuple(value.name for value in self.session.get_outputs())
+        """Names of the outputs."""
+        # What fails is raised, and need not be logged as well.
+        self._run_options = ort.RunOptions()
+        self._run_options.log_severity_level = 4
+
+    def run(
+        self, feeds: Mapping[str, np.ndarray], names: Sequence[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Computes outputs by name, all of them where no names are given.
+
+        Raises:
+            ModelError: the feeds do not fit, or a node cannot take what it is given.
+        """
+        wanted = self.outputs if names is None else tuple(names)
+        if not wanted:
+            return {}
+        try:
+            values = self.session.run(wanted, dict(feeds), self._run_options)
+        except Exception as error:
+            raise self._refused("run", error) from error
+        return dict(zip(wanted, values, strict=True))
+
+    def _refused(self, verb: str, error: Exception, loaded: str = "") -> ModelError:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if self._where is None:  # a temporary file means nothing to the reader
+            reason = reason.replace(f"Load model from {loaded} failed:", "")
+        return ModelError(f"ONNX Runtime does not {verb} the model: {reason}", where=self._where)
+
+
+@contextmanager
+def _loadable(source: Path | bytes | ir.Model, in_memory: int) -> Iterator[Any]:
+    """What ONNX Runtime loads: a path, or one protobuf message."""
+    if isinstance(source, Path):
+        yield str(source)
+    elif isinstance(source, bytes):
+        yield source
+    else:
+        from snapq.graph import io  # not in processes that only time a file
+
+        if io.weight_bytes(source) <= in_memory:
+            yield io.serialized(source)
+            return
+        with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
+            path = Path(folder) / "model.onnx"
+            io.save(source, path)
+            yield str(path)

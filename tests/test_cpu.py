@@ -1,0 +1,54 @@
+"""Models on this machine's CPU, from memory and through a file, whatever their size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from snapq.cpu import CpuModel
+from snapq.errors import ModelError
+from snapq.graph import io
+from tests.graph.models import build
+
+MATMUL = "(float[2,64] x, float[64,64] w) => (float[2,64] y) { y = MatMul(x, w) }"
+ROWS = 70_000
+"""Of 8,000 numbers each: 2.24 GB, over what one protobuf message can hold."""
+
+
+def test_a_model_gives_the_same_through_a_file(tmp_path: Path) -> None:
+    feeds = {"x": np.random.default_rng(0).standard_normal((2, 64)).astype(np.float32)}
+    model = build(MATMUL)
+    expected = CpuModel(model).run(feeds)
+    io.save(model, tmp_path / "model.onnx", limit=0)
+    others = (model, io.load(tmp_path / "model.onnx", limit=0), tmp_path / "model.onnx")
+    for other in others:
+        found = CpuModel(other, in_memory=0).run(feeds, ["y"])
+        assert np.array_equal(found["y"], expected["y"])
+    assert CpuModel(model).run(feeds, []) == {}
+
+
+def test_what_does_not_fit_is_one_sentence() -> None:
+    with pytest.raises(ModelError, match=r"ONNX Runtime does not run the model: .*x"):
+        CpuModel(build(MATMUL)).run({"x": np.zeros((3, 5), np.float32)})
+    with pytest.raises(ModelError, match="ONNX Runtime does not accept the model: "):
+        CpuModel(b"no model")
+
+
+@pytest.mark.slow
+def test_a_model_over_2_gb_in_memory_runs(tmp_path: Path) -> None:
+    table = np.memmap(tmp_path / "table", np.float32, "w+", shape=(ROWS, 8_000))
+    table[-1] = 7
+    rows = ir.tensor(table, name="table")
+    ids = ir.Value(name="ids", shape=ir.Shape([1]), type=ir.TensorType(ir.DataType.INT64))
+    weight = ir.Value(name="table", shape=rows.shape, type=ir.TensorType(ir.DataType.FLOAT))
+    weight.const_value = rows
+    node = ir.node("Gather", [weight, ids])
+    node.outputs[0].name = "y"
+    graph = ir.Graph(
+        [ids], node.outputs, nodes=[node], initializers=[weight], opset_imports={"": 21}
+    )
+    found = CpuModel(ir.Model(graph, ir_version=10)).run({"ids": np.array([ROWS - 1])})
+    assert np.array_equal(found["y"], np.full((1, 8_000), 7, np.float32))
