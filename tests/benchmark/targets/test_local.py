@@ -128,8 +128,8 @@ import sys
 import numpy as np
 from pathlib import Path
 from snapq.config import BenchmarkConfig
-from snapq.devices.targets.base import Candidate
-from snapq.devices.targets.local import LocalTarget
+from snapq.benchmark.targets.base import Candidate
+from snapq.benchmark.targets.local import LocalTarget
 candidate = Candidate("float", Path(sys.argv[1]), {"x": np.zeros((1, 8, 16, 16), np.float32)})
 print("ready", flush=True)
 LocalTarget().measure([candidate], BenchmarkConfig(min_duration_s=600))
