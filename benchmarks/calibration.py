@@ -130,7 +130,8 @@ def in_turns(
         mine = measured("snapq", model, methods[0], counts[0], folder)
         other = measured("onnxruntime", model, methods[1], counts[1], folder)
         ours, theirs = mine.least(ours or mine), other.least(theirs or other)
-    assert ours is not None and theirs is not None
+    assert ours is not None
+    assert theirs is not None
     return ours, theirs
 
 

@@ -62,7 +62,7 @@ def text_lines(folder: Path) -> dict[str, Any]:
     return {"arrays": path}
 
 
-def photographs(folder: Path) -> dict[str, Any]:
+def photographs(_folder: Path) -> dict[str, Any]:
     """Crops of photographs, (x - 127) / 128."""
     preprocess = {"resize": 256, "crop": 224, "mean": 127, "std": 128}
     return {"images": assets.photographs(), "samples": SAMPLES, "preprocess": preprocess}

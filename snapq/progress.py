@@ -27,9 +27,9 @@ class Silent:
         """Takes a line and drops it."""
 
     @contextmanager
-    def track(self, title: str, total: int | None = None) -> Iterator[Advance]:
+    def track(self, title: str, total: int | None = None) -> Iterator[Advance]:  # noqa: ARG002
         """Yields a function that does nothing."""
-        yield lambda count: None
+        yield lambda _count: None
 
 
 class Percent:

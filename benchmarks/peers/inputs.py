@@ -37,7 +37,7 @@ class Subject:
     """Of the frozen model's path; as many as there are, those for evaluation last."""
 
 
-def _pictures(preprocess: Preprocess, name: str) -> Callable[[Path], Iterator[Feeds]]:
+def _pictures(preprocess: Preprocess) -> Callable[[Path], Iterator[Feeds]]:
     def samples(model: Path) -> Iterator[Feeds]:
         specs = shapes.input_specs(io.load(model))
         source = DataSource(images=assets.photographs(), preprocess=preprocess)
@@ -49,7 +49,7 @@ def _pictures(preprocess: Preprocess, name: str) -> Callable[[Path], Iterator[Fe
     return samples
 
 
-def _lines(model: Path) -> Iterator[Feeds]:
+def _lines(_model: Path) -> Iterator[Feeds]:
     """Lines of text as PP-OCR wants them: 48 pixels high, values from -1 to 1."""
     from PIL import Image, ImageDraw, ImageFont
 
@@ -80,12 +80,12 @@ SUBJECTS = {
     "efficientnet-lite0": Subject(
         assets.efficientnet_lite0,
         {"input": (1, 3, 224, 224)},
-        _pictures(Preprocess(resize=256, crop=224, mean=(127.0,), std=(128.0,)), "input"),
+        _pictures(Preprocess(resize=256, crop=224, mean=(127.0,), std=(128.0,))),
     ),
     "centerface": Subject(
         assets.centerface,
         {"input.1": (1, 3, 480, 640)},
-        _pictures(Preprocess(resize=(480, 640)), "input.1"),
+        _pictures(Preprocess(resize=(480, 640))),
     ),
     "ppocr-rec": Subject(assets.ppocr_rec, {"x": (1, 3, 48, 320)}, _lines),
     "silero-vad": Subject(assets.silero_vad_lstm, {}, _speech),

@@ -38,7 +38,7 @@ class _Waiting:
     def __init__(self) -> None:
         self._since: float | None = None
 
-    def interrupt(self, signum: int, frame: FrameType | None) -> None:
+    def interrupt(self, _signum: int, frame: FrameType | None) -> None:
         """Handles a signal."""
         now = time.monotonic()
         self._since = now if self._since is None else self._since

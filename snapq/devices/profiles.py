@@ -126,7 +126,7 @@ def search(text: str) -> tuple[DeviceProfile, ...]:
     )
 
 
-def nearest_with_estimate(profile: DeviceProfile, precision: str | None = None) -> DeviceProfile:
+def nearest_with_estimate(profile: DeviceProfile) -> DeviceProfile:
     """The device whose estimate says most about `profile`: itself where it has one.
 
     Else the nearest architecture counts, among devices that run every precision that `profile`

@@ -83,7 +83,7 @@ def _elementwise(node: ir.Node) -> int:
     return _elements(node.outputs[0]) if node.outputs else 0
 
 
-def _nothing(node: ir.Node) -> int:
+def _nothing(_node: ir.Node) -> int:
     return 0
 
 

@@ -161,12 +161,12 @@ def _inline_branches(graph: ir.Graph, edit: Editor) -> int:
         if condition is None:
             continue
         branch = node.attributes["then_branch" if condition else "else_branch"].as_graph()
-        _move_into(graph, branch, node, edit)
+        _move_into(branch, node, edit)
         count += 1
     return count
 
 
-def _move_into(graph: ir.Graph, branch: ir.Graph, node: ir.Node, edit: Editor) -> None:
+def _move_into(branch: ir.Graph, node: ir.Node, edit: Editor) -> None:
     """Puts the nodes and constants of `branch` in the place of the If `node`."""
     edit.begin(node)
     results = list(branch.outputs)

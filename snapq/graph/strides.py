@@ -99,11 +99,15 @@ def _quantizer(node: ir.Node) -> ir.Node | None:
 def _thin_out(node: ir.Node) -> None:
     """Changes one convolution, in place."""
     graph, quantizer = node.graph, _quantizer(node)
-    assert graph is not None and quantizer is not None
+    assert graph is not None
+    assert quantizer is not None
     strides = ints_attribute(node, "strides")
     shape, out = static_shape(node.inputs[0]), static_shape(node.outputs[0])
     weight = static_shape(node.inputs[1])
-    assert strides is not None and shape is not None and out is not None and weight is not None
+    assert strides is not None
+    assert shape is not None
+    assert out is not None
+    assert weight is not None
     pads = list(ints_attribute(node, "pads") or (0, 0, 0, 0))
     dilations = ints_attribute(node, "dilations") or (1, 1)
     whole = []

@@ -91,7 +91,7 @@ def find(model: ir.Model) -> Structure:
         if not _reconsider(axes, labels, choices):
             break
     reasons = _reasons(axes, labels)
-    groups = tuple(_groups(copy.graph, axes, labels, reasons))
+    groups = tuple(_groups(axes, labels, reasons))
     return Structure(
         model=copy,
         ids=axes.named(),
@@ -153,7 +153,7 @@ def _reasons(axes: Axes, labels: Ids) -> dict[int, str]:
     return reasons
 
 
-def _groups(graph: ir.Graph, axes: Axes, labels: Ids, reasons: dict[int, str]) -> list[Group]:
+def _groups(axes: Axes, labels: Ids, reasons: dict[int, str]) -> list[Group]:
     """Labels with the same axes (and the same number of indices in each) are one group."""
     signatures = _signatures(axes, labels)
     members: dict[bytes, list[int]] = {}

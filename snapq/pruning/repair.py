@@ -251,7 +251,8 @@ def _original_weight(structure: Structure, stay: Mask, site: Site) -> npt.NDArra
     node = next(node for node in structure.model.graph if node.name == site.node)
     value = node.inputs[site.weight_index]
     array = constant(value)
-    assert array is not None and value is not None
+    assert array is not None
+    assert value is not None
     masks = [stay[ids] for ids in structure.ids[str(value.name)]]
     masks[site.weight_axis] = np.ones_like(masks[site.weight_axis])
     return array[np.ix_(*masks)]

@@ -279,12 +279,12 @@ def _read_otherwise(
         for index, value in enumerate(node.inputs)
         if value is not None
         and value in groups
-        and (wanted := _wanted_type(node, index, decision, scheme)) is not None
+        and (wanted := _wanted_type(index, decision, scheme)) is not None
         and groups.dtype(value) is not wanted
     ]
 
 
-def _wanted_type(node: ir.Node, index: int, decision: Decision, scheme: Scheme) -> QuantType | None:
+def _wanted_type(index: int, decision: Decision, scheme: Scheme) -> QuantType | None:
     """The type in which a quantized node reads an activation; None where it reads none there."""
     rule, dtype = decision.rule, decision.dtype
     if rule is None or dtype is None:
@@ -325,7 +325,7 @@ def _uses(
                 own = given if given and same else asymmetric(*limits, dtype)
                 uses[node, index] = held if moves and held else own
                 continue
-            wanted = _wanted_type(node, index, decision, scheme) or dtype
+            wanted = _wanted_type(index, decision, scheme) or dtype
             if rule.family is Family.MOVEMENT and held is not None and held != encodings[value]:
                 uses[node, index] = held
             elif encodings[value].dtype is not wanted:

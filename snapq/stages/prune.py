@@ -78,7 +78,8 @@ def _drop_blocks(
             hint="Put the prune stage in front of quantize.",
         )
     samples, count = _samples(source, options, context), options.blocks
-    assert samples is not None and count is not None
+    assert samples is not None
+    assert count is not None
     judges = list(islice(samples(), _JUDGES))
     with context.progress.track("Try blocks", blocks.trials(model, count)) as advance:
         found = blocks.shallower(model, count, judges, _time(model, context), advance)

@@ -33,7 +33,7 @@ class Heard:
         self.lines.append(text)
 
     @contextmanager
-    def track(self, title: str, total: int | None = None) -> Iterator[Advance]:
+    def track(self, title: str, total: int | None = None) -> Iterator[Advance]:  # noqa: ARG002
         """Counts the bytes of pushes."""
 
         def advance(count: int) -> None:

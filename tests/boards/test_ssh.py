@@ -67,7 +67,7 @@ def test_lines_are_told_as_they_come_and_a_silent_board_is_left(server: sshd.Ssh
 
 
 def test_a_board_that_sends_without_end_is_stopped(server: sshd.Sshd) -> None:
-    command = Command(["head", "-c", "1000000000", "/dev/zero"], on_line=lambda line: None)
+    command = Command(["head", "-c", "1000000000", "/dev/zero"], on_line=lambda _: None)
     with connect(server.address()) as board, pytest.raises(DeviceError, match="without end"):
         board.run(command)
 

@@ -106,7 +106,7 @@ MANIFESTS: dict[str, tuple[Callable[[Value], object], str]] = {
         "greater than 0",
     ),
     "not a number": (lambda v: v["inputs"][0]["encoding"].update(scale=float("nan")), "not JSON"),
-    "nesting without end": (lambda v: None, "not JSON"),
+    "nesting without end": (lambda _: None, "not JSON"),
     "a hundred thousand files": (
         lambda v: v.update(files=v["files"] * 2000),
         "at most",

@@ -128,7 +128,8 @@ def test_wrong_input_is_one_clear_error(project: Path, fault: str) -> None:
     break_it(project)
     code, output = invoke("run", str(project / "deploy.yaml"), "--runs", str(project / "runs"))
     assert code == 2, output
-    assert "Traceback" not in output and "internal error" not in output
+    assert "Traceback" not in output
+    assert "internal error" not in output
     assert output.count("error:") >= 1
     for word in words:
         assert word in output
@@ -145,7 +146,8 @@ def test_an_error_is_json_where_json_is_asked_for(
     assert code == 2
     error = json.loads(output)["error"]
     assert error["kind"] == "ConfigError"
-    assert error["hint"] and error["mend"] == error["hint"]
+    assert error["hint"]
+    assert error["mend"] == error["hint"]
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,8 @@ def test_without_qualcomms_runtime_a_package_is_refused_at_once(
 ) -> None:
     code, output = snapq(project, "run", "deploy.yaml", path=no_qnn)
     assert code == 2
-    assert "pip install onnxruntime-qnn" in output and "Stage" not in output
+    assert "pip install onnxruntime-qnn" in output
+    assert "Stage" not in output
     assert not list((project / "runs").glob("tiny/*"))
 
 
@@ -101,7 +102,8 @@ def test_without_qualcomms_runtime_the_rest_runs_on_the_cpu(project: Path, no_qn
     for command in (("validate", "deploy.yaml"), ("plan", "deploy.yaml"), ("devices",)):
         assert snapq(project, *command, path=no_qnn)[0] == 0
     code, output = snapq(project, "doctor", "--json", path=no_qnn)
-    assert code == 2 and "pip install onnxruntime-qnn" in output
+    assert code == 2
+    assert "pip install onnxruntime-qnn" in output
 
 
 @pytest.mark.parametrize("kilobytes", [32, 800])
@@ -123,7 +125,8 @@ def test_a_full_disk_is_one_clear_error_and_leaves_no_run(project: Path, kilobyt
     if "unshare" in done.stderr or "mount:" in done.stderr:
         pytest.skip(f"no file system of our own can be mounted here: {done.stderr.strip()}")
     assert done.returncode == 2, done.stdout + done.stderr
-    assert "error:" in done.stderr and "disk space" in done.stderr
+    assert "error:" in done.stderr
+    assert "disk space" in done.stderr
     assert "Traceback" not in done.stderr
     assert not [line for line in done.stdout.splitlines() if line.startswith(str(disk))]
 
@@ -145,7 +148,8 @@ def test_a_read_only_folder_is_one_clear_error(project: Path) -> None:
     if "unshare" in done.stderr or "mount:" in done.stderr:
         pytest.skip(f"no file system of our own can be mounted here: {done.stderr.strip()}")
     assert done.returncode == 2, done.stdout + done.stderr
-    assert "read-only" in done.stderr and "Traceback" not in done.stderr
+    assert "read-only" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("signal", ["SIGINT", "SIGTERM"])

@@ -37,7 +37,8 @@ def assert_well_formed(model: ir.Model) -> None:
     nodes = [node.name for node in model.graph]
     values = [value.name for node in model.graph for value in node.outputs if value.name]
     values += [value.name for value in model.graph.inputs] + list(model.graph.initializers)
-    assert all(nodes) and len(set(nodes)) == len(nodes)
+    assert all(nodes)
+    assert len(set(nodes)) == len(nodes)
     assert len(set(values)) == len(values)
     for node in model.graph:
         for output in node.outputs:
@@ -75,12 +76,14 @@ def test_the_text_recognizer_gets_its_fused_operators(ppocr_rec: Path) -> None:
 
 def test_the_text_detector_gets_its_fused_operators(ppocr_det: Path) -> None:
     found = _operators(_check(ppocr_det, {"x": [1, 3, 320, 320]}))
-    assert found["Gelu"] == 13 and not found.keys() & {"Erf", "Identity", "Div"}
+    assert found["Gelu"] == 13
+    assert not found.keys() & {"Erf", "Identity", "Div"}
 
 
 def test_the_angle_classifier_gets_hard_swish(ppocr_cls: Path) -> None:
     found = _operators(_check(ppocr_cls, {"x": [1, 3, 48, 192]}))
-    assert found["HardSwish"] == 18 and "BatchNormalization" not in found
+    assert found["HardSwish"] == 18
+    assert "BatchNormalization" not in found
 
 
 def test_voice_detection_folds_the_branch_on_its_sample_rate(silero_vad: Path) -> None:
@@ -91,7 +94,8 @@ def test_voice_detection_folds_the_branch_on_its_sample_rate(silero_vad: Path) -
 
 def test_voice_detection_has_its_recurrent_layer_unrolled(silero_vad_lstm: Path) -> None:
     found = _operators(_check(silero_vad_lstm, {}))
-    assert found["LSTM"] == 0 and found["Tanh"] == 2
+    assert found["LSTM"] == 0
+    assert found["Tanh"] == 2
 
 
 TRANSFORMER = """(int64[B,T] ids, float[50,16] w_table, float[16,48] w_qkv, float[48] w_b,
@@ -136,7 +140,8 @@ def test_recurrent_layers_of_both_directions() -> None:
             y = GRU <hidden_size = 6, direction = "bidirectional", linear_before_reset = 1>
                 (a, w3, w4, w5) }"""
     )
-    assert "LSTM" in operators and "GRU" in operators
+    assert "LSTM" in operators
+    assert "GRU" in operators
 
 
 def test_a_half_precision_model_becomes_float32_and_says_so() -> None:

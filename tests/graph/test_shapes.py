@@ -64,7 +64,9 @@ def test_an_input_given_a_number_becomes_a_constant() -> None:
     frozen = freeze(build(TWO), {"x": [2, 8], "state": [2, 5, 4], "rate": 16000})
     assert [spec.name for spec in input_specs(frozen)] == ["x", "state"]
     value = frozen.graph.initializers["rate"].const_value
-    assert value is not None and value.numpy() == 16000 and value.dtype == ir.DataType.INT64
+    assert value is not None
+    assert value.numpy() == 16000
+    assert value.dtype == ir.DataType.INT64
     with pytest.raises(ModelError, match=r"'x' .* is not one number"):
         freeze(build(TWO), {"x": 3})
 

@@ -64,14 +64,16 @@ def test_a_second_run_reuses_every_stage_and_gives_the_same_bytes(project: Path)
     second = run(project)
     assert not any(stage.cached for stage in first.record.stages)
     assert all(stage.cached for stage in second.record.stages)
-    assert first.bundle is not None and second.bundle is not None
+    assert first.bundle is not None
+    assert second.bundle is not None
     assert hashes(first.bundle) == hashes(second.bundle)
 
 
 def test_a_fresh_run_gives_byte_identical_models(project: Path) -> None:
     first, second = run(project), run(project, fresh=True)
     assert not any(stage.cached for stage in second.record.stages)
-    assert first.bundle is not None and second.bundle is not None
+    assert first.bundle is not None
+    assert second.bundle is not None
     assert hashes(first.bundle) == hashes(second.bundle)
 
 

@@ -91,7 +91,7 @@ def test_a_time_is_reached_with_a_bounded_number_of_measurements(
         measured.append(in_steps(model))
         return measured[-1]
 
-    watch = Watch(chain, importance.magnitude(chain), estimate, compiles, lambda count: None)
+    watch = Watch(chain, importance.magnitude(chain), estimate, compiles, lambda _: None)
     plan, found = fit(watch, Limits(), goal)
     assert measured[0] > 30
     assert found <= goal
@@ -100,7 +100,7 @@ def test_a_time_is_reached_with_a_bounded_number_of_measurements(
 
 
 def test_a_model_that_is_fast_enough_is_left_whole(chain: Structure) -> None:
-    watch = Watch(chain, importance.magnitude(chain), in_steps, 24, lambda count: None)
+    watch = Watch(chain, importance.magnitude(chain), in_steps, 24, lambda _: None)
     assert fit(watch, Limits(), 1000) == ({}, watch.probes[0].us)
     assert len(watch.probes) == 1
 
@@ -112,7 +112,7 @@ def test_channels_that_gain_no_time_are_given_back(chain: Structure) -> None:
         """Only the first group counts, which the sum of single cuts cannot know."""
         return float(sum(n.inputs[1].shape.dims[0] for n in model.graph if n.name == "node_conv_0"))
 
-    watch = Watch(chain, importance.magnitude(chain), estimate, 24, lambda count: None)
+    watch = Watch(chain, importance.magnitude(chain), estimate, 24, lambda _: None)
     plan, found = fit(watch, Limits(), 96)
     assert found == 96
     assert {name for name, count in plan.items() if count} == {first}

@@ -51,7 +51,8 @@ def test_page_never_scrolls_sideways(open_report: Open, make: Callable[[], RunRe
         page.resize(width)
         page.wait(f"innerWidth === {width}")
         found = page.run("return document.documentElement.scrollWidth")
-        assert isinstance(found, int) and found <= width
+        assert isinstance(found, int)
+        assert found <= width
 
 
 def test_markup_in_names_is_text_everywhere(open_report: Open) -> None:
@@ -92,7 +93,9 @@ def test_layers_are_sorted_by_number_and_filtered_by_every_word(open_report: Ope
     cells += "Number(row.cells[2].dataset.value))"
     page.run(press)
     rising = page.run(cells)
-    assert isinstance(rising, list) and rising == sorted(rising) and len(rising) == 80
+    assert isinstance(rising, list)
+    assert rising == sorted(rising)
+    assert len(rising) == 80
     page.run(press)
     assert page.run(cells) == rising[::-1]
     state = "return document.querySelectorAll('#layer-table th')[2].getAttribute('aria-sort')"
@@ -103,7 +106,8 @@ def test_layers_are_sorted_by_number_and_filtered_by_every_word(open_report: Ope
         "box.value = 'GEMM blocks/1'; box.dispatchEvent(new Event('input'))"
     )
     shown = page.run(SHOWN.format("layer-table", 1))
-    assert isinstance(shown, list) and shown
+    assert isinstance(shown, list)
+    assert shown
     assert all("/blocks/1" in name and "gemm" in name for name in shown)
     count = page.run("return document.querySelector('[data-count=layer-table]').textContent")
     assert count == f"{len(shown)} of 80 shown"
@@ -144,7 +148,8 @@ def test_dark_readers_get_a_dark_page_and_plot(open_report: Open) -> None:
         )
 
     light, dark = look(False), look(True)
-    assert light[0] == "rgb(246, 247, 248)" and dark[0] == "rgb(16, 19, 22)"
+    assert light[0] == "rgb(246, 247, 248)"
+    assert dark[0] == "rgb(16, 19, 22)"
     assert light[1] != dark[1]
 
 
@@ -177,4 +182,5 @@ def test_two_thousand_layers_open_within_seconds(open_report: Open) -> None:
     page = open_report(records.large(), width=390)
     assert page.console() == []
     loaded = page.run("return performance.getEntriesByType('navigation')[0].domComplete")
-    assert isinstance(loaded, int | float) and loaded < 8_000
+    assert isinstance(loaded, int | float)
+    assert loaded < 8_000

@@ -60,14 +60,18 @@ def test_summary_fits_any_width_but_never_breaks_the_path(
 
 def test_names_can_neither_style_nor_steer_the_terminal() -> None:
     text = shown(records.hostile())
-    assert "\x1b" not in text and "\x07" not in text and "\u202e" not in text
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert "\u202e" not in text
     assert "[red]not red[/red]" in text
     assert r"escape\x1b[31mred\x07\u202etxt" in text
 
 
 def test_terminal_without_unicode_gets_plain_letters() -> None:
     text = shown(records.realistic(), encoding="ascii")
-    assert "4.44x" in text and "868 us" in text and "-0.6 points" in text
+    assert "4.44x" in text
+    assert "868 us" in text
+    assert "-0.6 points" in text
     shown(records.hostile(), encoding="ascii")
 
 
@@ -84,5 +88,6 @@ def test_summary_says_what_the_stages_noted_and_how_much_it_leaves_out() -> None
     record = records.realistic()
     noted = record.stages[0].model_copy(update={"notes": tuple(f"note {n}" for n in range(20))})
     output = shown(record.model_copy(update={"stages": (noted, *record.stages[1:])}))
-    assert "note 0" in output and "note 19" not in output
+    assert "note 0" in output
+    assert "note 19" not in output
     assert "more in the report" in output

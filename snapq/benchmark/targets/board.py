@@ -136,7 +136,7 @@ class BoardTarget:
         )
         names = [candidate.model.name for candidate in candidates]
         records = bench_records(setting, session, loads, names)
-        return _measurement(self, records)
+        return _measurement(records)
 
     def _ready(self, transport: Transport) -> tuple[BoardFacts, str | None]:
         facts = probe(transport, self.board)
@@ -171,7 +171,7 @@ def _load(candidate: Candidate, protocol: BenchmarkConfig, device: DeviceProfile
     )
 
 
-def _measurement(target: BoardTarget, records: Sequence[BenchRecord]) -> Measurement:
+def _measurement(records: Sequence[BenchRecord]) -> Measurement:
     remarks = tuple(
         dict.fromkeys(
             remark for record in records for remark in (*_validity_remarks(record), *record.remarks)

@@ -40,9 +40,9 @@ class SimulatorTarget:
 
     def measure(
         self,
-        candidates: Sequence[Candidate],
-        protocol: BenchmarkConfig,
-        progress: Progress | None = None,
+        candidates: Sequence[Candidate],  # noqa: ARG002
+        protocol: BenchmarkConfig,  # noqa: ARG002
+        progress: Progress | None = None,  # noqa: ARG002
     ) -> NoReturn:
         """Refuses: the time that the simulator takes says nothing about the NPU.
 

@@ -509,7 +509,7 @@ class Model:
         np.savez_compressed(buffer, **outputs)
         return {"npz": base64.b64encode(buffer.getvalue()).decode("ascii")}
 
-    def usage(self, values: dict[str, Any]) -> dict[str, Any]:
+    def usage(self, _values: dict[str, Any]) -> dict[str, Any]:
         """The most memory that this process ever held, and its processor time."""
         return {"rss_peak": _memory("VmHWM"), "processor_s": time.process_time()}
 

@@ -112,7 +112,7 @@ def install(root: Path, job: dict[str, Any]) -> dict[str, Any]:
     return {"type": "installed", "environment": str(place)}
 
 
-def stop(root: Path, job: dict[str, Any]) -> dict[str, Any]:
+def stop(_root: Path, job: dict[str, Any]) -> dict[str, Any]:
     """Ends an agent that no longer answers, and its children."""
     pid = int(job["pid"])
     if _started(pid) != job["started"]:
@@ -121,7 +121,7 @@ def stop(root: Path, job: dict[str, Any]) -> dict[str, Any]:
     return {"type": "stopped", "was_running": True}
 
 
-def clean(root: Path, job: dict[str, Any]) -> dict[str, Any]:
+def clean(root: Path, _job: dict[str, Any]) -> dict[str, Any]:
     """Removes everything that snapq ever put on the board."""
     if not root.exists():
         return {"type": "cleaned", "root": str(root), "bytes": 0}

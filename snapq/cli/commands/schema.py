@@ -6,7 +6,7 @@ from snapq.cli.options import Json
 from snapq.cli.output.json import emit
 
 
-def schema(json: Json = False) -> None:
+def schema(json: Json = False) -> None:  # noqa: ARG001  # JSON is all it prints
     """Print the JSON Schema of deploy.yaml, for editors.
 
     Example: snapq schema > deploy.schema.json

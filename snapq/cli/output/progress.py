@@ -58,7 +58,7 @@ class Lines:
         self._console.print(escape(text), soft_wrap=True)
 
     @contextmanager
-    def track(self, title: str, total: int | None = None) -> Iterator[Advance]:
+    def track(self, title: str, total: int | None = None) -> Iterator[Advance]:  # noqa: ARG002
         """Says what starts."""
         self.say(f"{title} …")
-        yield lambda count: None
+        yield lambda _count: None

@@ -225,7 +225,9 @@ def _add_constant_channel(
     range, so that its quantization changes nothing.
     """
     conv = site.conv
-    assert conv is not None and item.scale is not None and item.zero_point is not None
+    assert conv is not None
+    assert item.scale is not None
+    assert item.zero_point is not None
     level = (255 - item.zero_point) * item.scale or -item.zero_point * item.scale
     weights, bias = _weights(conv)
     spatial = (1,) * (weights.ndim - 2)

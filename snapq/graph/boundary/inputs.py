@@ -66,7 +66,8 @@ def _refuse_change(item: InputBoundary) -> None:
 
 def _planned(graph: ir.Graph, item: InputBoundary, value: ir.Value) -> TensorEncoding:
     """The planned encoding: the graph's own constants where it has them."""
-    assert item.scale is not None and item.zero_point is not None
+    assert item.scale is not None
+    assert item.zero_point is not None
     for node in _quantizers(value):
         found = encoding_of(node)
         if found is not None and found.dtype == ir.DataType.UINT8:

@@ -85,21 +85,12 @@ def estimate(
     chosen_options = options or CompileOptions()
     model_files.check_compilable(files, fp16=chosen_options.fp16)
     chosen_options.provider_options(device)  # what the device itself cannot do is refused
-    chosen = estimating_device(device, needs_fp16=chosen_options.fp16)
+    chosen = nearest_with_estimate(device)
     request = sessions.request(
         model_files.STAGED_NAME, chosen, chosen_options, shown=model.name, provider=PROFILING
     )
     text = _profile(files, request, timeout_s)
     return record(parse(text, model.name), device, chosen, request, label)
-
-
-def estimating_device(device: DeviceProfile, *, needs_fp16: bool = False) -> DeviceProfile:
-    """The device whose estimate stands for `device`: itself where it has one, else the nearest.
-
-    Raises:
-        DeviceError: there is none.
-    """
-    return nearest_with_estimate(device, "fp16" if needs_fp16 else None)
 
 
 def record(

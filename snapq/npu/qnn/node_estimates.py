@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from snapq.devices.profiles import DeviceProfile
+from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
 from snapq.errors import QnnError
 from snapq.npu.qnn import (
     model_files,
@@ -25,7 +25,6 @@ from snapq.npu.qnn import (
 )
 from snapq.npu.qnn.estimate import (
     PROFILE_FILE,
-    estimating_device,
     parse,
     record,
 )
@@ -99,7 +98,7 @@ def estimate_nodes(
     chosen = options or CompileOptions()
     model_files.check_compilable(files, fp16=chosen.fp16)
     chosen.provider_options(device)  # what the device itself cannot do is refused
-    near = estimating_device(device, needs_fp16=chosen.fp16)
+    near = nearest_with_estimate(device)
     request = sessions.request(
         model_files.STAGED_NAME, near, chosen, shown=model.name, provider=_TRACING
     )

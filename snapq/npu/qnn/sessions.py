@@ -141,7 +141,7 @@ def open_session(wanted: Request) -> Opened:
     ort = import_onnxruntime()
     log: list[tuple[int, str, str]] = []
 
-    def keep(severity: int, category: str, logid: str, location: str, message: str) -> None:
+    def keep(severity: int, _category: str, _logid: str, location: str, message: str) -> None:
         if severity >= _WARNING or (_NODE_SUPPORT in location and "FAILED" in message):
             log.append((severity, location, message))
         if severity >= _ERROR:  # also where it outlives a crash

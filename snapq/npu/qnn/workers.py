@@ -131,7 +131,8 @@ class Worker:
 
     def _ask(self, message: tuple[Any, ...], timeout_s: float) -> Any:
         stdin, stdout = self._process.stdin, self._process.stdout
-        assert stdin is not None and stdout is not None
+        assert stdin is not None
+        assert stdout is not None
         timer = threading.Timer(timeout_s, self._time_is_up)
         timer.daemon = True
         timer.start()

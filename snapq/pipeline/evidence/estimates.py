@@ -72,7 +72,7 @@ def _estimate(model: Path, device: DeviceProfile, label: str, cache: Cache) -> E
     from snapq.npu.qnn.options import CompileOptions
     from snapq.storage import sha256_file
 
-    asked = nearest_with_estimate(device, "fp16")
+    asked = nearest_with_estimate(device)
     key = Cache.key("estimate", model=sha256_file(model), device=asked.soc_id, label=label)
     kept = cache.value(key)
     if kept is None:

@@ -287,7 +287,8 @@ def _blocks_to_new(encoding: Encoding) -> dict[str, Any]:
         }
     scale = by_output(encoding.scale, encoding.axis)
     zero = by_output(encoding.zero_point, encoding.axis)
-    assert scale is not None and zero is not None
+    assert scale is not None
+    assert zero is not None
     return {
         **shared,
         "enc_type": "PER_BLOCK",

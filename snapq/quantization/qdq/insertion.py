@@ -136,9 +136,9 @@ class Inserter:
             value.name = self._names.fresh(f"{name}_float")
         self._quantize(value, name)
         if positions:
-            stem, integers, scale, zero = self._integers[value]
+            _, integers, scale, zero = self._integers[value]
             output = self._node(
-                "DequantizeLinear", (integers, scale, zero), name, value, ir.DataType.FLOAT, stem
+                "DequantizeLinear", (integers, scale, zero), name, value, ir.DataType.FLOAT
             )
             for position in positions:
                 self._graph.outputs[position] = output
@@ -159,7 +159,6 @@ class Inserter:
             self._names.fresh(f"{stem}_quantized"),
             value,
             encoding.dtype.dtype,
-            stem,
         )
         quantized = (stem, integers, scale, zero)
         if key is value:
@@ -182,7 +181,6 @@ class Inserter:
             self._names.fresh(f"{stem}_dequantized"),
             value,
             ir.DataType.FLOAT,
-            stem,
         )
         self._read[value, encoding] = result
         return result
@@ -280,7 +278,6 @@ class Inserter:
                 f"{stem}_dequantized",
                 like,
                 ir.DataType.FLOAT,
-                stem,
                 attributes,
             )
             self.written[stem] = encoding
@@ -313,7 +310,6 @@ class Inserter:
         output: str,
         like: ir.Value,
         dtype: ir.DataType,
-        stem: str,
         attributes: Mapping[str, int] | None = None,
     ) -> ir.Value:
         """A Q or DQ node, placed when the nodes around it are; returns what it gives."""

@@ -41,7 +41,8 @@ def take_away(
     left = dict(decisions)
     for node in tests:
         test, softmax = node.inputs[0], node.inputs[2]
-        assert test is not None and softmax is not None
+        assert test is not None
+        assert softmax is not None
         node.outputs[0].replace_all_uses_with(softmax)
         del left[node]
         graph.remove(node, safe=True)

@@ -127,7 +127,8 @@ def _parts(node: ir.Node) -> tuple[ir.Node, ir.Node, ir.Node] | None:
 
 def _integers(reader: ir.Node, index: int = 0) -> Integers:
     value = reader.inputs[index]
-    assert value is not None and value.const_value is not None
+    assert value is not None
+    assert value.const_value is not None
     return np.asarray(value.const_value.numpy())
 
 

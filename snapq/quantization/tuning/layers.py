@@ -73,7 +73,7 @@ class Layer:
         return flat.reshape(self.weight.shape)
 
 
-def layers(graph: ir.Graph, decisions: Mapping[ir.Node, Decision]) -> Iterator[Layer]:
+def layers(decisions: Mapping[ir.Node, Decision]) -> Iterator[Layer]:
     """The quantized nodes whose weights can be worked on, in graph order.
 
     Left out: transposed and 3-d convolutions, weights of more than two dimensions in a MatMul.
@@ -231,7 +231,7 @@ def _gemm(node: ir.Node, data: str, weight: Floats, bias: Floats | None) -> Laye
     return Layer(str(node.name), "Gemm", data, scaled, offset, transposed=transposed)
 
 
-def _matmul(node: ir.Node, data: str, weight: Floats, bias: Floats | None) -> Layer | None:
+def _matmul(node: ir.Node, data: str, weight: Floats, _bias: Floats | None) -> Layer | None:
     if weight.ndim != 2:
         return None
     return Layer(str(node.name), "MatMul", data, weight, None, transposed=True)

@@ -177,5 +177,6 @@ def rounded(
         won = missed < least
         best, found = np.where(won, integers, best), np.where(won, tried, found)
         least = np.minimum(missed, least)
-    assert best is not None and found is not None
+    assert best is not None
+    assert found is not None
     return best, found

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snapq.config import PackageConfig
-from snapq.devices.profiles import DeviceProfile
+from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
 from snapq.errors import DeviceError, QnnError, SnapqError
 from snapq.graph import io, strides
 from snapq.npu.qnn.compile import (
@@ -18,7 +18,7 @@ from snapq.npu.qnn.compile import (
     Compiled,
     compile_best,
 )
-from snapq.npu.qnn.estimate import estimate, estimating_device
+from snapq.npu.qnn.estimate import estimate
 from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.placement import Placement
 from snapq.records import EstimateRecord
@@ -151,7 +151,7 @@ def _thinned(
         return ()
     modes = [options for options in tried if options.vtcm_mb is None]
     try:
-        near = estimating_device(device, needs_fp16=modes[0].fp16)
+        near = nearest_with_estimate(device)
         known = next((target for target in earlier if target.device == near), None)
         if known is not None:
             return known.thinned
@@ -221,7 +221,7 @@ def _estimate_nearby(
 ) -> EstimateRecord | None:
     """The estimate of the nearest device that has one, compiled with the same options."""
     try:
-        near = estimating_device(device, needs_fp16=options.fp16)
+        near = nearest_with_estimate(device)
         plain = CompileOptions(optimization_mode=options.optimization_mode, fp16=options.fp16)
         found = _known(near, plain, earlier) or estimate(model, near, plain, label=label)
     except SnapqError as error:

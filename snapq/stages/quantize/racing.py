@@ -47,7 +47,7 @@ def timed_device(context: Context) -> DeviceProfile | None:
     own = [device for device in context.devices if device.has_estimate]
     device = (own or list(context.devices))[0]
     try:
-        nearest_with_estimate(device, "fp16")
+        nearest_with_estimate(device)
     except DeviceError:
         return None
     return device

@@ -72,7 +72,7 @@ def test_outputs_come_in_the_order_of_the_feeds(float_model: Path, float_feeds: 
 @pytest.mark.parametrize(
     "spoil",
     [
-        lambda x: {},
+        lambda _: {},
         lambda x: {"x": x, "mask": x},
         lambda x: {"x": x[:, :4]},
         lambda x: {"x": x.astype(np.float64)},

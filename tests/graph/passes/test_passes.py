@@ -748,7 +748,8 @@ def test_every_rewrite_has_a_summary_of_one_line_and_a_numbered_contract() -> No
 
     for item in all_rewrites():
         module = importlib.import_module(f"snapq.graph.passes.{item.name}")
-        assert item.summary.endswith(".") and len(item.summary) < 100
+        assert item.summary.endswith(".")
+        assert len(item.summary) < 100
         assert "\n1. " in (module.__doc__ or ""), item.name
 
 

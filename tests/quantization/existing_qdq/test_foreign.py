@@ -129,7 +129,8 @@ def test_what_onnxruntime_quantized_is_packaged_with_every_node_on_the_npu(
     assert done.passed
     assert [s.name for s in done.record.stages] == ["source", "prepare", "repair", "package"]
     repair = done.record.stages[2]
-    assert repair.details["findings"] and repair.details["findings_left"] == []
+    assert repair.details["findings"]
+    assert repair.details["findings_left"] == []
     assert repair.details["encodings_kept"] > 60
 
 

@@ -141,7 +141,8 @@ def test_the_products_read_a_part_of_the_state_by_its_own_range():
         if value.name.startswith("gather_0_as_uint8") and value.name.endswith("_scale")
     }
     assert whole > 20
-    assert all(0 < 255 * scale < 3 for scale in scales.values()) and scales
+    assert all(0 < 255 * scale < 3 for scale in scales.values())
+    assert scales
 
 
 @pytest.mark.parametrize("kind", ["LSTM", "GRU"])

@@ -63,7 +63,8 @@ def test_scales_are_whole_multiples_of_a_scale_of_the_channel(seed, block):
     assert encoding.scale.shape == (5, 64 // block, 1, 1)
     times = encoding.scale / (encoding.scale.max(axis=1, keepdims=True) / 16)
     assert np.allclose(times, np.rint(times), rtol=1e-5)
-    assert times.min() > 0.99 and np.isclose(times.max(), 16)
+    assert times.min() > 0.99
+    assert np.isclose(times.max(), 16)
     back = dequantize(quantize(weight, encoding), encoding)
     step = np.repeat(encoding.scale, block, axis=1)
     assert (np.abs(back - weight) <= 0.5001 * step).all()

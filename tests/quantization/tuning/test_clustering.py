@@ -88,7 +88,8 @@ def test_weights_are_shared_before_and_after_quantize(project: Path, order: str)
     assert len(np.unique(weight)) <= 8
     record = next(s for s in done.record.stages if s.name == "cluster")
     details = record.details
-    assert details["layers"] == 1 and details["stored_as"] == "int8"
+    assert details["layers"] == 1
+    assert details["stored_as"] == "int8"
     assert details["weight_bytes"] == details["weight_bytes_int8"] == 32 * 32 * 9
     assert details["weight_bytes_compressed"] < 0.6 * details["weight_bytes_int8_compressed"]
     assert any("not the model on the device" in note for note in record.notes)

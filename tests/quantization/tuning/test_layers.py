@@ -31,7 +31,7 @@ def test_a_layer_is_its_matrix_times_its_columns(case):
     op_type, shape, weight, attributes = CASES[case]
     b = Builder()
     model = b.model(b.add(op_type, b.feed("x", *shape), b.normal(*weight), **attributes))
-    ((layer,), sample) = layers(model.graph, decide(model, Scheme(), {})), feeds(model, 1)[0]
+    ((layer,), sample) = layers(decide(model, Scheme(), {})), feeds(model, 1)[0]
     expected = CpuModel(model).session.run(None, sample)[0]
     chosen = places(layer, sample["x"].shape, 10, np.random.default_rng(0))
     found = np.einsum("gok,gpk->gpo", layer.matrix, columns(layer, sample["x"], chosen))

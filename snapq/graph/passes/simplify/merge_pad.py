@@ -37,7 +37,7 @@ def rewrite(node: ir.Node, edit: Editor) -> bool:
     if pad is None or string_attribute(node, "auto_pad", "NOTSET") != "NOTSET":
         return False
     added = _spatial_padding(pad)
-    if added is None or not _may_take(node, pad, added):
+    if added is None or not _may_take(node, pad):
         return False
     own = ints_attribute(node, "pads") or (0,) * len(added)
     pads = [one + two for one, two in zip(own, added, strict=True)]
@@ -70,7 +70,7 @@ def _spatial_padding(pad: ir.Node) -> tuple[int, ...] | None:
     return (*before[2:], *after[2:])
 
 
-def _may_take(node: ir.Node, pad: ir.Node, added: tuple[int, ...]) -> bool:
+def _may_take(node: ir.Node, pad: ir.Node) -> bool:
     filling = input_at(pad, 2)
     number = 0.0 if filling is None else scalar(filling)
     if node.op_type == "MaxPool":

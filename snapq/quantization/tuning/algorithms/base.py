@@ -98,7 +98,7 @@ class Study:
         decisions = self.decisions()
         by_name = {str(node.name): (node, found) for node, found in decisions.items()}
         free = {}
-        for layer in layers(self.model.graph, decisions):
+        for layer in layers(decisions):
             node, decision = by_name[layer.name]
             weight = node.inputs[1]
             free_weight = weight is not None and weight.name not in self.fixed
