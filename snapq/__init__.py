@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from snapq.version import __version__
+
 if TYPE_CHECKING:
     from snapq.api import (
         PrunedModel,
@@ -31,13 +33,12 @@ if TYPE_CHECKING:
     )
     from snapq.errors import SnapqError
 
-__version__ = "0.1.0"
-
 __all__ = [
     "PrunedModel",
     "QuantizedModel",
     "Run",
     "SnapqError",
+    "__version__",
     "analyze",
     "benchmark",
     "estimate",
@@ -60,4 +61,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted((*__all__, "__version__"))
+    return sorted(__all__)

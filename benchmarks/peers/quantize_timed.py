@@ -109,7 +109,7 @@ def by_snapq() -> Callable[[Path, Path, str, Samples], None]:
     """What the prepare stage and `quantize: {preset: fast, observer: METHOD}` make."""
     # The imports, which are not what is timed; some of these modules the work imports itself.
     from snapq import evaluation  # noqa: F401
-    from snapq.api.single import stage_file
+    from snapq.api.one_stage import stage_file
     from snapq.config import QuantizeConfig
     from snapq.graph.passes import run as rewriting
     from snapq.precision import Preset

@@ -1,45 +1,26 @@
 """What a notebook user types, and what the command line calls.
 
 Every function takes paths or plain values, raises `SnapqError` kinds, and imports what is heavy
-only when it is called.
+only when it is called. No file here has the name of a function: a submodule that is imported later
+would take the function's place.
 """
 
 from __future__ import annotations
 
-from snapq.api.boards import (
-    benchmark,
-    benchmark_all,
-    clean_board,
-    compare,
-    history,
-    probe_board,
-    remember,
-    set_up_board,
-)
-from snapq.api.models import export_encodings, prune, quantize
-from snapq.api.questions import (
-    analyze,
-    estimate,
-    inspect,
-    inspect_compiled,
-    simulate,
-    simulate_file,
-)
-from snapq.api.runs import (
-    RUNS,
-    Run,
-    Sweep,
-    check,
-    init,
-    latest_run,
-    load,
-    open_run,
-    plan,
-    run,
-    sweep,
-    write_report,
-)
-from snapq.api.shared import ExportedEncodings, PrunedModel, QuantizedModel
+from snapq.api.analysis import analyze
+from snapq.api.boards import clean_board, probe_board, set_up_board
+from snapq.api.configuration import check, load
+from snapq.api.encodings import ExportedEncodings, export_encodings
+from snapq.api.estimation import estimate
+from snapq.api.initialization import init
+from snapq.api.inspection import inspect, inspect_compiled
+from snapq.api.measuring import benchmark, benchmark_all, compare, history, remember
+from snapq.api.pruning import PrunedModel, prune
+from snapq.api.quantization import quantize
+from snapq.api.running import RUNS, Run, latest_run, open_run, plan, run, write_report
+from snapq.api.shared import QuantizedModel
+from snapq.api.simulation import simulate, simulate_file
+from snapq.api.sweeping import Sweep, sweep
 
 __all__ = [
     "RUNS",

@@ -8,10 +8,12 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snapq.api.configuration import load
+from snapq.api.shared import refuse_existing
 from snapq.config import DataSource, QuantizeConfig
 from snapq.errors import DataError, SnapqError
 from snapq.precision import precision_name
-from snapq.progress import Progress
+from snapq.progress import Progress, Silent
 from snapq.records import AnalysisRecord, EstimateRecord, Where
 from snapq.stages.base import Context
 from snapq.stages.quantize.judging import (
@@ -20,6 +22,7 @@ from snapq.stages.quantize.judging import (
     runner,
     sensitivity_records,
 )
+from snapq.storage import write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +37,7 @@ EXPLAINED = 10
 
 
 @dataclass(frozen=True)
-class Asked:
+class _Asked:
     """What an analysis shall find out.
 
     Attributes:
@@ -48,13 +51,87 @@ class Asked:
     tensors: bool = False
 
 
-def analyze_file(
+def analyze(
+    model: str | Path,
+    device: str,
+    calibration: Iterable[Mapping[str, np.ndarray]] | str | Path | None = None,
+    *,
+    weights: str | None = None,
+    activations: str | None = None,
+    simulated: bool = False,
+    samples: int = 8,
+    tensors: bool = False,
+    inputs: InputShapes | None = None,
+    random_inputs: bool = False,
+    page: str | Path | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> AnalysisRecord:
+    """Says what quantizing each node alone costs at the model's outputs, and why.
+
+    Args:
+        model: path of a float ONNX model; or of a deploy.yaml, whose model, calibration data and
+            precision are then taken.
+        device: whose rules to obey, whose simulator to use, whose estimate to divide among nodes.
+        calibration: samples as for `quantize`.
+        weights: `int8` where not given, or another type.
+        activations: `uint8` where not given, or another type.
+        simulated: compute the outputs on the NPU simulator and not on this machine's CPU.
+        samples: judge on so many of the calibration samples.
+        tensors: judge every activation and weight alone too.
+        inputs: shape of each input; needed where the model's are dynamic.
+        random_inputs: calibrate on random inputs, to try things out.
+        page: write an HTML page with drawing and tables there too.
+        overwrite: whether `page` may exist.
+        progress: reporter of progress; nothing is shown where not given.
+
+    Returns:
+        Each node with its SQNR in dB when it alone is quantized, in the model's order; the worst
+        ones with the cause. Where there is an estimate, each with its part of it.
+
+    Raises:
+        ConfigError: there is no calibration, an option is not known, or `page` exists.
+        DataError: a sample does not fit the model.
+        ModelError: the model cannot be read or handled, or is quantized already.
+        DeviceError, QnnError, InstallError: as the simulator, where that is asked for.
+        StorageError: the page cannot be written.
+    """
+    from snapq.api.calibration import calibration_source
+    from snapq.config import QuantizeConfig
+    from snapq.devices.profiles import find
+
+    if page is not None:
+        refuse_existing(Path(page), overwrite)
+    asked = _Asked(Where.SIMULATED if simulated else Where.HOST, samples, tensors)
+    types = {"weights": weights, "activations": activations}
+    given = {name: value for name, value in types.items() if value is not None}
+    path, options, base = Path(model), QuantizeConfig.model_validate(given), None
+    data: DataSource | Iterable[Mapping[str, np.ndarray]]
+    if path.suffix in (".yaml", ".yml") and calibration is None:
+        config = load(path)
+        stages = (stage.options for stage in config.stages)
+        named = next((one for one in stages if isinstance(one, QuantizeConfig)), options)
+        options = named.model_copy(update={name: getattr(options, name) for name in given})
+        path, base, inputs = config.model.path, config.folder, inputs or config.model.inputs
+        data = config.data.calibration or calibration_source(None, None, random_inputs)
+    else:
+        data = calibration_source(calibration, None, random_inputs)
+    told = progress or Silent()
+    found = _analyze_file(path, data, options, find(device), inputs or {}, asked, told, base)
+    if page is not None:
+        from snapq.report.analysis import render
+
+        write_text(Path(page), render(found))
+    return found
+
+
+def _analyze_file(
     model: Path,
     calibration: DataSource | Iterable[Mapping[str, np.ndarray]],
     options: QuantizeConfig,
     device: DeviceProfile,
     shapes: InputShapes,
-    asked: Asked,
+    asked: _Asked,
     progress: Progress,
     base: Path | None = None,
 ) -> AnalysisRecord:
@@ -65,15 +142,15 @@ def analyze_file(
         DataError: there is no calibration sample, or one does not fit.
         SnapqError: as the prepare stage and the simulator.
     """
-    from snapq.api.single import prepared
+    from snapq.api.one_stage import prepared
     from snapq.graph import io
 
     with prepared(model, calibration, shapes, (device,), progress, base) as (source, context):
-        return analyze(io.load(source.model), model.name, options, context, asked)
+        return _analyze_model(io.load(source.model), model.name, options, context, asked)
 
 
-def analyze(
-    model: ir.Model, name: str, options: QuantizeConfig, context: Context, asked: Asked
+def _analyze_model(
+    model: ir.Model, name: str, options: QuantizeConfig, context: Context, asked: _Asked
 ) -> AnalysisRecord:
     """Quantizes each node alone, and the tensors of the worst ones (or all of them) alone.
 

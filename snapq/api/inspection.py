@@ -16,12 +16,13 @@ from snapq.config import DataSource
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ModelError, SnapqError
 from snapq.precision import ActivationType, WeightType
-from snapq.progress import Progress
+from snapq.progress import Progress, Silent
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
     from snapq.graph.shapes import InputShapes
+    from snapq.npu.qnn.binary import BinaryInfo
 
 RANDOM_SAMPLES = 2
 QUANTIZED = {"w8a8": ActivationType.UINT8, "w8a16": ActivationType.UINT16}
@@ -51,7 +52,7 @@ class PrecisionPlacement:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What `inspect_model` found."""
+    """What `inspect` found."""
 
     model: str
     device: str
@@ -74,7 +75,49 @@ class Inspection:
         return asdict(self)
 
 
-def inspect_model(
+def inspect(
+    model: str | Path,
+    target: str,
+    *,
+    inputs: InputShapes | None = None,
+    progress: Progress | None = None,
+) -> Inspection:
+    """Says which nodes of a model will run on the NPU, at which precision, and why others not.
+
+    Args:
+        model: path of a float ONNX model.
+        target: device name.
+        inputs: shape of each input; needed where the model's are dynamic.
+        progress: reporter of progress; nothing is shown where not given.
+
+    Raises:
+        ModelError: the model cannot be read or frozen.
+        DeviceError: the device is unknown.
+    """
+    from snapq.devices.profiles import find
+
+    return _inspect_model(Path(model), find(target), inputs or {}, progress or Silent())
+
+
+def inspect_compiled(file: str | Path) -> tuple[BinaryInfo, ...]:
+    """Says what a compiled file was made for: QAIRT build, SoC, memory, inputs and outputs.
+
+    Args:
+        file: a context binary (`*_qnn.bin`), or a container of several (`.dlc`, multi-SoC `.bin`).
+
+    Raises:
+        QnnError: it is neither, or it is damaged.
+        InstallError: Qualcomm's runtime is not installed.
+        StorageError: it cannot be read.
+    """
+    from snapq.npu.qnn.binary import inspect_binary, inspect_container
+    from snapq.npu.qnn.containers import is_container
+
+    path = Path(file)
+    return inspect_container(path) if is_container(path) else (inspect_binary(path),)
+
+
+def _inspect_model(
     path: Path,
     device: DeviceProfile,
     shapes: InputShapes,

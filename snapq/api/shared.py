@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from snapq.errors import ConfigError
 
@@ -25,34 +23,6 @@ class QuantizedModel:
     precision: str
     encodings: int
     notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class PrunedModel:
-    """A pruned model on disk.
-
-    Attributes:
-        path: the ONNX file; inputs and outputs of the original.
-        details: multiply-accumulates, bytes and the channels of each layer, before and after.
-        notes: sentences on what could not be cut and why.
-    """
-
-    path: Path
-    details: Mapping[str, Any]
-    notes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class ExportedEncodings:
-    """What went into a file of encodings.
-
-    Attributes:
-        count: how many tensors it lists.
-        left_out: names of weights with a scale for each block, which its format has no words for.
-    """
-
-    count: int
-    left_out: tuple[str, ...] = ()
 
 
 def model_path(model: str | Path | QuantizedModel) -> Path:

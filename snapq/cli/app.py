@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-import snapq
 from snapq.cli.commands.analyze import analyze
 from snapq.cli.commands.benchmark import benchmark
 from snapq.cli.commands.board import board
@@ -31,6 +30,7 @@ from snapq.cli.commands.simulate import simulate
 from snapq.cli.commands.validate import validate
 from snapq.cli.output.errors import report_error, report_internal
 from snapq.errors import SnapqError
+from snapq.version import __version__
 
 EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
@@ -95,7 +95,7 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:
     if value:
-        typer.echo(f"snapq {snapq.__version__}")
+        typer.echo(f"snapq {__version__}")
         raise typer.Exit
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-import snapq
 from snapq.config import PackageConfig, QuantizeConfig
 from snapq.npu.qnn import availability
 from snapq.pipeline import evidence as proof
@@ -31,6 +30,7 @@ from snapq.stages.artifact import (
 )
 from snapq.stages.base import Context
 from snapq.storage import compressed_size, sha256_file, write_text
+from snapq.version import __version__
 
 if TYPE_CHECKING:
     from snapq.evaluation.metrics import Metric
@@ -185,7 +185,7 @@ def _provenance(
 ) -> Provenance:
     calibration, evaluation = chosen.calibration, chosen.evaluation
     return Provenance(
-        snapq=snapq.__version__,
+        snapq=__version__,
         python=platform.python_version(),
         platform=platform.platform(),
         cpu=_cpu_name(),

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-import snapq
 from snapq.benchmark.statistics import (
     doubts,
     speedup,
@@ -28,6 +27,7 @@ from snapq.config import BenchmarkConfig
 from snapq.devices.profiles import DeviceProfile
 from snapq.records import Where
 from snapq.records import bench as results
+from snapq.version import __version__
 
 _SLOWER = 0.9
 
@@ -92,7 +92,7 @@ def _record(
     return results.BenchRecord(
         run_id=str(uuid.uuid4()),
         started_at=started,
-        snapq_version=snapq.__version__,
+        snapq_version=__version__,
         where=setting.where,
         headline=headline(load.label, setting.target, found.rung, passed),
         model=results.BenchModel(

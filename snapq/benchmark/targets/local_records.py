@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 
-import snapq
 from snapq.benchmark.statistics import (
     doubts,
     speedup,
@@ -24,6 +23,7 @@ from snapq.config import BenchmarkConfig
 from snapq.records import Where
 from snapq.records import bench as results
 from snapq.storage import sha256_file
+from snapq.version import __version__
 
 NAME = "local"
 
@@ -55,7 +55,7 @@ def local_records(
             results.BenchRecord(
                 run_id=str(uuid.uuid4()),
                 started_at=started,
-                snapq_version=snapq.__version__,
+                snapq_version=__version__,
                 where=Where.MEASURED,
                 headline=f"{one.label} ran on this machine's CPU.",
                 model=results.BenchModel(

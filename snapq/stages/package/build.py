@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-import snapq
 from snapq.bundle import (
     ENCODINGS,
     HELPER,
@@ -44,6 +43,7 @@ from snapq.stages.package.compile_device import (
 )
 from snapq.stages.package.golden import Reloaded
 from snapq.storage import atomic_folder, sha256_file, storage_errors
+from snapq.version import __version__
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -241,7 +241,7 @@ def _manifest(
             random_inputs=order.random_inputs,
             extra=dict(extra),
             provenance=BundleProvenance(
-                snapq=snapq.__version__,
+                snapq=__version__,
                 versions=library_versions(),
                 source_sha256=sha256_file(order.model),
             ),

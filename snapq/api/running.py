@@ -1,24 +1,22 @@
-"""Deployments: read a deploy.yaml, check it, plan it, run it, open what it left."""
+"""`run`: a deployment from end to end; `open_run`: what it left."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from snapq.api.configuration import check, load
 from snapq.config import DeployConfig
 from snapq.errors import StorageError
 from snapq.progress import Progress, Silent
 from snapq.records import RunRecord
 
 if TYPE_CHECKING:
-    from snapq.pipeline.inputs import Setting
+    from snapq.pipeline.cache import Cache
     from snapq.pipeline.plan import Plan
     from snapq.records.bench import BenchRecord
-    from snapq.report.sweep import SweepRecord
-from snapq.api.shared import refuse_existing
 
 RUNS = Path("runs")
 
@@ -64,50 +62,6 @@ class Run:
         return all(gate.passed for gate in self.record.gates)
 
 
-@dataclass(frozen=True)
-class Sweep:
-    """Runs with several values of one key: the folder of their page, and their figures."""
-
-    folder: Path
-    record: SweepRecord
-
-    @property
-    def page(self) -> Path:
-        """The page with the curve."""
-        return self.folder / "sweep.html"
-
-    @property
-    def passed(self) -> bool:
-        """Whether every run came to an end and held its gates."""
-        return all(point.passed for point in self.record.points)
-
-
-def load(path: str | Path, overrides: Sequence[str] = ()) -> DeployConfig:
-    """Reads a deploy.yaml.
-
-    Args:
-        path: the YAML file; relative paths in it are relative to its folder.
-        overrides: `key.path=value` items that replace what the file says.
-
-    Raises:
-        ConfigError: with file, line and key of everything that is wrong.
-    """
-    from snapq.config import reading as config_file
-
-    return config_file.load(path, overrides)
-
-
-def check(config: DeployConfig, *, random_inputs: bool = False) -> Setting:
-    """Reads and checks everything that a run would need: model, data, devices.
-
-    Raises:
-        SnapqError: what is wrong, where, and a hint.
-    """
-    from snapq.pipeline.inputs import load_setting
-
-    return load_setting(config, random_inputs=random_inputs)
-
-
 def plan(config: DeployConfig, *, runs: str | Path = RUNS, random_inputs: bool = False) -> Plan:
     """Says what `run` would do and what it would reuse, without doing it.
 
@@ -136,7 +90,7 @@ def run(
         output: the run directory itself, instead.
         random_inputs: use random inputs where the YAML names no data; every result is marked.
         fresh: compute every stage again.
-        progress: who is told what goes on.
+        progress: reporter of progress; nothing is shown where not given.
 
     Returns:
         The run; whether its gates held is in `passed`.
@@ -157,52 +111,6 @@ def run(
         record = execute(chosen, folder, cache, told, command_line())
         write_report(Run(folder, record))
     return Run(place, record)
-
-
-def sweep(
-    path: str | Path,
-    option: str,
-    overrides: Sequence[str] = (),
-    *,
-    runs: str | Path = RUNS,
-    random_inputs: bool = False,
-    fresh: bool = False,
-    progress: Progress | None = None,
-) -> Sweep:
-    """Runs a deploy.yaml once for each of several values of one key.
-
-    Args:
-        path: the YAML file.
-        option: `KEY=VALUE,VALUE,…`; the key is a path as in `overrides`, or the name of an option
-            that only one stage of the file has, such as `ratio`.
-        overrides: `key.path=value` items that hold for all runs.
-        runs: directory of all runs; the page goes to `NAME/sweep-TIME` in it.
-        random_inputs: as for `run`.
-        fresh: as for `run`.
-        progress: as for `run`.
-
-    Returns:
-        The figures of all runs, and where the page with the curve is.
-
-    Raises:
-        SnapqError: what is wrong, where, and a hint; where some of the runs fail, the page says
-            so and the others go on.
-    """
-    from snapq.pipeline.run_directory import new_place
-    from snapq.search import sweep as engine
-
-    key, values = engine.parse(option)
-    path_of_key = engine.key_path(key, load(path, overrides))
-    configs = [(text, load(path, [*overrides, f"{path_of_key}={text}"])) for text in values]
-    name = configs[0][1].name
-    place = new_place(Path(runs), name)
-    folder = place.with_name(f"sweep-{place.name}")
-
-    def execute(config: DeployConfig) -> tuple[Path, RunRecord]:
-        done = run(config, runs=runs, random_inputs=random_inputs, fresh=fresh, progress=progress)
-        return done.folder, done.record
-
-    return Sweep(folder, engine.sweep(key, configs, execute, folder))
 
 
 def open_run(folder: str | Path) -> Run:
@@ -241,30 +149,13 @@ def write_report(finished: Run) -> Path:
     return finished.report
 
 
-def init(model: str | Path, *, target: str | None, output: str | Path, force: bool = False) -> Path:
-    """Writes a working deploy.yaml for a model and returns its path.
-
-    Raises:
-        ConfigError: `output` exists and `force` is not set.
-        ModelError: the model cannot be read.
-        DeviceError: the target is unknown.
-    """
-    from snapq.api.initialize import initialize
-    from snapq.storage import write_text
-
-    path = Path(output)
-    refuse_existing(path, force)
-    write_text(path, initialize(Path(model), target, folder=path.parent))
-    return path
-
-
 def quantized_model(folder: Path) -> Path:
     """The Q/DQ model of a run: that of its last stage before the package."""
     stages = [s for s in open_run(folder).record.stages if s.name not in ("source", "package")]
     return folder / stages[-1].model.path
 
 
-def _cache(runs: Path, *, fresh: bool) -> Any:
+def _cache(runs: Path, *, fresh: bool) -> Cache:
     from snapq.pipeline.cache import Cache
 
     return Cache(runs / ".cache", enabled=not fresh)

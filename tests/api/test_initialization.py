@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from snapq.api.initialize import initialize
+from snapq.api.initialization import initialize
 from snapq.config import DeployConfig
 from snapq.config.reading import load
 from snapq.errors import DeviceError, ModelError

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snapq.api.shared import refuse_existing
+
 if TYPE_CHECKING:
     from snapq.graph.suggest_sizes import SuggestedInput
 
@@ -46,6 +48,22 @@ _END = """\
 benchmark: {target: local, min_duration_s: 2}  # latency on this machine's CPU
 gates: {}  # such as {npu_nodes: all, min_sqnr_db: 20}; one that fails ends the run with code 1
 """
+
+
+def init(model: str | Path, *, target: str | None, output: str | Path, force: bool = False) -> Path:
+    """Writes a working deploy.yaml for a model and returns its path.
+
+    Raises:
+        ConfigError: `output` exists and `force` is not set.
+        ModelError: the model cannot be read.
+        DeviceError: the target is unknown.
+    """
+    from snapq.storage import write_text
+
+    path = Path(output)
+    refuse_existing(path, force)
+    write_text(path, initialize(Path(model), target, folder=path.parent))
+    return path
 
 
 def initialize(model: Path, target: str | None = None, *, folder: Path | None = None) -> str:

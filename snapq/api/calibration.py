@@ -1,0 +1,98 @@
+"""Calibration samples that are given in Python or on the command line, as a data set."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snapq.config import DataSource
+from snapq.errors import ConfigError
+
+if TYPE_CHECKING:
+    from snapq.evaluation.samples import Sample
+
+
+def calibration_source(
+    calibration: Iterable[Mapping[str, np.ndarray]] | str | Path | None,
+    samples: int | None,
+    random_inputs: bool,
+) -> DataSource | Iterable[Mapping[str, np.ndarray]]:
+    """Where calibration samples come from: a path, samples of the caller, or random inputs.
+
+    Raises:
+        ConfigError: none of them is given.
+    """
+    if isinstance(calibration, str | Path):
+        path = Path(calibration)
+        arrays = path.suffix in {".npy", ".npz"} or (path.is_dir() and any(path.glob("*.np[yz]")))
+        return DataSource(**{"arrays" if arrays else "images": path, "samples": samples})
+    if calibration is not None:
+        return calibration
+    if random_inputs:
+        return DataSource(random=True, samples=samples or 8)
+    raise ConfigError(
+        "Quantizing needs calibration samples.",
+        where="--calibration",
+        hint="Give a folder of images or .npy/.npz arrays; to try things out: --random-inputs.",
+    )
+
+
+class GivenSamples:
+    """Samples that the caller holds or makes, as a data set.
+
+    What can be read but once, a generator, is put into files of a temporary folder, so that no more
+    than one sample is in memory.
+    """
+
+    random = False
+    description = "samples given in Python"
+
+    def __init__(self, samples: Iterable[Mapping[str, np.ndarray]]) -> None:
+        self._samples = _Kept(samples) if isinstance(samples, Iterator) else samples
+        sized = isinstance(self._samples, Sized)
+        self._count = len(self._samples) if sized else sum(1 for _ in self._samples)  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Sample]:
+        from snapq.evaluation.samples import Sample
+
+        for index, feeds in enumerate(self._samples):
+            yield Sample(name=f"sample {index}", feeds=dict(feeds), frames={}, label=None)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over all arrays."""
+        digest = hashlib.sha256()
+        for feeds in self._samples:
+            for name, array in sorted(feeds.items()):
+                digest.update(f"{name} {array.dtype} {array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+class _Kept:
+    """What an iterator gives, in files that go with this object."""
+
+    def __init__(self, samples: Iterator[Mapping[str, np.ndarray]]) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="snapq-")
+        self._names: list[tuple[str, ...]] = []
+        for feeds in samples:
+            np.savez(self._file(len(self)), *map(np.asarray, feeds.values()))
+            self._names.append(tuple(feeds))
+
+    def _file(self, index: int) -> Path:
+        return Path(self._folder.name) / f"{index}.npz"
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        for index, names in enumerate(self._names):
+            with np.load(self._file(index), allow_pickle=False) as file:
+                yield {name: file[f"arr_{place}"] for place, name in enumerate(names)}

@@ -1,0 +1,95 @@
+"""`export_encodings`: the encodings of a Q/DQ model, for other tools."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from snapq.api.running import quantized_model
+from snapq.api.shared import QuantizedModel, model_path, refuse_existing
+from snapq.errors import ConfigError, ModelError, nearest
+
+
+@dataclass(frozen=True)
+class ExportedEncodings:
+    """What went into a file of encodings.
+
+    Attributes:
+        count: how many tensors it lists.
+        left_out: names of weights with a scale for each block, which its format has no words for.
+    """
+
+    count: int
+    left_out: tuple[str, ...] = ()
+
+
+def export_encodings(
+    model: str | Path | QuantizedModel,
+    output: str | Path,
+    *,
+    file_format: str = "aimet-1.0",
+    float_model: str | Path | None = None,
+    overwrite: bool = False,
+) -> ExportedEncodings:
+    """Writes the encodings of a Q/DQ model for other tools.
+
+    Args:
+        model: path of a Q/DQ model, what `quantize` returned, or the folder of a run.
+        output: the JSON file to write.
+        file_format: `aimet-1.0` or `aimet-0.6.1`.
+        float_model: where to write the float model whose tensors the file names, if anywhere.
+        overwrite: whether `output` may exist.
+
+    Returns:
+        How many tensors the file lists, and which it has no words for: 0.6.1 has none for weights
+        with a scale for each block.
+
+    Raises:
+        ConfigError: the format is not known, or the file exists.
+        ModelError: the model is not quantized.
+    """
+    from snapq.quantization.exchange.files import FORMATS
+
+    if file_format not in FORMATS:
+        close = nearest(file_format, FORMATS)
+        raise ConfigError(
+            f"There is no format '{file_format}'.",
+            where="--format",
+            hint=f"Did you mean '{close}'?" if close else f"There are: {', '.join(FORMATS)}.",
+        )
+    written = [Path(item) for item in (output, float_model) if item is not None]
+    for item in written:
+        refuse_existing(item, overwrite)
+    path = model_path(model)
+    source = quantized_model(path) if path.is_dir() else path
+    return ExportedEncodings(*_export(source, file_format, *written))
+
+
+def _export(
+    model: Path, file_format: str, output: Path, float_model: Path | None = None
+) -> tuple[int, tuple[str, ...]]:
+    """Writes the encodings of a Q/DQ model, and its float form, for another tool.
+
+    Returns:
+        How many tensors the file lists, and the names of those that the format has no words for.
+
+    Raises:
+        ModelError: the model has no Q/DQ, or its float form is not known.
+        StorageError: the file cannot be written.
+    """
+    from snapq.graph import io
+    from snapq.quantization.exchange.files import write
+    from snapq.quantization.existing_qdq.strip import is_quantized, strip
+
+    loaded = io.load(model)
+    if not is_quantized(loaded):
+        raise ModelError(
+            "The model is not quantized, so it has no encodings.",
+            where=str(model),
+            hint="Give a Q/DQ model, or the folder of a run that quantized one.",
+        )
+    stripped = strip(loaded)
+    if float_model is not None:
+        io.save(stripped.model, float_model)
+    gone = write(output, stripped.encodings, stripped.model, file_format)
+    return len(stripped.encodings) - len(gone), gone

@@ -1,0 +1,45 @@
+"""`estimate`: Qualcomm's Performance Estimate of one model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snapq.api.shared import QuantizedModel, model_path
+from snapq.records import EstimateRecord
+
+if TYPE_CHECKING:
+    from snapq.graph.shapes import InputShapes
+
+
+def estimate(
+    model: str | Path | QuantizedModel,
+    device: str,
+    *,
+    inputs: InputShapes | None = None,
+) -> EstimateRecord:
+    """Qualcomm's Performance Estimate of a model: Q/DQ at its precision, float at fp16.
+
+    Args:
+        model: path of an ONNX model, or what `quantize` returned.
+        device: device name; where it has no estimate of its own, the nearest architecture's is
+            given and named in `estimated_on`.
+        inputs: shape of each input; needed where the model's are dynamic.
+
+    Returns:
+        The estimate; `accelerator_us` is its figure in microseconds.
+
+    Raises:
+        DeviceError: the device is unknown or cannot run the model's precision.
+        QnnError: a node cannot run on the NPU; nodes and reasons are named.
+        InstallError: onnxruntime-qnn is missing.
+    """
+    from snapq.api.npu_model import compile_options, static_model
+    from snapq.devices.profiles import find
+    from snapq.npu.qnn import estimate as estimator
+
+    profile = find(device)
+    with static_model(model_path(model), inputs or {}) as (path, precision):
+        return estimator.estimate(
+            path, profile, compile_options(precision, profile), label=precision
+        )

@@ -1,0 +1,109 @@
+"""`benchmark` a bundle; `history` and `compare`: what was measured before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from snapq.config import BenchmarkConfig
+from snapq.errors import SnapqError
+from snapq.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from snapq.benchmark.history.compare import Comparison
+    from snapq.benchmark.targets.base import Measurement
+    from snapq.records.bench import BenchRecord
+
+
+def benchmark(
+    bundle: str | Path,
+    target: str = "local",
+    *,
+    baseline: str | Path | None = None,
+    protocol: BenchmarkConfig | None = None,
+    progress: Progress | None = None,
+) -> Measurement:
+    """Measures the latency of a bundle on a target.
+
+    Args:
+        bundle: a bundle directory.
+        target: `local` (this machine's CPU, the portable model), `ssh://user@host:port`, or a
+            board of boards.yaml. On a board the bundle is pushed, checked, compared with its
+            golden data and run on the NPU; on its CPU only where `protocol.allow` says so.
+        baseline: the float model to measure against, interleaved; no speed-up without one.
+        protocol: warm-up, runs, duration, repeats, threads, allowed processors.
+        progress: reporter of progress; nothing is shown where not given.
+
+    Raises:
+        ConfigError: the target is not known.
+        StorageError: the bundle is damaged.
+        DeviceError: the board cannot be reached, or cannot run the bundle.
+    """
+    from snapq.benchmark.run import benchmark_bundle
+
+    return benchmark_bundle(
+        Path(bundle),
+        target,
+        protocol or BenchmarkConfig(target=target),
+        Path(baseline) if baseline is not None else None,
+        progress or Silent(),
+    )
+
+
+def benchmark_all(
+    bundle: str | Path,
+    targets: Sequence[str],
+    *,
+    baseline: str | Path | None = None,
+    protocol: BenchmarkConfig | None = None,
+    progress: Progress | None = None,
+) -> list[Measurement | SnapqError]:
+    """Measures a bundle on several targets at once; arguments as `benchmark`.
+
+    Returns:
+        For each target, in order, what was found, or the error that it ended with.
+    """
+    from snapq.benchmark import run as benchmarking
+
+    return benchmarking.benchmark_all(
+        Path(bundle),
+        targets,
+        protocol or BenchmarkConfig(),
+        Path(baseline) if baseline is not None else None,
+        progress or Silent(),
+    )
+
+
+def remember(records: Iterable[BenchRecord]) -> None:
+    """Adds results of benchmarks to the history. Raises `StorageError`."""
+    from snapq.benchmark.history import store
+
+    store.remember(records)
+
+
+def history(
+    *, target: str | None = None, label: str | None = None, limit: int = 20
+) -> tuple[BenchRecord, ...]:
+    """The newest results of the history, newest first. Raises `StorageError`."""
+    from snapq.benchmark.history import store
+
+    return store.recent(target=target, label=label, limit=limit)
+
+
+def compare(before: str, after: str, *, max_slowdown: float = 1.05) -> Comparison:
+    """Compares two results of the history.
+
+    Args:
+        before: id of the older run, or its beginning.
+        after: id of the newer one.
+        max_slowdown: how many times the old median the new one may be.
+
+    Raises:
+        ConfigError: there is no such run.
+        StorageError: the history is damaged.
+    """
+    from snapq.benchmark.history import store
+    from snapq.benchmark.history.compare import compare as compare_records
+
+    return compare_records(store.find(before), store.find(after), max_slowdown)

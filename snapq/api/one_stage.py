@@ -1,0 +1,104 @@
+"""One stage on one model, outside of a run."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from snapq.config import DataSource, PrepareConfig, PruneConfig, QuantizeConfig
+from snapq.devices import profiles
+from snapq.devices.profiles import DeviceProfile
+from snapq.progress import Progress
+from snapq.stages.base import Context, Outcome, Source
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from snapq.evaluation.samples import Dataset
+    from snapq.graph.shapes import InputShapes
+
+
+def stage_file(
+    stage: Literal["quantize", "prune"],
+    model: Path,
+    output: Path,
+    calibration: DataSource | Iterable[Mapping[str, np.ndarray]] | None,
+    options: QuantizeConfig | PruneConfig,
+    targets: Sequence[str],
+    shapes: InputShapes,
+    progress: Progress,
+) -> Outcome:
+    """Runs the prepare stage and one more on one file, and writes `output`.
+
+    Raises:
+        SnapqError: as the two stages.
+    """
+    from snapq.graph import io
+    from snapq.stages.artifact import MODEL
+
+    devices = tuple(profiles.find(name) for name in targets) or (_strictest(),)
+    with prepared(model, calibration, shapes, devices, progress) as (source, context):
+        folder = source.folder.with_name(stage)
+        folder.mkdir()
+        run = importlib.import_module(f"snapq.stages.{stage}").run
+        outcome: Outcome = run(source, options, context, folder)
+        io.copy(folder / MODEL, output)
+    return outcome
+
+
+@contextmanager
+def prepared(
+    model: Path,
+    calibration: DataSource | Iterable[Mapping[str, np.ndarray]] | None,
+    shapes: InputShapes,
+    devices: Sequence[DeviceProfile],
+    progress: Progress,
+    base: Path | None = None,
+) -> Iterator[tuple[Source, Context]]:
+    """Runs the prepare stage on one file, and yields what it gives and what the next stage needs.
+
+    Args:
+        model: the float model.
+        calibration: where the samples are, or the samples; None where the next stage needs none.
+        shapes: of inputs.
+        devices: what to prepare for.
+        progress: reporter of progress; nothing is shown where not given.
+        base: the folder of relative paths; the current one where not given.
+
+    Raises:
+        SnapqError: as the stage, or the data does not fit.
+    """
+    from snapq.api.calibration import GivenSamples
+    from snapq.graph import io
+    from snapq.graph.shapes import fix_inputs, input_specs
+    from snapq.stages import prepare
+    from snapq.stages.artifact import MODEL
+
+    frozen = io.load(model)
+    fix_inputs(frozen, shapes)
+    specs = input_specs(frozen)
+    data: Dataset | None = None
+    if isinstance(calibration, DataSource):
+        from snapq.evaluation.datasets import open_dataset
+
+        data = open_dataset(calibration, specs, base=base or Path.cwd())
+    elif calibration is not None:
+        data = GivenSamples(calibration)
+    with tempfile.TemporaryDirectory(prefix="snapq-") as name:
+        folder = Path(name) / "prepare"
+        folder.mkdir()
+        given = Path(name) / MODEL if shapes else model
+        if shapes:
+            io.save(frozen, given)
+        context = Context(devices=devices, calibration=data, given=given, progress=progress)
+        prepare.write(frozen, PrepareConfig(), folder)
+        yield Source(folder / MODEL, "float", folder), context
+
+
+def _strictest() -> DeviceProfile:
+    """A device of the oldest architecture: what obeys its rules runs on all."""
+    return min(profiles.all_profiles(), key=lambda p: (p.architecture, p.name))
