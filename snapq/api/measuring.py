@@ -11,8 +11,8 @@ from snapq.errors import SnapqError
 from snapq.progress import Progress, Silent
 
 if TYPE_CHECKING:
-    from snapq.benchmark.history.compare import Comparison
-    from snapq.benchmark.targets.base import Measurement
+    from snapq.benchmarking.history.compare import Comparison
+    from snapq.benchmarking.targets.base import Measurement
     from snapq.records.bench import BenchRecord
 
 
@@ -40,7 +40,7 @@ def benchmark(
         StorageError: the bundle is damaged.
         DeviceError: the board cannot be reached, or cannot run the bundle.
     """
-    from snapq.benchmark.run import benchmark_bundle
+    from snapq.benchmarking.run import benchmark_bundle
 
     return benchmark_bundle(
         Path(bundle),
@@ -64,7 +64,7 @@ def benchmark_all(
     Returns:
         For each target, in order, what was found, or the error that it ended with.
     """
-    from snapq.benchmark import run as benchmarking
+    from snapq.benchmarking import run as benchmarking
 
     return benchmarking.benchmark_all(
         Path(bundle),
@@ -77,7 +77,7 @@ def benchmark_all(
 
 def remember(records: Iterable[BenchRecord]) -> None:
     """Adds results of benchmarks to the history. Raises `StorageError`."""
-    from snapq.benchmark.history import store
+    from snapq.benchmarking.history import store
 
     store.remember(records)
 
@@ -86,7 +86,7 @@ def history(
     *, target: str | None = None, label: str | None = None, limit: int = 20
 ) -> tuple[BenchRecord, ...]:
     """The newest results of the history, newest first. Raises `StorageError`."""
-    from snapq.benchmark.history import store
+    from snapq.benchmarking.history import store
 
     return store.recent(target=target, label=label, limit=limit)
 
@@ -103,7 +103,7 @@ def compare(before: str, after: str, *, max_slowdown: float = 1.05) -> Compariso
         ConfigError: there is no such run.
         StorageError: the history is damaged.
     """
-    from snapq.benchmark.history import store
-    from snapq.benchmark.history.compare import compare as compare_records
+    from snapq.benchmarking.history import store
+    from snapq.benchmarking.history.compare import compare as compare_records
 
     return compare_records(store.find(before), store.find(after), max_slowdown)

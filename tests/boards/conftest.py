@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from snapq.benchmark.targets.base import Candidate, Measurement
-from snapq.benchmark.targets.board import BoardTarget
+from snapq.benchmarking.targets.base import Candidate, Measurement
+from snapq.benchmarking.targets.board import BoardTarget
 from snapq.bundle.float_feeds import float_feeds
 from snapq.bundle.read import Bundle
 from snapq.stages.package.build import Built

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from snapq.benchmark.targets.base import Candidate
-from snapq.benchmark.targets.board import BoardTarget
+from snapq.benchmarking.targets.base import Candidate
+from snapq.benchmarking.targets.board import BoardTarget
 from snapq.boards.session.measure import Limits
 from snapq.errors import DeviceError, SnapqError
 from tests.boards import boards

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from snapq import api
-from snapq.benchmark.targets.base import Candidate
+from snapq.benchmarking.targets.base import Candidate
 from snapq.boards.inventory import boards as inventory
 from snapq.errors import ConfigError
 from tests.boards import sshd

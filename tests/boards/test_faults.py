@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snapq.benchmark.targets.base import Candidate
+from snapq.benchmarking.targets.base import Candidate
 from snapq.boards.session.push import PushedFile, push
 from snapq.boards.transports.connect import connect
 from snapq.errors import ConnectionLostError

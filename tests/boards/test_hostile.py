@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from snapq.benchmark.targets.base import Candidate, Measurement
-from snapq.benchmark.targets.board import BoardTarget
+from snapq.benchmarking.targets.base import Candidate, Measurement
+from snapq.benchmarking.targets.board import BoardTarget
 from snapq.boards.session import answers
 from snapq.boards.session.load import plain_load
 from snapq.boards.session.measure import Limits

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snapq.benchmark.targets.base import Candidate, Measurement
-from snapq.benchmark.targets.board import BoardTarget
-from snapq.benchmark.targets.local import LocalTarget
+from snapq.benchmarking.targets.base import Candidate, Measurement
+from snapq.benchmarking.targets.board import BoardTarget
+from snapq.benchmarking.targets.local import LocalTarget
 from snapq.errors import DeviceError
 from tests.boards import boards, places, sshd
 

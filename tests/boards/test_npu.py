@@ -14,8 +14,8 @@ from dataclasses import replace
 
 import pytest
 
-from snapq.benchmark.targets.base import Candidate
-from snapq.benchmark.targets.board import BoardTarget
+from snapq.benchmarking.targets.base import Candidate
+from snapq.benchmarking.targets.board import BoardTarget
 from snapq.config import BenchmarkConfig
 from tests.boards import boards, sshd
 

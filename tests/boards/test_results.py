@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from snapq.benchmark.targets.board_results import thermal_of
+from snapq.benchmarking.targets.board_results import thermal_of
 from snapq.boards import environment
 from snapq.boards.needs import needs
 from snapq.boards.session.answers import Conditions

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from snapq.benchmark.targets.resolve import resolve_target
+from snapq.benchmarking.targets.resolve import resolve_target
 from snapq.config.reading import load
 from snapq.config.reading.checks import BENCHMARK_TARGETS, METRICS
 from snapq.errors import ConfigError

@@ -14,7 +14,7 @@ from snapq.cli.output.json import emit, error_values
 from snapq.errors import SnapqError
 
 if TYPE_CHECKING:
-    from snapq.benchmark.targets.base import Measurement
+    from snapq.benchmarking.targets.base import Measurement
 
 
 class Processor(StrEnum):

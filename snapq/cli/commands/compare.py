@@ -33,7 +33,7 @@ def compare(
 
     found = api.compare(before, after, max_slowdown=max_slowdown)
     if junit is not None:
-        from snapq.benchmark.history.junit import junit as as_junit
+        from snapq.benchmarking.history.junit import junit as as_junit
         from snapq.storage import write_text
 
         write_text(junit, as_junit(found))

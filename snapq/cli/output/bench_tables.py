@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from snapq.benchmark.history.compare import Comparison
+from snapq.benchmarking.history.compare import Comparison
 from snapq.cli.output.tables import show_line, show_table
 from snapq.records.bench import BenchRecord
 from snapq.report import formatting as fmt

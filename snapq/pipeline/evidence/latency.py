@@ -23,7 +23,7 @@ class Timed:
 
 def check_target(protocol: BenchmarkConfig | None, progress: Progress) -> None:
     """Refuses a target that cannot measure before any work is done. Raises `SnapqError`."""
-    from snapq.benchmark.targets.resolve import resolve_target
+    from snapq.benchmarking.targets.resolve import resolve_target
 
     if protocol is not None:
         resolve_target(protocol.target, told=progress).check(protocol)
@@ -31,8 +31,8 @@ def check_target(protocol: BenchmarkConfig | None, progress: Progress) -> None:
 
 def prove(subject: Subject, progress: Progress) -> Timed:
     """Times both models with the first evaluation sample; never taken from the cache."""
-    from snapq.benchmark.targets.base import Candidate
-    from snapq.benchmark.targets.resolve import resolve_target
+    from snapq.benchmarking.targets.base import Candidate
+    from snapq.benchmarking.targets.resolve import resolve_target
     from snapq.bundle import MODEL
 
     setting = subject.setting

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from snapq.benchmark.targets.base import Candidate
-from snapq.benchmark.targets.resolve import resolve_target
+from snapq.benchmarking.targets.base import Candidate
+from snapq.benchmarking.targets.resolve import resolve_target
 from snapq.boards.emulator.lifecycle import EmulatedBoard
 from snapq.boards.transports.adb import AdbTransport
 from snapq.boards.transports.address import (

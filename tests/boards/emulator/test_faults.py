@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from snapq.benchmark.targets.base import Candidate
+from snapq.benchmarking.targets.base import Candidate
 from snapq.boards.emulator import lifecycle
 from snapq.boards.emulator.lifecycle import Options
 from snapq.boards.inventory import Board

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from snapq.benchmark.run import benchmark_bundle
+from snapq.benchmarking.run import benchmark_bundle
 from snapq.boards.emulator import disguise
 from snapq.boards.emulator.lifecycle import EmulatedBoard
 from snapq.boards.emulator.npu_state import NpuState

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snapq.benchmark.targets.base import Candidate
-from snapq.benchmark.targets.local import LocalTarget
-from snapq.benchmark.targets.resolve import resolve_target
+from snapq.benchmarking.targets.base import Candidate
+from snapq.benchmarking.targets.local import LocalTarget
+from snapq.benchmarking.targets.resolve import resolve_target
 from snapq.boards.emulator.address import EmulatedAddress
 from snapq.boards.emulator.lifecycle import EmulatedBoard
 from snapq.boards.emulator.npu_state import NpuState

@@ -40,7 +40,7 @@ class Worker:
         with storage_errors(Path("the temporary folder")):
             self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed in `close`)
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "snapq.benchmark.targets.worker"],
+            [sys.executable, "-P", "-m", "snapq.benchmarking.targets.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from snapq.benchmark.history.compare import Comparison
+from snapq.benchmarking.history.compare import Comparison
 
 
 def junit(comparison: Comparison) -> str:

@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from snapq.benchmark.history import store
-from snapq.benchmark.history.compare import compare
-from snapq.benchmark.history.junit import junit
-from snapq.benchmark.targets.local_records import Timed, local_records
+from snapq.benchmarking.history import store
+from snapq.benchmarking.history.compare import compare
+from snapq.benchmarking.history.junit import junit
+from snapq.benchmarking.targets.local_records import Timed, local_records
 from snapq.config import BenchmarkConfig
 from snapq.errors import ConfigError, StorageError
 from snapq.records.bench import BenchRecord

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from snapq.benchmark.targets.base import Candidate, Measurement
-from snapq.benchmark.targets.resolve import resolve_target
+from snapq.benchmarking.targets.base import Candidate, Measurement
+from snapq.benchmarking.targets.resolve import resolve_target
 from snapq.bundle.float_feeds import float_feeds
 from snapq.bundle.read import Bundle
 from snapq.config import BenchmarkConfig

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snapq.benchmark.targets.base import Target
+from snapq.benchmarking.targets.base import Target
 from snapq.boards.emulator.address import EmulatedAddress
 from snapq.boards.inventory import boards, find_board
 from snapq.devices.profiles import DeviceProfile
@@ -33,23 +33,23 @@ def resolve_target(
         ConfigError: no target is called so, or it needs a device.
     """
     if name == "local":
-        from snapq.benchmark.targets.local import LocalTarget
+        from snapq.benchmarking.targets.local import LocalTarget
 
         return LocalTarget()
     if name == "htp-sim":
-        from snapq.benchmark.targets.simulator import SimulatorTarget
+        from snapq.benchmarking.targets.simulator import SimulatorTarget
 
         if device is None:
             raise ConfigError("The simulator needs a device.", where="target htp-sim")
         return SimulatorTarget(device)
     emulated = EmulatedAddress.parse(name)
     if emulated is not None:
-        from snapq.benchmark.targets.qemu import EmulatedTarget
+        from snapq.benchmarking.targets.qemu import EmulatedTarget
 
         return EmulatedTarget(name, emulated, told or Silent())
     board = find_board(name)
     if board is not None:
-        from snapq.benchmark.targets.board import BoardTarget
+        from snapq.benchmarking.targets.board import BoardTarget
 
         return BoardTarget(board, told or Silent())
     close = nearest(name, [*TARGETS, *(board.name for board in boards())])

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from snapq.benchmark.targets.base import (
+from snapq.benchmarking.targets.base import (
     Candidate,
     Feeds,
     Measurement,
     Progress,
 )
-from snapq.benchmark.targets.board_results import Setting, bench_records
+from snapq.benchmarking.targets.board_results import Setting, bench_records
 from snapq.boards.environment import check_python, set_up
 from snapq.boards.inventory import Board
 from snapq.boards.session.load import (

@@ -1,7 +1,7 @@
 """A child process that holds one model on the CPU: the child's side (`process` is the host's).
 
-Run as `python -m snapq.benchmark.targets.worker`. Requests come over standard input and answers go
-over standard output, pickled; only the process that started this one can reach either.
+Run as `python -m snapq.benchmarking.targets.worker`. Requests come over standard input and answers
+go over standard output, pickled; only the process that started this one can reach either.
 """
 
 from __future__ import annotations

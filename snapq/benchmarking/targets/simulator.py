@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import numpy as np
 
-from snapq.benchmark.targets.base import (
+from snapq.benchmarking.targets.base import (
     Candidate,
     Feeds,
     Progress,

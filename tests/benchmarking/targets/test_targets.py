@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snapq.benchmark.targets.base import Candidate
-from snapq.benchmark.targets.local import LocalTarget
-from snapq.benchmark.targets.resolve import resolve_target
-from snapq.benchmark.targets.simulator import SimulatorTarget
+from snapq.benchmarking.targets.base import Candidate
+from snapq.benchmarking.targets.local import LocalTarget
+from snapq.benchmarking.targets.resolve import resolve_target
+from snapq.benchmarking.targets.simulator import SimulatorTarget
 from snapq.config import BenchmarkConfig
 from snapq.devices.profiles import find
 from snapq.errors import ConfigError

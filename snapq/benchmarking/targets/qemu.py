@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from snapq.benchmark.targets.base import (
+from snapq.benchmarking.targets.base import (
     Candidate,
     Feeds,
     Measurement,
     Progress,
 )
-from snapq.benchmark.targets.board import BoardTarget
+from snapq.benchmarking.targets.board import BoardTarget
 from snapq.boards.emulator import (
     image,
     lifecycle,

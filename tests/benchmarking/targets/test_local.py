@@ -13,8 +13,8 @@ import numpy as np
 import psutil
 import pytest
 
-from snapq.benchmark.targets.base import Candidate
-from snapq.benchmark.targets.local import LocalTarget
+from snapq.benchmarking.targets.base import Candidate
+from snapq.benchmarking.targets.local import LocalTarget
 from snapq.config import BenchmarkConfig
 from snapq.errors import ConfigError, DataError, DeviceError, ModelError
 from snapq.records import Where
@@ -128,8 +128,8 @@ import sys
 import numpy as np
 from pathlib import Path
 from snapq.config import BenchmarkConfig
-from snapq.benchmark.targets.base import Candidate
-from snapq.benchmark.targets.local import LocalTarget
+from snapq.benchmarking.targets.base import Candidate
+from snapq.benchmarking.targets.local import LocalTarget
 candidate = Candidate("float", Path(sys.argv[1]), {"x": np.zeros((1, 8, 16, 16), np.float32)})
 print("ready", flush=True)
 LocalTarget().measure([candidate], BenchmarkConfig(min_duration_s=600))

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from snapq.benchmark.statistics import (
+from snapq.benchmarking.statistics import (
     doubts,
     speedup,
     speedup_interval,
 )
-from snapq.benchmark.targets.board_results import latency_of
+from snapq.benchmarking.targets.board_results import latency_of
 from snapq.config import BenchmarkConfig
 from snapq.records import Where
 from snapq.records import bench as results

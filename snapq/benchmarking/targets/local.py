@@ -18,21 +18,21 @@ from pathlib import Path
 
 import numpy as np
 
-from snapq.benchmark.machine import disturbances, read
-from snapq.benchmark.statistics import (
+from snapq.benchmarking.machine import disturbances, read
+from snapq.benchmarking.statistics import (
     doubts,
     speedup,
     speedup_interval,
     summarize,
 )
-from snapq.benchmark.targets.base import (
+from snapq.benchmarking.targets.base import (
     Candidate,
     Feeds,
     Measurement,
     Progress,
 )
-from snapq.benchmark.targets.local_records import Timed, local_records
-from snapq.benchmark.targets.process import Worker
+from snapq.benchmarking.targets.local_records import Timed, local_records
+from snapq.benchmarking.targets.process import Worker
 from snapq.config import BenchmarkConfig
 from snapq.errors import ConfigError
 from snapq.records import LatencyRecord, SpeedupRecord, Where

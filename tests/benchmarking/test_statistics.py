@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from snapq.benchmark.statistics import (
+from snapq.benchmarking.statistics import (
     doubts,
     speedup,
     speedup_interval,

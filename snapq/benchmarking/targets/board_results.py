@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from snapq.benchmark.statistics import (
+from snapq.benchmarking.statistics import (
     doubts,
     speedup,
     speedup_interval,

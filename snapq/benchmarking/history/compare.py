@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snapq.benchmark.statistics import ratio_interval
+from snapq.benchmarking.statistics import ratio_interval
 from snapq.records.bench import BenchRecord
 
 
