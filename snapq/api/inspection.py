@@ -220,9 +220,9 @@ def _place(model: ir.Model, device: DeviceProfile, precision: str) -> PrecisionP
     from snapq.graph import io
     from snapq.npu.qnn.options import CompileOptions
     from snapq.npu.qnn.placement import place
-    from snapq.operators import npu_ops
+    from snapq.npu.unsupported import unsupported
 
-    mends = {item.node: item.hint for item in npu_ops.unsupported(model)}
+    mends = {item.node: item.hint for item in unsupported(model)}
     with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
         path = Path(folder) / "model.onnx"
         io.save(model if precision == "fp16" else _quantized(model, device, precision), path)
@@ -260,9 +260,9 @@ def _quantized(model: ir.Model, device: DeviceProfile, precision: str) -> ir.Mod
 
 def _ask_table(model: ir.Model, reason: str) -> PrecisionPlacement:
     """The static answer, where the execution provider is not there."""
-    from snapq.operators import npu_ops
+    from snapq.npu.unsupported import unsupported
 
-    refused = npu_ops.unsupported(model)
+    refused = unsupported(model)
     return PrecisionPlacement(
         precision="any",
         npu=len(model.graph) - len(refused),

@@ -11,6 +11,7 @@ import onnx_ir.passes.common as common
 
 from snapq.errors import DataError, ModelError
 from snapq.graph.order import last_reader_first
+from snapq.operators import Encodings, Role
 from snapq.precision import WeightType
 from snapq.quantization.calibration.calibrate import Samples, calibrate
 from snapq.quantization.calibration.observers.base import Observer, observer
@@ -22,9 +23,8 @@ from snapq.quantization.precision_rules.keep_wide import (
     in_float,
     without_float,
 )
+from snapq.quantization.precision_rules.ranges import with_headroom
 from snapq.quantization.precision_rules.saturation import told_apart
-from snapq.quantization.precision_rules.tables.operators import Family, Role
-from snapq.quantization.precision_rules.tables.ranges import with_headroom
 from snapq.quantization.qdq.clamps import absorb_clamps
 from snapq.quantization.qdq.decisions import (
     KEPT_FLOAT,
@@ -152,7 +152,7 @@ def quantize(
         if value in ranges
     }
     for node, decision in decisions.items():
-        if decision.rule is not None and decision.rule.family is Family.JOIN and decision.dtype:
+        if decision.encodings is Encodings.JOINED and decision.dtype:
             _join(groups, node, decision, ranges)
     tests = always_false(decisions, groups)
     encodings = _encodings(graph, groups, ranges)
@@ -289,9 +289,9 @@ def _wanted_type(index: int, decision: Decision, scheme: Scheme) -> QuantType | 
     rule, dtype = decision.rule, decision.dtype
     if rule is None or dtype is None:
         return None
-    if rule.role(index) in (Role.PLAIN, Role.BIAS, Role.SCALE):
+    if rule.role(index) not in (Role.DATA, Role.WEIGHT):
         return None
-    if index == 1 and dtype.bits > 8 and scheme.architecture < rule.second_8bit_below:
+    if index == 1 and dtype.bits > 8 and scheme.architecture < rule.npu.second_8bit_below:
         return QuantType.UINT8
     return dtype
 
@@ -310,10 +310,10 @@ def _uses(
         rule, dtype = decision.rule, decision.dtype
         if rule is None or dtype is None:
             continue
-        moves = rule.family in (Family.MOVEMENT, Family.JOIN)
+        moves = rule.encodings in (Encodings.SHARED, Encodings.JOINED)
         held = next((encodings[v] for v in node.outputs if v in encodings), None)
         for index, value in enumerate(node.inputs):
-            if value is None or rule.role(index) in (Role.PLAIN, Role.BIAS, Role.SCALE):
+            if value is None or rule.role(index) not in (Role.DATA, Role.WEIGHT):
                 continue
             tensor = constant(value)
             if tensor is not None and rule.role(index) is Role.WEIGHT:
@@ -326,7 +326,7 @@ def _uses(
                 uses[node, index] = held if moves and held else own
                 continue
             wanted = _wanted_type(index, decision, scheme) or dtype
-            if rule.family is Family.MOVEMENT and held is not None and held != encodings[value]:
+            if rule.encodings is Encodings.SHARED and held is not None and held != encodings[value]:
                 uses[node, index] = held
             elif encodings[value].dtype is not wanted:
                 own_range = None if groups.fixed(value) else ranges.get(value)

@@ -77,7 +77,7 @@ def _share(model: ir.Model, options: ClusterConfig) -> tuple[dict[str, Encoding]
     import numpy as np
     import onnx_ir as ir
 
-    from snapq.quantization.precision_rules.tables.operators import OPERATORS, Role
+    from snapq.operators import Role, quantized
     from snapq.quantization.qdq.decisions import constant
     from snapq.quantization.qdq.parameters import weight_axis
     from snapq.quantization.tuning.weight_sharing import share
@@ -94,7 +94,7 @@ def _share(model: ir.Model, options: ClusterConfig) -> tuple[dict[str, Encoding]
     found: dict[str, Encoding] = {}
     tally = _Tally()
     for node in model.graph:
-        rule = OPERATORS.get(node.op_type)
+        rule = quantized(node)
         for index, value in enumerate(node.inputs):
             tensor = constant(value)
             if rule is None or value is None or tensor is None or node.name in options.keep:

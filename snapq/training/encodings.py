@@ -21,16 +21,14 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.errors import ModelError
+from snapq.operators import Role, quantized
 from snapq.quantization.encodings import Encoding, QuantType, dequantize, quantize
-from snapq.quantization.precision_rules.tables.operators import OPERATORS as RULES
-from snapq.quantization.precision_rules.tables.operators import Family, Role
 from snapq.quantization.qdq.parameters import bias_encoding, raise_for_bias
 from snapq.training.library import Tensor, torch
 
 __all__ = ["LearnedEncodings"]
 
 _KNOWN_RANGE = frozenset({"Sigmoid", "HardSigmoid", "Softmax", "Tanh"})
-_TIED = (Family.MOVEMENT, Family.JOIN, Family.CLAMP)
 
 
 @dataclass
@@ -231,7 +229,7 @@ def _biases(model: ir.Model, own: Mapping[ir.Node, Encoding]) -> dict[ir.Node, _
     """The stored biases: 32-bit constants of an operator whose data and weight are dequantized."""
     found: dict[ir.Node, _Bias] = {}
     for node in model.graph:
-        rule = RULES.get(node.op_type)
+        rule = quantized(node)
         producers = [value.producer() if value is not None else None for value in node.inputs]
         for index, producer in enumerate(producers):
             if rule is None or rule.role(index) is not Role.BIAS or producer is None:
@@ -268,10 +266,10 @@ def _grouped(
     for nodes in by_scale.values():
         tie(nodes)
     for node in model.graph:
-        rule = RULES.get(node.op_type)
+        rule = quantized(node)
         if node in own or rule is None:
             continue
-        if rule.family in _TIED:
+        if rule.follows:
             data = [v for i, v in enumerate(node.inputs) if rule.role(i) is Role.DATA]
             readers = [use.node for value in node.outputs for use in value.uses()]
             tie([*_quantizers(data, own), *(reader for reader in readers if reader in own)])

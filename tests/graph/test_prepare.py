@@ -15,7 +15,7 @@ from snapq.errors import ModelError
 from snapq.graph import io
 from snapq.graph.prepare import Prepared, prepare
 from snapq.graph.shapes import InputShapes, freeze, static_shape
-from snapq.operators.npu_ops import unsupported
+from snapq.npu.unsupported import unsupported
 from tests.graph.models import assert_same_results, build, prepared_from
 
 

@@ -18,13 +18,13 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.operators import Encodings, quantized
 from snapq.precision import ActivationType
 from snapq.quantization.analysis.alone import alone, lowered
 from snapq.quantization.analysis.error_causes import hardship
 from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.calibration.observers.collector import Collector
 from snapq.quantization.encodings import Encoding, QuantType, dequantize
-from snapq.quantization.precision_rules.tables.operators import OPERATORS, Family
 from snapq.quantization.qdq.decisions import decide
 from snapq.quantization.qdq.parameters import Tuned
 from snapq.quantization.qdq.scheme import NodePrecision, Scheme
@@ -197,9 +197,7 @@ def sensitive_nodes(analysis: Analysis) -> list[ir.Node]:
     return [
         node
         for node, decision in decisions.items()
-        if decision.dtype is not None
-        and decision.rule is not None
-        and decision.rule.family in (Family.COMPUTE, Family.READ)
+        if decision.dtype is not None and decision.encodings in (Encodings.OWN, Encodings.READ)
     ]
 
 
@@ -322,8 +320,8 @@ def quantized_tensors(model: ir.Model, whole: Quantized) -> Iterator[tuple[Kind,
 
 
 def _moved(node: ir.Node, output: str, held: Mapping[str, Encoding]) -> bool:
-    rule = OPERATORS.get(node.op_type)
+    rule = quantized(node)
     source = node.inputs[0] if node.inputs else None
-    if rule is None or rule.family is not Family.MOVEMENT or source is None:
+    if rule is None or rule.encodings is not Encodings.SHARED or source is None:
         return False
     return held.get(str(source.name)) == held[output]

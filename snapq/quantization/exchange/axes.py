@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.quantization.precision_rules.tables.operators import OPERATORS, Role
+from snapq.operators import Role, quantized
 from snapq.quantization.qdq.parameters import weight_axis
 
 __all__ = ["channel_axis"]
@@ -16,7 +16,7 @@ def channel_axis(value: ir.Value | None) -> int | None:
         return None
     rank = value.shape.rank()
     for node, index in value.uses():
-        rule = OPERATORS.get(node.op_type)
+        rule = quantized(node)
         if rule is not None and rule.role(index) is Role.WEIGHT:
             return weight_axis(node, rule, rank)
     return 0 if rank == 1 else None

@@ -14,15 +14,10 @@ from functools import cached_property
 import numpy as np
 import onnx_ir as ir
 
+from snapq.operators import Encodings, OpSpec, Role, quantized
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.encodings import Encoding, QuantType
-from snapq.quantization.precision_rules.tables.legality import FLOAT_FROM
-from snapq.quantization.precision_rules.tables.operators import (
-    OPERATORS,
-    Family,
-    OpRule,
-    Role,
-)
+from snapq.quantization.precision_rules.legality import FLOAT_FROM
 from snapq.quantization.qdq.blockwise import in_steps, takes_blocks
 from snapq.quantization.qdq.decisions import constant, is_float
 from snapq.quantization.qdq.parameters import weight_axis
@@ -186,8 +181,8 @@ class _Work:
         Such a node is the last one of a float part: what it gives has an encoding, what it takes
         has none.
         """
-        rule = OPERATORS.get(node.op_type)
-        if rule is None or rule.family is not Family.COMPUTE or self.architecture < FLOAT_FROM:
+        rule = quantized(node)
+        if rule is None or rule.encodings is not Encodings.OWN or self.architecture < FLOAT_FROM:
             return False
         taken = [value for _, value in _data(node, rule) if constant(value) is None]
         makers = [_maker(value) for value in taken if str(value.name) not in self.kept]
@@ -203,8 +198,8 @@ class _Work:
         self, node: ir.Node, scheme: Scheme, floats: Collection[str]
     ) -> NodePrecision | None:
         """How a node differs from the scheme; None where it does not."""
-        rule = OPERATORS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
-        if rule is None or rule.family in (Family.MOVEMENT, Family.JOIN, Family.CLAMP):
+        rule = quantized(node)
+        if rule is None or rule.follows:
             return None
         if any(str(value.name) in floats for value in node.outputs):
             return NodePrecision(activations=ActivationType.FLOAT16, reason="the encodings file")
@@ -240,8 +235,8 @@ class _Work:
 def _maker(value: ir.Value) -> ir.Node | None:
     """The node that computes what a tensor holds, behind those that only move it."""
     node = value.producer()
-    while node is not None and node.inputs and node.op_type in OPERATORS:
-        if OPERATORS[node.op_type].family is not Family.MOVEMENT or node.inputs[0] is None:
+    while node is not None and node.inputs and (rule := quantized(node)) is not None:
+        if rule.encodings is not Encodings.SHARED or node.inputs[0] is None:
             break
         node = node.inputs[0].producer()
     return node
@@ -266,15 +261,13 @@ def _spread(encoding: Encoding, axis: int | None, value: ir.Value) -> Encoding:
     )
 
 
-def _readers(value: ir.Value) -> list[tuple[OpRule, ir.Node, int]]:
+def _readers(value: ir.Value) -> list[tuple[OpSpec, ir.Node, int]]:
     return [
-        (rule, node, index)
-        for node, index in value.uses()
-        if (rule := OPERATORS.get(node.op_type)) is not None
+        (rule, node, index) for node, index in value.uses() if (rule := quantized(node)) is not None
     ]
 
 
-def _data(node: ir.Node, rule: OpRule) -> list[tuple[Role, ir.Value]]:
+def _data(node: ir.Node, rule: OpSpec) -> list[tuple[Role, ir.Value]]:
     return [
         (rule.role(index), value)
         for index, value in enumerate(node.inputs)

@@ -16,9 +16,9 @@ import onnx_ir.passes.common as common
 from snapq.errors import ModelError
 from snapq.graph.inference import infer_shapes
 from snapq.graph.shapes import forget_shapes
+from snapq.operators import quantized
 from snapq.quantization.encodings import Encoding, QuantType, dequantize
 from snapq.quantization.existing_qdq.qoperators import expand_qoperators
-from snapq.quantization.precision_rules.tables.operators import OPERATORS, Family
 from snapq.quantization.qdq.names import Names
 
 __all__ = ["Stripped", "is_quantized", "strip"]
@@ -267,8 +267,8 @@ def _become_real(dtype: ir.DataType, value: ir.Value) -> None:
     """Lets what moves the integers of a Q move real numbers."""
     value.type = ir.TensorType(dtype)
     for user, index in value.uses():
-        rule = OPERATORS.get(user.op_type)
-        moves = rule is not None and rule.family in (Family.MOVEMENT, Family.JOIN, Family.CLAMP)
+        rule = quantized(user)
+        moves = rule is not None and rule.follows
         if moves and (index == 0 or user.op_type == "Concat"):
             for output in user.outputs:
                 _become_real(dtype, output)

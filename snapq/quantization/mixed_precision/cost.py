@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import onnx_ir as ir
 
-from snapq.quantization.precision_rules.tables.operators import OPERATORS, Family
+from snapq.operators import Encodings, quantized
 
 __all__ = ["Clock", "Cost", "by_float_node", "follows"]
 
@@ -59,8 +59,8 @@ def by_float_node(model: ir.Model, cost: Cost) -> dict[str, float]:
 
 def follows(node: ir.Node) -> bool:
     """Whether a node only moves or clamps, and so has the type of what it is given."""
-    rule = OPERATORS.get(node.op_type)
-    return rule is not None and rule.family in (Family.MOVEMENT, Family.CLAMP)
+    rule = quantized(node)
+    return rule is not None and rule.encodings in (Encodings.SHARED, Encodings.CLAMPED)
 
 
 def _owner(conversion: ir.Node) -> ir.Node | None:

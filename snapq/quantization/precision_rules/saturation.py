@@ -15,7 +15,7 @@ from math import inf
 
 import onnx_ir as ir
 
-from snapq.quantization.precision_rules.tables.operators import Family
+from snapq.operators import Encodings
 from snapq.quantization.qdq.decisions import Decision
 
 __all__ = ["told_apart"]
@@ -46,7 +46,7 @@ def _by(node: ir.Node, value: ir.Value, decisions: Mapping[ir.Node, Decision]) -
     decision = decisions.get(node, Decision())
     if decision.rule is None or decision.dtype is None:
         return _EVERYTHING
-    if decision.rule.family is Family.MOVEMENT and node.inputs[0] is value:
+    if decision.rule.encodings is Encodings.SHARED and node.inputs[0] is value:
         ends = [told_apart(output, decisions) for output in node.outputs]
         return min(low for low, _ in ends), max(high for _, high in ends)
     return _LIMITS.get(node.op_type, _EVERYTHING)

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import onnx_ir as ir
 
+from snapq.operators import Encodings
 from snapq.quantization.encodings import Encoding
-from snapq.quantization.precision_rules.tables.operators import Family
 from snapq.quantization.qdq.decisions import Decision, constant
 
 __all__ = ["absorb_clamps"]
@@ -29,7 +29,7 @@ def absorb_clamps(
     """
     left, held = dict(decisions), dict(encodings)
     for node, decision in decisions.items():
-        if decision.rule is None or decision.rule.family is not Family.CLAMP:
+        if decision.encodings is not Encodings.CLAMPED:
             continue
         source, output = node.inputs[0], node.outputs[0]
         if source is None or source not in held or held.get(output) != held[source]:

@@ -7,20 +7,15 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from snapq.operators.npu_ops import unsupported
+from snapq.npu.unsupported import unsupported
+from snapq.operators import Encodings, OpSpec, Role, quantized
 from snapq.quantization.encodings import Encoding, QuantType
-from snapq.quantization.precision_rules.tables.legality import (
+from snapq.quantization.precision_rules.legality import (
     FLOAT_FROM,
     Legality,
     legal,
     legal_slope,
     weightless,
-)
-from snapq.quantization.precision_rules.tables.operators import (
-    OPERATORS,
-    Family,
-    OpRule,
-    Role,
 )
 from snapq.quantization.qdq.blockwise import takes_blocks
 from snapq.quantization.qdq.parameters import weight_axis
@@ -35,8 +30,6 @@ _NO_BLOCKS = (
     "the NPU has blocks for products of 16-bit activations with a number of input channels that "
     "they divide, so its 4-bit weights have one scale a channel"
 )
-_ONNX_DOMAINS = ("", "ai.onnx")
-_FOLLOWERS = (Family.MOVEMENT, Family.JOIN, Family.CLAMP)
 
 
 @dataclass(frozen=True)
@@ -52,16 +45,21 @@ class Decision:
         block: input channels that share a scale in its weight; 0 for one scale a channel.
     """
 
-    rule: OpRule | None = None
+    rule: OpSpec | None = None
     dtype: QuantType | None = None
     weights: QuantType = QuantType.INT8
     reason: str | None = None
     on_cpu: bool = False
     block: int = 0
 
+    @property
+    def encodings(self) -> Encodings | None:
+        """How the encodings of its inputs and outputs hang together; None where it stays."""
+        return self.rule.encodings if self.rule else None
+
     def role(self, index: int) -> Role:
         """Role of the input at `index`."""
-        return self.rule.role(index) if self.rule else Role.PLAIN
+        return self.rule.role(index) if self.rule else Role.OTHER
 
 
 def decide(
@@ -81,7 +79,7 @@ def decide(
         for node in model.graph
     }
     for node, decision in decisions.items():
-        if decision.rule is None or decision.rule.family not in _FOLLOWERS:
+        if decision.rule is None or not decision.rule.follows:
             continue
         named = scheme.per_node.get(str(node.name))
         if named is None or named.activations is None:
@@ -125,7 +123,7 @@ def is_float(value: ir.Value | None) -> bool:
 def _decide_one(node: ir.Node, scheme: Scheme) -> Decision:
     if any(a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in _attributes(node)):
         return Decision(reason=f"{node.op_type} holds a graph of its own, which is left as it is")
-    rule = OPERATORS.get(node.op_type) if node.domain in _ONNX_DOMAINS else None
+    rule = quantized(node)
     if not any(is_float(v) for v in (*node.inputs, *node.outputs)):
         return Decision()
     if rule is None:
@@ -138,20 +136,18 @@ def _decide_one(node: ir.Node, scheme: Scheme) -> Decision:
     return _typed(node, rule, scheme)
 
 
-def _quantizable(node: ir.Node, rule: OpRule) -> bool:
+def _quantizable(node: ir.Node, rule: OpSpec) -> bool:
     """Whether every input that the rule would quantize, and every output, is float32.
 
     Operators that move integers or booleans (a Gather of a shape) are left alone.
     """
-    data = [
-        v for i, v in enumerate(node.inputs) if v is not None and rule.role(i) is not Role.PLAIN
-    ]
+    data = [v for i, v in enumerate(node.inputs) if v is not None and rule.role(i).quantized]
     if not data or not all(is_float(v) for v in data):
         return False
-    return rule.family is Family.READ or is_float(node.outputs[0])
+    return rule.encodings is Encodings.READ or is_float(node.outputs[0])
 
 
-def _blocked(node: ir.Node, rule: OpRule) -> str | None:
+def _blocked(node: ir.Node, rule: OpSpec) -> str | None:
     """Why the provider does not take this node in integers, whatever the types."""
     for index, value in enumerate(node.inputs):
         if value is None or constant(value) is not None:
@@ -163,7 +159,7 @@ def _blocked(node: ir.Node, rule: OpRule) -> str | None:
     return check(node) if check else None
 
 
-def _typed(node: ir.Node, rule: OpRule, scheme: Scheme) -> Decision:
+def _typed(node: ir.Node, rule: OpSpec, scheme: Scheme) -> Decision:
     """The types that the scheme wants where they are legal, else the nearest, else float."""
     name = str(node.name)
     weights, activations = scheme.precision(name)
@@ -172,13 +168,13 @@ def _typed(node: ir.Node, rule: OpRule, scheme: Scheme) -> Decision:
     if wanted is None:
         if named is not None and named.activations is not None:
             return Decision(reason=f"{named.reason} says float")
-        return Decision(rule if rule.family in _FOLLOWERS else None)
+        return Decision(rule if rule.follows else None)
     weight = QuantType(weights.value)
     refused: list[str] = []
     if weight is QuantType.INT4 and _depthwise(node) and not (named and named.weights):
         refused.append("4 bits are too few for weights of a depthwise layer")
         weight = QuantType.INT8
-    for dtype, stored in _candidates(wanted, weight, _better_in_float(node, scheme)):
+    for dtype, stored in _candidates(wanted, weight, _better_in_float(rule, scheme)):
         found = _legal(node, rule, dtype, stored, scheme)
         if found.ok:
             reason = _deviation(node, rule, (wanted, QuantType(weights.value)), (dtype, stored))
@@ -206,7 +202,7 @@ def _candidates(
 
 def _deviation(
     node: ir.Node,
-    rule: OpRule,
+    rule: OpSpec,
     wanted: tuple[QuantType, QuantType],
     given: tuple[QuantType, QuantType],
 ) -> str | None:
@@ -220,7 +216,7 @@ def _deviation(
     return " and ".join(parts) or None
 
 
-def _weighted(node: ir.Node, rule: OpRule) -> bool:
+def _weighted(node: ir.Node, rule: OpSpec) -> bool:
     """Whether a node has a constant weight."""
     return any(
         rule.role(index) is Role.WEIGHT and constant(value) is not None
@@ -228,19 +224,19 @@ def _weighted(node: ir.Node, rule: OpRule) -> bool:
     )
 
 
-def _held_type(node: ir.Node, rule: OpRule, dtype: QuantType, weight: QuantType) -> QuantType:
+def _held_type(node: ir.Node, rule: OpSpec, dtype: QuantType, weight: QuantType) -> QuantType:
     """The type of the constant weight, or of a normalization's scale."""
     if _weighted(node, rule):
         return weight
     return QuantType.INT8 if dtype is QuantType.INT8 else QuantType.UINT8
 
 
-def _better_in_float(node: ir.Node, scheme: Scheme) -> bool:
-    return node.op_type in ("PRelu", "Log") and scheme.architecture >= FLOAT_FROM
+def _better_in_float(rule: OpSpec, scheme: Scheme) -> bool:
+    return rule.npu.better_in_float and scheme.architecture >= FLOAT_FROM
 
 
 def _legal(
-    node: ir.Node, rule: OpRule, dtype: QuantType, weight: QuantType, scheme: Scheme
+    node: ir.Node, rule: OpSpec, dtype: QuantType, weight: QuantType, scheme: Scheme
 ) -> Legality:
     architecture = scheme.architecture
     if node.op_type == "PRelu":
@@ -253,10 +249,16 @@ def _legal(
             held = _held_type(node, rule, dtype, weight)
             return legal(node.op_type, dtype, held, architecture)
         if rule.role(index) is Role.WEIGHT:
-            kind = "DepthwiseConv" if _depthwise(node) else node.op_type
             rank = value.shape.rank() if value.shape is not None else 0
             axis = weight_axis(node, rule, rank) if scheme.per_channel else None
-            return legal(kind, dtype, weight, architecture, per_channel=axis is not None)
+            return legal(
+                node.op_type,
+                dtype,
+                weight,
+                architecture,
+                depthwise=_depthwise(node),
+                per_channel=axis is not None,
+            )
     return weightless(node.op_type, dtype, architecture)
 
 
@@ -298,12 +300,10 @@ def _followed(
     rule = decision.rule
     if rule is None:
         return None
-    if rule.family is Family.CLAMP:
+    if rule.encodings is Encodings.CLAMPED:
         return _clamp_type(node, decision, decisions)
-    sources = [
-        v for i, v in enumerate(node.inputs) if v is not None and rule.role(i) is not Role.PLAIN
-    ]
-    if rule.family is Family.MOVEMENT:
+    sources = [v for i, v in enumerate(node.inputs) if v is not None and rule.role(i).quantized]
+    if rule.encodings is Encodings.SHARED:
         source = sources[0]
         if source.is_graph_input() and str(source.name) in fixed:
             return fixed[str(source.name)].dtype
@@ -318,7 +318,7 @@ def _followed(
         return _wanted(node, decisions)
     held = types - {None}
     if (
-        rule.family is Family.JOIN
+        rule.encodings is Encodings.JOINED
         and len(types) == len(held) == 1
         and len(produced) == len(sources)
     ):
@@ -345,7 +345,7 @@ def _for_float_alone(node: ir.Node, decisions: Mapping[ir.Node, Decision]) -> bo
         return False
     for user, index in readers:
         decision = decisions.get(user, Decision())
-        moved = decision.rule is not None and decision.rule.family is Family.MOVEMENT
+        moved = decision.encodings is Encodings.SHARED
         if moved and index == 0 and _for_float_alone(user, decisions):
             continue
         if decision.rule is not None or not decision.reason:
@@ -358,9 +358,9 @@ def _wanted(node: ir.Node, decisions: Mapping[ir.Node, Decision]) -> QuantType |
     for output in node.outputs:
         for consumer, index in output.uses():
             decision = decisions.get(consumer, Decision())
-            if decision.rule is None or decision.role(index) is Role.PLAIN:
+            if decision.rule is None or not decision.role(index).quantized:
                 continue
-            if decision.rule.family not in (Family.MOVEMENT, Family.JOIN):
+            if decision.rule.encodings not in (Encodings.SHARED, Encodings.JOINED):
                 return decision.dtype
             found = _wanted(consumer, decisions)
             if found is not None:

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.operators import Role
 from snapq.quantization.encodings import Encoding, dequantize, quantize
-from snapq.quantization.precision_rules.tables.operators import Role
 from snapq.quantization.qdq.blockwise import (
     block_encoding,
     in_steps,
@@ -99,7 +99,7 @@ class Inserter:
             return
         parameters = self._parameters(node, decision)
         for index, value in enumerate(tuple(node.inputs)):
-            if value is None or rule.role(index) is Role.PLAIN:
+            if value is None or not rule.role(index).quantized:
                 continue
             if index in parameters:
                 node.replace_input_with(index, parameters[index])

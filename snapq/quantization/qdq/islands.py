@@ -10,11 +10,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.quantization.precision_rules.tables.operators import (
-    OPERATORS,
-    Family,
-    Role,
-)
+from snapq.operators import Encodings, quantized
 from snapq.quantization.qdq.decisions import KEPT_FLOAT, is_float
 from snapq.quantization.qdq.names import Names
 
@@ -42,12 +38,10 @@ def separate(graph: ir.Graph) -> None:
 
 
 def _looks_quantized(node: ir.Node) -> bool:
-    rule = OPERATORS.get(node.op_type)
-    if rule is None or rule.family is Family.READ or len(node.outputs) != 1:
+    rule = quantized(node)
+    if rule is None or rule.encodings is Encodings.READ or len(node.outputs) != 1:
         return False
-    data = [
-        v for i, v in enumerate(node.inputs) if v is not None and rule.role(i) is not Role.PLAIN
-    ]
+    data = [v for i, v in enumerate(node.inputs) if v is not None and rule.role(i).quantized]
     plain = [v for v in node.inputs if v is not None and v not in data]
     output = node.outputs[0]
     users = [user.op_type for user, _ in output.uses()]

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.operators import OpSpec
 from snapq.quantization.encodings import (
     Encoding,
     QuantType,
@@ -20,7 +21,6 @@ from snapq.quantization.encodings import (
     reduced_axes,
     symmetric,
 )
-from snapq.quantization.precision_rules.tables.operators import OpRule
 
 __all__ = [
     "BLOCK_STEPS",
@@ -58,7 +58,7 @@ _SMALLEST_WEIGHT = 1e-6
 """Range of a weight of zeros: small, so that its bias keeps its precision."""
 
 
-def weight_axis(node: ir.Node, rule: OpRule, rank: int) -> int | None:
+def weight_axis(node: ir.Node, rule: OpSpec, rank: int) -> int | None:
     """The output-channel axis of a node's weight; None where it can have but one scale.
 
     A grouped ConvTranspose holds the output channels of one group only along its axis, and the

@@ -17,9 +17,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import onnx_ir as ir
 
+from snapq.operators import Encodings
 from snapq.quantization.encodings import Encoding, QuantType, asymmetric
-from snapq.quantization.precision_rules.tables.operators import Family, Role
-from snapq.quantization.precision_rules.tables.ranges import fixed_output
+from snapq.quantization.precision_rules.ranges import fixed_output
 from snapq.quantization.qdq.decisions import (
     Decision,
     constant,
@@ -160,10 +160,10 @@ def build(
             if dtype:
                 groups.add(value, dtype, _imposed(node, value, decision, fixed))
     for node, decision in decisions.items():
-        if decision.rule is not None and decision.rule.family is Family.MOVEMENT:
+        if decision.encodings is Encodings.SHARED:
             _tie_movement(groups, node, decision)
     for node, decision in decisions.items():
-        if decision.rule is not None and decision.rule.family is Family.CLAMP and decision.dtype:
+        if decision.encodings is Encodings.CLAMPED and decision.dtype:
             _tie_clamp(groups, node, decisions)
     return groups
 
@@ -181,7 +181,7 @@ def _wanted_type(value: ir.Value, decisions: Mapping[ir.Node, Decision]) -> Quan
     """The type in which the first quantized reader takes a tensor that comes in float."""
     for consumer, index in value.uses():
         decision = decisions.get(consumer, Decision())
-        if decision.dtype is not None and decision.role(index) is not Role.PLAIN:
+        if decision.dtype is not None and decision.role(index).quantized:
             return decision.dtype
     return None
 
@@ -194,7 +194,7 @@ def _tie_movement(groups: Groups, node: ir.Node, decision: Decision) -> None:
         groups.tie(outputs[0], output)
     tied = False
     for index, value in enumerate(node.inputs):
-        if value is None or decision.role(index) is Role.PLAIN:
+        if value is None or not decision.role(index).quantized:
             continue
         tensor = constant(value)
         if tensor is not None:
@@ -221,12 +221,12 @@ def _tie_clamp(groups: Groups, node: ir.Node, decisions: Mapping[ir.Node, Decisi
         if decision.rule is None or decision.dtype is None:
             return
         chain.append(value)
-        if decision.rule.family is not Family.MOVEMENT:
+        if decision.rule.encodings is not Encodings.SHARED:
             break
         if len(producer.outputs) != 1:
             return
         value = producer.inputs[0]
-    if decision.rule.family is not Family.COMPUTE or node.outputs[0] not in groups:
+    if decision.rule.encodings is not Encodings.OWN or node.outputs[0] not in groups:
         return
     if not groups.tie(node.outputs[0], chain[-1]):
         return

@@ -31,7 +31,7 @@ from snapq.graph.edits import (
 )
 from snapq.graph.passes.base import Phase, Rule
 from snapq.graph.shapes import static_shape
-from snapq.operators.npu_limits import MAX_RANK
+from snapq.operators import MAX_RANK
 
 RULE = Rule(Phase.LOWER, ("Trilu", "Transpose", "Pad", "Resize", "ConvTranspose"))
 

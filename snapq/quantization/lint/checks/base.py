@@ -8,12 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from snapq.operators import OpSpec, Role, quantized
 from snapq.quantization.encodings import Encoding, QuantType
-from snapq.quantization.precision_rules.tables.operators import (
-    OPERATORS,
-    OpRule,
-    Role,
-)
 from snapq.quantization.qdq.decisions import KEPT_FLOAT
 
 __all__ = ["Check", "Finding", "View"]
@@ -51,11 +47,11 @@ class View:
         self.model = model
         self.architecture = architecture
 
-    def rule(self, node: ir.Node) -> OpRule | None:
+    def rule(self, node: ir.Node) -> OpSpec | None:
         """How the node's operator is quantized; None for Q, DQ and what is float on purpose."""
         if KEPT_FLOAT in node.metadata_props:
             return None
-        return OPERATORS.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        return quantized(node)
 
     def reader(self, value: ir.Value | None) -> ir.Node | None:
         """The DQ that gives a value; None where none does."""
@@ -74,7 +70,7 @@ class View:
         return tuple(
             (index, value)
             for index, value in enumerate(node.inputs)
-            if value is not None and rule.role(index) is not Role.PLAIN
+            if value is not None and rule.role(index).quantized
         )
 
     def input_of(self, node: ir.Node, role: Role) -> ir.Node | None:

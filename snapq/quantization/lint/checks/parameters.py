@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_ir as ir
 
+from snapq.operators import Role
 from snapq.quantization.encodings import QuantType
 from snapq.quantization.lint.checks.base import (
     DEQUANTIZE,
@@ -14,7 +15,6 @@ from snapq.quantization.lint.checks.base import (
     Finding,
     View,
 )
-from snapq.quantization.precision_rules.tables.operators import Role
 from snapq.quantization.qdq.parameters import weight_axis
 
 __all__ = ["CHECKS"]
@@ -123,7 +123,7 @@ CHECKS: tuple[Check, ...] = (
 
 def _role(view: View, node: ir.Node, index: int) -> Role:
     rule = view.rule(node)
-    return rule.role(index) if rule is not None else Role.PLAIN
+    return rule.role(index) if rule is not None else Role.OTHER
 
 
 def _data_scale(view: View, node: ir.Node) -> float | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
+from snapq.operators import Encodings, Role
 from snapq.quantization.lint.checks.base import (
     DEQUANTIZE,
     QUANTIZE,
@@ -13,12 +14,11 @@ from snapq.quantization.lint.checks.base import (
     Finding,
     View,
 )
-from snapq.quantization.precision_rules.tables.legality import (
+from snapq.quantization.precision_rules.legality import (
     legal,
     legal_slope,
     weightless,
 )
-from snapq.quantization.precision_rules.tables.operators import Family, Role
 from snapq.quantization.qdq.decisions import is_float
 
 __all__ = ["CHECKS"]
@@ -34,7 +34,7 @@ def incomplete_unit(view: View, node: ir.Node) -> Iterator[Finding]:
     if node.op_type == "PRelu" and not _slopes_in_integers(view, node):
         return
     bare = [value for _, value in view.data(node) if is_float(value) and not view.reader(value)]
-    if rule.family is not Family.READ:
+    if rule.encodings is not Encodings.READ:
         bare += [v for v in node.outputs if is_float(v) and v.uses() and not _quantized(view, v)]
     if bare:
         names = ", ".join(f"'{value.name}'" for value in bare)
@@ -64,7 +64,7 @@ def forked_output(view: View, node: ir.Node) -> Iterator[Finding]:
 def movement_encoding(view: View, node: ir.Node) -> Iterator[Finding]:
     """What moves data has one encoding in and out."""
     rule = view.rule(node)
-    if rule is None or rule.family is not Family.MOVEMENT:
+    if rule is None or rule.encodings is not Encodings.SHARED:
         return
     before = view.encoding(view.reader(node.inputs[0]))
     for value in node.outputs:
@@ -97,9 +97,8 @@ def illegal_types(view: View, node: ir.Node) -> Iterator[Finding]:
                 )
     reader = view.input_of(node, Role.WEIGHT) or view.input_of(node, Role.SCALE)
     weight = view.encoding(reader) if reader is not None and view.stored(reader) else None
-    kind = "DepthwiseConv" if weight is not None and _depthwise(node) else node.op_type
     answer = (
-        legal(kind, data.dtype, weight.dtype, view.architecture)
+        legal(node.op_type, data.dtype, weight.dtype, view.architecture, depthwise=_depthwise(node))
         if weight is not None
         else weightless(node.op_type, data.dtype, view.architecture)
     )
@@ -162,7 +161,11 @@ def _quantized(view: View, value: ir.Value) -> bool:
 def _clamps(view: View, node: ir.Node) -> bool:
     """Whether a node is a Relu or Clip between a quantized node and its Q, which are fused."""
     rule = view.rule(node)
-    if rule is None or rule.family is not Family.CLAMP or not view.quantizers(node.outputs[0]):
+    if (
+        rule is None
+        or rule.encodings is not Encodings.CLAMPED
+        or not view.quantizers(node.outputs[0])
+    ):
         return False
     producer = node.inputs[0].producer() if node.inputs[0] is not None else None
     return producer is not None and view.rule(producer) is not None

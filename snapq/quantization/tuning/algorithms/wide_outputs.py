@@ -9,13 +9,9 @@ from math import prod
 import onnx_ir as ir
 
 from snapq.graph.shapes import static_shape
+from snapq.operators import Encodings, Role, quantized
 from snapq.precision import ActivationType
 from snapq.quantization.precision_rules.keep_wide import FIRST_16_BIT
-from snapq.quantization.precision_rules.tables.operators import (
-    OPERATORS,
-    Family,
-    Role,
-)
 from snapq.quantization.qdq.decisions import constant, is_float
 from snapq.quantization.qdq.scheme import NodePrecision
 from snapq.quantization.tuning.algorithms.base import (
@@ -74,11 +70,11 @@ def _head(output: ir.Value) -> list[ir.Node]:
         read = len(value.uses()) + value.is_graph_output()
         if node is None or read != 1 or len(node.outputs) != 1 or not is_float(value):
             return []
-        rule = OPERATORS.get(node.op_type)
-        if rule is None or rule.family is Family.READ:
+        rule = quantized(node)
+        if rule is None or rule.encodings is Encodings.READ:
             return []
         nodes.append(node)
-        if Role.WEIGHT in rule.inputs:
+        if Role.WEIGHT in rule.roles:
             return nodes if constant(node.inputs[1]) is not None else []
         given = [one for one in node.inputs if one is not None and constant(one) is None]
         value = given[0] if len(given) == 1 else None

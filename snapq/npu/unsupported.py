@@ -1,4 +1,8 @@
-"""What the NPU asks of single operators: attributes and inputs that it does not take.
+"""What the NPU runs and what not, told from the graph alone.
+
+`snapq.operators` has the operators; here is what the NPU asks of the attributes, inputs and shapes
+of some of them. The provider itself is asked by `snapq.npu.qnn`, and is right where the two differ:
+this is the answer where it is not installed, and the reason and hint where it only says no.
 
 Source: the answers of onnxruntime-qnn 2.7.0 (QAIRT 2.51.0) to one-operator models, HTP v73.
 """
@@ -6,6 +10,7 @@ Source: the answers of onnxruntime-qnn 2.7.0 (QAIRT 2.51.0) to one-operator mode
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import onnx_ir as ir
 
@@ -17,20 +22,77 @@ from snapq.graph.edits import (
     rank,
     string_attribute,
 )
+from snapq.graph.shapes import format_shape, static_shape
+from snapq.operators import MAX_RANK, spec
 
-MAX_RANK = 5
+__all__ = ["Unsupported", "unsupported"]
 
 Answer = tuple[str, str] | None
 """Reason and hint, or None where the NPU takes the node."""
 
 _CUT = "Cut the model in front of it and do its work on the CPU."
 _TRAIN = "Train the model with another operator, or cut it in front of this one."
+_CLASSICAL = (
+    "the NPU has no operators for decision trees and support vector machines",
+    "Express the model with Gemm and element-wise operators.",
+)
+_EXPORT = "Export the model with standard ONNX operators."
 
 
-def limit_of(node: ir.Node) -> Answer:
-    """The limit of the NPU that a node of an accepted operator breaks."""
+@dataclass(frozen=True)
+class Unsupported:
+    """A node that cannot run on the NPU, why, and what to do about it."""
+
+    node: str
+    op_type: str
+    reason: str
+    hint: str
+
+
+def unsupported(model: ir.Model) -> tuple[Unsupported, ...]:
+    """The nodes of the main graph that the NPU cannot run, in graph order."""
+    found = []
+    for node in model.graph:
+        answer = _refusal(node)
+        if answer is not None:
+            found.append(Unsupported(str(node.name), node.op_type, *answer))
+    return tuple(found)
+
+
+def _refusal(node: ir.Node) -> Answer:
+    npu = spec(node.op_type).npu
+    if node.domain == "ai.onnx.ml":
+        return _CLASSICAL
+    if node.domain not in ("", "com.microsoft"):
+        return f"'{node.op_type}' is an operator of the custom domain '{node.domain}'", _EXPORT
+    if node.domain not in npu.domains:
+        if node.domain:
+            return f"the NPU provider has no {node.op_type}", "Export with standard ONNX operators."
+        return npu.reason or f"the NPU has no {node.op_type}", npu.hint
     limit = _LIMITS.get(node.op_type) if node.domain == "" else None
-    return limit(node) if limit is not None else None
+    return _refused_value(node) or (limit(node) if limit is not None else None)
+
+
+def _refused_value(node: ir.Node) -> Answer:
+    for value in (*node.inputs, *node.outputs):
+        if value is None:
+            continue
+        dims = rank(value)
+        if value.dtype == ir.DataType.STRING:
+            return f"'{value.name}' holds text", "Do this part on the CPU."
+        if value.dtype == ir.DataType.DOUBLE:
+            return f"'{value.name}' holds 64-bit floats", "Let the prepare stage convert the model."
+        if dims is not None and dims > MAX_RANK:
+            return (
+                f"'{value.name}' has {dims} dimensions, and the NPU takes {MAX_RANK}",
+                "Merge dimensions with Reshape.",
+            )
+        if constant(value) is None and value.name and static_shape(value) is None:
+            return (
+                f"the shape {format_shape(value.shape)} of '{value.name}' is not fixed",
+                "Give the shapes of all inputs under `model.inputs`.",
+            )
+    return None
 
 
 def _pool(node: ir.Node) -> Answer:

@@ -1,0 +1,80 @@
+"""Whether the HTP has a kernel for integer types: `snapq.operators` has the rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from snapq.operators import NEVER, spec
+from snapq.quantization.encodings import QuantType
+
+__all__ = ["FLOAT_FROM", "Legality", "legal", "legal_slope", "weightless"]
+
+FLOAT_FROM = 69
+"""The first architecture that runs operators without an integer kernel in fp16 (v69 in part)."""
+
+
+@dataclass(frozen=True)
+class Legality:
+    """Whether a combination is legal, and why not.
+
+    Attributes:
+        ok: whether the kernel exists.
+        reason: one clause for the reader where it does not.
+    """
+
+    ok: bool
+    reason: str = ""
+
+
+def legal(
+    op: str,
+    activation: QuantType,
+    weight: QuantType,
+    architecture: int,
+    *,
+    depthwise: bool = False,
+    per_channel: bool = True,
+) -> Legality:
+    """Whether a kernel with a constant weight exists.
+
+    Args:
+        op: ONNX operator.
+        activation: type of the data in and out.
+        weight: type of the weight or of a normalization's scale.
+        architecture: Hexagon version, 73 for v73.
+        depthwise: whether it is a depthwise layer.
+        per_channel: whether the weight has one scale a channel.
+    """
+    npu = spec(op).npu
+    rows = npu.depthwise if depthwise and npu.depthwise is not None else npu.weighted
+    if rows is None:
+        return weightless(op, activation, architecture)
+    first = rows.get((activation.dtype, weight.dtype), NEVER)
+    kind = f"Depthwise{op}" if depthwise else op
+    name = f"{kind} with {activation.value} activations and {weight.value} weights"
+    if weight is QuantType.INT4 and not per_channel and npu.int4_by_channel:
+        return Legality(False, f"the NPU has {name} only with one scale a channel")
+    if architecture >= first:
+        return Legality(True)
+    if first == NEVER:
+        return Legality(False, f"the NPU has no {name}")
+    return Legality(False, f"the NPU has {name} from v{first} on, this is v{architecture}")
+
+
+def weightless(op: str, activation: QuantType, architecture: int) -> Legality:
+    """Whether a kernel for computed inputs exists; arguments as for `legal`."""
+    if architecture >= spec(op).npu.data_types.get(activation.dtype, NEVER):
+        return Legality(True)
+    return Legality(False, f"the NPU has no {op} with {activation.value} activations")
+
+
+def legal_slope(elements: int | None, activation: QuantType) -> Legality:
+    """Whether there is a PRelu of that type; at 16 bits the compiler fails on several slopes.
+
+    Args:
+        elements: number of slopes; None where they are computed.
+        activation: type of the data and the slopes.
+    """
+    if activation is QuantType.UINT8 or elements == 1:
+        return Legality(True)
+    return Legality(False, f"the NPU has no PRelu with {activation.value} slopes for each channel")

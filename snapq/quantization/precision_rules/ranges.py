@@ -1,0 +1,34 @@
+"""Outputs whose range is known before any sample is seen, or is not all that samples show."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snapq.operators import spec
+from snapq.quantization.encodings import Encoding, QuantType
+
+__all__ = ["fixed_output", "with_headroom"]
+
+_HEADROOM = 2.0
+
+
+def fixed_output(op: str, dtype: QuantType) -> Encoding | None:
+    """The output encoding of an operator with a known range; None where samples decide.
+
+    Sigmoid and Softmax: scale 1/2^bits, zero point at the low end. Tanh: scale 2/2^bits, zero
+    point in the middle.
+    """
+    known = spec(op).npu.fixed_range
+    if known is None or dtype.bits <= known.above_bits:
+        return None
+    steps = 2**dtype.bits
+    span = known.high - known.low
+    scale = span / (steps - 2 * known.spare_codes)
+    zero = dtype.qmin + round(-known.low / span * steps)
+    return Encoding(dtype, np.asarray(scale, np.float32), np.asarray(zero, dtype.numpy))
+
+
+def with_headroom(op: str, limits: tuple[float, float]) -> tuple[float, float]:
+    """The range of what an operator gives, twice what was seen where the NPU would wrap around."""
+    low, high = limits
+    return (low * _HEADROOM, high * _HEADROOM) if spec(op).npu.wraps else limits

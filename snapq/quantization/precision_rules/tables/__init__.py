@@ -1,1 +1,0 @@
-"""What the NPU takes, as tables: operators, data types by architecture, fixed ranges."""
