@@ -89,11 +89,18 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         try:
             yield temporary
             temporary.chmod(0o755)
-            if path.exists():
-                shutil.rmtree(path)
+            remove(path)
             temporary.replace(path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove(path: Path) -> None:
+    """Removes a file, a link or a folder with all that is in it, where there is one."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -115,6 +122,12 @@ def write_json(path: Path, value: Any) -> None:
         write_text(path, f"[\n {lines}\n]\n")
     else:
         write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+
+
+def fingerprint(value: object) -> str:
+    """SHA-256 over the canonical JSON of `value`, in hexadecimal."""
+    text = json.dumps(value, sort_keys=True, default=str, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
 def parse_yaml(text: str | bytes) -> Any:

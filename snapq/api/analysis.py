@@ -15,7 +15,7 @@ from snapq.errors import DataError, SnapqError
 from snapq.precision import precision_name
 from snapq.progress import Progress, Silent
 from snapq.records import AnalysisRecord, EstimateRecord, Where
-from snapq.stages.base import Context
+from snapq.stages.base import Context, Input, Reads
 from snapq.stages.quantize.judging import (
     estimate_model,
     run_on_cpu,
@@ -145,7 +145,9 @@ def _analyze_file(
     from snapq.api.one_stage import prepared
     from snapq.graph import io
 
-    with prepared(model, calibration, shapes, (device,), progress, base) as (source, context):
+    with prepared(model, calibration, shapes, (device,), base) as values:
+        source = values[Input.PREVIOUS]
+        context = Context(Reads((Input.DEVICES, Input.CALIBRATION)), values, progress=progress)
         return _analyze_model(io.load(source.model), model.name, options, context, asked)
 
 

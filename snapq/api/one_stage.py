@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from snapq.config import DataSource, PrepareConfig, PruneConfig, QuantizeConfig
 from snapq.devices import profiles
 from snapq.devices.profiles import DeviceProfile
 from snapq.progress import Progress
-from snapq.stages.base import Context, Outcome, Source
+from snapq.stages.base import Context, Input, Outcome, Source, stage
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def stage_file(
-    stage: Literal["quantize", "prune"],
+    name: Literal["quantize", "prune"],
     model: Path,
     output: Path,
     calibration: DataSource | Iterable[Mapping[str, np.ndarray]] | None,
@@ -41,11 +40,12 @@ def stage_file(
     from snapq.stages.artifact import MODEL
 
     devices = tuple(profiles.find(name) for name in targets) or (_strictest(),)
-    with prepared(model, calibration, shapes, devices, progress) as (source, context):
-        folder = source.folder.with_name(stage)
+    with prepared(model, calibration, shapes, devices) as values:
+        folder = values[Input.PREVIOUS].folder.with_name(name)
         folder.mkdir()
-        run = importlib.import_module(f"snapq.stages.{stage}").run
-        outcome: Outcome = run(source, options, context, folder)
+        asked = stage(name)
+        context = Context(asked.reads(options), values, progress=progress)
+        outcome = asked.run(options, context, folder)
         io.copy(folder / MODEL, output)
     return outcome
 
@@ -56,17 +56,15 @@ def prepared(
     calibration: DataSource | Iterable[Mapping[str, np.ndarray]] | None,
     shapes: InputShapes,
     devices: Sequence[DeviceProfile],
-    progress: Progress,
     base: Path | None = None,
-) -> Iterator[tuple[Source, Context]]:
-    """Runs the prepare stage on one file, and yields what it gives and what the next stage needs.
+) -> Iterator[dict[Input, Any]]:
+    """Runs the prepare stage on one file, and yields the inputs that the next stage may read.
 
     Args:
         model: the float model.
         calibration: where the samples are, or the samples; None where the next stage needs none.
         shapes: of inputs.
         devices: what to prepare for.
-        progress: reporter of progress; nothing is shown where not given.
         base: the folder of relative paths; the current one where not given.
 
     Raises:
@@ -94,9 +92,13 @@ def prepared(
         given = Path(name) / MODEL if shapes else model
         if shapes:
             io.save(frozen, given)
-        context = Context(devices=devices, calibration=data, given=given, progress=progress)
         prepare.write(frozen, PrepareConfig(), folder)
-        yield Source(folder / MODEL, "float", folder), context
+        yield {
+            Input.DEVICES: devices,
+            Input.CALIBRATION: data,
+            Input.GIVEN: Source(given, "float", given.parent),
+            Input.PREVIOUS: Source(folder / MODEL, "float", folder),
+        }
 
 
 def _strictest() -> DeviceProfile:

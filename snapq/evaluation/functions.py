@@ -17,6 +17,8 @@ from types import ModuleType
 from typing import Any
 
 from snapq.errors import DataError, nearest
+from snapq.evaluation.sources import is_foreign, local_sources
+from snapq.storage import fingerprint, sha256_file
 
 
 def load_function(reference: str, base: Path) -> Callable[..., Any]:
@@ -55,6 +57,12 @@ def load_function(reference: str, base: Path) -> Callable[..., Any]:
     return function  # type: ignore[no-any-return]
 
 
+def source_fingerprint(reference: str, base: Path) -> str:
+    """SHA-256 over the source of a function's module and of the local modules that it imports."""
+    files = local_sources(reference.partition(":")[0], base.absolute())
+    return fingerprint({name: sha256_file(path) for name, path in files.items()})
+
+
 @contextmanager
 def user_code(reference: str) -> Iterator[None]:
     """Runs code of the user's; an error in it becomes a `DataError` with its file and line."""
@@ -72,18 +80,35 @@ def user_code(reference: str) -> Iterator[None]:
 
 def _import(name: str, base: Path) -> ModuleType | None:
     # The module may import others that lie beside it, at any time: as Python does for a script.
-    if str(base) not in sys.path:
-        sys.path.insert(0, str(base))
+    sys.path[:] = [str(base), *(place for place in sys.path if place != str(base))]
+    importlib.invalidate_caches()
+    _forget_edited(name, base)
     file = base / f"{name}.py"
     if file.is_file():
         return _import_file(file)
-    importlib.invalidate_caches()
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             return None
         raise
+
+
+_RUN: dict[Path, str] = {}
+"""Hash of each local source file as it was when it was last imported here."""
+
+
+def _forget_edited(name: str, base: Path) -> None:
+    """Makes Python import local modules anew whose source has changed since it last did."""
+    for module, path in local_sources(name, base).items():
+        digest = sha256_file(path)
+        file = getattr(sys.modules.get(module), "__file__", None)
+        changed = _RUN.get(path) != digest or file != str(path)
+        if file is not None and changed and not is_foreign(Path(file)):
+            del sys.modules[module]
+            # Python takes an old byte code for new where second and size of the source agree.
+            Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
+        _RUN[path] = digest
 
 
 def _import_file(file: Path) -> ModuleType:

@@ -1,7 +1,8 @@
 """Finished work, kept by the hash of everything that it depends on.
 
-A key covers the input's content, the options, snapq's own code and the versions of the libraries,
-so a kept result is what a new computation would give. What is found damaged is computed again.
+A key covers the declared inputs, the options, snapq's own code and the versions of the libraries,
+so a kept result is what a new computation would give. Everything that is kept carries its hash:
+what is found damaged, or of another shape, is computed again. What rests on a failure is not kept.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from snapq.errors import StorageError
-from snapq.stages.artifact import (
-    Artifact,
-    code_fingerprint,
+from snapq.stages.artifact import Artifact, code_fingerprint, library_versions
+from snapq.storage import (
+    TEMPORARY,
+    atomic_folder,
     fingerprint,
-    library_versions,
+    remove,
+    remove_leftovers,
+    storage_errors,
+    write_json,
 )
-from snapq.storage import TEMPORARY, atomic_folder, remove_leftovers, storage_errors, write_json
 
 
 class Cache:
@@ -46,36 +50,51 @@ class Cache:
         if not self._enabled or not folder.is_dir():
             return None
         try:
-            return Artifact.read(folder)
+            found = Artifact.read(folder)
         except StorageError:
             shutil.rmtree(folder, ignore_errors=True)
             return None
+        return None if found.record.failures else found
 
     def keep(self, key: str, build: Callable[[Path], Artifact]) -> Artifact:
         """Builds an artifact in a temporary folder and keeps it whole. Raises `StorageError`."""
-        folder = self._folder / "stages" / key
+        folder = self._place("stages") / key
         remove_leftovers(folder.parent)
         with atomic_folder(folder) as temporary:
             build(temporary)
         return Artifact.read(folder)
 
     def checkpoint(self, key: str) -> Path:
-        """Where a stage keeps the state of unfinished work."""
-        return self._folder / "checkpoints" / f"{key}.checkpoint"
+        """Where a stage keeps the state of unfinished work. Raises `StorageError`."""
+        return self._place("checkpoints") / f"{key}.checkpoint"
 
     def value(self, key: str) -> Any | None:
-        """Returns the kept JSON value; None where there is none."""
+        """Returns the kept JSON value; None where there is none, or it is damaged."""
         path = self._folder / "values" / f"{key}.json"
         if not self._enabled or not path.is_file():
             return None
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found = json.loads(path.read_bytes())
+            return found["value"] if found["sha256"] == fingerprint(found["value"]) else None
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
     def keep_value(self, key: str, value: Any) -> None:
         """Keeps a JSON value. Raises `StorageError`."""
-        write_json(self._folder / "values" / f"{key}.json", value)
+        path = self._place("values") / f"{key}.json"
+        if path.is_dir():
+            remove(path)
+        plain = json.loads(json.dumps(value))
+        write_json(path, {"sha256": fingerprint(plain), "value": plain})
+
+    def _place(self, name: str) -> Path:
+        """A folder of the cache; a file that stands in its place goes. Raises `StorageError`."""
+        place = self._folder / name
+        with storage_errors(place):
+            for folder in (self._folder, place):
+                if folder.exists() and not folder.is_dir():
+                    remove(folder)
+        return place
 
 
 def copy_artifact(artifact: Artifact, folder: Path) -> Artifact:

@@ -14,14 +14,13 @@ from snapq.config import (
     Preprocess,
     PruneConfig,
     QuantizeConfig,
-    StageOptions,
 )
 from snapq.devices import profiles
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, DeviceError, nearest
 from snapq.precision import precision_name
-from snapq.stages.artifact import fingerprint
-from snapq.storage import sha256_file
+from snapq.stages.base import Input, stage
+from snapq.storage import fingerprint, sha256_file
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -45,6 +44,7 @@ class Setting:
         evaluation: samples for the proof; the calibration samples where the YAML gives none.
         source_sha256: hash of the model file and its external data.
         quantized: whether the model as given has Q/DQ or integer operators.
+        named_devices: profiles of devices that options of stages name.
     """
 
     config: DeployConfig
@@ -56,6 +56,7 @@ class Setting:
     evaluation: Dataset | None
     source_sha256: str
     quantized: bool = False
+    named_devices: tuple[DeviceProfile, ...] = ()
 
     @property
     def repairs(self) -> bool:
@@ -90,9 +91,12 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
     from snapq.quantization.existing_qdq.strip import is_quantized
 
     devices = tuple(profiles.find(name) for name in config.targets)
-    for item in config.stages:
-        if isinstance(item.options, PruneConfig) and item.options.target is not None:
-            profiles.find(item.options.target.device or config.targets[0])
+    named = tuple(
+        profiles.find(item.options.target.device)
+        for item in config.stages
+        if isinstance(item.options, PruneConfig) and item.options.target is not None
+        if item.options.target.device is not None
+    )
     loaded = io.load(config.model.path)
     quantized = is_quantized(loaded)
     check_precision(config, devices, quantized=quantized)
@@ -120,7 +124,9 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         return plain(source, inputs)
 
     samples = opened(calibration, "calibration")
-    trains = any(item.name == "finetune" for item in config.stages)
+    trains = any(
+        Input.TRAINING in stage(item.name).reads(item.options).all for item in config.stages
+    )
     return Setting(
         config=config,
         devices=devices,
@@ -131,6 +137,7 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         evaluation=opened(evaluation, "evaluation", labelled=config.metric is not None) or samples,
         source_sha256=_fingerprint(config.model.path, loaded),
         quantized=quantized,
+        named_devices=named,
     )
 
 
@@ -189,30 +196,25 @@ def _sources(
     calibration, evaluation = config.data.calibration, config.data.evaluation
     if calibration is None and random_inputs:
         calibration = DataSource(random=True, samples=8, seed=config.seed)
-    asking = next((item.name for item in config.stages if _asks_for_samples(item.options)), None)
-    if calibration is None and asking is not None:
-        raise ConfigError(
-            f"The {asking} stage needs samples that look like the model's real inputs.",
-            where="data.calibration",
-            hint="Name 32 to 128 of them with images:, arrays: or python:. "
-            "To try things out without data: --random-inputs.",
-        )
-    trains = any(item.name == "finetune" for item in config.stages)
-    if trains and calibration is None and config.data.training is None:
-        raise ConfigError(
-            "The finetune stage needs samples to learn from.",
-            where="data.training",
-            hint="Name some hundreds with images:, arrays: or python:; labels are not needed. "
-            "To try things out without data: --random-inputs.",
-        )
+    if calibration is not None:
+        return calibration, evaluation
+    for item in config.stages:
+        needed = stage(item.name).reads(item.options).needed
+        if Input.CALIBRATION in needed:
+            raise ConfigError(
+                f"The {item.name} stage needs samples that look like the model's real inputs.",
+                where="data.calibration",
+                hint="Name 32 to 128 of them with images:, arrays: or python:. "
+                "To try things out without data: --random-inputs.",
+            )
+        if Input.TRAINING in needed and config.data.training is None:
+            raise ConfigError(
+                f"The {item.name} stage needs samples to learn from.",
+                where="data.training",
+                hint="Name some hundreds with images:, arrays: or python:; labels are not needed. "
+                "To try things out without data: --random-inputs.",
+            )
     return calibration, evaluation
-
-
-def _asks_for_samples(options: StageOptions) -> bool:
-    """Whether a stage cannot do without calibration samples."""
-    if isinstance(options, QuantizeConfig):
-        return options.encodings is None
-    return isinstance(options, PruneConfig) and options.needs_samples
 
 
 def _preprocess(inputs: Sequence[TensorSpec], *sources: DataSource | None) -> dict[str, Preprocess]:

@@ -6,11 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from snapq.devices.profiles import nearest_with_estimate
+from snapq.pipeline.available import available
 from snapq.pipeline.cache import Cache
 from snapq.pipeline.inputs import Setting
-from snapq.pipeline.run import make_context
-from snapq.pipeline.steps import known
-from snapq.progress import Silent
+from snapq.pipeline.steps import kept
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,9 @@ def make_plan(chosen: Setting, cache: Cache) -> Plan:
             PlannedStage(
                 step.name,
                 step.options.model_dump(mode="json") if step.options else {},
-                kept is not None,
+                artifact is not None,
             )
-            for step, kept in known(chosen, make_context(chosen, Silent()), cache)
+            for step, artifact in kept(chosen, available(chosen), cache)
         ),
         data=tuple(
             PlannedData(use, samples.description, len(samples), samples.random)

@@ -5,35 +5,27 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import yaml
 
-from snapq.config import PackageConfig, QuantizeConfig
 from snapq.npu.qnn import availability
 from snapq.pipeline import evidence as proof
 from snapq.pipeline import steps as stages
+from snapq.pipeline.available import available
 from snapq.pipeline.cache import Cache, copy_artifact
 from snapq.pipeline.evidence.latency import check_target
 from snapq.pipeline.gates import check
 from snapq.pipeline.inputs import Setting
 from snapq.progress import Advance, Progress
 from snapq.records import FileRecord, Provenance, RunRecord, StageRecord
-from snapq.stages.artifact import (
-    MODEL,
-    fingerprint,
-    library_versions,
-)
-from snapq.stages.base import Context
-from snapq.storage import compressed_size, sha256_file, write_text
+from snapq.stages.artifact import MODEL, library_versions
+from snapq.stages.base import ESTIMATE, Context, Reads
+from snapq.storage import compressed_size, fingerprint, sha256_file, write_text
 from snapq.version import __version__
-
-if TYPE_CHECKING:
-    from snapq.evaluation.metrics import Metric
 
 LOG = logging.getLogger("snapq")
 
@@ -61,8 +53,11 @@ def execute(
     with _log_to(folder / "log.txt"):
         told = _Logged(progress)
         check_target(chosen.config.benchmark, told)
-        context = make_context(chosen, told, cache)
-        finished = [(item, _place(item, folder)) for item in stages.walk(chosen, context, cache)]
+        inputs = available(chosen)
+        walked = stages.walk(chosen, inputs, cache, told)
+        finished = [(item, _place(item, folder)) for item in walked]
+        reads = Reads((), ESTIMATE)
+        context = Context(reads, inputs.values(reads), memo=cache, progress=told)
         results = proof.prove(chosen, [item for item, _ in finished], folder, cache, context)
         stage_records = tuple(_stage_record(item, place, folder) for item, place in finished)
         precision = finished[-1][0].artifact.precision
@@ -108,40 +103,6 @@ def execute(
         write_text(folder / "config.yaml", yaml.safe_dump(record.config, sort_keys=False))
         write_text(folder / "run.json", record.model_dump_json(indent=1) + "\n")
     return record
-
-
-def make_context(chosen: Setting, progress: Progress, cache: Cache | None = None) -> Context:
-    """What the stages of this run share."""
-    options = [item.options for item in chosen.config.stages]
-    packaging = (item for item in options if isinstance(item, PackageConfig))
-    package = next(packaging, PackageConfig())
-    share = chosen.config.gates.npu_nodes
-    return Context(
-        devices=chosen.devices,
-        boundary=chosen.boundary,
-        calibration=chosen.calibration,
-        golden=chosen.evaluation,
-        training=chosen.training,
-        seed=chosen.config.seed,
-        quantize=next((item for item in options if isinstance(item, QuantizeConfig)), None),
-        optimization_modes=package.optimization_modes,
-        thin_strides=package.thin_strides,
-        metrics=_metrics(chosen),
-        memo=cache,
-        npu_share=1.0 if share in (None, "all") else float(share),
-        progress=progress,
-    )
-
-
-def _metrics(chosen: Setting) -> Callable[[], tuple[Metric, ...]]:
-    """Makes the run's metrics anew each time it is called."""
-
-    def make() -> tuple[Metric, ...]:
-        from snapq.evaluation.metrics import metrics
-
-        return metrics(chosen.config.metric, chosen.config.folder)
-
-    return make
 
 
 def file_record(path: Path, folder: Path) -> FileRecord:

@@ -7,7 +7,6 @@ holds the SHA-256 of every file of the folder. An artifact that does not match i
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -16,10 +15,9 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from snapq.devices.profiles import PACKAGED
 from snapq.errors import StorageError
 from snapq.records import Record
-from snapq.storage import sha256_file, storage_errors, write_json
+from snapq.storage import fingerprint, sha256_file, storage_errors, write_json
 
 MODEL = "model.onnx"
 RECORD = "artifact.json"
@@ -37,6 +35,14 @@ class ArtifactRecord(Record):
     seconds: float
     notes: tuple[str, ...] = ()
     details: dict[str, Any] = Field(default_factory=dict)
+    failures: tuple[str, ...] = ()
+    """What failed on the way; a result that rests on it is not kept for later runs."""
+    sha256: str = ""
+    """Hash of this record without this field."""
+
+    def hashed(self) -> str:
+        """What `sha256` has to be."""
+        return fingerprint(self.model_dump(mode="json", exclude={"sha256"}))
 
 
 class Artifact:
@@ -76,13 +82,10 @@ class Artifact:
         seconds: float,
         notes: tuple[str, ...],
         details: Mapping[str, Any],
+        failures: tuple[str, ...] = (),
     ) -> Artifact:
         """Hashes what a stage left in `folder`, writes `artifact.json`. Raises `StorageError`."""
-        files = {
-            path.relative_to(folder).as_posix(): sha256_file(path)
-            for path in sorted(folder.rglob("*"))
-            if path.is_file()
-        }
+        files = {name: sha256_file(folder / name) for name in _listed(folder)}
         record = ArtifactRecord(
             stage=stage,
             precision=precision,
@@ -90,7 +93,11 @@ class Artifact:
             seconds=seconds,
             notes=notes,
             details=dict(details),
+            failures=failures,
         )
+        # Details are hashed as JSON gives them back.
+        record = ArtifactRecord.model_validate_json(record.model_dump_json())
+        record = record.model_copy(update={"sha256": record.hashed()})
         write_json(folder / RECORD, record.model_dump(mode="json"))
         return cls(folder, record)
 
@@ -103,21 +110,26 @@ class Artifact:
         """
         path = folder / RECORD
         with storage_errors(path):
-            text = path.read_text(encoding="utf-8")
+            content = path.read_bytes()
         try:
-            record = ArtifactRecord.model_validate_json(text)
+            record = ArtifactRecord.model_validate_json(content)
         except ValidationError as error:
             raise StorageError("This is not an artifact record.", where=str(path)) from error
+        if record.sha256 != record.hashed():
+            raise StorageError("The record has changed since it was written.", where=str(path))
+        if sorted(record.files) != _listed(folder):
+            raise StorageError("These are not the files of the record.", where=str(folder))
         for name, sha256 in record.files.items():
             if sha256_file(folder / name) != sha256:
                 raise StorageError("The file has changed since it was written.", where=name)
         return cls(folder, record)
 
 
-def fingerprint(value: object) -> str:
-    """SHA-256 over the canonical JSON of `value`, in hexadecimal."""
-    text = json.dumps(value, sort_keys=True, default=str, separators=(",", ":"))
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+def _listed(folder: Path) -> list[str]:
+    """The files of an artifact's folder, without its record."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    names = sorted(path.relative_to(folder).as_posix() for path in files)
+    return [name for name in names if name != RECORD]
 
 
 @cache
@@ -134,14 +146,12 @@ def library_versions() -> dict[str, str]:
 
 @cache
 def code_fingerprint() -> str:
-    """SHA-256 over snapq's own files: results of other code are never taken for this code's.
-
-    The packaged device profiles count too, wherever they lie.
-    """
+    """SHA-256 over snapq's own code and tables: other code's results are not taken for its own."""
+    root = Path(__file__).parents[1]
     digest = hashlib.sha256()
-    for root in (Path(__file__).parents[1], PACKAGED):
-        for path in sorted(root.rglob("*")):
-            if path.suffix in {".py", ".yaml"}:
-                digest.update(path.relative_to(root).as_posix().encode())
-                digest.update(path.read_bytes())
+    for path in sorted(root.rglob("*")):
+        # Device profiles lie here in a wheel; each counts where a device is read.
+        if path.suffix in {".py", ".yaml"} and "device_profiles" not in path.parts:
+            digest.update(path.relative_to(root).as_posix().encode())
+            digest.update(path.read_bytes())
     return digest.hexdigest()

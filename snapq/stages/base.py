@@ -1,21 +1,125 @@
-"""What a stage is: config in, engine called, files out."""
+"""What a stage is: a module that says what it reads, and turns that into files.
+
+A stage named `x` in deploy.yaml is the module `snapq.stages.x` with two functions:
+
+- `reads(options)` declares what the stage depends on,
+- `run(options, context, folder)` writes the new model into `folder`.
+
+`run` is handed a `Context` with what `reads` declares and nothing else; the key under which the
+result is kept is made of the same declaration. A stage that reads what it did not declare fails at
+once, so that no result can be kept under a key that does not cover it.
+"""
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from snapq.precision import precision_name
 from snapq.progress import Progress, Silent
 
 if TYPE_CHECKING:
-    from snapq.config import QuantizeConfig
+    from snapq.config import QuantizeConfig, StageOptions
     from snapq.devices.profiles import DeviceProfile
-    from snapq.evaluation.datasets import Dataset
     from snapq.evaluation.metrics import Metric
+    from snapq.evaluation.samples import Dataset, Sample
     from snapq.graph.boundary import Boundary
+
+
+class Input(StrEnum):
+    """What a stage, or a kind of evidence, can depend on beside its options, the code, the tools.
+
+    The pipeline knows how each is fingerprinted (`snapq.pipeline.available`).
+    """
+
+    MODEL = "model"
+    """The model file as named in the YAML, and the shapes of its inputs."""
+    GIVEN = "given"
+    """The model as given, with its shapes frozen."""
+    ORIGINAL = "original"
+    """The float model after the prepare stage."""
+    PREVIOUS = "previous"
+    """What the stage before left."""
+    FLOAT = "float"
+    """The last float model."""
+    QUANTIZED = "quantized"
+    """The last Q/DQ model with float inputs and outputs."""
+    STEPS = "steps"
+    """What every stage left, in order."""
+    PACKAGE = "package"
+    """The bundle, and what the package stage recorded."""
+    CALIBRATION = "calibration"
+    TRAINING = "training"
+    EVALUATION = "evaluation"
+    GOLDEN = "golden"
+    """The samples that the bundle carries for the check on the board."""
+    RANDOM = "random"
+    """Whether any result rests on random inputs."""
+    BOUNDARY = "boundary"
+    """What the package takes and gives."""
+    DEVICES = "devices"
+    """Profiles of the targets, of other devices that the YAML names, and of those whose estimates
+    stand for them."""
+    SEED = "seed"
+    METRICS = "metrics"
+    """The metrics of the YAML, with the source of the user's own."""
+    QUANTIZE = "quantize"
+    """Options of the run's quantize stage."""
+    OPTIMIZATION_MODES = "optimization_modes"
+    """Values of htp_graph_finalization_optimization_mode that the run's package stage tries."""
+    THIN_STRIDES = "thin_strides"
+    """Whether it tries strided depthwise convolutions as ones of stride 1."""
+    NPU_SHARE = "npu_share"
+    """Lowest share of nodes on the NPU with which a package is accepted."""
+    BENCHMARK = "benchmark"
+    """How latency is measured."""
+
+
+class UndeclaredInputError(LookupError):
+    """A stage or a kind of evidence read something that it did not declare: a defect of it."""
+
+
+@dataclass(frozen=True)
+class Reads:
+    """What a stage depends on.
+
+    Attributes:
+        needed: what it cannot do without; a run that lacks it is refused before any work.
+        optional: what it also reads where the run has it.
+    """
+
+    needed: tuple[Input, ...]
+    optional: tuple[Input, ...] = ()
+
+    @property
+    def all(self) -> tuple[Input, ...]:
+        """Both, each once."""
+        return tuple(dict.fromkeys((*self.needed, *self.optional)))
+
+
+ESTIMATE = (
+    Input.DEVICES,
+    Input.BOUNDARY,
+    Input.CALIBRATION,
+    Input.QUANTIZE,
+    Input.OPTIMIZATION_MODES,
+    Input.THIN_STRIDES,
+)
+"""What an estimate of a model as the run would package it rests on."""
+
+_DEFAULTS: Mapping[Input, Any] = {
+    Input.NPU_SHARE: 1.0,
+    Input.SEED: 0,
+    Input.OPTIMIZATION_MODES: (3,),
+    Input.THIN_STRIDES: True,
+    Input.METRICS: tuple,
+    Input.RANDOM: False,
+    Input.STEPS: (),
+}
 
 
 class Memo(Protocol):
@@ -32,45 +136,142 @@ class Memo(Protocol):
 
 
 @dataclass(frozen=True)
-class Context:
-    """What all stages of a run share.
+class Source:
+    """A model that an earlier stage left.
 
     Attributes:
-        devices: profiles of the targets, in the order of the YAML.
-        boundary: what the package takes and gives.
-        calibration: samples for calibration; None where the YAML has none.
-        golden: samples that the bundle carries for the check on the board.
-        npu_share: lowest share of nodes on the NPU with which a package is accepted.
-        training: samples for training; None where the YAML has none.
-        given: the model as given, with its shapes frozen.
-        original: the float model after the prepare stage: the teacher of training.
-        checkpoint: file in which training keeps its state, so that a run that was killed goes on.
-        seed: seed of everything random.
-        quantize: options of the run's quantize stage; None where it has none.
-        optimization_modes: values of htp_graph_finalization_optimization_mode that the run's
-            package stage tries.
-        thin_strides: whether it tries strided depthwise convolutions as ones of stride 1.
-        metrics: makes the metrics of the YAML anew; none where it has none.
-        memo: keeps estimates from one run to the next; None keeps nothing.
-        progress: who is told what goes on.
+        model: path of the ONNX file.
+        precision: `float`, or weights and activations.
+        folder: the stage's folder, with what else it wrote.
     """
 
-    devices: Sequence[DeviceProfile]
-    boundary: Boundary | None = None
-    calibration: Dataset | None = None
-    golden: Dataset | None = None
-    npu_share: float = 1.0
-    training: Dataset | None = None
-    given: Path | None = None
-    original: Path | None = None
-    checkpoint: Path | None = None
-    seed: int = 0
-    quantize: QuantizeConfig | None = None
-    optimization_modes: tuple[int, ...] = (3,)
-    thin_strides: bool = True
-    metrics: Callable[[], tuple[Metric, ...]] = tuple
-    memo: Memo | None = None
-    progress: Progress = field(default_factory=Silent)
+    model: Path
+    precision: str
+    folder: Path
+
+
+class Context:
+    """What a stage is handed: the inputs that it declared, and three services.
+
+    Args:
+        reads: the declaration.
+        values: values of inputs; those that are not declared are not handed on.
+        checkpoint: file in which training keeps its state, so that a run that was killed goes on.
+        memo: keeps estimates from one run to the next; None keeps nothing.
+        progress: who is told what goes on.
+
+    Every property raises `UndeclaredInputError` where the input is not declared.
+    """
+
+    def __init__(
+        self,
+        reads: Reads,
+        values: Mapping[Input, Any],
+        *,
+        checkpoint: Path | None = None,
+        memo: Memo | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._values = {item: values.get(item, _DEFAULTS.get(item)) for item in reads.all}
+        self.checkpoint = checkpoint
+        self.memo = memo
+        self.progress: Progress = progress or Silent()
+
+    def read(self, item: Input) -> Any:
+        """The value of a declared input; None where the run has none."""
+        if item not in self._values:
+            raise UndeclaredInputError(f"`{item}` is read and not declared.")
+        return self._values[item]
+
+    @property
+    def model(self) -> tuple[Path, Mapping[str, Any]]:
+        """The model file as named in the YAML, and the shapes of its inputs."""
+        return cast("tuple[Path, Mapping[str, Any]]", self.read(Input.MODEL))
+
+    @property
+    def previous(self) -> Source:
+        """What the stage before left."""
+        return cast(Source, self.read(Input.PREVIOUS))
+
+    @property
+    def given(self) -> Source | None:
+        """The model as given, with its shapes frozen."""
+        return cast("Source | None", self.read(Input.GIVEN))
+
+    @property
+    def original(self) -> Source | None:
+        """The float model after the prepare stage: the teacher of training."""
+        return cast("Source | None", self.read(Input.ORIGINAL))
+
+    @property
+    def float_model(self) -> Source | None:
+        """The last float model: what was quantized."""
+        return cast("Source | None", self.read(Input.FLOAT))
+
+    @property
+    def devices(self) -> Sequence[DeviceProfile]:
+        """Profiles of the targets, in the order of the YAML."""
+        return cast("Sequence[DeviceProfile]", self.read(Input.DEVICES))
+
+    @property
+    def boundary(self) -> Boundary | None:
+        """What the package takes and gives."""
+        return cast("Boundary | None", self.read(Input.BOUNDARY))
+
+    @property
+    def calibration(self) -> Dataset | None:
+        """Samples for calibration; None where the YAML has none."""
+        return cast("Dataset | None", self.read(Input.CALIBRATION))
+
+    @property
+    def training(self) -> Dataset | None:
+        """Samples for training; the calibration samples where the YAML names none."""
+        return cast("Dataset | None", self.read(Input.TRAINING))
+
+    @property
+    def evaluation(self) -> Dataset | None:
+        """Samples for evaluation; the calibration samples where the YAML names none."""
+        return cast("Dataset | None", self.read(Input.EVALUATION))
+
+    @property
+    def golden(self) -> Sequence[Sample] | None:
+        """Samples that the bundle carries for the check on the board."""
+        return cast("Sequence[Sample] | None", self.read(Input.GOLDEN))
+
+    @property
+    def random_inputs(self) -> bool:
+        """Whether any result rests on random inputs."""
+        return bool(self.read(Input.RANDOM))
+
+    @property
+    def npu_share(self) -> float:
+        """Lowest share of nodes on the NPU with which a package is accepted."""
+        return float(self.read(Input.NPU_SHARE))
+
+    @property
+    def seed(self) -> int:
+        """Seed of everything random."""
+        return int(self.read(Input.SEED))
+
+    @property
+    def metrics(self) -> Callable[[], tuple[Metric, ...]]:
+        """Makes the metrics of the YAML anew; none where it has none."""
+        return cast("Callable[[], tuple[Metric, ...]]", self.read(Input.METRICS))
+
+    @property
+    def quantize(self) -> QuantizeConfig | None:
+        """Options of the run's quantize stage; None where it has none."""
+        return cast("QuantizeConfig | None", self.read(Input.QUANTIZE))
+
+    @property
+    def optimization_modes(self) -> tuple[int, ...]:
+        """Values of htp_graph_finalization_optimization_mode that the package stage tries."""
+        return cast("tuple[int, ...]", self.read(Input.OPTIMIZATION_MODES))
+
+    @property
+    def thin_strides(self) -> bool:
+        """Whether it tries strided depthwise convolutions as ones of stride 1."""
+        return bool(self.read(Input.THIN_STRIDES))
 
     @property
     def final_precision(self) -> str:
@@ -88,25 +289,26 @@ class Outcome:
         precision: `float`, or weights and activations such as `w8a8`.
         notes: sentences for the reader.
         details: figures of this stage alone, JSON values.
+        failures: what failed on the way (a full disk, a compiler that did not answer), although a
+            model came of it; such a result is not kept for later runs.
     """
 
     precision: str
     notes: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    failures: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Source:
-    """The model that a stage starts from.
+class Stage(Protocol):
+    """A stage module."""
 
-    Attributes:
-        model: path of the ONNX file.
-        precision: `float`, or weights and activations.
-        folder: the earlier stage's folder, with what else it wrote.
-        float_model: the last float model before it, which was quantized; itself where it is float.
-    """
+    def reads(self, options: StageOptions | None) -> Reads:
+        """What the stage depends on with these options."""
 
-    model: Path
-    precision: str
-    folder: Path
-    float_model: Path | None = None
+    def run(self, options: StageOptions | None, context: Context, folder: Path) -> Outcome:
+        """Writes the stage's model, and what belongs to it, into `folder`."""
+
+
+def stage(name: str) -> Stage:
+    """The stage of this name, as in deploy.yaml."""
+    return cast(Stage, importlib.import_module(f"snapq.stages.{name}"))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from snapq.config import ClusterConfig
 from snapq.errors import ConfigError, nearest
 from snapq.stages.artifact import MODEL
-from snapq.stages.base import Context, Outcome, Source
+from snapq.stages.base import Context, Input, Outcome, Reads
 from snapq.stages.imposing import write_weights
 from snapq.stages.quantize.stage import ENCODINGS, encoding_records
 from snapq.storage import write_json
@@ -41,7 +41,12 @@ class _Tally:
     after_compressed: int = 0
 
 
-def run(source: Source, options: ClusterConfig, context: Context, folder: Path) -> Outcome:
+def reads(options: ClusterConfig) -> Reads:
+    """The model, and the devices whose rules a quantized one keeps."""
+    return Reads((Input.PREVIOUS, Input.DEVICES))
+
+
+def run(options: ClusterConfig, context: Context, folder: Path) -> Outcome:
     """Writes the model with shared weights into `folder`.
 
     A float model gets the encodings of its weights beside it, for the quantize stage; a quantized
@@ -54,6 +59,7 @@ def run(source: Source, options: ClusterConfig, context: Context, folder: Path) 
     from snapq.quantization.existing_qdq.requantize import requantize
     from snapq.quantization.existing_qdq.strip import strip
 
+    source = context.previous
     model = io.load(source.model)
     kept: dict[str, Encoding] = {}
     if source.precision != "float":

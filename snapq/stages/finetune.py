@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from snapq.config import FinetuneConfig
 from snapq.errors import ConfigError
 from snapq.stages.artifact import MODEL
-from snapq.stages.base import Context, Outcome, Source
+from snapq.stages.base import Context, Input, Outcome, Reads
 from snapq.storage import storage_errors, write_json
 
 if TYPE_CHECKING:
@@ -27,7 +27,14 @@ EPOCHS = 10
 """Epochs where the YAML gives neither epochs nor steps."""
 
 
-def run(source: Source, options: FinetuneConfig, context: Context, folder: Path) -> Outcome:
+def reads(options: FinetuneConfig) -> Reads:
+    """The model, its teacher, and what a quantized model was made of."""
+    return Reads(
+        (Input.PREVIOUS, Input.ORIGINAL, Input.TRAINING, Input.SEED), (Input.FLOAT, Input.BOUNDARY)
+    )
+
+
+def run(options: FinetuneConfig, context: Context, folder: Path) -> Outcome:
     """Writes the trained model, and its encodings where it is quantized, into `folder`.
 
     Raises:
@@ -39,18 +46,18 @@ def run(source: Source, options: FinetuneConfig, context: Context, folder: Path)
     from snapq.graph import boundary, io
     from snapq.training.train import train
 
-    data = context.training
+    source, data = context.previous, context.training
     if data is None or context.original is None:
         raise ConfigError(
             "The finetune stage needs samples to learn from.",
             where="data.training",
             hint="Give images, arrays or python there; labels are not needed.",
         )
-    model, original = io.load(source.model), io.load(context.original)
+    model, original = io.load(source.model), io.load(context.original.model)
     quantized = source.precision != "float"
     latent: dict[str, np.ndarray] = {}
-    if quantized and source.float_model is not None:
-        last = io.load(source.float_model)
+    if quantized and context.float_model is not None:
+        last = io.load(context.float_model.model)
         if context.boundary is not None:
             last = boundary.fold_normalization(last, context.boundary)
         latent = _constants(last)

@@ -56,7 +56,7 @@ def from_file(
     from snapq.quantization.precision_rules.overrides import resolve
 
     assert context.given is not None
-    original = strip(io.load(context.given)).model
+    original = strip(io.load(context.given.model)).model
     given = read(path, original)
     if context.boundary is not None:
         model = boundary.fold_normalization(model, context.boundary)

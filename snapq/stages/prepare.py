@@ -7,13 +7,18 @@ from typing import TYPE_CHECKING
 
 from snapq.config import PrepareConfig
 from snapq.stages.artifact import MODEL
-from snapq.stages.base import Context, Outcome, Source
+from snapq.stages.base import Context, Input, Outcome, Reads
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
 
-def run(source: Source, options: PrepareConfig, context: Context, folder: Path) -> Outcome:
+def reads(options: PrepareConfig) -> Reads:
+    """The model as given."""
+    return Reads((Input.PREVIOUS,))
+
+
+def run(options: PrepareConfig, context: Context, folder: Path) -> Outcome:
     """Writes the prepared model into `folder`.
 
     Raises:
@@ -22,7 +27,7 @@ def run(source: Source, options: PrepareConfig, context: Context, folder: Path) 
     """
     from snapq.graph import io
 
-    return write(io.load(source.model), options, folder)
+    return write(io.load(context.previous.model), options, folder)
 
 
 def write(model: ir.Model, options: PrepareConfig, folder: Path) -> Outcome:

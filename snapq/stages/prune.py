@@ -15,7 +15,7 @@ from snapq.devices.profiles import find
 from snapq.errors import ConfigError, SnapqError
 from snapq.ranking import Importance
 from snapq.stages.artifact import MODEL
-from snapq.stages.base import Context, Outcome, Source
+from snapq.stages.base import ESTIMATE, Context, Input, Outcome, Reads, Source
 from snapq.stages.estimating import estimator, precise_us
 from snapq.storage import compressed_size, storage_errors, write_json
 
@@ -33,7 +33,21 @@ CUT = "cut.onnx"
 """The model after the cut and before the repair, beside the stage's result."""
 
 
-def run(source: Source, options: PruneConfig, context: Context, folder: Path) -> Outcome:
+def reads(options: PruneConfig) -> Reads:
+    """The model; samples, the seed of gradients and what estimates need, as the options ask."""
+    needed, optional = [Input.PREVIOUS], []
+    if options.needs_samples:
+        needed.append(Input.CALIBRATION)
+    if options.needs_samples or options.cuts:
+        optional += [Input.CALIBRATION, Input.BOUNDARY]
+    if options.importance is Importance.TAYLOR:
+        needed.append(Input.SEED)
+    if options.blocks is not None or (options.target and options.target.estimate_us is not None):
+        optional += ESTIMATE
+    return Reads(tuple(needed), tuple(optional))
+
+
+def run(options: PruneConfig, context: Context, folder: Path) -> Outcome:
     """Writes the pruned model into `folder`; what was quantized stays quantized.
 
     Raises:
@@ -44,6 +58,7 @@ def run(source: Source, options: PruneConfig, context: Context, folder: Path) ->
     """
     from snapq.graph import io
 
+    source = context.previous
     model = io.load(source.model)
     notes: list[str] = []
     details: dict[str, Any] = {}

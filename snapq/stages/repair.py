@@ -8,13 +8,18 @@ from pathlib import Path
 from snapq.config import RepairConfig
 from snapq.errors import ConfigError
 from snapq.stages.artifact import MODEL
-from snapq.stages.base import Context, Outcome, Source
+from snapq.stages.base import Context, Input, Outcome, Reads
 from snapq.stages.imposing import carried, feeds, fixed_inputs
 from snapq.stages.quantize.stage import ENCODINGS, encoding_records
 from snapq.storage import write_json
 
 
-def run(source: Source, options: RepairConfig, context: Context, folder: Path) -> Outcome:
+def reads(options: RepairConfig) -> Reads:
+    """The model as given with its encodings, and the prepared one that takes them over."""
+    return Reads((Input.GIVEN, Input.PREVIOUS, Input.DEVICES), (Input.BOUNDARY, Input.CALIBRATION))
+
+
+def run(options: RepairConfig, context: Context, folder: Path) -> Outcome:
     """Writes the repaired Q/DQ model and its encodings into `folder`.
 
     Raises:
@@ -27,7 +32,7 @@ def run(source: Source, options: RepairConfig, context: Context, folder: Path) -
     from snapq.quantization.existing_qdq.strip import is_quantized, strip
     from snapq.quantization.lint.run import lint
 
-    given = io.load(context.given) if context.given else None
+    given = io.load(context.given.model) if context.given else None
     if given is None or not is_quantized(given):
         raise ConfigError(
             "The model is not quantized, so there is nothing to repair.",
@@ -37,7 +42,7 @@ def run(source: Source, options: RepairConfig, context: Context, folder: Path) -
     architecture = min(device.architecture for device in context.devices)
     findings = lint(given, architecture)
     stripped = strip(given)
-    prepared = io.load(source.model)
+    prepared = io.load(context.previous.model)
     transferred, lost = carried(stripped.model, prepared, stripped.encodings, context)
     found = requantize(
         prepared, transferred, architecture, feeds(context), inputs=fixed_inputs(context.boundary)

@@ -19,7 +19,7 @@ from snapq.graph.boundary import plan
 from snapq.graph.shapes import input_specs
 from snapq.npu.qnn.simulate import simulate
 from snapq.stages.artifact import Artifact
-from snapq.stages.base import Context, Source
+from snapq.stages.base import Context, Input, Source
 from snapq.stages.package import stage as package
 from snapq.stages.package.build import Built
 from tests.bundle.bundles import PICTURES, make, order
@@ -151,30 +151,38 @@ def test_a_node_off_the_npu_is_an_error_that_names_it_or_what_the_gate_allows(
 ) -> None:
     source = refused_node(tmp_path)
     chosen = plan(input_specs(ir.load(source.model)), Io(), {"image": PICTURES})
-    context = Context(devices=[find("qcs9075")], boundary=chosen, npu_share=share)
+    values = {
+        Input.PREVIOUS: source,
+        Input.DEVICES: [find("qcs9075")],
+        Input.BOUNDARY: chosen,
+        Input.NPU_SHARE: share,
+    }
     out = tmp_path / "stage"
     out.mkdir()
     config = PackageConfig(optimization_modes=(3,), golden_samples=1)
+    context = Context(package.reads(config), values)
     if error:
         with pytest.raises(QnnError, match=error):
-            package.run(source, config, context, out)
+            package.run(config, context, out)
         assert list(out.iterdir()) == []
     else:
-        package.run(source, config, context, out)
+        package.run(config, context, out)
         (placement,) = package.Packaged.read(out).placements
         assert [node.name for node in placement.cpu_nodes] == ["strange"]
 
 
 def test_the_stage_records_what_it_made(made: Made, tmp_path: Path) -> None:
     asked = order(tmp_path)
-    source = Source(asked.model, "w8a8", tmp_path)
-    samples = Samples(image_samples((1, 3, 16, 16), PICTURES, 2))
-    context = Context(
-        devices=asked.devices, boundary=asked.plan, calibration=samples, golden=samples
-    )
+    config = PackageConfig(optimization_modes=(3,))
+    values = {
+        Input.PREVIOUS: Source(asked.model, "w8a8", tmp_path),
+        Input.DEVICES: asked.devices,
+        Input.BOUNDARY: asked.plan,
+        Input.GOLDEN: image_samples((1, 3, 16, 16), PICTURES, 2),
+    }
     out = tmp_path / "stage"
     out.mkdir()
-    outcome = package.run(source, PackageConfig(optimization_modes=(3,)), context, out)
+    outcome = package.run(config, Context(package.reads(config), values), out)
     assert outcome.precision == "w8a8"
     packaged = package.Packaged.read(out)
     assert packaged.boundary.outputs[0].dtype == "uint8"
@@ -186,13 +194,3 @@ def test_the_stage_records_what_it_made(made: Made, tmp_path: Path) -> None:
         out, stage="package", precision="w8a8", seconds=0, notes=(), details=outcome.details
     )
     assert Artifact.read(out).sha256 == written.sha256
-
-
-class Samples(list):  # type: ignore[type-arg]
-    """Samples in memory as a data set."""
-
-    description = "two pictures"
-    random = False
-
-    def fingerprint(self) -> str:
-        return "two"

@@ -1,7 +1,6 @@
 """The quantize stage finds mixes and stays as fast as fp16, and says what it did."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from snapq.errors import ConfigError
 from snapq.evaluation.metrics import metrics
 from snapq.evaluation.samples import Sample
 from snapq.graph import io
-from snapq.stages.base import Context, Source
+from snapq.stages.base import Context, Input, Source
 from snapq.stages.quantize import stage as quantize
 from tests.quantization.hard_models import filters_of_many_taps, small_prelus
 from tests.quantization.odd_models import Builder, feeds
@@ -50,9 +49,13 @@ def staged(model, options, tmp_path: Path, **changes):
     given = tmp_path / "given"
     given.mkdir()
     io.save(model, given / "model.onnx")
-    context = Context(devices=(find("qcs9075"),), calibration=Samples(model, 8))
-    source = Source(given / "model.onnx", "float", given)
-    return quantize.run(source, options, replace(context, **changes), tmp_path)
+    values = {
+        Input.PREVIOUS: Source(given / "model.onnx", "float", given),
+        Input.DEVICES: (find("qcs9075"),),
+        Input.CALIBRATION: Samples(model, 8),
+        **{Input(name): value for name, value in changes.items()},
+    }
+    return quantize.run(options, Context(quantize.reads(options), values), tmp_path)
 
 
 def test_a_network_that_integers_make_slower_stays_in_fp16_and_the_note_names_the_nodes(tmp_path):

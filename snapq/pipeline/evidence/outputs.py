@@ -12,8 +12,7 @@ from snapq.pipeline.cache import Cache
 from snapq.pipeline.evidence.subject import Subject
 from snapq.progress import Progress
 from snapq.records import AccuracyRecord, FidelityRecord, Where
-from snapq.stages.artifact import fingerprint
-from snapq.storage import sha256_file
+from snapq.storage import fingerprint, sha256_file
 
 if TYPE_CHECKING:
     import numpy as np

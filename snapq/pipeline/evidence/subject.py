@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapq.devices.profiles import DeviceProfile
+from snapq.pipeline.available import SOURCE
 from snapq.pipeline.inputs import Setting
-from snapq.pipeline.steps import SOURCE, Finished
+from snapq.pipeline.steps import Finished
 from snapq.records import BundleTargetRecord, EstimateRecord, PlacementRecord
 from snapq.stages.artifact import Artifact
 from snapq.stages.package.stage import Packaged

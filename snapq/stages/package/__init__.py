@@ -1,5 +1,5 @@
 """The package stage: compile for each device, golden data, the bundle."""
 
-from snapq.stages.package.stage import run
+from snapq.stages.package.stage import reads, run
 
-__all__ = ["run"]
+__all__ = ["reads", "run"]

@@ -15,7 +15,7 @@ from snapq.records import (
     FileRecord,
     PlacementRecord,
 )
-from snapq.stages.base import Context, Outcome, Source
+from snapq.stages.base import Context, Input, Outcome, Reads
 from snapq.storage import compressed_size, sha256_file, storage_errors, write_json
 
 if TYPE_CHECKING:
@@ -80,7 +80,15 @@ class Packaged:
         return bundle / TARGETS / device / CONTEXT_NAME
 
 
-def run(source: Source, options: PackageConfig, context: Context, folder: Path) -> Outcome:
+def reads(options: PackageConfig) -> Reads:
+    """The model with its encodings, the devices and the boundary, and what the bundle carries."""
+    return Reads(
+        (Input.PREVIOUS, Input.DEVICES, Input.BOUNDARY, Input.NPU_SHARE),
+        (Input.GOLDEN, Input.RANDOM),
+    )
+
+
+def run(options: PackageConfig, context: Context, folder: Path) -> Outcome:
     """Writes `bundle/` and the record of it into `folder`.
 
     Raises:
@@ -92,8 +100,8 @@ def run(source: Source, options: PackageConfig, context: Context, folder: Path) 
 
     if context.boundary is None:
         raise ConfigError("The package stage needs the boundary.", where="io")
+    source = context.previous
     encodings = source.folder / ENCODINGS
-    data = (context.calibration, context.golden)
     order = Order(
         model=source.model,
         precision=source.precision,
@@ -102,7 +110,7 @@ def run(source: Source, options: PackageConfig, context: Context, folder: Path) 
         plan=context.boundary,
         samples=context.golden,
         npu_share=context.npu_share,
-        random_inputs=any(item is not None and item.random for item in data),
+        random_inputs=context.random_inputs,
     )
     built = build(order, options, folder / BUNDLE, context.progress)
     packaged = _record(built, order.label, folder)

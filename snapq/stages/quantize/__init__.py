@@ -1,5 +1,5 @@
 """The quantize stage: what it asks of the engine, who scores candidates, mixed precision."""
 
-from snapq.stages.quantize.stage import run
+from snapq.stages.quantize.stage import reads, run
 
-__all__ = ["run"]
+__all__ = ["reads", "run"]

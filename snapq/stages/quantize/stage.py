@@ -11,7 +11,7 @@ from snapq.errors import ConfigError
 from snapq.precision import precision_name
 from snapq.records import EncodingRecord, HistogramRecord
 from snapq.stages.artifact import MODEL
-from snapq.stages.base import Context, Outcome, Source
+from snapq.stages.base import Context, Input, Outcome, Reads, Source
 from snapq.stages.imposing import from_file, read_weights
 from snapq.stages.quantize.quantizing import order
 from snapq.storage import write_json
@@ -26,7 +26,17 @@ if TYPE_CHECKING:
 ENCODINGS = "encodings.json"
 
 
-def run(source: Source, options: QuantizeConfig, context: Context, folder: Path) -> Outcome:
+def reads(options: QuantizeConfig) -> Reads:
+    """The model and samples; of a file of encodings the model as given; metrics that mixes keep."""
+    needed, optional = [Input.PREVIOUS, Input.DEVICES], [Input.BOUNDARY]
+    if options.encodings is not None:
+        return Reads((*needed, Input.GIVEN), (*optional, Input.CALIBRATION))
+    if options.mixed_precision is not None:
+        optional.append(Input.METRICS)
+    return Reads((*needed, Input.CALIBRATION), tuple(optional))
+
+
+def run(options: QuantizeConfig, context: Context, folder: Path) -> Outcome:
     """Writes the Q/DQ model (float inputs and outputs) and its encodings into `folder`.
 
     Raises:
@@ -37,7 +47,7 @@ def run(source: Source, options: QuantizeConfig, context: Context, folder: Path)
     """
     from snapq.graph import io
 
-    data = context.calibration
+    source, data = context.previous, context.calibration
     if data is None and options.encodings is None:
         raise ConfigError(
             "The quantize stage needs calibration samples.",

@@ -1,0 +1,215 @@
+"""What the stages and the evidence of a run can read, and what each input counts by in a key.
+
+Models count by their bytes, data sets by their contents, functions of the user's own by the source
+of their modules, devices by all their facts, options by their values and by the contents of files
+that they name. This is the only place that says so: a stage or a kind of evidence declares its
+inputs, and is handed them and keyed by them from here.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from snapq.config import PackageConfig, QuantizeConfig
+from snapq.devices.profiles import nearest_with_estimate
+from snapq.errors import DeviceError
+from snapq.pipeline.cache import Cache
+from snapq.pipeline.inputs import Setting
+from snapq.stages.artifact import Artifact
+from snapq.stages.base import Input, Reads, Source
+from snapq.storage import sha256_file
+
+if TYPE_CHECKING:
+    from snapq.devices.profiles import DeviceProfile
+    from snapq.evaluation.metrics import Metric
+    from snapq.evaluation.samples import Dataset, Sample
+
+SOURCE = "source"
+"""The step that writes the model as given."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """The value of an input, and what it counts by: a JSON value that changes when it does."""
+
+    value: Callable[[], Any]
+    mark: Callable[[], Any]
+
+
+class Available:
+    """The inputs of a run at one point of it; what is not among them is None.
+
+    Args:
+        facts: by input.
+    """
+
+    def __init__(self, facts: Mapping[Input, Fact]) -> None:
+        self._facts = dict(facts)
+
+    def values(self, reads: Reads) -> dict[Input, Any]:
+        """The values of the declared inputs that the run has."""
+        return {item: self._facts[item].value() for item in reads.all if item in self._facts}
+
+    def key(self, kind: str, reads: Reads, options: BaseModel | None = None) -> str:
+        """Hash of the declared inputs, of the options, of snapq's code and of the tools."""
+        marks = {str(item): self._facts[item].mark() for item in reads.all if item in self._facts}
+        return Cache.key(kind, options=options_mark(options), inputs=marks)
+
+    def has(self, reads: Reads) -> bool:
+        """Whether everything is there that cannot be done without."""
+        return all(item in self._facts for item in reads.needed)
+
+    def with_facts(self, facts: Mapping[Input, Fact]) -> Available:
+        """The same with more inputs, or newer ones."""
+        return Available({**self._facts, **facts})
+
+    def after(self, name: str, artifact: Artifact) -> Available:
+        """What there is behind a stage of this name."""
+        source = Source(artifact.model, artifact.precision, artifact.folder)
+        fact = known(source, [artifact.sha256, artifact.precision])
+        facts = {Input.PREVIOUS: fact}
+        if name == SOURCE:
+            facts[Input.GIVEN] = fact
+        if name == "prepare":
+            facts[Input.ORIGINAL] = fact
+        if artifact.precision == "float":
+            facts[Input.FLOAT] = fact
+        elif name != "package":
+            facts[Input.QUANTIZED] = fact
+        return self.with_facts(facts)
+
+
+def available(setting: Setting) -> Available:
+    """What a run can read before its first stage."""
+    config = setting.config
+    options = [item.options for item in config.stages]
+    package = next((item for item in options if isinstance(item, PackageConfig)), PackageConfig())
+    quantize = next((item for item in options if isinstance(item, QuantizeConfig)), None)
+    share = config.gates.npu_nodes
+    shapes = config.model.inputs
+    facts = {
+        Input.MODEL: known((config.model.path, shapes), [setting.source_sha256, shapes]),
+        Input.BOUNDARY: known(setting.boundary, setting.boundary.to_json()),
+        Input.DEVICES: known(setting.devices, _facts_of(setting)),
+        Input.SEED: known(config.seed),
+        Input.METRICS: Fact(lambda: _metrics(setting), lambda: _sources(setting)),
+        Input.OPTIMIZATION_MODES: known(package.optimization_modes),
+        Input.THIN_STRIDES: known(package.thin_strides),
+        Input.NPU_SHARE: known(1.0 if share in (None, "all") else float(share)),
+        Input.RANDOM: known(setting.random_inputs),
+    }
+    for item, data in (
+        (Input.CALIBRATION, setting.calibration),
+        (Input.TRAINING, setting.training),
+        (Input.EVALUATION, setting.evaluation),
+    ):
+        if data is not None:
+            facts[item] = _dataset(data, setting.source_sha256)
+    if setting.evaluation is not None:
+        facts[Input.GOLDEN] = _first(setting.evaluation, package.golden_samples)
+    if quantize is not None:
+        facts[Input.QUANTIZE] = known(quantize, options_mark(quantize))
+    if config.benchmark is not None:
+        facts[Input.BENCHMARK] = known(config.benchmark, config.benchmark.model_dump(mode="json"))
+    return Available(facts)
+
+
+def known(value: Any, mark: Any = None) -> Fact:
+    """A fact that costs nothing to look up; it counts by itself where no mark is given."""
+    return Fact(lambda: value, lambda: value if mark is None else mark)
+
+
+def options_mark(options: BaseModel | None) -> Any:
+    """Values of options; files that they name count by name and content. Raises `StorageError`."""
+    return None if options is None else _marked(options.model_dump())
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _marked(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_marked(item) for item in value]
+    if isinstance(value, Path):
+        return [value.name, sha256_file(value)]
+    return value
+
+
+def _dataset(data: Dataset, source_sha256: str) -> Fact:
+    """A data set counts by its contents, and by the words that records use of it."""
+
+    @functools.cache
+    def mark() -> Any:
+        from snapq.evaluation.stateful import StatefulDataset
+
+        # The model as given makes the states that its samples begin with.
+        model = source_sha256 if isinstance(data, StatefulDataset) else None
+        return [data.fingerprint(), data.description, data.random, model]
+
+    return Fact(lambda: data, mark)
+
+
+def _first(data: Dataset, count: int) -> Fact:
+    """The first samples of a data set; their labels do not count."""
+
+    @functools.cache
+    def samples() -> tuple[Sample, ...]:
+        return tuple(islice(data, count))
+
+    def mark() -> Any:
+        return [_sample_mark(sample) for sample in samples()]
+
+    return Fact(samples, functools.cache(mark))
+
+
+def _sample_mark(sample: Sample) -> str:
+    import hashlib
+
+    from snapq.evaluation.samples import update_digest
+
+    digest = hashlib.sha256()
+    for arrays in (sample.feeds, sample.frames):
+        for name, array in sorted(arrays.items()):
+            digest.update(name.encode())
+            update_digest(digest, array)
+    return digest.hexdigest()
+
+
+def _facts_of(setting: Setting) -> list[dict[str, Any]]:
+    """All facts of the targets, of devices that options name, and of those that stand for them."""
+    asked = (*setting.devices, *setting.named_devices)
+    return [asdict(device) for device in (*asked, *map(_stands_for, asked)) if device is not None]
+
+
+def _stands_for(device: DeviceProfile) -> DeviceProfile | None:
+    try:
+        return nearest_with_estimate(device)
+    except DeviceError:
+        return None
+
+
+def _metrics(setting: Setting) -> Callable[[], tuple[Metric, ...]]:
+    """Makes the run's metrics anew each time it is called."""
+
+    def make() -> tuple[Metric, ...]:
+        from snapq.evaluation.metrics import metrics
+
+        return metrics(setting.config.metric, setting.config.folder)
+
+    return make
+
+
+def _sources(setting: Setting) -> Any:
+    """The metrics' names, and the source of those that are the user's own functions."""
+    from snapq.evaluation.functions import source_fingerprint
+
+    named = setting.config.metric
+    names = [named] if isinstance(named, str) else list((named or {}).values())
+    own = {name: source_fingerprint(name, setting.config.folder) for name in names if ":" in name}
+    return [named, own]
