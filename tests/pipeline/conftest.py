@@ -63,8 +63,7 @@ def tiny_model() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
+def make_project(tmp_path: Path) -> Path:
     """A folder with deploy.yaml, the model, eight pictures and their labels."""
     onnx.save(tiny_model(), tmp_path / "tiny.onnx")
     (tmp_path / "deploy.yaml").write_text(DEPLOY)
@@ -78,3 +77,9 @@ def project(tmp_path: Path) -> Path:
         rows.append(f"{index}.png,{index % CLASSES}")
     (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n")
     return tmp_path
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project of this test alone."""
+    return make_project(tmp_path)

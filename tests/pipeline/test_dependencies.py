@@ -14,11 +14,16 @@ from onnx import numpy_helper
 from PIL import Image
 
 import snapq
+from snapq import api
+from snapq.config import PruneConfig
+from snapq.config.schema.stages import STAGE_OPTIONS
 from snapq.devices.profiles import PACKAGED
+from snapq.evaluation.functions import source_fingerprint
+from snapq.pipeline.available import available
 from snapq.stages.artifact import library_versions
+from snapq.stages.base import Context, Input, Reads, UndeclaredInputError, stage
 from tests.pipeline.conftest import make_project
 
-STAGES = ("source", "prepare", "prune", "cluster", "quantize", "package")
 METRIC = "from weights import WEIGHT\n\n\ndef score(outputs, labels):\n    return WEIGHT\n"
 
 
@@ -91,12 +96,20 @@ def option(old: str, new: str) -> Callable[[Path], None]:
     return lambda project: edit(project / "deploy.yaml", (old, new))
 
 
+def larger(project: Path) -> None:
+    resize = "preprocess: &pre {resize: [64, 64],"
+    edit(project / "deploy.yaml", ("3, 32, 32]", "3, 64, 64]"), ("preprocess: &pre {", resize))
+
+
 CHANGES: dict[str, tuple[Callable[[Path], None], str | None]] = {
     # what is changed, and the first stage that runs again
     "nothing": (lambda _: None, None),
     "the model": (lambda project: reweigh(project / "tiny.onnx"), "source"),
-    "the model's shapes": (option("[1, 3, 32, 32]", "[2, 3, 32, 32]"), "source"),
-    "options of prepare": (option("stages:", "stages:\n  - prepare: {skip: [fold_constants]}"), ""),
+    "the model's shapes": (larger, "source"),
+    "options of prepare": (
+        option("stages:", "stages:\n  - prepare: {skip: [canonical_gemm]}"),
+        "prepare",
+    ),
     "options of prune": (option("ratio: 0.2", "ratio: 0.4"), "prune"),
     "options of cluster": (option("clusters: 16", "clusters: 8"), "cluster"),
     "options of quantize": (option("never_slower: false", "activations: uint16"), "quantize"),
@@ -107,7 +120,7 @@ CHANGES: dict[str, tuple[Callable[[Path], None], str | None]] = {
     "a later picture of evaluation": (lambda p: repaint(p / "evaluated" / "7.png"), None),
     "a label": (lambda p: edit(p / "labels.csv", ("0.png,0", "0.png,3")), None),
     "the metric": (lambda p: edit(p / "scores.py", ("return", "return 0.5 +")), None),
-    "the boundary": (option("stages:", "io: {inputs: {image: {layout: nchw}}}\nstages:"), "prune"),
+    "the boundary": (option("stages:", "io: {dtype: float}\nstages:"), "prune"),
     "the preprocessing": (option("mean: 127", "mean: 100"), "prune"),
     "the seed": (option("stages:", "seed: 7\nstages:"), None),
     "the gate of nodes": (option("gates: {}", "gates: {npu_nodes: 0.5}"), "package"),
@@ -117,14 +130,140 @@ CHANGES: dict[str, tuple[Callable[[Path], None], str | None]] = {
 
 
 def runs_again(project: Path) -> str | None:
-    plan = snapq.plan(snapq.load(project / "deploy.yaml"), runs=project / "runs")
+    plan = api.plan(snapq.load(project / "deploy.yaml"), runs=project / "runs")
     return next((stage.name for stage in plan.stages if not stage.cached), None)
 
 
 @pytest.mark.parametrize("changed", CHANGES)
 def test_a_change_runs_again_exactly_what_depends_on_it(project: Path, changed: str) -> None:
     change, first = CHANGES[changed]
-    if first == "":
-        pytest.skip("see below")
     change(project)
     assert runs_again(project) == first
+
+
+def test_facts_of_a_device_run_again_what_reads_devices(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reprofile(project, monkeypatch)
+    assert runs_again(project) == "cluster"
+
+
+def test_another_version_of_a_tool_runs_all_again(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retool(project, monkeypatch)
+    try:
+        assert runs_again(project) == "source"
+    finally:
+        library_versions.cache_clear()
+
+
+def test_a_changed_file_of_encodings_runs_quantize_again(project: Path) -> None:
+    edit(project / "deploy.yaml", ("never_slower: false", "encodings: given.json"))
+    cached = []
+    for text in ("{}", "[]"):
+        (project / "given.json").write_text(text)
+        cached.append(quantize_key(project))
+    assert cached[0] != cached[1]
+
+
+def quantize_key(project: Path) -> str:
+    setting = api.check(snapq.load(project / "deploy.yaml"))
+    options = next(x.options for x in setting.config.stages if x.name == "quantize")
+    reads = stage("quantize").reads(options)
+    return available(setting).key("quantize", reads, options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "reads"),
+    [
+        ("prune", {"ratio": 0.3, "importance": "taylor"}, True),
+        ("prune", {"ratio": 0.3}, False),
+        ("finetune", {}, True),
+        ("quantize", {}, False),
+    ],
+)
+def test_what_draws_random_numbers_reads_the_seed(
+    name: str, options: dict[str, object], reads: bool
+) -> None:
+    chosen = STAGE_OPTIONS[name].model_validate(options)
+    assert (Input.SEED in stage(name).reads(chosen).all) is reads
+
+
+@pytest.mark.parametrize("name", STAGE_OPTIONS)
+def test_every_stage_of_the_schema_declares_what_it_reads(name: str) -> None:
+    options = STAGE_OPTIONS[name].model_construct() if name != "prune" else PruneConfig(ratio=0.3)
+    assert Input.PREVIOUS in stage(name).reads(options).needed
+    assert callable(stage(name).run)
+
+
+def test_reading_what_is_not_declared_fails_at_once() -> None:
+    context = Context(Reads((Input.SEED,)), {Input.SEED: 3, Input.NPU_SHARE: 0.5})
+    assert context.seed == 3
+    with pytest.raises(UndeclaredInputError, match="npu_share"):
+        context.npu_share  # noqa: B018
+
+
+def test_models_that_differ_in_scales_of_activations_give_two_packages(tmp_path: Path) -> None:
+    outputs = []
+    project = make_project(tmp_path)
+    edit(
+        project / "deploy.yaml",
+        ("  - quantize: {}\n", ""),
+        ("path: tiny.onnx", "path: tiny.qdq.onnx"),
+        ("max_accuracy_drop: 0.5, npu_nodes: all, min_sqnr_db: 5", ""),
+    )
+    for scale in (0.02, 0.2):
+        onnx.save(with_activation_scale(project / "tiny.onnx", scale), project / "tiny.qdq.onnx")
+        done = snapq.run(snapq.load(project / "deploy.yaml"), runs=project / "runs")
+        assert [s.name for s in done.record.stages] == ["source", "prepare", "repair", "package"]
+        scales = {e.tensor: e.scale for e in done.record.encodings if e.kind == "activation"}
+        assert np.isclose(list(scales.values()), scale).any()
+        outputs.append((done.folder / "bundle" / "model.onnx").read_bytes())
+    assert outputs[0] != outputs[1]
+
+
+def with_activation_scale(path: Path, scale: float) -> onnx.ModelProto:
+    """The model with Q/DQ of this scale behind its first Relu."""
+    model = onnx.load(path)
+    graph = model.graph
+    model.opset_import[0].version = 13
+    for node in graph.node:
+        node.input[:] = ["r1_dq" if name == "r1" else name for name in node.input]
+    graph.initializer.extend(
+        [
+            numpy_helper.from_array(np.float32(scale), "r1_scale"),
+            numpy_helper.from_array(np.uint8(0), "r1_zero"),
+        ]
+    )
+    pair = [
+        onnx.helper.make_node("QuantizeLinear", ["r1", "r1_scale", "r1_zero"], ["r1_q"], "q"),
+        onnx.helper.make_node("DequantizeLinear", ["r1_q", "r1_scale", "r1_zero"], ["r1_dq"], "dq"),
+    ]
+    for place, node in enumerate(pair):
+        graph.node.insert(2 + place, node)
+    return model
+
+
+def test_a_function_counts_by_its_module_and_the_local_modules_it_imports(tmp_path: Path) -> None:
+    (tmp_path / "pack" / "deep").mkdir(parents=True)
+    files = {
+        "first.py": "import pack.deep.leaf\ndef f():\n    from second import X\n",
+        "second.py": "import importlib\nX = importlib.import_module('third')\n",
+        "third.py": "import json, numpy\n",
+        "pack/__init__.py": "",
+        "pack/deep/__init__.py": "",
+        "pack/deep/leaf.py": "from ..near import Y\n",
+        "pack/near.py": "Y = 1\n",
+        "other.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    before = source_fingerprint("first:f", tmp_path)
+    counted = set()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text + "# edited\n")
+        if source_fingerprint("first:f", tmp_path) != before:
+            counted.add(name)
+        (tmp_path / name).write_text(text)
+    assert counted == set(files) - {"other.py"}

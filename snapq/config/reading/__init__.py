@@ -112,6 +112,11 @@ def _with_absolute_paths(
         value, inner = getattr(model, name), (*path, name)
         if isinstance(value, BaseModel):
             changed[name] = _with_absolute_paths(value, inner, document, folder, problems)
+        elif name == "stages":
+            changed[name] = tuple(
+                _with_absolute_paths(item, (*inner, index), document, folder, problems)
+                for index, item in enumerate(value)
+            )
         elif isinstance(value, Path):
             spot = document.spot(inner)
             base = Path.cwd() if spot.line is None else folder

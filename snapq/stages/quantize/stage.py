@@ -129,20 +129,20 @@ def quantized(
 
 def encoding_records(result: Quantized) -> list[EncodingRecord]:
     """Lists the encodings of all tensors, sorted by name."""
-    return [_record(result, tensor) for tensor in sorted(result.encodings)]
+    graph = result.model.graph
+    computed = {value.name for node in graph for value in node.outputs}
+    computed |= {value.name for value in graph.inputs}
+    return [_record(result, name, name in computed) for name in sorted(result.encodings)]
 
 
-def _record(result: Quantized, tensor: str) -> EncodingRecord:
-    """One tensor's encoding with what calibration saw of it."""
+def _record(result: Quantized, tensor: str, computed: bool) -> EncodingRecord:
+    """One tensor's encoding with what calibration saw of it; what is not computed is constant."""
     encoding = result.encodings[tensor]
     seen = result.statistics.get(tensor)
-    if encoding.dtype.value == "int32":
-        kind = "bias"
-    else:
-        kind = "weight" if encoding.axis is not None or seen is None else "activation"
+    constant = "bias" if encoding.dtype.value == "int32" else "weight"
     return EncodingRecord(
         tensor=tensor,
-        kind=kind,
+        kind="activation" if computed else constant,
         dtype=encoding.dtype.value,
         scale=tuple(float(value) for value in encoding.scale.reshape(-1)),
         zero_point=tuple(int(value) for value in encoding.zero_point.reshape(-1)),
