@@ -17,7 +17,7 @@ TOOLS := $(VENV)/.tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo fashion test lint format lock clean
+.PHONY: help install demo fashion test lint format docs lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,10 @@ lint: $(TOOLS) ## Check style, types and the import rules
 format: $(TOOLS) ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: $(TOOLS) ## Build docs/ into build/docs; a broken link fails
+	$(BIN)/mkdocs build --quiet
+	$(BIN)/python scripts/check_links.py
 
 lock: ## Refresh the pinned versions to the newest ones that fit pyproject.toml
 	@python="$$(scripts/find_python.sh)" && "$$python" scripts/lock.py $(CONSTRAINTS)
