@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import onnx_ir as ir
 
-from snapq.graph.edits import is_op, producer, same_shape, scalar
+from snapq.graph.edit import is_op, producer, same_shape, scalar
 
 Polynomial = dict[tuple[int, ...], float]
 """Coefficient by the exponents of the atoms; a negative exponent is a division."""

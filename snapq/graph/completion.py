@@ -8,7 +8,7 @@ import onnx_ir.passes.common as common
 
 from snapq.cpu import CpuModel
 from snapq.errors import ModelError
-from snapq.graph.edits import remove_dead_nodes
+from snapq.graph.edit import remove_dead_nodes
 from snapq.graph.shapes import input_specs, static_shape
 
 _ALWAYS = frozenset(

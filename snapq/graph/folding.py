@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from snapq.cpu import CpuModel
 from snapq.errors import ModelError
-from snapq.graph.edits import Editor, int_attribute, is_op, scalar
+from snapq.graph.edit import Editor, int_attribute, is_op, scalar
 from snapq.graph.shapes import static_shape
 
 MAX_GROWTH = 64 * 1024 * 1024

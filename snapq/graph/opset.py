@@ -14,7 +14,7 @@ import onnx
 import onnx_ir as ir
 
 from snapq.errors import ModelError
-from snapq.graph.edits import (
+from snapq.graph.edit import (
     Editor,
     constant,
     float_attribute,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, integers, number
+from snapq.graph.edit import Editor, integers, number
 from snapq.graph.shapes import static_shape
 
 __all__ = ["leaves_a_column", "zero_padded"]

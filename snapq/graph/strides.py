@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import onnx_ir as ir
 
-from snapq.graph.edits import constant, ints_attribute, string_attribute
+from snapq.graph.edit import constant, ints_attribute, string_attribute
 from snapq.graph.shapes import static_shape
 
 __all__ = ["choose", "strided", "thin_out"]

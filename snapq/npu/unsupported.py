@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from snapq.graph.edits import (
+from snapq.graph.edit import (
     constant,
     input_at,
     int_attribute,

@@ -20,7 +20,7 @@ import onnx_ir.passes.common as common
 from snapq.cpu import CpuModel
 from snapq.errors import ModelError
 from snapq.graph import cost
-from snapq.graph.edits import constant
+from snapq.graph.edit import constant
 from snapq.graph.shapes import static_shape
 from snapq.pruning.sensitivity import divergence, error
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from snapq.graph.edits import constant
+from snapq.graph.edit import constant
 from snapq.pruning.axes import Ids
 from snapq.pruning.groups import Group, Structure
 from snapq.pruning.sites import Site, by_channel, dequantized, weight_of

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, constant, input_at
+from snapq.graph.edit import Editor, constant, input_at
 from snapq.pruning.groups import Structure
 from snapq.pruning.rules.base import Mask
 from snapq.pruning.sites import Site, by_channel

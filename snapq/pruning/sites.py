@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.graph.edits import constant
+from snapq.graph.edit import constant
 from snapq.pruning.axes import Ids
 from snapq.pruning.groups import Structure
 

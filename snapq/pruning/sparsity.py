@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.graph.edits import constant, int_attribute
+from snapq.graph.edit import constant, int_attribute
 from snapq.pruning.rules.base import Mask
 from snapq.pruning.sites import weight_of
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
-from snapq.graph.edits import Editor
+from snapq.graph.edit import Editor
 from snapq.pruning import rules
 from snapq.pruning.axes import Ids
 from snapq.pruning.groups import Structure

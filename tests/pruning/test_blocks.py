@@ -7,7 +7,7 @@ import onnx_ir as ir
 import pytest
 
 from snapq.errors import ModelError
-from snapq.graph.edits import Editor
+from snapq.graph.edit import Editor
 from snapq.graph.shapes import input_specs
 from snapq.pruning import blocks
 from tests.graph.models import feeds_for, run

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from snapq.graph.edits import constant
+from snapq.graph.edit import constant
 from snapq.pruning.sites import weight_of
 from snapq.pruning.sparsity import mask, n_of_m, smallest
 from tests.pruning.test_cuts import quantized

@@ -9,8 +9,8 @@ import onnx_ir.passes.common as common
 
 from snapq.errors import ModelError
 from snapq.graph.boundary.inputs import apply_input
-from snapq.graph.boundary.linear import DEQUANTIZE
 from snapq.graph.boundary.outputs import apply_output, planned_output
+from snapq.graph.boundary.quantize_nodes import DEQUANTIZE
 from snapq.graph.boundary.values import Boundary
 from snapq.graph.shapes import graph_inputs
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.boundary.edit import constant, insert_before_uses, new_node
 from snapq.graph.boundary.values import Boundary, InputBoundary
+from snapq.graph.edit import insert_before_uses, new_constant, new_node
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -193,9 +193,9 @@ def _set_weights(graph: ir.Graph, conv: ir.Node, weights: Array, bias: Array) ->
     """Gives a Conv its own new constants; others that used the old ones keep them."""
     dtype = _value(conv, 1).dtype or ir.DataType.FLOAT
     had_bias = len(conv.inputs) > 2 and conv.inputs[2] is not None
-    new = [constant(graph, f"{conv.name}_weight_folded", weights.astype(dtype.numpy()))]
+    new = [new_constant(graph, f"{conv.name}_weight_folded", weights.astype(dtype.numpy()))]
     if had_bias or bias.any():
-        new.append(constant(graph, f"{conv.name}_bias_folded", bias.astype(dtype.numpy())))
+        new.append(new_constant(graph, f"{conv.name}_bias_folded", bias.astype(dtype.numpy())))
         conv.resize_inputs(3)
     for index, value in enumerate(new, start=1):
         conv.replace_input_with(index, value)
@@ -247,8 +247,8 @@ def _add_constant_channel(
         name,
         [
             site.value,
-            constant(graph, f"{name}_weight", copy),
-            constant(graph, f"{name}_bias", add),
+            new_constant(graph, f"{name}_weight", copy),
+            new_constant(graph, f"{name}_bias", add),
         ],
         {"kernel_shape": list(spatial)},
     )
@@ -285,7 +285,7 @@ def _insert_affine(graph: ir.Graph, site: _Site, factor: Array, offset: Array) -
         if np.all(operand == neutral):
             continue
         name = f"{value.name}_{'scaled' if op == 'Mul' else 'shifted'}"
-        number = constant(graph, f"{name}_by", operand.reshape(shape).astype(dtype))
+        number = new_constant(graph, f"{name}_by", operand.reshape(shape).astype(dtype))
         node = new_node(graph, op, name, [source, number], {})
         source = node.outputs[0]
         source.type, source.shape = value.type, value.shape

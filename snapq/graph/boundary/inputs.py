@@ -9,8 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.errors import ModelError
-from snapq.graph.boundary.edit import constant, reroute
-from snapq.graph.boundary.linear import (
+from snapq.graph.boundary.quantize_nodes import (
     DEQUANTIZE,
     QUANTIZE,
     TensorEncoding,
@@ -22,6 +21,7 @@ from snapq.graph.boundary.linear import (
     transpose_unit,
 )
 from snapq.graph.boundary.values import InputBoundary
+from snapq.graph.edit import new_constant, reroute
 from snapq.graph.shapes import static_shape
 
 
@@ -76,8 +76,8 @@ def _planned(graph: ir.Graph, item: InputBoundary, value: ir.Value) -> TensorEnc
                 return found
     dtype = (value.dtype or ir.DataType.FLOAT).numpy()
     return TensorEncoding(
-        constant(graph, f"{item.name}_scale", np.asarray(item.scale, dtype)),
-        constant(graph, f"{item.name}_zero_point", np.asarray(item.zero_point, np.uint8)),
+        new_constant(graph, f"{item.name}_scale", np.asarray(item.scale, dtype)),
+        new_constant(graph, f"{item.name}_zero_point", np.asarray(item.zero_point, np.uint8)),
         ir.DataType.UINT8,
     )
 

@@ -8,8 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.errors import ModelError
-from snapq.graph.boundary.edit import free_name
-from snapq.graph.boundary.linear import (
+from snapq.graph.boundary.quantize_nodes import (
     DEQUANTIZE,
     QUANTIZE,
     TensorEncoding,
@@ -20,6 +19,7 @@ from snapq.graph.boundary.linear import (
     transpose_unit,
 )
 from snapq.graph.boundary.values import Boundary, OutputBoundary, channels_last
+from snapq.graph.edit import free_name
 from snapq.graph.shapes import static_shape
 
 

@@ -8,7 +8,7 @@ from enum import IntEnum
 
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor
+from snapq.graph.edit import Editor
 
 
 class Phase(IntEnum):

@@ -19,7 +19,7 @@ import onnx_ir.passes.common as common
 from snapq.errors import ConfigError, nearest
 from snapq.graph import folding
 from snapq.graph.completion import record_shapes
-from snapq.graph.edits import Editor, is_dead, remove_dead_nodes
+from snapq.graph.edit import Editor, is_dead, remove_dead_nodes
 from snapq.graph.inference import infer_shapes
 from snapq.graph.opset import settle_opset
 from snapq.graph.passes.base import Phase, Rewrite

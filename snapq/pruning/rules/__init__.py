@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edits import is_op
+from snapq.graph.edit import is_op
 from snapq.pruning.axes import Axes
 from snapq.pruning.rules import (
     elementwise,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edits import int_attribute, string_attribute
+from snapq.graph.edit import int_attribute, string_attribute
 from snapq.pruning.axes import Axes, Made, Summed
 from snapq.pruning.rules.base import Cut, Rule, broadcast, input_at, title
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
-from snapq.graph.edits import int_attribute, reduced_axes
+from snapq.graph.edit import int_attribute, reduced_axes
 from snapq.pruning.axes import Axes, Summed
 from snapq.pruning.rules.base import Rule, same, title
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edits import int_attribute
+from snapq.graph.edit import int_attribute
 from snapq.pruning.axes import Axes
 from snapq.pruning.rules.base import Rule, same, title
 

@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.graph.edit import Names
 from snapq.quantization.encodings import Encoding, dequantize, quantize
 from snapq.quantization.qdq.lowering import lower
-from snapq.quantization.qdq.names import Names
 from snapq.quantization.qdq.scheme import Scheme
 from snapq.quantization.quantize import lifted
 

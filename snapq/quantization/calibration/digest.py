@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.graph.edit import Names
 from snapq.graph.shapes import static_shape
 from snapq.quantization.calibration.observers.collector import SUBSAMPLE
-from snapq.quantization.qdq.names import Names
 
 __all__ = ["Digest", "Digests", "add_digests", "digest"]
 

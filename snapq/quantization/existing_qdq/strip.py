@@ -19,7 +19,7 @@ from snapq.graph.shapes import forget_shapes
 from snapq.operators import quantized
 from snapq.quantization.encodings import Encoding, QuantType, dequantize
 from snapq.quantization.existing_qdq.qoperators import expand_qoperators
-from snapq.quantization.qdq.names import Names
+from snapq.graph.edit import Names
 
 __all__ = ["Stripped", "is_quantized", "strip"]
 

@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.graph.edit import Names
 from snapq.graph.shapes import static_shape
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.encodings import SMALLEST_SCALE, Encoding, QuantType
-from snapq.quantization.qdq.names import Names
 from snapq.quantization.qdq.parameters import BLOCK_STEPS, gemm_scaled
 from snapq.quantization.qdq.scheme import Scheme
 

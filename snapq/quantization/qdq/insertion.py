@@ -22,7 +22,7 @@ from snapq.quantization.qdq.blockwise import (
     takes_blocks,
 )
 from snapq.quantization.qdq.decisions import Decision, constant
-from snapq.quantization.qdq.names import Names
+from snapq.graph.edit import Names
 from snapq.quantization.qdq.parameters import (
     Tuned,
     bias_encoding,

@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from snapq.operators import Encodings, quantized
 from snapq.quantization.qdq.decisions import KEPT_FLOAT, is_float
-from snapq.quantization.qdq.names import Names
+from snapq.graph.edit import Names
 
 __all__ = ["separate"]
 

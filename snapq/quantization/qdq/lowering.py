@@ -27,10 +27,10 @@ from dataclasses import replace
 import numpy as np
 import onnx_ir as ir
 
+from snapq.graph.edit import Names
 from snapq.graph.shapes import static_shape
 from snapq.quantization.precision_rules.keep_wide import widened
 from snapq.quantization.qdq.blockwise import as_convolutions
-from snapq.quantization.qdq.names import Names
 from snapq.quantization.qdq.scheme import NodePrecision, Scheme
 
 __all__ = ["lower"]

@@ -747,7 +747,7 @@ def test_every_rewrite_has_a_summary_of_one_line_and_a_numbered_contract() -> No
     import importlib
 
     for item in all_rewrites():
-        module = importlib.import_module(f"snapq.graph.passes.{item.name}")
+        module = importlib.import_module(f"{item.apply.__module__}")
         assert item.summary.endswith(".")
         assert len(item.summary) < 100
         assert "\n1. " in (module.__doc__ or ""), item.name

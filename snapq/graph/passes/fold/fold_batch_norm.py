@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, constant, float_attribute, int_attribute
-from snapq.graph.linear import SHIFTABLE, layer_before, scale_and_shift
+from snapq.graph.edit import Editor, constant, float_attribute, int_attribute
+from snapq.graph.edit.layers import SHIFTABLE, layer_before, scale_and_shift
 from snapq.graph.passes.base import Phase, Rule
 
 RULE = Rule(Phase.FOLD, ("BatchNormalization",))

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, constant_operand, same_shape
-from snapq.graph.linear import SHIFTABLE, along_channels, layer_before, scale_and_shift
+from snapq.graph.edit import Editor, constant_operand, same_shape
+from snapq.graph.edit.layers import SHIFTABLE, along_channels, layer_before, scale_and_shift
 from snapq.graph.passes.base import Phase, Rule
 
 RULE = Rule(Phase.FOLD, ("Add", "Sub"))

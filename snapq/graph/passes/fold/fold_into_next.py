@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edits import (
+from snapq.graph.edit import (
     Editor,
     aligned,
     constant,
@@ -21,7 +21,7 @@ from snapq.graph.edits import (
     sole_producer,
     string_attribute,
 )
-from snapq.graph.linear import is_canonical_gemm, scale_inputs
+from snapq.graph.edit.layers import is_canonical_gemm, scale_inputs
 from snapq.graph.passes.base import Phase, Rule
 from snapq.graph.passes.fold.fold_batch_norm import batch_norm_affine
 from snapq.graph.shapes import static_shape

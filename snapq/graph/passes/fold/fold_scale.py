@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, constant_operand, same_shape
-from snapq.graph.linear import SCALABLE, along_channels, layer_before, scale_and_shift
+from snapq.graph.edit import Editor, constant_operand, same_shape
+from snapq.graph.edit.layers import SCALABLE, along_channels, layer_before, scale_and_shift
 from snapq.graph.passes.base import Phase, Rule
 
 RULE = Rule(Phase.FOLD, ("Mul", "Div"))

@@ -14,7 +14,7 @@ import math
 import onnx_ir as ir
 
 from snapq.graph.algebra import Polynomial, matches, multiple_of, polynomial, upstream
-from snapq.graph.edits import Editor, is_float
+from snapq.graph.edit import Editor, is_float
 from snapq.graph.passes.base import Phase, Rule
 
 RULE = Rule(Phase.FUSE, ("Erf", "Tanh"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from snapq.graph.algebra import downstream, polynomial, scale_of, upstream
-from snapq.graph.edits import Editor, input_at, is_float, same_shape, scalar
+from snapq.graph.edit import Editor, input_at, is_float, same_shape, scalar
 from snapq.graph.passes.base import Phase, Rule
 
 RULE = Rule(Phase.FUSE, ("Clip",))

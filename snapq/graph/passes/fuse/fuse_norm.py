@@ -18,7 +18,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.algebra import Polynomial, downstream, matches, polynomial
-from snapq.graph.edits import Editor, int_attribute, is_float, is_op, reduced_axes, scalar
+from snapq.graph.edit import Editor, int_attribute, is_float, is_op, reduced_axes, scalar
 from snapq.graph.passes.base import Phase, Rule
 from snapq.graph.shapes import static_shape
 

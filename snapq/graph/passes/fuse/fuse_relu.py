@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.algebra import polynomial
-from snapq.graph.edits import (
+from snapq.graph.edit import (
     Editor,
     input_at,
     is_float,

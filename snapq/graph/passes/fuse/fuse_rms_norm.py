@@ -16,7 +16,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.algebra import downstream, matches, polynomial, upstream
-from snapq.graph.edits import (
+from snapq.graph.edit import (
     Editor,
     input_at,
     int_attribute,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from snapq.graph.algebra import matches, polynomial
-from snapq.graph.edits import (
+from snapq.graph.edit import (
     Editor,
     int_attribute,
     is_float,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from snapq.graph.algebra import Polynomial, matches, multiple_of, polynomial, scale_of, upstream
-from snapq.graph.edits import (
+from snapq.graph.edit import (
     Editor,
     float_attribute,
     input_at,

@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, constant, int_attribute, integers
+from snapq.graph.edit import Editor, constant, int_attribute, integers
 from snapq.graph.passes.base import Phase, Rule
 from snapq.graph.shapes import static_shape
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, constant, input_at, int_attribute
+from snapq.graph.edit import Editor, constant, input_at, int_attribute
 from snapq.graph.passes.base import Phase, Rule
 from snapq.graph.shapes import static_shape
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, int_attribute, is_float, number
+from snapq.graph.edit import Editor, int_attribute, is_float, number
 from snapq.graph.passes.base import Phase, Rule
 
 _ERF = (1.1281433743, 0.1040812005, -0.0017864802)

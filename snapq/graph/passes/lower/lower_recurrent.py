@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, constant_ints, input_at, int_attribute
+from snapq.graph.edit import Editor, constant_ints, input_at, int_attribute
 from snapq.graph.passes.base import Phase, Rule
 from snapq.graph.shapes import static_shape
 

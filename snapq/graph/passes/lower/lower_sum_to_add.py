@@ -10,7 +10,7 @@ from functools import reduce
 
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, number
+from snapq.graph.edit import Editor, number
 from snapq.graph.passes.base import Phase, Rule
 
 RULE = Rule(Phase.SIMPLIFY, ("Sum", "Mean"))

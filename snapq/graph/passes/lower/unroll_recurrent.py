@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edits import (
+from snapq.graph.edit import (
     Editor,
     constant,
     input_at,

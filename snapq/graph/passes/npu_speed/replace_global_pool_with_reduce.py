@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, integers, rank
+from snapq.graph.edit import Editor, integers, rank
 from snapq.graph.passes.base import Phase, Rule
 
 _REDUCTIONS = {"GlobalAveragePool": "ReduceMean", "GlobalMaxPool": "ReduceMax"}

@@ -17,7 +17,7 @@ from operator import mul
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edits import (
+from snapq.graph.edit import (
     Editor,
     constant,
     constant_ints,
@@ -27,7 +27,7 @@ from snapq.graph.edits import (
     ints_attribute,
     is_op,
 )
-from snapq.graph.linear import layer_before
+from snapq.graph.edit.layers import layer_before
 from snapq.graph.passes.base import Phase, Rule
 from snapq.graph.shapes import static_shape
 

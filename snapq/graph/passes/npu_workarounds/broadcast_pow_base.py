@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, constant, integers, is_float
+from snapq.graph.edit import Editor, constant, integers, is_float
 from snapq.graph.passes.base import Phase, Rule
 from snapq.graph.shapes import static_shape
 

@@ -15,7 +15,7 @@ from math import prod
 
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, float_attribute, int_attribute, integers
+from snapq.graph.edit import Editor, float_attribute, int_attribute, integers
 from snapq.graph.passes.base import Phase, Rule
 from snapq.graph.shapes import static_shape
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, int_attribute, string_attribute
+from snapq.graph.edit import Editor, int_attribute, string_attribute
 from snapq.graph.passes.base import Phase, Rule
 from snapq.graph.passes.npu_workarounds.lower_nearest_resize import PLACES, axis_scales
 from snapq.graph.shapes import static_shape

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, integers, ints_attribute, string_attribute
+from snapq.graph.edit import Editor, integers, ints_attribute, string_attribute
 from snapq.graph.passes.base import Phase, Rule
 
 RULE = Rule(Phase.LOWER, ("LpPool",))

@@ -28,7 +28,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.graph.edits import (
+from snapq.graph.edit import (
     Editor,
     int_attribute,
     integers,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, constant_ints, int_attribute, integers, is_float, rank
+from snapq.graph.edit import Editor, constant_ints, int_attribute, integers, is_float, rank
 from snapq.graph.passes.base import Phase, Rule
 
 RULE = Rule(Phase.LOWER, ("CumSum",))

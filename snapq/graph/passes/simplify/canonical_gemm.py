@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edits import (
+from snapq.graph.edit import (
     Editor,
     aligned,
     constant,
@@ -20,7 +20,7 @@ from snapq.graph.edits import (
     input_at,
     int_attribute,
 )
-from snapq.graph.linear import is_canonical_gemm
+from snapq.graph.edit.layers import is_canonical_gemm
 from snapq.graph.passes.base import Phase, Rule
 from snapq.graph.shapes import static_shape
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, is_float, same_shape, scalar
+from snapq.graph.edit import Editor, is_float, same_shape, scalar
 from snapq.graph.passes.base import Phase, Rule
 
 RULE = Rule(Phase.LOWER, ("Pow",))

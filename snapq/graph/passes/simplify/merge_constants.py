@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, constant, constant_operand, same_shape, sole_producer
+from snapq.graph.edit import Editor, constant, constant_operand, same_shape, sole_producer
 from snapq.graph.passes.base import Phase, Rule
 
 RULE = Rule(Phase.FOLD, ("Add", "Mul", "Div"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, integers, ints_attribute, producer, rank
+from snapq.graph.edit import Editor, integers, ints_attribute, producer, rank
 from snapq.graph.passes.base import Phase, Rule
 from snapq.graph.shapes import static_shape
 

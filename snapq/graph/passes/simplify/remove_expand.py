@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, producer
+from snapq.graph.edit import Editor, producer
 from snapq.graph.passes.base import Phase, Rule
 from snapq.graph.shapes import static_shape
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor, ints_attribute, string_attribute
+from snapq.graph.edit import Editor, ints_attribute, string_attribute
 from snapq.graph.passes.base import Phase, Rule
 from snapq.graph.shapes import static_shape
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edits import Editor
+from snapq.graph.edit import Editor
 from snapq.graph.passes.base import Phase, Rule
 
 RULE = Rule(Phase.SIMPLIFY, ("CastLike",))

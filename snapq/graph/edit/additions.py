@@ -1,4 +1,4 @@
-"""Small edits on an onnx_ir graph that the boundary is made of."""
+"""New constants and nodes in a graph, and what they do to the users of its values."""
 
 from __future__ import annotations
 
@@ -8,41 +8,32 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from snapq.graph.edit.names import Names
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def taken_names(graph: ir.Graph) -> set[str]:
-    """Names of all values and nodes of a graph and its subgraphs."""
-    names = {str(value.name) for value in graph.inputs} | set(graph.initializers)
-    for node in graph.all_nodes():
-        names.add(str(node.name))
-        names.update(str(value.name) for value in node.outputs)
-        if node.graph is not None:
-            names.update(node.graph.initializers)
-    return names
-
-
 def free_name(graph: ir.Graph, name: str) -> str:
-    """`name`, or `name_2`, `name_3` … where it is taken."""
-    taken = taken_names(graph)
-    candidate, number = name, 1
-    while candidate in taken:
-        number += 1
-        candidate = f"{name}_{number}"
-    return candidate
+    """`name`, or `name_2`, `name_3`, … where it is taken."""
+    return Names(graph).unique(name)
 
 
-def constant(graph: ir.Graph, name: str, array: Array) -> ir.Value:
-    """Registers an initializer under a free name."""
-    free = free_name(graph, name)
+def add_constant(graph: ir.Graph, name: str, array: Array) -> ir.Value:
+    """Adds a constant under that name, which must be new."""
+    tensor = ir.tensor(np.asarray(array, order="C"), name=name)
     value = ir.Value(
-        name=free,
+        name=name,
         shape=ir.Shape(array.shape),
-        type=ir.TensorType(ir.DataType.from_numpy(array.dtype)),
-        const_value=ir.tensor(array, name=free),
+        type=ir.TensorType(tensor.dtype),
+        const_value=tensor,
     )
     graph.register_initializer(value)
     return value
+
+
+def new_constant(graph: ir.Graph, name: str, array: Array) -> ir.Value:
+    """Adds a constant under a free name."""
+    return add_constant(graph, free_name(graph, name), array)
 
 
 def new_node(

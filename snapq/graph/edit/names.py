@@ -1,0 +1,48 @@
+"""Names that are new in a graph."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+
+class Names:
+    """All value and node names of a graph and the graphs inside it, and new ones."""
+
+    def __init__(self, graph: ir.Graph) -> None:
+        self._values: set[str] = set()
+        self._nodes: set[str] = set()
+        for part in (graph, *graph.subgraphs()):
+            self._values.update(part.initializers)
+            self._values.update(str(value.name) for value in part.inputs)
+            for node in part:
+                self._nodes.add(str(node.name))
+                self._values.update(str(output.name) for output in node.outputs)
+
+    def take(self, name: str) -> None:
+        """Notes that a value of that name exists now."""
+        self._values.add(name)
+
+    def fresh(self, name: str, also: tuple[str, ...] = ("",)) -> str:
+        """`name`, or `name_2`, `name_3`, …: the first that is new with each suffix in `also`."""
+        return _first_new(name, (self._values,), also)
+
+    def fresh_node(self, name: str) -> str:
+        """A new node name, taken at once."""
+        found = _first_new(name, (self._nodes,), ("",))
+        self._nodes.add(found)
+        return found
+
+    def unique(self, name: str) -> str:
+        """A name that neither a value nor a node has, taken at once for both."""
+        found = _first_new(name, (self._values, self._nodes), ("",))
+        self._values.add(found)
+        self._nodes.add(found)
+        return found
+
+
+def _first_new(name: str, known: tuple[set[str], ...], suffixes: tuple[str, ...]) -> str:
+    candidate, number = name, 1
+    while any(candidate + suffix in names for suffix in suffixes for names in known):
+        number += 1
+        candidate = f"{name}_{number}"
+    return candidate
