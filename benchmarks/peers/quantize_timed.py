@@ -111,7 +111,7 @@ def by_snapq() -> Callable[[Path, Path, str, Samples], None]:
     from snapq import evaluation  # noqa: F401
     from snapq.api.one_stage import stage_file
     from snapq.config import QuantizeConfig
-    from snapq.graph.passes import run as rewriting
+    from snapq.graph.passes.run import all_passes
     from snapq.precision import Preset
     from snapq.progress import Silent
     from snapq.quantization.calibration.observers.base import observer_names
@@ -119,7 +119,7 @@ def by_snapq() -> Callable[[Path, Path, str, Samples], None]:
     from snapq.stages import prepare as prepare_stage  # noqa: F401
 
     import_onnxruntime()
-    rewriting.all_rewrites()
+    all_passes()
     observer_names()
 
     def run(model: Path, output: Path, method: str, samples: Samples) -> None:

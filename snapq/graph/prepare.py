@@ -13,7 +13,8 @@ from snapq.graph import shapes
 from snapq.graph.completion import complete_shapes
 from snapq.graph.float32 import convert_to_float32
 from snapq.graph.opset import settle_opset, upgrade_opset
-from snapq.graph.passes import run as rewriting
+from snapq.graph.passes.base import SkippedNode
+from snapq.graph.passes.run import apply_passes, clean, skipped_names
 from snapq.graph.weights import check_weights
 
 IR_VERSION = 10
@@ -22,11 +23,19 @@ IR_VERSION = 10
 
 @dataclass(frozen=True)
 class Prepared:
-    """The prepared model, how often each rewrite applied, and what the user should know."""
+    """The prepared model, and how it came about.
+
+    Attributes:
+        model: equal to the given one, but for rounding.
+        applied: how often each pass applied.
+        notes: what the user should know.
+        skipped: nodes that a pass nearly matched, and why it left them alone.
+    """
 
     model: ir.Model
     applied: dict[str, int]
     notes: tuple[str, ...]
+    skipped: tuple[SkippedNode, ...]
 
 
 def prepare(
@@ -36,7 +45,7 @@ def prepare(
 
     1. Functions are inlined, and all shapes fixed.
     2. The opset is 21 or later; floats are 32-bit.
-    3. Rewrites apply until nothing changes, but for those named in `skip`.
+    3. Passes apply until nothing changes, but for those named in `skip`.
     4. Every node has a name, no two values or nodes have the same, and every value has a type and
        a fixed shape.
 
@@ -44,25 +53,26 @@ def prepare(
         model: a float model.
         input_shapes: by input name the shape, which overrides what the model declares, or the
             number that the input always is.
-        skip: names of rewrites (see `rewriting.all_rewrites`) to leave out.
+        skip: names of passes (see `passes.order`) to leave out.
 
     Raises:
         ModelError: the model cannot be frozen or run; the input or node is named.
-        ConfigError: `skip` names a rewrite that does not exist.
+        ConfigError: `skip` names a pass that does not exist.
     """
-    chosen = rewriting.chosen_rewrites(skip)
+    without = skipped_names(skip)
     notes: list[str] = []
     applied: Counter[str] = Counter()
     prepared = model.clone()
     _normalize(prepared, applied, notes)
     shapes.fix_inputs(prepared, input_shapes)
-    rewriting.clean(prepared, applied)
+    clean(prepared, applied)
     if upgrade_opset(prepared):
         applied["upgrade_opset"] = 1
-        rewriting.clean(prepared, applied)
-    applied.update(rewriting.apply_rewrites(prepared, chosen))
+        clean(prepared, applied)
+    changes, skipped = apply_passes(prepared, without)
+    applied.update(changes)
     _finish(prepared, notes)
-    return Prepared(prepared, dict(sorted(applied.items())), tuple(notes))
+    return Prepared(prepared, dict(sorted(applied.items())), tuple(notes), skipped)
 
 
 def _normalize(model: ir.Model, applied: Counter[str], notes: list[str]) -> None:

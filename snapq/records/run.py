@@ -64,7 +64,7 @@ class StageRecord(Record):
     notes: tuple[str, ...] = ()
     """Sentences for the reader: what the stage changed, what it could not do and why."""
     details: dict[str, Any] = Field(default_factory=dict)
-    """Figures of this stage alone (rewrites applied, node counts, compile options tried)."""
+    """Figures of this stage alone (passes applied, node counts, compile options tried)."""
 
 
 class GateRecord(Record):

@@ -1,4 +1,4 @@
-"""The prepare stage: static shapes, opset 21, folded, fused, and rewritten to what the NPU has."""
+"""The prepare stage: static shapes, opset 21, folded, fused, and lowered to what the NPU has."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run(options: PrepareConfig, context: Context, folder: Path) -> Outcome:
 
     Raises:
         ModelError: the model cannot be read, frozen or handled; the node or input is named.
-        ConfigError: `options.skip` names a rewrite that does not exist.
+        ConfigError: `options.skip` names a pass that does not exist.
     """
     from snapq.graph import io
 
@@ -46,5 +46,5 @@ def write(model: ir.Model, options: PrepareConfig, folder: Path) -> Outcome:
     return Outcome(
         precision="float",
         notes=(*came, *prepared.notes),
-        details={"rewrites": prepared.applied, "nodes": len(prepared.model.graph)},
+        details={"passes": prepared.applied, "nodes": len(prepared.model.graph)},
     )

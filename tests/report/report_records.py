@@ -273,7 +273,7 @@ def realistic(**changes: Any) -> RunRecord:
                 cached=True,
                 model=file("stages/00-prepare/model.onnx", 18_560_000, 17_190_000),
                 notes=("49 BatchNormalization nodes were fused into their convolutions.",),
-                details={"rewrites": {"fuse_batch_normalization": 49, "remove_identity": 3}},
+                details={"passes": {"fuse_batch_normalization": 49, "remove_identity": 3}},
             ),
             StageRecord(
                 index=1,

@@ -21,10 +21,10 @@ from snapq.config.schema.quantize import (
 
 
 class PrepareConfig(Strict):
-    """Freeze shapes, upgrade the opset, fold constants, fuse, rewrite to what the NPU has."""
+    """Freeze shapes, upgrade the opset, fold constants, fuse, lower to what the NPU has."""
 
     skip: tuple[str, ...] = ()
-    """Names of rewrites to leave out (`snapq inspect` lists them)."""
+    """Names of passes to leave out (`snapq inspect --passes` lists them)."""
 
 
 class PackageConfig(Strict):

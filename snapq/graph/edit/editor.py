@@ -21,12 +21,13 @@ class Editor:
     """Adds nodes and constants to a graph and puts values in the place of others.
 
     New nodes go in front of `anchor`. Names are unique in the graph, and the same edits give the
-    same names.
+    same names. `replaced` has each value that went and the one in its place.
     """
 
     def __init__(self, graph: ir.Graph) -> None:
         self.graph = graph
         self.anchor: ir.Node | None = None
+        self.replaced: list[tuple[ir.Value, ir.Value]] = []
         self._names = Names(graph)
         self._fresh: set[ir.Value] = set()
 
@@ -127,6 +128,7 @@ class Editor:
         if old.is_graph_output() and not can_rename(new):
             new = self.op("Identity", new)
             new.shape, new.type = old.shape, old.type
+        self.replaced.append((old, new))
         name, renames = old.name, new in self._fresh or old.is_graph_output()
         old.replace_all_uses_with(new, replace_graph_outputs=True)
         if renames:

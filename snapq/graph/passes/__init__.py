@@ -1,1 +1,1 @@
-"""Rewrites of a graph, one file a rewrite."""
+"""Passes over a graph, one file each, in folders by purpose."""

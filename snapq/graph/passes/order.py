@@ -1,72 +1,100 @@
-"""The order of the passes: phase after phase, and within each sweep over a phase as written."""
+"""The one order of the passes, with the reason for each place.
+
+Phases follow one another; each goes on, sweep after sweep over the nodes, until nothing changes.
+Within a sweep, passes that look at the same node come as written here. A new pass is its file and
+one line here.
+"""
 
 from __future__ import annotations
 
-from snapq.graph.passes.base import Phase
+from enum import IntEnum
 
-ORDER: dict[Phase, tuple[str, ...]] = {
-    Phase.SIMPLIFY: (
-        "lower.lower_sum_to_add",
-        "simplify.canonical_gemm",
-        "simplify.resolve_cast_like",
-        "simplify.resolve_auto_pad",
-        "lower.flatten_gather_nd",
-        "simplify.matmul_to_gemm",
-        "simplify.merge_reshapes",
-        "simplify.merge_transposes",
-        "simplify.remove_nan_check_after_softmax",
-        "npu_workarounds.make_constant_indices_positive",
-        "simplify.remove_unit_reductions",
-        "simplify.remove_expand",
-        "simplify.remove_no_ops",
-        "simplify.remove_sequences",
-    ),
-    Phase.FUSE: (
-        "fuse.fuse_gelu",
-        "fuse.fuse_hard_sigmoid",
-        "fuse.fuse_norm",
-        "fuse.fuse_relu",
-        "fuse.fuse_rms_norm",
-        "fuse.fuse_softmax",
-        "fuse.fuse_swish",
-    ),
-    Phase.FOLD: (
-        "simplify.move_constants_before_transposes",
-        "fold.fold_batch_norm",
-        "fold.fold_bias",
-        "fold.fold_into_next",
-        "fold.fold_scale",
-        "simplify.merge_constants",
-        "simplify.merge_pad",
-    ),
-    Phase.LOWER: (
-        "lower.lower_attention_mask",
-        "npu_workarounds.make_computed_indices_positive",
-        "npu_workarounds.widen_short_depthwise_conv",
-        "npu_workarounds.split_pad",
-        "npu_workarounds.rewrite_pools",
-        "npu_workarounds.rewrite_transposed_conv",
-        "lower.reduce_rank",
-        "npu_speed.lower_long_conv1d_to_matmul",
-        "npu_speed.flatten_gemm_rows",
-        "npu_workarounds.lower_linear_resize",
-        "lower.lower_activations",
-        "lower.lower_functions",
-        "lower.lower_normalizations",
-        "lower.lower_recurrent",
-        "lower.lower_reductions",
-        "lower.lower_shapes",
-        "simplify.expand_constant_powers",
-        "npu_workarounds.lower_nearest_resize",
-        "npu_workarounds.flatten_normalized_rows",
-        "npu_workarounds.pad_before_lp_pool",
-        "npu_speed.replace_global_pool_with_reduce",
-        "npu_speed.split_projections",
-        "npu_workarounds.sum_along_last_axis",
-        "lower.unroll_recurrent",
-        "npu_workarounds.broadcast_pow_base",
-    ),
+
+class Phase(IntEnum):
+    """When passes run."""
+
+    SIMPLIFY = 0
+    """First: every later pattern has one form to look for, and goes on in all later phases."""
+    FUSE = 1
+    """Before FOLD, which would hide the decomposed operators by moving their constants."""
+    FOLD = 2
+    """Before LOWER, which writes what no layer took in with operators of its own."""
+    LOWER = 3
+    """Last: nothing looks for the operators that are written out here."""
+
+
+RUNS_WITH = {
+    Phase.SIMPLIFY: (Phase.SIMPLIFY,),
+    Phase.FUSE: (Phase.SIMPLIFY, Phase.FUSE),
+    Phase.FOLD: (Phase.SIMPLIFY, Phase.FOLD),
+    Phase.LOWER: (Phase.SIMPLIFY, Phase.FOLD, Phase.LOWER),
 }
+"""The passes that are active in each phase: fusing ends before folding begins."""
+
+ORDER: dict[Phase, dict[str, str]] = {
+    Phase.SIMPLIFY: {
+        "lower.lower_sum_to_add": "no pattern has a Sum or a Mean of inputs: as Adds they match",
+        "simplify.canonical_gemm": "every fold asks for `x @ w.T + b`",
+        "simplify.resolve_cast_like": "a Cast to a known type may be a no-op",
+        "simplify.resolve_auto_pad": "merge_pad and all workarounds read padding in numbers",
+        "lower.flatten_gather_nd": "makes Reshapes, which merge_reshapes takes on",
+        "simplify.matmul_to_gemm": "behind canonical_gemm, which makes MatMuls of computed weights",
+        "simplify.merge_reshapes": "of two that cancel, leaves one that remove_no_ops takes away",
+        "simplify.merge_transposes": "likewise",
+        "simplify.remove_nan_check_after_softmax": "before FOLD changes the mask that it reads",
+        "npu_workarounds.make_constant_indices_positive": "later passes meet no negative axes",
+        "simplify.remove_unit_reductions": "before FUSE: the mean of one value is no normalization",
+        "simplify.remove_expand": "patterns are looked for without the Expands of exporters",
+        "simplify.remove_no_ops": "behind all that leaves operators without effect",
+        "simplify.remove_sequences": "whatever is taken of a sequence is a tensor from here on",
+    },
+    Phase.FUSE: {
+        "fuse.fuse_gelu": "looks at Erf and Tanh, as no other does",
+        "fuse.fuse_hard_sigmoid": "before fuse_relu and fuse_swish, which look at Clips too",
+        "fuse.fuse_norm": "before fuse_rms_norm, which looks at ReduceMeans too",
+        "fuse.fuse_relu": "behind fuse_hard_sigmoid, which looks at Clips too",
+        "fuse.fuse_rms_norm": "behind fuse_norm: a mean that is taken off comes first",
+        "fuse.fuse_softmax": "looks at Div and Log, as no other does",
+        "fuse.fuse_swish": "behind fuse_hard_sigmoid, whose operator it takes for a gate",
+    },
+    Phase.FOLD: {
+        "simplify.move_constants_before_transposes": "first: brings constants to layers",
+        "fold.fold_batch_norm": "into the layer in front, before fold_into_next tries the next",
+        "fold.fold_bias": "likewise",
+        "fold.fold_into_next": "from a Conv or Gemm, which a sweep meets behind what it takes in",
+        "fold.fold_scale": "likewise into the layer in front",
+        "simplify.merge_constants": "behind the folds: of what no layer took, two become one",
+        "simplify.merge_pad": "behind fold_into_next: a Pad may come to stand beside the layer",
+    },
+    Phase.LOWER: {
+        "lower.lower_attention_mask": "looks at Attention, as no other does",
+        "npu_workarounds.make_computed_indices_positive": "before reduce_rank: Gathers too",
+        "npu_workarounds.widen_short_depthwise_conv": "before lower_long_conv1d_to_matmul: Convs",
+        "npu_workarounds.split_pad": "before lower_shapes, which looks at Pads too",
+        "npu_workarounds.rewrite_pools": "in LOWER, as merge_pad changes the borders that it mends",
+        "npu_workarounds.rewrite_transposed_conv": "before lower_shapes, which takes dilation off",
+        "lower.reduce_rank": "before what looks at the same operators and keeps their rank",
+        "npu_speed.lower_long_conv1d_to_matmul": "behind widen_short_depthwise_conv",
+        "npu_speed.flatten_gemm_rows": "behind reduce_rank, which looks at MatMuls too",
+        "npu_workarounds.lower_linear_resize": "looks at linear Resizes, as no other does",
+        "lower.lower_activations": "one node each: the order among lower_* is free",
+        "lower.lower_functions": "likewise",
+        "lower.lower_normalizations": "likewise",
+        "lower.lower_recurrent": "likewise",
+        "lower.lower_reductions": "likewise",
+        "lower.lower_shapes": "likewise",
+        "simplify.expand_constant_powers": "in LOWER, as fusions look for Pow",
+        "npu_workarounds.lower_nearest_resize": "behind lower_shapes, which may find a rounding",
+        "npu_workarounds.flatten_normalized_rows": "behind lower_normalizations: that merges axes",
+        "npu_workarounds.pad_before_lp_pool": "behind resolve_auto_pad, which gives it numbers",
+        "npu_speed.replace_global_pool_with_reduce": "in LOWER: remove_unit_reductions is first",
+        "npu_speed.split_projections": "behind flatten_gemm_rows, whose Gemms it splits",
+        "npu_workarounds.sum_along_last_axis": "behind lower_reductions: plain CumSums are left",
+        "lower.unroll_recurrent": "behind lower_recurrent, which drops lengths and turns layouts",
+        "npu_workarounds.broadcast_pow_base": "behind expand_constant_powers: a Pow that is left",
+    },
+}
+"""By phase: the passes, as folder and module, and why each has its place."""
 
 OLD_NAMES = {
     "add_not_sum": "lower_sum_to_add",

@@ -1,10 +1,4 @@
-"""The loop that applies the passes, in the order of `order`.
-
-A rewrite is a module with three things: a docstring whose first line says what it does and whose
-numbered rules are its contract; `RULE`, which says when it runs and on which operators; and
-`rewrite(node, edit)`, which decides about one node and returns early on every case that it
-leaves alone.
-"""
+"""The loop that applies the passes, in the order of `order`."""
 
 from __future__ import annotations
 
@@ -22,68 +16,75 @@ from snapq.graph.completion import record_shapes
 from snapq.graph.edit import Editor, is_dead, remove_dead_nodes
 from snapq.graph.inference import infer_shapes
 from snapq.graph.opset import settle_opset
-from snapq.graph.passes.base import Phase, Rewrite
-from snapq.graph.passes.order import OLD_NAMES, ORDER
+from snapq.graph.passes.base import Pass, Skipped, SkippedNode
+from snapq.graph.passes.order import OLD_NAMES, ORDER, RUNS_WITH, Phase
 
 _MAX_SWEEPS = 30
 
-_WITH = {
-    Phase.SIMPLIFY: {Phase.SIMPLIFY},
-    Phase.FUSE: {Phase.SIMPLIFY, Phase.FUSE},
-    Phase.FOLD: {Phase.SIMPLIFY, Phase.FOLD},
-    Phase.LOWER: {Phase.SIMPLIFY, Phase.FOLD, Phase.LOWER},
-}
-
 
 @cache
-def all_rewrites() -> tuple[Rewrite, ...]:
-    """Every rewrite, in the order in which they apply."""
+def passes_of(phase: Phase) -> tuple[Pass, ...]:
+    """The passes of one phase, in their order."""
     found = []
-    for place in (place for places in ORDER.values() for place in places):
+    for place in ORDER[phase]:
         module = importlib.import_module(f"snapq.graph.passes.{place}")
         summary = (module.__doc__ or "").strip().splitlines()[0]
-        found.append(Rewrite(place.rpartition(".")[2], summary, module.RULE, module.rewrite))
+        keeps_shapes = getattr(module, "KEEPS_SHAPES", True)
+        name = place.rpartition(".")[2]
+        found.append(Pass(name, summary, module.OPERATORS, module.apply, keeps_shapes))
     return tuple(found)
 
 
-def chosen_rewrites(skip: Sequence[str]) -> tuple[Rewrite, ...]:
-    """Every rewrite but those named.
+def all_passes() -> tuple[Pass, ...]:
+    """Every pass, in the order in which they apply."""
+    return tuple(item for phase in Phase for item in passes_of(phase))
+
+
+def skipped_names(skip: Sequence[str]) -> frozenset[str]:
+    """The names of the passes that `prepare.skip` leaves out, whether it has new or old ones.
 
     Raises:
-        ConfigError: a name in `skip` is no rewrite.
+        ConfigError: a name in `skip` is no pass.
     """
-    names = {item.name for item in all_rewrites()}
-    chosen = {OLD_NAMES.get(name, name) for name in skip}
+    names = {item.name for item in all_passes()}
     for name in skip:
         if OLD_NAMES.get(name, name) not in names:
             match = nearest(name, names)
             raise ConfigError(
-                f"There is no rewrite '{name}'.",
+                f"There is no pass '{name}'.",
                 where="prepare.skip",
                 hint=f"Did you mean '{match}'?" if match else f"There are: {sorted(names)}.",
             )
-    return tuple(item for item in all_rewrites() if item.name not in chosen)
+    return frozenset(OLD_NAMES.get(name, name) for name in skip)
 
 
-def apply_rewrites(model: ir.Model, chosen: Sequence[Rewrite]) -> Counter[str]:
-    """Applies rewrites in place, phase by phase, until nothing changes; counts them by name.
+def apply_passes(
+    model: ir.Model, without: frozenset[str] = frozenset()
+) -> tuple[Counter[str], tuple[SkippedNode, ...]]:
+    """Applies passes in place, phase by phase, until nothing changes.
 
     Args:
         model: a model that `clean` has left.
-        chosen: the rewrites.
+        without: names of passes to leave out.
+
+    Returns:
+        How often each pass applied, and the nodes that one nearly matched when its phase ended.
     """
     applied: Counter[str] = Counter()
+    skipped: dict[tuple[str, str], SkippedNode] = {}
     for phase in Phase:
-        allowed = _WITH[phase]
-        active = [item for item in chosen if item.rule.phase in allowed]
+        active = [
+            item for own in RUNS_WITH[phase] for item in passes_of(own) if item.name not in without
+        ]
         for _ in range(_MAX_SWEEPS):
-            changes = _sweep(model.graph, active)
+            changes, near = _sweep(model.graph, active)
             applied.update(changes)
             if not changes:
+                skipped.update({(item.pass_name, item.node): item for item in near})
                 break
             settle_opset(model)
             clean(model, applied)
-    return applied
+    return applied, tuple(skipped.values())
 
 
 def clean(model: ir.Model, applied: Counter[str]) -> None:
@@ -105,21 +106,23 @@ def _asks_for_shapes(graph: ir.Graph) -> bool:
     return any(node.op_type in ("Shape", "Size", "If") and node.domain == "" for node in graph)
 
 
-def _sweep(graph: ir.Graph, active: Sequence[Rewrite]) -> Counter[str]:
-    by_operator: dict[str, list[Rewrite]] = {}
+def _sweep(graph: ir.Graph, active: Sequence[Pass]) -> tuple[Counter[str], list[SkippedNode]]:
+    by_operator: dict[str, list[Pass]] = {}
     for item in active:
-        for operator in item.rule.operators:
+        for operator in item.operators:
             by_operator.setdefault(operator, []).append(item)
     edit = Editor(graph)
     changes: Counter[str] = Counter()
+    skipped: list[SkippedNode] = []
     for node in graph:
         for item in by_operator.get(node.op_type, ()) if node.domain == "" else ():
             if is_dead(node):
                 break
-            edit.begin(node)
-            if item.apply(node, edit):
+            result = item(node, edit)
+            if isinstance(result, Skipped):
+                skipped.append(SkippedNode(item.name, str(node.name), result.reason))
+            if result:
                 changes[item.name] += 1
-                edit.remove_if_dead(node)
                 if node.graph is None:
                     break
-    return changes
+    return changes, skipped

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from snapq.errors import ConfigError
-from snapq.graph.passes.run import all_rewrites
+from snapq.graph.passes.run import all_passes
 from snapq.graph.prepare import prepare
 from tests.graph.models import build, prepared_from
 
@@ -746,7 +746,7 @@ def test_rewrites_to_these_operators_and_computes_the_same(case: Case) -> None:
 def test_every_rewrite_has_a_summary_of_one_line_and_a_numbered_contract() -> None:
     import importlib
 
-    for item in all_rewrites():
+    for item in all_passes():
         module = importlib.import_module(f"{item.apply.__module__}")
         assert item.summary.endswith(".")
         assert len(item.summary) < 100

@@ -12,12 +12,12 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, float_attribute, int_attribute
 from snapq.graph.edit.layers import SHIFTABLE, layer_before, scale_and_shift
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 
-RULE = Rule(Phase.FOLD, ("BatchNormalization",))
+OPERATORS = ("BatchNormalization",)
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Moves the scale and shift of one BatchNormalization into the layer that feeds it."""
     layer = layer_before(node.inputs[0], SHIFTABLE)
     affine = batch_norm_affine(node)

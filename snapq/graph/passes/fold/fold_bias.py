@@ -10,12 +10,12 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant_operand, same_shape
 from snapq.graph.edit.layers import SHIFTABLE, along_channels, layer_before, scale_and_shift
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 
-RULE = Rule(Phase.FOLD, ("Add", "Sub"))
+OPERATORS = ("Add", "Sub")
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Moves one constant summand into the layer that feeds it."""
     operands = constant_operand(node)
     if operands is None or (node.op_type == "Sub" and operands[0] is not node.inputs[0]):

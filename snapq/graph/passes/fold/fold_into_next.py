@@ -22,16 +22,16 @@ from snapq.graph.edit import (
     string_attribute,
 )
 from snapq.graph.edit.layers import is_canonical_gemm, scale_inputs
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.passes.fold.fold_batch_norm import batch_norm_affine
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.FOLD, ("Conv", "Gemm"))
+OPERATORS = ("Conv", "Gemm")
 
 Affine = tuple[ir.Value, np.ndarray, np.ndarray]
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Moves the scale and shift in front of one layer into its weights."""
     middle = sole_producer(node.inputs[0], "BatchNormalization", "Mul", "Div", "Add", "Sub")
     if middle is None or constant(node.inputs[1]) is None:

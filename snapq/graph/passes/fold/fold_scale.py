@@ -12,12 +12,12 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant_operand, same_shape
 from snapq.graph.edit.layers import SCALABLE, along_channels, layer_before, scale_and_shift
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 
-RULE = Rule(Phase.FOLD, ("Mul", "Div"))
+OPERATORS = ("Mul", "Div")
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Moves one constant factor into the layer that feeds it."""
     operands = constant_operand(node)
     if operands is None or (node.op_type == "Div" and operands[0] is not node.inputs[0]):

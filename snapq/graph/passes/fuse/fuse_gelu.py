@@ -15,9 +15,9 @@ import onnx_ir as ir
 
 from snapq.graph.algebra import Polynomial, matches, multiple_of, polynomial, upstream
 from snapq.graph.edit import Editor, is_float
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 
-RULE = Rule(Phase.FUSE, ("Erf", "Tanh"))
+OPERATORS = ("Erf", "Tanh")
 
 _ARGUMENT: dict[str, Polynomial] = {
     "Erf": {(1,): math.sqrt(0.5)},
@@ -26,7 +26,7 @@ _ARGUMENT: dict[str, Polynomial] = {
 _GATED: Polynomial = {(1, 0): 0.5, (1, 1): 0.5}
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one Gelu of the arithmetic around an Erf or Tanh."""
     argument, gate = node.inputs[0], node.outputs[0]
     if argument is None or not is_float(argument):

@@ -10,12 +10,12 @@ import onnx_ir as ir
 
 from snapq.graph.algebra import downstream, polynomial, scale_of, upstream
 from snapq.graph.edit import Editor, input_at, is_float, same_shape, scalar
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 
-RULE = Rule(Phase.FUSE, ("Clip",))
+OPERATORS = ("Clip",)
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one HardSigmoid of a Clip and the arithmetic around it."""
     argument, clipped = node.inputs[0], node.outputs[0]
     limit = scalar(input_at(node, 2))

@@ -19,16 +19,16 @@ import onnx_ir as ir
 
 from snapq.graph.algebra import Polynomial, downstream, matches, polynomial
 from snapq.graph.edit import Editor, int_attribute, is_float, is_op, reduced_axes, scalar
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.FUSE, ("ReduceMean",))
+OPERATORS = ("ReduceMean",)
 
 _SQUARED_DISTANCE: Polynomial = {(2, 0): 1.0, (1, 1): -2.0, (0, 2): 1.0}
 _DISTANCE: Polynomial = {(1, 0): 1.0, (0, 1): -1.0}
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one normalization of a mean and what follows from it."""
     source, mean = node.inputs[0], node.outputs[0]
     axes = reduced_axes(node)

@@ -20,12 +20,12 @@ from snapq.graph.edit import (
     scalar,
     sole_producer,
 )
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 
-RULE = Rule(Phase.FUSE, ("Max", "Min", "Clip"))
+OPERATORS = ("Max", "Min", "Clip")
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one activation of a comparison."""
     if not is_float(node.outputs[0]):
         return False

@@ -26,14 +26,14 @@ from snapq.graph.edit import (
     reduced_axes,
     scalar,
 )
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.passes.fuse.fuse_norm import roots
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.FUSE, ("ReduceMean", "ReduceSum", "ReduceL2"))
+OPERATORS = ("ReduceMean", "ReduceSum", "ReduceL2")
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one normalization of a reduced square and what is divided by it."""
     squared = node.inputs[0]
     axes = reduced_axes(node)

@@ -20,12 +20,12 @@ from snapq.graph.edit import (
     reduced_axes,
     sole_producer,
 )
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 
-RULE = Rule(Phase.FUSE, ("Div", "Log"))
+OPERATORS = ("Div", "Log")
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one operator of a Div or Log and what leads to it."""
     fused = _softmax(node, edit) if node.op_type == "Div" else _logarithm(node, edit)
     if fused is None:

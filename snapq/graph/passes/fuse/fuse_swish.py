@@ -22,16 +22,16 @@ from snapq.graph.edit import (
     number,
     scalar,
 )
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 
-RULE = Rule(Phase.FUSE, ("Sigmoid", "HardSigmoid", "Clip"))
+OPERATORS = ("Sigmoid", "HardSigmoid", "Clip")
 
 _PRODUCT: Polynomial = {(1, 1): 1.0}
 _SIXTH: Polynomial = {(1, 1): 1 / 6}
 _PLUS_THREE: Polynomial = {(1,): 1.0, (0,): 3.0}
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one Swish or HardSwish of a gate and the Mul behind it."""
     argument, gate = node.inputs[0], node.outputs[0]
     if argument is None or not is_float(argument) or not _may_gate(node):

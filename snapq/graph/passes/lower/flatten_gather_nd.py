@@ -14,13 +14,13 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, int_attribute, integers
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.SIMPLIFY, ("GatherND",))
+OPERATORS = ("GatherND",)
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Writes one GatherND as a Gather or a Reshape."""
     source, shape, indices = node.inputs[0], static_shape(node.inputs[0]), constant(node.inputs[1])
     if source is None or shape is None or indices is None or 0 in (*shape, *indices.shape):

@@ -22,13 +22,13 @@ from snapq.graph.edit import (
     is_float,
     number,
 )
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.LOWER, ("Celu", "Mish", "Softsign", "Shrink", "Hardmax", "Clip"))
+OPERATORS = ("Celu", "Mish", "Softsign", "Shrink", "Hardmax", "Clip")
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Writes one activation with others."""
     source = node.inputs[0]
     if source is None or not is_float(source):

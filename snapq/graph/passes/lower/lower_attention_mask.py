@@ -16,17 +16,17 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, input_at, int_attribute
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.LOWER, ("Attention",))
+OPERATORS = ("Attention",)
 
 _MASK, _PAST, _VALID_KEYS = 3, 4, 6
 """Inputs of Attention."""
 _WINDOWS = ("left_window_size", "right_window_size")
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Gives one Attention a mask of numbers."""
     queries, keys = static_shape(node.inputs[0]), static_shape(node.inputs[1])
     past, given = static_shape(input_at(node, _PAST)), input_at(node, _MASK)

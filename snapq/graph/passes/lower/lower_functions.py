@@ -20,13 +20,13 @@ from collections.abc import Callable
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, int_attribute, is_float, number
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 
 _ERF = (1.1281433743, 0.1040812005, -0.0017864802)
 _ERF_END = 3.2
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Writes one function with others."""
     source = node.inputs[0]
     if source is None or not is_float(source):
@@ -108,4 +108,4 @@ _FORMULAS: dict[str, Callable[[ir.Node, ir.Value, Editor], ir.Value]] = {
     "IsInf": _is_inf,
 }
 
-RULE = Rule(Phase.LOWER, tuple(_FORMULAS))
+OPERATORS = tuple(_FORMULAS)

@@ -28,23 +28,20 @@ from snapq.graph.edit import (
     ints_attribute,
     number,
 )
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.passes.fold.fold_batch_norm import batch_norm_affine
 from snapq.graph.shapes import static_shape
 
 _IMAGES = (3, 4)
 """Dimensions of the input of a Conv over lines and images."""
 
-RULE = Rule(
-    Phase.LOWER,
-    (
-        *("GroupNormalization", "MeanVarianceNormalization", "LayerNormalization"),
-        *("RMSNormalization", "BatchNormalization"),
-    ),
+OPERATORS = (
+    *("GroupNormalization", "MeanVarianceNormalization", "LayerNormalization"),
+    *("RMSNormalization", "BatchNormalization"),
 )
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Writes one normalization with others."""
     source, shape = node.inputs[0], static_shape(node.inputs[0])
     if source is None or shape is None or any(output.uses() for output in node.outputs[1:]):

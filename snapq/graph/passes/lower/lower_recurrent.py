@@ -11,13 +11,13 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant_ints, input_at, int_attribute
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.LOWER, ("RNN", "LSTM", "GRU"))
+OPERATORS = ("RNN", "LSTM", "GRU")
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Writes one recurrent layer in a form that the NPU has."""
     shape = static_shape(node.inputs[0])
     if shape is None:

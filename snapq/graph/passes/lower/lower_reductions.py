@@ -25,19 +25,24 @@ from snapq.graph.edit import (
     rank,
     reduced_axes,
 )
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
 _LONGEST_PRODUCT = 16
 _TO_SUM = ("ReduceL1", "ReduceSumSquare", "ReduceLogSum")
 
-RULE = Rule(
-    Phase.LOWER,
-    (*_TO_SUM, "ReduceProd", "GlobalLpPool", "LpNormalization", "CumSum", "ArgMax", "ArgMin"),
+OPERATORS = (
+    *_TO_SUM,
+    "ReduceProd",
+    "GlobalLpPool",
+    "LpNormalization",
+    "CumSum",
+    "ArgMax",
+    "ArgMin",
 )
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Writes one reduction with others."""
     shape = static_shape(node.inputs[0])
     source = node.inputs[0]

@@ -29,14 +29,14 @@ from snapq.graph.edit import (
     producer,
     string_attribute,
 )
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 from snapq.operators import MAX_RANK
 
-RULE = Rule(Phase.LOWER, ("Trilu", "Transpose", "Pad", "Resize", "ConvTranspose"))
+OPERATORS = ("Trilu", "Transpose", "Pad", "Resize", "ConvTranspose")
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Writes one move of data with others."""
     source, shape = node.inputs[0], static_shape(node.inputs[0])
     if source is None or shape is None or 0 in shape:

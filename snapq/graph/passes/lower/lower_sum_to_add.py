@@ -11,12 +11,12 @@ from functools import reduce
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, number
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 
-RULE = Rule(Phase.SIMPLIFY, ("Sum", "Mean"))
+OPERATORS = ("Sum", "Mean")
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Writes one sum with Adds."""
     terms = [value for value in node.inputs if value is not None]
     if not terms or len(terms) != len(node.inputs):

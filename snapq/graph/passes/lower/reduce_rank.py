@@ -26,7 +26,7 @@ from snapq.graph.edit import (
     integers,
     reduced_axes,
 )
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 from snapq.operators import MAX_RANK
 
@@ -42,9 +42,15 @@ _ELEMENTWISE = (
 _REDUCTIONS = ("ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceL2")
 _ALONG_AXIS = ("Concat", "LogSoftmax", "Softmax", "Split")
 
-RULE = Rule(
-    Phase.LOWER,
-    (*_ELEMENTWISE, *_REDUCTIONS, *_ALONG_AXIS, "Expand", "Gather", "MatMul", "Slice", "Tile"),
+OPERATORS = (
+    *_ELEMENTWISE,
+    *_REDUCTIONS,
+    *_ALONG_AXIS,
+    "Expand",
+    "Gather",
+    "MatMul",
+    "Slice",
+    "Tile",
 )
 
 
@@ -69,7 +75,7 @@ class _Space:
     )
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Writes one node over fewer dimensions."""
     shapes = [None if value is None else static_shape(value) for value in node.inputs]
     results = [static_shape(value) for value in node.outputs]

@@ -26,13 +26,13 @@ from snapq.graph.edit import (
     number,
     string_attribute,
 )
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
 _LONGEST = {"RNN": 64, "LSTM": 8, "GRU": 8}
 _RNN_ACTIVATIONS = ("Tanh", "Relu", "Sigmoid")
 
-RULE = Rule(Phase.LOWER, tuple(_LONGEST))
+OPERATORS = tuple(_LONGEST)
 
 State = tuple[ir.Value | None, ...]
 """What goes from one step to the next, `[batch, hidden]` each: `(h,)`, of an LSTM `(h, c)`."""
@@ -67,7 +67,7 @@ class _Layer:
         return slice(first * self.hidden, last * self.hidden)
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Unrolls one layer."""
     shape = static_shape(node.inputs[0])
     if shape is None or shape[0] > _LONGEST[node.op_type] or int_attribute(node, "layout", 0):

@@ -24,13 +24,13 @@ from snapq.graph.edit import (
     is_op,
     same_shape,
 )
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.LOWER, ("MatMul",))
+OPERATORS = ("MatMul",)
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one MatMul, with the Add behind it, a Gemm between Reshapes."""
     weight, shape = constant(node.inputs[1]), static_shape(node.inputs[0])
     if weight is None or weight.ndim != 2 or shape is None or len(shape) < 3 or 0 in shape:

@@ -29,10 +29,10 @@ from snapq.graph.edit import (
     number,
     string_attribute,
 )
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.LOWER, ("Conv",))
+OPERATORS = ("Conv",)
 
 _FEWEST_TAPS = 32
 _MOST_OUTPUTS = 128
@@ -63,7 +63,7 @@ class _Filter:
     before: int
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Writes one long filter as a convolution over frames."""
     source, weight = node.inputs[0], constant(node.inputs[1])
     shape, made = static_shape(source), static_shape(node.outputs[0])

@@ -13,14 +13,14 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, integers, rank
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 
 _REDUCTIONS = {"GlobalAveragePool": "ReduceMean", "GlobalMaxPool": "ReduceMax"}
 
-RULE = Rule(Phase.LOWER, tuple(_REDUCTIONS))
+OPERATORS = tuple(_REDUCTIONS)
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one global pooling a reduction."""
     dims = rank(node.inputs[0])
     if dims is None:

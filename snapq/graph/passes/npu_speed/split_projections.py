@@ -28,15 +28,15 @@ from snapq.graph.edit import (
     is_op,
 )
 from snapq.graph.edit.layers import layer_before
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.LOWER, ("Reshape",))
+OPERATORS = ("Reshape",)
 _MOST = 8
 """Layers of one; every layer is a dispatch."""
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Splits the layer whose output one Reshape takes apart."""
     layer = layer_before(node.inputs[0], ("Gemm",))
     shape, whole = static_shape(node.outputs[0]), static_shape(node.inputs[0])

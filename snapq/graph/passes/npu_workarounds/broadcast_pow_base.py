@@ -12,13 +12,13 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, integers, is_float
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.LOWER, ("Pow",))
+OPERATORS = ("Pow",)
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes the base of one Pow as large as the result."""
     base, made = node.inputs[0], static_shape(node.outputs[0])
     if base is None or made is None or not is_float(base) or static_shape(base) == made:

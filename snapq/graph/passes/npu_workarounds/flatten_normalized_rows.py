@@ -16,16 +16,16 @@ from math import prod
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, float_attribute, int_attribute, integers
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.LOWER, ("LayerNormalization", "LpNormalization", "RMSNormalization"))
+OPERATORS = ("LayerNormalization", "LpNormalization", "RMSNormalization")
 
 _LARGEST_RANK = 4
 _FEW_VALUES = 32
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Merges the dimensions of rows of one normalization."""
     source, shape = node.inputs[0], static_shape(node.inputs[0])
     if source is None or shape is None or 0 in shape or not _needs_rows(node, shape):

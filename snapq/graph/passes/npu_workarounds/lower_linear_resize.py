@@ -15,17 +15,17 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, int_attribute, string_attribute
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.passes.npu_workarounds.lower_nearest_resize import PLACES, axis_scales
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.LOWER, ("Resize",))
+OPERATORS = ("Resize",)
 
 _BY_SCALE = ("asymmetric", "half_pixel", "pytorch_half_pixel")
 """Coordinates that the scale decides, and not the sizes alone."""
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Writes one Resize with products where the NPU would take other samples."""
     source = node.inputs[0]
     shape, made = static_shape(source), static_shape(node.outputs[0])

@@ -25,10 +25,10 @@ from snapq.graph.edit import (
     ints_attribute,
     string_attribute,
 )
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.LOWER, ("Resize",))
+OPERATORS = ("Resize",)
 
 Floats = npt.NDArray[np.float32]
 _ONE, _HALF = np.float32(1), np.float32(0.5)
@@ -52,7 +52,7 @@ _ROUNDINGS: dict[str, Callable[[Floats], Floats]] = {
 }
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Writes one Resize with slices and gathers where the NPU would take other samples."""
     source = node.inputs[0]
     shape, made = static_shape(source), static_shape(node.outputs[0])

@@ -14,13 +14,13 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, input_at, int_attribute, producer
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
 _ALONG_AXIS = ("Gather", "GatherElements", "ScatterElements")
 _ALONG_FIRST = ("GatherND", "ScatterND")
 
-RULE = Rule(Phase.LOWER, (*_ALONG_AXIS, *_ALONG_FIRST))
+OPERATORS = (*_ALONG_AXIS, *_ALONG_FIRST)
 
 _SIGNED = (ir.DataType.INT64, ir.DataType.INT32)
 _NOT_NEGATIVE = ("ArgMax", "ArgMin", "NonZero", "Shape", "Size", "Abs", "Relu")
@@ -33,7 +33,7 @@ _KEEPS_SIGN = ("Add", "Mul", "Concat", "Max", "Min")
 _MAX_STEPS = 12
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Counts the indices of one node from the front."""
     indices, shape = node.inputs[1], static_shape(node.inputs[0])
     if indices is None or shape is None or indices.dtype not in _SIGNED:

@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, int_attribute, rank
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
 _WITH_AXIS = (
@@ -29,10 +29,10 @@ _WITH_AXIS = (
 
 _WITH_INDICES = ("Gather", "GatherElements", "ScatterElements")
 
-RULE = Rule(Phase.SIMPLIFY, _WITH_AXIS)
+OPERATORS = _WITH_AXIS
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes the axis and the constant indices of one node positive."""
     dims = rank(node.inputs[0])
     axis = int_attribute(node, "axis", 0)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, integers, ints_attribute, string_attribute
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 
-RULE = Rule(Phase.LOWER, ("LpPool",))
+OPERATORS = ("LpPool",)
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Moves the padding of one LpPool in front of it."""
     pads = ints_attribute(node, "pads")
     if pads is None or not any(pads) or string_attribute(node, "auto_pad", "NOTSET") != "NOTSET":

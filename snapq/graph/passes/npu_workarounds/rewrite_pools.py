@@ -36,10 +36,12 @@ from snapq.graph.edit import (
     string_attribute,
 )
 from snapq.graph.padding import zero_padded
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.LOWER, ("AveragePool", "MaxPool"))
+OPERATORS = ("AveragePool", "MaxPool")
+KEEPS_SHAPES = False
+"""Where `ceil_mode` adds a window behind the input, ONNX infers one too many."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class _Windows:
         return tuple(max(high, end) for high, end in zip(self.after, self.ends, strict=True))
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes the borders of one pool exact."""
     shape, output = static_shape(node.inputs[0]), static_shape(node.outputs[0])
     found = _windows(node, shape)

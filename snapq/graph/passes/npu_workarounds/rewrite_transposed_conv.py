@@ -26,16 +26,16 @@ from snapq.graph.edit import (
     number,
     string_attribute,
 )
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.LOWER, ("ConvTranspose",))
+OPERATORS = ("ConvTranspose",)
 
 _WRONG_TAPS, _RIGHT_TAPS = (5, 6), 7
 """Of depthwise kernels with stride 2."""
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one transposed convolution exact."""
     shape, kernel = static_shape(node.inputs[0]), static_shape(node.inputs[1])
     if shape is None or kernel is None:

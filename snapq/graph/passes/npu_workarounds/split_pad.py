@@ -21,14 +21,14 @@ from snapq.graph.edit import (
     string_attribute,
 )
 from snapq.graph.padding import leaves_a_column, zero_padded
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 from snapq.operators import MAX_RANK
 
-RULE = Rule(Phase.LOWER, ("Pad",))
+OPERATORS = ("Pad",)
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one Pad exact."""
     source, shape = node.inputs[0], static_shape(node.inputs[0])
     result, pads = static_shape(node.outputs[0]), constant_ints(input_at(node, 1))

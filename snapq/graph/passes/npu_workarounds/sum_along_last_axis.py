@@ -10,12 +10,12 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant_ints, int_attribute, integers, is_float, rank
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 
-RULE = Rule(Phase.LOWER, ("CumSum",))
+OPERATORS = ("CumSum",)
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Turns the axis of one CumSum to the end."""
     dims, axes = rank(node.inputs[0]), constant_ints(node.inputs[1])
     if dims is None or axes is None or not is_float(node.inputs[0]):

@@ -12,17 +12,17 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, int_attribute, ints_attribute, string_attribute
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.LOWER, ("Conv",))
+OPERATORS = ("Conv",)
 
 _RIGHT_TAPS = 3
 _LANES, _WRONG_REST = 32, range(1, 5)
 """Channels that the NPU computes at once, and the rest of them that it computes wrongly."""
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one depthwise convolution exact."""
     shape, weight = static_shape(node.inputs[0]), constant(node.inputs[1])
     if shape is None or weight is None or string_attribute(node, "auto_pad", "NOTSET") != "NOTSET":

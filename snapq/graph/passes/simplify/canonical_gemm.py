@@ -21,13 +21,13 @@ from snapq.graph.edit import (
     int_attribute,
 )
 from snapq.graph.edit.layers import is_canonical_gemm
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.SIMPLIFY, ("Gemm",))
+OPERATORS = ("Gemm",)
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Brings one Gemm to the canonical form."""
     source, weight = node.inputs[0], constant(node.inputs[1])
     shape = static_shape(node.outputs[0])

@@ -13,12 +13,12 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, is_float, same_shape, scalar
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 
-RULE = Rule(Phase.LOWER, ("Pow",))
+OPERATORS = ("Pow",)
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one Pow a cheaper operation."""
     source = node.inputs[0]
     if source is None or not is_float(source) or not same_shape(source, node.outputs[0]):

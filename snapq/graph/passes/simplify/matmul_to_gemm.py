@@ -8,12 +8,12 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, is_float, rank
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 
-RULE = Rule(Phase.SIMPLIFY, ("MatMul",))
+OPERATORS = ("MatMul",)
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one MatMul a Gemm."""
     weight = constant(node.inputs[1])
     source = node.inputs[0]

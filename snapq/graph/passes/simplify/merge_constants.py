@@ -11,12 +11,12 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, constant_operand, same_shape, sole_producer
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 
-RULE = Rule(Phase.FOLD, ("Add", "Mul", "Div"))
+OPERATORS = ("Add", "Mul", "Div")
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Merges the constant of one node with that of the node in front of it."""
     operands = constant_operand(node)
     if operands is None or not np.issubdtype(operands[1].dtype, np.floating):

@@ -5,7 +5,7 @@
    counts the padding.
 3. `MaxPool(Pad(x, v))` does so where v is the lowest number, or 0 and x is never below 0.
 4. A padding as large as the window stays: poolings do not take it. So does one in front of an
-   AveragePool whose windows lie side by side, or that pools a volume: see `exact_pools`.
+   AveragePool whose windows lie side by side, or that pools a volume: see `rewrite_pools`.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from snapq.graph.edit import (
     scalar,
     string_attribute,
 )
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 
-RULE = Rule(Phase.FOLD, ("Conv", "AveragePool", "MaxPool"))
+OPERATORS = ("Conv", "AveragePool", "MaxPool")
 _NOT_NEGATIVE = ("Relu", "Sigmoid", "HardSigmoid", "Softmax", "Abs", "Exp", "Softplus")
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Moves the padding in front of one node into it."""
     pad = producer(node.inputs[0], "Pad")
     if pad is None or string_attribute(node, "auto_pad", "NOTSET") != "NOTSET":

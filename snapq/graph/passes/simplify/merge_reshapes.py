@@ -9,15 +9,15 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, integers, producer
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
 _SHAPERS = ("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 
-RULE = Rule(Phase.SIMPLIFY, _SHAPERS)
+OPERATORS = _SHAPERS
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Merges one change of shape with the one in front of it."""
     before = producer(node.inputs[0], *_SHAPERS)
     shape = static_shape(node.outputs[0])

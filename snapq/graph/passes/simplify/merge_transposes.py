@@ -10,13 +10,13 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, integers, ints_attribute, producer, rank
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.SIMPLIFY, ("Transpose",))
+OPERATORS = ("Transpose",)
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Merges one Transpose with the one in front of it."""
     order = _permutation(node)
     if order is None:

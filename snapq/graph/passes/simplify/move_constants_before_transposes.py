@@ -17,13 +17,13 @@ from snapq.graph.edit import (
     sole_producer,
 )
 from snapq.graph.edit.layers import SCALABLE, along_channels, layer_before
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.FOLD, ("Mul", "Div", "Add", "Sub"))
+OPERATORS = ("Mul", "Div", "Add", "Sub")
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Moves one constant in front of the Transpose that feeds it."""
     operands = constant_operand(node)
     if operands is None or not same_shape(operands[0], node.outputs[0]):

@@ -11,7 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, producer
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
 _BROADCASTING = (
@@ -19,10 +19,10 @@ _BROADCASTING = (
     *("LessOrEqual", "GreaterOrEqual", "And", "Or", "Xor"),
 )
 
-RULE = Rule(Phase.SIMPLIFY, _BROADCASTING)
+OPERATORS = _BROADCASTING
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Takes the Expand away in front of one input."""
     wanted = static_shape(node.outputs[0])
     for index, value in enumerate(node.inputs):

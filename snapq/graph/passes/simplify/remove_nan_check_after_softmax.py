@@ -14,10 +14,10 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, int_attribute, is_op, producer
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.SIMPLIFY, ("Where",))
+OPERATORS = ("Where",)
 
 _FINITE = frozenset(
     {
@@ -38,7 +38,7 @@ _KEEP_FINITE = frozenset(
 _STEPS = 12
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Takes one test away."""
     softmax = tested(node)
     if softmax is None:

@@ -26,25 +26,22 @@ from snapq.graph.edit import (
     ints_attribute,
     same_shape,
 )
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
 _RESHAPES = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand", "Tile"})
 _OF_ONE = frozenset({"Concat", "Sum", "Mean", "Max", "Min", "Split"})
 _NEUTRAL = {"Add": 0.0, "Sub": 0.0, "Mul": 1.0, "Div": 1.0, "Pow": 1.0}
 
-RULE = Rule(
-    Phase.SIMPLIFY,
-    (
-        *("Identity", "Dropout", "Cast", "Slice", "Resize", "Pad", "Transpose", "Clip"),
-        *sorted(_RESHAPES),
-        *sorted(_OF_ONE),
-        *sorted(_NEUTRAL),
-    ),
+OPERATORS = (
+    *("Identity", "Dropout", "Cast", "Slice", "Resize", "Pad", "Transpose", "Clip"),
+    *sorted(_RESHAPES),
+    *sorted(_OF_ONE),
+    *sorted(_NEUTRAL),
 )
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Puts the input in the place of the output where they are equal."""
     source = _unchanged(node)
     result = node.outputs[0]

@@ -19,13 +19,13 @@ from snapq.graph.edit import (
     producer,
     rank,
 )
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.SIMPLIFY, ("SequenceAt", "ConcatFromSequence"))
+OPERATORS = ("SequenceAt", "ConcatFromSequence")
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Replaces what one node takes from a sequence."""
     result = _concat(node, edit) if node.op_type == "ConcatFromSequence" else _at(node, edit)
     if result is None:

@@ -9,17 +9,15 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, integers, reduced_axes
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
 _POOLS = ("GlobalAveragePool", "GlobalMaxPool")
 
-RULE = Rule(
-    Phase.SIMPLIFY, ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", *_POOLS)
-)
+OPERATORS = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", *_POOLS)
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one reduction of nothing a Reshape."""
     shape, result = static_shape(node.inputs[0]), static_shape(node.outputs[0])
     if shape is None or result is None or 0 in shape:

@@ -12,13 +12,13 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, ints_attribute, string_attribute
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
-RULE = Rule(Phase.SIMPLIFY, ("Conv", "MaxPool", "AveragePool", "LpPool"))
+OPERATORS = ("Conv", "MaxPool", "AveragePool", "LpPool")
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Gives one node its padding in numbers."""
     mode = string_attribute(node, "auto_pad", "NOTSET")
     shape = static_shape(node.inputs[0])

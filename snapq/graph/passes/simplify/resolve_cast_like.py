@@ -8,12 +8,12 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor
-from snapq.graph.passes.base import Phase, Rule
+from snapq.graph.passes.base import Result
 
-RULE = Rule(Phase.SIMPLIFY, ("CastLike",))
+OPERATORS = ("CastLike",)
 
 
-def rewrite(node: ir.Node, edit: Editor) -> bool:
+def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one CastLike a Cast."""
     model = node.inputs[1]
     if model is None or model.dtype is None:
