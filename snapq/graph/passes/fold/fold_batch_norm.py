@@ -12,17 +12,19 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, float_attribute, int_attribute
 from snapq.graph.edit.layers import SHIFTABLE, layer_before, scale_and_shift
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 
 OPERATORS = ("BatchNormalization",)
 
 
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Moves the scale and shift of one BatchNormalization into the layer that feeds it."""
-    layer = layer_before(node.inputs[0], SHIFTABLE)
     affine = batch_norm_affine(node)
-    if layer is None or affine is None:
-        return False
+    if affine is None:
+        return Skipped("it is in training mode, or its parameters are computed")
+    layer = layer_before(node.inputs[0], SHIFTABLE)
+    if layer is None:
+        return Skipped("no layer with constant weights makes its input for it alone")
     scale_and_shift(layer, edit, *affine)
     edit.replace(node.outputs[0], layer.outputs[0])
     return True

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant_operand, same_shape
 from snapq.graph.edit.layers import SHIFTABLE, along_channels, layer_before, scale_and_shift
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 
 OPERATORS = ("Add", "Sub")
 
@@ -25,7 +25,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         return False
     shift = along_channels(layer, operands[1])
     if shift is None:
-        return False
+        return Skipped("the constant is not one number for each output channel of the layer")
     scale_and_shift(layer, edit, None, -shift if node.op_type == "Sub" else shift)
     edit.replace(node.outputs[0], layer.outputs[0])
     return True

@@ -22,7 +22,7 @@ from snapq.graph.edit import (
     string_attribute,
 )
 from snapq.graph.edit.layers import is_canonical_gemm, scale_inputs
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.passes.fold.fold_batch_norm import batch_norm_affine
 from snapq.graph.shapes import static_shape
 
@@ -46,7 +46,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         return False
     source, scale, shift = affine
     if np.any(shift != 0) and not _pads_nothing(node):
-        return False
+        return Skipped(f"{node.op_type} pads with zeros, which would have to be shifted too")
     scale_inputs(node, edit, scale, shift)
     node.replace_input_with(0, source)
     edit.remove_if_dead(middle)

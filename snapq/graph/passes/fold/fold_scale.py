@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant_operand, same_shape
 from snapq.graph.edit.layers import SCALABLE, along_channels, layer_before, scale_and_shift
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 
 OPERATORS = ("Mul", "Div")
 
@@ -26,8 +26,10 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if layer is None or not same_shape(operands[0], node.outputs[0]):
         return False
     factor = along_channels(layer, operands[1])
-    if factor is None or (node.op_type == "Div" and np.any(factor == 0)):
-        return False
+    if factor is None:
+        return Skipped("the constant is not one number for each output channel of the layer")
+    if node.op_type == "Div" and np.any(factor == 0):
+        return Skipped("it divides by zero")
     wide = factor.astype(np.float64)
     scale_and_shift(layer, edit, 1.0 / wide if node.op_type == "Div" else wide, None)
     edit.replace(node.outputs[0], layer.outputs[0])

@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from snapq.graph.algebra import Polynomial, matches, multiple_of, polynomial, upstream
 from snapq.graph.edit import Editor, is_float
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 
 OPERATORS = ("Erf", "Tanh")
 
@@ -31,6 +31,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     argument, gate = node.inputs[0], node.outputs[0]
     if argument is None or not is_float(argument):
         return False
+    result: Result = False
     for source in upstream(argument):
         if not matches(polynomial(argument, [source]), _ARGUMENT[node.op_type]):
             continue
@@ -40,4 +41,5 @@ def apply(node: ir.Node, edit: Editor) -> Result:
             style = "none" if node.op_type == "Erf" else "tanh"
             edit.replace_scaled(found[0], edit.op("Gelu", source, approximate=style), found[1])
             return True
-    return False
+        result = Skipped(f"`0.5 x (1 + {node.op_type})` does not follow, or in another shape")
+    return result

@@ -19,7 +19,7 @@ import onnx_ir as ir
 
 from snapq.graph.algebra import Polynomial, downstream, matches, polynomial
 from snapq.graph.edit import Editor, int_attribute, is_float, is_op, reduced_axes, scalar
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 
 OPERATORS = ("ReduceMean",)
@@ -88,7 +88,7 @@ def _fuse(
     epsilon: float,
     shape: tuple[int, ...],
     edit: Editor,
-) -> bool:
+) -> Result:
     edit.begin(result)
     dims = len(shape)
     if axes == tuple(range(axes[0], dims)) and (dims < 3 or axes != tuple(range(2, dims))):
@@ -105,7 +105,7 @@ def _fuse(
         inner = _layer_norm(turned, shape[1:2], dims - 1, epsilon, edit)
         fused = edit.op("Transpose", inner, perm=back)
     else:
-        return False
+        return Skipped(f"no operator normalizes over axes {list(axes)} of {dims}")
     edit.replace_scaled(result, fused, 1.0)
     return True
 

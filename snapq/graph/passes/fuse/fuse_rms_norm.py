@@ -26,7 +26,7 @@ from snapq.graph.edit import (
     reduced_axes,
     scalar,
 )
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.passes.fuse.fuse_norm import roots
 from snapq.graph.shapes import static_shape
 
@@ -95,7 +95,7 @@ def _fuse(
     epsilon: float,
     shape: tuple[int, ...],
     edit: Editor,
-) -> bool:
+) -> Result:
     edit.begin(result)
     if node.op_type != "ReduceMean":
         fused = edit.op("LpNormalization", source, axis=axis, p=2)
@@ -103,6 +103,6 @@ def _fuse(
         ones = np.ones(shape[-1:], np.float32)
         fused = edit.op("RMSNormalization", source, ones, axis=axis, epsilon=epsilon)
     else:
-        return False
+        return Skipped("RMSNormalization is over the last axis, this one is not")
     edit.replace_scaled(result, fused, 1.0)
     return True

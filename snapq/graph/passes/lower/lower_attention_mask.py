@@ -16,7 +16,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, input_at, int_attribute
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 
 OPERATORS = ("Attention",)
@@ -38,7 +38,8 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     windowed = max(left, right) >= 0
     mask = constant(given)
     if given is not None and mask is None:
-        return False
+        needed = windowed or given.dtype == ir.DataType.BOOL
+        return Skipped("its mask is computed") if needed else False
     if not windowed and (mask is None or mask.dtype != np.bool_):
         return False
     offset = past[-2] if past is not None else 0

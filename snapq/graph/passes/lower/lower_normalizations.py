@@ -28,7 +28,7 @@ from snapq.graph.edit import (
     ints_attribute,
     number,
 )
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.passes.fold.fold_batch_norm import batch_norm_affine
 from snapq.graph.shapes import static_shape
 
@@ -56,7 +56,8 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         case _:
             result = _several_axes(node, source, shape, edit)
     if result is None:
-        return False
+        computed = node.op_type in ("GroupNormalization", "BatchNormalization")
+        return Skipped("its parameters are computed") if computed else False
     edit.replace(node.outputs[0], result)
     return True
 

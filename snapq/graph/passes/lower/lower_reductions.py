@@ -25,7 +25,7 @@ from snapq.graph.edit import (
     rank,
     reduced_axes,
 )
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 
 _LONGEST_PRODUCT = 16
@@ -49,6 +49,8 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if shape is None or source is None:
         return False
     result = _write(node, source, shape, edit)
+    if result is None and node.op_type == "ReduceProd":
+        return Skipped(f"it is over several axes or more than {_LONGEST_PRODUCT} elements")
     if result is None:
         return False
     edit.replace(node.outputs[0], result)

@@ -29,7 +29,7 @@ from snapq.graph.edit import (
     producer,
     string_attribute,
 )
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 from snapq.operators import MAX_RANK
 
@@ -52,6 +52,8 @@ def apply(node: ir.Node, edit: Editor) -> Result:
             result = _transpose(node, source, shape, edit)
         case _:
             result = _circular_pad(node, source, shape, edit)
+    if result is None and node.op_type == "Transpose" and len(shape) > MAX_RANK:
+        return Skipped(f"its dimensions cannot be merged to {MAX_RANK}")
     if result is None:
         return False
     edit.replace(node.outputs[0], result)
@@ -145,11 +147,13 @@ def _resize(node: ir.Node, shape: tuple[int, ...]) -> bool:
     return True
 
 
-def _dilated(node: ir.Node, edit: Editor) -> bool:
+def _dilated(node: ir.Node, edit: Editor) -> Result:
     dilations = ints_attribute(node, "dilations") or ()
     weight = constant(node.inputs[1])
-    if weight is None or all(step == 1 for step in dilations):
+    if all(step == 1 for step in dilations):
         return False
+    if weight is None:
+        return Skipped("its kernel is computed")
     kernel = [(size - 1) * step + 1 for size, step in zip(weight.shape[2:], dilations, strict=True)]
     wide = np.zeros((*weight.shape[:2], *kernel), weight.dtype)
     wide[(slice(None), slice(None), *(slice(None, None, step) for step in dilations))] = weight

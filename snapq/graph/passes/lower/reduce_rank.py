@@ -26,7 +26,7 @@ from snapq.graph.edit import (
     integers,
     reduced_axes,
 )
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 from snapq.operators import MAX_RANK
 
@@ -89,7 +89,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     space = _space(node, [shape or () for shape in shapes], [shape or () for shape in results])
     groups = _groups(space) if space is not None else None
     if space is None or groups is None:
-        return False
+        return Skipped(f"its dimensions cannot be merged to {MAX_RANK}")
     others, attributes = space.arguments(groups)
     inputs: list[ir.Value | np.ndarray | None] = []
     for index, (value, sizes) in enumerate(zip(node.inputs, space.operands, strict=True)):

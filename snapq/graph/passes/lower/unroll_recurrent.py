@@ -26,7 +26,7 @@ from snapq.graph.edit import (
     number,
     string_attribute,
 )
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 
 _LONGEST = {"RNN": 64, "LSTM": 8, "GRU": 8}
@@ -70,11 +70,13 @@ class _Layer:
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Unrolls one layer."""
     shape = static_shape(node.inputs[0])
-    if shape is None or shape[0] > _LONGEST[node.op_type] or int_attribute(node, "layout", 0):
+    if shape is None or int_attribute(node, "layout", 0):
         return False
+    if shape[0] > _LONGEST[node.op_type]:
+        return Skipped(f"it has {shape[0]} steps, and up to {_LONGEST[node.op_type]} are unrolled")
     layers = _layers(node)
     if layers is None:
-        return False
+        return Skipped("its weights are computed, or it has a clip, peepholes or other activations")
     direction = string_attribute(node, "direction", "forward")
     hidden: list[list[ir.Value]] = []
     finals: list[State] = []

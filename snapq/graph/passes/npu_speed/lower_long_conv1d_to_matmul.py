@@ -29,7 +29,7 @@ from snapq.graph.edit import (
     number,
     string_attribute,
 )
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 
 OPERATORS = ("Conv",)
@@ -75,7 +75,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         return False
     frame = _frame(found)
     if frame < _FEWEST_CHANNELS:
-        return False
+        return Skipped(f"its stride of {found.stride} allows frames of {frame} samples only")
     places = max(1, frame // found.stride)
     outputs = weight.shape[0]
     kernel = _spread(weight.reshape(outputs, found.taps), frame, places, found.stride)

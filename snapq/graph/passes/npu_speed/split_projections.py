@@ -28,7 +28,7 @@ from snapq.graph.edit import (
     is_op,
 )
 from snapq.graph.edit.layers import layer_before
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 
 OPERATORS = ("Reshape",)
@@ -59,7 +59,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     taken = [_indices(reader, turned_axis, shape[axis]) for reader in readers]
     sizes = [len(part) for parts in taken for part in parts]
     if len(sizes) > _MOST or sum(sizes) > shape[axis]:
-        return False
+        return Skipped(f"{len(sizes)} parts are taken of it: more than {_MOST}, or some twice")
     channels = np.arange(whole[-1]).reshape(shape[first:])
     for reader, parts in zip(readers, taken, strict=True):
         edit.begin(reader)

@@ -25,7 +25,7 @@ from snapq.graph.edit import (
     ints_attribute,
     string_attribute,
 )
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 
 OPERATORS = ("Resize",)
@@ -64,7 +64,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     place = PLACES.get(string_attribute(node, "coordinate_transformation_mode", "half_pixel") or "")
     rounding = _ROUNDINGS.get(string_attribute(node, "nearest_mode", "round_prefer_floor") or "")
     if scales is None or place is None or rounding is None:
-        return False
+        return Skipped("its sizes are computed, or its coordinates are those of a crop")
     picked = []
     for size, wanted, scale in zip(shape, made, scales, strict=True):
         position = place(np.arange(wanted, dtype=np.float32), scale, size, wanted)

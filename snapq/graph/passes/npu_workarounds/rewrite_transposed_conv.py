@@ -26,7 +26,7 @@ from snapq.graph.edit import (
     number,
     string_attribute,
 )
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 
 OPERATORS = ("ConvTranspose",)
@@ -45,7 +45,9 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     dims = len(kernel) - 2
     dilated = any(step != 1 for step in ints_attribute(node, "dilations") or ())
     automatic = string_attribute(node, "auto_pad", "NOTSET") != "NOTSET"
-    if dilated or automatic or "output_shape" in node.attributes:
+    if automatic or "output_shape" in node.attributes:
+        return Skipped("its padding is not given in numbers")
+    if dilated:
         return False
     wanted = ints_attribute(node, "output_padding") or (0,) * dims
     pads = list(ints_attribute(node, "pads") or (0,) * 2 * dims)
@@ -77,11 +79,11 @@ def _lengthen(node: ir.Node, zeros: list[int], edit: Editor) -> None:
     edit.set_constant(node, 1, np.pad(weight, [(0, 0), (0, 0), *((0, more) for more in zeros)]))
 
 
-def _ungroup(node: ir.Node, edit: Editor) -> bool:
+def _ungroup(node: ir.Node, edit: Editor) -> Result:
     """Makes a grouped kernel `[C, M / groups, …]` one of all channels, `[C, M, …]`."""
     weight, groups = constant(node.inputs[1]), int_attribute(node, "group", 1)
     if weight is None:
-        return False
+        return Skipped("its kernel is computed")
     channels, made = weight.shape[0] // groups, weight.shape[1]
     dense = np.zeros((weight.shape[0], made * groups, *weight.shape[2:]), weight.dtype)
     for group in range(groups):

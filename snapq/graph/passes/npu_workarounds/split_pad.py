@@ -21,7 +21,7 @@ from snapq.graph.edit import (
     string_attribute,
 )
 from snapq.graph.padding import leaves_a_column, zero_padded
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 from snapq.operators import MAX_RANK
 
@@ -49,7 +49,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         edit.replace(node.outputs[0], zero_padded(source, before[2:], after[2:], edit))
         return True
     if len(shape) >= MAX_RANK:
-        return False
+        return Skipped(f"it has {len(shape)} dimensions, and one more is needed")
     deep = edit.op("Reshape", source, integers(*shape, 1))
     padded = edit.op("Pad", deep, integers(*before, 0, *after, 0), filling)
     edit.replace(node.outputs[0], edit.op("Reshape", padded, integers(*result)))

@@ -25,7 +25,7 @@ from snapq.graph.edit import (
     scalar,
     string_attribute,
 )
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 
 OPERATORS = ("Conv", "AveragePool", "MaxPool")
 _NOT_NEGATIVE = ("Relu", "Sigmoid", "HardSigmoid", "Softmax", "Abs", "Exp", "Softplus")
@@ -37,12 +37,14 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if pad is None or string_attribute(node, "auto_pad", "NOTSET") != "NOTSET":
         return False
     added = _spatial_padding(pad)
-    if added is None or not _may_take(node, pad):
+    if added is None:
         return False
+    if not _may_take(node, pad):
+        return Skipped("it would pad with other numbers, or divide by another count")
     own = ints_attribute(node, "pads") or (0,) * len(added)
     pads = [one + two for one, two in zip(own, added, strict=True)]
     if node.op_type != "Conv" and not _fits_window(node, pads):
-        return False
+        return Skipped("the padding is as large as the window")
     if node.op_type == "AveragePool":
         node.attributes["count_include_pad"] = ir.AttrInt64("count_include_pad", 1)
     node.attributes["pads"] = ir.AttrInt64s("pads", pads)

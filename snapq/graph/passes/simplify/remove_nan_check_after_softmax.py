@@ -14,7 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, int_attribute, is_op, producer
-from snapq.graph.passes.base import Result
+from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 
 OPERATORS = ("Where",)
@@ -48,7 +48,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         return False
     axis = int_attribute(softmax, "axis", -1) % len(shape)
     if not (_finite(logits, _STEPS) or _leaves_some(logits, shape, axis)):
-        return False
+        return Skipped("nothing shows that each row of logits keeps a finite number")
     edit.replace(node.outputs[0], softmax.outputs[0])
     return True
 
