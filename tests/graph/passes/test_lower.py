@@ -1,0 +1,203 @@
+"""Passes that write operators that the NPU lacks with others."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.graph.passes.cases import Case, check, names
+
+CASES = [
+    Case(
+        "flatten_gather_nd",
+        "a mask indexed by all its coordinates",
+        """(bool[2,3] x) => (bool[2,1,3] y) {
+            i = Constant <value = int64[2, 1, 3, 2] {0, 0, 0, 1, 0, 2, 1, 0, 1, 1, 1, 2}> ()
+            y = GatherND (x, i) }""",
+        "Reshape",
+    ),
+    Case(
+        "flatten_gather_nd",
+        "some rows by their coordinates, in batches",
+        """(float[2,3,4] x) => (float[2,2,4] y) {
+            i = Constant <value = int64[2, 2, 1] {2, 0, -1, 1}> ()
+            y = GatherND <batch_dims = 1> (x, i) }""",
+        "Reshape Gather",
+    ),
+    Case(
+        "lower_activations",
+        "mish",
+        "(float[2,8] x) => (float[2,8] y) { y = Mish(x) }",
+        "Softplus Tanh Mul",
+        18,
+    ),
+    Case(
+        "lower_attention_mask",
+        "windows of an attention with a past",
+        """(float[1,2,5,8] q, float[1,2,7,8] k, float[1,2,7,8] v, float[1,2,3,8] pk,
+            float[1,2,3,8] pv) => (float[1,2,5,8] y, float[1,2,10,8] nk, float[1,2,10,8] nv) {
+            y, nk, nv = Attention <left_window_size = 1, right_window_size = 0> (q, k, v, , pk, pv)
+            }""",
+        "Attention",
+        25,
+    ),
+    Case(
+        "lower_functions",
+        "a lone error function",
+        "(float[64,8] x) => (float[64,8] y) { y = Erf(x) }",
+        "Clip Mul Mul Add Mul Add Mul Tanh",
+    ),
+    Case(
+        "lower_normalizations",
+        "group normalization",
+        """(float[2,8,4,4] x, float[8] w1, float[8] w2) => (float[2,8,4,4] y) {
+            y = GroupNormalization <num_groups = 2> (x, w1, w2) }""",
+        "Reshape InstanceNormalization Reshape Conv",
+        21,
+    ),
+    Case(
+        "lower_normalizations",
+        "mean-variance normalization of one image",
+        "(float[1,4,6,6] x) => (float[1,4,6,6] y) { y = MeanVarianceNormalization(x) }",
+        "ReduceMean Sub Mul ReduceMean Sqrt Add Div",
+    ),
+    Case(
+        "lower_normalizations",
+        "a batch normalization that no layer takes in",
+        """(float[1,4,6,6] x, float[4] w, float[4] w1, float[4] w2, float[4] w_positive)
+            => (float[1,4,6,6] y) {
+            a = Sin(x) b = BatchNormalization(a, w, w1, w2, w_positive) y = Relu(b) }""",
+        "Sin Conv Relu",
+    ),
+    Case(
+        "lower_reductions",
+        "L2 normalization over channels",
+        """(float[1,8,5,6] x) => (float[1,8,5,6] y) {
+            y = LpNormalization <axis = 1, p = 2> (x) }""",
+        "Transpose LpNormalization Transpose",
+    ),
+    Case(
+        "lower_reductions",
+        "reductions that the NPU lacks",
+        """(float[2,8,3] x) => (float[2,3] a, float[2,1,3] b, float[2,3] c) {
+            a = ReduceL1 <axes = [1], keepdims = 0> (x) b = ReduceSumSquare <axes = [1]> (x)
+            d = Abs(x) c = ReduceLogSum <axes = [1], keepdims = 0> (d) }""",
+        "Abs ReduceSum Mul ReduceSum Log",
+    ),
+    Case(
+        "lower_shapes",
+        "a move of the first of 5 dimensions, of which three stay together",
+        """(float[1,5,2,2,3] x) => (float[1,2,5,2,3] y) {
+            y = Transpose <perm = [0, 2, 1, 3, 4]> (x) }""",
+        "Reshape Transpose Reshape",
+    ),
+    Case(
+        "lower_shapes",
+        "the lower triangle",
+        "(float[1,4,4] x) => (float[1,4,4] y) { y = Trilu <upper = 0> (x) }",
+        "Where",
+    ),
+    Case(
+        "lower_shapes",
+        "window partition in six dimensions",
+        """(float[1,8,8,4] x) => (float[16,4,4] y) {
+            s = Constant <value_ints = [1,4,2,4,2,4]> () t = Constant <value_ints = [16,4,4]> ()
+            a = Reshape(x, s) b = Transpose <perm = [0,1,3,2,4,5]> (a) y = Reshape(b, t) }""",
+        "Reshape Transpose Reshape",
+    ),
+    Case(
+        "lower_shapes",
+        "a dilated transposed convolution",
+        """(float[1,4,6,6] x, float[4,3,3,3] w) => (float[1,3,10,10] y) {
+            y = ConvTranspose <dilations = [2,2]> (x, w) }""",
+        "ConvTranspose",
+    ),
+    Case(
+        "lower_sum_to_add",
+        "a sum and a mean of several inputs",
+        """(float[2,3] x, float[2,3] z) => (float[2,3] y) {
+            a = Sum(x, z, x) b = Sum(a) c = Sin(b) y = Mean(c, z) }""",
+        "Add Add Sin Add Mul",
+    ),
+    Case(
+        "reduce_rank",
+        "sampling points over 6 dimensions",
+        """(float[5,24] x, float[1,5,4] z) => (float[5,2,2,2] y) {
+            s = Constant <value_ints = [1, 5, 2, 3, 2, 2]> () a = Reshape(x, s)
+            t = Constant <value_ints = [1, 5, 1, 1, 1, 4]> () b = Reshape(z, t)
+            f = Constant <value_ints = [0]> () h = Constant <value_ints = [2]> ()
+            e = Constant <value_ints = [4]> () m = Constant <value_ints = [-1]> ()
+            p = Slice(b, f, h, m) q = Slice(b, h, e, m) c = Mul(a, q) d = Add(p, c)
+            i = Constant <value_int = 1> () g = Gather <axis = 3> (d, i)
+            u = Constant <value_ints = [5, 2, 2, 2]> () y = Reshape(g, u) }""",
+        "Reshape Slice Slice Reshape Reshape Mul Reshape Add Gather Reshape",
+    ),
+    Case(
+        "reduce_rank",
+        "an element-wise operator over 6 dimensions, broadcast",
+        """(float[2,1,3,2,2,4] x, float[3,1,1,4] z) => (float[2,1,3,2,2,4] y) { y = Add(x, z) }""",
+        "Reshape Reshape Add Reshape",
+    ),
+    Case(
+        "reduce_rank",
+        "a mean over two of 6 dimensions",
+        """(float[2,1,3,2,2,4] x) => (float[2,1,3,4] y) {
+            a = Constant <value_ints = [3, 4]> () y = ReduceMean <keepdims = 0> (x, a) }""",
+        "Reshape ReduceMean Reshape",
+        18,
+    ),
+    Case(
+        "reduce_rank",
+        "a Softmax over 6 dimensions",
+        """(float[2,1,3,2,2,4] x) => (float[2,1,3,2,2,4] y) { y = Softmax <axis = 2> (x) }""",
+        "Reshape Softmax Reshape",
+    ),
+    Case(
+        "reduce_rank",
+        "a Concat over 6 dimensions",
+        """(float[2,1,3,2,2,4] x, float[2,1,3,2,2,4] z) => (float[2,2,3,2,2,4] y) {
+            y = Concat <axis = 1> (x, z) }""",
+        "Reshape Reshape Concat Reshape",
+    ),
+    Case(
+        "reduce_rank",
+        "a Split over 6 dimensions",
+        """(float[2,1,3,2,2,4] x) => (float[2,1,1,2,2,4] y, float[2,1,2,2,2,4] z) {
+            s = Constant <value_ints = [1, 2]> () y, z = Split <axis = 2> (x, s) }""",
+        "Reshape Split Reshape Reshape",
+    ),
+    Case(
+        "reduce_rank",
+        "a product over 6 dimensions",
+        """(float[2,3,1,2,4,3] x, float[2,3,1,2,3,5] z) => (float[2,3,1,2,4,5] y) {
+            y = MatMul(x, z) }""",
+        "Reshape Reshape MatMul Reshape",
+    ),
+    Case(
+        "reduce_rank",
+        "an Expand and a Tile to 6 dimensions",
+        """(float[2,3,1,2,1,4] x) => (float[2,3,5,2,1,4] y, float[2,6,1,2,1,4] z) {
+            s = Constant <value_ints = [2, 3, 5, 2, 1, 4]> () y = Expand(x, s)
+            t = Constant <value_ints = [1, 2, 1, 1, 1, 1]> () z = Tile(x, t) }""",
+        "Reshape Expand Reshape Reshape Tile Reshape",
+    ),
+    Case(
+        "unroll_recurrent",
+        "an unrolled recurrent layer",
+        """(float[2,3,4] x, float[1,5,4] w, float[1,5,5] w1, float[1,10] w2) => (float[1,3,5] y) {
+            all, y = RNN <hidden_size = 5> (x, w, w1, w2) }""",
+        "Slice Reshape Gemm Tanh Slice Reshape Gemm Gemm Add Tanh Reshape",
+    ),
+    Case(
+        "lower_recurrent",
+        "lengths of sequences that are those of all",
+        """(float[30,3,4] x, float[1,15,4] w, float[1,15,5] w1) => (float[30,1,3,5] y)
+            <int32[3] lengths = {30, 30, 30}> {
+            y, h = GRU <hidden_size = 5> (x, w, w1, , lengths) }""",
+        "GRU",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=names(CASES))
+def test_the_pass_does_the_work_and_the_model_computes_the_same(case: Case) -> None:
+    check(case)

@@ -1,0 +1,101 @@
+"""Passes that give operators a form that the NPU computes faster."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.graph.passes.cases import Case, check, names
+
+CASES = [
+    Case(
+        "flatten_gemm_rows",
+        "product of rows and weights with a bias",
+        """(float[2,3,8] x, float[8,5] w, float[5] w1) => (float[2,3,5] y) {
+            a = MatMul(x, w) y = Add(w1, a) }""",
+        "Reshape Gemm Reshape",
+    ),
+    Case(
+        "lower_long_conv1d_to_matmul",
+        "a long filter with a short stride, padding and a bias",
+        """(float[2,1,203] x, float[3,1,40] w, float[3] wb) => (float[2,3,86] y) {
+            y = Conv <strides = [2], pads = [3, 5]> (x, w, wb) }""",
+        "Reshape Pad Reshape Transpose Conv Transpose Reshape Slice Transpose",
+    ),
+    Case(
+        "lower_long_conv1d_to_matmul",
+        "a long filter whose stride is a prime number stays",
+        """(float[1,1,2000] x, float[2,1,40] w) => (float[1,2,15] y) {
+            y = Conv <strides = [131]> (x, w) }""",
+        "Conv",
+        applies=False,
+    ),
+    Case(
+        "lower_long_conv1d_to_matmul",
+        "a bank of long filters with the stride of a frame",
+        """(float[1,1,1,1000] x, float[8,1,1,256] w) => (float[1,8,1,6] y) {
+            y = Conv <strides = [1, 128]> (x, w) }""",
+        "Reshape Slice Reshape Transpose Conv",
+    ),
+    Case(
+        "replace_global_pool_with_reduce",
+        "global pooling",
+        """(float[1,4,6,5] x) => (float[1,4,1,1] y, float[1,4,1,1] z) {
+            y = GlobalAveragePool(x) z = GlobalMaxPool(x) }""",
+        "ReduceMean ReduceMax",
+    ),
+    Case(
+        "split_projections",
+        "queries, keys and values of one layer, picked by index",
+        """(float[2,5,8] x, float[8,36] w, float[36] wb) => (float[2,2,5,5] y, float[2,2,5,6] v) {
+            s = Constant <value_ints = [2, 5, 3, 2, 6]> () h = MatMul(x, w) b = Add(h, wb)
+            r = Reshape(b, s) t = Transpose <perm = [2, 0, 3, 1, 4]> (r)
+            i = Constant <value_int = 0> () j = Constant <value_int = 1> ()
+            k = Constant <value_int = -1> ()
+            q = Gather <axis = 0> (t, i) p = Gather <axis = 0> (t, j) v = Gather <axis = 0> (t, k)
+            u = Transpose <perm = [0, 1, 3, 2]> (p) y = MatMul(q, u) }""",
+        "Reshape Gemm Reshape Transpose Gemm Reshape Gemm Reshape Transpose Transpose MatMul",
+    ),
+    Case(
+        "split_projections",
+        "queries, keys and values of one layer, split head by head",
+        """(float[2,5,8] x, float[8,36] w) => (float[2,2,5,5] y, float[2,2,5,6] z) {
+            s = Constant <value_ints = [2, 5, 2, 3, 6]> () h = MatMul(x, w) r = Reshape(h, s)
+            q, p, v = Split <axis = 3, num_outputs = 3> (r)
+            n = Constant <value_ints = [3]> () a = Squeeze(q, n) b = Squeeze(p, n)
+            c = Squeeze(v, n) d = Transpose <perm = [0, 2, 1, 3]> (a)
+            e = Transpose <perm = [0, 2, 3, 1]> (b) z = Transpose <perm = [0, 2, 1, 3]> (c)
+            y = MatMul(d, e) }""",
+        "Reshape Gemm Gemm Gemm Reshape Reshape Reshape Transpose Transpose Transpose MatMul",
+        18,
+    ),
+    Case(
+        "split_projections",
+        "a layer of which a slice is all that is read",
+        """(float[2,8] x, float[8,36] w) => (float[2,4,3] y) {
+            s = Constant <value_ints = [2, 6, 2, 3]> () h = MatMul(x, w) r = Reshape(h, s)
+            i = Constant <value_ints = [1]> () j = Constant <value_ints = [5]> ()
+            a = Constant <value_ints = [1]> () t = Slice(r, i, j, a)
+            p = Constant <value_ints = [1]> () k = Constant <value_int = 1> ()
+            y = Gather <axis = 2> (t, k) }""",
+        "Gemm Reshape",
+    ),
+    Case(
+        "split_projections",
+        "queries, keys and values as slices of a transpose of 5 dimensions",
+        """(float[1,4,12] x, float[12,36] w1, float[36] w2) => (float[1,2,4,4] y) {
+            m = MatMul(x, w1) a = Add(w2, m)
+            s = Constant <value_ints = [1, 4, 3, 2, 6]> () r = Reshape(a, s)
+            t = Transpose <perm = [2, 0, 3, 1, 4]> (r)
+            i = Constant <value_ints = [0]> () j = Constant <value_ints = [1]> ()
+            k = Constant <value_ints = [2]> ()
+            q4 = Slice(t, i, j, i) k4 = Slice(t, j, k, i)
+            q = Squeeze(q4, i) h = Squeeze(k4, i) z = Transpose <perm = [0, 1, 3, 2]> (h)
+            y = MatMul(q, z) }""",
+        "Reshape Gemm Reshape Transpose Gemm Reshape Transpose Reshape Reshape Transpose MatMul",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=names(CASES))
+def test_the_pass_does_the_work_and_the_model_computes_the_same(case: Case) -> None:
+    check(case)

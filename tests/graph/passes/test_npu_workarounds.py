@@ -1,0 +1,256 @@
+"""Passes that write what an NPU kernel computes wrongly in another form."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.graph.passes.cases import Case, check, names
+
+CASES = [
+    Case(
+        "broadcast_pow_base",
+        "powers of one number, and of a row",
+        """(float[4,5] x, float[5] z) => (float[4,5] y, float[4,5] v) <float two = {2.0}> {
+            y = Pow(two, x) a = Exp(z) v = Pow(a, x) }""",
+        "Pow Exp Expand Pow",
+    ),
+    Case(
+        "flatten_normalized_rows",
+        "few values normalized over two dimensions of rows",
+        """(float[1,5,4,16] x, float[16] w) => (float[1,5,4,16] y) {
+            y = RMSNormalization <axis = -1> (x, w) }""",
+        "Reshape RMSNormalization Reshape",
+        23,
+    ),
+    Case(
+        "flatten_normalized_rows",
+        "many values normalized over two dimensions of rows",
+        """(float[1,5,4,64] x, float[64] w) => (float[1,5,4,64] y) {
+            y = RMSNormalization <axis = -1> (x, w) }""",
+        "RMSNormalization",
+        23,
+        applies=False,
+    ),
+    Case(
+        "flatten_normalized_rows",
+        "a normalization of more dimensions than the NPU takes",
+        """(float[1,2,3,4,8] x, float[8] w, float[8] wb) => (float[1,2,3,4,8] y) {
+            y = LayerNormalization <axis = -1> (x, w, wb) }""",
+        "Reshape LayerNormalization Reshape",
+    ),
+    Case(
+        "lower_linear_resize",
+        "linear samples by a scale that is not the ratio of the sizes",
+        """(float[1,2,4,12] x) => (float[1,2,8,20] y) <float[4] scales = {1.0, 1.0, 2.0, 1.7}> {
+            y = Resize <mode = "linear"> (x, , scales) }""",
+        "Transpose Reshape Gemm Reshape Transpose Reshape Gemm Reshape",
+        19,
+    ),
+    Case(
+        "lower_nearest_resize",
+        "nearest samples of a size that is no multiple",
+        """(float[1,2,4,6] x) => (float[1,2,7,3] y)
+            <int64[4] sizes = {1, 2, 7, 3}> {
+            y = Resize <nearest_mode = "floor", coordinate_transformation_mode = "asymmetric">
+                (x, , , sizes) }""",
+        "Gather Slice",
+        19,
+    ),
+    Case(
+        "lower_nearest_resize",
+        "nearest samples by a scale that is not the ratio of the sizes",
+        """(float[1,2,4,4] x) => (float[1,2,2,2] y) <float[4] scales = {1.0, 1.0, 0.6, 0.6}> {
+            y = Resize (x, , scales) }""",
+        "Slice Slice",
+        19,
+    ),
+    Case(
+        "lower_nearest_resize",
+        "nearest samples of twice the size",
+        """(float[1,2,4,4] x) => (float[1,2,8,8] y) <float[4] scales = {1.0, 1.0, 2.0, 2.0}> {
+            y = Resize (x, , scales) }""",
+        "Resize",
+        19,
+        applies=False,
+    ),
+    Case(
+        "make_computed_indices_positive",
+        "indices that are fed",
+        """(float[4,5] x, int64[2,3] i) => (float[2,3,5] y) { y = Gather(x, i) }""",
+        "Mod Gather",
+    ),
+    Case(
+        "make_computed_indices_positive",
+        "tokens count from the front",
+        """(int64[1,4] x) => (float[1,4,2] y) {
+            table = Constant <value = float[3,2] {1.0, 2.0, 3.0, 4.0, 5.0, 6.0}> ()
+            y = Gather(table, x) }""",
+        "Gather",
+        applies=False,
+    ),
+    Case(
+        "make_computed_indices_positive",
+        "indices of points that are fed",
+        """(float[4,5,6] x, int32[7,2] i) => (float[7,6] y) {
+            j = Cast <to = 7> (i) y = GatherND(x, j) }""",
+        "Cast Mod GatherND",
+    ),
+    Case(
+        "make_computed_indices_positive",
+        "indices that are places of maxima",
+        """(float[4,5] x, float[3,4] z) => (float[3,5] y) {
+            i = ArgMax <axis = -1, keepdims = 0> (z) y = Gather(x, i) }""",
+        "ArgMax Gather",
+        applies=False,
+    ),
+    Case(
+        "make_constant_indices_positive",
+        "negative indices",
+        """(float[4,5] x) => (float[4] y) {
+            i = Constant <value_int = -1> () y = Gather <axis = -1> (x, i) }""",
+        "Gather",
+    ),
+    Case(
+        "make_constant_indices_positive",
+        "elements scattered to indices counted from the end",
+        """(float[3,4] x, float[1,2] u) => (float[3,4] y)
+            <int64[1,2] i = {-1, 1}, float[1] k = {2.0}> {
+            a = Mul(x, k) y = ScatterElements <axis = 1> (a, i, u) }""",
+        "Mul ScatterElements",
+        18,
+    ),
+    Case(
+        "pad_before_lp_pool",
+        "padding of LpPool",
+        """(float[1,2,9,9] x) => (float[1,2,9,9] y) {
+            y = LpPool <kernel_shape = [2, 2], pads = [0, 0, 1, 1]> (x) }""",
+        "Conv LpPool",
+        18,
+    ),
+    Case(
+        "rewrite_pools",
+        "average pooling whose last window ends behind the input",
+        """(float[1,2,10,10] x) => (float[1,2,5,5] y) {
+            y = AveragePool <kernel_shape = [3, 3], strides = [2, 2], ceil_mode = 1> (x) }""",
+        "AveragePool Mul",
+        19,
+    ),
+    Case(
+        "rewrite_pools",
+        "average pooling with a wide padding that does not count",
+        """(float[1,2,10,10] x) => (float[1,2,12,12] y) {
+            y = AveragePool <kernel_shape = [3, 3], pads = [2, 2, 2, 2]> (x) }""",
+        "AveragePool Mul",
+        19,
+    ),
+    Case(
+        "rewrite_pools",
+        "maximum pooling that rounds up to a window behind the input",
+        """(float[1,2,8,8] x) => (float[1,2,3,3] y) {
+            y = MaxPool <kernel_shape = [1, 1], strides = [3, 3], ceil_mode = 1> (x) }""",
+        "MaxPool",
+        22,
+    ),
+    Case(
+        "rewrite_pools",
+        "average pooling that rounds up to no window more",
+        """(float[1,2,10,10] x) => (float[1,2,5,5] y) {
+            y = AveragePool <kernel_shape = [2, 2], strides = [2, 2], ceil_mode = 1> (x) }""",
+        "AveragePool",
+        19,
+    ),
+    Case(
+        "rewrite_pools",
+        "average pooling side by side, with padding that counts and an end that no window reads",
+        """(float[1,2,13,10] x) => (float[1,2,3,2] y) {
+            y = AveragePool <kernel_shape = [4, 4], strides = [4, 4], pads = [1, 1, 1, 1],
+                count_include_pad = 1> (x) }""",
+        "Pad Slice AveragePool AveragePool",
+    ),
+    Case(
+        "rewrite_pools",
+        "average pooling of windows of an even size side by side",
+        """(float[1,2,12,24] x) => (float[1,2,1,2] y) {
+            y = AveragePool <kernel_shape = [12, 12], strides = [12, 12]> (x) }""",
+        "AveragePool AveragePool AveragePool",
+    ),
+    Case(
+        "rewrite_pools",
+        "average pooling of a volume with padding that counts",
+        """(float[1,2,6,6,6] x) => (float[1,2,3,3,3] y) {
+            y = AveragePool <kernel_shape = [3, 3, 3], strides = [2, 2, 2],
+                pads = [1, 1, 1, 1, 1, 1], count_include_pad = 1> (x) }""",
+        "AveragePool Mul",
+    ),
+    Case(
+        "rewrite_pools",
+        "maximum pooling whose declared shape has a window too many",
+        """(float[1,2,10,11] x) => (float[1,2,rows,columns] y) {
+            y = MaxPool <kernel_shape = [2, 2], strides = [5, 5], ceil_mode = 1> (x) }""",
+        "MaxPool",
+    ),
+    Case(
+        "rewrite_transposed_conv",
+        "output padding of a transposed convolution",
+        """(float[1,4,6,5] x, float[4,3,3,3] w) => (float[1,3,19,13] y) {
+            y = ConvTranspose <strides = [3, 3], pads = [0, 1, 0, 1],
+                output_padding = [1, 0]> (x, w) }""",
+        "ConvTranspose",
+    ),
+    Case(
+        "rewrite_transposed_conv",
+        "output padding that is no longer than the padding behind, of a computed kernel",
+        """(float[1,4,6,5] x, float[4,1,3,3] k) => (float[1,4,12,10] y) {
+            y = ConvTranspose <strides = [2, 2], pads = [1, 1, 1, 1], output_padding = [1, 1],
+                group = 4> (x, k) }""",
+        "ConvTranspose",
+    ),
+    Case(
+        "rewrite_transposed_conv",
+        "a depthwise transposed convolution of five taps",
+        """(float[1,4,6,5] x, float[4,1,5,5] w, float[4] wb) => (float[1,4,15,13] y) {
+            y = ConvTranspose <strides = [2, 2], group = 4> (x, w, wb) }""",
+        "ConvTranspose",
+    ),
+    Case(
+        "rewrite_transposed_conv",
+        "a grouped transposed convolution over volumes",
+        """(float[1,4,3,4,5] x, float[4,3,2,2,2] w) => (float[1,6,6,8,10] y) {
+            y = ConvTranspose <strides = [2, 2, 2], group = 2> (x, w) }""",
+        "ConvTranspose",
+    ),
+    Case(
+        "split_pad",
+        "padding behind the rows and the columns of an image",
+        """(float[1,2,5,6] x) => (float[1,2,6,8] y) <int64[8] p = {0, 0, 0, 0, 0, 0, 1, 2}> {
+            a = Sin(x) b = Pad(a, p) y = Cos(b) }""",
+        "Sin Conv Cos",
+    ),
+    Case(
+        "split_pad",
+        "padding behind two axes of a sequence",
+        """(float[2,5,6] x) => (float[2,6,8] y) <int64[4] p = {0, 0, 1, 2}, int64[2] a = {1, -1},
+            float v = {2.0}> { b = Sin(x) c = Pad(b, p, v, a) y = Cos(c) }""",
+        "Sin Reshape Pad Reshape Cos",
+        18,
+    ),
+    Case(
+        "sum_along_last_axis",
+        "sums along an axis that is not the last",
+        """(float[2,5,6] x) => (float[2,5,6] y) {
+            k = Constant <value_int = 1> () y = CumSum <exclusive = 1> (x, k) }""",
+        "Transpose CumSum Transpose Sub",
+    ),
+    Case(
+        "widen_short_depthwise_conv",
+        "a depthwise convolution of two taps and stride two over few channels",
+        """(float[1,3,6,7] x, float[3,1,2,2] w) => (float[1,3,3,3] y) {
+            y = Conv <strides = [2, 2], group = 3> (x, w) }""",
+        "Conv",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=names(CASES))
+def test_the_pass_does_the_work_and_the_model_computes_the_same(case: Case) -> None:
+    check(case)
