@@ -64,15 +64,23 @@ class Inspection:
     parameters: int
     macs: int
     operators: dict[str, int]
-    rewrites: dict[str, int]
+    passes: dict[str, int]
+    """How often each pass of prepare applied."""
+    skipped: tuple[dict[str, str], ...]
+    """Nodes that a pass nearly matched, and why it left them alone: pass_name, node, reason."""
     notes: tuple[str, ...]
     placements: tuple[PrecisionPlacement, ...]
     findings: tuple[dict[str, str], ...] = ()
     """Of a model that came quantized: what breaks the provider's rules for node units."""
 
+    @property
+    def rewrites(self) -> dict[str, int]:
+        """The name that `passes` had in version 0.1.0."""
+        return self.passes
+
     def to_json(self) -> dict[str, Any]:
-        """The inspection as JSON values."""
-        return asdict(self)
+        """The inspection as JSON values; `passes` has its old name, `rewrites`, too."""
+        return {**asdict(self), "rewrites": self.rewrites}
 
 
 def inspect(
@@ -169,7 +177,8 @@ def _inspect_model(
         parameters=sum(node.parameters for node in costs),
         macs=sum(node.macs for node in costs),
         operators=dict(sorted(operators.items())),
-        rewrites=dict(prepared.applied),
+        passes=dict(prepared.applied),
+        skipped=tuple(asdict(item) for item in prepared.skipped),
         notes=prepared.notes,
         placements=placements,
         findings=tuple(asdict(finding) for finding in findings),

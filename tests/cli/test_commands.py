@@ -10,7 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from snapq.cli.app import app
+from snapq.graph import io
 from tests.cli.test_bad_input import invoke
+from tests.graph.models import build
 
 
 def succeed(*arguments: str) -> str:
@@ -77,6 +79,19 @@ def test_inspect_names_every_precision_of_the_device(here: Path) -> None:
     found = json.loads(output[output.index("{") :])
     assert {place["precision"] for place in found["placements"]} == {"fp16", "w8a8", "w8a16"}
     assert all(place["cpu"] == 0 and place["npu"] > 0 for place in found["placements"])
+
+
+def test_inspect_says_why_a_pass_left_a_node_alone(here: Path) -> None:
+    model = build(
+        """(float[1,4,6,6] x, float[8,4,3,3] w, float[4,1,1] w1) => (float[1,8,6,6] y) {
+            b = Add(x, w1) y = Conv <pads = [1,1,1,1]> (b, w) }"""
+    )
+    io.save(model, here / "padded.onnx")
+    given = ("inspect", "padded.onnx", "--target", "sm8650")
+    (skipped,) = json.loads(succeed(*given, "--json"))["skipped"]
+    assert (skipped["pass_name"], skipped["node"]) == ("fold_into_next", "Conv_y")
+    assert "fold_into_next" in succeed(*given, "--passes")
+    assert "fold_into_next" not in succeed(*given)
 
 
 def test_inspect_reads_what_a_compiled_file_was_made_for(here: Path) -> None:

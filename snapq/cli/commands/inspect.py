@@ -22,6 +22,9 @@ def inspect(
         str | None,
         typer.Option(help="Device, such as sm8650, for which an ONNX model is asked about."),
     ] = None,
+    passes: Annotated[
+        bool, typer.Option("--passes", help="Say which nodes a pass nearly changed, and why not.")
+    ] = False,
     input_: InputOption = None,
     json: Json = False,
 ) -> None:
@@ -55,4 +58,4 @@ def inspect(
     if json:
         emit(inspected.to_json())
     else:
-        tables.show_inspection(inspected)
+        tables.show_inspection(inspected, passes=passes)

@@ -197,8 +197,8 @@ def show_analysis(analysis: AnalysisRecord, most: int) -> None:
         show_line(f"  {note}")
 
 
-def show_inspection(inspection: Inspection) -> None:
-    """Prints what will run where, and why."""
+def show_inspection(inspection: Inspection, *, passes: bool = False) -> None:
+    """Prints what will run where, and why; with `passes`, also what they left alone."""
     show_line(
         f"{inspection.model}: opset {inspection.opset}, {inspection.nodes} nodes, "
         f"{inspection.parameters:,} parameters, {inspection.macs:,} MACs; "
@@ -206,8 +206,14 @@ def show_inspection(inspection: Inspection) -> None:
     )
     for note in inspection.notes:
         show_line(f"  {note}")
-    if inspection.rewrites:
-        show_table("Rewrites of prepare", ("rewrite", "times"), inspection.rewrites.items())
+    if inspection.passes:
+        show_table("Passes of prepare", ("pass", "times"), inspection.passes.items())
+    if passes:
+        show_table(
+            "Nearly matched by a pass, and left alone",
+            ("pass", "node", "why"),
+            ((s["pass_name"], s["node"], s["reason"]) for s in inspection.skipped),
+        )
     if inspection.findings:
         show_table(
             "It came quantized; `snapq run` repairs this",
