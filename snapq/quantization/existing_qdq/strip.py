@@ -14,12 +14,12 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from snapq.errors import ModelError
+from snapq.graph.edit import Names
 from snapq.graph.inference import infer_shapes
 from snapq.graph.shapes import forget_shapes
 from snapq.operators import quantized
 from snapq.quantization.encodings import Encoding, QuantType, dequantize
 from snapq.quantization.existing_qdq.qoperators import expand_qoperators
-from snapq.graph.edit import Names
 
 __all__ = ["Stripped", "is_quantized", "strip"]
 

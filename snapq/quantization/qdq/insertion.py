@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.graph.edit import Names
 from snapq.operators import Role
 from snapq.quantization.encodings import Encoding, dequantize, quantize
 from snapq.quantization.qdq.blockwise import (
@@ -22,7 +23,6 @@ from snapq.quantization.qdq.blockwise import (
     takes_blocks,
 )
 from snapq.quantization.qdq.decisions import Decision, constant
-from snapq.graph.edit import Names
 from snapq.quantization.qdq.parameters import (
     Tuned,
     bias_encoding,

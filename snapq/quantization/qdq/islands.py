@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from snapq.graph.edit import Names
 from snapq.operators import Encodings, quantized
 from snapq.quantization.qdq.decisions import KEPT_FLOAT, is_float
-from snapq.graph.edit import Names
 
 __all__ = ["separate"]
 
