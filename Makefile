@@ -45,7 +45,7 @@ format: $(TOOLS) ## Format the code and mend what can be mended
 	$(BIN)/ruff format
 
 docs: $(TOOLS) ## Build docs/ into build/docs; a broken link fails
-	$(BIN)/mkdocs build --quiet
+	$(BIN)/mkdocs build --strict
 	$(BIN)/python scripts/check_links.py
 
 lock: ## Refresh the pinned versions to the newest ones that fit pyproject.toml
