@@ -1,4 +1,4 @@
-"""Metrics on labelled samples: top-1, top-5, mean IoU, PSNR, and a function of the user's own.
+"""Metrics on labelled samples: those of `snapq.metric_table`, and a function of the user's own.
 
 A metric sees one sample after another and keeps a few numbers. Outputs are float as the float model
 gives them; ties are broken for the lower class number, as numpy's argmax does.
@@ -6,48 +6,17 @@ gives them; ties are broken for the lower class number, as numpy's argmax does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
 
 from snapq.errors import ConfigError, nearest
 from snapq.evaluation.fidelity import Fidelity
 from snapq.evaluation.functions import load_function
 from snapq.evaluation.samples import Array, Label
-from snapq.evaluation.scores import MeanIoU, Psnr, TopK, UserMetric
+from snapq.evaluation.scores import MAKERS, Metric, UserMetric
+from snapq.metric_table import METRICS
 
 __all__ = ["Fidelity", "Metric", "metric", "metrics"]
-
-
-class Metric(Protocol):
-    """Takes outputs and label of one sample after another, and gives one number."""
-
-    @property
-    def name(self) -> str:
-        """As in deploy.yaml: `top1`."""
-        ...
-
-    @property
-    def samples(self) -> int:
-        """Number of samples seen."""
-        ...
-
-    def update(self, outputs: Mapping[str, Array], label: Any, name: str | None = None) -> None:
-        """Adds one sample.
-
-        Args:
-            outputs: the model's outputs by name, each of its own shape.
-            label: of this sample.
-            name: of this sample, for messages.
-
-        Raises:
-            DataError: the label does not fit the outputs.
-        """
-        ...
-
-    def value(self) -> float:
-        """The metric over all samples seen. Raises `DataError` where there are none."""
-        ...
 
 
 class OfOutput:
@@ -101,7 +70,7 @@ def metric(name: str, base: Path | None = None) -> Metric:
     """Makes a metric.
 
     Args:
-        name: `top1`, `top5`, `miou`, `psnr`, or `module:function`.
+        name: a name of `METRICS`, or `module:function`.
         base: folder in which the module is looked for; the current one where it is not given.
 
     Raises:
@@ -110,19 +79,13 @@ def metric(name: str, base: Path | None = None) -> Metric:
     """
     if ":" in name:
         return UserMetric(name, load_function(name, base or Path.cwd()))
-    known: dict[str, Callable[[], Metric]] = {
-        "top1": lambda: TopK(1),
-        "top5": lambda: TopK(5),
-        "miou": MeanIoU,
-        "psnr": Psnr,
-    }
-    if name not in known:
-        match = nearest(name, known)
+    if name not in METRICS:
+        match = nearest(name, METRICS)
         raise ConfigError(
             f"There is no metric '{name}'.",
             where="metric",
             hint=f"Did you mean '{match}'?"
             if match
-            else f"Use {', '.join(known)}, or `module:function` of your own.",
+            else f"Use {', '.join(METRICS)}, or `module:function` of your own.",
         )
-    return known[name]()
+    return MAKERS[name]()

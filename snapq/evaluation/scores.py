@@ -1,10 +1,10 @@
-"""The metrics that snapq has; see `snapq.evaluation.metrics`."""
+"""What a metric is, and those that snapq has."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,6 +14,37 @@ from snapq.evaluation.samples import Array, Label
 
 MAX_PSNR_DB = 200.0
 _IGNORED_CLASS = 255
+
+
+class Metric(Protocol):
+    """Takes outputs and label of one sample after another, and gives one number."""
+
+    @property
+    def name(self) -> str:
+        """As in deploy.yaml: `top1`."""
+        ...
+
+    @property
+    def samples(self) -> int:
+        """Number of samples seen."""
+        ...
+
+    def update(self, outputs: Mapping[str, Array], label: Any, name: str | None = None) -> None:
+        """Adds one sample.
+
+        Args:
+            outputs: the model's outputs by name, each of its own shape.
+            label: of this sample.
+            name: of this sample, for messages.
+
+        Raises:
+            DataError: the label does not fit the outputs.
+        """
+        ...
+
+    def value(self) -> float:
+        """The metric over all samples seen. Raises `DataError` where there are none."""
+        ...
 
 
 class _Mean:
@@ -163,6 +194,15 @@ class Psnr(_Mean):
             raise DataError("The output is not finite.", where=name, hint="Check the model.")
         tiny = peak**2 * 10 ** (-MAX_PSNR_DB / 10)
         self._add(10 * math.log10(peak**2 / max(error, tiny)))
+
+
+MAKERS: Mapping[str, Callable[[], Metric]] = {
+    "top1": lambda: TopK(1),
+    "top5": lambda: TopK(5),
+    "miou": MeanIoU,
+    "psnr": Psnr,
+}
+"""By name; `snapq.metric_table` says how each is shown."""
 
 
 class UserMetric(_Mean):

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
+from snapq.metric_table import METRICS, Unit
+
 MINUS = "\N{MINUS SIGN}"
 _NOT_FINITE = {math.inf: "∞", -math.inf: f"{MINUS}∞"}
-_PERCENT_METRICS = frozenset({"top1", "top5", "miou"})
-_METRIC_NAMES = {"top1": "Top-1", "top5": "Top-5", "miou": "Mean IoU", "psnr": "PSNR"}
 
 
 def plain(text: str, keep: str = "") -> str:
@@ -133,22 +133,27 @@ def ratio(value: float) -> str:
 
 def metric_name(metric: str) -> str:
     """Returns the name under which readers know a metric."""
-    return _METRIC_NAMES.get(metric, metric)
+    return METRICS[metric].title if metric in METRICS else metric
 
 
 def metric_value(metric: str, value: float) -> str:
     """Returns a metric's value: per cent for rates, dB for PSNR, four digits otherwise."""
-    if metric in _PERCENT_METRICS and math.isfinite(value):
+    unit = _unit(metric)
+    if unit is Unit.SHARE and math.isfinite(value):
         return f"{value * 100:.1f} %".replace("-", MINUS)
-    return decibels(value) if metric == "psnr" else number(value, 4)
+    return decibels(value) if unit is Unit.DECIBELS else number(value, 4)
 
 
 def metric_change(metric: str, change: float) -> str:
     """Returns a metric's change with its sign and unit (`points` are hundredths of a rate)."""
     sign = "+" if change >= 0 else ""
-    if metric in _PERCENT_METRICS and math.isfinite(change):
+    if _unit(metric) is Unit.SHARE and math.isfinite(change):
         return f"{sign}{change * 100:.1f} points".replace("-", MINUS)
     return f"{sign}{metric_value(metric, change)}"
+
+
+def _unit(metric: str) -> Unit | None:
+    return METRICS[metric].unit if metric in METRICS else None
 
 
 def moment(iso: str) -> str:

@@ -9,9 +9,11 @@ import pytest
 
 from snapq.benchmarking.targets.resolve import resolve_target
 from snapq.config.reading import load
-from snapq.config.reading.checks import BENCHMARK_TARGETS, METRICS
+from snapq.config.reading.checks import BENCHMARK_TARGETS
 from snapq.errors import ConfigError
 from snapq.evaluation.metrics import metric
+from snapq.evaluation.scores import MAKERS
+from snapq.metric_table import METRICS
 from tests.config.conftest import VALID, Load
 
 # What is replaced in the valid file, by what, where the error stands, and words it must have.
@@ -174,6 +176,7 @@ def test_aliases_that_multiply_without_end_are_refused(load_text: Load) -> None:
 
 
 def test_the_metrics_and_targets_that_are_offered_exist() -> None:
+    assert METRICS.keys() == MAKERS.keys()
     for name in METRICS:
         assert metric(name).name == name
     for name in BENCHMARK_TARGETS:

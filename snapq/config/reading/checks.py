@@ -10,8 +10,8 @@ from snapq.boards.inventory import find_board
 from snapq.config import FUNCTION_PATTERN, DataSource, DeployConfig
 from snapq.config.reading.problems import KeyPath
 from snapq.errors import ConfigError, nearest
+from snapq.metric_table import METRICS
 
-METRICS = ("top1", "top5", "miou", "psnr")
 BENCHMARK_TARGETS = ("local",)
 REPEATED = ("prune", "finetune")
 """Stages that may be named more than once."""
