@@ -84,9 +84,9 @@ def agent(folder: Path) -> None:
     opened = Bundle.open(folder / "bundle")
     (folder / "bundle" / "feeds.npz").write_bytes(npz(next(opened.golden_feeds())))
     model = Model()
-    rung = {"model": "model.onnx", "npu": False, "options": {}}
+    fallback = {"model": "model.onnx", "npu": False, "options": {}}
     candidate = {"folder": str(opened.path), "files": [], "feeds": "feeds.npz", "golden": []}
-    model.load({"rung": rung, "candidate": candidate, "protocol": {"threads": 1}})
+    model.load({"fallback": fallback, "candidate": candidate, "protocol": {"threads": 1}})
     session, feeds = model._session, model._feeds
     plain: list[float] = []
     theirs: list[float] = []

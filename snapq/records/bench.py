@@ -6,7 +6,7 @@ of a result that is not valid is a remark and not a claim.
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from snapq.records.base import Record, Where
 
@@ -52,9 +52,10 @@ class BenchRuntime(Record):
 
 
 class BenchSkipped(Record):
-    """A rung of the ladder that was not taken."""
+    """An entry of the fallback chain that was not taken."""
 
-    rung: str
+    fallback: str = Field(validation_alias=AliasChoices("fallback", "rung"))
+    """Its name; `rung` in results of older versions."""
     reason: str
     hint: str | None = None
     said: str | None = None
@@ -62,9 +63,9 @@ class BenchSkipped(Record):
 
 
 class BenchPlacement(Record):
-    """Which rung it ran on, and which node where."""
+    """Which entry of the fallback chain it ran on, and which node where."""
 
-    rung: str
+    fallback: str = Field(validation_alias=AliasChoices("fallback", "rung"))
     """`npu context binary`, `npu compile`, `cpu`."""
     skipped: tuple[BenchSkipped, ...] = ()
     npu: int | None = None

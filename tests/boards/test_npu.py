@@ -1,8 +1,8 @@
-"""The rungs of the NPU, with Qualcomm's simulator in the place of the NPU itself.
+"""The fallback chain on the NPU, with Qualcomm's simulator in the place of the NPU itself.
 
 The server runs in a mount namespace of its own whose /dev has the device node of an NPU, which
-sends the agent up the ladder: the real provider loads the real context binary. Only the times mean
-nothing, and nobody looks at them.
+sends the agent through the chain: the real provider loads the real context binary. Only the times
+mean nothing, and nobody looks at them.
 """
 
 from __future__ import annotations
@@ -54,18 +54,18 @@ def with_npu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sshd.Sshd]:
 
 
 @pytest.mark.parametrize(
-    ("profile", "rung"), [("qcs9075", "npu context binary"), ("sm8650", "npu compile")]
+    ("profile", "fallback"), [("qcs9075", "npu context binary"), ("sm8650", "npu compile")]
 )
 def test_a_bundle_runs_on_the_npu_and_gives_what_the_simulator_gave(
-    profile: str, rung: str, with_npu: sshd.Sshd, candidates: list[Candidate]
+    profile: str, fallback: str, with_npu: sshd.Sshd, candidates: list[Candidate]
 ) -> None:
     board = replace(boards.board(with_npu), profile=profile)
     measured = BoardTarget(board).measure(candidates, PROTOCOL)
     baseline, record = measured.records
-    assert baseline.placement.rung == "npu compile"
+    assert baseline.placement.fallback == "npu compile"
     assert record.baseline is not None
     assert record.baseline.conditions_match
-    assert record.placement.rung == rung
+    assert record.placement.fallback == fallback
     assert (record.placement.cpu, record.runtime.backend) == (0, "htp")
     assert record.runtime.options["htp_performance_mode"] == "burst"
     assert record.valid.all_on_npu

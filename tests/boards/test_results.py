@@ -10,7 +10,7 @@ from snapq.benchmarking.targets.board_results import thermal_of
 from snapq.boards import environment
 from snapq.boards.needs import needs
 from snapq.boards.session.answers import Conditions
-from snapq.boards.session.ladder import explained
+from snapq.boards.session.fallbacks import explained
 from snapq.boards.session.probe import (
     BoardFacts,
     probe,

@@ -101,7 +101,7 @@ def _differences(before: BenchRecord, after: BenchRecord) -> Iterator[str]:
         ("target", before.target.name, after.target.name),
         ("processor", before.target.cpu, after.target.cpu),
         ("SoC", before.target.soc, after.target.soc),
-        ("rung", before.placement.rung, after.placement.rung),
+        ("fallback", before.placement.fallback, after.placement.fallback),
         ("threads", before.protocol.threads, after.protocol.threads),
         (
             "performance mode",

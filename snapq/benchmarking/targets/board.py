@@ -99,7 +99,7 @@ class BoardTarget:
         protocol: BenchmarkConfig,
         progress: Progress | None = None,
     ) -> Measurement:
-        """Times the candidates, interleaved; those with a bundle climb the ladder of `allow`.
+        """Times the candidates, interleaved; those with a bundle try what `allow` has.
 
         Raises:
             ConfigError: no candidates, or two with one label.
@@ -210,7 +210,7 @@ def _latency(record: BenchRecord) -> LatencyRecord:
         create_ms=record.load_ms.create_cold,
         first_ms=record.load_ms.first_inference,
         peak_rss_bytes=record.memory.peak,
-        placement="cpu" if record.placement.rung == "cpu" else "npu",
+        placement="cpu" if record.placement.fallback == "cpu" else "npu",
     )
 
 

@@ -15,7 +15,7 @@ from snapq.benchmarking.statistics import (
     speedup_interval,
 )
 from snapq.boards.session.answers import Conditions, GoldenSaid
-from snapq.boards.session.ladder import (
+from snapq.boards.session.fallbacks import (
     CPU,
     headline,
     skipped,
@@ -77,24 +77,26 @@ def _record(
     started: str,
 ) -> results.BenchRecord:
     samples, protocol, facts = found.samples, setting.protocol, setting.facts
-    on_npu = found.rung != CPU
+    on_npu = found.fallback != CPU
     golden = tuple(_golden(found))
     passed = skipped(load, found.skipped)
     baseline = None
     if base is not None:
-        match = (base.placement.rung == CPU) == (not on_npu)
+        match = (base.placement.fallback == CPU) == (not on_npu)
         baseline = results.BenchBaseline(
             run_id=base.run_id, label=base.model.label, conditions_match=match
         )
     last = found.loads[-1]
     latency = latency_of(samples)
-    valid = _validity(setting, found, thermal, golden, any(rung.npu for rung in load.rungs))
+    valid = _validity(
+        setting, found, thermal, golden, any(fallback.npu for fallback in load.fallbacks)
+    )
     return results.BenchRecord(
         run_id=str(uuid.uuid4()),
         started_at=started,
         snapq_version=__version__,
         where=setting.where,
-        headline=headline(load.label, setting.target, found.rung, passed),
+        headline=headline(load.label, setting.target, found.fallback, passed),
         model=results.BenchModel(
             name=name, label=load.label, sha256=load.files[0].sha256, bytes=load.size
         ),
@@ -115,7 +117,7 @@ def _record(
             versions=last.runtime, backend="htp" if on_npu else CPU, options=last.options
         ),
         placement=results.BenchPlacement(
-            rung=found.rung,
+            fallback=found.fallback,
             skipped=passed,
             npu=last.placement.npu,
             cpu=last.placement.cpu,
@@ -215,8 +217,8 @@ def _validity(
     runs_met = samples.size >= protocol.min_runs
     duration_met = bool(samples.sum() / 1000 >= protocol.min_duration_s)
     last = found.loads[-1].placement
-    on_npu = found.rung != CPU and not last.cpu
-    golden_met = all(one.exact for one in golden) if golden and found.rung != CPU else None
+    on_npu = found.fallback != CPU and not last.cpu
+    golden_met = all(one.exact for one in golden) if golden and found.fallback != CPU else None
     reasons = [
         reason
         for holds, reason in (

@@ -66,7 +66,7 @@ def local_records(
                 ),
                 target=_target(),
                 runtime=results.BenchRuntime(versions=_versions(), backend="cpu"),
-                placement=results.BenchPlacement(rung="cpu", npu=0),
+                placement=results.BenchPlacement(fallback="cpu", npu=0),
                 protocol=results.BenchProtocol(
                     warmup=protocol.warmup,
                     min_runs=protocol.min_runs,

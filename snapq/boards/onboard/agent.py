@@ -3,8 +3,8 @@
 The parent holds the lock, watches over time, host and children, and gives the turns. Each model
 lives in a child process of its own, so that memory and state are its own and only one computes at
 a time. A round goes A B, the next B A; every repeat starts the processes afresh in the other order.
-Nothing falls back in silence: each rung of a model's ladder that was not taken is told with the
-reason, and on the NPU the CPU is forbidden.
+Nothing falls back in silence: each entry of a model's fallback chain that was not taken is told
+with the reason, and on the NPU the CPU is forbidden.
 """
 
 from __future__ import annotations
@@ -160,26 +160,42 @@ def _take_turns(
 
 
 def _climb(tally: Tally, job: dict[str, Any], first: bool) -> Child:
-    """Starts the candidate on the first rung of its ladder that holds."""
+    """Starts the candidate on the first of its fallbacks that works."""
     candidate, protocol = tally.candidate, tally.protocol
-    rungs = [tally.rung] if tally.rung else candidate["rungs"]
-    for rung in rungs:
-        reason, log, child = _npu_absent() if rung["npu"] else None, "", None
+    fallbacks = [tally.fallback] if tally.fallback else candidate["fallbacks"]
+    for fallback in fallbacks:
+        reason, log, child = _npu_absent() if fallback["npu"] else None, "", None
         if reason is None:
             child = Child(tally.label, job)
             try:
-                loaded = child.ask("load", rung=rung, candidate=candidate, protocol=protocol)
+                loaded = child.ask(
+                    "load", fallback=fallback, candidate=candidate, protocol=protocol
+                )
             except FailedError as error:
                 reason, log = error.args[0], child.log()
                 child.close()
-                if rung["npu"] and first:
-                    log = _explain(tally, rung, job) or log
+                if fallback["npu"] and first:
+                    log = _explain(tally, fallback, job) or log
         if reason is not None or child is None:
-            tell("rung", label=tally.label, rung=rung["name"], taken=False, reason=reason, log=log)
+            tell(
+                "fallback",
+                label=tally.label,
+                fallback=fallback["name"],
+                taken=False,
+                reason=reason,
+                log=log,
+            )
             continue
-        tally.rung, tally.first_ms = rung, loaded["first_ms"]
+        tally.fallback, tally.first_ms = fallback, loaded["first_ms"]
         if first:
-            tell("rung", label=tally.label, rung=rung["name"], taken=True, reason="", log="")
+            tell(
+                "fallback",
+                label=tally.label,
+                fallback=fallback["name"],
+                taken=True,
+                reason="",
+                log="",
+            )
         tell("loaded", label=tally.label, **loaded)
         if candidate["feeds"]:
             warm = child.ask("turn", runs=max(1, protocol["warmup"]), settle=0)["ms"]
@@ -193,15 +209,19 @@ def _climb(tally: Tally, job: dict[str, Any], first: bool) -> Child:
     raise ToldError
 
 
-def _explain(tally: Tally, rung: dict[str, Any], job: dict[str, Any]) -> str:
-    """What Qualcomm's runtime says of a rung that does not hold, when it is asked to say all.
+def _explain(tally: Tally, fallback: dict[str, Any], job: dict[str, Any]) -> str:
+    """What Qualcomm's runtime says of a fallback that fails, when it is asked to say all.
 
     It is asked in a process of its own: whatever it says takes time where a model is measured.
     """
     child = Child(tally.label, job)
     try:
         child.ask(
-            "load", rung=rung, candidate=tally.candidate, protocol=tally.protocol, verbose=True
+            "load",
+            fallback=fallback,
+            candidate=tally.candidate,
+            protocol=tally.protocol,
+            verbose=True,
         )
     except FailedError:
         pass
@@ -218,7 +238,7 @@ class Tally:
         self.candidate = candidate
         self.protocol = protocol
         self.label = candidate["label"]
-        self.rung: dict[str, Any] | None = None
+        self.fallback: dict[str, Any] | None = None
         self.first_ms = 0.0
         self.runs = 0
         self._count = 0
@@ -451,20 +471,20 @@ class Model:
         """Opens the model twice, cold and warm; runs it once; compares with the golden data."""
         import numpy as np
 
-        rung, candidate, protocol = values["rung"], values["candidate"], values["protocol"]
+        fallback, candidate, protocol = values["fallback"], values["candidate"], values["protocol"]
         self._folder = Path(candidate["folder"])
-        model = self._folder / rung["model"]
+        model = self._folder / fallback["model"]
         if values.get("verbose"):
             _say_all()
         before = _memory("VmRSS")
         _drop_from_cache(self._folder, candidate["files"])
-        cold_ms, session = _timed(lambda: _open(model, rung, protocol))
+        cold_ms, session = _timed(lambda: _open(model, fallback, protocol))
         del session
         gc.collect()
-        warm_ms, self._session = _timed(lambda: _open(model, rung, protocol))
+        warm_ms, self._session = _timed(lambda: _open(model, fallback, protocol))
         self._names = [output.name for output in self._session.get_outputs()]
-        placement = _placement(self._session, rung["npu"])
-        if rung["npu"] and placement["cpu"]:
+        placement = _placement(self._session, fallback["npu"])
+        if fallback["npu"] and placement["cpu"]:
             raise FailedError("{} nodes would run on the CPU.".format(placement["cpu"]))
         first_ms = 0.0
         if candidate["feeds"]:
@@ -478,9 +498,9 @@ class Model:
             "rss_before": before,
             "rss_loaded": _memory("VmRSS"),
             "placement": placement,
-            "options": {k: str(v) for k, v in rung["options"].items()},
+            "options": {k: str(v) for k, v in fallback["options"].items()},
             "golden": [self._compare(sample) for sample in candidate["golden"]],
-            "runtime": _versions(rung["npu"]),
+            "runtime": _versions(fallback["npu"]),
         }
 
     def turn(self, values: dict[str, Any]) -> dict[str, Any]:
@@ -566,15 +586,15 @@ def _listen_to_parent(requests: Any) -> None:
     os._exit(1)
 
 
-def _open(model: Path, rung: dict[str, Any], protocol: dict[str, Any]) -> Any:
-    """A session on the rung's processor, with its placement recorded."""
+def _open(model: Path, fallback: dict[str, Any], protocol: dict[str, Any]) -> Any:
+    """A session on the fallback's processor, with its placement recorded."""
     import onnxruntime as ort
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = protocol["threads"]
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    if not rung["npu"]:
+    if not fallback["npu"]:
         options.log_severity_level = 3
         # Idle threads would go on spinning, and slow down whatever else is measured here.
         options.add_session_config_entry("session.force_spinning_stop", "1")
@@ -588,7 +608,7 @@ def _open(model: Path, rung: dict[str, Any], protocol: dict[str, Any]) -> Any:
         raise FailedError("The QNN execution provider finds no device that it can run on here.")
     npu = [one for one in devices if one.device.type == ort.OrtHardwareDeviceType.NPU]
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-    options.add_provider_for_devices((npu or devices)[:1], rung["options"])
+    options.add_provider_for_devices((npu or devices)[:1], fallback["options"])
     return ort.InferenceSession(str(model), options)
 
 

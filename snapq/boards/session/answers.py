@@ -29,11 +29,11 @@ class _Said(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Rung(_Said):
-    """A rung of the ladder, and whether the model runs there."""
+class Fallback(_Said):
+    """An entry of the fallback chain, and whether the model runs there."""
 
     label: Plain
-    rung: Plain
+    fallback: Plain
     taken: bool
     reason: Plain
     log: Annotated[str, Field(max_length=65536)]
@@ -138,7 +138,7 @@ class Output(_Said):
 
 
 class Exhausted(_Said):
-    """A model runs on none of the rungs that are allowed."""
+    """A model runs on none of the fallbacks that are allowed."""
 
     label: Plain
 
@@ -151,7 +151,7 @@ KINDS: dict[str, type[_Said]] = {
     "hello": Hello,
     "waiting": Waiting,
     "conditions": Conditions,
-    "rung": Rung,
+    "fallback": Fallback,
     "loaded": Loaded,
     "turn": Turn,
     "usage": Usage,

@@ -1,4 +1,4 @@
-"""What goes to a board for one measurement: the files of a model, and its ladder."""
+"""What goes to a board for one measurement: the files of a model, and its fallback chain."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _COMPILE_OPTIONS = _RUN_OPTIONS | {
 
 
 @dataclass(frozen=True)
-class Rung:
-    """One way to run a model, tried in order."""
+class Fallback:
+    """One way to run a model: an entry of the fallback chain, which is tried in order."""
 
     name: str
     """`npu context binary`, `npu compile`, `cpu`."""
@@ -48,23 +48,23 @@ class Load:
     Attributes:
         label: unique in a measurement.
         files: everything that it needs; paths are relative to its folder.
-        rungs: its ladder, never empty.
-        skipped: rungs that are not even tried, each with the reason.
+        fallbacks: the fallback chain, best first, never empty.
+        skipped: fallbacks that are not even tried, each with the reason.
         golden: paths of golden inputs and outputs, sample by sample.
         is_bundle: whether it is a package, and not the model that one is compared with.
     """
 
     label: str
     files: tuple[PushedFile, ...]
-    rungs: tuple[Rung, ...]
+    fallbacks: tuple[Fallback, ...]
     skipped: tuple[tuple[str, str], ...] = ()
     golden: tuple[tuple[str, str], ...] = ()
     is_bundle: bool = False
 
     @property
     def size(self) -> int:
-        """Bytes of the model that the first rung loads, with what stands beside it."""
-        parent = PurePosixPath(self.rungs[0].model).parent
+        """Bytes of the model that the first fallback loads, with what stands beside it."""
+        parent = PurePosixPath(self.fallbacks[0].model).parent
         return sum(f.size for f in self.files if PurePosixPath(f.path).parent == parent)
 
 
@@ -91,10 +91,10 @@ def plain_load(
             raise ModelError("The model names a file outside its folder.", where=str(model))
         files.append(_file(other, model.parent / other))
     if npu_options is None:
-        rung = Rung("cpu", name, npu=False)
+        fallback = Fallback("cpu", name, npu=False)
     else:
-        rung = Rung("npu compile", name, npu=True, options=npu_options)
-    return Load(label, tuple(files), (rung,))
+        fallback = Fallback("npu compile", name, npu=True, options=npu_options)
+    return Load(label, tuple(files), (fallback,))
 
 
 def bundle_load(
@@ -120,11 +120,11 @@ def bundle_load(
     """
     manifest = bundle.manifest
     target = next((t for t in manifest.targets if device and t.device == device.name), None)
-    rungs, skipped = [], []
+    fallbacks, skipped = [], []
     mode = {"htp_performance_mode": performance}
     if npu and target is not None:
         options = {**_chosen(target, _RUN_OPTIONS), **mode}
-        rungs.append(Rung("npu context binary", target.model, npu=True, options=options))
+        fallbacks.append(Fallback("npu context binary", target.model, npu=True, options=options))
     elif npu:
         names = ", ".join(t.device for t in manifest.targets) or "none"
         whose = f"a {device.name}" if device else "of a SoC that is not known"
@@ -137,14 +137,16 @@ def bundle_load(
         if target is None:  # what was chosen is for another SoC
             options = {key: value for key, value in options.items() if key not in _SOC_OPTIONS}
             options |= {"soc_model": str(device.soc_id)} if device else {}
-        rungs.append(Rung("npu compile", manifest.model, npu=True, options={**options, **mode}))
+        fallbacks.append(
+            Fallback("npu compile", manifest.model, npu=True, options={**options, **mode})
+        )
     if cpu:
-        rungs.append(Rung("cpu", manifest.model, npu=False))
+        fallbacks.append(Fallback("cpu", manifest.model, npu=False))
     expected = target or _golden_target(bundle, device)
     return Load(
         label,
         (*_bundle_files(bundle, target, expected), _feeds(feeds)),
-        tuple(rungs),
+        tuple(fallbacks),
         tuple(skipped),
         tuple(_golden(bundle, expected)),
         is_bundle=True,

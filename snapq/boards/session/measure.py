@@ -17,7 +17,7 @@ import numpy as np
 
 from snapq.boards.inventory import Board
 from snapq.boards.session import answers
-from snapq.boards.session.ladder import exhausted
+from snapq.boards.session.fallbacks import exhausted
 from snapq.boards.session.load import FEEDS, Load
 from snapq.boards.session.program import (
     ROOT,
@@ -50,8 +50,8 @@ class Found:
     """What the agent found about one model."""
 
     label: str
-    rung: str = ""
-    skipped: list[answers.Rung] = field(default_factory=list)
+    fallback: str = ""
+    skipped: list[answers.Fallback] = field(default_factory=list)
     loads: list[answers.Loaded] = field(default_factory=list)
     turns: list[list[float]] = field(default_factory=list)
     rss_peak: int = 0
@@ -95,10 +95,10 @@ def measure(
 
     def take(said: Any) -> None:
         match said:
-            case answers.Rung():
+            case answers.Fallback():
                 model = _model(found, said.label, transport.address)
                 if said.taken:
-                    model.rung = said.rung
+                    model.fallback = said.fallback
                 else:
                     model.skipped.append(said)
             case answers.Loaded():
@@ -303,9 +303,9 @@ def _candidate(load: Load, folder: str) -> dict[str, Any]:
         "label": load.label,
         "folder": folder,
         "files": [[file.path, file.size, file.sha256] for file in load.files],
-        "rungs": [
+        "fallbacks": [
             {"name": r.name, "model": r.model, "npu": r.npu, "options": dict(r.options)}
-            for r in load.rungs
+            for r in load.fallbacks
         ],
         "feeds": FEEDS,
         "golden": [{"inputs": one, "outputs": other} for one, other in load.golden],

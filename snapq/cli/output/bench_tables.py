@@ -44,7 +44,7 @@ def show_history(records: Sequence[BenchRecord]) -> None:
             (
                 record.run_id[:8],
                 record.started_at[5:16].replace("T", NO_BREAK),
-                f"{record.model.label} on {record.target.name} ({record.placement.rung}), "
+                f"{record.model.label} on {record.target.name} ({record.placement.fallback}), "
                 f"{record.where}",
                 fmt.milliseconds(record.latency_ms.p50).replace(" ", NO_BREAK),
                 f"{fmt.ratio(record.speedup.value)} over {record.baseline.label}"

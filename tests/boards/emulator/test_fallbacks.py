@@ -54,7 +54,7 @@ def test_the_result_says_that_it_ran_on_the_cpu_and_why(
 ) -> None:
     record = measured(board, bundle, state)
     reason, hint = SAID[state]
-    assert record.placement.rung == "cpu"
+    assert record.placement.fallback == "cpu"
     assert record.headline.startswith("w8a8 ran on the CPU of")
     assert reason in record.headline
     assert hint in " ".join(one.hint or "" for one in record.placement.skipped)
