@@ -81,7 +81,7 @@ def set_up(
     Raises:
         InstallError: the board's Python is too old, or no wheels exist for it.
         DeviceError: the disk of the board is full or cannot be written.
-        ConnectionLostError: the connection broke; the next set-up goes on from there.
+        ConnectionLostError: the connection broke; the next set-up resumes there.
     """
     found = find(facts)
     if found is not None:

@@ -14,7 +14,7 @@ from snapq.boards.inventory import (
     boards,
     find_board,
 )
-from snapq.boards.needs import Need, needs
+from snapq.boards.requirements import Requirement, check_requirements
 from snapq.boards.session.probe import BoardFacts, probe
 from snapq.boards.session.program import ROOT, ask
 from snapq.boards.transports.connect import connect
@@ -28,7 +28,7 @@ class Probed:
 
     name: str
     facts: BoardFacts
-    needs: tuple[Need, ...]
+    requirements: tuple[Requirement, ...]
 
 
 def named_board(name: str) -> Board:
@@ -58,7 +58,7 @@ def probe_board(name: str) -> Probed:
     board = named_board(name)
     with connect(board.address) as transport:
         facts = probe(transport, board)
-    return Probed(name, facts, needs(facts, time.time()))
+    return Probed(name, facts, check_requirements(facts, time.time()))
 
 
 def set_up_board(name: str, progress: Progress) -> Environment:

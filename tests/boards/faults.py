@@ -14,9 +14,9 @@ import pytest
 from snapq.boards.inventory import Board, BoardSetup
 from snapq.boards.session.measure import Limits
 from tests.boards import sshd
-from tests.boards.places import Place
+from tests.boards.tested_board import TestedBoard
 
-Arrange = Callable[[Place, Path], AbstractContextManager[Board]]
+Arrange = Callable[[TestedBoard, Path], AbstractContextManager[Board]]
 
 
 @dataclass(frozen=True)
@@ -36,65 +36,65 @@ class Fault:
     limits: Limits = field(default_factory=lambda: Limits(step_s=60, silence_s=5, wait_s=1))
 
 
-def _address(change: Callable[[Place, Path], dict[str, object]]) -> Arrange:
+def _address(change: Callable[[TestedBoard, Path], dict[str, object]]) -> Arrange:
     """The board at another address."""
 
     @contextmanager
-    def arrange(place: Place, folder: Path) -> Iterator[Board]:
-        address = replace(place.board.address, **change(place, folder))  # type: ignore[arg-type]
-        yield replace(place.board, address=address)
+    def arrange(tested: TestedBoard, folder: Path) -> Iterator[Board]:
+        address = replace(tested.board.address, **change(tested, folder))  # type: ignore[arg-type]
+        yield replace(tested.board, address=address)
 
     return arrange
 
 
-def _no_known_hosts(place: Place, folder: Path) -> dict[str, object]:
+def _no_known_hosts(tested: TestedBoard, folder: Path) -> dict[str, object]:
     (folder / "none").touch()
     return {"known_hosts": folder / "none"}
 
 
-def _other_host_key(place: Place, folder: Path) -> dict[str, object]:
+def _other_host_key(tested: TestedBoard, folder: Path) -> dict[str, object]:
     public = sshd.make_key(folder / "other").with_suffix(".pub").read_text()
-    (folder / "known").write_text(f"[127.0.0.1]:{_port(place)} {public}")
+    (folder / "known").write_text(f"[127.0.0.1]:{_port(tested)} {public}")
     return {"known_hosts": folder / "known"}
 
 
-def _wrong_key(place: Place, folder: Path) -> dict[str, object]:
+def _wrong_key(tested: TestedBoard, folder: Path) -> dict[str, object]:
     return {"identity": sshd.make_key(folder / "wrong")}
 
 
-def _closed_port(place: Place, folder: Path) -> dict[str, object]:
+def _closed_port(tested: TestedBoard, folder: Path) -> dict[str, object]:
     return {"port": sshd.free_port()}
 
 
-def _port(place: Place) -> int:
-    return int(place.board.address.port or 22)  # type: ignore[union-attr]
+def _port(tested: TestedBoard) -> int:
+    return int(tested.board.address.port or 22)  # type: ignore[union-attr]
 
 
-def _with_python(place: Place, python: str) -> Board:
-    return replace(place.board, setup=BoardSetup(python=python))
+def _with_python(tested: TestedBoard, python: str) -> Board:
+    return replace(tested.board, setup=BoardSetup(python=python))
 
 
 def python_script(script: str) -> Arrange:
     """A script in the place of the board's Python."""
 
     @contextmanager
-    def arrange(place: Place, folder: Path) -> Iterator[Board]:
+    def arrange(tested: TestedBoard, folder: Path) -> Iterator[Board]:
         text = f"#!/bin/sh\n{script}\n"
-        path = place.do(
+        path = tested.do(
             f"path = home / 'python-of-a-test'\npath.write_text({text!r})\npath.chmod(0o755)\n"
             "print(path)"
         ).strip()
         try:
-            yield _with_python(place, path)
+            yield _with_python(tested, path)
         finally:
-            place.do("(home / 'python-of-a-test').unlink()")
+            tested.do("(home / 'python-of-a-test').unlink()")
 
     return arrange
 
 
 @contextmanager
-def _no_python(place: Place, folder: Path) -> Iterator[Board]:
-    yield _with_python(place, "no-such-python3")
+def _no_python(tested: TestedBoard, folder: Path) -> Iterator[Board]:
+    yield _with_python(tested, "no-such-python3")
 
 
 def _signal(name: str, which: int) -> Arrange:
@@ -109,10 +109,10 @@ def _signal(name: str, which: int) -> Arrange:
     )
 
     @contextmanager
-    def arrange(place: Place, folder: Path) -> Iterator[Board]:
-        thread = threading.Thread(target=place.do, args=(script,), daemon=True)
+    def arrange(tested: TestedBoard, folder: Path) -> Iterator[Board]:
+        thread = threading.Thread(target=tested.do, args=(script,), daemon=True)
         thread.start()
-        yield place.board
+        yield tested.board
         thread.join()
 
     return arrange
@@ -122,9 +122,9 @@ def _on_files(script: str) -> Arrange:
     """A change of the files that an earlier push left on the board."""
 
     @contextmanager
-    def arrange(place: Place, folder: Path) -> Iterator[Board]:
-        place.do(script)
-        yield place.board
+    def arrange(tested: TestedBoard, folder: Path) -> Iterator[Board]:
+        tested.do(script)
+        yield tested.board
 
     return arrange
 
@@ -159,16 +159,16 @@ print("ready", flush=True)
 
 
 @contextmanager
-def _other_host(place: Place, folder: Path) -> Iterator[Board]:
+def _other_host(tested: TestedBoard, folder: Path) -> Iterator[Board]:
     """Somebody else measures, and does not end."""
-    with place.doing(f"{_LOCK}sys.stdin.read()"):
-        yield place.board
+    with tested.doing(f"{_LOCK}sys.stdin.read()"):
+        yield tested.board
 
 
 @contextmanager
-def _other_host_for_a_moment(place: Place, folder: Path) -> Iterator[Board]:
-    with place.doing(f"{_LOCK}time.sleep({1.5 * place.patience})"):
-        yield place.board
+def _other_host_for_a_moment(tested: TestedBoard, folder: Path) -> Iterator[Board]:
+    with tested.doing(f"{_LOCK}time.sleep({1.5 * tested.patience})"):
+        yield tested.board
 
 
 def _mounted(options: str) -> Arrange:
@@ -180,34 +180,34 @@ def _mounted(options: str) -> Arrange:
     )
 
     @contextmanager
-    def arrange(place: Place, folder: Path) -> Iterator[Board]:
-        if place.do(mount).strip() != "0":
+    def arrange(tested: TestedBoard, folder: Path) -> Iterator[Board]:
+        if tested.do(mount).strip() != "0":
             pytest.skip("a small file system needs root")
         try:
-            yield place.board
+            yield tested.board
         finally:
-            place.do("subprocess.run(['umount', '-l', str(root)], check=True)")
+            tested.do("subprocess.run(['umount', '-l', str(root)], check=True)")
 
     return arrange
 
 
 @contextmanager
-def _no_libraries(place: Place, folder: Path) -> Iterator[Board]:
+def _no_libraries(tested: TestedBoard, folder: Path) -> Iterator[Board]:
     """A Python without onnxruntime, and a host that cannot fetch it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
         patch.setenv("PIP_INDEX_URL", (folder / "no-index").as_uri())
         patch.setenv("PIP_EXTRA_INDEX_URL", "")
         patch.setenv("PIP_CONFIG_FILE", os.devnull)
-        bare = f"{place.home}/bare-python"
-        place.do(f"import venv\nvenv.create({bare!r}, symlinks=True)")
-        yield _with_python(place, f"{bare}/bin/python")
-        place.do(f"import shutil\nshutil.rmtree({bare!r})")
+        bare = f"{tested.home}/bare-python"
+        tested.do(f"import venv\nvenv.create({bare!r}, symlinks=True)")
+        yield _with_python(tested, f"{bare}/bin/python")
+        tested.do(f"import shutil\nshutil.rmtree({bare!r})")
 
 
 @contextmanager
-def _other_soc(place: Place, folder: Path) -> Iterator[Board]:
-    yield replace(place.board, profile="sm8650")
+def _other_soc(tested: TestedBoard, folder: Path) -> Iterator[Board]:
+    yield replace(tested.board, profile="sm8650")
 
 
 FAULTS = (

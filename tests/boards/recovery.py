@@ -20,23 +20,25 @@ from snapq.boards.session.measure import Limits
 from snapq.errors import DeviceError, SnapqError
 from tests.boards import boards
 from tests.boards.faults import Fault
-from tests.boards.places import Place
 from tests.boards.sshd import Cable
+from tests.boards.tested_board import TestedBoard
 
 ONCE = boards.QUICK.model_copy(update={"repeats": 1, "min_runs": 1})
 
 
-def check_clean(place: Place) -> None:
+def check_clean(tested: TestedBoard) -> None:
     """No process is left, and no folder holds half a file."""
-    assert place.agents() == []
-    assert place.unfinished() == []
+    assert tested.agents() == []
+    assert tested.unfinished() == []
 
 
-def check_fault(fault: Fault, place: Place, package: Sequence[Candidate], folder: Path) -> None:
+def check_fault(
+    fault: Fault, tested: TestedBoard, package: Sequence[Candidate], folder: Path
+) -> None:
     """A fault ends in one error with a place and a hint, or none; the next measurement succeeds."""
-    longer = ONCE.model_copy(update={"min_duration_s": 1.5 * place.patience})
-    with fault.arrange(place, folder) as board:
-        target = BoardTarget(board, limits=_patient(fault.limits, place))
+    longer = ONCE.model_copy(update={"min_duration_s": 1.5 * tested.patience})
+    with fault.arrange(tested, folder) as board:
+        target = BoardTarget(board, limits=_patient(fault.limits, tested))
         if fault.error is None:
             target.measure(package, ONCE)
         else:
@@ -44,74 +46,74 @@ def check_fault(fault: Fault, place: Place, package: Sequence[Candidate], folder
                 target.measure(package, longer)
             assert raised.value.where
             assert raised.value.hint
-        check_clean(place)
-    check_measures(place, package)
+        check_clean(tested)
+    check_measures(tested, package)
 
 
-def check_measures(place: Place, package: Sequence[Candidate]) -> None:
+def check_measures(tested: TestedBoard, package: Sequence[Candidate]) -> None:
     """The board can be measured, and nothing is left of it."""
-    target = BoardTarget(place.board, limits=_patient(Limits(), place))
+    target = BoardTarget(tested.board, limits=_patient(Limits(), tested))
     assert target.measure(package, ONCE).records[0].latency_ms.n
-    check_clean(place)
+    check_clean(tested)
 
 
-def check_cuts(place: Place, cut_s: Sequence[float], package: Sequence[Candidate]) -> None:
+def check_cuts(tested: TestedBoard, cut_s: Sequence[float], package: Sequence[Candidate]) -> None:
     """A connection that breaks after so many seconds ends in an error and leaves nothing."""
     for seconds in cut_s:
-        with Cable(_port(place)) as cable:
-            address = replace(place.board.address, **_through(place, cable))  # type: ignore[arg-type]
-            target = BoardTarget(replace(place.board, address=address))
+        with Cable(_port(tested)) as cable:
+            address = replace(tested.board.address, **_through(tested, cable))  # type: ignore[arg-type]
+            target = BoardTarget(replace(tested.board, address=address))
             timer = threading.Timer(seconds, cable.cut)
             timer.start()
             with pytest.raises(DeviceError) as raised:
                 target.measure(package, ONCE.model_copy(update={"min_duration_s": 60}))
             assert raised.value.where
             timer.join()
-    check_clean(place)
-    check_measures(place, package)
+    check_clean(tested)
+    check_measures(tested, package)
 
 
-def check_ctrl_c(place: Place, after_s: float, package: Candidate, folder: Path) -> None:
+def check_ctrl_c(tested: TestedBoard, after_s: float, package: Candidate, folder: Path) -> None:
     """Ctrl-C ends the command and what runs on the board."""
-    with _benchmark(place, package, folder) as process:
+    with _benchmark(tested, package, folder) as process:
         time.sleep(after_s)
         process.send_signal(signal.SIGINT)
         try:
-            _, said = process.communicate(timeout=20 * place.patience)
+            _, said = process.communicate(timeout=20 * tested.patience)
         finally:
             process.kill()  # so that what went on in spite of it is in no other test's way
     starting = after_s < 0.5  # Python itself is still starting, and its answer is its own
     assert process.returncode == 130 or starting, said
     assert b"Traceback" not in said or starting
-    check_clean(place)
+    check_clean(tested)
 
 
-def check_killed_host(place: Place, package: Candidate, folder: Path) -> None:
+def check_killed_host(tested: TestedBoard, package: Candidate, folder: Path) -> None:
     """A host that is gone leaves no process on the board."""
-    process = _benchmark(place, package, folder)
-    place.wait_for_agent()
+    process = _benchmark(tested, package, folder)
+    tested.wait_for_agent()
     process.kill()
     process.wait()
-    check_clean(place)
+    check_clean(tested)
 
 
-def _patient(limits: Limits, place: Place) -> Limits:
+def _patient(limits: Limits, tested: TestedBoard) -> Limits:
     return Limits(
-        limits.step_s * place.patience,
-        limits.silence_s * place.patience,
-        limits.wait_s * place.patience,
+        limits.step_s * tested.patience,
+        limits.silence_s * tested.patience,
+        limits.wait_s * tested.patience,
     )
 
 
-def _port(place: Place) -> int:
-    return int(place.board.address.port)  # type: ignore[union-attr, arg-type]
+def _port(tested: TestedBoard) -> int:
+    return int(tested.board.address.port)  # type: ignore[union-attr, arg-type]
 
 
-def _through(place: Place, cable: Cable) -> dict[str, object]:
+def _through(tested: TestedBoard, cable: Cable) -> dict[str, object]:
     """The address of a cable to the board, whose host key is known there too."""
-    known = place.board.address.known_hosts  # type: ignore[union-attr]
+    known = tested.board.address.known_hosts  # type: ignore[union-attr]
     assert known is not None
-    here = f"[127.0.0.1]:{_port(place)}"
+    here = f"[127.0.0.1]:{_port(tested)}"
     lines = [line for line in known.read_text().splitlines() if line.startswith(here)]
     path = known.with_name(f"known_hosts.{cable.port}")
     path.write_text(
@@ -120,11 +122,11 @@ def _through(place: Place, cable: Cable) -> dict[str, object]:
     return {"port": cable.port, "known_hosts": path}
 
 
-def _benchmark(place: Place, package: Candidate, folder: Path) -> subprocess.Popen[bytes]:
-    address, setup = place.board.address, place.board.setup
+def _benchmark(tested: TestedBoard, package: Candidate, folder: Path) -> subprocess.Popen[bytes]:
+    address, setup = tested.board.address, tested.board.setup
     inventory = folder / "boards.yaml"
     inventory.write_text(
-        f"boards:\n  - name: bench\n    address: ssh://{address.user}@127.0.0.1:{_port(place)}\n"  # type: ignore[union-attr]
+        f"boards:\n  - name: bench\n    address: ssh://{address.user}@127.0.0.1:{_port(tested)}\n"  # type: ignore[union-attr]
         f"    identity: {address.identity}\n    known_hosts: {address.known_hosts}\n"  # type: ignore[union-attr]
         f"    setup: {{python: {setup.python}}}\n"
     )

@@ -13,24 +13,24 @@ from snapq.boards.session.push import PushedFile, push
 from snapq.boards.transports.connect import connect
 from snapq.errors import ConnectionLostError
 from snapq.progress import Silent
-from tests.boards import places, recovery, sshd
+from tests.boards import recovery, sshd, tested_board
 from tests.boards.faults import FAULTS, Fault
-from tests.boards.places import Place
+from tests.boards.tested_board import TestedBoard
 
 
 @pytest.fixture(scope="session")
-def place(server: sshd.Sshd, package: list[Candidate]) -> Place:
+def tested(server: sshd.Sshd, package: list[Candidate]) -> TestedBoard:
     """The server, with what a measurement leaves there."""
-    found = places.loopback(server)
+    found = tested_board.loopback(server)
     recovery.check_measures(found, package)
     return found
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_fault_ends_in_one_error_or_mends_itself(
-    fault: Fault, place: Place, package: list[Candidate], tmp_path: Path
+    fault: Fault, tested: TestedBoard, package: list[Candidate], tmp_path: Path
 ) -> None:
-    recovery.check_fault(fault, place, package, tmp_path)
+    recovery.check_fault(fault, tested, package, tmp_path)
 
 
 def test_a_push_that_is_cut_at_ten_places_goes_on_from_there(
@@ -53,19 +53,19 @@ def test_a_push_that_is_cut_at_ten_places_goes_on_from_there(
 
 
 def test_a_measurement_that_is_cut_at_ten_places_leaves_nothing_behind(
-    place: Place, package: list[Candidate]
+    tested: TestedBoard, package: list[Candidate]
 ) -> None:
-    recovery.check_cuts(place, [0.05 + 0.15 * part for part in range(10)], package)
+    recovery.check_cuts(tested, [0.05 + 0.15 * part for part in range(10)], package)
 
 
 @pytest.mark.parametrize("after_s", [0.2, 0.7, 1.2, 1.7, 2.5])
 def test_ctrl_c_at_any_time_ends_both_sides(
-    after_s: float, place: Place, package: list[Candidate], tmp_path: Path
+    after_s: float, tested: TestedBoard, package: list[Candidate], tmp_path: Path
 ) -> None:
-    recovery.check_ctrl_c(place, after_s, package[0], tmp_path)
+    recovery.check_ctrl_c(tested, after_s, package[0], tmp_path)
 
 
 def test_a_host_that_is_killed_leaves_nothing_on_the_board(
-    place: Place, package: list[Candidate], tmp_path: Path
+    tested: TestedBoard, package: list[Candidate], tmp_path: Path
 ) -> None:
-    recovery.check_killed_host(place, package[0], tmp_path)
+    recovery.check_killed_host(tested, package[0], tmp_path)

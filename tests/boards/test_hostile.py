@@ -19,7 +19,7 @@ from snapq.boards.transports.connect import connect
 from snapq.errors import ConnectionLostError, DeviceError, ModelError, SnapqError
 from snapq.progress import Silent
 from snapq.report.html import render_html
-from tests.boards import boards, places, sshd
+from tests.boards import boards, sshd, tested_board
 from tests.boards.faults import python_script
 from tests.report import report_records
 
@@ -43,7 +43,9 @@ LINES = {
 def test_whatever_a_board_says_is_one_plain_error(
     script: str, server: sshd.Sshd, candidates: list[Candidate], tmp_path: Path
 ) -> None:
-    with python_script(f"{script}; cat >/dev/null")(places.loopback(server), tmp_path) as board:
+    with python_script(f"{script}; cat >/dev/null")(
+        tested_board.loopback(server), tmp_path
+    ) as board:
         target = BoardTarget(board, limits=Limits(silence_s=5))
         with pytest.raises(SnapqError) as raised:
             target.measure(candidates, boards.QUICK)
@@ -127,7 +129,7 @@ def test_a_board_that_vanishes_in_an_answer_is_told_so(
     server: sshd.Sshd, candidates: list[Candidate], tmp_path: Path
 ) -> None:
     arranged = python_script('echo \'{"type": "bo\'; kill -9 $PPID')(
-        places.loopback(server), tmp_path
+        tested_board.loopback(server), tmp_path
     )
     with arranged as board, pytest.raises((ConnectionLostError, DeviceError)):
         BoardTarget(board).measure(candidates, boards.QUICK)

@@ -9,7 +9,7 @@ from snapq.benchmarking.targets.base import Candidate, Measurement
 from snapq.benchmarking.targets.board import BoardTarget
 from snapq.benchmarking.targets.local import LocalTarget
 from snapq.errors import DeviceError
-from tests.boards import boards, places, sshd
+from tests.boards import boards, sshd, tested_board
 
 
 def test_the_first_line_says_where_it_ran_and_why(measured: Measurement) -> None:
@@ -56,7 +56,7 @@ def test_without_leave_for_the_cpu_the_board_is_refused_with_the_reason(
 
 
 def test_nothing_runs_on_the_board_afterwards(server: sshd.Sshd, measured: Measurement) -> None:
-    assert places.loopback(server).agents() == []
+    assert tested_board.loopback(server).agents() == []
 
 
 def test_a_second_benchmark_sends_no_file_again(

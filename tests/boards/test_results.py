@@ -8,7 +8,7 @@ import pytest
 
 from snapq.benchmarking.targets.board_results import thermal_of
 from snapq.boards import environment
-from snapq.boards.needs import needs
+from snapq.boards.requirements import check_requirements
 from snapq.boards.session.answers import Conditions
 from snapq.boards.session.fallbacks import explained
 from snapq.boards.session.probe import (
@@ -96,7 +96,10 @@ def test_the_kernels_number_of_the_soc_finds_its_profile(
 
 
 def test_a_clock_years_off_is_told_and_does_no_harm(facts: BoardFacts) -> None:
-    found = {need.name: need for need in needs(facts.model_copy(update={"clock": 0.0}), 1.8e9)}
+    found = {
+        need.name: need
+        for need in check_requirements(facts.model_copy(update={"clock": 0.0}), 1.8e9)
+    }
     assert not found["clock"].ok
     assert found["clock"].found.startswith("1970-01-01")
 

@@ -1,7 +1,7 @@
 """The memory image from which the emulated board's kernel starts, written as cpio in Python.
 
 The kernel unpacks several archives that follow each other: the image's own holds busybox and the
-drivers, one more that belongs to a single board holds its keys and its disguise.
+drivers, one more that belongs to a single board holds its keys and how its SoC looks.
 """
 
 from __future__ import annotations

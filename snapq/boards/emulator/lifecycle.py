@@ -15,10 +15,10 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from snapq.boards.emulator import (
-    disguise,
-    identity,
     initramfs,
+    keys,
     qemu,
+    soc_appearance,
     tools,
 )
 from snapq.boards.emulator.image import (
@@ -183,10 +183,10 @@ def wait(board: EmulatedBoard) -> None:
 
 
 def _boot(name: str, folder: Path, options: Options, image: Image, attached: bool) -> EmulatedBoard:
-    hidden = disguise.entries(options.soc, options.npu)
+    hidden = soc_appearance.entries(options.soc, options.npu)
     with storage_errors(folder):
         folder.mkdir(mode=0o700)
-    host_key, user_key = identity.generate(), identity.generate()
+    host_key, user_key = keys.generate(), keys.generate()
     _write_private(folder / "id_ed25519", user_key.private)
     now = int(time.time()) if options.clock is None else options.clock
     entries = {

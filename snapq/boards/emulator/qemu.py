@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from snapq.boards import guarded
+from snapq.boards import supervisor
 from snapq.boards.emulator import tools
 from snapq.boards.emulator.image import Image
 from snapq.errors import DeviceError
@@ -114,7 +114,7 @@ def start(words: list[str], log: Path, *, attached: bool) -> Process:
     """
     with storage_errors(log):
         if attached:
-            pid = guarded.start(words, log)
+            pid = supervisor.start(words, log)
             if pid is None:
                 raise ended(log)
             return _started(pid, log)

@@ -29,8 +29,8 @@ LIBRARY_FOLDERS = (
 )
 LIBRARIES = ("libcdsprpc.so", "libcdsprpc.so.1", "libatomic.so.1")
 LONGEST = 200
-EMULATED = "/etc/snapq/disguise"
-"""An emulated board of snapq's has this program, and no other board has."""
+EMULATED = "/etc/snapq/npu"
+"""An emulated board of snapq's has this file, and no other board has."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Brings files to a board: only what is not there, gone on with where a push was cut.
+"""Sends files to a board: only those that are not there, and resumed where a transfer broke off.
 
 A file is known by its SHA-256. It arrives under a temporary name, is hashed on the board, and only
 then gets its place. Nothing is sent before the free disk space has been looked at.
@@ -62,7 +62,7 @@ def push(
     Raises:
         DeviceError: the disk of the board is full or cannot be written, or bytes arrive damaged
             twice.
-        ConnectionLostError: the connection broke; the next push goes on from there.
+        ConnectionLostError: the connection broke; the next push resumes there.
         InstallError: there is no Python on the board.
         StorageError: a file cannot be read.
     """

@@ -11,7 +11,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from snapq.boards import guarded
+from snapq.boards import supervisor
 from snapq.boards.transports.lines import readable
 from snapq.errors import DeviceError, InstallError
 from snapq.storage import storage_errors
@@ -85,7 +85,7 @@ def _private_port(adb: str) -> int:
             with storage_errors(log):
                 # Without `-a` it listens on the loopback alone.
                 words = [adb, "-P", str(port), "server", "nodaemon"]
-                started = guarded.start(words, log)
+                started = supervisor.start(words, log)
                 log.unlink()
             if started is None or not _answers(port):
                 raise InstallError(

@@ -82,7 +82,7 @@ class Transport(AbstractContextManager["Transport"]):
     def put(
         self, source: Path | bytes, path: str, *, offset: int = 0, sent: Sent | None = None
     ) -> None:
-        """Writes a file on the board, or goes on with one from `offset`.
+        """Writes a file on the board; resumes one at byte `offset`.
 
         Raises:
             ConnectionLostError: the connection broke; what arrived stays.

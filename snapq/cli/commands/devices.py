@@ -62,6 +62,11 @@ def _probe(text: str | None, board: str, json: bool) -> None:
         raise ConfigError(f"{text!r} takes no board.", hint="Write: snapq devices probe BOARD")
     found = api.probe_board(board)
     if json:
-        emit({"facts": found.facts.model_dump(), "needs": [asdict(need) for need in found.needs]})
+        emit(
+            {
+                "facts": found.facts.model_dump(),
+                "needs": [asdict(need) for need in found.requirements],
+            }
+        )
     else:
         tables.show_board(found)

@@ -128,7 +128,7 @@ def show_board(board: Probed) -> None:
         ("", "what", "found", "hint"),
         (
             ("ok" if need.ok else "--", need.name, need.found, "" if need.ok else need.hint)
-            for need in board.needs
+            for need in board.requirements
         ),
     )
     features = ", ".join(

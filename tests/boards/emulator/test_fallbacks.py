@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from snapq.benchmarking.run import benchmark_bundle
-from snapq.boards.emulator import disguise
+from snapq.boards.emulator import soc_appearance
 from snapq.boards.emulator.lifecycle import EmulatedBoard
 from snapq.boards.emulator.npu_state import NpuState
 from snapq.config import BenchmarkConfig
@@ -43,7 +43,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def measured(board: EmulatedBoard, bundle: Path, state: NpuState) -> BenchRecord:
     shell = [sys.executable, "-m", "snapq", "board", "emulate", "shell", board.name, "--"]
-    subprocess.run([*shell, f"/{disguise.PROGRAM}", state.value], check=True, timeout=120)
+    subprocess.run([*shell, f"/{soc_appearance.PROGRAM}", state.value], check=True, timeout=120)
     found = benchmark_bundle(bundle, f"qemu://{board.name}", PROTOCOL, None, Silent())
     return found.records[0]
 

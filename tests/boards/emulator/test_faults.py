@@ -20,9 +20,9 @@ from snapq.boards.inventory import Board
 from snapq.bundle.read import Bundle
 from snapq.errors import InstallError
 from snapq.progress import Silent
-from tests.boards import places, recovery
+from tests.boards import recovery, tested_board
 from tests.boards.faults import FAULTS, Fault
-from tests.boards.places import Place
+from tests.boards.tested_board import TestedBoard
 from tests.bundle.bundles import make
 
 ALL = bool(os.environ.get("SNAPQ_TEST_ALL"))
@@ -30,14 +30,14 @@ CHOSEN = ("disk nearly full", "a bit turned over")
 
 
 @contextmanager
-def _another_year(place: Place, folder: Path) -> Iterator[Board]:
+def _another_year(tested: TestedBoard, folder: Path) -> Iterator[Board]:
     """The clock of the board is years behind."""
-    now = place.do("print(time.time())").strip()
-    place.do("time.clock_settime(time.CLOCK_REALTIME, 981_158_400)")
+    now = tested.do("print(time.time())").strip()
+    tested.do("time.clock_settime(time.CLOCK_REALTIME, 981_158_400)")
     try:
-        yield place.board
+        yield tested.board
     finally:
-        place.do(f"time.clock_settime(time.CLOCK_REALTIME, {now})")
+        tested.do(f"time.clock_settime(time.CLOCK_REALTIME, {now})")
 
 
 ROWS = (
@@ -55,7 +55,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> list[Candidate]:
 
 
 @pytest.fixture(scope="module")
-def place(emulator_cache: None, package: list[Candidate]) -> Iterator[Place]:
+def tested(emulator_cache: None, package: list[Candidate]) -> Iterator[TestedBoard]:
     """A board with what a measurement leaves there.
 
     It pretends to be no SoC: a process that dies while an NPU is tried is a reason for the CPU.
@@ -65,7 +65,7 @@ def place(emulator_cache: None, package: list[Candidate]) -> Iterator[Place]:
         board = lifecycle.start(name, Options(), Silent(), attached=True)
     except InstallError as error:
         pytest.skip(f"no emulated board: {error}")
-    found = places.emulated(board)
+    found = tested_board.emulated(board)
     recovery.check_measures(found, package)
     yield found
     lifecycle.stop(name)
@@ -73,27 +73,27 @@ def place(emulator_cache: None, package: list[Candidate]) -> Iterator[Place]:
 
 @pytest.mark.parametrize("fault", ROWS, ids=lambda fault: fault.name)
 def test_a_fault_ends_in_one_error_or_mends_itself(
-    fault: Fault, place: Place, package: list[Candidate], tmp_path: Path
+    fault: Fault, tested: TestedBoard, package: list[Candidate], tmp_path: Path
 ) -> None:
-    recovery.check_fault(fault, place, package, tmp_path)
+    recovery.check_fault(fault, tested, package, tmp_path)
 
 
 def test_a_measurement_that_is_cut_leaves_nothing_behind(
-    place: Place, package: list[Candidate]
+    tested: TestedBoard, package: list[Candidate]
 ) -> None:
     cuts = [0.1 + 1.5 * part for part in range(10)] if ALL else [4.0]
-    recovery.check_cuts(place, cuts, package)
+    recovery.check_cuts(tested, cuts, package)
 
 
 @pytest.mark.skipif(not ALL, reason="SNAPQ_TEST_ALL=1 tries it")
 @pytest.mark.parametrize("after_s", [0.2, 1.0, 3.0, 9.0])
 def test_ctrl_c_at_any_time_ends_both_sides(
-    after_s: float, place: Place, package: list[Candidate], tmp_path: Path
+    after_s: float, tested: TestedBoard, package: list[Candidate], tmp_path: Path
 ) -> None:
-    recovery.check_ctrl_c(place, after_s, package[0], tmp_path)
+    recovery.check_ctrl_c(tested, after_s, package[0], tmp_path)
 
 
 def test_a_host_that_is_killed_leaves_nothing_on_the_board(
-    place: Place, package: list[Candidate], tmp_path: Path
+    tested: TestedBoard, package: list[Candidate], tmp_path: Path
 ) -> None:
-    recovery.check_killed_host(place, package[0], tmp_path)
+    recovery.check_killed_host(tested, package[0], tmp_path)

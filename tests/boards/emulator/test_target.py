@@ -99,7 +99,7 @@ def test_a_probe_of_an_emulated_board_says_what_it_lacks(board: EmulatedBoard) -
     assert probed.facts.soc_id == 557
     assert probed.facts.has_npu
     assert len(probed.facts.thermal_zones) == 3
-    assert {need.name for need in probed.needs if not need.ok} <= {"clock"}
+    assert {need.name for need in probed.requirements if not need.ok} <= {"clock"}
 
 
 def test_a_board_that_does_not_run_is_named_with_the_command_that_starts_it(

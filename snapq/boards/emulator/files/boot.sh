@@ -28,4 +28,4 @@ done
 case " $(cat /proc/cmdline) " in
     *" snapq.adb "*) /usr/sbin/adbd >/dev/null 2>&1 & ;;
 esac
-[ ! -x /etc/snapq/disguise ] || /etc/snapq/disguise
+[ ! -x /etc/snapq/soc-appearance ] || /etc/snapq/soc-appearance

@@ -7,7 +7,7 @@ while read -r module; do
 done </modules/order
 until [ -b /dev/vda ]; do $B usleep 10000; done
 $B mount -t ext4 -o rw,noatime /dev/vda /root
-# What belongs to this one board (keys, its disguise) came in memory beside this script.
+# What belongs to this one board (keys, how its SoC looks) came in memory beside this script.
 $B cp -a /board/. /root/
 $B mount -o move /dev /root/dev
 exec $B switch_root /root /sbin/init

@@ -131,7 +131,7 @@ def status(json: Json = False) -> None:
     for board in boards:
         if board.running:
             typer.echo(
-                f"{board.name}: runs{_disguise(board)}, SSH on 127.0.0.1 port {board.port}, "
+                f"{board.name}: runs{_soc(board)}, SSH on 127.0.0.1 port {board.port}, "
                 f"{board.memory_bytes / 1e6:.0f} MB of memory"
             )
         else:
@@ -157,7 +157,7 @@ def shell(
     board_shell.replace_with_shell(name, command or [])
 
 
-def _disguise(board: EmulatedBoard) -> str:
+def _soc(board: EmulatedBoard) -> str:
     soc = f" as {board.options.soc}" if board.options.soc else ""
     return f"{soc} ({board.options.npu})"
 

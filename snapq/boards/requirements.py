@@ -15,8 +15,8 @@ _CLOCK_SLACK_S = 24 * 3600
 
 
 @dataclass(frozen=True)
-class Need:
-    """One thing that was looked at."""
+class Requirement:
+    """One thing that was checked."""
 
     name: str
     found: str
@@ -24,8 +24,8 @@ class Need:
     hint: str = ""
 
 
-def needs(facts: BoardFacts, now: float) -> tuple[Need, ...]:
-    """Goes through everything that a measurement on the NPU needs.
+def check_requirements(facts: BoardFacts, now: float) -> tuple[Requirement, ...]:
+    """Checks everything that a measurement on the NPU requires.
 
     Args:
         facts: what the board says of itself.
@@ -34,17 +34,17 @@ def needs(facts: BoardFacts, now: float) -> tuple[Need, ...]:
     return (*_npu(facts), *_agent(facts, now))
 
 
-def _npu(facts: BoardFacts) -> Iterator[Need]:
+def _npu(facts: BoardFacts) -> Iterator[Requirement]:
     soc = facts.soc.get("machine") or facts.soc.get("soc_id")
     known = SOC_NUMBERS.get(facts.soc_id) if facts.soc_id is not None else None
-    yield Need(
+    yield Requirement(
         "SoC",
         f"{soc}{f' ({known})' if known else ''}" if soc else "not told (/sys/devices/soc0)",
         known is not None,
         "Name its device profile in boards.yaml: `profile:`; the kernel option QCOM_SOCINFO "
         "makes the board tell it.",
     )
-    yield Need(
+    yield Requirement(
         "processor",
         f"{facts.processor.model or facts.system.machine}, {facts.processor.cores} cores",
         facts.system.machine == "aarch64",
@@ -59,20 +59,22 @@ def _npu(facts: BoardFacts) -> Iterator[Need]:
             f"Let user {facts.system.user} open it: add the user to the group of "
             f"{nodes[0].path}, or write a udev rule for it."
         )
-    yield Need("NPU device node", shown, bool(usable), hint)
+    yield Requirement("NPU device node", shown, bool(usable), hint)
     driver = facts.libraries.get("libcdsprpc.so")
     versioned = facts.libraries.get("libcdsprpc.so.1")
     link = "Install Qualcomm's fastrpc package (libfastrpc1)."
     if versioned:
         link = f"Make the name without a version: ln -s {versioned} {versioned[:-2]}"
-    yield Need("libcdsprpc.so", driver or versioned or "missing", driver is not None, link)
+    yield Requirement("libcdsprpc.so", driver or versioned or "missing", driver is not None, link)
     atomic = facts.libraries.get("libatomic.so.1")
-    yield Need("libatomic.so.1", atomic or "missing", atomic is not None, "apt install libatomic1")
+    yield Requirement(
+        "libatomic.so.1", atomic or "missing", atomic is not None, "apt install libatomic1"
+    )
 
 
-def _agent(facts: BoardFacts, now: float) -> Iterator[Need]:
+def _agent(facts: BoardFacts, now: float) -> Iterator[Requirement]:
     parts = [int(p) for p in facts.python.version.split(".")[:2] if p.isdigit()]
-    yield Need(
+    yield Requirement(
         "Python",
         f"{facts.python.version}, {facts.python.executable}",
         parts >= [3, 9],
@@ -80,26 +82,26 @@ def _agent(facts: BoardFacts, now: float) -> Iterator[Need]:
     )
     found = find(facts)
     wanted = ", ".join(f"{name} {version}" for name, version in required(facts).items())
-    yield Need(
+    yield Requirement(
         "libraries",
         "missing" if found is None else found.path or "the board's own",
         found is not None,
         f"`snapq board setup` brings {wanted}; a benchmark does it by itself.",
     )
-    yield Need(
+    yield Requirement(
         "free disk",
         f"{facts.disk.free / 1e6:,.0f} MB at {facts.disk.root}",
         facts.disk.writable and facts.disk.free > _MIN_MEMORY,
         "Free some space, and let the user write there.",
     )
-    yield Need(
+    yield Requirement(
         "memory",
         f"{facts.memory.available / 1e6:,.0f} of {facts.memory.total / 1e6:,.0f} MB free",
         facts.memory.available > _MIN_MEMORY,
         "End other programs on the board.",
     )
     governors = ", ".join(facts.governors) or "not told"
-    yield Need(
+    yield Requirement(
         "CPU governor",
         governors,
         all(one == "performance" for one in facts.governors),
@@ -108,13 +110,13 @@ def _agent(facts: BoardFacts, now: float) -> Iterator[Need]:
     )
     zones = facts.thermal_zones
     hottest = max(zones.values(), default=None)
-    yield Need(
+    yield Requirement(
         "temperature",
         "not told" if hottest is None else f"{len(zones)} zones, hottest {hottest:.0f} °C",
         hottest is None or hottest < 80,
         "Let the board cool down first.",
     )
-    yield Need(
+    yield Requirement(
         "clock",
         datetime.fromtimestamp(min(max(facts.clock, 0), 4e9), UTC).strftime("%Y-%m-%d %H:%M UTC"),
         abs(facts.clock - now) < _CLOCK_SLACK_S,

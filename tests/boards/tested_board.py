@@ -55,7 +55,7 @@ def pairs():
 
 
 @dataclass(frozen=True)
-class Place:
+class TestedBoard:
     """A board to break.
 
     Attributes:
@@ -118,16 +118,16 @@ class Place:
         return [*self.words, shlex.quote(source) if self.shell else source]
 
 
-def loopback(server: Sshd) -> Place:
+def loopback(server: Sshd) -> TestedBoard:
     """The SSH server of this machine."""
     words = ("env", f"HOME={server.home}", sys.executable, "-c")
-    return Place(boards.board(server), str(server.home), words)
+    return TestedBoard(boards.board(server), str(server.home), words)
 
 
-def emulated(board: EmulatedBoard) -> Place:
+def emulated(board: EmulatedBoard) -> TestedBoard:
     """A whole emulated board."""
     options = (f"-oUserKnownHostsFile={board.known_hosts}", "-oBatchMode=yes", "-oLogLevel=ERROR")
     words = ("ssh", "-p", str(board.port), "-i", str(board.identity), *options, "root@127.0.0.1")
-    return Place(
+    return TestedBoard(
         as_board(board, board.name), "/root", (*words, "python3", "-c"), shell=True, patience=8.0
     )

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the emulated board look like one with a Snapdragon whose NPU cannot be used.
-# usage: disguise [STATE]    runs at boot; run it again with another state to change it
+# usage: soc-appearance [STATE]    runs at boot; run it again with another state to change it
 set -eu
 B=/bin/busybox
 own=/etc/snapq
@@ -10,7 +10,7 @@ state=${1:-$(cat $own/npu)}
 if [ -d $own/sys ] && [ ! -d /sys/devices/soc0 ]; then
     # Nothing can be added to the kernel's own /sys; files in memory take its place.
     mkdir -p /run/sys
-    $B mount -t tmpfs disguise /run/sys
+    $B mount -t tmpfs soc-appearance /run/sys
     mkdir -p /run/sys/devices/system
     cp -r /sys/devices/system/cpu /run/sys/devices/system/ 2>/dev/null || true
     cp -r $own/sys/. /run/sys/

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from snapq.boards.emulator import initramfs, stand_in
+from snapq.boards.emulator import fastrpc_library, initramfs
 from snapq.boards.emulator.initramfs import Entry
 from snapq.boards.emulator.npu_state import NpuState
 from snapq.boards.emulator.recipe import script
@@ -16,14 +16,14 @@ from snapq.devices import profiles
 from snapq.devices.soc_numbers import SOC_NUMBERS, number_of
 from snapq.errors import DeviceError
 
-PROGRAM = "etc/snapq/disguise"
+PROGRAM = "etc/snapq/soc-appearance"
 """Runs when the board boots; run again with the name of another state, it changes the state."""
 ZONES = ("cpu-0-0-usr", "gpuss-0-usr", "nspss-0-usr")
 """Thermal zones of the board, named as on Snapdragons."""
 
 
 def entries(soc: str | None, state: NpuState) -> dict[str, Entry]:
-    """Files of the board's disguise, by path below its root.
+    """Files that make the board look like one with this SoC, by path below its root.
 
     Args:
         soc: name of a device profile; None for QEMU's own board.
@@ -36,8 +36,8 @@ def entries(soc: str | None, state: NpuState) -> dict[str, Entry]:
     return {
         **{f"etc/snapq/{path}": initramfs.file(f"{text}\n") for path, text in files.items()},
         "etc/snapq/npu": initramfs.file(f"{state}\n"),
-        f"etc/snapq/{stand_in.SONAME}": initramfs.file(stand_in.library()),
-        PROGRAM: initramfs.file(script("disguise"), 0o755),
+        f"etc/snapq/{fastrpc_library.SONAME}": initramfs.file(fastrpc_library.library()),
+        PROGRAM: initramfs.file(script("soc_appearance"), 0o755),
     }
 
 
