@@ -72,7 +72,7 @@ def main() -> None:
                 {
                     "name": "clustering",
                     "model": {"path": model},
-                    "targets": ["qcs9075"],
+                    "devices": ["qcs9075"],
                     "data": {"calibration": {"random": True, "samples": 4}},
                     "stages": [
                         *cluster,

@@ -52,7 +52,7 @@ def config(name: str, precision: str) -> DeployConfig:
         {
             "name": f"{name}-{precision}",
             "model": {"path": entry.get(), "inputs": entry.inputs},
-            "targets": DEVICES,
+            "devices": DEVICES,
             "data": {"calibration": {"random": True, "samples": 4}},
             "stages": [
                 {"quantize": {"activations": ACTIVATIONS[precision]}},

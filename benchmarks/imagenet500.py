@@ -147,7 +147,7 @@ def table(pictures: Path, work: Path, precisions: Sequence[str], presets: Sequen
                 weights=weights,
                 activations=activations,
                 preset=preset,
-                targets=[DEVICE],
+                devices=[DEVICE],
                 output=path,
             )
             seconds = time.monotonic() - started

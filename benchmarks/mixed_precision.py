@@ -83,7 +83,7 @@ def config(name: str, budget: float, folder: Path) -> DeployConfig:
         {
             "name": f"mixed-{name}",
             "model": {"path": entry.get(), "inputs": entry.inputs},
-            "targets": [DEVICE],
+            "devices": [DEVICE],
             "data": {"calibration": entry.calibration(folder)},
             "stages": [
                 {"quantize": {"mixed_precision": {"min_sqnr_db": budget, "samples": HELD_OUT}}}

@@ -50,7 +50,7 @@ def overrides(folder: Path, judge: int) -> list[str]:
         f"data.evaluation.images={folder / 'judge'}",
         f"data.evaluation.labels={folder / 'judge.csv'}",
         f"data.evaluation.samples={judge}",
-        "targets=[qcs9075]",
+        "devices=[qcs9075]",
         "gates={}",
         "benchmark=null",
     ]
@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for script in ("build_model.py", "fetch_data.py"):
             subprocess.run([sys.executable, str(EXAMPLE / script)], check=True)
-        changes = ["targets=[qcs9075]", "gates={}"]
+        changes = ["devices=[qcs9075]", "gates={}"]
         if (options.pictures / "labels.csv").is_file():
             folder = options.runs / "pruning-pictures"
             link_halves(options.pictures, folder)

@@ -7,6 +7,7 @@ block and exits with its `exit_code`; nothing else of the program prints errors.
 from __future__ import annotations
 
 import difflib
+import warnings
 from collections.abc import Iterable, Sequence
 
 
@@ -104,3 +105,22 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     known = {choice.lower(): choice for choice in choices}
     match = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
     return known[match[0]] if match else None
+
+
+class RenamedWarning(FutureWarning):
+    """Something was named as it was in an earlier version; the old name still works."""
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Warns that `old` is the former name of `new`."""
+    warnings.warn(
+        f"`{old}` is called `{new}` now; the old name ends with the next version.",
+        RenamedWarning,
+        stacklevel=3,
+    )
+
+
+def both_names(old: str, new: str, where: str | None = None) -> ConfigError:
+    """The error for something that is given twice: by its name and by its former name."""
+    what = f"`{old}` is the former name of `{new}`, and both are given."
+    return ConfigError(what, where=where, hint=f"Give `{new}` alone.")

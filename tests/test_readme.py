@@ -28,7 +28,7 @@ def test_its_deploy_yaml_loads(tmp_path: Path) -> None:
     path = tmp_path / "deploy.yaml"
     first, *others = _each("yaml")
     path.write_text(first, encoding="utf-8")
-    assert load(path).targets == ("qcs9075", "sm8650")
+    assert load(path).devices == ("qcs9075", "sm8650")
     for other in others:  # shows some keys, in place of the first one's
         whole = yaml.safe_load(first)
         for key, value in yaml.safe_load(other).items():

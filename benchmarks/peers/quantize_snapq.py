@@ -29,7 +29,7 @@ def main() -> None:
         feeds(),
         activations=ACTIVATIONS[precision],
         preset=preset,
-        targets=["qcs9075"],
+        devices=["qcs9075"],
         output=output,
     )
 

@@ -34,7 +34,7 @@ def config(precision: str, steps: int) -> DeployConfig:
         {
             "name": f"silero-vad-{precision}",
             "model": {"path": assets.silero_vad_lstm()},
-            "targets": ["qcs9075"],
+            "devices": ["qcs9075"],
             "data": {"calibration": data, "evaluation": {**data, "samples": steps}},
             "metric": {"output": "steps:frame_accuracy"},
             "stages": [

@@ -1,7 +1,7 @@
 """`snapq init`: the text of a first deploy.yaml for a model, which runs as it is.
 
 What cannot be known from the model is chosen, and a comment beside it says so: sizes of dynamic
-dimensions, random calibration inputs, and the target where none is named.
+dimensions, random calibration inputs, and the device where none is named.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snapq.api.shared import refuse_existing
+from snapq.api.shared import refuse_existing, renamed_argument
 
 if TYPE_CHECKING:
     from snapq.graph.suggest_sizes import SuggestedInput
 
-PLACEHOLDER_TARGET = "qcs9075"
-"""Stands in where no target is named: it has an estimate of its own."""
+PLACEHOLDER_DEVICE = "qcs9075"
+"""Stands in where no device is named: it has an estimate of its own."""
 _MAX_NAME = 100
 _PLAIN = re.compile(r"[A-Za-z_./][\w./-]*", re.ASCII)
 _YAML_WORDS = {"true", "false", "null"}
@@ -50,49 +50,66 @@ gates: {}  # such as {npu_nodes: all, min_sqnr_db: 20}; one that fails ends the 
 """
 
 
-def init(model: str | Path, *, target: str | None, output: str | Path, force: bool = False) -> Path:
+def init(
+    model: str | Path,
+    *,
+    output: str | Path,
+    device: str | None = None,
+    force: bool = False,
+    target: str | None = None,
+) -> Path:
     """Writes a working deploy.yaml for a model and returns its path.
+
+    Args:
+        model: the ONNX model.
+        output: the YAML file to write.
+        device: what to deploy to; where not given, a placeholder that says so is written.
+        force: whether `output` may exist.
+        target: former name of `device`.
 
     Raises:
         ConfigError: `output` exists and `force` is not set.
         ModelError: the model cannot be read.
-        DeviceError: the target is unknown.
+        DeviceError: the device is unknown.
     """
     from snapq.storage import write_text
 
     path = Path(output)
     refuse_existing(path, force)
-    write_text(path, initialize(Path(model), target, folder=path.parent))
+    chosen = renamed_argument("device", device, "target", target)
+    write_text(path, initialize(Path(model), chosen, folder=path.parent))
     return path
 
 
-def initialize(model: Path, target: str | None = None, *, folder: Path | None = None) -> str:
+def initialize(model: Path, device: str | None = None, *, folder: Path | None = None) -> str:
     """Returns the text of a commented deploy.yaml for a model.
 
     Args:
         model: the ONNX model.
-        target: device to deploy to; where None, a placeholder that says so is written.
+        device: name of the device to deploy to; where None, a placeholder that says so is written.
         folder: folder in which the text will lie; the model's path is relative to it.
 
     Raises:
         ModelError: the model cannot be read.
-        DeviceError: the target is unknown.
+        DeviceError: the device is unknown.
     """
     from snapq.devices.profiles import find
     from snapq.graph import io
     from snapq.graph.suggest_sizes import suggest_inputs
 
-    device = find(target or PLACEHOLDER_TARGET)
+    profile = find(device or PLACEHOLDER_DEVICE)
     graph = io.load(model)
     inputs = suggest_inputs(graph, model)
     quantized = any(node.op_type == "QuantizeLinear" for node in graph.graph)
-    remark = device.marketing if target else "CHANGE: the model's device; `snapq devices` lists all"
+    remark = (
+        profile.marketing if device else "CHANGE: the model's device; `snapq devices` lists all"
+    )
     return (
         "# What snapq does with this model. Start it: snapq run deploy.yaml\n"
         "# Every key: snapq schema\n"
         f"name: {_value(_name(model.stem))}\n"
         + _model(model, inputs, (folder or Path()).absolute())
-        + f"targets: [{device.name}]  # {remark}\n"
+        + f"devices: [{profile.name}]  # {remark}\n"
         + _data(inputs)
         + "stages:\n"
         + ("  # The model is quantized already.\n" if quantized else _QUANTIZE)

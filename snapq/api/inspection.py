@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from snapq.api.shared import device_argument
 from snapq.config import DataSource
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ModelError, SnapqError
@@ -85,18 +86,20 @@ class Inspection:
 
 def inspect(
     model: str | Path,
-    target: str,
+    device: str | None = None,
     *,
     inputs: InputShapes | None = None,
     progress: Progress | None = None,
+    target: str | None = None,
 ) -> Inspection:
     """Says which nodes of a model will run on the NPU, at which precision, and why others not.
 
     Args:
         model: path of a float ONNX model.
-        target: device name.
+        device: name of a device, such as `sm8650`; must be given.
         inputs: shape of each input; needed where the model's are dynamic.
         progress: reporter of progress; nothing is shown where not given.
+        target: former name of `device`.
 
     Raises:
         ModelError: the model cannot be read or frozen.
@@ -104,7 +107,9 @@ def inspect(
     """
     from snapq.devices.profiles import find
 
-    return _inspect_model(Path(model), find(target), inputs or {}, progress or Silent())
+    return _inspect_model(
+        Path(model), find(device_argument(device, target)), inputs or {}, progress or Silent()
+    )
 
 
 def inspect_compiled(file: str | Path) -> tuple[BinaryInfo, ...]:

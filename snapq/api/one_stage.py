@@ -27,7 +27,7 @@ def stage_file(
     output: Path,
     calibration: DataSource | Iterable[Mapping[str, np.ndarray]] | None,
     options: QuantizeConfig | PruneConfig,
-    targets: Sequence[str],
+    devices: Sequence[str],
     shapes: InputShapes,
     progress: Progress,
 ) -> Outcome:
@@ -39,8 +39,8 @@ def stage_file(
     from snapq.graph import io
     from snapq.stages.artifact import MODEL
 
-    devices = tuple(profiles.find(name) for name in targets) or (_strictest(),)
-    with prepared(model, calibration, shapes, devices) as values:
+    found = tuple(profiles.find(name) for name in devices) or (_strictest(),)
+    with prepared(model, calibration, shapes, found) as values:
         folder = values[Input.PREVIOUS].folder.with_name(name)
         folder.mkdir()
         asked = stage(name)

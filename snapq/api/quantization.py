@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snapq.api.shared import QuantizedModel, refuse_existing
+from snapq.api.shared import QuantizedModel, refuse_existing, renamed_argument
 from snapq.precision import ActivationType, Preset, WeightType
 from snapq.progress import Progress, Silent
 
@@ -23,7 +23,7 @@ def quantize(
     weights: str = WeightType.INT8,
     activations: str = ActivationType.UINT8,
     preset: str = Preset.BALANCED,
-    targets: Sequence[str] = (),
+    devices: Sequence[str] = (),
     inputs: InputShapes | None = None,
     samples: int | None = None,
     random_inputs: bool = False,
@@ -31,6 +31,7 @@ def quantize(
     output: str | Path | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    targets: Sequence[str] | None = None,
 ) -> QuantizedModel:
     """Prepares and quantizes a float model; the result has float inputs and outputs.
 
@@ -42,7 +43,7 @@ def quantize(
         weights: `int8`, `uint8`, `int4` or `int16`.
         activations: `uint8`, `int8`, `uint16` or `float16`.
         preset: `fast`, `balanced` or `best`.
-        targets: devices whose rules to obey; the rules of all architectures where not given.
+        devices: those whose rules to obey; the rules of all architectures where not given.
         inputs: shape of each input; needed where the model's are dynamic.
         samples: use this many of the samples of a path.
         random_inputs: calibrate on random inputs, to try things out.
@@ -51,6 +52,7 @@ def quantize(
         output: where to write; `MODEL.PRECISION.onnx` beside the model where not given.
         overwrite: whether `output` may exist.
         progress: reporter of progress; nothing is shown where not given.
+        targets: former name of `devices`.
 
     Raises:
         ConfigError: there is no calibration, or an option is not known.
@@ -69,6 +71,7 @@ def quantize(
         encodings=Path(encodings) if encodings is not None else None,
         never_slower=False,  # what is asked for by name is what is given
     )
+    obeyed = renamed_argument("devices", devices, "targets", targets) or ()
     source = Path(model)
     name = "quantized" if encodings is not None else precision_of(options)
     path = Path(output) if output else source.with_suffix(f".{name}.onnx")
@@ -76,6 +79,6 @@ def quantize(
     given = calibration is not None or random_inputs or encodings is None
     data = calibration_source(calibration, samples, random_inputs) if given else None
     outcome = stage_file(
-        "quantize", source, path, data, options, targets, inputs or {}, progress or Silent()
+        "quantize", source, path, data, options, obeyed, inputs or {}, progress or Silent()
     )
     return QuantizedModel(path, outcome.precision, outcome.details["encodings"], outcome.notes)

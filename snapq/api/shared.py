@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from snapq.errors import ConfigError
+from snapq.errors import ConfigError, both_names, warn_renamed
 
 
 @dataclass(frozen=True)
@@ -38,3 +39,36 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
             where=str(path),
             hint="Name another one, or overwrite it with --force (overwrite=True).",
         )
+
+
+T = TypeVar("T")
+
+
+def renamed_argument(new: str, value: T | None, old: str, former: T | None) -> T | None:
+    """The value of an argument that may be given by its former name.
+
+    Raises:
+        ConfigError: it is given by both names.
+    """
+    if not former:
+        return value
+    if value:
+        raise both_names(old, new)
+    warn_renamed(old, new)
+    return former
+
+
+def device_argument(device: str | None, target: str | None) -> str:
+    """The device of a function that takes it as `device`, and as `target` as before.
+
+    Raises:
+        ConfigError: none is given, or both are.
+    """
+    chosen = renamed_argument("device", device, "target", target)
+    if chosen is None:
+        raise ConfigError(
+            "No device is given.",
+            where="--device",
+            hint="Name one, such as sm8650; `snapq devices` lists them.",
+        )
+    return chosen

@@ -85,7 +85,7 @@ class Bundle:
             where=str(self.path),
             hint=f"Did you mean {close}?"
             if close
-            else "Add the device to `targets` and run again.",
+            else "Add the device to `devices` and run again.",
         )
 
     def compiled(self, device: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from inspect import signature
 from typing import Annotated, Any
 
 import typer
@@ -28,6 +29,7 @@ from snapq.cli.commands.run import run
 from snapq.cli.commands.schema import schema
 from snapq.cli.commands.simulate import simulate
 from snapq.cli.commands.validate import validate
+from snapq.cli.options import DeviceCommand
 from snapq.cli.output.errors import report_error, report_internal
 from snapq.errors import SnapqError
 from snapq.version import __version__
@@ -110,6 +112,7 @@ def root(
 
 
 for _command in COMMANDS:
-    app.command(_command.__name__, no_args_is_help=False)(_command)
+    _class = DeviceCommand if "device" in signature(_command).parameters else None
+    app.command(_command.__name__, cls=_class)(_command)
 for _group in GROUPS:
     app.add_typer(_group)

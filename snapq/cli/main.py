@@ -19,7 +19,9 @@ def main() -> None:
     try:
         interrupts.listen()
         from snapq.cli.app import app
+        from snapq.cli.output.errors import print_renamed_as_notes
 
+        print_renamed_as_notes()
         app()
         return
     except KeyboardInterrupt:  # before a command could take care of it itself

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
 
-from snapq.errors import ConfigError, StorageError
+from snapq.errors import ConfigError, StorageError, both_names, warn_renamed
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
 SetOption = Annotated[
@@ -22,7 +24,7 @@ InputOption = Annotated[
 ]
 Config = Annotated[Path, typer.Argument(metavar="DEPLOY.YAML", help="The YAML of the deployment.")]
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="An ONNX model.")]
-Target = Annotated[str, typer.Option(help="Device, such as sm8650; `snapq devices` lists them.")]
+Device = Annotated[str, typer.Option(help="The chip, such as sm8650; `snapq devices` lists them.")]
 Calibration = Annotated[
     Path | None,
     typer.Option(help="Folder of images, or .npy/.npz arrays in the input's own shape."),
@@ -36,6 +38,20 @@ BoardName = Annotated[
 ]
 Runs = Annotated[Path, typer.Option(help="Directory of all runs.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
+
+
+class DeviceCommand(TyperCommand):
+    """A command with an option `--device`; its former name `--target` still works."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Reads the arguments. Raises `ConfigError` where the device is given by both names."""
+        names = {argument.partition("=")[0] for argument in args}
+        if "--target" in names:
+            if "--device" in names:
+                raise both_names("--target", "--device")
+            warn_renamed("--target", "--device")
+            args = [re.sub(r"^--target(?==|$)", "--device", argument) for argument in args]
+        return super().parse_args(ctx, args)
 
 
 def parse_shapes(options: list[str] | None) -> dict[str, tuple[int, ...]]:

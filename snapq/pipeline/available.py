@@ -182,7 +182,7 @@ def _sample_mark(sample: Sample) -> str:
 
 
 def _facts_of(setting: Setting) -> list[dict[str, Any]]:
-    """All facts of the targets, of devices that options name, and of those that stand for them."""
+    """All facts of the devices, of those that options name, and of those that stand for them."""
     asked = (*setting.devices, *setting.named_devices)
     return [asdict(device) for device in (*asked, *map(_stands_for, asked)) if device is not None]
 

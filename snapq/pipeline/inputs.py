@@ -36,7 +36,7 @@ class Setting:
 
     Attributes:
         config: the resolved deploy.yaml.
-        devices: profiles of the targets.
+        devices: profiles of the devices.
         inputs: the model's inputs, frozen.
         boundary: what the package takes and gives.
         calibration: samples for calibration, or None.
@@ -90,7 +90,7 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
     from snapq.graph.weights import check_weights
     from snapq.quantization.existing_qdq.strip import is_quantized
 
-    devices = tuple(profiles.find(name) for name in config.targets)
+    devices = tuple(profiles.find(name) for name in config.devices)
     named = tuple(
         profiles.find(item.options.target.device)
         for item in config.stages
@@ -159,7 +159,7 @@ def check_precision(
 
     Args:
         config: the resolved deploy.yaml.
-        devices: profiles of the targets.
+        devices: profiles of the devices.
         quantized: whether the model came quantized, at a precision of its own.
 
     Raises:
@@ -178,7 +178,7 @@ def check_precision(
             if precision not in device.precisions:
                 raise DeviceError(
                     f"{device.name} (v{device.architecture}) cannot run {precision}.",
-                    where="targets",
+                    where="devices",
                     hint=f"It has {', '.join(device.precisions)}. Change the quantize stage, or "
                     "leave this target to a deploy.yaml of its own.",
                 )

@@ -32,7 +32,7 @@ class PlannedData:
 
 
 @dataclass(frozen=True)
-class PlannedTarget:
+class PlannedDevice:
     """One device, and whose estimate it gets."""
 
     device: str
@@ -51,7 +51,7 @@ class Plan:
     boundary: list[str]
     stages: tuple[PlannedStage, ...]
     data: tuple[PlannedData, ...]
-    targets: tuple[PlannedTarget, ...]
+    devices: tuple[PlannedDevice, ...]
     benchmark: dict[str, Any] | None
     gates: dict[str, Any]
 
@@ -86,8 +86,8 @@ def make_plan(chosen: Setting, cache: Cache) -> Plan:
             for use, samples in data
             if samples is not None
         ),
-        targets=tuple(
-            PlannedTarget(
+        devices=tuple(
+            PlannedDevice(
                 device.name,
                 device.soc_id,
                 device.architecture,

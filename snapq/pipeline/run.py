@@ -69,7 +69,7 @@ def execute(
             provenance=_provenance(chosen, started, command, results.qairt),
             config=chosen.config.model_dump(mode="json", exclude_none=True),
             model=file_record(finished[0][1], folder),
-            targets=tuple(device.name for device in chosen.devices),
+            devices=tuple(device.name for device in chosen.devices),
             stages=stage_records,
             accuracy=results.accuracy,
             fidelity=results.fidelity,

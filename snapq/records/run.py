@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from snapq.records.base import Record
 from snapq.records.bench import BenchRecord
@@ -104,7 +104,8 @@ class RunRecord(Record):
     provenance: Provenance
     config: dict[str, Any]
     model: FileRecord
-    targets: tuple[str, ...]
+    devices: tuple[str, ...]
+    """What the run compiled for; `targets` in files of version 0.1."""
     stages: tuple[StageRecord, ...] = ()
     accuracy: tuple[AccuracyRecord, ...] = ()
     fidelity: tuple[FidelityRecord, ...] = ()
@@ -125,3 +126,10 @@ class RunRecord(Record):
     bundle_files: tuple[FileRecord, ...] = ()
     gates: tuple[GateRecord, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_names(cls, values: Any) -> Any:
+        if isinstance(values, dict) and "targets" in values and "devices" not in values:
+            return {"devices" if name == "targets" else name: v for name, v in values.items()}
+        return values

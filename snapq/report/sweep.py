@@ -57,8 +57,8 @@ class SweepRecord(Record):
 
 
 def point(value: str, folder: str, record: RunRecord) -> SweepPoint:
-    """What a finished run adds to the curve: the package on its first target."""
-    device = record.targets[0]
+    """What a finished run adds to the curve: the package on its first device."""
+    device = record.devices[0]
     found = next((e for e in record.estimates if _is_package(e.label, e.device, device)), None)
     accuracy = next((a for a in record.accuracy if a.label != view.FLOAT), None)
     base = view.float_accuracy(record, accuracy) if accuracy else None

@@ -85,8 +85,8 @@ def verdict(record: RunRecord) -> Verdict:
     """Says whether the run holds what was asked of it."""
     failed = tuple(gate for gate in record.gates if not gate.passed)
     what = f" as {fmt.join(precisions(record))}" if precisions(record) else ""
-    targets = fmt.join([fmt.shorten(name, 40) for name in record.targets])
-    detail = f"{fmt.shorten(record.name, 60)}{what} for {targets}"
+    devices = fmt.join([fmt.shorten(name, 40) for name in record.devices])
+    detail = f"{fmt.shorten(record.name, 60)}{what} for {devices}"
     total = fmt.plural(len(record.gates), "gate")
     if not record.finished:
         level, headline = Level.UNFINISHED, "Not finished: the run is going on or was ended early"

@@ -62,7 +62,7 @@ class Input(StrEnum):
     BOUNDARY = "boundary"
     """What the package takes and gives."""
     DEVICES = "devices"
-    """Profiles of the targets, of other devices that the YAML names, and of those whose estimates
+    """Profiles of the devices, of other devices that the YAML names, and of those whose estimates
     stand for them."""
     SEED = "seed"
     METRICS = "metrics"
@@ -210,7 +210,7 @@ class Context:
 
     @property
     def devices(self) -> Sequence[DeviceProfile]:
-        """Profiles of the targets, in the order of the YAML."""
+        """Profiles of the devices, in the order of the YAML."""
         return cast("Sequence[DeviceProfile]", self.read(Input.DEVICES))
 
     @property

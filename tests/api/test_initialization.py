@@ -41,7 +41,7 @@ def test_it_names_the_model_the_target_and_the_stages(efficientnet_lite0: Path) 
     text, config = _written(efficientnet_lite0, "snapdragon-8-gen-3")
     assert config.model.path == efficientnet_lite0
     assert config.model.inputs == {"input": (1, 3, 224, 224)}
-    assert config.targets == ("sm8650",)
+    assert config.devices == ("sm8650",)
     assert [stage.name for stage in config.stages] == ["quantize", "package"]
     assert "resize: [224, 224]" in text
     assert "CHANGE: random inputs" in text
@@ -49,7 +49,7 @@ def test_it_names_the_model_the_target_and_the_stages(efficientnet_lite0: Path) 
 
 def test_a_target_that_is_not_named_is_marked_as_a_placeholder(tmp_path: Path) -> None:
     text, _ = _written(_relu(tmp_path / "m.onnx", [1, 4]))
-    line = next(line for line in text.splitlines() if line.startswith("targets:"))
+    line = next(line for line in text.splitlines() if line.startswith("devices:"))
     assert "CHANGE" in line
 
 

@@ -134,4 +134,4 @@ def package_of(spec: TensorSpec, preprocess: Preprocess, io: Io | None = None) -
     """The helper for a package of one input, without a bundle on disk."""
     (item,) = plan([spec], io or Io(), {spec.name: preprocess}).inputs
     entry = input_entry(item).model_dump(mode="json")
-    return snapq_io.Package(Path(), {"inputs": [entry], "outputs": [], "targets": []})
+    return snapq_io.Package(Path(), {"inputs": [entry], "outputs": [], "devices": []})

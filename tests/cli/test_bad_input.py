@@ -73,7 +73,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "truncated model": (truncate_model, ("tiny.onnx",)),
     "NaN in weights": (nan_weights, ("w1", "NaN")),
     "unknown key": (lambda p: edit(p, "metric:", "metrik:"), ("metrik", "metric", "deploy.yaml:")),
-    "wrong type": (lambda p: edit(p, "targets: [qcs9075, sm8650]", "targets: 7"), ("targets",)),
+    "wrong type": (lambda p: edit(p, "devices: [qcs9075, sm8650]", "devices: 7"), ("devices",)),
     "dynamic dimension": (
         lambda p: edit(p, "  inputs: {image: [1, 3, 32, 32]}\n", ""),
         ("N", "image"),
@@ -153,17 +153,17 @@ def test_an_error_is_json_where_json_is_asked_for(
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (("estimate", "tiny.onnx", "--target", "sm9999"), "sm9999"),
-        (("estimate", "ghost.onnx", "--target", "sm8650"), "ghost.onnx"),
-        (("estimate", "tiny.onnx", "--target", "sm8650"), "N"),
-        (("estimate", "tiny.onnx", "--target", "sm8650", "--input", "image"), "NAME=1,3,224,224"),
+        (("estimate", "tiny.onnx", "--device", "sm9999"), "sm9999"),
+        (("estimate", "ghost.onnx", "--device", "sm8650"), "ghost.onnx"),
+        (("estimate", "tiny.onnx", "--device", "sm8650"), "N"),
+        (("estimate", "tiny.onnx", "--device", "sm8650", "--input", "image"), "NAME=1,3,224,224"),
         (("quantize", "tiny.onnx", "-o", "out.onnx"), "--random-inputs"),
         (("quantize", "tiny.onnx", "-o", "tiny.onnx", "--random-inputs"), "--force"),
         (("devices", "nothing-like-it"), "snapq devices"),
         (("report", "ghost"), "ghost"),
         (("init", "ghost.onnx"), "ghost.onnx"),
         (
-            ("simulate", "tiny.onnx", "--target", "sm8650", "--inputs", "g.npz", "-o", "o.npz"),
+            ("simulate", "tiny.onnx", "--device", "sm8650", "--inputs", "g.npz", "-o", "o.npz"),
             "g.npz",
         ),
     ],

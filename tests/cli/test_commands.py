@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from snapq.cli.app import app
+from snapq.errors import RenamedWarning
 from snapq.graph import io
 from tests.cli.test_bad_input import invoke
 from tests.graph.models import build
@@ -38,7 +41,7 @@ def test_every_command_has_help_with_an_example() -> None:
 
 
 def test_init_writes_a_deploy_yaml_that_runs_at_once(here: Path) -> None:
-    succeed("init", "tiny.onnx", "--target", "qcs9075", "-o", "first.yaml")
+    succeed("init", "tiny.onnx", "--device", "qcs9075", "-o", "first.yaml")
     output = succeed("run", "first.yaml", "--set", "benchmark=null", "--json")
     assert json.loads(output[output.index("{") :])["notes"]
 
@@ -63,18 +66,18 @@ def test_quantize_estimate_and_simulate_work_on_files(here: Path) -> None:
     np.savez("samples.npz", image=rng.normal(size=(4, 3, 32, 32)).astype(np.float32))
     shape = ("--input", "image=1,3,32,32")
     succeed("quantize", "tiny.onnx", "-o", "q.onnx", "--calibration", "samples.npz", *shape)
-    q = json.loads(succeed("estimate", "q.onnx", "--target", "qcs9075", "--json"))
-    f = json.loads(succeed("estimate", "tiny.onnx", "--target", "qcs9075", "--json", *shape))
+    q = json.loads(succeed("estimate", "q.onnx", "--device", "qcs9075", "--json"))
+    f = json.loads(succeed("estimate", "tiny.onnx", "--device", "qcs9075", "--json", *shape))
     assert 0 < q["cycles"] < f["cycles"]
     inputs = rng.normal(size=(2, 1, 3, 32, 32)).astype(np.float32)
     np.savez("in.npz", image=inputs)
-    succeed("simulate", "q.onnx", "--target", "sm8650", "--inputs", "in.npz", "-o", "out.npz")
+    succeed("simulate", "q.onnx", "--device", "sm8650", "--inputs", "in.npz", "-o", "out.npz")
     assert np.load("out.npz")["logits"].shape == (2, 1, 4)
 
 
 def test_inspect_names_every_precision_of_the_device(here: Path) -> None:
     output = succeed(
-        "inspect", "tiny.onnx", "--target", "sm8650", "--input", "image=1,3,32,32", "--json"
+        "inspect", "tiny.onnx", "--device", "sm8650", "--input", "image=1,3,32,32", "--json"
     )
     found = json.loads(output[output.index("{") :])
     assert {place["precision"] for place in found["placements"]} == {"fp16", "w8a8", "w8a16"}
@@ -102,7 +105,7 @@ def test_inspect_reads_what_a_compiled_file_was_made_for(here: Path) -> None:
     assert (found["soc_id"], found["architecture"]) == (57, 75)
     assert found["graphs"][0]["inputs"][0]["shape"] == [1, 32, 32, 3]
     assert "SoC id 57, v75" in succeed("inspect", str(binary))
-    code, output = invoke("inspect", str(folder / "model_ctx.onnx"), "--target", "sm8650")
+    code, output = invoke("inspect", str(folder / "model_ctx.onnx"), "--device", "sm8650")
     assert code == 2
     assert "compiled" in output
 
@@ -115,13 +118,34 @@ def test_devices_are_listed_searched_and_shown() -> None:
 
 
 def test_the_schema_is_json(here: Path) -> None:
-    assert json.loads(succeed("schema"))["properties"]["targets"]
+    assert json.loads(succeed("schema"))["properties"]["devices"]
 
 
 def test_analyze_takes_model_data_and_precision_out_of_a_deploy_yaml(here: Path) -> None:
-    succeed("init", "tiny.onnx", "--target", "qcs9075", "-o", "first.yaml")
-    found = json.loads(succeed("analyze", "first.yaml", "--target", "qcs9075", "--json"))
+    succeed("init", "tiny.onnx", "--device", "qcs9075", "-o", "first.yaml")
+    found = json.loads(succeed("analyze", "first.yaml", "--device", "qcs9075", "--json"))
     assert found["where"] == "host"
     assert found["items"]
     assert all(item["kind"] == "node" and item["us"] is not None for item in found["items"])
     assert sum(item["us"] for item in found["items"]) <= found["estimate"]["us"]
+
+
+def test_a_device_may_be_given_by_its_former_name(here: Path) -> None:
+    with pytest.warns(RenamedWarning, match="`--target` is called `--device` now"):
+        code, _ = invoke("init", "tiny.onnx", "--target=qcs9075", "-o", "former.yaml")
+    assert code == 0
+    assert "devices: [qcs9075]" in (here / "former.yaml").read_text()
+    code, output = invoke("estimate", "tiny.onnx", "--device", "sm8650", "--target", "sm8650")
+    assert code == 2
+    assert "Give `--device` alone." in output
+
+
+def test_the_note_about_a_former_name_is_one_line(here: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "snapq", "init", "tiny.onnx", "--target", "qcs9075", "--force"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("note: `--target` is called")

@@ -18,11 +18,12 @@ from tests.config.conftest import VALID, Load
 
 # What is replaced in the valid file, by what, where the error stands, and words it must have.
 MISTAKES = [
-    ("targets: [qcs9075, sm8650]", "target: [a]", ":5: target", "Did you mean `targets`?"),
-    ("targets: [qcs9075, sm8650]\n", "", ":1: targets", "The key `targets` is missing."),
-    ("targets: [qcs9075, sm8650]", "targets: sm8650", ":5: targets", "[sm8650]"),
-    ("targets: [qcs9075, sm8650]", "targets: []", ":5: targets", "one or more texts"),
-    ("[qcs9075, sm8650]", "[sm8650, SM8650]", ":5: targets.1", "named twice"),
+    ("devices: [qcs9075, sm8650]", "device: [a]", ":5: device", "Did you mean `devices`?"),
+    ("devices: [qcs9075, sm8650]\n", "", ":1: devices", "The key `devices` is missing."),
+    ("devices: [qcs9075, sm8650]", "devices: sm8650", ":5: devices", "[sm8650]"),
+    ("devices: [qcs9075, sm8650]", "devices: []", ":5: devices", "one or more texts"),
+    ("name: eff", "targets: [a]\nname: eff", ":1: targets", "Give `devices` alone."),
+    ("[qcs9075, sm8650]", "[sm8650, SM8650]", ":5: devices.1", "named twice"),
     ("name: efficientnet-lite0", "name: 5", ":1: name", "Put quotes around it."),
     ("name: efficientnet-lite0", "name: a/b", ":1: name", "letters, digits"),
     ("name: efficientnet-lite0", "name: &a [*a]", ":1: name", "nested too deeply"),

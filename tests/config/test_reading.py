@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from snapq.config import Color
+from snapq.errors import ConfigError, RenamedWarning
 from snapq.precision import WeightType
 from tests.config.conftest import VALID, Load
 
@@ -110,3 +111,27 @@ def test_options_change_single_values_in_order(load_text: Load) -> None:
     assert config.data.calibration is not None
     assert config.data.calibration.samples == 3
     assert config.benchmark is None
+
+
+def test_lists_of_node_names_are_read(load_text: Load) -> None:
+    text = VALID.replace(
+        "uint8}",
+        "uint8, overrides: [{nodes: [conv1, conv2], keep: float}, {nodes: fc, keep: float}]}",
+    ).replace("stages:\n", "stages:\n  - prune: {ratio: 0.1, keep: [conv1]}\n")
+    config = load_text(text)
+    quantize = config.stages[1].options
+    assert [override.nodes for override in quantize.overrides] == [("conv1", "conv2"), ("fc",)]
+    assert config.stages[0].options.keep == ("conv1",)
+
+
+def test_devices_by_their_former_name_are_read_with_a_note(load_text: Load) -> None:
+    with pytest.warns(RenamedWarning, match="`targets` is called `devices` now"):
+        assert load_text(VALID.replace("devices:", "targets:")).devices == ("qcs9075", "sm8650")
+    with pytest.warns(RenamedWarning, match="devices"):
+        assert load_text(VALID, ["targets=[qcs6490]"]).devices == ("qcs6490",)
+
+
+def test_a_wrong_device_by_its_former_name_is_told_with_its_line(load_text: Load) -> None:
+    text = VALID.replace("devices: [qcs9075, sm8650]", "targets: 7")
+    with pytest.warns(RenamedWarning), pytest.raises(ConfigError, match=r":5: devices"):
+        load_text(text)

@@ -79,7 +79,7 @@ def test_it_accepts_what_load_accepts(
     VALIDATOR.validate(changed)
 
 
-@pytest.mark.parametrize("key", ["name", "model", "targets", "stages"])
+@pytest.mark.parametrize("key", ["name", "model", "devices", "stages"])
 def test_it_refuses_what_lacks_a_key(key: str) -> None:
     assert not VALIDATOR.is_valid({k: v for k, v in PLAIN.items() if k != key})
 

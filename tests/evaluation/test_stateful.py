@@ -75,7 +75,7 @@ def project(tmp_path: Path) -> Path:
     onnx.save(running_mean(), tmp_path / "memory.onnx")
     (tmp_path / "mine.py").write_text(FUNCTIONS)
     (tmp_path / "deploy.yaml").write_text(
-        "name: memory\nmodel: {path: memory.onnx}\ntargets: [qcs9075]\n"
+        "name: memory\nmodel: {path: memory.onnx}\ndevices: [qcs9075]\n"
         'data:\n  calibration: &steps {python: "mine:steps", state: {next: memory}}\n'
         "  evaluation: *steps\n"
         'metric: {y: top1, next: "mine:energy"}\n'

@@ -18,7 +18,7 @@ name: tiny
 model:
   path: tiny.onnx
   inputs: {image: [1, 3, 32, 32]}
-targets: [qcs9075, sm8650]
+devices: [qcs9075, sm8650]
 data:
   calibration: {images: pictures, preprocess: &pre {mean: 127, std: 128}}
   evaluation: {images: pictures, labels: labels.csv, preprocess: *pre}

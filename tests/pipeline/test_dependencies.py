@@ -52,7 +52,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("  - quantize: {}\n", stages),
         ("evaluation: {images: pictures", "evaluation: {images: evaluated"),
         ("metric: top1", "metric: scores:score"),
-        ("targets: [qcs9075, sm8650]", "targets: [qcs9075]"),
+        ("devices: [qcs9075, sm8650]", "devices: [qcs9075]"),
         ("gates: {max_accuracy_drop: 0.5, npu_nodes: all, min_sqnr_db: 5}", "gates: {}"),
     )
     snapq.run(snapq.load(folder / "deploy.yaml"), runs=folder / "runs")

@@ -79,7 +79,7 @@ def empty(**changes: Any) -> RunRecord:
         ),
         "config": {},
         "model": file("model.onnx", 0, 0),
-        "targets": ("qcs9075",),
+        "devices": ("qcs9075",),
     }
     return RunRecord(**(values | changes))
 
@@ -252,7 +252,7 @@ def realistic(**changes: Any) -> RunRecord:
     config = {
         "name": "efficientnet-lite0",
         "model": {"path": "efficientnet_lite0.onnx", "inputs": {"input": [1, 3, 224, 224]}},
-        "targets": ["qcs9075", "sm8650"],
+        "devices": ["qcs9075", "sm8650"],
         "gates": {"max_accuracy_drop": 0.015, "npu_nodes": "all"},
     }
     values: dict[str, Any] = {
@@ -263,7 +263,7 @@ def realistic(**changes: Any) -> RunRecord:
         "provenance": provenance(),
         "config": config,
         "model": file("efficientnet_lite0.onnx", 18_583_000, 17_204_000),
-        "targets": ("qcs9075", "sm8650"),
+        "devices": ("qcs9075", "sm8650"),
         "stages": (
             StageRecord(
                 index=0,
@@ -452,7 +452,7 @@ def hostile() -> RunRecord:
     names = [HOSTILE[index % len(HOSTILE)] for index in range(80)]
     return realistic(
         name=HOSTILE[1],
-        targets=HOSTILE[:2],
+        devices=HOSTILE[:2],
         config={HOSTILE[0]: list(HOSTILE)},
         notes=HOSTILE,
         provenance=good.provenance.model_copy(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,14 @@ def test_record_comes_back_whole(make: Callable[[], RunRecord], tmp_path: Path) 
     assert load_record(tmp_path / "run.json") == record
 
 
+def test_a_record_with_the_former_name_of_devices_is_read(tmp_path: Path) -> None:
+    record = records.realistic()
+    values = record.to_json()
+    values["targets"] = values.pop("devices")
+    (tmp_path / "run.json").write_text(json.dumps(values), encoding="utf-8")
+    assert load_record(tmp_path) == record
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -36,7 +45,7 @@ def test_record_comes_back_whole(make: Callable[[], RunRecord], tmp_path: Path) 
         (b'{"schema_version": "snapq.run/1", "name": 5}', "name: "),
     ],
 )
-def test_damaged_record_is_refused_with_its_file_and_mend(
+def test_damaged_record_is_refused_with_its_file_and_hint(
     content: bytes, told: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "run.json"

@@ -37,7 +37,7 @@ def points(*figures: tuple[str, float, float]) -> SweepRecord:
 def test_a_sweep_runs_each_value_and_shows_all_on_one_page(project: Path) -> None:  # noqa: F811
     path = project / "deploy.yaml"
     config = yaml.safe_load(path.read_text())
-    config |= {"stages": [{"prune": {"ratio": 0.5, "step": 8}}], "gates": {}, "targets": ["sm8650"]}
+    config |= {"stages": [{"prune": {"ratio": 0.5, "step": 8}}], "gates": {}, "devices": ["sm8650"]}
     path.write_text(yaml.safe_dump(config))
     done = api.sweep(path, "ratio=0.1,0.6", runs=project / "runs")
     assert [point.value for point in done.record.points] == ["0.1", "0.6"]

@@ -18,7 +18,7 @@ from tests.training.models import SHAPE, constants, residual_network
 DEPLOY = """\
 name: trained
 model: {path: model.onnx}
-targets: [qcs9075]
+devices: [qcs9075]
 data:
   calibration: {arrays: calibration.npy}
   training: {arrays: training.npy}

@@ -18,7 +18,7 @@ from tests.pipeline.conftest import project  # noqa: F401
 def pruned_run(folder: Path, *stages: dict, **changes: object) -> api.Run:
     path = folder / "deploy.yaml"
     config = yaml.safe_load(path.read_text())
-    config |= {"stages": list(stages), "targets": ["qcs9075"], "gates": {}, **changes}
+    config |= {"stages": list(stages), "devices": ["qcs9075"], "gates": {}, **changes}
     path.write_text(yaml.safe_dump(config))
     return api.run(path, runs=folder / "runs")
 

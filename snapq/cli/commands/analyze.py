@@ -10,10 +10,10 @@ import typer
 
 from snapq.cli.options import (
     Calibration,
+    Device,
     InputOption,
     Json,
     RandomInputs,
-    Target,
     existing,
     parse_shapes,
 )
@@ -32,7 +32,7 @@ def analyze(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="A float ONNX model, or a deploy.yaml.")
     ],
-    target: Target,
+    device: Device,
     calibration: Calibration = None,
     weights: Annotated[WeightType | None, typer.Option(help="int8 where not given.")] = None,
     activations: Annotated[
@@ -58,8 +58,8 @@ def analyze(
 ) -> None:
     """Say what quantizing each node alone costs at the outputs, why, and what it costs in time.
 
-    Examples: snapq analyze model.onnx --target qcs9075 --calibration samples.npz;
-    snapq analyze deploy.yaml --target qcs9075 --on simulator --html analysis.html
+    Examples: snapq analyze model.onnx --device qcs9075 --calibration samples.npz;
+    snapq analyze deploy.yaml --device qcs9075 --on simulator --html analysis.html
     """
     from snapq import api
     from snapq.cli.output import tables
@@ -67,7 +67,7 @@ def analyze(
 
     found = api.analyze(
         existing(model),
-        target,
+        device,
         existing(calibration) if calibration else None,
         weights=weights,
         activations=activations,

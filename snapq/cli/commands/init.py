@@ -13,7 +13,7 @@ from snapq.cli.output.json import emit
 
 def init(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The float model.")],
-    target: Annotated[
+    device: Annotated[
         str | None, typer.Option(help="Device to deploy to; `snapq devices` lists them.")
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write.")] = Path(
@@ -24,11 +24,11 @@ def init(
 ) -> None:
     """Write a working deploy.yaml for a model.
 
-    Example: snapq init model.onnx --target sm8650
+    Example: snapq init model.onnx --device sm8650
     """
     from snapq import api
 
-    written = api.init(existing(model), target=target, output=output, force=force)
+    written = api.init(existing(model), device=device, output=output, force=force)
     if json:
         emit({"path": str(written)})
     else:

@@ -18,7 +18,7 @@ def inspect(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="An ONNX model, or a compiled .bin or .dlc.")
     ],
-    target: Annotated[
+    device: Annotated[
         str | None,
         typer.Option(help="Device, such as sm8650, for which an ONNX model is asked about."),
     ] = None,
@@ -32,7 +32,7 @@ def inspect(
 
     Of a compiled file: for which chip and by which compiler it was made, with which inputs.
 
-    Example: snapq inspect model.onnx --target sm8650 --input x=1,3,224,224
+    Example: snapq inspect model.onnx --device sm8650 --input x=1,3,224,224
     """
     from dataclasses import asdict
 
@@ -48,13 +48,13 @@ def inspect(
         else:
             tables.show_binaries(found)
         return
-    if target is None:
+    if device is None:
         raise ConfigError(
             "Whether a model runs on the NPU depends on the chip.",
-            where="--target",
-            hint="Name one, such as --target sm8650; `snapq devices` lists them.",
+            where="--device",
+            hint="Name one, such as --device sm8650; `snapq devices` lists them.",
         )
-    inspected = api.inspect(existing(model), target, inputs=parse_shapes(input_), progress=Bars())
+    inspected = api.inspect(existing(model), device, inputs=parse_shapes(input_), progress=Bars())
     if json:
         emit(inspected.to_json())
     else:

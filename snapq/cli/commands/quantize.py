@@ -31,7 +31,7 @@ def quantize(
     preset: Annotated[
         Preset, typer.Option(help="How much to try to keep accuracy.")
     ] = Preset.BALANCED,
-    target: Annotated[
+    device: Annotated[
         list[str] | None,
         typer.Option(help="Device whose rules to obey; may be repeated. Not given: all of them."),
     ] = None,
@@ -61,7 +61,7 @@ def quantize(
         weights=weights,
         activations=activations,
         preset=preset,
-        targets=target or (),
+        devices=device or (),
         inputs=parse_shapes(input_),
         samples=samples,
         random_inputs=random_inputs,

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from snapq.cli.options import Force, Json, ModelArgument, Target, existing
+from snapq.cli.options import Device, Force, Json, ModelArgument, existing
 from snapq.cli.output.json import emit
 
 
 def simulate(
     model: ModelArgument,
-    target: Target,
+    device: Device,
     inputs: Annotated[
         Path, typer.Option(help=".npz with an array for each input; a first axis more: samples.")
     ],
@@ -25,13 +25,13 @@ def simulate(
 ) -> None:
     """Run a model on Qualcomm's NPU simulator: exact values, no times.
 
-    Example: snapq simulate model.w8a8.onnx --target sm8650 --inputs in.npz -o out.npz
+    Example: snapq simulate model.w8a8.onnx --device sm8650 --inputs in.npz -o out.npz
     """
     from snapq import api
     from snapq.cli.output.progress import Bars
 
     count, names = api.simulate_file(
-        existing(model), target, existing(inputs), output, overwrite=force, progress=Bars()
+        existing(model), device, existing(inputs), output, overwrite=force, progress=Bars()
     )
     if json:
         emit({"path": str(output), "samples": count, "outputs": names})

@@ -11,7 +11,7 @@ from snapq.cli.output.json import emit
 def validate(config: Config, set_: SetOption = None, json: Json = False) -> None:
     """Check a deploy.yaml, its model, data and devices, without running anything.
 
-    Example: snapq validate deploy.yaml --set targets=[sm8650]
+    Example: snapq validate deploy.yaml --set devices=[sm8650]
     """
     from snapq import api
 
@@ -22,4 +22,4 @@ def validate(config: Config, set_: SetOption = None, json: Json = False) -> None
         return
     inputs = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in chosen.inputs)
     devices = ", ".join(device.name for device in chosen.devices)
-    typer.echo(f"{config} is valid: {loaded.name}, inputs {inputs}, targets {devices}.")
+    typer.echo(f"{config} is valid: {loaded.name}, inputs {inputs}, devices {devices}.")

@@ -6,13 +6,15 @@ import os
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import typer
 
 from snapq.cli.output.json import emit, error_values
-from snapq.errors import SnapqError, StorageError
+from snapq.errors import RenamedWarning, SnapqError, StorageError
 
 
 def report_error(error: SnapqError) -> None:
@@ -47,3 +49,16 @@ def storage_warning(what: str) -> Iterator[None]:
         yield
     except StorageError as error:
         typer.secho(f"warning: {what}: {error}", fg="yellow", err=True)
+
+
+def print_renamed_as_notes() -> None:
+    """Lets a warning that something has a new name appear as one plain line."""
+    standard = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **named: Any) -> None:
+        if issubclass(category, RenamedWarning):
+            typer.secho(f"note: {message}", fg="yellow", err=True)
+        else:
+            standard(message, category, *where, **named)
+
+    warnings.showwarning = show

@@ -64,11 +64,11 @@ def show_plan(plan: Plan) -> None:
         ((d.use, d.samples, d.description + (" (RANDOM)" if d.random else "")) for d in plan.data),
     )
     show_table(
-        "Targets",
+        "Devices",
         ("device", "SoC id", "architecture", "estimate"),
         (
             (t.device, t.soc_id, f"v{t.architecture}", _estimate_source(t.device, t.estimated_on))
-            for t in plan.targets
+            for t in plan.devices
         ),
     )
     for key, value in plan.gates.items():

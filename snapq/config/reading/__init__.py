@@ -26,6 +26,7 @@ from snapq.config.reading.problems import (
     Spot,
 )
 from snapq.config.reading.reader import Document, read
+from snapq.config.reading.renamed import rename_keys
 from snapq.errors import ConfigError
 
 __all__ = ["json_schema", "load"]
@@ -52,6 +53,7 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> DeployConfig:
     path = Path(path)
     problems = Problems()
     document = read(_text(path), Spot(str(path), 1), problems, os.environ)
+    rename_keys(document, problems)
     if not isinstance(document.value, dict):
         raise _not_a_mapping(document, path)
     for option in overrides:

@@ -24,21 +24,21 @@ def check(config: DeployConfig) -> Iterator[Finding]:
 
     Device names are not looked up here: `snapq.devices.profiles` knows them.
     """
-    yield from _targets(config)
+    yield from _devices(config)
     yield from _stages(config)
     yield from _metric(config)
     yield from _gates(config)
     yield from _benchmark(config)
 
 
-def _targets(config: DeployConfig) -> Iterator[Finding]:
+def _devices(config: DeployConfig) -> Iterator[Finding]:
     seen: set[str] = set()
-    for index, target in enumerate(config.targets):
-        name = target.strip().lower()
+    for index, device in enumerate(config.devices):
+        name = device.strip().lower()
         if not name:
-            yield ("targets", index), "A target's name is empty.", "`snapq devices` lists them."
+            yield ("devices", index), "A device's name is empty.", "`snapq devices` lists them."
         elif name in seen:
-            yield ("targets", index), f"The target `{target}` is named twice.", "Name it once."
+            yield ("devices", index), f"The device `{device}` is named twice.", "Name it once."
         seen.add(name)
 
 

@@ -63,7 +63,9 @@ Size = Annotated[int, Field(gt=0)] | tuple[Annotated[int, Field(gt=0)], Annotate
 
 
 def _name_or_names(value: Any) -> Any:
-    """Makes a tuple of a single name."""
+    """Makes a tuple of a single name, and of a list of them."""
+    if isinstance(value, list):
+        return tuple(value)
     return (value,) if isinstance(value, str) else value
 
 

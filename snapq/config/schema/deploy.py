@@ -67,7 +67,7 @@ class DeployConfig(Strict):
     """Names the run's folder: up to 100 letters, digits, `.`, `_` and `-`, the first one a letter
     or a digit."""
     model: Model
-    targets: Annotated[tuple[str, ...], Field(min_length=1)]
+    devices: Annotated[tuple[str, ...], Field(min_length=1)]
     """Device profiles to compile for; `snapq devices` lists them. The first one is simulated."""
     data: Data = Data()
     metric: str | Annotated[dict[str, str], Field(min_length=1)] | None = None

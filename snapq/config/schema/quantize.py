@@ -59,7 +59,7 @@ class MixedPrecision(Strict):
         "uint16",
         "float16",
     )
-    """What to promote nodes to; what is fastest by the target's estimate stays. `int8` is for the
+    """What to promote nodes to; what is fastest by the device's estimate stays. `int8` is for the
     weights alone where the stage's are int4; `uint16` is for activations, and gives weights more
     bits too where those hurt; `float16` leaves nodes in float."""
     samples: Annotated[int, Field(gt=0)] = 16
@@ -121,7 +121,7 @@ class QuantizeConfig(Strict):
     """Promote nodes to a higher precision until an accuracy budget is kept."""
     never_slower: bool = True
     """Give nodes 16 bits that are quicker so than at 8, and leave nodes in fp16 that make the
-    estimate worse than that of the model at fp16; where all targets have these, and no `encodings`
+    estimate worse than that of the model at fp16; where all devices have these, and no `encodings`
     are imposed."""
 
     @model_validator(mode="after")

@@ -28,7 +28,7 @@ class PrepareConfig(Strict):
 
 
 class PackageConfig(Strict):
-    """Compile for every target and write the bundle."""
+    """Compile for every device and write the bundle."""
 
     optimization_modes: tuple[Literal[1, 2, 3], ...] = (2, 3)
     """Values of htp_graph_finalization_optimization_mode to try; the fastest by estimate stays."""
@@ -40,7 +40,7 @@ class PackageConfig(Strict):
     dlc: bool = False
     """Also write a DLC for QAIRT's own tools."""
     multi_soc: bool = False
-    """Also write one container for all targets together."""
+    """Also write one container for all devices together."""
     embed: bool = False
     """Put the context binary inside the ONNX file; refused where that is unsafe."""
     golden_samples: Annotated[int, Field(gt=0)] = 4

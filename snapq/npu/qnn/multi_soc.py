@@ -60,7 +60,7 @@ def compile_multi_soc(
     if len(set(ids)) < 2 or len(set(ids)) != len(ids):
         raise ConfigError(
             "A container needs at least two different devices.",
-            where="targets",
+            where="devices",
             hint="Name each device once.",
         )
     if chosen.vtcm_mb is not None:

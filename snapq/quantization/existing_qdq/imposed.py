@@ -60,7 +60,7 @@ def impose(
     Args:
         model: the prepared float model.
         encodings: by tensor name, see `transfer.transfer`.
-        architecture: Hexagon version, the lowest of all targets.
+        architecture: Hexagon version, the lowest of all devices.
         floats: tensors that shall stay in float: so do the nodes that give them.
     """
     work = _Work(model, architecture)

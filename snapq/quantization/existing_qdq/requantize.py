@@ -49,7 +49,7 @@ def requantize(
     Args:
         model: a prepared float model.
         encodings: by its tensor names.
-        architecture: Hexagon version, the lowest of all targets.
+        architecture: Hexagon version, the lowest of all devices.
         samples: for what has no encoding; None where all has.
         inputs: encodings of graph inputs that win over the given ones.
         floats: tensors that shall stay in float.

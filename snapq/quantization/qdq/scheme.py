@@ -39,7 +39,7 @@ class Scheme:
         activations: type of everything that flows between operators; `float16` quantizes only
             what `per_node` names.
         per_channel: one scale an output channel for signed weights.
-        architecture: Hexagon version (73 for v73), the lowest of all targets.
+        architecture: Hexagon version (73 for v73), the lowest of all devices.
         per_node: precision of single nodes by name, see `overrides.resolve`. A node that moves
             data follows what comes in unless it is named here.
         observer: name of the rule that sets the ranges of activations.

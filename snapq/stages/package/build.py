@@ -111,7 +111,7 @@ def build(order: Order, config: PackageConfig, out: Path, progress: Progress) ->
         check_fp16(devices)
     if config.multi_soc and len(devices) < 2:
         raise ConfigError(
-            "One container for several SoCs needs at least two targets.",
+            "One container for several SoCs needs at least two devices.",
             where="stages.package.multi_soc",
             hint="Add a target, or leave multi_soc out.",
         )

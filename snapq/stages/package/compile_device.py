@@ -66,7 +66,7 @@ def check_fp16(devices: Sequence[DeviceProfile]) -> None:
             raise DeviceError(
                 f"{device.name} (v{device.architecture}) cannot run a float model: its NPU has no "
                 "16-bit floating point.",
-                where="targets",
+                where="devices",
                 hint="Add a quantize stage before package, or leave this target out.",
             )
 

@@ -114,4 +114,4 @@ def test_the_example_of_a_board_measures_on_an_emulated_one() -> None:
     assert config.benchmark is not None
     target = resolve_target(config.benchmark.target)
     assert target.where == Where.EMULATED
-    assert config.targets == ("sm8650",)
+    assert config.devices == ("sm8650",)

@@ -33,7 +33,7 @@ def model(tmp_path: Path) -> Path:
 def quantized(model: Path, folder: Path, **options: str) -> Path:
     samples = feeds(io.load(model), 4)
     done = api.quantize(
-        model, samples, targets=["qcs9075"], output=folder / "given.onnx", **options
+        model, samples, devices=["qcs9075"], output=folder / "given.onnx", **options
     )
     return done.path
 
@@ -54,7 +54,7 @@ def test_encodings_come_back_as_they_went(
     again = api.quantize(
         tmp_path / "f.onnx",
         encodings=tmp_path / "e.json",
-        targets=["qcs9075"],
+        devices=["qcs9075"],
         output=tmp_path / "again.onnx",
     )
     before, after = (strip(io.load(path)).encodings for path in (first, again.path))
@@ -72,7 +72,7 @@ def test_a_model_with_a_float_part_comes_back_without_samples(
         tmp_path / "float.onnx",
         sounds([1.0] * 4),
         preset="fast",
-        targets=["qcs9075"],
+        devices=["qcs9075"],
         output=tmp_path / "given.onnx",
     )
     api.export_encodings(
@@ -81,7 +81,7 @@ def test_a_model_with_a_float_part_comes_back_without_samples(
     again = api.quantize(
         tmp_path / "f.onnx",
         encodings=tmp_path / "e.json",
-        targets=["qcs9075"],
+        devices=["qcs9075"],
         output=tmp_path / "again.onnx",
     )
     before, after = (strip(io.load(path)).encodings for path in (first.path, again.path))
@@ -98,7 +98,7 @@ def test_only_what_a_file_leaves_out_is_calibrated(model: Path, tmp_path: Path) 
         tmp_path / "f.onnx",
         feeds(io.load(model), 1),
         encodings=tmp_path / "e.json",
-        targets=["qcs9075"],
+        devices=["qcs9075"],
         output=tmp_path / "again.onnx",
     )
     before, after = (strip(io.load(path)).encodings for path in (first, again.path))
@@ -167,7 +167,7 @@ def test_scales_of_blocks_come_back_as_they_went(tmp_path: Path) -> None:
     again = api.quantize(
         tmp_path / "f.onnx",
         encodings=tmp_path / "e.json",
-        targets=["qcs9075"],
+        devices=["qcs9075"],
         output=tmp_path / "again.onnx",
     )
     before, after = (strip(io.load(path)).encodings for path in (given, again.path))
@@ -198,7 +198,7 @@ def test_a_list_of_all_scales_of_blocks_says_the_same(tmp_path: Path) -> None:
         api.quantize(
             tmp_path / "f.onnx",
             encodings=tmp_path / name,
-            targets=["qcs9075"],
+            devices=["qcs9075"],
             output=tmp_path / f"{name}.onnx",
         ).path
         for name in ("e.json", "all.json")

@@ -120,7 +120,7 @@ def test_what_onnxruntime_quantized_is_packaged_with_every_node_on_the_npu(
     arrays = np.random.default_rng(0).normal(size=(3, *CLASSIFIER)).astype(np.float32)
     np.save(tmp_path / "samples.npy", arrays)
     (tmp_path / "deploy.yaml").write_text(
-        f"name: foreign\nmodel: {{path: {given}}}\ntargets: [qcs9075]\n"
+        f"name: foreign\nmodel: {{path: {given}}}\ndevices: [qcs9075]\n"
         "data: {calibration: {arrays: samples.npy}}\n"
         "stages:\n  - package: {golden_samples: 1, optimization_modes: [3]}\n"
         "gates: {npu_nodes: all, min_sqnr_db: 15}\n"

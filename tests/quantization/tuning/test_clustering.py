@@ -70,7 +70,7 @@ def weights_of(run: snapq.Run, stage: str) -> dict[str, np.ndarray]:
 def run_with(project: Path, stages: str) -> snapq.Run:  # noqa: F811
     head, tail = DEPLOY.split("stages:\n")
     text = head + "stages:\n" + stages
-    text = text.replace("targets: [qcs9075, sm8650]", "targets: [qcs9075]")
+    text = text.replace("devices: [qcs9075, sm8650]", "devices: [qcs9075]")
     (project / "deploy.yaml").write_text(text)
     assert "gates" in tail
     return snapq.run(project / "deploy.yaml", runs=project / "runs")

@@ -150,7 +150,7 @@ def test_the_preset_reaches_the_quantizer(tmp_path):
             feeds(model, 10),
             preset=preset,
             output=tmp_path / f"{preset}.onnx",
-            targets=["sm8650"],
+            devices=["sm8650"],
         ).notes
         for preset in ("fast", "balanced")
     }
