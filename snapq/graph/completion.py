@@ -10,36 +10,7 @@ from snapq.cpu import CpuModel
 from snapq.errors import ModelError
 from snapq.graph.edit import remove_dead_nodes
 from snapq.graph.shapes import input_specs, static_shape
-
-_ALWAYS = frozenset(
-    {
-        *("NonZero", "NonMaxSuppression", "Unique", "Compress", "Loop", "Scan", "If"),
-        *("StringSplit", "Multinomial"),
-    }
-)
-"""Operators whose output shape depends on what their inputs hold."""
-
-_SHAPE_INPUTS = {
-    **dict.fromkeys(("Reshape", "Expand", "Tile", "TopK", "OneHot", "Squeeze", "Unsqueeze"), (1,)),
-    **dict.fromkeys(("Split", "SplitToSequence", "CenterCropPad", "AffineGrid"), (1,)),
-    **dict.fromkeys(("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd"), (1,)),
-    **dict.fromkeys(("ReduceL1", "ReduceL2", "ReduceSumSquare"), (1,)),
-    **dict.fromkeys(("ReduceLogSum", "ReduceLogSumExp"), (1,)),
-    "Slice": (1, 2, 3, 4),
-    "Pad": (1, 3),
-    "Resize": (1, 2, 3),
-    "ConstantOfShape": (0,),
-    "Range": (0, 1, 2),
-    "Col2Im": (1, 2),
-    "STFT": (1, 3),
-    "DFT": (1, 2),
-    "BlackmanWindow": (0,),
-    "HannWindow": (0,),
-    "HammingWindow": (0,),
-    "MelWeightMatrix": (0, 1),
-    "SequenceAt": (1,),
-}
-"""Inputs that decide the output shape by what they hold."""
+from snapq.operators import Role, Trait, spec
 
 
 def complete_shapes(model: ir.Model) -> tuple[str, ...]:
@@ -117,11 +88,12 @@ def _analyse(graph: ir.Graph) -> tuple[set[ir.Value], list[ir.Node]]:
     loose: set[ir.Value] = set()
     causes = []
     for node in graph:
-        positions = _SHAPE_INPUTS.get(node.op_type, ())
+        row = spec(node.op_type)
         decided = any(
-            index in positions and value in varying for index, value in enumerate(node.inputs)
+            row.role(index) in (Role.SHAPE, Role.AXES) and value in varying
+            for index, value in enumerate(node.inputs)
         )
-        begins = node.op_type in _ALWAYS or decided
+        begins = row.has(Trait.DATA_DEPENDENT_SHAPE) or decided
         follows = any(value in loose for value in node.inputs)
         if begins:
             causes.append(node)

@@ -12,18 +12,12 @@ from snapq.cpu import CpuModel
 from snapq.errors import ModelError
 from snapq.graph.edit import Editor, int_attribute, is_op, scalar
 from snapq.graph.shapes import static_shape
+from snapq.operators import Family, in_families
 
 MAX_GROWTH = 64 * 1024 * 1024
 """Bytes that a folded constant may have more than the constants that it comes from."""
 
-_NEVER = frozenset(
-    {
-        *("QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"),
-        *("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike"),
-        *("Bernoulli", "Multinomial", "Dropout", "If", "Loop", "Scan"),
-        *("SequenceConstruct", "SequenceEmpty", "SplitToSequence", "Optional"),
-    }
-)
+_NEVER = in_families(Family.QDQ, Family.RANDOM, Family.CONTROL, Family.SEQUENCE)
 _DOMAINS = ("", "com.microsoft")
 _NUMBERS = frozenset(
     {

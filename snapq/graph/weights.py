@@ -6,16 +6,14 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.errors import ModelError
+from snapq.operators import Family, in_families
 
 _FLOATS = frozenset(
     {ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE}
 )
-_WEIGHTED = frozenset(
-    {
-        *("Conv", "ConvTranspose", "Gemm", "MatMul", "LSTM", "GRU", "RNN", "PRelu"),
-        *("BatchNormalization", "LayerNormalization", "InstanceNormalization"),
-        *("GroupNormalization", "RMSNormalization"),
-    }
+_WEIGHTED = (
+    *in_families(Family.CONV, Family.GEMM, Family.NORMALIZATION, Family.RECURRENT),
+    "PRelu",
 )
 
 

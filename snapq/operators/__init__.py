@@ -26,6 +26,7 @@ __all__ = [
     "quantized",
     "spec",
     "spec_of",
+    "with_role",
 ]
 
 TABLE: dict[str, OpSpec] = {
@@ -64,3 +65,8 @@ def having(*traits: Trait) -> tuple[str, ...]:
 def in_families(*families: Family) -> tuple[str, ...]:
     """The operators of these families, in the table's order."""
     return tuple(name for name, row in TABLE.items() if row.family in families)
+
+
+def with_role(role: Role) -> tuple[str, ...]:
+    """The operators with an input of that role, in the table's order."""
+    return tuple(name for name, row in TABLE.items() if role in row.roles)

@@ -86,9 +86,7 @@ _REDUCTIONS = {
     ),
     "ReduceLogSum": _reduce(npu=lacking()),
     # The sum may come to be larger than calibration saw, and wraps around.
-    "CumSum": OpSpec(
-        Family.REDUCTION, (D, OTHER), traits=_STAYS, encodings=_OWN, npu=Npu(wraps=True)
-    ),
+    "CumSum": OpSpec(Family.SIGNAL, (D, OTHER), traits=_STAYS, encodings=_OWN, npu=Npu(wraps=True)),
 }
 _SEARCHES = {
     **rows(

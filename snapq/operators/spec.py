@@ -68,6 +68,7 @@ class Family(Enum):
     SEARCH = auto()
     """Places of elements, orders, selections."""
     SIGNAL = auto()
+    """Running sums and transforms along an axis; whole matrices."""
     CONSTANT = auto()
     """Makes numbers out of shapes and attributes."""
     RANDOM = auto()

@@ -16,13 +16,12 @@ from snapq.graph.edit import (
     sole_producer,
 )
 from snapq.graph.shapes import static_shape
+from snapq.operators import Role, Trait, having, spec, with_role
 
-_CHANNEL_FIRST = ("Conv", "ConvTranspose", "InstanceNormalization", "BatchNormalization")
-_LAST = ("Gemm", "MatMul", "LayerNormalization", "RMSNormalization")
-SCALABLE = (*_CHANNEL_FIRST, *_LAST)
+SCALABLE = having(Trait.SCALABLE)
 """Operators whose output can be scaled through their constants."""
-SHIFTABLE = tuple(kind for kind in SCALABLE if kind not in ("MatMul", "RMSNormalization"))
-"""Operators that have a bias."""
+SHIFTABLE = tuple(op for op in SCALABLE if op in with_role(Role.BIAS))
+"""Those of them that have a bias."""
 
 
 def layer_before(value: ir.Value | None, operators: tuple[str, ...]) -> ir.Node | None:
@@ -57,8 +56,10 @@ def along_channels(node: ir.Node, array: np.ndarray) -> np.ndarray | None:
     shape = static_shape(node.outputs[0])
     if shape is None or not shape or not np.issubdtype(array.dtype, np.floating):
         return None
-    axis = 1 if node.op_type in _CHANNEL_FIRST else len(shape) - 1
-    return aligned(array, shape, axis) if axis < len(shape) else None
+    axis = spec(node.op_type).channel_axis
+    if axis is None or axis >= len(shape):
+        return None
+    return aligned(array, shape, axis % len(shape))
 
 
 def scale_and_shift(

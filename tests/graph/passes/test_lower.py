@@ -139,6 +139,13 @@ CASES = [
     ),
     Case(
         "reduce_rank",
+        "a PRelu over 6 dimensions, with a slope a channel",
+        """(float[2,1,3,2,2,4] x, float[3,1,1,4] z) => (float[2,1,3,2,2,4] y) {
+            y = PRelu(x, z) }""",
+        "Reshape Reshape PRelu Reshape",
+    ),
+    Case(
+        "reduce_rank",
         "a mean over two of 6 dimensions",
         """(float[2,1,3,2,2,4] x) => (float[2,1,3,4] y) {
             a = Constant <value_ints = [3, 4]> () y = ReduceMean <keepdims = 0> (x, a) }""",

@@ -13,8 +13,9 @@ import onnx_ir as ir
 from snapq.graph.edit import Editor, constant_ints, input_at, int_attribute
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
+from snapq.operators import Family, in_families
 
-OPERATORS = ("RNN", "LSTM", "GRU")
+OPERATORS = in_families(Family.RECURRENT)
 
 
 def apply(node: ir.Node, edit: Editor) -> Result:

@@ -28,19 +28,15 @@ from snapq.graph.edit import (
 )
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
-from snapq.operators import MAX_RANK
+from snapq.operators import MAX_RANK, Family, Trait, having, in_families, spec
 
 Shape = tuple[int, ...]
 
-_ELEMENTWISE = (
-    *("Abs", "Add", "And", "Atan", "Cast", "Ceil", "Clip", "Cos", "Div", "Elu", "Equal", "Exp"),
-    *("Floor", "Gelu", "Greater", "GreaterOrEqual", "HardSigmoid", "HardSwish", "IsNaN"),
-    *("LeakyRelu", "Less", "LessOrEqual", "Log", "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or"),
-    *("Pow", "Reciprocal", "Relu", "Round", "Sigmoid", "Sign", "Sin", "Softplus", "Sqrt", "Sub"),
-    *("Swish", "Tanh", "Where", "Xor"),
+_ELEMENTWISE, _REDUCTIONS = (
+    tuple(op for op in operators if spec(op).npu.domains and not spec(op).has(Trait.MOVES))
+    for operators in (having(Trait.ELEMENTWISE), in_families(Family.REDUCTION))
 )
-_REDUCTIONS = ("ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum", "ReduceL2")
-_ALONG_AXIS = ("Concat", "LogSoftmax", "Softmax", "Split")
+_ALONG_AXIS = ("Concat", "Split", *in_families(Family.SOFTMAX))
 
 OPERATORS = (
     *_ELEMENTWISE,

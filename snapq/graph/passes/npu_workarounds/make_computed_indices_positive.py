@@ -13,23 +13,15 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, constant, input_at, int_attribute, producer
+from snapq.graph.edit import Editor, constant, input_at, int_attribute
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
+from snapq.operators import Role, Trait, having, spec, with_role
 
-_ALONG_AXIS = ("Gather", "GatherElements", "ScatterElements")
-_ALONG_FIRST = ("GatherND", "ScatterND")
-
-OPERATORS = (*_ALONG_AXIS, *_ALONG_FIRST)
+OPERATORS = with_role(Role.INDICES)
 
 _SIGNED = (ir.DataType.INT64, ir.DataType.INT32)
-_NOT_NEGATIVE = ("ArgMax", "ArgMin", "NonZero", "Shape", "Size", "Abs", "Relu")
-_MOVES = (
-    *("Cast", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Slice", "Identity", "Flatten"),
-    *("Expand", "Tile", "Gather", "GatherElements", "Split", "Floor", "Round", "Ceil"),
-)
-_RESHAPES = ("Cast", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Flatten")
-_KEEPS_SIGN = ("Add", "Mul", "Concat", "Max", "Min")
+_RESHAPES = ("Cast", "Identity", *having(Trait.RESHAPES))
 _MAX_STEPS = 12
 
 
@@ -40,7 +32,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         return False
     if _never_negative(indices, _MAX_STEPS) or _picks_a_row(node):
         return False
-    if node.op_type in _ALONG_AXIS:
+    if spec(node.op_type).has(Trait.HAS_AXIS):
         sizes: tuple[int, ...] = (shape[int_attribute(node, "axis", 0)],)
     else:
         first, depth = int_attribute(node, "batch_dims", 0), static_shape(indices)
@@ -76,23 +68,19 @@ def _never_negative(value: ir.Value | None, steps: int) -> bool:
     node = value.producer()
     if node is None or node.domain != "":
         return False
-    if producer(value, *_NOT_NEGATIVE) is not None:
+    if spec(node.op_type).has(Trait.NOT_NEGATIVE):
         return True
     match node.op_type:
         case "TopK":
             return value is node.outputs[1] or _never_negative(node.inputs[0], steps - 1)
         case "Mod":
             return _never_negative(node.inputs[1], steps - 1)
-        case "Where":
-            return all(_never_negative(item, steps - 1) for item in node.inputs[1:])
         case "Clip":
             return input_at(node, 1) is not None and _never_negative(node.inputs[1], steps - 1)
         case "Range":
             return _never_negative(node.inputs[0], steps - 1) and _never_negative(
                 node.inputs[2], steps - 1
             )
-        case kind if kind in _MOVES:
-            return _never_negative(node.inputs[0], steps - 1)
-        case kind if kind in _KEEPS_SIGN:
-            return all(_never_negative(item, steps - 1) for item in node.inputs)
-    return False
+    row = spec(node.op_type)
+    data = (item for index, item in enumerate(node.inputs) if row.role(index).quantized)
+    return row.has(Trait.KEEPS_SIGN) and all(_never_negative(item, steps - 1) for item in data)

@@ -12,24 +12,9 @@ import onnx_ir as ir
 from snapq.graph.edit import Editor, constant, int_attribute, rank
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
+from snapq.operators import Role, Trait, having, spec
 
-_WITH_AXIS = (
-    *("Softmax", "LogSoftmax", "Concat", "Split", "LayerNormalization", "RMSNormalization"),
-    *(
-        "ArgMax",
-        "ArgMin",
-        "Gather",
-        "GatherElements",
-        "ScatterElements",
-        "LpNormalization",
-        "TopK",
-        "Hardmax",
-    ),
-)
-
-_WITH_INDICES = ("Gather", "GatherElements", "ScatterElements")
-
-OPERATORS = _WITH_AXIS
+OPERATORS = having(Trait.HAS_AXIS)
 
 
 def apply(node: ir.Node, edit: Editor) -> Result:
@@ -41,7 +26,8 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if axis < 0:
         node.attributes["axis"] = ir.AttrInt64("axis", axis + dims)
         return True
-    indices = constant(node.inputs[1]) if node.op_type in _WITH_INDICES else None
+    indexed = spec(node.op_type).role(1) is Role.INDICES
+    indices = constant(node.inputs[1]) if indexed else None
     shape = static_shape(node.inputs[0])
     if indices is None or shape is None or not np.any(indices < 0):
         return False

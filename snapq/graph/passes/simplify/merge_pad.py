@@ -26,9 +26,9 @@ from snapq.graph.edit import (
     string_attribute,
 )
 from snapq.graph.passes.base import Result, Skipped
+from snapq.operators import Trait, having
 
 OPERATORS = ("Conv", "AveragePool", "MaxPool")
-_NOT_NEGATIVE = ("Relu", "Sigmoid", "HardSigmoid", "Softmax", "Abs", "Exp", "Softplus")
 
 
 def apply(node: ir.Node, edit: Editor) -> Result:
@@ -92,7 +92,7 @@ def _may_take(node: ir.Node, pad: ir.Node) -> bool:
 
 
 def _is_not_negative(value: ir.Value | None) -> bool:
-    if producer(value, *_NOT_NEGATIVE) is not None:
+    if producer(value, *having(Trait.NOT_NEGATIVE)) is not None:
         return True
     clip = producer(value, "Clip")
     lower = constant(input_at(clip, 1)) if clip is not None else None

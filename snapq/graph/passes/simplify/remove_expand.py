@@ -13,13 +13,10 @@ import onnx_ir as ir
 from snapq.graph.edit import Editor, producer
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
+from snapq.operators import Trait, having
 
-_BROADCASTING = (
-    *("Add", "Sub", "Mul", "Div", "Where", "Equal", "Less", "Greater", "Max", "Min"),
-    *("LessOrEqual", "GreaterOrEqual", "And", "Or", "Xor"),
-)
-
-OPERATORS = _BROADCASTING
+# `broadcast_pow_base` puts an Expand in front of Pow.
+OPERATORS = tuple(op for op in having(Trait.BROADCASTS) if op != "Pow")
 
 
 def apply(node: ir.Node, edit: Editor) -> Result:

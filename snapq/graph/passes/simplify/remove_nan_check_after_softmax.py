@@ -16,25 +16,10 @@ import onnx_ir as ir
 from snapq.graph.edit import Editor, constant, int_attribute, is_op, producer
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
+from snapq.operators import Trait, spec_of
 
 OPERATORS = ("Where",)
 
-_FINITE = frozenset(
-    {
-        *("MatMul", "Gemm", "Conv", "ConvTranspose", "FusedMatMul", "Einsum", "Attention"),
-        *("LayerNormalization", "RMSNormalization", "LpNormalization", "Softmax", "Sigmoid"),
-        *("Tanh", "BatchNormalization", "InstanceNormalization", "Sin", "Cos", "Erf"),
-    }
-)
-"""What these give counts as finite."""
-_KEEP_FINITE = frozenset(
-    {
-        *("Add", "Sub", "Mul", "Neg", "Abs", "Relu", "Max", "Min", "Concat", "Split", "Identity"),
-        *("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Tile", "Slice"),
-        *("Gather", "GatherElements", "GatherND", "Pad", "Cast", "ReduceMax", "ReduceMin"),
-    }
-)
-"""What these give of finite values is finite."""
 _STEPS = 12
 
 
@@ -71,16 +56,16 @@ def _finite(value: ir.Value | None, steps: int) -> bool:
     if array is not None:
         return bool(np.all(np.isfinite(array)))
     node = value.producer()
-    if node is None or node.domain or steps == 0:
+    if node is None or steps == 0:
         return node is None and value.is_graph_input()
-    if node.op_type in _FINITE:
+    row = spec_of(node)
+    if row.has(Trait.FINITE):
         return True
     if node.op_type == "Div":
         divisor = constant(node.inputs[1])
         return divisor is not None and bool(np.all(divisor)) and _finite(node.inputs[0], steps - 1)
-    inputs = node.inputs[1:] if node.op_type == "Where" else node.inputs
-    known = node.op_type in _KEEP_FINITE or node.op_type == "Where"
-    return known and all(_finite(item, steps - 1) for item in inputs)
+    data = (item for index, item in enumerate(node.inputs) if row.role(index).quantized)
+    return row.has(Trait.KEEPS_FINITE) and all(_finite(item, steps - 1) for item in data)
 
 
 def _leaves_some(value: ir.Value | None, shape: tuple[int, ...], axis: int) -> bool:

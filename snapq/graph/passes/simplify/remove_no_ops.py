@@ -28,16 +28,17 @@ from snapq.graph.edit import (
 )
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
+from snapq.operators import Trait, having, spec
 
-_RESHAPES = frozenset({"Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand", "Tile"})
-_OF_ONE = frozenset({"Concat", "Sum", "Mean", "Max", "Min", "Split"})
+_RESHAPES = (*having(Trait.RESHAPES), "Expand", "Tile")
+_OF_ONE = (*having(Trait.VARIADIC), "Split")
 _NEUTRAL = {"Add": 0.0, "Sub": 0.0, "Mul": 1.0, "Div": 1.0, "Pow": 1.0}
 
 OPERATORS = (
     *("Identity", "Dropout", "Cast", "Slice", "Resize", "Pad", "Transpose", "Clip"),
-    *sorted(_RESHAPES),
-    *sorted(_OF_ONE),
-    *sorted(_NEUTRAL),
+    *_RESHAPES,
+    *_OF_ONE,
+    *_NEUTRAL,
 )
 
 
@@ -118,7 +119,7 @@ def _is_unbounded(node: ir.Node) -> bool:
 
 def _neutral(node: ir.Node) -> ir.Value | None:
     wanted = _NEUTRAL[node.op_type]
-    for index in (1, 0) if node.op_type in ("Add", "Mul") else (1,):
+    for index in (1, 0) if spec(node.op_type).has(Trait.COMMUTATIVE) else (1,):
         array = constant(node.inputs[index])
         other = node.inputs[1 - index]
         if (

@@ -11,10 +11,9 @@ import onnx_ir as ir
 from snapq.graph.edit import Editor, integers, reduced_axes
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
+from snapq.operators import Family, Trait, having, spec
 
-_POOLS = ("GlobalAveragePool", "GlobalMaxPool")
-
-OPERATORS = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", *_POOLS)
+OPERATORS = having(Trait.ONE_IS_KEPT)
 
 
 def apply(node: ir.Node, edit: Editor) -> Result:
@@ -22,7 +21,8 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     shape, result = static_shape(node.inputs[0]), static_shape(node.outputs[0])
     if shape is None or result is None or 0 in shape:
         return False
-    axes = tuple(range(2, len(shape))) if node.op_type in _POOLS else reduced_axes(node)
+    pools = spec(node.op_type).family is Family.POOLING
+    axes = tuple(range(2, len(shape))) if pools else reduced_axes(node)
     if axes is None or any(shape[axis] != 1 for axis in axes):
         return False
     edit.replace(node.outputs[0], edit.op("Reshape", node.inputs[0], integers(*result)))
