@@ -176,7 +176,7 @@ def runs(model: Path, observers: tuple[str, ...], count: int, folder: Path | Non
     prepared = prepare.prepare(io.load(model), {}).model
     for seen in observe(prepared, Samples(model, count, folder), done.append).values():
         for name in observers:
-            observer(name)(seen, QuantType.UINT8)
+            observer(name).range(seen, QuantType.UINT8)
     return sum(done)
 
 

@@ -14,7 +14,7 @@ from snapq.graph.order import last_reader_first
 from snapq.operators import Encodings, Role
 from snapq.precision import WeightType
 from snapq.quantization.calibration.calibrate import Samples, calibrate
-from snapq.quantization.calibration.observers.base import Observer, observer
+from snapq.quantization.calibration.observers.base import Observer
 from snapq.quantization.calibration.observers.collector import Collector, TensorStatistics
 from snapq.quantization.encodings import Encoding, QuantType, asymmetric
 from snapq.quantization.precision_rules import keep_wide as wide
@@ -133,14 +133,12 @@ def quantize(
     if beyond_float16(graph, scheme, seen):
         narrow = without_float(scheme)
         return quantize(model, samples, narrow, fixed=fixed, known=seen, tuned=tuned)
-    rule = observer(scheme.observer)
     ranges = {
         value: with_headroom(
-            _maker(value),
-            _range(seen[str(value.name)], rule, groups.dtype(value), str(value.name) in masked),
+            _maker(value), _range(seen[name], scheme.observer, groups.dtype(value), name in masked)
         )
         for value in _values(graph)
-        if value in groups and str(value.name) in seen
+        if value in groups and (name := str(value.name)) in seen
     }
     ranges = {value: _useful(value, found, decisions) for value, found in ranges.items()}
     reach = masked_sums(
@@ -194,7 +192,7 @@ def lifted(model: ir.Model) -> ir.Model:
 
 
 def _range(seen: Collector, rule: Observer, dtype: QuantType, logit: bool) -> Range:
-    return (unmasked(seen) if logit else None) or rule(seen, dtype)
+    return (unmasked(seen) if logit else None) or rule.range(seen, dtype)
 
 
 def _useful(value: ir.Value, limits: Range, decisions: Mapping[ir.Node, Decision]) -> Range:

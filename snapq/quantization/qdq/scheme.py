@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from snapq.precision import ActivationType, WeightType
+from snapq.quantization.calibration.observers.base import Observer
+from snapq.quantization.calibration.observers.minmax import MinMax
 from snapq.quantization.encodings import QuantType
 
 __all__ = ["NodePrecision", "Scheme"]
@@ -42,7 +44,7 @@ class Scheme:
         architecture: Hexagon version (73 for v73), the lowest of all devices.
         per_node: precision of single nodes by name, see `overrides.resolve`. A node that moves
             data follows what comes in unless it is named here.
-        observer: name of the rule that sets the ranges of activations.
+        observer: sets the ranges of activations.
         keep_wide: whether the rules of `wide` hold.
         block: input channels that share a scale in 4-bit weights, where the NPU has that.
     """
@@ -52,7 +54,7 @@ class Scheme:
     per_channel: bool = True
     architecture: int = 73
     per_node: Mapping[str, NodePrecision] = field(default_factory=dict)
-    observer: str = "min-max"
+    observer: Observer = field(default_factory=MinMax)
     keep_wide: bool = True
     block: int | None = None
 

@@ -20,7 +20,13 @@ from snapq.errors import SnapqError
 from snapq.precision import WeightType
 from snapq.quantization.analysis.advice import advice
 from snapq.quantization.calibration.calibrate import Samples
-from snapq.quantization.calibration.observers.base import observer
+from snapq.quantization.calibration.observers.auto import Auto
+from snapq.quantization.calibration.observers.base import Observer
+from snapq.quantization.calibration.observers.entropy import Entropy
+from snapq.quantization.calibration.observers.minmax import MinMax
+from snapq.quantization.calibration.observers.mse import Mse
+from snapq.quantization.calibration.observers.percentile import Percentile
+from snapq.quantization.calibration.observers.sqnr import Sqnr
 from snapq.quantization.encodings import Encoding
 from snapq.quantization.qdq.lowering import lower
 from snapq.quantization.qdq.scheme import Scheme
@@ -46,8 +52,6 @@ __all__ = ["PRESETS", "Recipe", "Runner", "Tuning", "preset", "tune", "tuning"]
 _HELD_OUT = 4
 """Every fourth sample is held out, at most `_MOST_HELD_OUT`."""
 _MOST_HELD_OUT = 16
-_FOR_8_BITS = ("mse", "sqnr", "entropy", "auto")
-"""Observers that find min-max best where there are 65536 steps."""
 _ROUNDS = (Stage.WEIGHTS, Stage.REFINE)
 """Steps that choose all integers of the weights anew."""
 
@@ -57,12 +61,12 @@ class Recipe:
     """What to try.
 
     Attributes:
-        observers: names; the first one is the starting point.
+        observers: the first one is the starting point.
         algorithms: names; what rewrites the model is tried first.
         quick_correction: without other steps, whether biases are corrected as `quick` does it.
     """
 
-    observers: tuple[str, ...] = ("min-max",)
+    observers: tuple[Observer, ...] = (MinMax(),)
     algorithms: tuple[str, ...] = ()
     quick_correction: bool = False
 
@@ -72,17 +76,15 @@ class Recipe:
         Raises:
             ConfigError: with the nearest name.
         """
-        for name in self.observers:
-            observer(name)
         for name in self.algorithms:
             algorithm(name)
 
 
 PRESETS: dict[str, Recipe] = {
     "fast": Recipe(quick_correction=True),
-    "balanced": Recipe(("min-max", "mse"), ("outlier-migration", "bias-correction")),
+    "balanced": Recipe((MinMax(), Mse()), ("outlier-migration", "bias-correction")),
     "best": Recipe(
-        ("min-max", "mse", "sqnr", "auto", "percentile", "entropy"),
+        (MinMax(), Mse(), Sqnr(), Auto(), Percentile(), Entropy()),
         (
             "channel-splitting",
             "cross-layer-equalization",
@@ -214,11 +216,11 @@ def tuning(
         told = f"without {name}" if name in chosen else f"then {name}"
         if keep(told, told, _replayed(study, steps, others)):
             chosen = others
-    for name in _ranges(recipe, scheme) if any(map(_stage, chosen)) else ():
+    for observer in _observers(recipe, scheme) if any(map(_stage, chosen)) else ():
         # Judged when other errors were larger than those of the ranges.
-        now = replace(kept[-1].study.scheme, observer=name)
+        now = replace(kept[-1].study.scheme, observer=observer)
         if now != kept[-1].study.scheme:
-            told = f"then {name} ranges"
+            told = f"then {observer} ranges"
             keep(told, told, replace(kept[-1].study, scheme=now))
     best, said = kept[-1], _by_cpu(kept, len(held))
     if runner is not None and len(kept) > 1:
@@ -258,11 +260,11 @@ class _Split:
 
 def _steps(recipe: Recipe, scheme: Scheme) -> Iterator[tuple[str, Callable[[Study], Study | None]]]:
     """The observers, then the algorithms."""
-    for name in _ranges(recipe, scheme)[1:]:
+    for observer in _observers(recipe, scheme)[1:]:
         yield (
-            f"{name} ranges",
-            lambda study, name=name: replace(  # type: ignore[misc]
-                study, scheme=replace(study.scheme, observer=name)
+            f"{observer} ranges",
+            lambda study, observer=observer: replace(  # type: ignore[misc]
+                study, scheme=replace(study.scheme, observer=observer)
             ),
         )
     before: list[str] = []
@@ -271,14 +273,11 @@ def _steps(recipe: Recipe, scheme: Scheme) -> Iterator[tuple[str, Callable[[Stud
         before.append(name)
 
 
-def _ranges(recipe: Recipe, scheme: Scheme) -> list[str]:
+def _observers(recipe: Recipe, scheme: Scheme) -> list[Observer]:
     """The observers to try; the first one is the starting point."""
     wide = scheme.activations.bits > 8
-    return [
-        name
-        for index, name in enumerate(recipe.observers)
-        if not (index and wide and name in _FOR_8_BITS)
-    ]
+    first, *others = recipe.observers
+    return [first, *(one for one in others if not (wide and one.for_8_bits))]
 
 
 def _replayed(

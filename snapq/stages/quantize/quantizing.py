@@ -169,13 +169,15 @@ def order(
 
 def recipe(options: QuantizeConfig) -> Recipe:
     """What the options ask to be tried."""
+    from snapq.quantization.calibration.observers.base import observer
+    from snapq.quantization.calibration.observers.percentile import Percentile
     from snapq.quantization.tuning.presets import preset
 
     chosen = preset(options.preset.value, options.weights)
     if isinstance(options.observer, PercentileObserver):
-        chosen = replace(chosen, observers=(f"percentile {options.observer.percentile:g}",))
+        chosen = replace(chosen, observers=(Percentile(options.observer.percentile),))
     elif options.observer is not None:
-        chosen = replace(chosen, observers=(options.observer,))
+        chosen = replace(chosen, observers=(observer(options.observer),))
     if options.algorithms is not None:
         chosen = replace(chosen, algorithms=options.algorithms, quick_correction=False)
     return chosen

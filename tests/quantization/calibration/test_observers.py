@@ -6,13 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from snapq.config import QuantizeConfig
 from snapq.errors import ConfigError
 from snapq.precision import ObserverName
 from snapq.quantization.calibration.digest import digest
 from snapq.quantization.calibration.observers.base import observer, observer_names
 from snapq.quantization.calibration.observers.collector import Collector
 from snapq.quantization.calibration.observers.entropy import RunningSums
+from snapq.quantization.calibration.observers.percentile import Percentile
 from snapq.quantization.encodings import QuantType, asymmetric, dequantize, quantize
+from snapq.stages.quantize.quantizing import recipe
 
 U8 = QuantType.UINT8
 CHUNK = arrays(np.int32, st.integers(1, 30), elements=st.integers(-640_000, 640_000)).map(
@@ -43,7 +46,7 @@ def error(values, limits, dtype=U8):
 def test_min_max_is_that_of_all_samples_together(chunks):
     everything = np.concatenate(chunks)
     seen = collected(*chunks)
-    assert observer("min-max")(seen, U8) == (everything.min(), everything.max())
+    assert observer("min-max").range(seen, U8) == (everything.min(), everything.max())
     assert seen.statistics().count == everything.size
 
 
@@ -80,16 +83,22 @@ def test_every_observer_can_be_named_in_the_yaml():
 def test_a_percentile_keeps_its_share_of_the_values_inside(percent):
     values = spread(200_000)
     seen = collected(*np.split(values, 50))
-    low, high = observer(f"percentile {percent:g}")(seen, U8)
+    low, high = Percentile(percent).range(seen, U8)
     beyond = (100 - percent) / 200 * values.size
     assert (values < low).sum() == pytest.approx(beyond, rel=0.1, abs=3)
     assert (values > high).sum() == pytest.approx(beyond, rel=0.1, abs=3)
 
 
-@pytest.mark.parametrize("number", ["50", "100.1", "many", "nan"])
-def test_a_percentile_without_sense_is_refused(number):
+@pytest.mark.parametrize("percent", [50.0, 100.1, float("nan")])
+def test_a_percentile_without_sense_is_refused(percent):
     with pytest.raises(ConfigError, match="above 50 and at most 100"):
-        observer(f"percentile {number}")
+        Percentile(percent)
+
+
+@pytest.mark.parametrize("percent", [99.99999, 99.999999999, 100.0])
+def test_a_percentile_of_the_yaml_keeps_all_its_digits(percent):
+    options = QuantizeConfig(observer={"percentile": percent})
+    assert recipe(options).observers == (Percentile(percent),)
 
 
 @pytest.mark.parametrize("name", observer_names())
@@ -97,48 +106,48 @@ def test_a_percentile_without_sense_is_refused(number):
 @given(CHUNKS)
 def test_a_range_lies_within_what_was_seen(name, chunks):
     everything = np.append(np.concatenate(chunks), 0)
-    low, high = observer(name)(collected(*chunks), U8)
+    low, high = observer(name).range(collected(*chunks), U8)
     slack = 1e-6 + 1e-4 * (everything.max() - everything.min())
     assert everything.min() - slack <= low <= high <= everything.max() + slack
 
 
 @pytest.mark.parametrize("name", observer_names())
 def test_a_tensor_without_values_or_of_one_value_has_a_range_too(name):
-    assert observer(name)(Collector(), U8) == (0.0, 0.0)
-    low, high = observer(name)(collected(np.full(10, 7.0)), U8)
+    assert observer(name).range(Collector(), U8) == (0.0, 0.0)
+    low, high = observer(name).range(collected(np.full(10, 7.0)), U8)
     assert low <= 7.0 <= high
 
 
 def test_auto_is_about_as_good_as_the_best_of_the_others():
     values = spread(100_000)
     seen = collected(*np.split(values, 20))
-    errors = {name: error(values, observer(name)(seen, U8)) for name in observer_names()}
+    errors = {name: error(values, observer(name).range(seen, U8)) for name in observer_names()}
     assert errors["auto"] < 1.1 * min(errors.values())
 
 
 def test_mse_finds_the_range_that_exhaustive_search_finds():
     values = np.maximum(spread(8192, seed=3), 0)
-    found = error(values, observer("mse")(collected(values), U8))
+    found = error(values, observer("mse").range(collected(values), U8))
     best = min(error(values, (0.0, values.max() * share)) for share in np.linspace(0.02, 1, 200))
     assert found < 1.05 * best
 
 
 def test_sqnr_clips_less_than_mse():
     seen = collected(*np.split(spread(100_000), 20))
-    assert observer("sqnr")(seen, U8)[1] > observer("mse")(seen, U8)[1]
+    assert observer("sqnr").range(seen, U8)[1] > observer("mse").range(seen, U8)[1]
 
 
 def test_no_observer_clips_what_16_bits_can_hold():
     values = np.random.default_rng(0).normal(size=10_000).astype(np.float32)
     seen = collected(values)
     for name in ("mse", "sqnr", "entropy", "auto"):
-        high = observer(name)(seen, QuantType.UINT16)[1]
+        high = observer(name).range(seen, QuantType.UINT16)[1]
         assert high == pytest.approx(values.max(), rel=0.02)
 
 
 def test_percentile_is_that_of_numpy():
     values = spread(160_000)
-    low, high = observer("percentile")(collected(*np.split(values, 20)), U8)
+    low, high = Percentile().range(collected(*np.split(values, 20)), U8)
     assert low == pytest.approx(np.percentile(values, 0.005), rel=0.1)
     assert high == pytest.approx(np.percentile(values, 99.995), rel=0.1)
 
@@ -165,13 +174,13 @@ def test_an_unknown_observer_is_refused_with_the_nearest_name():
 @pytest.mark.filterwarnings("error")
 def test_entropy_of_nothing_but_piles_keeps_them_all():
     values = np.repeat(np.array([0.0, 1.0], np.float32), 500)
-    assert observer("entropy")(collected(values), U8) == (0.0, 1.0)
+    assert observer("entropy").range(collected(values), U8) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize("limit", [6.0, np.inf])
 def test_entropy_keeps_its_range_when_nine_of_ten_values_are_zero(limit):
     values = np.random.default_rng(0).normal(-4, 3, 200_000).clip(0, limit).astype(np.float32)
-    _, high = observer("entropy")(collected(values), U8)
+    _, high = observer("entropy").range(collected(values), U8)
     assert high > 0.75 * float(values.max())
 
 

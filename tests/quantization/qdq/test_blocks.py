@@ -90,7 +90,7 @@ def test_rounding_minds_the_blocks(name):
     others = feeds(model, 4, seed=5)
     truth, scheme = outputs(model, others), Scheme(**SCHEME, block=16)
     plain = quantize_model(model, samples, scheme)
-    better = tune(model, samples, scheme, Recipe(("min-max",), (name,)))
+    better = tune(model, samples, scheme, Recipe(algorithms=(name,)))
     near = [nearness(truth, outputs(one.model, others)) for one in (plain, better)]
     assert near[1] > near[0] + 1
 

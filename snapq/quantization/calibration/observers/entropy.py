@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
-from snapq.quantization.calibration.observers.base import register
+from snapq.precision import ObserverName
+from snapq.quantization.calibration.observers.base import Observer
 from snapq.quantization.calibration.observers.collector import Collector
 from snapq.quantization.encodings import QuantType
 
-__all__ = ["RunningSums", "entropy"]
+__all__ = ["Entropy", "RunningSums"]
 
 _BINS = 2048
 _LOST = 50.0
@@ -17,8 +20,8 @@ _LOST = 50.0
 _SHARES = np.linspace(0.25, 1.0, 49)[::-1]
 
 
-@register("entropy")
-def entropy(seen: Collector, dtype: QuantType) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Entropy(Observer):
     """Least Kullback-Leibler divergence between the values and what their integers say of them.
 
     Candidates are shares of the whole range, both ends alike. With more than 8 bits there are more
@@ -28,25 +31,31 @@ def entropy(seen: Collector, dtype: QuantType) -> tuple[float, float]:
 
     Source: Migacz, "8-bit inference with TensorRT", GTC 2017.
     """
-    if seen.empty:
-        return 0.0, 0.0
-    low, high = min(seen.minimum, 0.0), max(seen.maximum, 0.0)
-    levels = 2**dtype.bits
-    counts = seen.linear(_BINS)
-    if levels >= _BINS or counts.size < _BINS:
-        return seen.minimum, seen.maximum
-    edges = np.linspace(seen.minimum, seen.maximum, _BINS + 1)
-    between = _without_piles(counts, edges)
-    if not between.any():
-        return seen.minimum, seen.maximum
-    sums = RunningSums(between)
-    scores = []
-    for share in _SHARES:
-        first = int(np.searchsorted(edges, low * share, side="right")) - 1
-        last = int(np.searchsorted(edges, high * share, side="left"))
-        scores.append(sums.divergence(max(first, 0), min(last, _BINS), levels))
-    best = float(_SHARES[int(np.argmin(scores))])
-    return max(low * best, seen.minimum), min(high * best, seen.maximum)
+
+    name = ObserverName.ENTROPY
+    for_8_bits = True
+
+    def range(self, seen: Collector, dtype: QuantType) -> tuple[float, float]:
+        """The share of what was seen with the least divergence."""
+        if seen.empty:
+            return 0.0, 0.0
+        low, high = min(seen.minimum, 0.0), max(seen.maximum, 0.0)
+        levels = 2**dtype.bits
+        counts = seen.linear(_BINS)
+        if levels >= _BINS or counts.size < _BINS:
+            return seen.minimum, seen.maximum
+        edges = np.linspace(seen.minimum, seen.maximum, _BINS + 1)
+        between = _without_piles(counts, edges)
+        if not between.any():
+            return seen.minimum, seen.maximum
+        sums = RunningSums(between)
+        scores = []
+        for share in _SHARES:
+            first = int(np.searchsorted(edges, low * share, side="right")) - 1
+            last = int(np.searchsorted(edges, high * share, side="left"))
+            scores.append(sums.divergence(max(first, 0), min(last, _BINS), levels))
+        best = float(_SHARES[int(np.argmin(scores))])
+        return max(low * best, seen.minimum), min(high * best, seen.maximum)
 
 
 class RunningSums:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from snapq.quantization.calibration.observers.base import register
+from dataclasses import dataclass
+
+from snapq.precision import ObserverName
+from snapq.quantization.calibration.observers.base import Observer
 from snapq.quantization.calibration.observers.collector import Collector
 from snapq.quantization.encodings import QuantType
 
-__all__ = ["min_max"]
+__all__ = ["MinMax"]
 
 
-@register("min-max")
-def min_max(seen: Collector, dtype: QuantType) -> tuple[float, float]:
-    """The smallest and the largest value; `(0, 0)` where nothing was seen."""
-    return (0.0, 0.0) if seen.empty else (seen.minimum, seen.maximum)
+@dataclass(frozen=True)
+class MinMax(Observer):
+    """The smallest and the largest value."""
+
+    name = ObserverName.MIN_MAX
+
+    def range(self, seen: Collector, dtype: QuantType) -> tuple[float, float]:
+        """What was seen, whatever the type."""
+        return (0.0, 0.0) if seen.empty else (seen.minimum, seen.maximum)
