@@ -22,6 +22,7 @@ from snapq.stages.quantize.judging import (
     runner,
     sensitivity_records,
 )
+from snapq.stages.quantize.quantizing import granularity
 from snapq.storage import write_text
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _analyze_model(
     scheme = Scheme(
         weights=options.weights,
         activations=options.activations,
-        per_channel=options.per_channel,
+        granularity=granularity(options),
         architecture=min(one.architecture for one in context.devices),
         per_node=resolve(options.overrides, model),
     )

@@ -266,7 +266,6 @@ def _quantized(model: ir.Model, device: DeviceProfile, precision: str) -> ir.Mod
     scheme = Scheme(
         weights=WeightType.INT8,
         activations=QUANTIZED[precision],
-        per_channel=True,
         architecture=device.architecture,
     )
     return quantize(model, (sample.feeds for sample in data), scheme).model

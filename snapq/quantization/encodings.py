@@ -14,6 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.quantization.granularity import (
+    PER_TENSOR,
+    Granularity,
+    PerAxis,
+    PerBlock,
+    PerTensor,
+)
+
 __all__ = [
     "SMALLEST_SCALE",
     "Encoding",
@@ -83,18 +91,16 @@ class Encoding:
 
     Attributes:
         dtype: the integer type.
-        scale: float32; 0-d for one scale, `[C]` for one a channel of `axis`; with blocks shaped as
-            the tensor, but shorter along `axis`.
+        scale: float32; `[]` per tensor, `[C]` per axis; by blocks shaped as the tensor, but shorter
+            along the axis that they divide.
         zero_point: integers of `dtype`, shaped as `scale`.
-        axis: the channel axis; None for one scale; with blocks the one that they divide.
-        block: how many indices of `axis` share a scale; 0 where scales are not by blocks.
+        granularity: which values share a scale.
     """
 
     dtype: QuantType
     scale: npt.NDArray[np.float32]
     zero_point: npt.NDArray[np.generic]
-    axis: int | None = None
-    block: int = 0
+    granularity: Granularity = PER_TENSOR
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Encoding) and self.key == other.key
@@ -103,15 +109,20 @@ class Encoding:
         return hash(self.key)
 
     @property
-    def key(self) -> tuple[str, bytes, bytes, int | None, int]:
+    def key(self) -> tuple[str, bytes, bytes, Granularity]:
         """Equal for equal encodings, whatever the tensor."""
-        return (
-            self.dtype.value,
-            self.scale.tobytes(),
-            self.zero_point.tobytes(),
-            self.axis,
-            self.block,
-        )
+        scale, zero = self.scale.tobytes(), self.zero_point.tobytes()
+        return self.dtype.value, scale, zero, self.granularity
+
+    @property
+    def axis(self) -> int | None:
+        """The axis along which scales differ; None for one scale."""
+        return None if isinstance(self.granularity, PerTensor) else self.granularity.axis
+
+    @property
+    def block(self) -> int:
+        """How many indices of the axis share a scale; 0 where scales are not by blocks."""
+        return self.granularity.size if isinstance(self.granularity, PerBlock) else 0
 
     @property
     def minimum(self) -> npt.NDArray[np.float64]:
@@ -125,15 +136,18 @@ class Encoding:
 
 
 def asymmetric(
-    low: npt.ArrayLike, high: npt.ArrayLike, dtype: QuantType, axis: int | None = None
+    low: npt.ArrayLike,
+    high: npt.ArrayLike,
+    dtype: QuantType,
+    granularity: PerTensor | PerAxis = PER_TENSOR,
 ) -> Encoding:
     """An encoding of `[low, high]`, widened to hold 0, in which 0 is held exactly.
 
     Args:
-        low: smallest value, 0-d or `[C]`.
+        low: smallest value, `[]` or `[C]`.
         high: largest value, shaped as `low`.
         dtype: the integer type.
-        axis: the channel axis where `low` is `[C]`.
+        granularity: per axis where `low` is `[C]`.
     """
     low64 = np.minimum(np.asarray(low, np.float64), 0.0)
     high64 = np.maximum(np.asarray(high, np.float64), 0.0)
@@ -141,21 +155,23 @@ def asymmetric(
     # At 16 bits, Min and Where of the NPU are wrong where one scale is 1 and the other far less.
     scale = _guarded((high64 - low64) / steps, 1.0 / steps)
     zero = np.clip(np.rint(dtype.qmin - low64 / scale), dtype.qmin, dtype.qmax)
-    return Encoding(dtype, scale, zero.astype(dtype.numpy), axis)
+    return Encoding(dtype, scale, zero.astype(dtype.numpy), granularity)
 
 
-def symmetric(magnitude: npt.ArrayLike, dtype: QuantType, axis: int | None = None) -> Encoding:
+def symmetric(
+    magnitude: npt.ArrayLike, dtype: QuantType, granularity: PerTensor | PerAxis = PER_TENSOR
+) -> Encoding:
     """An encoding of `[-magnitude, magnitude]` with zero point 0.
 
     The most negative integer is not used, so that a value and its opposite are held alike.
 
     Args:
-        magnitude: largest absolute value, 0-d or `[C]`.
+        magnitude: largest absolute value, `[]` or `[C]`.
         dtype: a signed integer type.
-        axis: the channel axis where `magnitude` is `[C]`.
+        granularity: per axis where `magnitude` is `[C]`.
     """
     scale = _guarded(np.asarray(magnitude, np.float64) / dtype.qmax)
-    return Encoding(dtype, scale, np.zeros(scale.shape, dtype.numpy), axis)
+    return Encoding(dtype, scale, np.zeros(scale.shape, dtype.numpy), granularity)
 
 
 def quantize(values: npt.ArrayLike, encoding: Encoding) -> npt.NDArray[np.generic]:
@@ -179,19 +195,21 @@ def broadcast(
     """Scale and zero point shaped so that they broadcast over a tensor of that rank."""
     scale = encoding.scale.astype(np.float64)
     zero = encoding.zero_point.astype(np.float64)
-    if encoding.axis is None:
-        return scale.reshape(()), zero.reshape(())
-    if encoding.block:
-        spread = (np.repeat(part, encoding.block, encoding.axis) for part in (scale, zero))
-        return next(spread), next(spread)
-    shape = [1] * rank
-    shape[encoding.axis] = -1
-    return scale.reshape(shape), zero.reshape(shape)
+    match encoding.granularity:
+        case PerTensor():
+            return scale.reshape(()), zero.reshape(())
+        case PerBlock(axis, size):
+            return np.repeat(scale, size, axis), np.repeat(zero, size, axis)
+        case PerAxis(axis):
+            shape = [1] * rank
+            shape[axis] = -1
+            return scale.reshape(shape), zero.reshape(shape)
 
 
-def reduced_axes(shape: Sequence[int], axis: int | None) -> tuple[int, ...]:
-    """The axes over which a statistic of one channel (or of all, for None) is taken."""
-    return tuple(i for i in range(len(shape)) if i != axis)
+def reduced_axes(shape: Sequence[int], granularity: PerTensor | PerAxis) -> tuple[int, ...]:
+    """The axes over which the values that share a scale lie."""
+    kept = None if isinstance(granularity, PerTensor) else granularity.axis
+    return tuple(i for i in range(len(shape)) if i != kept)
 
 
 def _guarded(scale: npt.NDArray[np.float64], of_zeros: float = 1.0) -> npt.NDArray[np.float32]:

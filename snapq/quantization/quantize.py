@@ -157,7 +157,7 @@ def quantize(
     decisions = take_away(graph, decisions, tests)
     uses = _uses(decisions, groups, encodings, ranges, scheme, imposed)
     decisions, encodings = absorb_clamps(graph, decisions, encodings)
-    inserter = Inserter(graph, scheme, encodings, uses, imposed, tuned or {})
+    inserter = Inserter(graph, encodings, uses, imposed, tuned or {})
     inserter.run(decisions)
     separate(graph)
     return Quantized(

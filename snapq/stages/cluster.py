@@ -84,6 +84,7 @@ def _share(model: ir.Model, options: ClusterConfig) -> tuple[dict[str, Encoding]
     import onnx_ir as ir
 
     from snapq.operators import Role, quantized
+    from snapq.quantization.granularity import PerAxis, PerTensor
     from snapq.quantization.qdq.decisions import constant
     from snapq.quantization.qdq.parameters import weight_axis
     from snapq.quantization.tuning.weight_sharing import share
@@ -114,7 +115,8 @@ def _share(model: ir.Model, options: ClusterConfig) -> tuple[dict[str, Encoding]
             axis = weight_axis(node, rule, array.ndim)
             if axis is None and options.spacing == "even" and options.clusters <= 16:
                 continue
-            shared = share(array, axis, options.clusters, options.spacing, options.channels)
+            scales = PerTensor() if axis is None else PerAxis(axis)
+            shared = share(array, scales, options.clusters, options.spacing, options.channels)
             value.const_value = ir.Tensor(shared.values, name=value.name)
             found[str(value.name)] = shared.encoding
             _count(tally, array, shared)
@@ -135,11 +137,13 @@ def _count(tally: _Tally, array: np.ndarray, shared: Shared) -> None:
     import numpy as np
 
     from snapq.quantization.encodings import QuantType, quantize, reduced_axes, symmetric
+    from snapq.quantization.granularity import PerBlock
     from snapq.quantization.tuning.weight_sharing import integers_of
 
-    axis = shared.encoding.axis
-    peak = np.abs(array).max(axis=reduced_axes(array.shape, axis) if axis is not None else None)
-    plain = quantize(array, symmetric(peak, QuantType.INT8, axis)).tobytes()
+    granularity = shared.encoding.granularity
+    assert not isinstance(granularity, PerBlock)
+    peak = np.abs(array).max(axis=reduced_axes(array.shape, granularity))
+    plain = quantize(array, symmetric(peak, QuantType.INT8, granularity)).tobytes()
     integers = integers_of(shared).astype(np.int8).reshape(-1)
     stored = integers.tobytes()
     if shared.encoding.dtype.bits == 4:

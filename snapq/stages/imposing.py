@@ -140,6 +140,7 @@ def read_weights(source: Source) -> dict[str, Encoding]:
     import numpy as np
 
     from snapq.quantization.encodings import Encoding, QuantType
+    from snapq.quantization.granularity import granularity
 
     path = source.folder / WEIGHTS
     if not path.is_file():
@@ -153,7 +154,7 @@ def read_weights(source: Source) -> dict[str, Encoding]:
             scale = np.asarray(value["scale"], np.float32)
             scale = scale if value["axis"] is not None else scale.reshape(())
             zero = np.zeros(scale.shape, dtype.numpy)
-            found[str(value["tensor"])] = Encoding(dtype, scale, zero, value["axis"])
+            found[str(value["tensor"])] = Encoding(dtype, scale, zero, granularity(value["axis"]))
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError("This is not a record of weights.", where=str(path)) from error
     return found

@@ -15,7 +15,7 @@ operator (Sigmoid, Softmax, Tanh) are not trained.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import onnx_ir as ir
@@ -23,6 +23,7 @@ import onnx_ir as ir
 from snapq.errors import ModelError
 from snapq.operators import Role, quantized
 from snapq.quantization.encodings import Encoding, QuantType, dequantize, quantize
+from snapq.quantization.granularity import granularity
 from snapq.quantization.qdq.parameters import bias_encoding, raise_for_bias
 from snapq.training.library import Tensor, torch
 
@@ -150,7 +151,7 @@ class LearnedEncodings(torch.nn.Module):  # type: ignore[misc, unused-ignore]
         start = self._groups[index].encoding
         step = self.steps[index].detach().cpu().numpy().astype(np.float64)
         scale = np.asarray(start.scale.astype(np.float64) * np.exp(step), np.float32)
-        return Encoding(start.dtype, scale, start.zero_point, start.axis)
+        return replace(start, scale=scale)
 
     def _scale(self, node: ir.Node) -> Tensor:
         index = self._of[node]
@@ -222,7 +223,7 @@ def _encoding(node: ir.Node) -> Encoding:
     if scale.size > 1 or (scale.ndim == 1 and held is not None and held.shape is not None):
         rank = len(held.shape) if held is not None and held.shape is not None else 1
         axis = node.attributes.get_int("axis", 1) % rank if scale.ndim else None
-    return Encoding(dtype, scale, zero, axis)
+    return Encoding(dtype, scale, zero, granularity(axis))
 
 
 def _biases(model: ir.Model, own: Mapping[ir.Node, Encoding]) -> dict[ir.Node, _Bias]:

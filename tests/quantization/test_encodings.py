@@ -15,6 +15,7 @@ from snapq.quantization.encodings import (
     quantize,
     symmetric,
 )
+from snapq.quantization.granularity import PerAxis
 
 UNSIGNED = st.sampled_from([QuantType.UINT8, QuantType.UINT16])
 SIGNED = st.sampled_from([QuantType.INT4, QuantType.INT8, QuantType.INT16])
@@ -62,7 +63,7 @@ def test_symmetric_encodings_hold_a_value_and_its_opposite_alike(values, dtype):
 
 @given(arrays(np.float32, (3, 5), elements=REAL), SIGNED)
 def test_one_scale_a_channel_is_each_channel_on_its_own(values, dtype):
-    encoding = symmetric(np.abs(values).max(axis=1), dtype, axis=0)
+    encoding = symmetric(np.abs(values).max(axis=1), dtype, PerAxis(0))
     whole = dequantize(quantize(values, encoding), encoding)
     for channel, row in enumerate(values):
         alone = Encoding(dtype, encoding.scale[channel], encoding.zero_point[channel])

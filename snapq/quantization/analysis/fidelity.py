@@ -16,6 +16,7 @@ import onnx_ir as ir
 
 from snapq.quantization.calibration.calibrate import expose
 from snapq.quantization.encodings import Encoding, QuantType, dequantize
+from snapq.quantization.granularity import granularity
 
 __all__ = ["LayerOutput", "SqnrMeter", "expose_float", "expose_quantized", "layer_outputs", "sqnr"]
 
@@ -115,4 +116,4 @@ def _encoding(node: ir.Node) -> Encoding | None:
     if dtype is None:
         return None
     axis = node.attributes.get_int("axis", 1) if scale.const_value.size > 1 else None
-    return Encoding(dtype, scale.const_value.numpy(), zero.const_value.numpy(), axis)
+    return Encoding(dtype, scale.const_value.numpy(), zero.const_value.numpy(), granularity(axis))

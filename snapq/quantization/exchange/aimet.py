@@ -22,7 +22,8 @@ import onnx_ir as ir
 from snapq.graph.shapes import static_shape
 from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.exchange.axes import channel_axis
-from snapq.quantization.qdq.blockwise import by_output, in_steps
+from snapq.quantization.granularity import PerAxis, PerBlock
+from snapq.quantization.qdq.block_scales import by_output, in_steps
 
 __all__ = ["Entry", "Given", "left_out", "parse", "render", "resolve"]
 
@@ -172,7 +173,8 @@ def _encoding(entry: Entry, value: ir.Value | None) -> Encoding:
         raise ValueError(
             f"'{entry.name}' has {scale.size} scales, and {size} channels in the model"
         )
-    return Encoding(dtype, scale, zero.astype(dtype.numpy), axis)
+    assert axis is not None
+    return Encoding(dtype, scale, zero.astype(dtype.numpy), PerAxis(axis))
 
 
 def _by_blocks(
@@ -206,7 +208,7 @@ def _by_blocks(
     scale, zero = scale.reshape(form), zero.reshape(form)
     if axis == 1:
         scale, zero = scale.swapaxes(0, 1), zero.swapaxes(0, 1)
-    return Encoding(dtype, scale, zero.astype(dtype.numpy), 1 - axis, entry.block)
+    return Encoding(dtype, scale, zero.astype(dtype.numpy), PerBlock(1 - axis, entry.block))
 
 
 def left_out(encodings: Mapping[str, Encoding], version: str) -> tuple[str, ...]:

@@ -17,8 +17,10 @@ import onnx_ir as ir
 from snapq.operators import Encodings, OpSpec, Role, quantized
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.encodings import Encoding, QuantType
+from snapq.quantization.granularity import PerAxis
 from snapq.quantization.precision_rules.legality import FLOAT_FROM
-from snapq.quantization.qdq.blockwise import in_steps, takes_blocks
+from snapq.quantization.qdq.block_scales import in_steps
+from snapq.quantization.qdq.blockwise import takes_blocks
 from snapq.quantization.qdq.decisions import constant, is_float
 from snapq.quantization.qdq.parameters import weight_axis
 from snapq.quantization.qdq.scheme import NodePrecision, Scheme
@@ -101,7 +103,6 @@ class _Work:
             activations=_ACTIVATIONS[activations.most_common(1)[0][0]]
             if activations
             else ActivationType.UINT8,
-            per_channel=True,
             architecture=self.architecture,
         )
         per_node: dict[str, NodePrecision] = {}
@@ -245,7 +246,7 @@ def _maker(value: ir.Value) -> ir.Node | None:
 def shifted(encoding: Encoding, dtype: QuantType) -> Encoding:
     """The same real numbers held in the signed or unsigned type of the same width."""
     zero = encoding.zero_point.astype(np.int64) + (dtype.qmin - encoding.dtype.qmin)
-    return Encoding(dtype, encoding.scale, zero.astype(dtype.numpy), encoding.axis, encoding.block)
+    return replace(encoding, dtype=dtype, zero_point=zero.astype(dtype.numpy))
 
 
 def _spread(encoding: Encoding, axis: int | None, value: ir.Value) -> Encoding:
@@ -257,7 +258,7 @@ def _spread(encoding: Encoding, axis: int | None, value: ir.Value) -> Encoding:
         encoding.dtype,
         np.full(channels, encoding.scale, np.float32),
         np.full(channels, encoding.zero_point),
-        axis,
+        PerAxis(axis),
     )
 
 

@@ -20,6 +20,7 @@ from snapq.graph.shapes import forget_shapes
 from snapq.operators import quantized
 from snapq.quantization.encodings import Encoding, QuantType, dequantize
 from snapq.quantization.existing_qdq.qoperators import expand_qoperators
+from snapq.quantization.granularity import PerAxis, PerBlock
 
 __all__ = ["Stripped", "is_quantized", "strip"]
 
@@ -260,7 +261,9 @@ def encoding_of(node: ir.Node) -> Encoding | None:
         axis %= rank
     if rank == 1:
         axis = 0
-    return Encoding(dtype, scale.astype(np.float32), np.broadcast_to(zero, scale.shape), axis)
+    return Encoding(
+        dtype, scale.astype(np.float32), np.broadcast_to(zero, scale.shape), PerAxis(axis)
+    )
 
 
 def _become_real(dtype: ir.DataType, value: ir.Value) -> None:
@@ -307,7 +310,7 @@ def _block_encoding(node: ir.Node, size: int) -> Encoding | None:
     if zero is None:
         zero = np.zeros(scale.shape, dtype.numpy)
     axis = node.attributes.get_int("axis", 1) % source.shape.rank()
-    return Encoding(dtype, np.asarray(scale, np.float32), zero, axis, size)
+    return Encoding(dtype, np.asarray(scale, np.float32), zero, PerBlock(axis, size))
 
 
 def _stem(name: str, names: Names) -> str:

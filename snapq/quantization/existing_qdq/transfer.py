@@ -7,7 +7,7 @@ normalization was folded into). So tensors are matched by what they hold, on one
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ import onnx_ir as ir
 from snapq.cpu import CpuModel
 from snapq.quantization.calibration.calibrate import expose
 from snapq.quantization.encodings import Encoding
+from snapq.quantization.granularity import PerAxis, PerBlock
 
 __all__ = ["Transferred", "transfer"]
 
@@ -102,11 +103,14 @@ def _as(encoding: Encoding, array: Array, values: Array) -> Encoding | None:
     if np.array_equal(array, values):
         return encoding
     if array.ndim == 2 and np.array_equal(array.T, values):
-        axis = None if encoding.axis is None else 1 - encoding.axis
-        scale, zero = encoding.scale, encoding.zero_point
-        if encoding.block:
-            scale, zero = scale.T, zero.T
-        return Encoding(encoding.dtype, scale, zero, axis, encoding.block)
+        match encoding.granularity:
+            case PerBlock(axis, size):
+                scale, zero = encoding.scale.T, encoding.zero_point.T
+                return Encoding(encoding.dtype, scale, zero, PerBlock(1 - axis, size))
+            case PerAxis(axis):
+                return replace(encoding, granularity=PerAxis(1 - axis))
+            case _:
+                return encoding
     return None
 
 

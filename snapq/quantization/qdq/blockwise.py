@@ -21,82 +21,19 @@ import onnx_ir as ir
 from snapq.graph.edit import Names
 from snapq.graph.shapes import static_shape
 from snapq.precision import ActivationType, WeightType
-from snapq.quantization.encodings import SMALLEST_SCALE, Encoding, QuantType
-from snapq.quantization.qdq.parameters import BLOCK_STEPS, gemm_scaled
+from snapq.quantization.granularity import PerBlock
+from snapq.quantization.qdq.parameters import gemm_scaled
 from snapq.quantization.qdq.scheme import Scheme
 
-__all__ = ["as_convolutions", "block_encoding", "by_output", "in_steps", "takes_blocks"]
-
-_INPUTS = 1
-"""The axis of a convolution's weight that is divided into blocks."""
+__all__ = ["as_convolutions", "takes_blocks"]
 
 
-def block_encoding(weight: npt.NDArray[np.float32], block: int) -> Encoding:
-    """The encoding of a convolution's weight by blocks.
-
-    Args:
-        weight: `[O, I, 1, 1]`, I a multiple of `block`.
-        block: input channels that share a scale.
-
-    Returns:
-        An encoding with scales `[O, I / block, 1, 1]`.
-    """
-    outputs, inputs = weight.shape[:2]
-    parts = np.abs(weight.astype(np.float64)).reshape(outputs, inputs // block, block)
-    wanted = parts.max(axis=2) / QuantType.INT4.qmax
-    step = np.maximum(wanted.max(axis=1, keepdims=True), SMALLEST_SCALE * BLOCK_STEPS) / BLOCK_STEPS
-    # float32 first: a scale that is no exact multiple would be rounded by the provider.
-    step = step.astype(np.float32).astype(np.float64)
-    times = np.clip(np.ceil(wanted / step - 1e-6), 1, BLOCK_STEPS)
-    scale = (times * step).astype(np.float32).reshape(outputs, inputs // block, 1, 1)
-    zero = np.zeros(scale.shape, QuantType.INT4.numpy)
-    return Encoding(QuantType.INT4, scale, zero, _INPUTS, block)
-
-
-def in_steps(
-    encoding: Encoding,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]] | None:
-    """Scales of blocks as the NPU holds them: a step a channel, and how many of it each block has.
-
-    Args:
-        encoding: of a weight whose scales, but for axes of 1, are `[O, I / block]`, or the other
-            way round where the blocks divide axis 0.
-
-    Returns:
-        Steps `[O]` and counts of 1 to 16 `[O, I / block]`; None where the scales are no multiples,
-        or no block of a channel has 16.
-    """
-    scale = by_output(encoding.scale, encoding.axis)
-    if scale is None or encoding.dtype is not QuantType.INT4 or encoding.zero_point.any():
-        return None
-    scale = np.asarray(scale, np.float32)
-    step = scale.max(axis=1, keepdims=True).astype(np.float64) / BLOCK_STEPS
-    times = np.rint(scale / step)
-    exact = (times * step).astype(np.float32)
-    if not np.array_equal(exact, scale) or times.min() < 1:
-        return None
-    return step.reshape(-1).astype(np.float32), times.astype(np.int64)
-
-
-def by_output(values: npt.NDArray[np.generic], axis: int | None) -> npt.NDArray[np.generic] | None:
-    """Scales or zero points of blocks as `[O, I / block]`; None where there are more than two axes.
-
-    Args:
-        values: for each block, shaped as the weight.
-        axis: the one that the blocks divide.
-    """
-    if axis not in (0, 1) or values.ndim < 2 or any(size != 1 for size in values.shape[2:]):
-        return None
-    matrix = values.reshape(values.shape[:2])
-    return matrix if axis == _INPUTS else matrix.T
-
-
-def takes_blocks(node: ir.Node, block: int | None) -> bool:
+def takes_blocks(node: ir.Node, size: int) -> bool:
     """Whether a node is a convolution whose weight the NPU takes by blocks of that size."""
-    if block is None or node.op_type != "Conv" or node.attributes.get_int("group", 1) != 1:
+    if node.op_type != "Conv" or node.attributes.get_int("group", 1) != 1:
         return False
     shape = static_shape(node.inputs[1])
-    return shape is not None and len(shape) == 4 and shape[2:] == (1, 1) and shape[1] % block == 0
+    return shape is not None and len(shape) == 4 and shape[2:] == (1, 1) and shape[1] % size == 0
 
 
 def as_convolutions(graph: ir.Graph, scheme: Scheme) -> None:
@@ -107,25 +44,25 @@ def as_convolutions(graph: ir.Graph, scheme: Scheme) -> None:
        values it has; so what calibration saw of one holds for the other. A node that gives an
        output of the graph stays as it is.
     """
-    if scheme.block is None:
+    if not isinstance(scheme.granularity, PerBlock):
         return
-    names = Names(graph)
+    names, size = Names(graph), scheme.granularity.size
     for node in tuple(graph):
-        if node.op_type in ("Gemm", "MatMul") and _wants_blocks(node, scheme):
+        if node.op_type in ("Gemm", "MatMul") and _wants_blocks(node, scheme, size):
             _convert(graph, node, names)
 
 
-def _wants_blocks(node: ir.Node, scheme: Scheme) -> bool:
+def _wants_blocks(node: ir.Node, scheme: Scheme, size: int) -> bool:
     if scheme.precision(str(node.name)) != (WeightType.INT4, ActivationType.UINT16):
         return False
     if node.attributes.get_int("transA", 0) or node.outputs[0].is_graph_output():
         return False
     given, weight = static_shape(node.inputs[0]), _constant(node, 1)
-    if given is None or weight is None or weight.ndim != 2 or scheme.block is None:
+    if given is None or weight is None or weight.ndim != 2:
         return False
     bias = _constant(node, 2)
     plain = len(node.inputs) < 3 or node.inputs[2] is None
-    return given[-1] % scheme.block == 0 and (plain or (bias is not None and bias.ndim == 1))
+    return given[-1] % size == 0 and (plain or (bias is not None and bias.ndim == 1))
 
 
 def _convert(graph: ir.Graph, node: ir.Node, names: Names) -> None:

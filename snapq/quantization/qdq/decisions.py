@@ -10,6 +10,13 @@ import onnx_ir as ir
 from snapq.npu.unsupported import unsupported
 from snapq.operators import Encodings, OpSpec, Role, quantized
 from snapq.quantization.encodings import Encoding, QuantType
+from snapq.quantization.granularity import (
+    PER_TENSOR,
+    Granularity,
+    PerAxis,
+    PerBlock,
+    PerTensor,
+)
 from snapq.quantization.precision_rules.legality import (
     FLOAT_FROM,
     Legality,
@@ -42,7 +49,7 @@ class Decision:
         weights: the integer type of its constant weight or scale.
         reason: one clause for the reader where this is not what the scheme says.
         on_cpu: the NPU has the operator neither in integers nor in float.
-        block: input channels that share a scale in its weight; 0 for one scale a channel.
+        granularity: which values of its constant weight share a scale.
     """
 
     rule: OpSpec | None = None
@@ -50,7 +57,7 @@ class Decision:
     weights: QuantType = QuantType.INT8
     reason: str | None = None
     on_cpu: bool = False
-    block: int = 0
+    granularity: Granularity = PER_TENSOR
 
     @property
     def encodings(self) -> Encodings | None:
@@ -180,11 +187,14 @@ def _typed(node: ir.Node, rule: OpSpec, scheme: Scheme) -> Decision:
             reason = _deviation(node, rule, (wanted, QuantType(weights.value)), (dtype, stored))
             clause = f"{refused[0]}, so it has {reason}" if reason and refused else None
             held = _held_type(node, rule, dtype, stored)
-            block = 0
-            if scheme.block is not None and stored is QuantType.INT4 and _weighted(node, rule):
-                block = scheme.block if dtype.bits > 8 and takes_blocks(node, scheme.block) else 0
-                clause = clause or (None if block else _NO_BLOCKS)
-            return Decision(rule, dtype, held, clause, block=block)
+            shared: Granularity = _weight_granularity(node, rule, scheme)
+            blocks = scheme.granularity if isinstance(scheme.granularity, PerBlock) else None
+            if blocks and stored is QuantType.INT4 and _weighted(node, rule):
+                if dtype.bits > 8 and takes_blocks(node, blocks.size):
+                    shared = blocks
+                else:
+                    clause = clause or _NO_BLOCKS
+            return Decision(rule, dtype, held, clause, granularity=shared)
         refused.append(found.reason)
     return Decision(reason=refused[0])
 
@@ -249,17 +259,27 @@ def _legal(
             held = _held_type(node, rule, dtype, weight)
             return legal(node.op_type, dtype, held, architecture)
         if rule.role(index) is Role.WEIGHT:
-            rank = value.shape.rank() if value.shape is not None else 0
-            axis = weight_axis(node, rule, rank) if scheme.per_channel else None
             return legal(
                 node.op_type,
                 dtype,
                 weight,
                 architecture,
                 depthwise=_depthwise(node),
-                per_channel=axis is not None,
+                per_channel=isinstance(_weight_granularity(node, rule, scheme), PerAxis),
             )
     return weightless(node.op_type, dtype, architecture)
+
+
+def _weight_granularity(node: ir.Node, rule: OpSpec, scheme: Scheme) -> PerTensor | PerAxis:
+    """One scale for each output channel of a constant weight, where it can have that."""
+    if isinstance(scheme.granularity, PerTensor):
+        return PER_TENSOR
+    for index, value in enumerate(node.inputs):
+        tensor = constant(value)
+        if tensor is not None and rule.role(index) is Role.WEIGHT:
+            axis = weight_axis(node, rule, tensor.shape.rank())
+            return PER_TENSOR if axis is None else PerAxis(axis)
+    return PER_TENSOR
 
 
 def _depthwise(node: ir.Node) -> bool:

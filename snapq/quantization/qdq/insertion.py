@@ -17,11 +17,8 @@ import onnx_ir as ir
 from snapq.graph.edit import Names
 from snapq.operators import Role
 from snapq.quantization.encodings import Encoding, dequantize, quantize
-from snapq.quantization.qdq.blockwise import (
-    block_encoding,
-    in_steps,
-    takes_blocks,
-)
+from snapq.quantization.qdq.block_scales import in_steps
+from snapq.quantization.qdq.blockwise import takes_blocks
 from snapq.quantization.qdq.decisions import Decision, constant
 from snapq.quantization.qdq.parameters import (
     Tuned,
@@ -29,10 +26,8 @@ from snapq.quantization.qdq.parameters import (
     gemm_scaled,
     raise_for_bias,
     takes,
-    weight_axis,
     weight_encoding,
 )
-from snapq.quantization.qdq.scheme import Scheme
 from snapq.quantization.qdq.wide_bias import adds_in_steps, in_npu_steps
 
 __all__ = ["Inserter"]
@@ -43,7 +38,6 @@ class Inserter:
 
     Args:
         graph: the main graph.
-        scheme: types of weights.
         encodings: encoding of each tensor that is quantized.
         uses: encoding in which a node reads an input, where that is not the tensor's own; for
             constants in the place of activations, always.
@@ -54,14 +48,12 @@ class Inserter:
     def __init__(
         self,
         graph: ir.Graph,
-        scheme: Scheme,
         encodings: Mapping[ir.Value, Encoding],
         uses: Mapping[tuple[ir.Node, int], Encoding],
         imposed: Mapping[str, Encoding],
         tuned: Mapping[str, Tuned],
     ) -> None:
         self._graph = graph
-        self._scheme = scheme
         self._encodings = encodings
         self._uses = uses
         self._imposed = imposed
@@ -205,16 +197,10 @@ class Inserter:
             array, bias = gemm_scaled(node, array, bias)
             node.attributes.pop("alpha", None)
             node.attributes.pop("beta", None)
-        per_channel = self._scheme.per_channel and rule.role(index) is Role.WEIGHT
-        axis = weight_axis(node, rule, array.ndim) if per_channel else None
         tuned = self._tuned.get(str(node.name))
         encoding = tuned.encoding if tuned else self._imposed.get(str(value.name))
-        if encoding is None or not self._fits(encoding, node, decision, axis, array.shape):
-            encoding = (
-                block_encoding(array, decision.block)
-                if decision.block
-                else weight_encoding(array, decision.weights, axis, data_type)
-            )
+        if encoding is None or not _fits(encoding, node, decision, array.shape):
+            encoding = weight_encoding(array, decision.weights, decision.granularity, data_type)
         if tuned and tuned.bias is not None and bias is not None:
             bias = tuned.bias
         if bias is None or bias_value is None or bias_index is None:
@@ -231,21 +217,6 @@ class Inserter:
             index: self._store(value, weight, encoding),
             bias_index: self._store(bias_value, bias, bias_encoding(encoding, read.scale)),
         }
-
-    def _fits(
-        self,
-        encoding: Encoding,
-        node: ir.Node,
-        decision: Decision,
-        axis: int | None,
-        shape: tuple[int, ...],
-    ) -> bool:
-        """Whether the NPU takes a node's weight in an encoding that was found or given for it."""
-        if not encoding.block:
-            return takes(encoding, decision.weights, axis, shape)
-        wide = decision.dtype is not None and decision.dtype.bits > 8
-        held = encoding.dtype is decision.weights and in_steps(encoding) is not None
-        return wide and held and takes_blocks(node, encoding.block)
 
     def _bias_alone(self, node: ir.Node, roles: Mapping[Role, int]) -> dict[int, ir.Value]:
         """The bias of a node whose weight is computed: scales of both are known all the same."""
@@ -341,6 +312,15 @@ class Inserter:
         for name, value in tuple(self._graph.initializers.items()):
             if not value.uses() and not value.is_graph_output():
                 del self._graph.initializers[name]
+
+
+def _fits(encoding: Encoding, node: ir.Node, decision: Decision, shape: tuple[int, ...]) -> bool:
+    """Whether the NPU takes a node's weight in an encoding that was found or given for it."""
+    if not encoding.block:
+        return takes(encoding, decision.weights, decision.granularity, shape)
+    wide = decision.dtype is not None and decision.dtype.bits > 8
+    held = encoding.dtype is decision.weights and in_steps(encoding) is not None
+    return wide and held and takes_blocks(node, encoding.block)
 
 
 def _rounded(

@@ -7,7 +7,7 @@ bits at that scale, the weight's scale is raised until it does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,16 @@ from snapq.quantization.encodings import (
     reduced_axes,
     symmetric,
 )
+from snapq.quantization.granularity import (
+    PER_OUTPUT,
+    Granularity,
+    PerBlock,
+    PerTensor,
+    granularity,
+)
+from snapq.quantization.qdq.block_scales import block_encoding, channel_step
 
 __all__ = [
-    "BLOCK_STEPS",
     "LARGEST_BIAS",
     "Tuned",
     "bias_encoding",
@@ -50,8 +57,6 @@ class Tuned:
     bias: npt.NDArray[np.float32] | None = None
 
 
-BLOCK_STEPS = 16
-"""Scales of blocks are 1/16 to 16/16 of the largest one of their output channel."""
 LARGEST_BIAS = 2.0**31 - 129
 """A little under int32's limit: float32 scales are exact to 24 bits only."""
 _SMALLEST_WEIGHT = 1e-6
@@ -74,9 +79,9 @@ def weight_axis(node: ir.Node, rule: OpSpec, rank: int) -> int | None:
 
 
 def weight_encoding(
-    weight: npt.NDArray[np.float32], dtype: QuantType, axis: int | None, data: QuantType
+    weight: npt.NDArray[np.float32], dtype: QuantType, shared: Granularity, data: QuantType
 ) -> Encoding:
-    """Symmetric for signed types, by channel where there is an axis; asymmetric for unsigned ones.
+    """Symmetric for signed types, asymmetric and with one scale for unsigned ones.
 
     A channel whose weights are so small beside the largest channel's that its output spans less
     than one step of the data type takes no finer scale than that. It loses nothing, and the
@@ -86,31 +91,35 @@ def weight_encoding(
     Args:
         weight: the weight, any shape.
         dtype: its integer type.
-        axis: the channel axis; unsigned types have one scale a tensor whatever it is.
+        shared: which of its values share a scale.
         data: the type of the data that it is multiplied with.
     """
+    if isinstance(shared, PerBlock):
+        return block_encoding(weight, shared.size)
     if not dtype.signed:
         low, high = (weight.min(), weight.max()) if weight.size else (0.0, 0.0)
         return asymmetric(low, high, dtype)
     if not weight.size:
         return symmetric(0.0, dtype)
-    axes = reduced_axes(weight.shape, axis)
-    magnitude = np.abs(weight).max(axis=axes if axis is not None else None)
+    magnitude = np.abs(weight).max(axis=reduced_axes(weight.shape, shared))
     magnitude = np.maximum(magnitude, max(magnitude.max() / 2.0**data.bits, _SMALLEST_WEIGHT))
-    return symmetric(magnitude, dtype, axis)
+    return symmetric(magnitude, dtype, shared)
 
 
-def takes(encoding: Encoding, dtype: QuantType, axis: int | None, shape: tuple[int, ...]) -> bool:
-    """Whether a node that wants its weight in `dtype` along `axis` can take a given encoding.
+def takes(
+    encoding: Encoding, dtype: QuantType, shared: Granularity, shape: tuple[int, ...]
+) -> bool:
+    """Whether a node that wants its weight so can take a given encoding without blocks.
 
-    Signed weights have zero point 0, and 4-bit ones a scale for each channel where there is an
-    axis: the NPU has no other kernels.
+    Signed weights have zero point 0, and 4-bit ones a scale for each channel where they can: the
+    NPU has no other kernels. Who takes blocks of input channels takes a scale an output channel.
     """
     if encoding.dtype is not dtype or (dtype.signed and encoding.zero_point.any()):
         return False
+    wanted = PER_OUTPUT if isinstance(shared, PerBlock) else shared
     if encoding.axis is None:
-        return axis is None or dtype.bits > 4
-    return encoding.axis == axis and encoding.scale.shape == (shape[encoding.axis],)
+        return isinstance(wanted, PerTensor) or dtype.bits > 4
+    return encoding.granularity == wanted and encoding.scale.shape == (shape[encoding.axis],)
 
 
 def raise_for_bias(
@@ -125,35 +134,25 @@ def raise_for_bias(
     """
     needed = np.abs(bias.astype(np.float64)) / (float(data_scale) * LARGEST_BIAS)
     if weight.block:
-        step = _channel_step(weight)
+        step = channel_step(weight)
         column = (-1, *[1] * (weight.scale.ndim - 1))
         # float32 before it is multiplied: scales that are no exact multiples would be rounded.
         raised = np.maximum(needed, step).astype(np.float32).astype(np.float64).reshape(column)
         times = np.rint(weight.scale / step.reshape(column))
         scale = (times * raised).astype(np.float32)
-        return Encoding(weight.dtype, scale, weight.zero_point, weight.axis, weight.block)
+        return replace(weight, scale=scale)
     least = needed if weight.axis is not None else needed.max(initial=0.0)
     if not (least > weight.scale).any():
         return weight
-    scale = np.maximum(weight.scale, least).astype(np.float32)
-    return Encoding(weight.dtype, scale, weight.zero_point, weight.axis)
+    return replace(weight, scale=np.maximum(weight.scale, least).astype(np.float32))
 
 
 def bias_encoding(weight: Encoding, data_scale: npt.NDArray[np.float32]) -> Encoding:
     """int32 at data scale x weight scale, zero point 0, one scale for each of the weight's."""
-    step = _channel_step(weight) if weight.block else weight.scale
+    step = channel_step(weight) if weight.block else weight.scale
     scale = np.asarray(step * data_scale, np.float32)
     zero = np.zeros(scale.shape, np.int32)
-    return Encoding(QuantType.INT32, scale, zero, 0 if weight.axis is not None else None)
-
-
-def _channel_step(weight: Encoding) -> npt.NDArray[np.float32]:
-    """The scale of each output channel that the scales of its blocks are multiples of, `[O]`.
-
-    The NPU adds a bias at that times the data's scale (simulator of QAIRT 2.51).
-    """
-    largest = weight.scale.reshape(len(weight.scale), -1).max(axis=1)
-    return np.asarray(largest / BLOCK_STEPS, np.float32)
+    return Encoding(QuantType.INT32, scale, zero, granularity(None if weight.axis is None else 0))
 
 
 def gemm_scaled(

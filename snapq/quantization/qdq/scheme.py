@@ -9,6 +9,7 @@ from snapq.precision import ActivationType, WeightType
 from snapq.quantization.calibration.observers.base import Observer
 from snapq.quantization.calibration.observers.minmax import MinMax
 from snapq.quantization.encodings import QuantType
+from snapq.quantization.granularity import PER_OUTPUT, Granularity
 
 __all__ = ["NodePrecision", "Scheme"]
 
@@ -38,25 +39,25 @@ class Scheme:
         weights: type of the weights of Conv, ConvTranspose, Gemm and MatMul. Signed types are
             symmetric; `uint8` is asymmetric and has one scale a tensor, as the NPU has it in no
             other form.
+        granularity: of signed weights, seen as `[O, I]`: `PER_OUTPUT`, a scale an output channel,
+            whatever axis that is; `PER_TENSOR`; or `PerBlock(1, size)`, blocks of input channels
+            for 4-bit weights where the NPU has that, and `PER_OUTPUT` for all others.
         activations: type of everything that flows between operators; `float16` quantizes only
             what `per_node` names.
-        per_channel: one scale an output channel for signed weights.
         architecture: Hexagon version (73 for v73), the lowest of all devices.
         per_node: precision of single nodes by name, see `overrides.resolve`. A node that moves
             data follows what comes in unless it is named here.
         observer: sets the ranges of activations.
         keep_wide: whether the rules of `wide` hold.
-        block: input channels that share a scale in 4-bit weights, where the NPU has that.
     """
 
     weights: WeightType = WeightType.INT8
     activations: ActivationType = ActivationType.UINT8
-    per_channel: bool = True
+    granularity: Granularity = PER_OUTPUT
     architecture: int = 73
     per_node: Mapping[str, NodePrecision] = field(default_factory=dict)
     observer: Observer = field(default_factory=MinMax)
     keep_wide: bool = True
-    block: int | None = None
 
     @property
     def activation_type(self) -> QuantType | None:

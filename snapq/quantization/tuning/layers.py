@@ -17,7 +17,6 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.quantization.encodings import Encoding, QuantType
-from snapq.quantization.qdq.blockwise import block_encoding
 from snapq.quantization.qdq.decisions import Decision, constant
 from snapq.quantization.qdq.parameters import (
     gemm_scaled,
@@ -162,7 +161,7 @@ def _output_sizes(layer: Layer, shape: Sequence[int]) -> tuple[int, int]:
     return rows, cols
 
 
-def plain_encoding(layer: Layer, decision: Decision, per_channel: bool, data: Encoding) -> Encoding:
+def plain_encoding(layer: Layer, decision: Decision, data: Encoding) -> Encoding:
     """The encoding that a layer's weight has where no algorithm chooses another.
 
     Its scale leaves room for a bias that is a little larger than the layer's own.
@@ -170,17 +169,10 @@ def plain_encoding(layer: Layer, decision: Decision, per_channel: bool, data: En
     Args:
         layer: the layer.
         decision: its types.
-        per_channel: whether it may have one scale a channel.
         data: the encoding of the tensor that it reads.
     """
-    axis = None
-    if per_channel:
-        axis = layer.weight.ndim - 1 if layer.transposed else 0
     dtype = decision.dtype or QuantType.UINT8
-    if decision.block:
-        encoding = block_encoding(layer.weight, decision.block)
-    else:
-        encoding = weight_encoding(layer.weight, decision.weights, axis, dtype)
+    encoding = weight_encoding(layer.weight, decision.weights, decision.granularity, dtype)
     if layer.bias is None:
         return encoding
     return raise_for_bias(encoding, _ROOM * layer.bias, data.scale)

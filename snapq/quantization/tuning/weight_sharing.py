@@ -21,6 +21,7 @@ from snapq.quantization.encodings import (
     reduced_axes,
     symmetric,
 )
+from snapq.quantization.granularity import PerAxis, PerTensor
 
 __all__ = ["Shared", "codebook", "even", "share"]
 
@@ -88,12 +89,14 @@ def codebook(levels: npt.NDArray[np.float64], clusters: int) -> npt.NDArray[np.i
     return np.unique(np.asarray(centres, np.int64))
 
 
-def even(weight: Real, axis: int | None, clusters: int) -> tuple[Encoding, npt.NDArray[np.generic]]:
+def even(
+    weight: Real, shared: PerTensor | PerAxis, clusters: int
+) -> tuple[Encoding, npt.NDArray[np.generic]]:
     """Multiples of one step a channel: the step with the least squared error.
 
     Args:
         weight: the weight.
-        axis: its channel axis; None for one step.
+        shared: one step, or one for each channel.
         clusters: number of multiples, from `-clusters / 2` to `clusters / 2 - 1`.
 
     Returns:
@@ -102,48 +105,50 @@ def even(weight: Real, axis: int | None, clusters: int) -> tuple[Encoding, npt.N
     """
     low, high = -(clusters // 2), clusters // 2 - 1
     dtype = QuantType.INT4 if clusters <= 16 else QuantType.INT8
-    axes = reduced_axes(weight.shape, axis)
-    peak = np.abs(weight).max(axis=axes if axis is not None else None)
+    axes = reduced_axes(weight.shape, shared)
+    peak = np.abs(weight).max(axis=axes)
     least = np.full(peak.shape, np.inf)
     chosen = np.zeros(peak.shape, np.float64)
     for share in np.linspace(0.3, 1.15, _STEPS):
-        trial = symmetric(peak * share * dtype.qmax / max(high, 0.5), dtype, axis)
+        trial = symmetric(peak * share * dtype.qmax / max(high, 0.5), dtype, shared)
         scale, _ = broadcast(trial, weight.ndim)
         error = np.square(np.clip(np.rint(weight / scale), low, high) * scale - weight)
-        error = error.sum(axis=axes if axis is not None else None)
+        error = error.sum(axis=axes)
         chosen = np.where(error < least, trial.scale, chosen)
         least = np.minimum(least, error)
-    best = Encoding(dtype, chosen.astype(np.float32), np.zeros(chosen.shape, dtype.numpy), axis)
+    best = Encoding(dtype, chosen.astype(np.float32), np.zeros(chosen.shape, dtype.numpy), shared)
     scale, _ = broadcast(best, weight.ndim)
     return best, np.clip(np.rint(weight / scale), low, high).astype(dtype.numpy)
 
 
 def share(
-    weight: Real, axis: int | None, clusters: int, spacing: str, channels: int | None
+    weight: Real,
+    granularity: PerTensor | PerAxis,
+    clusters: int,
+    spacing: str,
+    channels: int | None,
 ) -> Shared:
     """Gives a weight few values.
 
     Args:
         weight: the weight.
-        axis: its output-channel axis; None where it can have one scale only.
+        granularity: per output channel; per tensor where it can have one scale only.
         clusters: values a codebook.
         spacing: `free` or `even`; an even codebook has a step for each channel.
         channels: output channels that share a codebook; None for all.
     """
     if spacing == "even":
-        encoding, integers = even(weight, axis, clusters)
+        encoding, integers = even(weight, granularity, clusters)
         scale, _ = broadcast(encoding, weight.ndim)
         values = (integers.astype(np.float64) * scale).astype(np.float32)
         return Shared(values, encoding, int(encoding.scale.size), clusters)
-    magnitude = np.abs(weight).max(
-        axis=reduced_axes(weight.shape, axis) if axis is not None else None
-    )
-    encoding = symmetric(magnitude, QuantType.INT8, axis)
+    magnitude = np.abs(weight).max(axis=reduced_axes(weight.shape, granularity))
+    encoding = symmetric(magnitude, QuantType.INT8, granularity)
     scale, _ = broadcast(encoding, weight.ndim)
     levels = weight.astype(np.float64) / scale
     shared = np.empty_like(levels)
     books, largest = 0, 0
-    for part in _groups(weight.shape, axis, channels):
+    for part in _groups(weight.shape, granularity, channels):
         centres = codebook(levels[part].reshape(-1), clusters)
         borders = (centres[1:] + centres[:-1]) / 2
         shared[part] = centres[np.searchsorted(borders, levels[part])]
@@ -152,15 +157,15 @@ def share(
 
 
 def _groups(
-    shape: tuple[int, ...], axis: int | None, channels: int | None
+    shape: tuple[int, ...], granularity: PerTensor | PerAxis, channels: int | None
 ) -> Iterator[tuple[slice, ...]]:
     everything = [slice(None)] * len(shape)
-    if axis is None or channels is None:
+    if isinstance(granularity, PerTensor) or channels is None:
         yield tuple(everything)
         return
-    for start in range(0, shape[axis], channels):
+    for start in range(0, shape[granularity.axis], channels):
         part = list(everything)
-        part[axis] = slice(start, start + channels)
+        part[granularity.axis] = slice(start, start + channels)
         yield tuple(part)
 
 

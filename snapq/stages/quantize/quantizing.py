@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from snapq.evaluation.samples import Array, Sample
     from snapq.graph.boundary import Boundary
     from snapq.quantization.encodings import Encoding
+    from snapq.quantization.granularity import Granularity
     from snapq.quantization.qdq.scheme import NodePrecision, Scheme
     from snapq.quantization.quantize import Quantized
     from snapq.quantization.tuning.presets import (
@@ -156,15 +157,23 @@ def order(
         observer=tried.observers[0],
         weights=options.weights,
         activations=options.activations,
-        per_channel=options.per_channel,
+        granularity=granularity(options),
         architecture=min(device.architecture for device in context.devices),
         keep_wide=options.keep_wide,
-        block=options.block,
         per_node={**stored_types(model, shared or {}), **resolve(options.overrides, model)},
     )
     fixed = {**(shared or {}), **fixed_inputs(context.boundary)}
     judge = _simulator(options, context)
     return Order(model, scheme, fixed, context.boundary, tried, judge, changed)
+
+
+def granularity(options: QuantizeConfig) -> Granularity:
+    """Which values of a weight share a scale, see `Scheme`."""
+    from snapq.quantization.granularity import PerAxis, PerBlock, PerTensor
+
+    if options.block is not None:
+        return PerBlock(1, options.block)
+    return PerAxis(0) if options.per_channel else PerTensor()
 
 
 def recipe(options: QuantizeConfig) -> Recipe:

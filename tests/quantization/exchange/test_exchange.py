@@ -15,6 +15,7 @@ from snapq.graph import io
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.exchange.files import FORMATS
 from snapq.quantization.existing_qdq.strip import strip
+from snapq.quantization.granularity import PerBlock
 from snapq.quantization.quantize import Scheme, quantize
 from tests.quantization.odd_models import MODELS, feeds
 from tests.quantization.precision_rules.test_wide import sounds, spectrum
@@ -153,7 +154,7 @@ def test_an_encoding_that_cannot_be_is_refused(model: Path, tmp_path: Path) -> N
 def by_blocks(tmp_path: Path) -> Path:
     """A Q/DQ model whose 4-bit weights have a scale for each block of 16 inputs."""
     io.save(products(), tmp_path / "float.onnx")
-    scheme = Scheme(WeightType.INT4, ActivationType.UINT16, block=16)
+    scheme = Scheme(WeightType.INT4, ActivationType.UINT16, granularity=PerBlock(1, 16))
     made = quantize(products(), feeds(products(), 4), scheme).model
     io.save(made, tmp_path / "given.onnx")
     return tmp_path / "given.onnx"

@@ -12,8 +12,9 @@ from snapq.npu.qnn.simulate import simulate
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.encodings import QuantType, dequantize, quantize
+from snapq.quantization.granularity import PER_OUTPUT, PerBlock
 from snapq.quantization.lint.run import lint
-from snapq.quantization.qdq.blockwise import block_encoding
+from snapq.quantization.qdq.block_scales import block_encoding
 from snapq.quantization.qdq.scheme import Scheme
 from snapq.quantization.quantize import quantize as quantize_model
 from snapq.quantization.tuning.presets import (
@@ -24,6 +25,7 @@ from snapq.quantization.tuning.presets import (
 from tests.quantization.odd_models import Builder, feeds, scalar
 
 SCHEME = {"weights": WeightType.INT4, "activations": ActivationType.UINT16}
+BLOCKS = PerBlock(1, 16)
 
 
 def uneven(random, outputs, inputs):
@@ -76,19 +78,19 @@ def test_blocks_bring_4_bit_weights_nearer_to_float(preset):
     others = feeds(model, 4, seed=5)
     truth = outputs(model, others)
     found = {
-        block: tune(model, samples, Scheme(**SCHEME, block=block), PRESETS[preset])
-        for block in (None, 16)
+        shared: tune(model, samples, Scheme(**SCHEME, granularity=shared), PRESETS[preset])
+        for shared in (PER_OUTPUT, BLOCKS)
     }
-    near = {block: nearness(truth, outputs(one.model, others)) for block, one in found.items()}
-    assert near[16] > near[None] + 1
-    assert lint(found[16].model, 73) == ()
+    near = {shared: nearness(truth, outputs(one.model, others)) for shared, one in found.items()}
+    assert near[BLOCKS] > near[PER_OUTPUT] + 1
+    assert lint(found[BLOCKS].model, 73) == ()
 
 
 @pytest.mark.parametrize("name", ["second-order-rounding", "sequential-reconstruction"])
 def test_rounding_minds_the_blocks(name):
     model, samples = products(), feeds(products(), 20)
     others = feeds(model, 4, seed=5)
-    truth, scheme = outputs(model, others), Scheme(**SCHEME, block=16)
+    truth, scheme = outputs(model, others), Scheme(**SCHEME, granularity=BLOCKS)
     plain = quantize_model(model, samples, scheme)
     better = tune(model, samples, scheme, Recipe(algorithms=(name,)))
     near = [nearness(truth, outputs(one.model, others)) for one in (plain, better)]
@@ -97,7 +99,7 @@ def test_rounding_minds_the_blocks(name):
 
 def test_products_become_convolutions_and_what_cannot_have_blocks_is_named():
     model = products()
-    result = quantize_model(model, feeds(model, 8), Scheme(**SCHEME, block=16))
+    result = quantize_model(model, feeds(model, 8), Scheme(**SCHEME, granularity=BLOCKS))
     blocked = {
         user.name
         for node in result.model.graph
@@ -114,7 +116,7 @@ def test_products_become_convolutions_and_what_cannot_have_blocks_is_named():
 def test_the_npu_computes_what_the_cpu_does(tmp_path):
     model = products()
     samples = feeds(model, 8)
-    result = quantize_model(model, samples, Scheme(**SCHEME, block=16)).model
+    result = quantize_model(model, samples, Scheme(**SCHEME, granularity=BLOCKS)).model
     io.save(result, tmp_path / "model.onnx")
     found = simulate(tmp_path / "model.onnx", find("qcs9075"), samples[:2], workers=1)
     there = [next(iter(one.values())) for one in found]

@@ -12,6 +12,7 @@ from snapq.graph import io
 from snapq.npu.qnn.simulate import simulate
 from snapq.precision import ActivationType
 from snapq.quantization.encodings import Encoding, QuantType
+from snapq.quantization.granularity import granularity
 from snapq.quantization.qdq.wide_bias import as_added
 from snapq.quantization.quantize import Scheme, quantize
 from tests.quantization.odd_models import Builder
@@ -23,7 +24,7 @@ STEP = 256
 def unit(kind, axis=0, zero=0):
     """An encoding of scale 1, so that numbers are integers."""
     count = () if kind is QuantType.UINT16 else (CHANNELS,)
-    own = None if kind is QuantType.UINT16 else axis
+    own = granularity(None if kind is QuantType.UINT16 else axis)
     return Encoding(kind, np.ones(count, np.float32), np.full(count, zero, kind.numpy), own)
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import snapq
 from snapq.errors import ConfigError
 from snapq.graph import io
+from snapq.quantization.granularity import PER_OUTPUT
 from snapq.quantization.tuning.weight_sharing import codebook, share
 from tests.pipeline.conftest import DEPLOY, project  # noqa: F401
 
@@ -38,7 +39,7 @@ def test_no_other_integers_hold_the_weights_with_less_error(values: list[float],
 @pytest.mark.parametrize("channels", [None, 1, 3])
 def test_a_free_codebook_has_few_values_of_8_bits(channels: int | None) -> None:
     weight = np.random.default_rng(0).normal(size=(8, 5, 3, 3)).astype(np.float32)
-    shared = share(weight, 0, 8, "free", channels)
+    shared = share(weight, PER_OUTPUT, 8, "free", channels)
     integers = shared.values / shared.encoding.scale[:, None, None, None]
     assert np.allclose(integers, np.rint(integers), atol=1e-4)
     step = channels or 8
@@ -50,7 +51,7 @@ def test_a_free_codebook_has_few_values_of_8_bits(channels: int | None) -> None:
 @given(st.integers(1, 7))
 def test_an_even_codebook_of_16_is_int4_and_beats_the_step_of_the_largest_weight(seed: int) -> None:
     weight = np.random.default_rng(seed).standard_t(4, (6, 40)).astype(np.float32)
-    shared = share(weight, 0, 16, "even", None)
+    shared = share(weight, PER_OUTPUT, 16, "even", None)
     assert shared.encoding.dtype.value == "int4"
     step = np.abs(weight).max(axis=1, keepdims=True) / 7
     plain = np.clip(np.rint(weight / step), -8, 7) * step

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from snapq.operators import OpSpec, Role, quantized
 from snapq.quantization.encodings import Encoding, QuantType
+from snapq.quantization.granularity import PerAxis
 from snapq.quantization.qdq.decisions import KEPT_FLOAT
 
 __all__ = ["Check", "Finding", "View"]
@@ -99,7 +100,9 @@ class View:
             return Encoding(dtype, scale.reshape(()).astype(np.float32), zero.reshape(()))
         axis = node.attributes.get_int("axis", 1)
         rank = node.inputs[0].shape.rank() if node.inputs[0] and node.inputs[0].shape else None
-        return Encoding(dtype, scale.astype(np.float32), zero, axis % rank if rank else axis)
+        return Encoding(
+            dtype, scale.astype(np.float32), zero, PerAxis(axis % rank if rank else axis)
+        )
 
     def stored(self, reader: ir.Node) -> ir.Value | None:
         """The constant that a DQ reads, directly or through a Q; None for an activation."""

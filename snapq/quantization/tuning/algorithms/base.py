@@ -109,7 +109,7 @@ class Study:
     def plain(self, layer: Layer, decision: Decision) -> Encoding:
         """The encoding of a layer's weight where no algorithm chooses another."""
         data = self.built.encodings[layer.data]
-        return plain_encoding(layer, decision, self.scheme.per_channel, data)
+        return plain_encoding(layer, decision, data)
 
     def moments(self, *, second: bool) -> dict[str, Moments]:
         """Moments of what the layers see, float and quantized."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from snapq.quantization.calibration.moments import Moments
 from snapq.quantization.encodings import Encoding
+from snapq.quantization.granularity import PerAxis
 from snapq.quantization.qdq.parameters import Tuned
 from snapq.quantization.tuning.algorithms.base import (
     Stage,
@@ -64,7 +65,7 @@ def _rounded(layer: Layer, encoding: Encoding, moments: Moments, descent: bool) 
     stable = damped(np.asarray(moment, np.float32), moments.count)
     scale = scales(layer, encoding)
     limit = encoding.dtype.qmax
-    if encoding.axis is None or encoding.block:
+    if not isinstance(encoding.granularity, PerAxis):
         integers = second_order(weight, stable, scale, -limit, limit)
     else:
         if encoding.dtype.bits < 8:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.quantization.calibration.partial import Part
+from snapq.quantization.granularity import PerAxis
 from snapq.quantization.qdq.decisions import Decision
 from snapq.quantization.qdq.parameters import Tuned
 from snapq.quantization.tuning.algorithms.base import (
@@ -186,14 +187,14 @@ def _tuned(study: Study, place: _Place, halves: tuple[Sums, Sums]) -> Tuned:
     wanted, _ = fitted(layer.matrix, halves, about_mean=biased)
     fresh = replace(layer, weight=np.asarray(layer.restore(wanted), np.float32))
     data = study.built.encodings[layer.data]
-    encoding = plain_encoding(fresh, place.decision, study.scheme.per_channel, data)
+    encoding = plain_encoding(fresh, place.decision, data)
     whole = halves[0] + halves[1]
     own, _ = whole.moments(about_mean=biased)
     stable = damped(own.astype(np.float32), whole.count)
     width = wanted.shape[2]
     scale = scales(layer, encoding)
     limit = encoding.dtype.qmax
-    if encoding.dtype.bits < 8 and encoding.axis is not None and not encoding.block:
+    if encoding.dtype.bits < 8 and isinstance(encoding.granularity, PerAxis):
         scale = clip_search(wanted, stable, scale, limit)
         encoding = replace(encoding, scale=scale.reshape(-1).astype(np.float32))
     integers = second_order(wanted, stable, scale, -limit, limit)
