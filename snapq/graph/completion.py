@@ -79,6 +79,9 @@ def record_shapes(model: ir.Model) -> int:
 
 
 def _is_known(value: ir.Value) -> bool:
+    """Whether the type is known and, of a tensor, the shape; a sequence of tensors has none."""
+    if isinstance(value.type, ir.SequenceType | ir.OptionalType):
+        return True
     return value.dtype is not None and static_shape(value) is not None
 
 

@@ -1,4 +1,8 @@
-"""Constant folding: what does not depend on the inputs is computed once, by ONNX Runtime."""
+"""Constant folding: what does not depend on the inputs is computed once, by ONNX Runtime.
+
+`onnxscript.optimizer` (0.7.2) folds too. It is 8 MB more to install, takes twice as long, and four
+of eight models come out otherwise, as it computes with ONNX's reference implementation.
+"""
 
 from __future__ import annotations
 

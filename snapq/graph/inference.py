@@ -1,4 +1,10 @@
-"""Shape inference: ONNX's own, on the model without its weights."""
+"""Shape inference: ONNX's own, on the model without its weights.
+
+`onnx_ir.passes.common.ShapeInferencePass` (1.1.0) does the same and finds the same shapes in eight
+models and a hundred small ones, but for three things: it gives a sequence the type of its elements,
+which ONNX Runtime refuses; it moves large weights behind small ones, so that files differ; and it
+takes 1.6 times as long, as it reads back the whole model and not its types alone.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +16,7 @@ import onnx_ir as ir
 __all__ = ["infer_shapes"]
 
 _SMALL = 1000
-"""Bytes; constants up to this size may be shapes or indices, and are told by what they hold."""
+"""Bytes; constants up to this size may be shapes or indices, whose values inference needs."""
 
 
 def infer_shapes(model: ir.Model) -> None:
@@ -19,13 +25,13 @@ def infer_shapes(model: ir.Model) -> None:
     Subgraphs too. A model that inference does not understand stays as it is.
     """
     try:
-        inferred = onnx.shape_inference.infer_shapes(_told(model), data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(_without_weights(model), data_prop=True)
     except (onnx.shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
         return
-    _take(model.graph, inferred.graph)
+    _record(model.graph, inferred.graph)
 
 
-def _told(model: ir.Model) -> onnx.ModelProto:
+def _without_weights(model: ir.Model) -> onnx.ModelProto:
     """The model with large weights as inputs: their shapes are enough."""
     graph = model.graph
     constants = [v for v in graph.initializers.values() if v.const_value is not None]
@@ -34,7 +40,7 @@ def _told(model: ir.Model) -> onnx.ModelProto:
         name=graph.name or "graph",
         node=[ir.serde.serialize_node(node) for node in graph],
         initializer=[_tensor(value) for value in small],
-        input=[_described(value) for value in dict.fromkeys((*graph.inputs, *constants))],
+        input=[_as_input(value) for value in dict.fromkeys((*graph.inputs, *constants))],
         output=[ir.serde.serialize_value(value) for value in graph.outputs],
         value_info=[
             ir.serde.serialize_value(value)
@@ -58,33 +64,33 @@ def _tensor(value: ir.Value) -> onnx.TensorProto:
     return named
 
 
-def _described(value: ir.Value) -> onnx.ValueInfoProto:
+def _as_input(value: ir.Value) -> onnx.ValueInfoProto:
     tensor = value.const_value
     if tensor is not None and (value.shape is None or value.type is None):
         value.shape, value.type = ir.Shape(tensor.shape.numpy()), ir.TensorType(tensor.dtype)
     return ir.serde.serialize_value(value)
 
 
-def _take(graph: ir.Graph, inferred: onnx.GraphProto) -> None:
+def _record(graph: ir.Graph, inferred: onnx.GraphProto) -> None:
     """Gives the values of a graph, and of the graphs inside, the shapes and types found."""
     found = {info.name: info.type for info in (*inferred.value_info, *inferred.output)}
     for value in _values(graph):
-        told = found.get(str(value.name))
-        if told is None or not told.HasField("tensor_type"):
-            if told is not None and value.type is None:
-                value.type = ir.serde.deserialize_type_proto_for_type(told)
+        kind = found.get(str(value.name))
+        if kind is None or not kind.HasField("tensor_type"):
+            if kind is not None and value.type is None:
+                value.type = ir.serde.deserialize_type_proto_for_type(kind)
             continue
-        if told.tensor_type.elem_type:
-            dtype = ir.DataType(told.tensor_type.elem_type)
+        if kind.tensor_type.elem_type:
+            dtype = ir.DataType(kind.tensor_type.elem_type)
             if value.dtype != dtype:
                 value.type = ir.TensorType(dtype)
-        if told.tensor_type.HasField("shape"):
-            shape = ir.serde.deserialize_type_proto_for_shape(told)
+        if kind.tensor_type.HasField("shape"):
+            shape = ir.serde.deserialize_type_proto_for_shape(kind)
             if shape != value.shape:
                 value.shape = shape
     for node, proto in zip(graph, inferred.node, strict=True):
-        for inner, told_inner in zip(_graphs(node), _graph_protos(proto), strict=True):
-            _take(inner, told_inner)
+        for inner, inner_proto in zip(_graphs(node), _graph_protos(proto), strict=True):
+            _record(inner, inner_proto)
 
 
 def _values(graph: ir.Graph) -> Iterable[ir.Value]:

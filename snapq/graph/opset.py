@@ -1,7 +1,10 @@
 """The upgrade of a model's opset to the one that 16-bit quantization needs.
 
-ONNX's own converter loses the names of nodes, and with them the thread from a report back to the
-user's model; the operators that changed their form since opset 7 are few, and stand here.
+ONNX's own converter (1.23.2) keeps all names of eight models, and serves for most of them. It stays
+out for what it makes of others without a word: `Hardmax` over several axes and linear `Upsample`
+compute other values, `GroupNormalization` of opset 18 keeps a scale for each group, which ONNX
+Runtime refuses, and one operator without a schema ends the conversion of the whole model. The
+operators that changed their form since opset 7 are few, and stand here.
 """
 
 from __future__ import annotations

@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import onnx
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
+from snapq.errors import ModelError
 from snapq.graph import shapes
 from snapq.graph.completion import complete_shapes
 from snapq.graph.float32 import convert_to_float32
-from snapq.graph.opset import settle_opset, upgrade_opset
+from snapq.graph.opset import TARGET, settle_opset, upgrade_opset
 from snapq.graph.passes.base import SkippedNode
 from snapq.graph.passes.run import apply_passes, clean, skipped_names
 from snapq.graph.weights import check_weights
@@ -81,6 +83,7 @@ def _normalize(model: ir.Model, applied: Counter[str], notes: list[str]) -> None
         applied["inline_functions"] = len(model.functions)
         with shapes.quiet("onnx_ir"):
             common.InlinePass()(model)
+    _check_inputs(model)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     check_weights(model)
     before = {value.name: value.dtype for value in (*model.graph.inputs, *model.graph.outputs)}
@@ -95,6 +98,22 @@ def _normalize(model: ir.Model, applied: Counter[str], notes: list[str]) -> None
         if changed:
             notes.append(f"Now 32-bit floats at the boundary: {', '.join(changed)}.")
     name_nodes(model)
+
+
+def _check_inputs(model: ir.Model) -> None:
+    """Refuses a node that lacks inputs of its operator: whatever reads the graph counts on them."""
+    version = model.opset_imports.get("", TARGET)
+    for node in (node for graph in model.graphs() for node in graph if node.domain == ""):
+        try:
+            needed = onnx.defs.get_schema(node.op_type, version).min_input
+        except onnx.defs.SchemaError:
+            continue
+        if len(node.inputs) < needed:
+            raise ModelError(
+                f"{node.op_type} has {len(node.inputs)} of the {needed} inputs that it needs.",
+                where=str(node.name),
+                hint="The file is damaged, or what wrote it: export the model again.",
+            )
 
 
 def name_nodes(model: ir.Model) -> None:

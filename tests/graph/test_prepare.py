@@ -219,6 +219,23 @@ def test_outputs_keep_their_names_and_order_even_when_equal_or_inputs() -> None:
     assert_same_results(model, prepared.model)
 
 
+def test_a_sequence_that_stays_keeps_its_type() -> None:
+    text = """(float[2,3] x, int64 i) => (float[2,3] y) {
+        a = Relu(x) s = SequenceConstruct(a, x) t = SequenceInsert(s, x) y = SequenceAt(t, i) }"""
+    prepared, operators = prepared_from(text)
+    assert operators == ["Relu", "SequenceConstruct", "SequenceInsert", "SequenceAt"]
+    assert prepared.notes == ()
+
+
+@pytest.mark.parametrize("operator", ["Conv", "Shape", "Gather", "If"])
+def test_a_node_without_its_inputs_is_refused_by_name(operator: str) -> None:
+    model = build("(float[1,4,6,6] x) => (float[1,4,6,6] y) { y = Relu(x) }")
+    node = ir.node(operator, [], name="bare")
+    model.graph.insert_before(model.graph[0], node)
+    with pytest.raises(ModelError, match=rf"bare: {operator} has 0 of the \d"):
+        prepare(model, {})
+
+
 def _operator_tests() -> list[object]:
     """ONNX's own tests of operators: every eighth, of those that the CPU runs with tensors."""
     from onnx.backend.test.case.node import collect_testcases
