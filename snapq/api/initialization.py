@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from snapq.api.shared import refuse_existing, renamed_argument
 
 if TYPE_CHECKING:
-    from snapq.graph.suggest_sizes import SuggestedInput
+    from snapq.api.suggest_sizes import SuggestedInput
 
 PLACEHOLDER_DEVICE = "qcs9075"
 """Stands in where no device is named: it has an estimate of its own."""
@@ -93,9 +93,9 @@ def initialize(model: Path, device: str | None = None, *, folder: Path | None = 
         ModelError: the model cannot be read.
         DeviceError: the device is unknown.
     """
+    from snapq.api.suggest_sizes import suggest_inputs
     from snapq.devices.profiles import find
     from snapq.graph import io
-    from snapq.graph.suggest_sizes import suggest_inputs
 
     profile = find(device or PLACEHOLDER_DEVICE)
     graph = io.load(model)

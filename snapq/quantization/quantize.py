@@ -10,7 +10,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from snapq.errors import DataError, ModelError
-from snapq.graph.order import last_reader_first
+from snapq.graph.node_order import last_reader_first
 from snapq.operators import Encodings, Role
 from snapq.precision import WeightType
 from snapq.quantization.calibration.calibrate import Samples, calibrate

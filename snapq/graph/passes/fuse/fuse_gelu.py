@@ -13,8 +13,8 @@ import math
 
 import onnx_ir as ir
 
-from snapq.graph.algebra import Polynomial, matches, multiple_of, polynomial, upstream
 from snapq.graph.edit import Editor, is_float
+from snapq.graph.passes.algebra import Polynomial, matches, multiple_of, polynomial, upstream
 from snapq.graph.passes.base import Result, Skipped
 
 OPERATORS = ("Erf", "Tanh")

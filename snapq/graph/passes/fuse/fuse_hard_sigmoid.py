@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.algebra import downstream, polynomial, scale_of, upstream
 from snapq.graph.edit import Editor, input_at, is_float, same_shape, scalar
+from snapq.graph.passes.algebra import downstream, polynomial, scale_of, upstream
 from snapq.graph.passes.base import Result
 
 OPERATORS = ("Clip",)

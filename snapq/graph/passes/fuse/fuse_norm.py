@@ -17,8 +17,8 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.algebra import Polynomial, downstream, matches, polynomial
 from snapq.graph.edit import Editor, int_attribute, is_float, is_op, reduced_axes, scalar
+from snapq.graph.passes.algebra import Polynomial, downstream, matches, polynomial
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.algebra import polynomial
 from snapq.graph.edit import (
     Editor,
     input_at,
@@ -20,6 +19,7 @@ from snapq.graph.edit import (
     scalar,
     sole_producer,
 )
+from snapq.graph.passes.algebra import polynomial
 from snapq.graph.passes.base import Result
 
 OPERATORS = ("Max", "Min", "Clip")

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.algebra import downstream, matches, polynomial, upstream
 from snapq.graph.edit import (
     Editor,
     input_at,
@@ -26,6 +25,7 @@ from snapq.graph.edit import (
     reduced_axes,
     scalar,
 )
+from snapq.graph.passes.algebra import downstream, matches, polynomial, upstream
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.passes.fuse.fuse_norm import roots
 from snapq.graph.shapes import static_shape

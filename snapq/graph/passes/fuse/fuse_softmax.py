@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.algebra import matches, polynomial
 from snapq.graph.edit import (
     Editor,
     int_attribute,
@@ -20,6 +19,7 @@ from snapq.graph.edit import (
     reduced_axes,
     sole_producer,
 )
+from snapq.graph.passes.algebra import matches, polynomial
 from snapq.graph.passes.base import Result
 
 OPERATORS = ("Div", "Log")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.algebra import Polynomial, matches, multiple_of, polynomial, scale_of, upstream
 from snapq.graph.edit import (
     Editor,
     float_attribute,
@@ -21,6 +20,14 @@ from snapq.graph.edit import (
     is_float,
     number,
     scalar,
+)
+from snapq.graph.passes.algebra import (
+    Polynomial,
+    matches,
+    multiple_of,
+    polynomial,
+    scale_of,
+    upstream,
 )
 from snapq.graph.passes.base import Result
 

@@ -35,8 +35,8 @@ from snapq.graph.edit import (
     ints_attribute,
     string_attribute,
 )
-from snapq.graph.padding import zero_padded
 from snapq.graph.passes.base import Result
+from snapq.graph.passes.padding import zero_padded
 from snapq.graph.shapes import static_shape
 
 OPERATORS = ("AveragePool", "MaxPool")

@@ -4,7 +4,7 @@
 2. Any other `Pad` behind the last axis and another one, with nothing in front = Reshape to a last
    axis of size 1, Pad, Reshape; where 5 dimensions are enough.
 
-Source: see `snapq.graph.padding`.
+Source: see `snapq.graph.passes.padding`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from snapq.graph.edit import (
     scalar,
     string_attribute,
 )
-from snapq.graph.padding import leaves_a_column, zero_padded
 from snapq.graph.passes.base import Result, Skipped
+from snapq.graph.passes.padding import leaves_a_column, zero_padded
 from snapq.graph.shapes import static_shape
 from snapq.operators import MAX_RANK
 

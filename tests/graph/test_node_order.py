@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from snapq.graph.order import last_reader_first
+from snapq.graph.node_order import last_reader_first
 from snapq.graph.shapes import input_specs
 from tests.graph.models import build, feeds_for, run
 
