@@ -18,9 +18,11 @@ def free_name(graph: ir.Graph, name: str) -> str:
     return Names(graph).unique(name)
 
 
-def add_constant(graph: ir.Graph, name: str, array: Array) -> ir.Value:
-    """Adds a constant under that name, which must be new."""
-    tensor = ir.tensor(np.asarray(array, order="C"), name=name)
+def add_constant(
+    graph: ir.Graph, name: str, array: Array, dtype: ir.DataType | None = None
+) -> ir.Value:
+    """Adds a constant under that name, which must be new; `dtype` where numpy does not have it."""
+    tensor = ir.Tensor(np.asarray(array, order="C"), dtype=dtype, name=name)
     value = ir.Value(
         name=name,
         shape=ir.Shape(array.shape),

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.graph.edit import Names
+from snapq.graph.edit import Names, add_constant
 from snapq.quantization.encodings import Encoding, dequantize, quantize
 from snapq.quantization.qdq.lowering import lower
 from snapq.quantization.qdq.scheme import Scheme
@@ -65,14 +65,7 @@ def _round(graph: ir.Graph, value: ir.Value, encoding: Encoding) -> None:
         ("scale", encoding.scale, ir.DataType.FLOAT),
         ("zero_point", encoding.zero_point, held),
     ):
-        constant = ir.Value(
-            name=_fresh(names, f"{stem}_{part}"),
-            shape=ir.Shape(array.shape),
-            type=ir.TensorType(dtype),
-            const_value=ir.Tensor(array, dtype=dtype),
-        )
-        graph.register_initializer(constant)
-        parameters.append(constant)
+        parameters.append(add_constant(graph, _fresh(names, f"{stem}_{part}"), array, dtype))
     nodes = []
     source = value
     for op_type, dtype in (("QuantizeLinear", held), ("DequantizeLinear", ir.DataType.FLOAT)):

@@ -13,6 +13,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.errors import ModelError
+from snapq.graph.edit import add_constant
 
 __all__ = ["expand_qoperators"]
 
@@ -141,12 +142,4 @@ def _bias_scale(graph: ir.Graph, node: ir.Node, stem: str) -> ir.Value:
         )
     scale = np.asarray(first.const_value.numpy() * second.const_value.numpy(), np.float32)
     scale = scale.reshape(-1) if scale.size > 1 else scale.reshape(())
-    name = f"{stem}_bias_scale"
-    value = ir.Value(
-        name=name,
-        shape=ir.Shape(scale.shape),
-        type=ir.TensorType(ir.DataType.FLOAT),
-        const_value=ir.Tensor(scale, name=name),
-    )
-    graph.register_initializer(value)
-    return value
+    return add_constant(graph, f"{stem}_bias_scale", scale)

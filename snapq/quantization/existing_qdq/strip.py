@@ -14,7 +14,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from snapq.errors import ModelError
-from snapq.graph.edit import Names
+from snapq.graph.edit import Names, add_constant
 from snapq.graph.inference import infer_shapes
 from snapq.graph.shapes import forget_shapes
 from snapq.operators import quantized
@@ -199,14 +199,7 @@ class _Work:
         limits = []
         for end, limit in (("low", encoding.minimum), ("high", encoding.maximum)):
             array = np.asarray(limit, np.float32).reshape(())
-            constant = ir.Value(
-                name=f"{free}_{end}",
-                shape=ir.Shape([]),
-                type=ir.TensorType(ir.DataType.FLOAT),
-                const_value=ir.Tensor(array, name=f"{free}_{end}"),
-            )
-            self._graph.register_initializer(constant)
-            limits.append(constant)
+            limits.append(add_constant(self._graph, f"{free}_{end}", array))
         clipped = ir.Value(name=f"{free}_clamp", shape=value.shape, type=value.type)
         clip = ir.node("Clip", [value, *limits], outputs=[clipped], name=f"{free}_Clip")
         value.replace_all_uses_with(clipped)

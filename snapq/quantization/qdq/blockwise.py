@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.graph.edit import Names
+from snapq.graph.edit import Names, add_constant
 from snapq.graph.shapes import static_shape
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.granularity import PerBlock
@@ -101,15 +101,7 @@ def _convert(graph: ir.Graph, node: ir.Node, names: Names) -> None:
     def constant(array: npt.NDArray[np.generic], name: str) -> ir.Value:
         fresh = names.fresh(f"{stem}_{name}")
         names.take(fresh)
-        tensor = ir.Tensor(array, name=fresh)
-        value = ir.Value(
-            name=fresh,
-            shape=ir.Shape(array.shape),
-            type=ir.TensorType(tensor.dtype),
-            const_value=tensor,
-        )
-        graph.register_initializer(value)
-        return value
+        return add_constant(graph, fresh, array)
 
     output.name = None
     shape = (1, rows, 1, inputs)

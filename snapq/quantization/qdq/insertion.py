@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.graph.edit import Names
+from snapq.graph.edit import Names, add_constant
 from snapq.operators import Role
 from snapq.quantization.encodings import Encoding, dequantize, quantize
 from snapq.quantization.qdq.block_scales import in_steps
@@ -265,14 +265,7 @@ class Inserter:
 
     def _constant(self, name: str, array: npt.NDArray[np.generic], dtype: ir.DataType) -> ir.Value:
         self._names.take(name)
-        value = ir.Value(
-            name=name,
-            shape=ir.Shape(array.shape),
-            type=ir.TensorType(dtype),
-            const_value=ir.Tensor(array, dtype=dtype, name=name),
-        )
-        self._graph.register_initializer(value)
-        return value
+        return add_constant(self._graph, name, array, dtype)
 
     def _node(
         self,

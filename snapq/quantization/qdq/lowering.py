@@ -27,7 +27,7 @@ from dataclasses import replace
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import Names
+from snapq.graph.edit import Names, add_constant
 from snapq.graph.shapes import static_shape
 from snapq.quantization.precision_rules.keep_wide import widened
 from snapq.quantization.qdq.blockwise import as_convolutions
@@ -109,7 +109,7 @@ def _pad_before(graph: ir.Graph, node: ir.Node, names: Names) -> None:
         return
     top, left, bottom, right = node.attributes.get_ints("pads")
     stem = names.fresh(f"{source.name}_padded", also=("", "_pads"))
-    pads = _constant(
+    pads = add_constant(
         graph, f"{stem}_pads", np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
     )
     pad = ir.node("Pad", [source, pads], name=names.fresh_node(f"{node.name}_Pad"))
@@ -147,7 +147,7 @@ def _reshape_to_channels_last(graph: ir.Graph, node: ir.Node, names: Names) -> N
     stem = names.fresh(f"{output.name}_channels_last", also=("", "_shape"))
     names.take(stem)
     last = [batch, rows, columns, channels]
-    target = _constant(graph, f"{stem}_shape", np.array(last, np.int64))
+    target = add_constant(graph, f"{stem}_shape", np.array(last, np.int64))
     reshape = ir.node("Reshape", [node.inputs[0], target], name=node.name)
     moved = reshape.outputs[0]
     moved.name, moved.type, moved.shape = stem, output.type, ir.Shape(last)
@@ -159,15 +159,6 @@ def _reshape_to_channels_last(graph: ir.Graph, node: ir.Node, names: Names) -> N
     output.replace_all_uses_with(result)
     graph.remove(node, safe=True)
     result.name = output.name
-
-
-def _constant(graph: ir.Graph, name: str, array: np.ndarray) -> ir.Value:
-    tensor = ir.Tensor(array)
-    value = ir.Value(
-        name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor
-    )
-    graph.register_initializer(value)
-    return value
 
 
 def _with_gates(scheme: Scheme, gates: Mapping[str, str]) -> dict[str, NodePrecision]:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.graph.edit import add_constant
 from snapq.quantization.encodings import Encoding
 from snapq.quantization.qdq.parameters import LARGEST_BIAS
 
@@ -92,12 +93,9 @@ def as_added(model: ir.Model) -> ir.Model:
         steps = np.trunc(bias / _STEP) - np.rint(offset / _STEP)
         added = np.rint(steps * _STEP + offset - _MEAN_CUT)
         limits = np.iinfo(np.int32)
-        tensor = ir.Tensor(np.clip(added, limits.min, limits.max).astype(np.int32))
         name = f"{node.name}_bias_as_added"
-        value = ir.Value(
-            name=name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor
-        )
-        copy.graph.register_initializer(value)
+        kept = np.clip(added, limits.min, limits.max).astype(np.int32)
+        value = add_constant(copy.graph, name, kept)
         axis = {"axis": reader.attributes.get_int("axis", 1)}
         read_back = ir.node("DequantizeLinear", [value, *reader.inputs[1:]], axis, name=name)
         read_back.outputs[0].name = f"{name}_dequantized"
