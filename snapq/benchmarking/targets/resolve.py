@@ -5,6 +5,7 @@ from __future__ import annotations
 from snapq.benchmarking.targets.base import Target
 from snapq.boards.emulator.address import EmulatedAddress
 from snapq.boards.inventory import boards, find_board
+from snapq.boards.transports.address import ADDRESSES
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, nearest
 from snapq.progress import Progress, Silent
@@ -12,8 +13,7 @@ from snapq.progress import Progress, Silent
 TARGETS = {
     "local": "this machine's CPU",
     "htp-sim": "Qualcomm's simulator of the NPU",
-    "ssh://USER@HOST": "a board",
-    "adb://SERIAL": "a board that adb reaches",
+    **{address.form: address.meaning for address in ADDRESSES},
     "qemu": "an emulated board that counts instructions",
 }
 """Name of each target, and what it is; boards of the inventory go by their own names."""

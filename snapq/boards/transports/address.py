@@ -24,6 +24,9 @@ class SshAddress:
     """
 
     kind: ClassVar[str] = "ssh"
+    form: ClassVar[str] = "ssh://USER@HOST"
+    meaning: ClassVar[str] = "a board"
+    transport: ClassVar[str] = "snapq.boards.transports.ssh:SshTransport"
     host: str
     """Name, IP address, or an alias of `~/.ssh/config`."""
     user: str | None = None
@@ -83,6 +86,9 @@ class AdbAddress:
     """A device that adb reaches."""
 
     kind: ClassVar[str] = "adb"
+    form: ClassVar[str] = "adb://SERIAL"
+    meaning: ClassVar[str] = "a board that adb reaches"
+    transport: ClassVar[str] = "snapq.boards.transports.adb:AdbTransport"
     serial: str
     """As `adb devices` lists it, or `HOST:PORT`."""
 
@@ -107,11 +113,14 @@ class AdbAddress:
 
 
 Address = SshAddress | AdbAddress
+ADDRESSES = (SshAddress, AdbAddress)
+"""Every kind: what it is in an address, how it is written, and the class that connects to it."""
 
 
 def parse(text: str) -> Address:
     """Reads an address of any kind. Raises `ConfigError`."""
-    return AdbAddress.parse(text) if text.startswith("adb://") else SshAddress.parse(text)
+    kind, _, _ = text.partition("://")
+    return next((one for one in ADDRESSES if one.kind == kind), SshAddress).parse(text)
 
 
 def _shown(text: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from snapq.boards.transports.address import AdbAddress, Address
+from importlib import import_module
+
+from snapq.boards.transports.address import Address
 from snapq.boards.transports.base import Transport
 
 
@@ -15,10 +17,6 @@ def connect(address: Address) -> Transport:
         InstallError: the address needs a program that is missing.
         ConfigError: `~/.ssh/config` cannot be understood.
     """
-    if isinstance(address, AdbAddress):
-        from snapq.boards.transports.adb import AdbTransport
-
-        return AdbTransport(address)
-    from snapq.boards.transports.ssh import SshTransport
-
-    return SshTransport(address)
+    module, _, name = address.transport.partition(":")
+    transport: Transport = getattr(import_module(module), name)(address)
+    return transport
