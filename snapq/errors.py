@@ -23,6 +23,8 @@ class SnapqError(Exception):
     """
 
     exit_code = 2
+    transient = False
+    """Whether the same work may succeed when it is done again: what rests on it is not kept."""
 
     def __init__(
         self,
@@ -77,6 +79,8 @@ class DeviceError(SnapqError):
 class ConnectionLostError(DeviceError):
     """The connection to a board broke in the middle of work; trying again may help."""
 
+    transient = True
+
 
 class HostKeyError(DeviceError):
     """The host that answers is unknown, or another one than before."""
@@ -86,12 +90,20 @@ class QnnError(SnapqError):
     """Qualcomm's runtime refused or failed; the message has its code, the cause and a hint."""
 
 
+class UnansweredError(QnnError):
+    """Qualcomm's runtime gave no answer, for a reason outside of the model: killed, disk full."""
+
+    transient = True
+
+
 class InstallError(SnapqError):
     """A library that this action needs is missing, damaged or of an untested version."""
 
 
 class StorageError(SnapqError):
     """A file or folder cannot be read or written (permissions, full disk, in use)."""
+
+    transient = True
 
 
 class GateError(SnapqError):

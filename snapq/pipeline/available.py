@@ -22,7 +22,7 @@ from snapq.devices.profiles import nearest_with_estimate
 from snapq.errors import DeviceError
 from snapq.pipeline.cache import Cache
 from snapq.pipeline.inputs import Setting
-from snapq.stages.artifact import Artifact
+from snapq.stages.artifact import MODEL, Artifact
 from snapq.stages.base import Input, Reads, Source
 from snapq.storage import sha256_file
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 SOURCE = "source"
 """The step that writes the model as given."""
+EXAMPLES = 4
+"""Samples on which single layers are compared."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,27 @@ class Fact:
 
     value: Callable[[], Any]
     mark: Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class StepModel:
+    """One model on the way.
+
+    Attributes:
+        index: of its stage.
+        stage: name of its stage.
+        label: what was done last.
+        model: the ONNX file.
+        precision: `float`, or weights and activations.
+        changes: whether the stage changes what the model computes.
+    """
+
+    index: int
+    stage: str
+    label: str
+    model: Path
+    precision: str
+    changes: bool
 
 
 class Available:
@@ -66,24 +89,22 @@ class Available:
         """Whether everything is there that cannot be done without."""
         return all(item in self._facts for item in reads.needed)
 
-    def with_facts(self, facts: Mapping[Input, Fact]) -> Available:
-        """The same with more inputs, or newer ones."""
-        return Available({**self._facts, **facts})
-
-    def after(self, name: str, artifact: Artifact) -> Available:
-        """What there is behind a stage of this name."""
-        source = Source(artifact.model, artifact.precision, artifact.folder)
-        fact = known(source, [artifact.sha256, artifact.precision])
-        facts = {Input.PREVIOUS: fact}
+    def after(self, index: int, name: str, artifact: Artifact) -> Available:
+        """What there is behind a stage."""
+        mark = [name, artifact.sha256, artifact.precision]
+        fact = known(Source(artifact.model, artifact.precision, artifact.folder), mark)
+        facts = {**self._facts, Input.PREVIOUS: fact}
         if name == SOURCE:
             facts[Input.GIVEN] = fact
-        if name == "prepare":
+        elif name == "prepare":
             facts[Input.ORIGINAL] = fact
-        if artifact.precision == "float":
-            facts[Input.FLOAT] = fact
-        elif name != "package":
-            facts[Input.QUANTIZED] = fact
-        return self.with_facts(facts)
+        if name == "package":
+            facts[Input.PACKAGE] = Fact(lambda: _package(artifact), lambda: mark)
+        elif name != SOURCE:
+            facts[Input.STEPS] = _with_steps(facts.get(Input.STEPS), index, name, artifact)
+            item = Input.FLOAT if artifact.precision == "float" else Input.QUANTIZED
+            facts[item] = fact
+        return Available(facts)
 
 
 def available(setting: Setting) -> Available:
@@ -114,6 +135,7 @@ def available(setting: Setting) -> Available:
             facts[item] = _dataset(data, setting.source_sha256)
     if setting.evaluation is not None:
         facts[Input.GOLDEN] = _first(setting.evaluation, package.golden_samples)
+        facts[Input.EXAMPLES] = _first(setting.evaluation, EXAMPLES)
     if quantize is not None:
         facts[Input.QUANTIZE] = known(quantize, options_mark(quantize))
     if config.benchmark is not None:
@@ -179,6 +201,25 @@ def _sample_mark(sample: Sample) -> str:
             digest.update(name.encode())
             update_digest(digest, array)
     return digest.hexdigest()
+
+
+def _package(artifact: Artifact) -> Any:
+    """What the package stage recorded, and its bundle."""
+    from snapq.stages.package.stage import BUNDLE, Packaged
+
+    return Packaged.read(artifact.folder), artifact.folder / BUNDLE
+
+
+def _with_steps(before: Fact | None, index: int, name: str, artifact: Artifact) -> Fact:
+    """The models of earlier stages and of this one."""
+    changed = artifact.record.changed
+    models = [
+        StepModel(index, name, label, artifact.folder / file, artifact.precision, bool(changed))
+        for label, file in (changed or {name: MODEL}).items()
+    ]
+    mark = [name, artifact.sha256, artifact.precision, list(changed)]
+    earlier, marks = (before.value(), before.mark()) if before is not None else ((), [])
+    return known((*earlier, *models), [*marks, mark])
 
 
 def _facts_of(setting: Setting) -> list[dict[str, Any]]:

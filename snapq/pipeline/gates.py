@@ -1,96 +1,111 @@
-"""Gates: the limits of a run, what was found, and whether they held."""
+"""Gates: the limits of a run, what was found, and whether they held.
+
+A gate is a function of `GATES`, named as its key in the YAML.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from snapq.config import Gates
-from snapq.records import (
-    AccuracyRecord,
-    FidelityRecord,
-    GateRecord,
-    PlacementRecord,
-    SpeedupRecord,
-)
+from snapq.devices.profiles import DeviceProfile
+from snapq.pipeline.evidence.estimates import UNMODIFIED
+from snapq.records import AccuracyRecord, Figures, GateRecord, PlacementRecord, SpeedupRecord
 
 NOTHING = "nothing: the run has no such figure"
 
 
-def check(
-    gates: Gates,
-    *,
-    accuracy: tuple[AccuracyRecord, ...],
-    fidelity: tuple[FidelityRecord, ...],
-    placements: tuple[PlacementRecord, ...],
-    speedups: tuple[SpeedupRecord, ...],
-    precision: str,
-) -> tuple[GateRecord, ...]:
-    """Checks every gate that the YAML names. A gate without a figure to judge by has failed.
+@dataclass(frozen=True)
+class Judged:
+    """What gates look at.
 
-    Args:
-        gates: the limits.
-        accuracy: metrics of the float model and of the package.
-        fidelity: output SQNR of the package, an entry an output.
-        placements: where the nodes of each compiled package run.
-        speedups: estimated speed-ups of the package over the unmodified model at fp16.
+    Attributes:
+        figures: of the run.
+        devices: the targets.
         precision: label of the package, such as `w8a8`.
     """
-    return tuple(
-        _gates(
-            gates,
-            accuracy,
-            [record for record in fidelity if record.label == precision],
-            [record for record in placements if record.label == precision],
-            speedups,
-            precision,
-        )
-    )
+
+    figures: Figures
+    devices: Sequence[DeviceProfile]
+    precision: str
 
 
-def _gates(
-    gates: Gates,
-    accuracy: tuple[AccuracyRecord, ...],
-    fidelity: list[FidelityRecord],
-    placements: list[PlacementRecord],
-    speedups: tuple[SpeedupRecord, ...],
-    precision: str,
-) -> Iterator[GateRecord]:
-    if gates.max_accuracy_drop is not None:
-        limit = f"at most {gates.max_accuracy_drop:g}"
-        drop = _largest_drop(accuracy, precision)
-        if drop is not None:
-            found = f"{drop[0]:.4f} ({drop[1].where}, {drop[1].samples} samples)"
-            passed = drop[0] <= gates.max_accuracy_drop + 1e-9
-            yield _gate("max_accuracy_drop", limit, found, passed)
-        else:
-            yield _gate("max_accuracy_drop", limit, NOTHING, False)
-    if gates.min_sqnr_db is not None:
-        limit = f"at least {gates.min_sqnr_db:g} dB"
-        if fidelity:
-            worst = min(fidelity, key=lambda record: record.sqnr_db)
-            found = f"{worst.sqnr_db:.2f} dB at {worst.output} ({worst.where})"
-            yield _gate("min_sqnr_db", limit, found, worst.sqnr_db >= gates.min_sqnr_db)
-        else:
-            yield _gate("min_sqnr_db", limit, NOTHING, False)
-    if gates.npu_nodes is not None:
-        share = 1.0 if gates.npu_nodes == "all" else gates.npu_nodes
-        limit = "all" if gates.npu_nodes == "all" else f"at least {share:.0%}"
-        if placements:
-            worst_place = min(placements, key=_share)
-            total = worst_place.npu + worst_place.cpu
-            found = f"{worst_place.npu} of {total} on {worst_place.device}"
-            yield _gate("npu_nodes", limit, found, _share(worst_place) >= share)
-        else:
-            yield _gate("npu_nodes", limit, NOTHING, False)
-    if gates.min_estimated_speedup is not None:
-        limit = f"at least {gates.min_estimated_speedup:g}x"
-        if speedups:
-            slowest = min(speedups, key=lambda record: record.value)
-            found = f"{slowest.value:.2f}x over {slowest.baseline} on {slowest.device} (estimated)"
-            passed = slowest.value >= gates.min_estimated_speedup
-            yield _gate("min_estimated_speedup", limit, found, passed)
-        else:
-            yield _gate("min_estimated_speedup", limit, NOTHING, False)
+Verdict = tuple[str, str, bool]
+"""The limit in words, what was found, and whether it held."""
+
+
+def check(gates: Gates, judged: Judged) -> tuple[GateRecord, ...]:
+    """Checks every gate that the YAML names. A gate without a figure to judge by has failed."""
+    records = []
+    for name, gate in GATES.items():
+        wanted = getattr(gates, name)
+        if wanted is not None:
+            limit, found, passed = gate(wanted, judged)
+            records.append(GateRecord(name=name, limit=limit, found=found, passed=passed))
+    return tuple(records)
+
+
+def _accuracy_drop(most: float, judged: Judged) -> Verdict:
+    limit = f"at most {most:g}"
+    drop = _largest_drop(judged.figures.accuracy, judged.precision)
+    if drop is None:
+        return limit, NOTHING, False
+    found = f"{drop[0]:.4f} ({drop[1].where}, {drop[1].samples} samples)"
+    return limit, found, drop[0] <= most + 1e-9
+
+
+def _sqnr(least: float, judged: Judged) -> Verdict:
+    limit = f"at least {least:g} dB"
+    records = [item for item in judged.figures.fidelity if item.label == judged.precision]
+    worst = min(records, key=lambda record: record.sqnr_db, default=None)
+    if worst is None:
+        return limit, NOTHING, False
+    found = f"{worst.sqnr_db:.2f} dB at {worst.output} ({worst.where})"
+    return limit, found, worst.sqnr_db >= least
+
+
+def _npu_nodes(least: float | str, judged: Judged) -> Verdict:
+    share = 1.0 if isinstance(least, str) else least
+    limit = "all" if isinstance(least, str) else f"at least {share:.0%}"
+    records = [item for item in judged.figures.placements if item.label == judged.precision]
+    worst = min(records, key=_share, default=None)
+    if worst is None:
+        return limit, NOTHING, False
+    found = f"{worst.npu} of {worst.npu + worst.cpu} on {worst.device}"
+    return limit, found, _share(worst) >= share
+
+
+def _estimated_speedup(least: float, judged: Judged) -> Verdict:
+    limit = f"at least {least:g}x"
+    speedups = _gate_speedups(judged.figures.speedups, judged.devices)
+    slowest = min(speedups, key=lambda record: record.value, default=None)
+    if slowest is None:
+        return limit, NOTHING, False
+    found = f"{slowest.value:.2f}x over {slowest.baseline} on {slowest.device} (estimated)"
+    return limit, found, slowest.value >= least
+
+
+GATES: dict[str, Callable[[Any, Judged], Verdict]] = {
+    "max_accuracy_drop": _accuracy_drop,
+    "min_sqnr_db": _sqnr,
+    "npu_nodes": _npu_nodes,
+    "min_estimated_speedup": _estimated_speedup,
+}
+
+
+def _gate_speedups(
+    speedups: Sequence[SpeedupRecord], devices: Sequence[DeviceProfile]
+) -> tuple[SpeedupRecord, ...]:
+    """The speed-ups by which `min_estimated_speedup` is judged.
+
+    Those over the unmodified model at fp16, on the devices that have an estimate of their own; on
+    all devices where none has.
+    """
+    over = tuple(s for s in speedups if s.baseline == UNMODIFIED)
+    own = {device.name for device in devices if device.has_estimate}
+    return tuple(s for s in over if s.device in own) or over
 
 
 def _largest_drop(
@@ -109,7 +124,3 @@ def _largest_drop(
 def _share(placement: PlacementRecord) -> float:
     total = placement.npu + placement.cpu
     return placement.npu / total if total else 0.0
-
-
-def _gate(name: str, limit: str, found: str, passed: bool) -> GateRecord:
-    return GateRecord(name=name, limit=limit, found=found, passed=passed)

@@ -13,17 +13,16 @@ from pathlib import Path
 import yaml
 
 from snapq.npu.qnn import availability
-from snapq.pipeline import evidence as proof
+from snapq.pipeline import evidence
 from snapq.pipeline import steps as stages
 from snapq.pipeline.available import available
 from snapq.pipeline.cache import Cache, copy_artifact
 from snapq.pipeline.evidence.latency import check_target
-from snapq.pipeline.gates import check
+from snapq.pipeline.gates import Judged, check
 from snapq.pipeline.inputs import Setting
 from snapq.progress import Advance, Progress
-from snapq.records import FileRecord, Provenance, RunRecord, StageRecord
+from snapq.records import Figures, FileRecord, Provenance, RunRecord, StageRecord
 from snapq.stages.artifact import MODEL, library_versions
-from snapq.stages.base import ESTIMATE, Context, Reads
 from snapq.storage import compressed_size, fingerprint, sha256_file, write_text
 from snapq.version import __version__
 
@@ -56,50 +55,33 @@ def execute(
         inputs = available(chosen)
         walked = stages.walk(chosen, inputs, cache, told)
         finished = [(item, _place(item, folder)) for item in walked]
-        reads = Reads((), ESTIMATE)
-        context = Context(reads, inputs.values(reads), memo=cache, progress=told)
-        results = proof.prove(chosen, [item for item, _ in finished], folder, cache, context)
+        for item, _ in finished:
+            inputs = inputs.after(item.step.index, item.step.name, item.artifact)
+        found = evidence.gather(chosen, inputs, cache, told)
+        figures = found.figures
         stage_records = tuple(_stage_record(item, place, folder) for item, place in finished)
         precision = finished[-1][0].artifact.precision
+        benches = tuple(bench.without_samples() for bench in figures.benches)
         record = RunRecord(
             name=chosen.config.name,
             started_at=started.isoformat(timespec="seconds"),
             seconds=time.monotonic() - clock,
             finished=True,
-            provenance=_provenance(chosen, started, command, results.qairt),
+            provenance=_provenance(chosen, started, command, figures),
             config=chosen.config.model_dump(mode="json", exclude_none=True),
             model=file_record(finished[0][1], folder),
             devices=tuple(device.name for device in chosen.devices),
             stages=stage_records,
-            accuracy=results.accuracy,
-            fidelity=results.fidelity,
-            estimates=results.estimates,
-            placements=results.placements,
-            latencies=results.latencies,
-            speedups=results.speedups,
-            benches=tuple(bench.without_samples() for bench in results.benches),
-            layers=results.layers,
-            steps=results.steps,
-            sensitivity=results.sensitivity,
-            tradeoff=results.tradeoff,
-            encodings=results.encodings,
-            bundle=results.bundle,
+            **dict(figures.model_copy(update={"benches": benches})),
             bundle_files=tuple(
                 file_record(path, folder)
                 for path in sorted((folder / "bundle").rglob("*"))
                 if path.is_file()
             ),
-            gates=check(
-                chosen.config.gates,
-                accuracy=results.accuracy,
-                fidelity=results.fidelity,
-                placements=results.placements,
-                speedups=proof.gate_speedups(results.speedups, chosen.devices),
-                precision=precision,
-            ),
-            notes=results.notes,
+            gates=check(chosen.config.gates, Judged(figures, chosen.devices, precision)),
+            notes=found.notes,
         )
-        _write_measurements(record.model_copy(update={"benches": results.benches}), folder)
+        _write_measurements(figures, folder)
         write_text(folder / "config.yaml", yaml.safe_dump(record.config, sort_keys=False))
         write_text(folder / "run.json", record.model_dump_json(indent=1) + "\n")
     return record
@@ -142,7 +124,7 @@ def _stage_record(item: stages.Finished, model: Path, folder: Path) -> StageReco
 
 
 def _provenance(
-    chosen: Setting, started: datetime, command: tuple[str, ...], qairt: str | None
+    chosen: Setting, started: datetime, command: tuple[str, ...], figures: Figures
 ) -> Provenance:
     calibration, evaluation = chosen.calibration, chosen.evaluation
     return Provenance(
@@ -151,7 +133,7 @@ def _provenance(
         platform=platform.platform(),
         cpu=_cpu_name(),
         versions=library_versions(),
-        qairt=qairt,
+        qairt=next((target.qairt for target in figures.bundle), None),
         command=command,
         started_at=started.isoformat(timespec="seconds"),
         config_sha256=fingerprint(chosen.config.model_dump(mode="json")),
@@ -171,22 +153,9 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-_KINDS = (
-    "accuracy",
-    "fidelity",
-    "estimates",
-    "placements",
-    "latencies",
-    "speedups",
-    "benches",
-    "steps",
-)
-
-
-def _write_measurements(record: RunRecord, folder: Path) -> None:
+def _write_measurements(figures: Figures, folder: Path) -> None:
     """Writes each kind of figure into a file of its own, for tools that want only that."""
-    for kind in _KINDS:
-        values = getattr(record, kind)
+    for kind, values in figures:
         if values:
             items = ",\n".join(value.model_dump_json(indent=1) for value in values)
             write_text(folder / "measurements" / f"{kind}.json", f"[{items}]\n")

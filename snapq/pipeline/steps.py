@@ -91,7 +91,7 @@ def walk(
         else:
             progress.say(f"Stage {step.index}: {step.name} (reused, same inputs)")
         yield Finished(step, artifact, cached)
-        inputs = inputs.after(step.name, artifact)
+        inputs = inputs.after(step.index, step.name, artifact)
 
 
 def kept(
@@ -107,7 +107,7 @@ def kept(
         runs = artifact is None
         yield step, artifact
         if artifact is not None:
-            inputs = inputs.after(step.name, artifact)
+            inputs = inputs.after(step.index, step.name, artifact)
 
 
 def _builder(asked: Stage, step: Step, context: Context) -> Callable[[Path], Artifact]:
@@ -122,6 +122,7 @@ def _builder(asked: Stage, step: Step, context: Context) -> Callable[[Path], Art
             notes=outcome.notes,
             details=outcome.details,
             failures=outcome.failures,
+            changed=outcome.changed,
         )
 
     return build

@@ -6,28 +6,28 @@ or milliseconds (`_ms`), sizes are bytes, SQNR is dB.
 
 from __future__ import annotations
 
+from snapq.records.analysis import AnalysisRecord
 from snapq.records.base import Record, Where
 from snapq.records.figures import (
     AccuracyRecord,
     EstimateRecord,
     FidelityRecord,
+    Figures,
     LatencyRecord,
     NodePlacement,
     PlacementRecord,
     SpeedupRecord,
     StepRecord,
 )
+from snapq.records.files import BundleTargetRecord, FileRecord
 from snapq.records.run import (
     SCHEMA,
-    BundleTargetRecord,
-    FileRecord,
     GateRecord,
     Provenance,
     RunRecord,
     StageRecord,
 )
 from snapq.records.tensors import (
-    AnalysisRecord,
     EncodingRecord,
     HistogramRecord,
     LayerRecord,
@@ -43,6 +43,7 @@ __all__ = [
     "EncodingRecord",
     "EstimateRecord",
     "FidelityRecord",
+    "Figures",
     "FileRecord",
     "GateRecord",
     "HistogramRecord",

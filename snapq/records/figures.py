@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from snapq.records.base import Record, Where
+from snapq.records.bench import BenchRecord
+from snapq.records.files import BundleTargetRecord
+from snapq.records.tensors import EncodingRecord, LayerRecord, SensitivityRecord, TradeoffRecord
 
 
 class AccuracyRecord(Record):
@@ -152,3 +155,33 @@ class SpeedupRecord(Record):
     interval: tuple[float, float] | None = None
     """95 % bootstrap interval of measured ratios; estimates carry their bounds instead."""
     remarks: tuple[str, ...] = ()
+
+
+class Figures(Record):
+    """Every figure of a run, a field a kind; empty where the run has nothing to take it from.
+
+    A new kind is a field here, which the evidence of that kind fills. `run.json`, a file in
+    `measurements/` and a table in the report come with it.
+    """
+
+    accuracy: tuple[AccuracyRecord, ...] = ()
+    fidelity: tuple[FidelityRecord, ...] = ()
+    estimates: tuple[EstimateRecord, ...] = ()
+    placements: tuple[PlacementRecord, ...] = ()
+    latencies: tuple[LatencyRecord, ...] = ()
+    speedups: tuple[SpeedupRecord, ...] = ()
+    benches: tuple[BenchRecord, ...] = ()
+    """The benchmark on a board in full, apart from the single latencies: those are in
+    `measurements/benches.json`."""
+    layers: tuple[LayerRecord, ...] = ()
+    steps: tuple[StepRecord, ...] = ()
+    """Empty where no stage cuts or trains the model."""
+    sensitivity: tuple[SensitivityRecord, ...] = ()
+    tradeoff: tuple[TradeoffRecord, ...] = ()
+    encodings: tuple[EncodingRecord, ...] = ()
+    bundle: tuple[BundleTargetRecord, ...] = ()
+
+    def and_also(self, other: Figures) -> Figures:
+        """The figures of both, those of `other` behind."""
+        names = type(self).model_fields
+        return Figures(**{name: (*getattr(self, name), *getattr(other, name)) for name in names})

@@ -7,17 +7,8 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from snapq.records.base import Record
-from snapq.records.bench import BenchRecord
-from snapq.records.figures import (
-    AccuracyRecord,
-    EstimateRecord,
-    FidelityRecord,
-    LatencyRecord,
-    PlacementRecord,
-    SpeedupRecord,
-    StepRecord,
-)
-from snapq.records.tensors import EncodingRecord, LayerRecord, SensitivityRecord, TradeoffRecord
+from snapq.records.figures import Figures
+from snapq.records.files import FileRecord
 
 SCHEMA = "snapq.run/1"
 
@@ -40,16 +31,6 @@ class Provenance(Record):
     model_sha256: str
     calibration_sha256: str | None = None
     evaluation_sha256: str | None = None
-
-
-class FileRecord(Record):
-    """One file: where it is (relative to the run directory) and how large."""
-
-    path: str
-    sha256: str
-    bytes: int
-    bytes_compressed: int
-    """Size after zlib level 6: what a download costs."""
 
 
 class StageRecord(Record):
@@ -76,24 +57,8 @@ class GateRecord(Record):
     passed: bool
 
 
-class BundleTargetRecord(Record):
-    """One compiled target of a bundle."""
-
-    device: str
-    soc_id: int
-    architecture: int
-    vtcm_mb: int | None
-    files: tuple[FileRecord, ...]
-    options: dict[str, str]
-    candidates: tuple[dict[str, Any], ...] = ()
-    """Compile options that were tried, each with its estimate."""
-    reload: str
-    """What the reload in a fresh process showed, one sentence."""
-    qairt: str
-
-
-class RunRecord(Record):
-    """The whole of `run.json`."""
+class _Head(Record):
+    """What stands first in `run.json`."""
 
     schema_version: str = SCHEMA
     name: str
@@ -107,22 +72,11 @@ class RunRecord(Record):
     devices: tuple[str, ...]
     """What the run compiled for; `targets` in files of version 0.1."""
     stages: tuple[StageRecord, ...] = ()
-    accuracy: tuple[AccuracyRecord, ...] = ()
-    fidelity: tuple[FidelityRecord, ...] = ()
-    estimates: tuple[EstimateRecord, ...] = ()
-    placements: tuple[PlacementRecord, ...] = ()
-    latencies: tuple[LatencyRecord, ...] = ()
-    speedups: tuple[SpeedupRecord, ...] = ()
-    benches: tuple[BenchRecord, ...] = ()
-    """The benchmark on a board in full, apart from the single latencies: those are in
-    `measurements/benches.json`."""
-    layers: tuple[LayerRecord, ...] = ()
-    steps: tuple[StepRecord, ...] = ()
-    """Empty where no stage cuts or trains the model."""
-    sensitivity: tuple[SensitivityRecord, ...] = ()
-    tradeoff: tuple[TradeoffRecord, ...] = ()
-    encodings: tuple[EncodingRecord, ...] = ()
-    bundle: tuple[BundleTargetRecord, ...] = ()
+
+
+class RunRecord(Figures, _Head):
+    """The whole of `run.json`."""
+
     bundle_files: tuple[FileRecord, ...] = ()
     gates: tuple[GateRecord, ...] = ()
     notes: tuple[str, ...] = ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from snapq.records.base import Record, Where
-from snapq.records.figures import EstimateRecord
 
 
 class LayerRecord(Record):
@@ -63,25 +62,6 @@ class SensitivityRecord(Record):
     cause: str | None = None
     us: float | None = None
     """The node's part of the whole model's estimate."""
-
-
-class AnalysisRecord(Record):
-    """What `snapq analyze` found of one model at one precision."""
-
-    model: str
-    precision: str
-    device: str
-    where: Where
-    """How the outputs were computed."""
-    samples: int
-    dataset: str
-    random_inputs: bool
-    sqnr_db: float
-    """All quantized together, at the output that is hurt most, energies summed over samples."""
-    items: tuple[SensitivityRecord, ...]
-    """In the model's order."""
-    estimate: EstimateRecord | None = None
-    notes: tuple[str, ...] = ()
 
 
 class TradeoffRecord(Record):

@@ -21,6 +21,10 @@ from snapq.storage import fingerprint, sha256_file, storage_errors, write_json
 
 MODEL = "model.onnx"
 RECORD = "artifact.json"
+SENSITIVITY = "sensitivity.json"
+"""What quantizing each tensor alone costs, beside a model of mixed precision."""
+TRADEOFF = "tradeoff.json"
+"""Every candidate of mixed precision, beside the model."""
 LIBRARIES = ("onnx", "onnx-ir", "onnxruntime", "onnxruntime-qnn", "numpy", "pillow", "torch")
 
 
@@ -35,6 +39,8 @@ class ArtifactRecord(Record):
     seconds: float
     notes: tuple[str, ...] = ()
     details: dict[str, Any] = Field(default_factory=dict)
+    changed: dict[str, str] = Field(default_factory=dict)
+    """Where the stage changed what the model computes, the models that it made: label to file."""
     failures: tuple[str, ...] = ()
     """What failed on the way; a result that rests on it is not kept for later runs."""
     sha256: str = ""
@@ -83,6 +89,7 @@ class Artifact:
         notes: tuple[str, ...],
         details: Mapping[str, Any],
         failures: tuple[str, ...] = (),
+        changed: Mapping[str, str] | None = None,
     ) -> Artifact:
         """Hashes what a stage left in `folder`, writes `artifact.json`. Raises `StorageError`."""
         files = {name: sha256_file(folder / name) for name in _listed(folder)}
@@ -94,6 +101,7 @@ class Artifact:
             notes=notes,
             details=dict(details),
             failures=failures,
+            changed=dict(changed or {}),
         )
         # Details are hashed as JSON gives them back.
         record = ArtifactRecord.model_validate_json(record.model_dump_json())

@@ -57,6 +57,8 @@ class Input(StrEnum):
     EVALUATION = "evaluation"
     GOLDEN = "golden"
     """The samples that the bundle carries for the check on the board."""
+    EXAMPLES = "examples"
+    """The first samples of evaluation; their labels do not count."""
     RANDOM = "random"
     """Whether any result rests on random inputs."""
     BOUNDARY = "boundary"
@@ -119,6 +121,7 @@ _DEFAULTS: Mapping[Input, Any] = {
     Input.METRICS: tuple,
     Input.RANDOM: False,
     Input.STEPS: (),
+    Input.EXAMPLES: (),
 }
 
 
@@ -239,6 +242,11 @@ class Context:
         return cast("Sequence[Sample] | None", self.read(Input.GOLDEN))
 
     @property
+    def examples(self) -> Sequence[Sample]:
+        """The first samples of evaluation; none where there are none."""
+        return cast("Sequence[Sample]", self.read(Input.EXAMPLES))
+
+    @property
     def random_inputs(self) -> bool:
         """Whether any result rests on random inputs."""
         return bool(self.read(Input.RANDOM))
@@ -291,12 +299,15 @@ class Outcome:
         details: figures of this stage alone, JSON values.
         failures: what failed on the way (a full disk, a compiler that did not answer), although a
             model came of it; such a result is not kept for later runs.
+        changed: of a stage that changes what the model computes, the models that it made one
+            after the other: label to file; a run with such a stage is judged step by step.
     """
 
     precision: str
     notes: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
+    changed: Mapping[str, str] = field(default_factory=dict)
 
 
 class Stage(Protocol):

@@ -75,7 +75,10 @@ def run(options: FinetuneConfig, context: Context, folder: Path) -> Outcome:
     if quantized:
         _write_encodings(source.folder / ENCODINGS, result.model, folder / ENCODINGS)
     return Outcome(
-        precision=source.precision, notes=_notes(result, data), details=_details(result, data)
+        precision=source.precision,
+        notes=_notes(result, data),
+        details=_details(result, data),
+        changed={"finetune": MODEL},
     )
 
 

@@ -72,7 +72,11 @@ def run(options: PruneConfig, context: Context, folder: Path) -> Outcome:
     if options.sparsity is not None:
         _mask(model, options.sparsity, folder, notes, details)
     io.save(model, folder / MODEL)
-    return Outcome(precision=source.precision, notes=tuple(notes), details=details)
+    if (folder / CUT).is_file():
+        changed = {"cut": CUT, "repair": MODEL}
+    else:
+        changed = {"cut" if options.cuts or options.blocks is not None else "mask": MODEL}
+    return Outcome(source.precision, tuple(notes), details, changed=changed)
 
 
 def _drop_blocks(

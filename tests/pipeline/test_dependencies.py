@@ -24,6 +24,7 @@ from snapq.stages.artifact import library_versions
 from snapq.stages.base import Context, Input, Reads, UndeclaredInputError, stage
 from tests.pipeline.conftest import make_project
 
+QUICK_PACKAGE = ("{golden_samples: 2}", "{golden_samples: 2, optimization_modes: [3]}")
 METRIC = "from weights import WEIGHT\n\n\ndef score(outputs, labels):\n    return WEIGHT\n"
 
 
@@ -211,6 +212,8 @@ def test_models_that_differ_in_scales_of_activations_give_two_packages(tmp_path:
         project / "deploy.yaml",
         ("  - quantize: {}\n", ""),
         ("path: tiny.onnx", "path: tiny.qdq.onnx"),
+        ("targets: [qcs9075, sm8650]", "targets: [qcs9075]"),
+        QUICK_PACKAGE,
         ("max_accuracy_drop: 0.5, npu_nodes: all, min_sqnr_db: 5", ""),
     )
     for scale in (0.02, 0.2):
@@ -243,6 +246,18 @@ def with_activation_scale(path: Path, scale: float) -> onnx.ModelProto:
     for place, node in enumerate(pair):
         graph.node.insert(2 + place, node)
     return model
+
+
+def test_an_edited_metric_module_gives_its_new_score(project: Path) -> None:
+    def score() -> tuple[float, bool]:
+        done = snapq.run(snapq.load(project / "deploy.yaml"), runs=project / "runs")
+        return done.record.accuracy[-1].value, all(s.cached for s in done.record.stages)
+
+    assert score() == (0.25, True)
+    (project / "weights.py").write_text("WEIGHT = 0.75\n")  # a module that the metric imports
+    assert score() == (0.75, True)
+    (project / "scores.py").write_text("def score(outputs, labels):\n    return 0.5\n")
+    assert score() == (0.5, True)
 
 
 def test_a_function_counts_by_its_module_and_the_local_modules_it_imports(tmp_path: Path) -> None:

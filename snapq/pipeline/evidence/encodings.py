@@ -1,23 +1,23 @@
-"""The encodings of every tensor, as the quantize stage wrote them."""
+"""The encodings of every tensor, as the last stage that quantized or changed them wrote them."""
 
 from __future__ import annotations
 
 import json
 
-from snapq.pipeline.evidence.subject import Subject
-from snapq.records import EncodingRecord
-from snapq.stages.quantize.stage import ENCODINGS
+from snapq.bundle import ENCODINGS
+from snapq.pipeline.evidence.base import Evidence, Found, Subject
+from snapq.records import EncodingRecord, Figures
+from snapq.stages.base import Input, Reads
 
 SHOWN_CHANNELS = 16
 
 
-def prove(subject: Subject) -> tuple[EncodingRecord, ...]:
+def gather(subject: Subject) -> Found:
     """Reads the encodings; of per-channel ones the first channels are kept, the bundle has all."""
-    if subject.quantized is None:
-        return ()
+    assert subject.quantized is not None
     text = (subject.quantized.folder / ENCODINGS).read_text(encoding="utf-8")
     records = (EncodingRecord.model_validate(value) for value in json.loads(text))
-    return tuple(
+    shown = tuple(
         record.model_copy(
             update={
                 "scale": record.scale[:SHOWN_CHANNELS],
@@ -26,3 +26,7 @@ def prove(subject: Subject) -> tuple[EncodingRecord, ...]:
         )
         for record in records
     )
+    return Found(Figures(encodings=shown))
+
+
+EVIDENCE = Evidence("encodings", Reads((Input.QUANTIZED,)), gather, kept=False)

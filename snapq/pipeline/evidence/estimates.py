@@ -4,81 +4,77 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
 from snapq.errors import SnapqError
-from snapq.pipeline.cache import Cache
-from snapq.pipeline.evidence.subject import Subject
-from snapq.progress import Progress
-from snapq.records import EstimateRecord, SpeedupRecord, Where
+from snapq.pipeline.evidence.base import Evidence, Found, Subject
+from snapq.records import EstimateRecord, Figures, SpeedupRecord, Where
+from snapq.stages.base import Input, Memo, Reads
 
 UNMODIFIED = "fp16 unmodified"
 SAME_BOUNDARY = "fp16 same boundary"
 
 
-@dataclass(frozen=True)
-class Estimated:
-    """The estimates of a run, the speed-ups that they give, and why one is missing."""
-
-    estimates: tuple[EstimateRecord, ...] = ()
-    speedups: tuple[SpeedupRecord, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-def prove(subject: Subject, cache: Cache, progress: Progress) -> Estimated:
+def gather(subject: Subject) -> Found:
     """Estimates the two fp16 baselines and sets the package's estimate against them.
 
     The unmodified baseline is the model as given. The baseline with the same boundary is the
     prepared float model that takes the package's own input, so that the gain of quantization shows
     without that of the boundary.
     """
-    if not subject.estimates:
-        return Estimated()
+    packages = subject.packaged.estimates if subject.packaged is not None else ()
+    if not packages:
+        return Found()
     estimates: list[EstimateRecord] = []
     notes: list[str] = []
     with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
         baselines = tuple(_baselines(subject, Path(folder)))
-        jobs = [(d, label, path) for d in subject.setting.devices for label, path in baselines]
-        with progress.track("Estimate fp16 baselines", len(jobs)) as advance:
+        jobs = [(d, label, path) for d in subject.devices for label, path in baselines]
+        with subject.progress.track("Estimate fp16 baselines", len(jobs)) as advance:
             for device, label, path in jobs:
                 try:
-                    estimates.append(_estimate(path, device, label, cache))
+                    estimates.append(_estimate(path, device, label, subject.memo))
                 except SnapqError as error:
                     notes.append(f"No estimate of {label} on {device.name}: {error}")
                 advance(1)
-    speedups = tuple(_speedups(subject.estimates, estimates))
-    return Estimated((*estimates, *subject.estimates), speedups, tuple(dict.fromkeys(notes)))
+    figures = Figures(
+        estimates=(*estimates, *packages), speedups=tuple(_speedups(packages, estimates))
+    )
+    return Found(figures, tuple(dict.fromkeys(notes)))
 
 
 def _baselines(subject: Subject, folder: Path) -> Iterator[tuple[str, Path]]:
     """The fp16 baselines as label and model file."""
     from snapq.graph import boundary, io
+    from snapq.quantization.existing_qdq.strip import is_quantized
 
+    assert subject.original is not None
+    prepared, plan = subject.original.model, subject.plan
     # A model that came quantized may hold what the NPU cannot run: its float form stands for it.
-    yield UNMODIFIED, (subject.prepared if subject.setting.quantized else subject.source).model
-    plan = subject.setting.boundary
+    given = subject.source.model
+    yield UNMODIFIED, prepared if is_quantized(io.load(given)) else given
     if plan.changes_float_model:
         path = folder / "same_boundary.onnx"
-        model = boundary.fold_normalization(io.load(subject.prepared.model), plan)
+        model = boundary.fold_normalization(io.load(prepared), plan)
         io.save(boundary.apply(model, plan).model, path)
         yield SAME_BOUNDARY, path
 
 
-def _estimate(model: Path, device: DeviceProfile, label: str, cache: Cache) -> EstimateRecord:
+def _estimate(model: Path, device: DeviceProfile, label: str, memo: Memo | None) -> EstimateRecord:
     """Estimates one fp16 model, on the device itself or on the nearest that has an estimate."""
     from snapq.npu.qnn.estimate import estimate
     from snapq.npu.qnn.options import CompileOptions
     from snapq.storage import sha256_file
 
     asked = nearest_with_estimate(device)
-    key = Cache.key("estimate", model=sha256_file(model), device=asked.soc_id, label=label)
-    kept = cache.value(key)
+    assert memo is not None
+    key = memo.key("estimate", model=sha256_file(model), device=vars(asked), label=label)
+    kept = memo.value(key)
     if kept is None:
         found = estimate(model, asked, CompileOptions(fp16=True), label=label)
         kept = found.to_json()
-        cache.keep_value(key, kept)
+        memo.keep_value(key, kept)
     return EstimateRecord.model_validate({**kept, "device": device.name})
 
 
@@ -106,3 +102,11 @@ def _speedups(
                 interval=None,
                 remarks=tuple(remarks),
             )
+
+
+EVIDENCE = Evidence(
+    "estimates",
+    Reads((Input.PACKAGE, Input.GIVEN, Input.ORIGINAL, Input.DEVICES, Input.BOUNDARY)),
+    gather,
+    kept=False,  # each estimate is kept by itself
+)

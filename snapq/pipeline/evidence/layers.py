@@ -4,44 +4,34 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapq.errors import SnapqError
-from snapq.pipeline.cache import Cache
-from snapq.pipeline.evidence.subject import Subject
-from snapq.progress import Advance, Progress
-from snapq.records import LayerRecord, Where
+from snapq.pipeline.evidence.base import Evidence, Found, Subject
+from snapq.progress import Advance
+from snapq.records import Figures, LayerRecord, Where
+from snapq.stages.base import Input, Reads
 
 if TYPE_CHECKING:
     from snapq.evaluation.samples import Sample
 
-SAMPLES = 4
 
-
-@dataclass(frozen=True)
-class Layers:
-    """The layers of a run, and why their SQNR is missing."""
-
-    records: tuple[LayerRecord, ...]
-    notes: tuple[str, ...] = ()
-
-
-def prove(subject: Subject, cache: Cache, progress: Progress) -> Layers:
+def gather(subject: Subject) -> Found:
     """Lists the last float model's nodes with their cost, and their SQNR where it is quantized."""
     from snapq.graph import cost, io
 
-    data = subject.setting.evaluation
-    samples = min(SAMPLES, len(data)) if data is not None else 0
+    floats = subject.float_model
+    assert floats is not None
     notes: tuple[str, ...] = ()
-    if not subject.aligned:
+    failures: tuple[str, ...] = ()
+    if _cut_when_quantized(subject):
         notes = ("No SQNR of single layers: the quantized model was cut, the float one was not.",)
     try:
-        damage = _damage(subject, samples, cache, progress)
+        damage = _damage(subject)
     except SnapqError as error:  # the layers are extra: giving all of them out can be too much
         damage, notes = {}, (f"No SQNR of single layers: {error}",)
+        failures = notes if error.transient else ()
     records = tuple(
         LayerRecord(
             name=node.name,
@@ -51,33 +41,25 @@ def prove(subject: Subject, cache: Cache, progress: Progress) -> Layers:
             parameters=node.parameters,
             bytes=node.bytes,
             sqnr_db=damage.get(node.output),
-            samples=samples if node.output in damage else None,
+            samples=len(subject.examples) if node.output in damage else None,
             where=Where.SIMULATED if node.output in damage else None,
         )
-        for node in cost.node_costs(io.load(subject.floats.model))
+        for node in cost.node_costs(io.load(floats.model))
     )
-    return Layers(records, notes)
+    return Found(Figures(layers=records), notes, failures)
 
 
-def _damage(subject: Subject, samples: int, cache: Cache, progress: Progress) -> dict[str, float]:
+def _cut_when_quantized(subject: Subject) -> bool:
+    """Whether tensors of the quantized model may be smaller than those of the float one."""
+    return any(step.stage == "prune" and step.precision != "float" for step in subject.steps)
+
+
+def _damage(subject: Subject) -> dict[str, float]:
     """SQNR in dB by tensor, on the simulator, over the first evaluation samples."""
-    data, quantized = subject.setting.evaluation, subject.quantized
-    if data is None or quantized is None or subject.packaged is None or not subject.aligned:
+    if subject.quantized is None or subject.packaged is None or _cut_when_quantized(subject):
         return {}
-    key = Cache.key(
-        "layers",
-        quantized=quantized.sha256,
-        floats=subject.floats.sha256,
-        data=data.fingerprint(),
-        samples=samples,
-        device=subject.device.soc_id,
-    )
-    kept = cache.value(key)
-    if kept is None:
-        with progress.track("Compare layers", samples) as advance:
-            kept = _compare(subject, list(islice(data, samples)), advance)
-        cache.keep_value(key, kept)
-    return {str(name): float(value) for name, value in kept.items()}
+    with subject.progress.track("Compare layers", len(subject.examples)) as advance:
+        return _compare(subject, subject.examples, advance)
 
 
 def _compare(subject: Subject, samples: Sequence[Sample], advance: Advance) -> dict[str, float]:
@@ -89,8 +71,9 @@ def _compare(subject: Subject, samples: Sequence[Sample], advance: Advance) -> d
     from snapq.quantization.analysis import fidelity
 
     assert subject.quantized is not None
-    plan = subject.setting.boundary
-    floats = boundary.fold_normalization(io.load(subject.floats.model), plan)
+    assert subject.float_model is not None
+    plan = subject.plan
+    floats = boundary.fold_normalization(io.load(subject.float_model.model), plan)
     quantized = io.load(subject.quantized.model)
     layers = fidelity.layer_outputs(floats, quantized)
     meter = fidelity.SqnrMeter(layers)
@@ -107,3 +90,13 @@ def _compare(subject: Subject, samples: Sequence[Sample], advance: Advance) -> d
         for feed, found in zip(feeds, outputs, strict=True):
             meter.update(reference.run(feed, names), found)
     return meter.values()
+
+
+EVIDENCE = Evidence(
+    "layers",
+    Reads(
+        (Input.FLOAT, Input.STEPS),
+        (Input.QUANTIZED, Input.PACKAGE, Input.EXAMPLES, Input.DEVICES, Input.BOUNDARY),
+    ),
+    gather,
+)

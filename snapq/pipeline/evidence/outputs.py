@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from snapq.pipeline.cache import Cache
-from snapq.pipeline.evidence.subject import Subject
-from snapq.progress import Progress
-from snapq.records import AccuracyRecord, FidelityRecord, Where
-from snapq.storage import fingerprint, sha256_file
+from snapq.pipeline.evidence.base import Evidence, Found, Subject
+from snapq.records import AccuracyRecord, FidelityRecord, Figures, Where
+from snapq.stages.base import Input, Reads
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,50 +19,19 @@ if TYPE_CHECKING:
     Outputs = Mapping[str, np.ndarray]
 
 
-@dataclass(frozen=True)
-class Compared:
-    """What the comparison found."""
-
-    accuracy: tuple[AccuracyRecord, ...] = ()
-    fidelity: tuple[FidelityRecord, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-def prove(subject: Subject, cache: Cache, progress: Progress) -> Compared:
+def gather(subject: Subject) -> Found:
     """Runs every evaluation sample through the model as given and through what the run made.
 
     The model as given runs in float on this machine's CPU. What the run made is the compiled
     package of the first target on Qualcomm's simulator; without a package stage it is the Q/DQ
     model, on the simulator too, or on the CPU where there is no simulator.
     """
-    data = subject.setting.evaluation
+    data = subject.evaluation
     if data is None or (subject.quantized is None and subject.packaged is None):
-        return Compared()
-    notes: tuple[str, ...] = ()
-    if subject.setting.config.data.evaluation is None:
-        notes = ("Compared on the calibration samples themselves; name data.evaluation for more.",)
+        return Found()
     missing = _no_simulator(subject)
-    if missing is not None:
-        notes += (f"Not simulated, but computed on this machine's CPU: {missing}",)
-    key = Cache.key(
-        "outputs",
-        source=subject.source.sha256,
-        candidate=sha256_file(_candidate(subject)),
-        files=fingerprint(_files(subject)),
-        data=data.fingerprint(),
-        metric=subject.setting.config.metric,
-        device=subject.device.soc_id,
-        simulated=missing is None,
-    )
-    kept = cache.value(key)
-    if kept is None:
-        kept = _compare(subject, data, progress, simulated=missing is None)
-        cache.keep_value(key, kept)
-    return Compared(
-        accuracy=tuple(AccuracyRecord.model_validate(value) for value in kept["accuracy"]),
-        fidelity=tuple(FidelityRecord.model_validate(value) for value in kept["fidelity"]),
-        notes=notes,
-    )
+    notes = (f"Not simulated, but computed on this machine's CPU: {missing}",) if missing else ()
+    return Found(_compare(subject, data, simulated=missing is None), notes)
 
 
 def _candidate(subject: Subject) -> Path:
@@ -74,11 +40,6 @@ def _candidate(subject: Subject) -> Path:
         return subject.packaged.compiled_model(subject.bundle, subject.device.name)
     assert subject.quantized is not None
     return subject.quantized.model
-
-
-def _files(subject: Subject) -> list[str]:
-    """Hashes of the compiled binaries beside the candidate."""
-    return sorted(sha256_file(path) for path in _candidate(subject).parent.glob("*.bin"))
 
 
 def _no_simulator(subject: Subject) -> str | None:
@@ -91,16 +52,13 @@ def _no_simulator(subject: Subject) -> str | None:
     return " ".join(part for part in (found.reason, found.hint) if part)
 
 
-def _compare(
-    subject: Subject, data: Dataset, progress: Progress, *, simulated: bool
-) -> dict[str, Any]:
-    from snapq.evaluation.metrics import Fidelity, metrics
+def _compare(subject: Subject, data: Dataset, *, simulated: bool) -> Figures:
+    from snapq.evaluation.metrics import Fidelity
 
-    config = subject.setting.config
-    judges = {label: metrics(config.metric, config.folder) for label in ("float", subject.label)}
+    judges = {label: subject.metrics() for label in ("float", subject.label)}
     fidelity = Fidelity()
     title = f"Simulate {subject.device.name}" if simulated else "Run on the CPU"
-    with progress.track(title, len(data)) as advance:
+    with subject.progress.track(title, len(data)) as advance:
         results = _results(subject, data, simulated=simulated)
         for sample, reference, result in zip(
             data, _references(subject, data), results, strict=True
@@ -142,15 +100,12 @@ def _compare(
         )
         for output in fidelity.results()
     ]
-    return {
-        "accuracy": [record.to_json() for record in accuracy],
-        "fidelity": [record.to_json() for record in records],
-    }
+    return Figures(accuracy=tuple(accuracy), fidelity=tuple(records))
 
 
 def _results(subject: Subject, data: Dataset, *, simulated: bool) -> Iterator[Outputs]:
     """Float outputs of what the run made; the state of a stateful model goes round."""
-    plan, packaged = subject.boundary, subject.bundle is not None
+    plan, packaged = subject.package_boundary, subject.bundle is not None
 
     def feeds(sample: Sample) -> Outputs:
         return plan.package_feeds(sample) if packaged else plan.model_feeds(sample)
@@ -205,3 +160,13 @@ def _simulate(subject: Subject, feeds: Iterable[Outputs]) -> Iterator[Outputs]:
 
     options = CompileOptions(fp16="fp16" in subject.device.precisions)
     return simulate(_candidate(subject), subject.device, feeds, options=options)
+
+
+EVIDENCE = Evidence(
+    "outputs",
+    Reads(
+        (Input.GIVEN, Input.EVALUATION, Input.METRICS, Input.DEVICES, Input.BOUNDARY),
+        (Input.QUANTIZED, Input.PACKAGE),
+    ),
+    gather,
+)

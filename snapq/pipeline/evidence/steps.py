@@ -2,113 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from snapq.errors import SnapqError
-from snapq.pipeline.cache import Cache
-from snapq.pipeline.evidence.subject import Subject
-from snapq.pipeline.steps import Finished
-from snapq.progress import Progress
-from snapq.records import StepRecord, Where
-from snapq.stages.artifact import MODEL
-from snapq.stages.base import Context
-from snapq.stages.prune import CUT
-from snapq.storage import sha256_file
-
-if TYPE_CHECKING:
-    pass
-
-CHANGING = {"prune", "finetune"}
-"""Stages that change what the model computes; without one, float and package say it all."""
+from snapq.pipeline.available import StepModel
+from snapq.pipeline.evidence.base import Evidence, Found, Subject
+from snapq.records import EstimateRecord, Figures, StepRecord, Where
+from snapq.stages.base import ESTIMATE, Input, Reads
 
 
-@dataclass(frozen=True)
-class Steps:
-    """The steps of a run, and why a figure is missing."""
-
-    records: tuple[StepRecord, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Step:
-    """One model on the way.
-
-    Attributes:
-        label: what was done last.
-        stage: index of its stage.
-        model: the ONNX file.
-        precision: `float`, or weights and activations.
-    """
-
-    label: str
-    stage: int
-    model: Path
-    precision: str
-
-
-def prove(
-    subject: Subject, finished: Sequence[Finished], context: Context, cache: Cache, told: Progress
-) -> Steps:
+def gather(subject: Subject) -> Found:
     """Evaluates the model after each step on this machine's CPU, and estimates it.
 
-    A step is a stage, and in the prune stage the cut and the repair. Every estimate is that of the
-    model as the run would package it, so that the steps compare; cuts change it, training does not.
+    There are steps where a stage changes what the model computes; without one, float and package
+    say it all. Every estimate is that of the model as the run would package it, so that the steps
+    compare; cuts change it, training does not.
     """
-    if not any(item.step.name in CHANGING for item in finished):
-        return Steps()
-    steps = tuple(_steps(finished))
-    values = _evaluate(subject, steps, cache, told)
-    records, notes = [], []
-    with told.track("Estimate steps", len(steps)) as advance:
-        for index, step in enumerate(steps):
+    if not any(step.changes for step in subject.steps):
+        return Found()
+    values = _evaluate(subject)
+    records: list[StepRecord] = []
+    notes: list[str] = []
+    failures: list[str] = []
+    with subject.progress.track("Estimate steps", len(subject.steps)) as advance:
+        for index, step in enumerate(subject.steps):
             estimate = None
             try:
-                estimate = _estimate(step, context, subject)
+                estimate = _estimate(step, subject)
             except SnapqError as error:
                 notes.append(f"No estimate after {step.label}: {error}")
-            size = _size(step.model)
+                failures += notes[-1:] if error.transient else []
             records.append(
                 StepRecord(
                     label=step.label,
-                    stage=step.stage,
+                    stage=step.index,
                     precision=step.precision,
                     estimate=estimate,
-                    **size,
+                    **_size(step.model),
                     **(values[index] if values else {}),
                 )
             )
             advance(1)
-    return Steps(tuple(records), tuple(dict.fromkeys(notes)))
+    return Found(Figures(steps=tuple(records)), tuple(dict.fromkeys(notes)), tuple(failures))
 
 
-def _steps(finished: Sequence[Finished]) -> Iterator[_Step]:
-    for item in finished:
-        name, artifact = item.step.name, item.artifact
-        if name in ("source", "package"):
-            continue
-        cut = artifact.folder / CUT
-        label = name
-        if name == "prune" and cut.is_file():
-            yield _Step("cut", item.step.index, cut, artifact.precision)
-            label = "repair"
-        elif name == "prune":
-            done = artifact.record.details
-            label = "cut" if "layers" in done or "blocks" in done else "mask"
-        yield _Step(label, item.step.index, artifact.folder / MODEL, artifact.precision)
-
-
-def _estimate(step: _Step, context: Context, subject: Subject) -> Any:
+def _estimate(step: StepModel, subject: Subject) -> EstimateRecord:
     from snapq.graph import io
     from snapq.stages.estimating import estimator
 
-    if not subject.setting.devices:
-        return None
-    found = estimator(context, subject.device)(io.load(step.model))
-    label = context.final_precision if step.precision == "float" else step.precision
+    found = estimator(subject, subject.device)(io.load(step.model))
+    label = subject.final_precision if step.precision == "float" else step.precision
     return found.model_copy(update={"label": f"{step.label} at {label}"})
 
 
@@ -124,41 +68,20 @@ def _size(path: Path) -> dict[str, int]:
     }
 
 
-def _evaluate(
-    subject: Subject, steps: Sequence[_Step], cache: Cache, told: Progress
-) -> list[dict[str, Any]]:
+def _evaluate(subject: Subject) -> list[dict[str, Any]]:
     """Metric and SQNR of every step over the evaluation samples, in one pass."""
-    data, config = subject.setting.evaluation, subject.setting.config
+    from snapq.cpu import CpuModel
+    from snapq.evaluation.metrics import Fidelity
+
+    data, plan, steps = subject.evaluation, subject.plan, subject.steps
     if data is None:
         return []
-    key = Cache.key(
-        "steps",
-        source=subject.source.sha256,
-        models=[sha256_file(step.model) for step in steps],
-        data=data.fingerprint(),
-        metric=config.metric,
-        boundary=subject.setting.boundary.to_json(),
-    )
-    kept = cache.value(key)
-    if kept is None:
-        kept = _compare(subject, steps, told)
-        cache.keep_value(key, kept)
-    return list(kept)
-
-
-def _compare(subject: Subject, steps: Sequence[_Step], told: Progress) -> list[dict[str, Any]]:
-    from snapq.cpu import CpuModel
-    from snapq.evaluation.metrics import Fidelity, metrics
-
-    data, config = subject.setting.evaluation, subject.setting.config
-    assert data is not None
-    plan = subject.setting.boundary
     source = CpuModel(subject.source.model)
     models = [CpuModel(step.model) for step in steps]
     meters = [Fidelity() for _ in steps]
-    judges = [next(iter(metrics(config.metric, config.folder)), None) for _ in steps]
+    judges = [next(iter(subject.metrics()), None) for _ in steps]
 
-    with told.track("Evaluate steps", len(data)) as advance:
+    with subject.progress.track("Evaluate steps", len(data)) as advance:
         for sample in data:
             reference = source.run(sample.feeds)
             for step, model, meter, judge in zip(steps, models, meters, judges, strict=True):
@@ -184,3 +107,10 @@ def _compare(subject: Subject, steps: Sequence[_Step], told: Progress) -> list[d
             }
         )
     return values
+
+
+EVIDENCE = Evidence(
+    "steps",
+    Reads((Input.GIVEN, Input.STEPS), (Input.EVALUATION, Input.METRICS, *ESTIMATE)),
+    gather,
+)

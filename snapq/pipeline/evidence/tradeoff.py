@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
-from snapq.pipeline.evidence.subject import Subject
-from snapq.records import SensitivityRecord, TradeoffRecord
-from snapq.stages.quantize.mixing import SENSITIVITY, TRADEOFF
+from snapq.pipeline.evidence.base import Evidence, Found, Subject
+from snapq.records import Figures, SensitivityRecord, TradeoffRecord
+from snapq.stages.artifact import SENSITIVITY, TRADEOFF
+from snapq.stages.base import Input, Reads
 
 
-def sensitivity(subject: Subject) -> tuple[SensitivityRecord, ...]:
-    """The damage of each tensor alone, in the model's order; empty where it was not looked for."""
-    return tuple(SensitivityRecord.model_validate(value) for value in _read(subject, SENSITIVITY))
+def gather(subject: Subject) -> Found:
+    """Reads both: tensors in the model's order, candidates in that in which they were tried."""
+    assert subject.quantized is not None
+    folder = subject.quantized.folder
+    return Found(
+        Figures(
+            sensitivity=tuple(map(SensitivityRecord.model_validate, _read(folder / SENSITIVITY))),
+            tradeoff=tuple(map(TradeoffRecord.model_validate, _read(folder / TRADEOFF))),
+        )
+    )
 
 
-def tradeoff(subject: Subject) -> tuple[TradeoffRecord, ...]:
-    """Every candidate, in the order in which they were tried; empty where there was no choice."""
-    return tuple(TradeoffRecord.model_validate(value) for value in _read(subject, TRADEOFF))
-
-
-def _read(subject: Subject, name: str) -> list[Any]:
-    path = subject.quantized.folder / name if subject.quantized is not None else None
-    if path is None or not path.is_file():
-        return []
-    found: list[Any] = json.loads(path.read_text(encoding="utf-8"))
+def _read(path: Path) -> list[Any]:
+    """What is in the file; nothing where precision was not mixed."""
+    found: list[Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
     return found
+
+
+EVIDENCE = Evidence("tradeoff", Reads((Input.QUANTIZED,)), gather, kept=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from snapq.config import MixedPrecision
 from snapq.precision import Promotion
 from snapq.records import Where
+from snapq.stages.artifact import SENSITIVITY, TRADEOFF
 from snapq.stages.base import Context
 from snapq.stages.quantize.held_out import (
     Rest,
@@ -31,9 +32,6 @@ from snapq.storage import write_json
 
 if TYPE_CHECKING:
     from snapq.quantization.quantize import Quantized
-
-TRADEOFF = "tradeoff.json"
-SENSITIVITY = "sensitivity.json"
 
 _RANKED_ON = 4
 """Samples on which single tensors are judged; it only gives the order of promotions."""
