@@ -12,17 +12,17 @@ from snapq.api.configuration import load
 from snapq.api.shared import refuse_existing
 from snapq.config import DataSource, QuantizeConfig
 from snapq.errors import DataError, SnapqError
+from snapq.npu.model import Model
 from snapq.precision import precision_name
 from snapq.progress import Progress, Silent
 from snapq.records import AnalysisRecord, EstimateRecord, Where
 from snapq.stages.base import Context, Input, Reads
-from snapq.stages.quantize.judging import (
-    estimate_model,
+from snapq.stages.quantize.quantizing import granularity
+from snapq.stages.quantize.scoring import (
     run_on_cpu,
     runner,
     sensitivity_records,
 )
-from snapq.stages.quantize.quantizing import granularity
 from snapq.storage import write_text
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def _estimate(
     """The estimate of the quantized model, and microseconds by node; a note where there is none."""
     try:
         with context.progress.track("Estimate"):
-            found = estimate_model(model, context.devices[0], None, label)
+            found = Model(model, context.devices[0]).estimate_nodes(label)
     except SnapqError as error:
         notes.append(f"No estimate: {error}")
         return None, {}

@@ -87,7 +87,7 @@ def _python() -> Check:
 
 
 def _platform() -> Check:
-    from snapq.npu.qnn.availability import status
+    from snapq.npu.runtime import status
 
     system = f"{platform.system()} {platform.release()} on {platform.machine()}"
     library, version = platform.libc_ver()
@@ -132,7 +132,7 @@ def _tested_versions() -> dict[str, str]:
 
 
 def _qnn() -> Check:
-    from snapq.npu.qnn.availability import require, status
+    from snapq.npu.runtime import require, status
 
     found = require()
     text = f"{found.version}, QAIRT {found.qairt}"
@@ -145,12 +145,12 @@ def _simulator() -> Check:
     import numpy as np
 
     from snapq.devices.profiles import find
-    from snapq.npu.qnn.simulate import simulate
+    from snapq.npu.model import Model
 
     feeds = {"x": np.linspace(-1, 1, 8, dtype=np.float32).reshape(1, 8)}
     with tempfile.TemporaryDirectory(prefix="snapq-doctor-") as folder:
         model = _small_model(Path(folder))
-        (outputs,) = simulate(model, find(SIMULATED), [feeds], workers=1)
+        (outputs,) = Model(model, find(SIMULATED)).simulate([feeds])
     expected = np.maximum(feeds["x"], 0)
     worst = float(np.abs(outputs["y"] - expected).max())
     if worst > 1 / 64:
@@ -161,10 +161,10 @@ def _simulator() -> Check:
 
 def _estimate() -> Check:
     from snapq.devices.profiles import find
-    from snapq.npu.qnn.estimate import estimate
+    from snapq.npu.model import Model
 
     with tempfile.TemporaryDirectory(prefix="snapq-doctor-") as folder:
-        record = estimate(_small_model(Path(folder)), find(ESTIMATED))
+        record = Model(_small_model(Path(folder)), find(ESTIMATED)).estimate()
     found = f"a small model, {record.us:.0f} us estimated on {record.estimated_on}"
     return Check("performance estimate", True, found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snapq.api.shared import QuantizedModel, model_path
+from snapq.api.shared import QuantizedModel, model_path, npu_source
 from snapq.records import EstimateRecord
 
 if TYPE_CHECKING:
@@ -34,12 +34,8 @@ def estimate(
         QnnError: a node cannot run on the NPU; nodes and reasons are named.
         InstallError: onnxruntime-qnn is missing.
     """
-    from snapq.api.npu_model import compile_options, static_model
     from snapq.devices.profiles import find
-    from snapq.npu.qnn import estimate as estimator
+    from snapq.npu.model import Model
 
-    profile = find(device)
-    with static_model(model_path(model), inputs or {}) as (path, precision):
-        return estimator.estimate(
-            path, profile, compile_options(precision, profile), label=precision
-        )
+    source, precision = npu_source(model_path(model), inputs or {})
+    return Model(source, find(device)).estimate(precision)

@@ -7,7 +7,6 @@ operators answers, and the result says so.
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from snapq.graph.shapes import InputShapes
-    from snapq.npu.qnn.binary import BinaryInfo
+    from snapq.npu.binaries import BinaryInfo
 
 RANDOM_SAMPLES = 2
 QUANTIZED = {"w8a8": ActivationType.UINT8, "w8a16": ActivationType.UINT16}
@@ -123,8 +122,7 @@ def inspect_compiled(file: str | Path) -> tuple[BinaryInfo, ...]:
         InstallError: Qualcomm's runtime is not installed.
         StorageError: it cannot be read.
     """
-    from snapq.npu.qnn.binary import inspect_binary, inspect_container
-    from snapq.npu.qnn.containers import is_container
+    from snapq.npu.binaries import inspect_binary, inspect_container, is_container
 
     path = Path(file)
     return inspect_container(path) if is_container(path) else (inspect_binary(path),)
@@ -143,7 +141,7 @@ def _inspect_model(
     """
     from snapq.graph import cost, io, prepare
     from snapq.graph.shapes import freeze, input_specs
-    from snapq.npu.qnn import availability
+    from snapq.npu.runtime import status
     from snapq.quantization.existing_qdq.strip import is_quantized, strip
     from snapq.quantization.lint.run import Finding, lint
 
@@ -164,13 +162,13 @@ def _inspect_model(
     operators: dict[str, int] = {}
     for node in model.graph:
         operators[node.op_type] = operators.get(node.op_type, 0) + 1
-    status = availability.status()
-    if status.usable:
+    found = status()
+    if found.usable:
         placements = _ask_provider(model, device, progress)
         if source is not given:
             placements = (_as_given(source, device), *placements)
     else:
-        placements = (_ask_table(model, str(status.reason)),)
+        placements = (_ask_table(model, str(found.reason)),)
     return Inspection(
         model=str(path),
         device=device.name,
@@ -192,18 +190,13 @@ def _inspect_model(
 
 def _as_given(source: ir.Model, device: DeviceProfile) -> PrecisionPlacement:
     """Where a model that came quantized runs before anything is repaired."""
-    from snapq.graph import io
-    from snapq.npu.qnn.options import CompileOptions
-    from snapq.npu.qnn.placement import place
+    from snapq.npu.model import Model
 
     label = "Q/DQ as given"
-    with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
-        path = Path(folder) / "model.onnx"
-        io.save(source, path)
-        try:
-            placement = place(path, device, CompileOptions(fp16="fp16" in device.precisions))
-        except SnapqError as error:
-            return PrecisionPlacement(label, 0, len(source.graph), 0, (), str(error))
+    try:
+        placement = Model(source, device).place()
+    except SnapqError as error:
+        return PrecisionPlacement(label, 0, len(source.graph), 0, (), str(error))
     cpu_nodes = tuple(
         OffNpu(node.name, node.op_type, node.reason or "not said", None)
         for node in placement.nodes
@@ -231,16 +224,12 @@ def _ask_provider(
 
 def _place(model: ir.Model, device: DeviceProfile, precision: str) -> PrecisionPlacement:
     """Places the model at one precision."""
-    from snapq.graph import io
-    from snapq.npu.qnn.options import CompileOptions
-    from snapq.npu.qnn.placement import place
+    from snapq.npu.model import Model
     from snapq.npu.unsupported import unsupported
 
     mends = {item.node: item.hint for item in unsupported(model)}
-    with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
-        path = Path(folder) / "model.onnx"
-        io.save(model if precision == "fp16" else _quantized(model, device, precision), path)
-        placement = place(path, device, CompileOptions(fp16="fp16" in device.precisions))
+    offered = model if precision == "fp16" else _quantized(model, device, precision)
+    placement = Model(offered, device).place()
     cpu_nodes = tuple(
         OffNpu(node.name, node.op_type, node.reason or "not said", mends.get(node.name))
         for node in placement.nodes

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from snapq.errors import ConfigError, both_names, warn_renamed
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from snapq.graph.shapes import InputShapes
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,18 @@ class QuantizedModel:
 def model_path(model: str | Path | QuantizedModel) -> Path:
     """The file of a model that is given as a path or as what `quantize` returned."""
     return model.path if isinstance(model, QuantizedModel) else Path(model)
+
+
+def npu_source(model: Path, shapes: InputShapes) -> tuple[Path | ir.Model, str]:
+    """A model with fixed shapes for the NPU, and its precision: `fp16`, `Q/DQ`, `compiled`."""
+    from snapq.graph import io
+    from snapq.graph.shapes import freeze
+
+    loaded = io.load(model)
+    operators = {node.op_type for node in loaded.graph}
+    if "EPContext" in operators:
+        return model, "compiled"
+    return freeze(loaded, shapes), "Q/DQ" if "DequantizeLinear" in operators else "fp16"
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:

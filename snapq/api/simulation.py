@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snapq.api.shared import QuantizedModel, model_path, refuse_existing
+from snapq.api.shared import QuantizedModel, model_path, npu_source, refuse_existing
 from snapq.errors import DataError
 from snapq.progress import Progress, Silent
 
@@ -37,17 +37,12 @@ def simulate(
         QnnError: a node cannot run on the NPU; nodes and reasons are named.
         DataError: a sample does not fit the model.
     """
-    from snapq.api.npu_model import compile_options, static_model
     from snapq.devices.profiles import find
-    from snapq.npu.qnn import simulate as simulator
+    from snapq.npu.model import Model
 
-    profile, progress = find(device), progress or Silent()
-    with static_model(model_path(model), {}) as (path, precision):
-        options = compile_options(precision, profile)
-        with progress.track("Simulate") as advance:
-            return list(
-                simulator.simulate(path, profile, samples, options=options, progress=advance)
-            )
+    source, _ = npu_source(model_path(model), {})
+    with (progress or Silent()).track("Simulate") as advance:
+        return list(Model(source, find(device)).simulate(samples, progress=advance))
 
 
 def simulate_file(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from snapq.npu.qnn import availability
+from snapq.npu import runtime
 from snapq.pipeline import evidence
 from snapq.pipeline import steps as stages
 from snapq.pipeline.available import available
@@ -46,7 +46,7 @@ def execute(
         SnapqError: a stage cannot do its work.
     """
     if any(item.name == "package" for item in chosen.config.stages):
-        availability.require()
+        runtime.require()
     started = datetime.now(UTC)
     clock = time.monotonic()
     with _log_to(folder / "log.txt"):

@@ -66,6 +66,14 @@ class EstimateRecord(Record):
         """The estimate in microseconds."""
         return self.us
 
+    @property
+    def precise_us(self) -> float:
+        """Microseconds with a fraction, for candidates that differ by less than one.
+
+        The estimate gives whole microseconds and cycles; the clock follows from the largest pair.
+        """
+        return self.us_upper * self.cycles / self.cycles_upper if self.cycles_upper else 0.0
+
 
 class StepRecord(Record):
     """The model after one step of a run that cuts or trains it."""

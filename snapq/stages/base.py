@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from snapq.evaluation.metrics import Metric
     from snapq.evaluation.samples import Dataset, Sample
     from snapq.graph.boundary import Boundary
+    from snapq.npu.memory import Memo
 
 
 class Input(StrEnum):
@@ -123,19 +124,6 @@ _DEFAULTS: Mapping[Input, Any] = {
     Input.STEPS: (),
     Input.EXAMPLES: (),
 }
-
-
-class Memo(Protocol):
-    """What earlier runs found out, by key; a pipeline's cache."""
-
-    def key(self, kind: str, **parts: object) -> str:
-        """Hash of everything that a value depends on."""
-
-    def value(self, key: str) -> Any | None:
-        """The kept JSON value; None where there is none."""
-
-    def keep_value(self, key: str, value: Any) -> None:
-        """Keeps a JSON value."""
 
 
 @dataclass(frozen=True)

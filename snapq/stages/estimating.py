@@ -6,16 +6,17 @@ the NPU hangs on types and shapes, not on scales.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapq.devices.profiles import DeviceProfile
+from snapq.graph import boundary, io
+from snapq.npu.model import Deferred, Memory, Model, Variants
 from snapq.precision import Preset
 from snapq.records import EstimateRecord
-from snapq.stages.base import Context, Memo
+from snapq.stages.base import Context
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -36,86 +37,42 @@ def estimator(context: Context, device: DeviceProfile) -> Estimate:
 
     The function raises `QnnError` where the model does not compile.
     """
+    memory = Memory(context.memo)
+    variants = Variants(context.optimization_modes, thin_strides=context.thin_strides)
+    parts = {
+        "quantize": context.quantize and context.quantize.model_dump(mode="json"),
+        "boundary": context.boundary and context.boundary.to_json(),
+        "calibration": context.calibration and context.calibration.fingerprint(),
+        "devices": [vars(one) for one in context.devices],
+    }
     thinned: list[tuple[str, ...]] = []
 
     def find(model: ir.Model) -> EstimateRecord:
+        key = json.dumps([io.digest(model), parts], sort_keys=True, default=str)
+        candidate = Model(
+            Deferred(key, lambda: _as_packaged(model, context)),
+            device,
+            variants=variants,
+            memory=memory,
+            thinned=thinned[0] if thinned else None,
+        )
         if not thinned:
-            thinned.append(_thinned(model, lambda names: measure(model, names).cycles, context))
-        return measure(model, thinned[0])
-
-    def measure(model: ir.Model, thin: tuple[str, ...]) -> EstimateRecord:
-        from snapq.graph import io, strides
-        from snapq.npu.qnn.estimate import estimate
-        from snapq.npu.qnn.options import CompileOptions
-
-        parts = {
-            "model": io.digest(model),
-            "quantize": context.quantize and context.quantize.model_dump(mode="json"),
-            "boundary": context.boundary and context.boundary.to_json(),
-            "device": device.soc_id,
-            "thinned": thin,
-        }
-        found = []
-        with tempfile.TemporaryDirectory(prefix="snapq-") as name:
-            path = Path(name) / "model.onnx"
-            for mode in context.optimization_modes:
-                options = CompileOptions(mode, fp16="fp16" in device.precisions)
-
-                def make(options: CompileOptions = options) -> EstimateRecord:
-                    if not path.exists():
-                        io.save(strides.thin_out(_as_packaged(model, context), thin), path)
-                    return estimate(path, device, options, label="candidate")
-
-                found.append(_remembered(context.memo, {**parts, "options": vars(options)}, make))
-        return min(found, key=lambda record: record.cycles)
+            thinned.append(candidate.thinned)
+        return candidate.estimate("candidate")
 
     return find
 
 
-def _thinned(
-    model: ir.Model, cycles: Callable[[tuple[str, ...]], int], context: Context
-) -> tuple[str, ...]:
-    """The strided convolutions that the package stage would thin out."""
-    from snapq.graph import strides
-
-    if not context.thin_strides:
-        return ()
-    return strides.choose(strides.strided(_as_packaged(model, context)), cycles)
-
-
-def _remembered(
-    memo: Memo | None, parts: Mapping[str, object], make: Callable[[], EstimateRecord]
-) -> EstimateRecord:
-    """What the memo has, or what is made now and kept in it."""
-    key = "" if memo is None else memo.key("candidate", **parts)
-    kept = None if memo is None else memo.value(key)
-    if kept is not None:
-        return EstimateRecord.model_validate(kept)
-    record = make()
-    if memo is not None:
-        memo.keep_value(key, record.to_json())
-    return record
-
-
-def precise_us(record: EstimateRecord) -> float:
-    """Microseconds with a fraction, for candidates that differ by less than one.
-
-    The estimate gives whole microseconds and cycles; the clock follows from the largest pair.
-    """
-    return record.us_upper * record.cycles / record.cycles_upper if record.cycles_upper else 0.0
-
-
 def _as_packaged(model: ir.Model, context: Context) -> ir.Model:
     """The model at the run's precision and with its boundary."""
-    from snapq.graph import boundary
-    from snapq.stages.quantize.stage import quantized
+    from snapq.stages.quantize.quantizing import order
 
     plan = context.boundary
     is_float = all(node.op_type != "QuantizeLinear" for node in model.graph)
     if is_float and context.quantize is not None and context.calibration is not None:
         samples = list(islice(context.calibration, 1))
         plain = context.quantize.model_copy(update={"preset": Preset.FAST, "algorithms": None})
-        model = quantized(model, plain, context, samples).model
+        model = order(model, plain, context).quantized(samples).model
     elif is_float and plan is not None:
         model = boundary.fold_normalization(model, plan)
     return model if plan is None else boundary.apply(model, plan).model

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from snapq.bundle import ENCODINGS
 from snapq.config import PruneConfig, Sparsity
 from snapq.devices.profiles import find
-from snapq.errors import ConfigError, SnapqError
+from snapq.errors import ConfigError, QnnError
 from snapq.ranking import Importance
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import ESTIMATE, Context, Input, Outcome, Reads, Source
-from snapq.stages.estimating import estimator, precise_us
+from snapq.stages.estimating import estimator
 from snapq.storage import compressed_size, storage_errors, write_json
 
 if TYPE_CHECKING:
@@ -119,16 +119,16 @@ def _drop_blocks(
 
 def _time(model: ir.Model, context: Context) -> Callable[[ir.Model], float] | None:
     """What estimates parts of a model for the first target; None where nothing can."""
-    from snapq.npu.qnn.availability import status
+    from snapq.npu.runtime import status
 
     if not context.devices or not context.devices[0].has_estimate or not status().usable:
         return None
     estimate = estimator(context, context.devices[0])
     try:
         estimate(model)
-    except SnapqError:  # it does not compile as it is; then arithmetic is what counts
+    except QnnError:  # it does not compile as it is; then arithmetic is what counts
         return None
-    return lambda model: precise_us(estimate(model))
+    return lambda model: estimate(model).precise_us
 
 
 def _cut(
@@ -226,7 +226,7 @@ def _choose(options: PruneConfig, context: Context) -> Choose:
     assert goal.estimate_us is not None
     device = find(goal.device) if goal.device is not None else context.devices[0]
     estimate = estimator(context, device)
-    return prune.within(goal.estimate_us, lambda model: precise_us(estimate(model)), goal.compiles)
+    return prune.within(goal.estimate_us, lambda model: estimate(model).precise_us, goal.compiles)
 
 
 def _samples(source: Source, options: PruneConfig, context: Context) -> Samples | None:

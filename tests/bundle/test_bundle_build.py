@@ -33,7 +33,7 @@ def test_every_target_is_compiled_and_gives_what_the_quantized_model_gives(made:
     built, folder = made
     assert [target.device.name for target in built.targets] == ["qcs6490", "qcs9075"]
     assert all(reloaded.exact for reloaded in built.reloads), [r.sentence for r in built.reloads]
-    assert all(target.compiled.placement.all_on_npu for target in built.targets)
+    assert all(target.compilation.files.placement.all_on_npu for target in built.targets)
     bundle = Bundle.open(folder)
     assert bundle.compiled("qcs9075").is_file()
     assert {b.architecture for t in bundle.manifest.targets for b in t.binaries} == {68, 73}
@@ -41,9 +41,9 @@ def test_every_target_is_compiled_and_gives_what_the_quantized_model_gives(made:
 
 def test_the_fastest_set_of_options_by_estimate_is_kept(made: Made) -> None:
     target = made[0].targets[1]
-    assert target.estimate is not None
-    assert target.estimate.estimated_on == "qcs9075"
-    assert target.estimate.cycles == min(c["cycles"] for c in target.candidates)
+    assert target.compilation.estimate is not None
+    assert target.compilation.estimate.estimated_on == "qcs9075"
+    assert target.compilation.estimate.cycles == min(c["cycles"] for c in target.candidates)
     assert {c["optimization_mode"] for c in target.candidates} == {2, 3}
 
 
@@ -51,10 +51,10 @@ def test_a_device_without_estimate_is_compiled_with_mode_3_and_names_whose_figur
     made: Made,
 ) -> None:
     target = made[0].targets[0]
-    assert target.options.optimization_mode == 3
-    assert target.estimate is not None
-    assert target.estimate.device == "qcs6490"
-    assert find(target.estimate.estimated_on).architecture == 68
+    assert target.compilation.options.optimization_mode == 3
+    assert target.compilation.estimate is not None
+    assert target.compilation.estimate.device == "qcs6490"
+    assert find(target.compilation.estimate.estimated_on).architecture == 68
 
 
 def test_golden_data_are_what_the_simulator_gives(made: Made) -> None:

@@ -1,1 +1,1 @@
-"""Where a model runs: this machine's CPU, Qualcomm's simulator, later boards."""
+"""Where a model runs: this machine's CPU, boards, emulated boards."""

@@ -60,7 +60,7 @@ class Target(Protocol):
 
     @property
     def name(self) -> str:
-        """As in deploy.yaml: `local`, `htp-sim`."""
+        """As in deploy.yaml: `local`, `ssh://USER@HOST`."""
 
     @property
     def where(self) -> Where:

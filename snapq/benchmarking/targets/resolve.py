@@ -6,42 +6,37 @@ from snapq.benchmarking.targets.base import Target
 from snapq.boards.emulator.address import EmulatedAddress
 from snapq.boards.inventory import boards, find_board
 from snapq.boards.transports.address import ADDRESSES
-from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, nearest
 from snapq.progress import Progress, Silent
 
 TARGETS = {
     "local": "this machine's CPU",
-    "htp-sim": "Qualcomm's simulator of the NPU",
     **{address.form: address.meaning for address in ADDRESSES},
     "qemu": "an emulated board that counts instructions",
 }
 """Name of each target, and what it is; boards of the inventory go by their own names."""
 
 
-def resolve_target(
-    name: str, device: DeviceProfile | None = None, told: Progress | None = None
-) -> Target:
+def resolve_target(name: str, told: Progress | None = None) -> Target:
     """The target called `name`.
 
     Args:
         name: one of `TARGETS`, or a board of the inventory.
-        device: the device to simulate, which `htp-sim` needs.
         told: who is told what goes on before a board measures.
 
     Raises:
-        ConfigError: no target is called so, or it needs a device.
+        ConfigError: no target is called so, or it cannot time models.
     """
     if name == "local":
         from snapq.benchmarking.targets.local import LocalTarget
 
         return LocalTarget()
     if name == "htp-sim":
-        from snapq.benchmarking.targets.simulator import SimulatorTarget
-
-        if device is None:
-            raise ConfigError("The simulator needs a device.", where="target htp-sim")
-        return SimulatorTarget(device)
+        raise ConfigError(
+            "The simulator computes what the NPU computes, but not how long it takes.",
+            where="target htp-sim",
+            hint="Use target local for this machine's CPU, or `snapq estimate` for the NPU.",
+        )
     emulated = EmulatedAddress.parse(name)
     if emulated is not None:
         from snapq.benchmarking.targets.qemu import EmulatedTarget

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from snapq.boards.session.answers import Fallback
 from snapq.boards.session.load import Load
 from snapq.errors import DeviceError
-from snapq.npu.qnn.catalogue import explain, lookup
+from snapq.npu.runtime import explain, lookup
 from snapq.records.bench import BenchSkipped
 
 CPU = "cpu"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from snapq.api.inspection import Inspection
     from snapq.boards.manage import Probed
     from snapq.devices.profiles import DeviceProfile
-    from snapq.npu.qnn.binary import BinaryInfo
+    from snapq.npu.binaries import BinaryInfo
     from snapq.pipeline.plan import Plan
     from snapq.records import AnalysisRecord, EstimateRecord
 

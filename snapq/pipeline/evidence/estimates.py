@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
-from snapq.errors import SnapqError
+from snapq.errors import DeviceError, QnnError
+from snapq.npu.memory import Memory
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
 from snapq.records import EstimateRecord, Figures, SpeedupRecord, Where
-from snapq.stages.base import Input, Memo, Reads
+from snapq.stages.base import Input, Reads
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 UNMODIFIED = "fp16 unmodified"
 SAME_BOUNDARY = "fp16 same boundary"
@@ -28,24 +32,24 @@ def gather(subject: Subject) -> Found:
         return Found()
     estimates: list[EstimateRecord] = []
     notes: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
-        baselines = tuple(_baselines(subject, Path(folder)))
-        jobs = [(d, label, path) for d in subject.devices for label, path in baselines]
-        with subject.progress.track("Estimate fp16 baselines", len(jobs)) as advance:
-            for device, label, path in jobs:
-                try:
-                    estimates.append(_estimate(path, device, label, subject.memo))
-                except SnapqError as error:
-                    notes.append(f"No estimate of {label} on {device.name}: {error}")
-                advance(1)
+    memory = Memory(subject.memo)
+    baselines = tuple(_baselines(subject))
+    jobs = [(d, label, model) for d in subject.devices for label, model in baselines]
+    with subject.progress.track("Estimate fp16 baselines", len(jobs)) as advance:
+        for device, label, model in jobs:
+            try:
+                estimates.append(_estimate(model, device, label, memory))
+            except (DeviceError, QnnError) as error:
+                notes.append(f"No estimate of {label} on {device.name}: {error}")
+            advance(1)
     figures = Figures(
         estimates=(*estimates, *packages), speedups=tuple(_speedups(packages, estimates))
     )
     return Found(figures, tuple(dict.fromkeys(notes)))
 
 
-def _baselines(subject: Subject, folder: Path) -> Iterator[tuple[str, Path]]:
-    """The fp16 baselines as label and model file."""
+def _baselines(subject: Subject) -> Iterator[tuple[str, Path | ir.Model]]:
+    """The fp16 baselines as label and model."""
     from snapq.graph import boundary, io
     from snapq.quantization.existing_qdq.strip import is_quantized
 
@@ -55,27 +59,20 @@ def _baselines(subject: Subject, folder: Path) -> Iterator[tuple[str, Path]]:
     given = subject.source.model
     yield UNMODIFIED, prepared if is_quantized(io.load(given)) else given
     if plan.changes_float_model:
-        path = folder / "same_boundary.onnx"
         model = boundary.fold_normalization(io.load(prepared), plan)
-        io.save(boundary.apply(model, plan).model, path)
-        yield SAME_BOUNDARY, path
+        yield SAME_BOUNDARY, boundary.apply(model, plan).model
 
 
-def _estimate(model: Path, device: DeviceProfile, label: str, memo: Memo | None) -> EstimateRecord:
+def _estimate(
+    model: Path | ir.Model, device: DeviceProfile, label: str, memory: Memory
+) -> EstimateRecord:
     """Estimates one fp16 model, on the device itself or on the nearest that has an estimate."""
-    from snapq.npu.qnn.estimate import estimate
-    from snapq.npu.qnn.options import CompileOptions
-    from snapq.storage import sha256_file
+    from snapq.npu.model import Model
 
+    # A device without fp16 is compared with what the nearest one takes at fp16.
     asked = nearest_with_estimate(device)
-    assert memo is not None
-    key = memo.key("estimate", model=sha256_file(model), device=vars(asked), label=label)
-    kept = memo.value(key)
-    if kept is None:
-        found = estimate(model, asked, CompileOptions(fp16=True), label=label)
-        kept = found.to_json()
-        memo.keep_value(key, kept)
-    return EstimateRecord.model_validate({**kept, "device": device.name})
+    found = Model(model, asked, memory=memory).estimate(label)
+    return found.model_copy(update={"device": device.name})
 
 
 def _speedups(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapq.errors import SnapqError
@@ -66,8 +64,7 @@ def _compare(subject: Subject, samples: Sequence[Sample], advance: Advance) -> d
     """Runs both models with their intermediate tensors as outputs, a sample at a time."""
     from snapq.cpu import CpuModel
     from snapq.graph import boundary, io
-    from snapq.npu.qnn.options import CompileOptions
-    from snapq.npu.qnn.simulate import simulate
+    from snapq.npu.model import Model
     from snapq.quantization.analysis import fidelity
 
     assert subject.quantized is not None
@@ -80,15 +77,11 @@ def _compare(subject: Subject, samples: Sequence[Sample], advance: Advance) -> d
     names = [layer.tensor for layer in layers]
     if not layers:  # the whole model stays in float, as that is faster
         return {}
-    with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
-        path = Path(folder) / "layers.onnx"
-        io.save(fidelity.expose_quantized(quantized, layers), path)
-        reference = CpuModel(fidelity.expose_float(floats, layers))
-        options = CompileOptions(fp16="fp16" in subject.device.precisions)
-        feeds = [plan.model_feeds(sample) for sample in samples]
-        outputs = simulate(path, subject.device, feeds, options=options, progress=advance)
-        for feed, found in zip(feeds, outputs, strict=True):
-            meter.update(reference.run(feed, names), found)
+    reference = CpuModel(fidelity.expose_float(floats, layers))
+    exposed = Model(fidelity.expose_quantized(quantized, layers), subject.device)
+    feeds = [plan.model_feeds(sample) for sample in samples]
+    for feed, found in zip(feeds, exposed.simulate(feeds, progress=advance), strict=True):
+        meter.update(reference.run(feed, names), found)
     return meter.values()
 
 

@@ -44,7 +44,7 @@ def _candidate(subject: Subject) -> Path:
 
 def _no_simulator(subject: Subject) -> str | None:
     """Why the Q/DQ model cannot be simulated here; None where it can."""
-    from snapq.npu.qnn.availability import status
+    from snapq.npu.runtime import status
 
     found = status()
     if subject.packaged is not None or found.usable:
@@ -127,12 +127,10 @@ def _results(subject: Subject, data: Dataset, *, simulated: bool) -> Iterator[Ou
 def _runner(subject: Subject, *, simulated: bool) -> Iterator[Callable[[Outputs], Outputs]]:
     """A function that runs one sample, for models whose next input depends on it."""
     from snapq.cpu import CpuModel
-    from snapq.npu.qnn.options import CompileOptions
-    from snapq.npu.qnn.simulate import simulator
+    from snapq.npu.model import Model
 
     if simulated:
-        options = CompileOptions(fp16="fp16" in subject.device.precisions)
-        with simulator(_candidate(subject), subject.device, options=options) as run:
+        with Model(_candidate(subject), subject.device).simulator() as run:
             yield run
         return
     yield CpuModel(_candidate(subject)).run
@@ -155,11 +153,9 @@ def _on_cpu(model: Path, feeds: Iterable[Outputs]) -> Iterator[Outputs]:
 
 
 def _simulate(subject: Subject, feeds: Iterable[Outputs]) -> Iterator[Outputs]:
-    from snapq.npu.qnn.options import CompileOptions
-    from snapq.npu.qnn.simulate import simulate
+    from snapq.npu.model import Model
 
-    options = CompileOptions(fp16="fp16" in subject.device.precisions)
-    return simulate(_candidate(subject), subject.device, feeds, options=options)
+    return Model(_candidate(subject), subject.device).simulate(feeds)
 
 
 EVIDENCE = Evidence(

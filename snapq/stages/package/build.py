@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,8 @@ from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, ModelError, QnnError
 from snapq.graph import boundary, io
 from snapq.graph.boundary import Applied, Boundary
-from snapq.npu.qnn.binary import inspect_binary
-from snapq.npu.qnn.options import CompileOptions
+from snapq.npu.binaries import inspect_binary
+from snapq.npu.model import Memory, Model, Source
 from snapq.progress import Progress
 from snapq.quantization.lint.run import lint
 from snapq.stages.artifact import library_versions
@@ -61,6 +61,7 @@ class Order:
         samples: samples for the golden data; None where there are none.
         npu_share: lowest share of nodes on the NPU.
         random_inputs: whether samples or calibration are random numbers.
+        memory: estimates that are known.
     """
 
     model: Path
@@ -71,6 +72,7 @@ class Order:
     samples: Iterable[boundary.Sample] | None
     npu_share: float
     random_inputs: bool
+    memory: Memory = field(default_factory=Memory)
 
     @property
     def label(self) -> str:
@@ -170,17 +172,18 @@ def _compile(
     progress: Progress,
 ) -> tuple[CompiledTarget, ...]:
     done: dict[str, CompiledTarget] = {}
+    source = Source(folder / MODEL)
     with progress.track("Compile", len(devices)) as advance:
         # Those with an estimate first: theirs serves the others.
         for device in sorted(devices, key=lambda device: not device.has_estimate):
             done[device.name] = compile_target(
-                folder / MODEL,
+                source,
                 device,
                 folder / TARGETS / device.name,
                 config,
                 label=order.label,
                 npu_share=order.npu_share,
-                earlier=tuple(done.values()),
+                memory=order.memory,
             )
             advance(1)
     return tuple(done[device.name] for device in devices)
@@ -202,17 +205,11 @@ def _write_extra(
 ) -> dict[str, str]:
     """The artefacts that were asked for beside the compiled models, by kind."""
     extra = {}
+    model = Model(folder / MODEL, devices[0])
     if config.dlc:
-        from snapq.npu.qnn.dlc import export_dlc
-
-        options = CompileOptions(fp16="fp16" in devices[0].precisions)
-        made = export_dlc(folder / MODEL, devices[0], folder / "model.dlc", options)
-        extra["dlc"] = made.relative_to(folder).as_posix()
+        extra["dlc"] = model.export_dlc(folder / "model.dlc").relative_to(folder).as_posix()
     if config.multi_soc:
-        from snapq.npu.qnn.multi_soc import compile_multi_soc
-
-        options = CompileOptions(fp16=all("fp16" in device.precisions for device in devices))
-        found = compile_multi_soc(folder / MODEL, devices, folder / "multi_soc", options)
+        found = model.compile_container(devices, folder / "multi_soc")
         extra["multi_soc"] = found.model.relative_to(folder).as_posix()
     return extra
 
@@ -257,7 +254,8 @@ def _manifest(
 
 
 def _target(target: CompiledTarget, reloaded: Reloaded, folder: Path) -> BundleTarget:
-    device, compiled = target.device, target.compiled
+    device, made = target.device, target.compilation
+    compiled = made.files
     return BundleTarget(
         device=device.name,
         marketing=device.marketing,
@@ -270,7 +268,7 @@ def _target(target: CompiledTarget, reloaded: Reloaded, folder: Path) -> BundleT
         ),
         binaries=tuple(_binary(path, device, folder) for path in compiled.binaries),
         options=compiled.options,
-        estimate=None if target.estimate is None else target.estimate.model_dump(mode="json"),
+        estimate=None if made.estimate is None else made.estimate.model_dump(mode="json"),
         golden=reloaded.golden,
         qairt=compiled.qairt,
     )
@@ -303,9 +301,10 @@ def _binary(path: Path, device: DeviceProfile, folder: Path) -> BundleBinary:
 def _moved(target: CompiledTarget, out: Path) -> CompiledTarget:
     """The same with the paths that its files have now."""
     place = out / TARGETS / target.device.name
-    compiled = replace(
-        target.compiled,
-        model=place / target.compiled.model.name,
-        binaries=tuple(place / path.name for path in target.compiled.binaries),
+    made = target.compilation
+    files = replace(
+        made.files,
+        model=place / made.files.model.name,
+        binaries=tuple(place / path.name for path in made.files.binaries),
     )
-    return replace(target, compiled=compiled)
+    return replace(target, compilation=replace(made, files=files))

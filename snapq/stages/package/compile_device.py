@@ -1,30 +1,16 @@
-"""Compiles the package for one device: the options that are tried, and what is kept."""
+"""Compiles the package for one device: what is tried, what is asked of it, and what is told."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from snapq.config import PackageConfig
-from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
-from snapq.errors import DeviceError, QnnError, SnapqError
-from snapq.graph import io, strides
-from snapq.npu.qnn.compile import (
-    Best,
-    Candidate,
-    Compiled,
-    compile_best,
-)
-from snapq.npu.qnn.estimate import estimate
-from snapq.npu.qnn.options import CompileOptions
-from snapq.npu.qnn.placement import Placement
-from snapq.records import EstimateRecord
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
+from snapq.devices.profiles import DeviceProfile
+from snapq.errors import DeviceError, QnnError
+from snapq.npu.model import Candidate, Compilation, Memory, Model, Placement, Source, Variants
 
 
 @dataclass(frozen=True)
@@ -33,26 +19,18 @@ class CompiledTarget:
 
     Attributes:
         device: what it was compiled for.
-        options: the set of options that was kept.
-        compiled: the files.
-        tried: every set that was tried, with its estimate.
-        estimate: of this device, or of the nearest that has one; None where that failed.
+        compilation: the files, and how they came to be.
         notes: sentences for the reader.
-        thinned: convolutions that were compiled as `graph.strides.thin_out` writes them.
     """
 
     device: DeviceProfile
-    options: CompileOptions
-    compiled: Compiled
-    tried: tuple[Candidate, ...]
-    estimate: EstimateRecord | None
+    compilation: Compilation
     notes: tuple[str, ...]
-    thinned: tuple[str, ...] = ()
 
     @property
     def candidates(self) -> tuple[dict[str, Any], ...]:
         """What was tried, for the record."""
-        return tuple(_candidate(candidate) for candidate in self.tried)
+        return tuple(_candidate(candidate) for candidate in self.compilation.tried)
 
 
 def check_fp16(devices: Sequence[DeviceProfile]) -> None:
@@ -72,128 +50,64 @@ def check_fp16(devices: Sequence[DeviceProfile]) -> None:
 
 
 def compile_target(
-    model: Path,
+    source: Source,
     device: DeviceProfile,
     folder: Path,
     config: PackageConfig,
     *,
     label: str,
     npu_share: float,
-    earlier: Sequence[CompiledTarget] = (),
+    memory: Memory,
 ) -> CompiledTarget:
     """Compiles with each sensible set of options and keeps the fastest by estimate.
 
     Args:
-        model: the model with the package's boundary.
+        source: the model with the package's boundary.
         device: what to compile for.
         folder: where `model_ctx.onnx` and its binary go.
         config: options of the package stage.
         label: precision, the name of the estimates.
         npu_share: lowest share of nodes on the NPU; below 1 the CPU may run the others.
-        earlier: what was compiled already; its estimates serve devices that have none.
+        memory: estimates that are known.
 
     Raises:
         QnnError: the compiler failed, or too few nodes run on the NPU; each is named with the
             reason.
-        DeviceError, ConfigError, InstallError, StorageError: as `compile_best`.
+        DeviceError, ConfigError, InstallError, StorageError: as `npu.Model.compile`.
     """
-    notes: list[str] = []
-    tried = tuple(_options(device, config, notes))
-    whole = io.load(model)
-    thinned = _thinned(whole, device, tried, earlier) if config.thin_strides else ()
-    with tempfile.TemporaryDirectory(prefix="snapq-") as scratch:
-        if thinned:
-            model = Path(scratch) / model.name
-            io.save(strides.thin_out(whole, thinned), model)
-            notes.append(
-                f"{device.name}: {', '.join(thinned)} run at stride 1 and are thinned out behind, "
-                "which is faster by the estimate. Values may differ in the last step of rounding "
-                "from those of the portable model, which accuracy and SQNR are simulated with."
-            )
-        try:
-            best = compile_best(
-                model,
-                device,
-                folder,
-                tried,
-                embed=config.embed,
-                allow_cpu=npu_share < 1,
-                label=label,
-            )
-        except QnnError as error:
-            # Of several targets, the one that fails must be named as the user named it.
-            raise QnnError(error.what, where=device.name, hint=error.hint) from error
-        _check_share(best.compiled.placement, npu_share, device)
-        chosen = next(candidate for candidate in best.candidates if candidate.chosen)
-        figure = best.compiled.estimate
-        if figure is None:
-            figure = _estimate_nearby(model, device, chosen.options, label, earlier, notes)
-    return CompiledTarget(
-        device,
-        chosen.options,
-        best.compiled,
-        best.candidates,
-        figure,
-        (*notes, *_failures(best, device)),
-        thinned,
-    )
-
-
-def _thinned(
-    model: ir.Model,
-    device: DeviceProfile,
-    tried: Sequence[CompileOptions],
-    earlier: Sequence[CompiledTarget],
-) -> tuple[str, ...]:
-    """The convolutions to thin out; none where no estimate can say whether that is faster."""
-    names = strides.strided(model)
-    if not names:
-        return ()
-    modes = [options for options in tried if options.vtcm_mb is None]
+    sizes = tuple(size for size in config.vtcm_mb if size < (device.vtcm_mb or 0))
+    variants = Variants(config.optimization_modes, sizes, config.thin_strides)
     try:
-        near = nearest_with_estimate(device)
-        known = next((target for target in earlier if target.device == near), None)
-        if known is not None:
-            return known.thinned
-        return strides.choose(
-            names, lambda thin: _cycles(strides.thin_out(model, thin), near, modes)
+        found = Model(source, device, variants=variants, memory=memory).compile(
+            folder, label=label, embed=config.embed, allow_cpu=npu_share < 1
         )
-    except SnapqError:  # what does not compile is told when the model itself is compiled
-        return ()
+    except QnnError as error:
+        # Of several targets, the one that fails must be named as the user named it.
+        raise QnnError(error.what, where=device.name, hint=error.hint) from error
+    _check_share(found.files.placement, npu_share, device)
+    notes = tuple(f"{device.name}: {note}" for note in _notes(found, device, config))
+    return CompiledTarget(device, found, notes)
 
 
-def _cycles(model: ir.Model, device: DeviceProfile, tried: Sequence[CompileOptions]) -> int:
-    """The fewest cycles that a model is estimated to take with any of these options."""
-    with tempfile.TemporaryDirectory(prefix="snapq-") as scratch:
-        path = Path(scratch) / "model.onnx"
-        io.save(model, path)
-        return min(estimate(path, device, options).cycles for options in tried)
-
-
-def _options(
-    device: DeviceProfile, config: PackageConfig, notes: list[str]
-) -> Iterator[CompileOptions]:
-    """Every set of options to try; the one that is best without an estimate first.
-
-    16-bit floating point is switched on wherever the device has it: it changes nothing for nodes
-    that are quantized, and without it a float node would not run on the NPU.
-    """
-    sizes: list[int | None] = [None]
+def _notes(found: Compilation, device: DeviceProfile, config: PackageConfig) -> Iterator[str]:
     for size in config.vtcm_mb:
         if device.vtcm_mb is None:
-            notes.append(
-                f"{device.name}: VTCM of {size} MB is not tried, the device's own is not published."
-            )
+            yield f"VTCM of {size} MB is not tried, the device's own is not published."
         elif size > device.vtcm_mb:
-            notes.append(
-                f"{device.name}: VTCM of {size} MB is not tried, the device has {device.vtcm_mb}."
-            )
-        elif size < device.vtcm_mb:
-            sizes.append(size)
-    fp16 = "fp16" in device.precisions
-    for mode in sorted(set(config.optimization_modes), reverse=True):
-        for vtcm in sizes:
-            yield CompileOptions(optimization_mode=mode, vtcm_mb=vtcm, fp16=fp16)
+            yield f"VTCM of {size} MB is not tried, the device has {device.vtcm_mb}."
+    if found.thinned:
+        yield (
+            f"{', '.join(found.thinned)} run at stride 1 and are thinned out behind, which is "
+            "faster by the estimate. Values may differ in the last step of rounding from those of "
+            "the portable model, which accuracy and SQNR are simulated with."
+        )
+    if found.no_estimate is not None:
+        yield f"no estimate, {found.no_estimate}"
+    for candidate in found.tried:
+        if candidate.failure is not None:
+            mode, vtcm = candidate.options.optimization_mode, candidate.options.vtcm_mb
+            memory = f" with {vtcm} MB of VTCM" if vtcm else ""
+            yield f"optimization mode {mode}{memory} failed: {candidate.failure}"
 
 
 def _check_share(placement: Placement, share: float, device: DeviceProfile) -> None:
@@ -211,36 +125,6 @@ def _check_share(placement: Placement, share: float, device: DeviceProfile) -> N
     )
 
 
-def _estimate_nearby(
-    model: Path,
-    device: DeviceProfile,
-    options: CompileOptions,
-    label: str,
-    earlier: Sequence[CompiledTarget],
-    notes: list[str],
-) -> EstimateRecord | None:
-    """The estimate of the nearest device that has one, compiled with the same options."""
-    try:
-        near = nearest_with_estimate(device)
-        plain = CompileOptions(optimization_mode=options.optimization_mode, fp16=options.fp16)
-        found = _known(near, plain, earlier) or estimate(model, near, plain, label=label)
-    except SnapqError as error:
-        notes.append(f"{device.name}: no estimate, {error}")
-        return None
-    return found.model_copy(update={"device": device.name})
-
-
-def _known(
-    device: DeviceProfile, options: CompileOptions, earlier: Sequence[CompiledTarget]
-) -> EstimateRecord | None:
-    """An estimate that was made already."""
-    for target in earlier:
-        for candidate in target.tried:
-            if target.device == device and candidate.options == options:
-                return candidate.estimate
-    return None
-
-
 def _candidate(candidate: Candidate) -> dict[str, Any]:
     figure = candidate.estimate
     return {
@@ -251,11 +135,3 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "failure": candidate.failure,
         "chosen": candidate.chosen,
     }
-
-
-def _failures(best: Best, device: DeviceProfile) -> Iterator[str]:
-    for candidate in best.candidates:
-        if candidate.failure is not None:
-            mode, vtcm = candidate.options.optimization_mode, candidate.options.vtcm_mb
-            size = f" with {vtcm} MB of VTCM" if vtcm else ""
-            yield f"{device.name}: optimization mode {mode}{size} failed: {candidate.failure}"

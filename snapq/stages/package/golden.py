@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from snapq.bundle import GOLDEN
 from snapq.bundle.read import golden_file
 from snapq.bundle.write import write_arrays
 from snapq.graph.boundary import Boundary, InputBoundary
-from snapq.npu.qnn.simulate import simulate
+from snapq.npu.model import Model
 from snapq.stages.package.compile_device import CompiledTarget
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -80,10 +79,10 @@ def reload(
         if not feeds:
             yield Reloaded(None, "loaded in a fresh process; no samples to compare", exact=False)
             continue
-        run = partial(simulate, device=target.device, options=target.options, allow_cpu=allow_cpu)
-        found = list(run(target.compiled.model, feeds=feeds))
-        # One worker: each further one would compile the model anew for a handful of samples.
-        expected = run(model, feeds=feeds, workers=1)
+        made = target.compilation
+        compiled, came_from = Model(made.files.model, target.device), Model(model, target.device)
+        found = list(compiled.simulate(feeds, allow_cpu=allow_cpu))
+        expected = came_from.simulate(feeds, options=made.options, allow_cpu=allow_cpu)
         sentence, exact = _compare(expected, found)
         name = _place(found, target, written)
         if name not in written:

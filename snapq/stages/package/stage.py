@@ -73,7 +73,7 @@ class Packaged:
     def compiled_model(self, bundle: Path, device: str) -> Path:
         """The compiled model of a device in a bundle. Raises `StorageError`."""
         from snapq.bundle import TARGETS
-        from snapq.npu.qnn.compile import CONTEXT_NAME
+        from snapq.npu.model import CONTEXT_NAME
 
         if all(target.device != device for target in self.targets):
             raise StorageError(f"The bundle is not compiled for {device}.", where=str(bundle))
@@ -96,6 +96,7 @@ def run(options: PackageConfig, context: Context, folder: Path) -> Outcome:
         DeviceError, QnnError, ModelError, InstallError, StorageError: as `bundle.build.build`.
     """
     from snapq.bundle import ENCODINGS
+    from snapq.npu.memory import Memory
     from snapq.stages.package.build import Order, build
 
     if context.boundary is None:
@@ -111,6 +112,7 @@ def run(options: PackageConfig, context: Context, folder: Path) -> Outcome:
         samples=context.golden,
         npu_share=context.npu_share,
         random_inputs=context.random_inputs,
+        memory=Memory(context.memo),
     )
     built = build(order, options, folder / BUNDLE, context.progress)
     packaged = _record(built, order.label, folder)
@@ -135,13 +137,20 @@ def _record(built: Built, label: str, folder: Path) -> Packaged:
             _target_record(target, reloaded, folder)
             for target, reloaded in zip(built.targets, built.reloads, strict=True)
         ),
-        tuple(target.estimate for target in built.targets if target.estimate is not None),
-        tuple(target.compiled.placement.record(label, target.device) for target in built.targets),
+        tuple(
+            target.compilation.estimate
+            for target in built.targets
+            if target.compilation.estimate is not None
+        ),
+        tuple(
+            target.compilation.files.placement.record(label, target.device)
+            for target in built.targets
+        ),
     )
 
 
 def _target_record(target: CompiledTarget, reloaded: Reloaded, folder: Path) -> BundleTargetRecord:
-    device, compiled = target.device, target.compiled
+    device, compiled = target.device, target.compilation.files
     return BundleTargetRecord(
         device=device.name,
         soc_id=device.soc_id,

@@ -11,8 +11,8 @@ import numpy as np
 from snapq.config import MixedPrecision
 from snapq.errors import ConfigError
 from snapq.stages.base import Context
-from snapq.stages.quantize.judging import run_on_cpu
 from snapq.stages.quantize.quantizing import Order
+from snapq.stages.quantize.scoring import run_on_cpu
 
 if TYPE_CHECKING:
     import onnx_ir as ir

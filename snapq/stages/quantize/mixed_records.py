@@ -16,7 +16,7 @@ from snapq.stages.quantize.held_out import (
     HeldOut,
     unit,
 )
-from snapq.stages.quantize.judging import Stopwatch
+from snapq.stages.quantize.scoring import Stopwatch
 
 if TYPE_CHECKING:
     from snapq.quantization.mixed_precision.mixed import Trial

@@ -19,15 +19,15 @@ from snapq.stages.quantize.held_out import (
     held_out,
     judge,
 )
-from snapq.stages.quantize.judging import (
+from snapq.stages.quantize.mixed_records import Writer, notes
+from snapq.stages.quantize.never_slower import timed_device
+from snapq.stages.quantize.quantizing import Order
+from snapq.stages.quantize.scoring import (
     Stopwatch,
     run_on_cpu,
     runner,
     sensitivity_records,
 )
-from snapq.stages.quantize.mixed_records import Writer, notes
-from snapq.stages.quantize.quantizing import Order
-from snapq.stages.quantize.racing import timed_device
 from snapq.storage import write_json
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def mix(
         ConfigError: there is no metric to measure a drop with, or samples lack labels.
         DataError: a sample does not fit the model or is not finite.
     """
-    from snapq.npu.qnn.availability import status
+    from snapq.npu.runtime import status
     from snapq.quantization.analysis.sensitivity import Analysis, analyze_tensors
     from snapq.quantization.mixed_precision.mixed import promote
 

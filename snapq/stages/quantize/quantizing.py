@@ -194,10 +194,10 @@ def recipe(options: QuantizeConfig) -> Recipe:
 
 def _simulator(options: QuantizeConfig, context: Context) -> Runner | None:
     """The simulator of the first target where the preset is `best` and it is installed."""
-    from snapq.npu.qnn import availability
+    from snapq.npu.runtime import status
     from snapq.records import Where
-    from snapq.stages.quantize.judging import runner
+    from snapq.stages.quantize.scoring import runner
 
-    if options.preset is not Preset.BEST or not availability.status().usable:
+    if options.preset is not Preset.BEST or not status().usable:
         return None
     return runner(Where.SIMULATED, context.devices[0])

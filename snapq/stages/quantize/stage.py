@@ -81,7 +81,7 @@ def _quantize(
 ) -> tuple[Quantized, str, dict[str, Any]]:
     """The quantized model, the name of its precision, and figures for the record."""
     from snapq.stages.quantize.mixing import mix
-    from snapq.stages.quantize.racing import keep_fast
+    from snapq.stages.quantize.never_slower import keep_fast
 
     data = context.calibration
     label = precision_name(options.weights, options.activations)

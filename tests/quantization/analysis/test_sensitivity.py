@@ -8,7 +8,7 @@ from snapq.quantization.analysis import sensitivity
 from snapq.quantization.analysis.sensitivity import Analysis, Kind
 from snapq.quantization.quantize import Scheme, observe
 from snapq.records import Where
-from snapq.stages.quantize.judging import run_on_cpu, runner
+from snapq.stages.quantize.scoring import run_on_cpu, runner
 from tests.quantization.hard_models import encoder_with_outliers
 from tests.quantization.odd_models import MODELS, feeds
 

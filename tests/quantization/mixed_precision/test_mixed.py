@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from snapq.devices.profiles import find
+from snapq.npu.model import Model
 from snapq.precision import ActivationType, Promotion, WeightType
 from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.analysis.sensitivity import (
@@ -16,8 +17,7 @@ from snapq.quantization.mixed_precision.cost import Cost
 from snapq.quantization.mixed_precision.mixed import Judged, promote
 from snapq.quantization.quantize import Scheme, observe
 from snapq.records import Where
-from snapq.stages.quantize.judging import (
-    estimate_model,
+from snapq.stages.quantize.scoring import (
     run_on_cpu,
     runner,
 )
@@ -30,7 +30,7 @@ KINDS = (Promotion.INT8, Promotion.UINT16, Promotion.FLOAT16)
 
 
 def clock(model):
-    found = estimate_model(model, DEVICE, None, "candidate")
+    found = Model(model, DEVICE).estimate_nodes()
     return Cost(found.total.cycles, found.total.us, found.cycles)
 
 

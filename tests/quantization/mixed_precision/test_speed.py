@@ -3,17 +3,17 @@
 from dataclasses import replace
 
 from snapq.devices.profiles import find
+from snapq.npu.model import Model
 from snapq.precision import ActivationType
 from snapq.quantization.mixed_precision.cost import Cost
 from snapq.quantization.mixed_precision.never_slower import never_slower
 from snapq.quantization.quantize import Scheme, observe, quantize
-from snapq.stages.quantize.judging import estimate_model
 from tests.quantization.hard_models import backbone_and_small_prelu_head
 from tests.quantization.odd_models import feeds
 
 
 def clock(model):
-    found = estimate_model(model, find("qcs9075"), None, "candidate")
+    found = Model(model, find("qcs9075")).estimate_nodes()
     return Cost(found.total.cycles, found.total.us, found.cycles)
 
 

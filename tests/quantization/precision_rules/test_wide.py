@@ -5,6 +5,7 @@ import pytest
 
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
+from snapq.npu.model import Model
 from snapq.precision import ActivationType
 from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.lint.run import lint
@@ -13,7 +14,6 @@ from snapq.quantization.precision_rules.squares import fronts, logarithms
 from snapq.quantization.qdq.decisions import KEPT_FLOAT
 from snapq.quantization.qdq.scheme import NodePrecision, Scheme
 from snapq.quantization.quantize import quantize
-from snapq.stages.quantize.judging import estimate_model
 from tests.graph.models import prepared_from
 from tests.graph.passes.test_recurrent import layer
 from tests.quantization.odd_models import Builder, feeds, scalar
@@ -213,8 +213,7 @@ def test_a_depthwise_filter_too_long_for_the_8_bit_kernel_has_16_bits(taps, wide
     assert any("no quick 8-bit kernel" in note for note in result.notes) == wide
     slow = quantize(model, feeds(model, 2), Scheme(keep_wide=False))
     spent, otherwise = (
-        estimate_model(one.model, find("qcs9075"), None, "candidate").total.cycles
-        for one in (result, slow)
+        Model(one.model, find("qcs9075")).estimate_nodes().total.cycles for one in (result, slow)
     )
     assert (100 * spent < otherwise) == wide
 

@@ -4,8 +4,8 @@ import pytest
 
 from snapq.devices.profiles import find
 from snapq.graph.prepare import prepare
+from snapq.npu.model import Model
 from snapq.quantization.quantize import Scheme, quantize
-from snapq.stages.quantize.judging import estimate_model
 from tests.quantization.odd_models import Builder, feeds
 
 
@@ -40,7 +40,7 @@ def test_a_picture_is_padded_apart_only_where_that_leads_it_the_quicker_way(
 def test_padding_apart_costs_less_than_none_at_all():
     def cycles(pads):
         model = quantized(first_conv((1, 3, 224, 224), (3, 3), pads, 2))
-        return estimate_model(model, find("qcs9075"), None, "candidate").total.cycles
+        return Model(model, find("qcs9075")).estimate_nodes().total.cycles
 
     assert cycles([1, 1, 1, 1]) < cycles([0, 0, 0, 0])
 
@@ -51,4 +51,4 @@ def test_names_of_our_own_are_in_the_way_of_none_that_the_provider_makes():
     y = b.add("Conv", b.add("Transpose", rows, perm=[0, 2, 1]), b.normal(16, 16, 3), pads=[1, 1])
     model = prepare(b.model(y), {}).model
     assert [node.op_type for node in model.graph][:2] == ["Reshape", "Gemm"]
-    assert estimate_model(model, find("qcs9075"), None, "candidate").total.cycles > 0
+    assert Model(model, find("qcs9075")).estimate_nodes().total.cycles > 0

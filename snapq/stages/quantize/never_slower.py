@@ -10,8 +10,8 @@ from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
 from snapq.errors import DeviceError, SnapqError
 from snapq.precision import ActivationType, precision_name
 from snapq.stages.base import Context
-from snapq.stages.quantize.judging import Stopwatch
 from snapq.stages.quantize.quantizing import Order
+from snapq.stages.quantize.scoring import Stopwatch
 
 if TYPE_CHECKING:
     from snapq.quantization.mixed_precision.faster_at_16_bits import Quicker
@@ -65,7 +65,7 @@ def keep_fast(work: Order, result: Quantized, label: str, context: Context) -> K
         label: name of its precision.
         context: of the run.
     """
-    from snapq.npu.qnn.availability import status
+    from snapq.npu.runtime import status
     from snapq.quantization.mixed_precision.faster_at_16_bits import quicker_wide
     from snapq.quantization.mixed_precision.never_slower import never_slower
     from snapq.quantization.quantize import observe, quantize

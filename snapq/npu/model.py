@@ -1,0 +1,286 @@
+"""The facade to Qualcomm's compiler, estimate and simulator: one model and the NPU it is for.
+
+Nothing else writes temporary files for them, chooses 16-bit floating point, optimization modes and
+stride tricks, or decides what an answer depends on and how long it is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import onnx_ir as ir
+
+from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
+from snapq.errors import DeviceError, QnnError
+from snapq.npu import strides
+from snapq.npu.memory import Memory
+from snapq.npu.qnn import compile as compiler
+from snapq.npu.qnn import dlc, estimate, multi_soc, node_estimates, placement, simulate
+from snapq.npu.qnn.compile import Candidate, Compiled
+from snapq.npu.qnn.compile_job import CONTEXT_NAME
+from snapq.npu.qnn.multi_soc import MultiSoc
+from snapq.npu.qnn.node_estimates import NodeEstimates
+from snapq.npu.qnn.options import CompileOptions
+from snapq.npu.qnn.placement import Placement
+from snapq.npu.qnn.simulate import Feed, Outputs
+from snapq.npu.sources import Deferred, Source
+from snapq.npu.variants import Variants
+from snapq.progress import Advance
+from snapq.records import EstimateRecord
+
+__all__ = [
+    "CONTEXT_NAME",
+    "Candidate",
+    "Compilation",
+    "CompileOptions",
+    "Deferred",
+    "Memory",
+    "Model",
+    "NodeEstimates",
+    "Placement",
+    "Source",
+    "Variants",
+]
+
+_ONE_WORKER_UP_TO = 8
+"""So few samples are done sooner than a second worker has compiled the model."""
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """A compiled model, and how it came to be.
+
+    Attributes:
+        files: what was written.
+        options: the set of options that was kept.
+        tried: every set of options that was tried, with its estimate.
+        estimate: of this device, or of the nearest that has one; None where there is none.
+        no_estimate: why there is none.
+        thinned: convolutions that were compiled as `strides.thin_out` writes them.
+    """
+
+    files: Compiled
+    options: CompileOptions
+    tried: tuple[Candidate, ...]
+    estimate: EstimateRecord | None
+    no_estimate: str | None
+    thinned: tuple[str, ...]
+
+
+class Model:
+    """A model and the NPU that it is estimated, placed, simulated or compiled for.
+
+    Floating-point nodes compute in 16 bits where the device can: that changes nothing for nodes
+    that are quantized, and without it a float node does not run on the NPU.
+
+    Args:
+        source: the path of an ONNX file with fixed shapes (Q/DQ, float or compiled), a model in
+            memory (left as it is), or one that is made when it is needed.
+        device: the device.
+        variants: the ways of compiling of which the fastest by the estimate counts.
+        memory: what is known already; answers are kept there.
+        thinned: which strided convolutions to thin out; found by estimates where None.
+
+    What the methods raise:
+        ModelError: the model cannot be read or has dynamic shapes.
+        DeviceError: the device cannot do what is asked, or no device with an estimate can.
+        QnnError: the model cannot be compiled for the NPU, or Qualcomm's runtime failed.
+        InstallError, ConfigError, StorageError: the runtime, an option, or the disk is at fault.
+    """
+
+    def __init__(
+        self,
+        source: Path | ir.Model | Deferred | Source,
+        device: DeviceProfile,
+        *,
+        variants: Variants | None = None,
+        memory: Memory | None = None,
+        thinned: tuple[str, ...] | None = None,
+    ) -> None:
+        self._source = source if isinstance(source, Source) else Source(source)
+        self.device = device
+        self.variants = variants or Variants()
+        self._memory = memory or Memory()
+        self._given_thinned = thinned
+
+    @cached_property
+    def thinned(self) -> tuple[str, ...]:
+        """The strided convolutions with which the model is fastest at stride 1, thinned behind."""
+        if self._given_thinned is not None:
+            return self._given_thinned
+        if not self.variants.thin_strides:
+            return ()
+        names = strides.strided(self._source.model)
+        return strides.choose(names, lambda thin: self._fastest(thin).cycles)
+
+    def estimate(self, label: str = "") -> EstimateRecord:
+        """Qualcomm's estimate of the fastest variant; every node must run on the NPU.
+
+        Where the device has no estimate, `estimated_on` names the device of the nearest
+        architecture that has one and whose figure this is.
+
+        Args:
+            label: what is estimated, for the record.
+        """
+        found = self._fastest(self.thinned)
+        return found.model_copy(update={"label": label, "device": self.device.name})
+
+    def estimate_nodes(self, label: str = "") -> NodeEstimates:
+        """Qualcomm's estimate of the model as it is, and which part of it each node takes."""
+        options = CompileOptions(fp16=self._fp16)
+
+        def make() -> dict[str, object]:
+            found = node_estimates.estimate_nodes(self._source.path(), self.device, options)
+            return {"total": found.total.to_json(), "cycles": dict(found.cycles)}
+
+        kept = self._memory.recall("nodes", self._parts((), options), make)
+        update = {"label": label, "device": self.device.name}
+        return NodeEstimates(
+            EstimateRecord.model_validate({**kept["total"], **update}), kept["cycles"]
+        )
+
+    def place(self) -> Placement:
+        """Which node runs where, and why; what the NPU refuses may run on the CPU."""
+        # Placement is the same in each mode, and the first is the quickest.
+        options = CompileOptions(optimization_mode=1, fp16="fp16" in self.device.precisions)
+        return placement.place(self._source.path(), self.device, options)
+
+    def simulate(
+        self,
+        feeds: Iterable[Feed],
+        *,
+        options: CompileOptions | None = None,
+        allow_cpu: bool = False,
+        progress: Advance | None = None,
+    ) -> Iterator[Outputs]:
+        """Runs a model on the simulator of the device's NPU: values exact, never a time.
+
+        Args:
+            feeds: for each inference an array for each input, of exactly its shape and type.
+            options: how to compile a model that is not compiled yet.
+            allow_cpu: let nodes that the NPU refuses run on the CPU.
+            progress: told after each inference.
+
+        Yields:
+            For each feed, in order, every output by name.
+
+        Raises:
+            DataError: a feed lacks an input, has one too many, or one of a wrong shape or type.
+        """
+        few = isinstance(feeds, Sized) and len(feeds) <= _ONE_WORKER_UP_TO
+        found = simulate.simulate(
+            self._source.path(),
+            self.device,
+            feeds,
+            workers=1 if few and not self._source.compiled else None,
+            options=options or CompileOptions(fp16=self._fp16),
+            allow_cpu=allow_cpu,
+            progress=progress,
+        )
+        return self._while_needed(found)
+
+    def simulator(self) -> AbstractContextManager[Callable[[Feed], Outputs]]:
+        """A function that simulates one feed, for feeds that depend on earlier outputs."""
+        options = CompileOptions(fp16=self._fp16)
+        return simulate.simulator(self._source.path(), self.device, options=options)
+
+    def compile(
+        self, folder: Path, *, label: str = "", embed: bool = False, allow_cpu: bool = False
+    ) -> Compilation:
+        """Compiles each variant, keeps the fastest by the estimate, and checks that it loads.
+
+        Where the device has no estimate, the first variant that compiles is kept.
+
+        Args:
+            folder: the folder to write; what was there is replaced as a whole, or not at all.
+            label: what is compiled, for the record of the estimate.
+            embed: put the binary inside the ONNX file.
+            allow_cpu: leave nodes that the NPU refuses in the ONNX file, for the CPU.
+        """
+        thinned = self._thinned_to_compile()
+        best = compiler.compile_best(
+            self._source.path(thinned),
+            self.device,
+            folder,
+            self.variants.options(fp16=self._fp16),
+            embed=embed,
+            allow_cpu=allow_cpu,
+            label=label,
+        )
+        for tried in best.candidates:
+            if tried.estimate is not None and tried.options.vtcm_mb is None:
+                self._keep(tried.estimate, tried.options, thinned)
+        chosen = next(tried for tried in best.candidates if tried.chosen)
+        figure, reason = best.compiled.estimate, None
+        if figure is None:
+            plain = CompileOptions(chosen.options.optimization_mode, fp16=chosen.options.fp16)
+            try:
+                figure = self._estimated(plain, thinned)
+                figure = figure.model_copy(update={"label": label, "device": self.device.name})
+            except (DeviceError, QnnError) as error:
+                reason = str(error)
+        return Compilation(best.compiled, chosen.options, best.candidates, figure, reason, thinned)
+
+    def export_dlc(self, out: Path) -> Path:
+        """Writes the model as one DLC file, as Qualcomm's own tools read it."""
+        return dlc.export_dlc(
+            self._source.path(), self.device, out, CompileOptions(fp16=self._fp16)
+        )
+
+    def compile_container(self, devices: Sequence[DeviceProfile], folder: Path) -> MultiSoc:
+        """Compiles one container for several devices into `folder`."""
+        fp16 = all("fp16" in device.precisions for device in devices)
+        return multi_soc.compile_multi_soc(
+            self._source.path(), devices, folder, CompileOptions(fp16=fp16)
+        )
+
+    @property
+    def _fp16(self) -> bool:
+        # A float model asks for it, so that a device that cannot do it is named.
+        return "fp16" in self.device.precisions or not (
+            self._source.quantized or self._source.compiled
+        )
+
+    def _fastest(self, thinned: tuple[str, ...]) -> EstimateRecord:
+        options = Variants(self.variants.modes).options(fp16=self._fp16)
+        found = [self._estimated(one, thinned) for one in options]
+        return min(found, key=lambda record: record.cycles)
+
+    def _estimated(self, options: CompileOptions, thinned: tuple[str, ...]) -> EstimateRecord:
+        """The estimate of one variant."""
+
+        def make() -> object:
+            return estimate.estimate(self._source.path(thinned), self.device, options).to_json()
+
+        kept = self._memory.recall("estimate", self._parts(thinned, options), make)
+        return EstimateRecord.model_validate(kept)
+
+    def _keep(
+        self, record: EstimateRecord, options: CompileOptions, thinned: tuple[str, ...]
+    ) -> None:
+        """Keeps an estimate that came with a compilation."""
+        self._memory.recall("estimate", self._parts(thinned, options), record.to_json)
+
+    def _parts(self, thinned: tuple[str, ...], options: CompileOptions) -> dict[str, object]:
+        """All that an estimate depends on."""
+        options.provider_options(self.device)  # what the device itself cannot do is refused
+        near = nearest_with_estimate(self.device)
+        return {
+            "model": self._source.digest,
+            "thinned": list(thinned),
+            "options": options.provider_options(near),
+        }
+
+    def _thinned_to_compile(self) -> tuple[str, ...]:
+        """Which convolutions to thin out; none where no estimate says whether that is faster."""
+        try:
+            return self.thinned
+        except (DeviceError, QnnError):  # what does not compile is told when it is compiled
+            return ()
+
+    def _while_needed(self, outputs: Iterator[Outputs]) -> Iterator[Outputs]:
+        yield from outputs  # until then this object holds the temporary file

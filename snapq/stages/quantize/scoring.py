@@ -1,0 +1,82 @@
+"""Who runs and who times the models that the quantizer tries: the CPU, the simulator, the estimate.
+
+The engines of `snapq.quantization` know nothing of the NPU; they get these functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from snapq.cpu import CpuModel
+from snapq.graph import boundary
+from snapq.npu.model import Memory, Model
+from snapq.quantization.mixed_precision.cost import Cost
+from snapq.quantization.qdq.wide_bias import as_added
+from snapq.records import SensitivityRecord, Where
+from snapq.runtime import processors
+from snapq.stages.base import Context
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
+
+    from snapq.devices.profiles import DeviceProfile
+    from snapq.quantization.analysis.sensitivity import Damage, Feeds, Run
+
+
+def runner(where: Where, device: DeviceProfile) -> Run:
+    """Who computes outputs: `host`, the CPU of this machine, or `simulated`, the device's NPU."""
+    if where is not Where.SIMULATED:
+        return run_on_cpu
+    return lambda model, samples: Model(model, device).simulate(samples)
+
+
+def run_on_cpu(model: ir.Model, samples: Sequence[Feeds]) -> Iterator[Feeds]:
+    """Outputs of each sample, computed by ONNX Runtime on the CPU in the place of the NPU."""
+    return map(CpuModel(as_added(model), threads=processors()).run, samples)
+
+
+class Stopwatch:
+    """Estimates candidates, and remembers whose estimate it was.
+
+    Args:
+        device: what to estimate for.
+        context: of the run: its boundary, and where estimates are kept.
+    """
+
+    def __init__(self, device: DeviceProfile, context: Context) -> None:
+        self._device, self._plan = device, context.boundary
+        self._memory = Memory(context.memo)
+        self.estimated_on: str | None = None
+        """The device whose estimate it was."""
+
+    def __call__(self, model: ir.Model) -> Cost:
+        """The estimate of one candidate. Raises as `npu.Model.estimate_nodes`."""
+        packaged = boundary.apply(model, self._plan).model if self._plan is not None else model
+        found = Model(packaged, self._device, memory=self._memory).estimate_nodes("candidate")
+        self.estimated_on = found.total.estimated_on
+        return Cost(found.total.cycles, found.total.precise_us, found.cycles)
+
+
+def sensitivity_records(
+    damages: Sequence[Damage],
+    where: Where,
+    device: str,
+    samples: int,
+    spent: Mapping[str, float],
+) -> tuple[SensitivityRecord, ...]:
+    """Damages as they go into a record, each node with its part of the estimate in microseconds."""
+    return tuple(
+        SensitivityRecord(
+            kind=damage.kind.value,
+            name=damage.name,
+            op_type=damage.op_type,
+            sqnr_db=damage.sqnr_db,
+            where=where,
+            device=device if where is Where.SIMULATED else None,
+            samples=samples,
+            cause=damage.cause,
+            us=spent.get(damage.name) if damage.kind.value == "node" else None,
+        )
+        for damage in damages
+    )
