@@ -1,4 +1,4 @@
-"""What snapq says when something cannot be done: what went wrong, where, and how to mend it.
+"""What snapq says when something cannot be done: what went wrong, where, and what to do about it.
 
 Every error that a user can cause or cure is a `SnapqError`. The command line prints it as one
 block and exits with its `exit_code`; nothing else of the program prints errors.
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 
 class SnapqError(Exception):
-    """An error with a cause that the user can see and a hint that the user can apply.
+    """An error with its cause, its place, and a hint what to do.
 
     Args:
         what: one sentence that says what went wrong.

@@ -20,7 +20,7 @@ class WeightType(StrEnum):
 
 
 class ActivationType(StrEnum):
-    """Data type of what flows between operators; `float16` is not quantized."""
+    """Data type of activations; `float16` is not quantized."""
 
     INT8 = "int8"
     UINT8 = "uint8"
@@ -34,17 +34,17 @@ class ActivationType(StrEnum):
 
 
 class Promotion(StrEnum):
-    """What nodes are given where a precision is too low: the name of the type that they get."""
+    """The type that a node is promoted to where its precision is too low."""
 
     INT8 = "int8"
-    """Weights of 8 bits in the place of 4; activations stay."""
+    """Weights of 8 bits instead of 4; activations keep their type."""
     UINT16 = "uint16"
-    """Activations of 16 bits, and weights of more bits where those hurt."""
+    """Activations of 16 bits, and weights of more bits where the node is sensitive to theirs."""
     FLOAT16 = "float16"
 
 
 class Preset(StrEnum):
-    """How much a quantize stage tries to keep accuracy."""
+    """How much effort a quantize stage spends on accuracy."""
 
     FAST = "fast"
     BALANCED = "balanced"
@@ -52,7 +52,7 @@ class Preset(StrEnum):
 
 
 class ObserverName(StrEnum):
-    """Rules that turn what calibration saw of a tensor into the range that is quantized."""
+    """Rules that make a quantization range of a tensor's calibration statistics."""
 
     MIN_MAX = "min-max"
     MOVING_AVERAGE = "moving-average"

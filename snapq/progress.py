@@ -1,4 +1,4 @@
-"""How long work tells that it goes on. Engines call a plain function; the CLI draws the bars."""
+"""Progress reporting. Engines call a plain function; the command line draws the bars."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ Advance = Callable[[int], None]
 
 
 class Progress(Protocol):
-    """Someone who is told what goes on."""
+    """A progress reporter."""
 
     def say(self, text: str) -> None:
-        """Takes one finished line of the story."""
+        """Reports one line of text."""
 
     def track(self, title: str, total: int | None = None) -> AbstractContextManager[Advance]:
         """Opens a bar for `total` items (None: unknown) and closes it when the block ends."""
 
 
 class Silent:
-    """A progress that shows nothing."""
+    """A progress reporter that shows nothing."""
 
     def say(self, text: str) -> None:
-        """Takes a line and drops it."""
+        """Reports nothing."""
 
     @contextmanager
     def track(self, title: str, total: int | None = None) -> Iterator[Advance]:  # noqa: ARG002

@@ -34,7 +34,7 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        mends = {
+        hints = {
             errno.ENOSPC: "Free some disk space, or choose another folder.",
             errno.EDQUOT: "Free some of the disk quota, or choose another folder.",
             errno.EROFS: "The file system is read-only; choose another folder.",
@@ -44,7 +44,7 @@ def storage_errors(path: Path) -> Iterator[None]:
         }
         what = os.strerror(error.errno) if error.errno else str(error)
         raise StorageError(
-            f"{what}.", where=str(error.filename or path), hint=mends.get(error.errno or 0)
+            f"{what}.", where=str(error.filename or path), hint=hints.get(error.errno or 0)
         ) from error
 
 

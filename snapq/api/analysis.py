@@ -39,12 +39,12 @@ EXPLAINED = 10
 
 @dataclass(frozen=True)
 class _Asked:
-    """What an analysis shall find out.
+    """What an analysis is to find out.
 
     Attributes:
         where: `host` or `simulated`: who computes the outputs.
-        samples: how many calibration samples the damage is judged on.
-        tensors: whether every tensor is judged too.
+        samples: how many calibration samples outputs are compared on.
+        tensors: whether every tensor is quantized alone too.
     """
 
     where: Where = Where.HOST
@@ -78,11 +78,11 @@ def analyze(
         weights: `int8` where not given, or another type.
         activations: `uint8` where not given, or another type.
         simulated: compute the outputs on the NPU simulator and not on this machine's CPU.
-        samples: judge on so many of the calibration samples.
-        tensors: judge every activation and weight alone too.
+        samples: how many calibration samples outputs are compared on.
+        tensors: also quantize every activation and weight alone.
         inputs: shape of each input; needed where the model's are dynamic.
-        random_inputs: calibrate on random inputs, to try things out.
-        page: write an HTML page with drawing and tables there too.
+        random_inputs: calibrate on random inputs, for a trial.
+        page: where to write an HTML page with plot and tables too.
         overwrite: whether `page` may exist.
         progress: reporter of progress; nothing is shown where not given.
 
@@ -117,8 +117,8 @@ def analyze(
         data = config.data.calibration or calibration_source(None, None, random_inputs)
     else:
         data = calibration_source(calibration, None, random_inputs)
-    told = progress or Silent()
-    found = _analyze_file(path, data, options, find(device), inputs or {}, asked, told, base)
+    reporter = progress or Silent()
+    found = _analyze_file(path, data, options, find(device), inputs or {}, asked, reporter, base)
     if page is not None:
         from snapq.report.analysis import render
 
@@ -185,26 +185,26 @@ def _analyze_model(
     )
     with progress.track("Calibrate", len(data)) as advance:
         known = observe(model, (sample.feeds for sample in data), advance)
-    judged = [sample.feeds for sample in islice(data, asked.samples)]
-    references = list(run_on_cpu(model, judged))
+    compared = [sample.feeds for sample in islice(data, asked.samples)]
+    references = list(run_on_cpu(model, compared))
     run = runner(asked.where, device)
-    analysis = Analysis(model, known, scheme, {}, judged, references, run)
-    whole = analysis.quantized(scheme)
-    noise = analysis.noise(whole.model)
+    analysis = Analysis(model, known, scheme, {}, compared, references, run)
+    quantized = analysis.quantized(scheme)
+    noise = analysis.noise(quantized.model)
     damages = _judge(analysis, context, tensors=asked.tensors)
-    notes: list[str] = list(whole.notes)
+    notes: list[str] = list(quantized.notes)
     label = precision_name(options.weights, options.activations)
-    estimate, spent = _estimate(whole.model, context, label, notes)
+    estimate, spent = _estimate(quantized.model, context, label, notes)
     return AnalysisRecord(
         model=name,
         precision=label,
         device=device.name,
         where=asked.where,
-        samples=len(judged),
+        samples=len(compared),
         dataset=data.description,
         random_inputs=data.random,
         sqnr_db=sqnr(1.0, noise),
-        items=sensitivity_records(damages, asked.where, device.name, len(judged), spent),
+        items=sensitivity_records(damages, asked.where, device.name, len(compared), spent),
         estimate=estimate,
         notes=tuple(notes),
     )

@@ -1,4 +1,4 @@
-"""`snapq doctor`: what this machine has of what snapq needs, and what mends the rest."""
+"""`snapq doctor`: which of snapq's needs this machine meets, and how to meet the rest."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def _guarded(name: str, look: Callable[[], Check]) -> Check:
         return look()
     except SnapqError as error:
         found = f"{error.where}: {error.what}" if error.where else error.what
-        return Check(name, False, found, error.hint or "Mend or remove what is named.")
+        return Check(name, False, found, error.hint or "Repair or remove what is named.")
     except ImportError as error:
-        hint = "Mend the libraries above, or run: pip install --force-reinstall snapq"
+        hint = "Install the libraries above again, or run: pip install --force-reinstall snapq"
         return Check(name, False, f"a library is missing or damaged: {error}", hint)
 
 

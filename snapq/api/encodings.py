@@ -16,7 +16,7 @@ class ExportedEncodings:
 
     Attributes:
         count: how many tensors it lists.
-        left_out: names of weights with a scale for each block, which its format has no words for.
+        left_out: names of weights with a scale for each block, which its format cannot express.
     """
 
     count: int
@@ -41,8 +41,8 @@ def export_encodings(
         overwrite: whether `output` may exist.
 
     Returns:
-        How many tensors the file lists, and which it has no words for: 0.6.1 has none for weights
-        with a scale for each block.
+        How many tensors the file lists, and which its format cannot express: in 0.6.1
+        weights with a scale for each block.
 
     Raises:
         ConfigError: the format is not known, or the file exists.
@@ -71,7 +71,7 @@ def _export(
     """Writes the encodings of a Q/DQ model, and its float form, for another tool.
 
     Returns:
-        How many tensors the file lists, and the names of those that the format has no words for.
+        How many tensors the file lists, and the names of those that the format cannot express.
 
     Raises:
         ModelError: the model has no Q/DQ, or its float form is not known.

@@ -227,11 +227,11 @@ def _place(model: ir.Model, device: DeviceProfile, precision: str) -> PrecisionP
     from snapq.npu.model import Model
     from snapq.npu.unsupported import unsupported
 
-    mends = {item.node: item.hint for item in unsupported(model)}
+    hints = {item.node: item.hint for item in unsupported(model)}
     offered = model if precision == "fp16" else _quantized(model, device, precision)
     placement = Model(offered, device).place()
     cpu_nodes = tuple(
-        OffNpu(node.name, node.op_type, node.reason or "not said", mends.get(node.name))
+        OffNpu(node.name, node.op_type, node.reason or "not said", hints.get(node.name))
         for node in placement.nodes
         if node.unit == "cpu"
     )

@@ -103,12 +103,12 @@ def run(
     from snapq.pipeline.run_directory import new_place, run_folder
 
     loaded = config if isinstance(config, DeployConfig) else load(config)
-    told = progress or Silent()
+    reporter = progress or Silent()
     place = Path(output) if output else new_place(Path(runs), loaded.name)
     with run_folder(place) as folder:
         chosen = check(loaded, random_inputs=random_inputs)
         cache = _cache(Path(runs), fresh=fresh)
-        record = execute(chosen, folder, cache, told, command_line())
+        record = execute(chosen, folder, cache, reporter, command_line())
         write_report(Run(folder, record))
     return Run(place, record)
 

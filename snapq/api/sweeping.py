@@ -62,7 +62,7 @@ def sweep(
 
     Raises:
         SnapqError: what is wrong, where, and a hint; where some of the runs fail, the page says
-            so and the others go on.
+            so and the others still run.
     """
     from snapq.pipeline.run_directory import new_place
     from snapq.search import sweep as engine

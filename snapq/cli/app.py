@@ -36,7 +36,7 @@ from snapq.version import __version__
 
 EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
-INTERRUPTED = "Interrupted. Nothing half-done was left; finished stages are kept for the next run."
+INTERRUPTED = "Interrupted. No partial files are left; finished stages are kept for the next run."
 
 COMMANDS = (
     init,

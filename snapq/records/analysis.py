@@ -19,7 +19,7 @@ class AnalysisRecord(Record):
     dataset: str
     random_inputs: bool
     sqnr_db: float
-    """All quantized together, at the output that is hurt most, energies summed over samples."""
+    """All quantized together, at the output with the lowest SQNR, energies summed over samples."""
     items: tuple[SensitivityRecord, ...]
     """In the model's order."""
     estimate: EstimateRecord | None = None

@@ -180,7 +180,7 @@ class BenchValid(Record):
 
 
 class BenchRecord(Record):
-    """The whole result."""
+    """The result with every single latency."""
 
     schema_version: str = SCHEMA
     run_id: str

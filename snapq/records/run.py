@@ -1,4 +1,4 @@
-"""The record of a whole run, with its provenance, stages, gates and bundle."""
+"""The record of a run, with its provenance, stages, gates and bundle."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class _Head(Record):
     started_at: str
     seconds: float
     finished: bool
-    """False while the run goes on, or where it was ended early."""
+    """False while the run is in progress, and where it was interrupted."""
     provenance: Provenance
     config: dict[str, Any]
     model: FileRecord
@@ -75,7 +75,7 @@ class _Head(Record):
 
 
 class RunRecord(Figures, _Head):
-    """The whole of `run.json`."""
+    """`run.json`."""
 
     bundle_files: tuple[FileRecord, ...] = ()
     gates: tuple[GateRecord, ...] = ()

@@ -6,7 +6,7 @@ from snapq.records.base import Record, Where
 
 
 class LayerRecord(Record):
-    """One node: its cost, and how much quantization hurt its output."""
+    """One node: its cost, and the quantization error of its output."""
 
     name: str
     op_type: str
@@ -55,13 +55,13 @@ class SensitivityRecord(Record):
     op_type: str
     """Operator of the node, or of the one that gives the activation or reads the weight."""
     sqnr_db: float
-    """Against the float model, at the output that is hurt most, energies summed over samples."""
+    """Against the float model, at the output with the lowest SQNR, energies summed over samples."""
     where: Where
     device: str | None
     samples: int
     cause: str | None = None
     us: float | None = None
-    """The node's part of the whole model's estimate."""
+    """The node's share of the model's estimate."""
 
 
 class TradeoffRecord(Record):

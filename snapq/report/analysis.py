@@ -27,7 +27,7 @@ class Mark:
     Attributes:
         x: from the left, by its part of the estimate, or by its place in the model.
         y: from the top, by the SQNR that is left when it alone is quantized.
-        worst: whether it is one of those that hurt most.
+        worst: whether it is one of the most sensitive.
         title: its name and figures.
     """
 
@@ -53,7 +53,7 @@ class Plane:
 
 
 def worst(items: Sequence[SensitivityRecord]) -> list[SensitivityRecord]:
-    """Items with a finite SQNR, the one that hurts most first."""
+    """Items with a finite SQNR, lowest first."""
     return sorted((i for i in items if math.isfinite(i.sqnr_db)), key=lambda item: item.sqnr_db)
 
 

@@ -57,7 +57,7 @@ def facts(record: BenchRecord) -> Iterator[tuple[str, str]]:
     target, protocol, runtime = record.target, record.protocol, record.runtime
     yield "Board", f"{target.name} ({target.transport}), {target.host}"
     if target.soc is not None or target.soc_id is not None:
-        yield "SoC", f"{target.soc or 'unknown'}, kernel id {target.soc_id or 'not told'}"
+        yield "SoC", f"{target.soc or 'unknown'}, kernel id {target.soc_id or 'not reported'}"
     yield "System", f"{target.os}, kernel {target.kernel}, {target.machine}"
     yield "CPU", f"{target.cpu}, {target.cores or 'unknown'} cores"
     yield "Software", ", ".join(f"{name} {version}" for name, version in runtime.versions.items())
@@ -73,10 +73,10 @@ def facts(record: BenchRecord) -> Iterator[tuple[str, str]]:
 
 
 def thermal_text(record: BenchRecord) -> str:
-    """What the board told of its temperature and clocks."""
+    """What the board reported of its temperature and clocks."""
     thermal = record.thermal
     if not thermal.before and thermal.throttled is None:
-        return "not told"
+        return "not reported"
     parts = []
     if thermal.before:
         hottest = max(thermal.highest, key=lambda zone: thermal.highest[zone])
@@ -86,5 +86,5 @@ def thermal_text(record: BenchRecord) -> str:
         )
     if thermal.governors:
         parts.append(f"governor {', '.join(thermal.governors)}")
-    throttled = {True: "throttled", False: "not throttled", None: "throttling not told"}
+    throttled = {True: "throttled", False: "not throttled", None: "throttling not reported"}
     return ", ".join((*parts, throttled[thermal.throttled]))

@@ -1,4 +1,4 @@
-"""Mixed precision as the report shows it: candidates on a plane, and the tensors that hurt most."""
+"""Mixed precision in the report: candidates by time and accuracy, the most sensitive tensors."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def plane(records: Sequence[TradeoffRecord]) -> Plane | None:
 
 
 def worst(records: Sequence[SensitivityRecord]) -> list[SensitivityRecord]:
-    """What hurts most when quantized alone, worst first."""
+    """Tensors with the lowest SQNR when quantized alone, lowest first."""
     return sorted(records, key=lambda record: record.sqnr_db)[:WORST]
 
 

@@ -54,7 +54,7 @@ def plotly_script() -> PackedScript:
     return PackedScript(data=pack(script), csp_hash=csp_hash(script))
 
 
-def judged(layers: Sequence[LayerRecord]) -> list[tuple[int, LayerRecord, float]]:
+def with_sqnr(layers: Sequence[LayerRecord]) -> list[tuple[int, LayerRecord, float]]:
     """Layers with a finite SQNR: index among all layers, layer, dB."""
     return [
         (index, layer, layer.sqnr_db)
@@ -64,8 +64,8 @@ def judged(layers: Sequence[LayerRecord]) -> list[tuple[int, LayerRecord, float]
 
 
 def lowest(layers: Sequence[LayerRecord]) -> list[tuple[int, LayerRecord, float]]:
-    """The layers that quantization hurts most, worst first."""
-    return sorted(judged(layers), key=lambda item: item[2])[:LOWEST]
+    """The layers most sensitive to quantization, lowest SQNR first."""
+    return sorted(with_sqnr(layers), key=lambda item: item[2])[:LOWEST]
 
 
 def sqnr_figure(layers: Sequence[LayerRecord]) -> dict[str, Any] | None:
@@ -73,7 +73,7 @@ def sqnr_figure(layers: Sequence[LayerRecord]) -> dict[str, Any] | None:
 
     None where no layer has a finite SQNR. `customdata` of a point is the layer's index.
     """
-    points = judged(layers)
+    points = with_sqnr(layers)
     if not points:
         return None
     import plotly.graph_objects as go

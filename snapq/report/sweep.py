@@ -67,17 +67,17 @@ def point(value: str, folder: str, record: RunRecord) -> SweepPoint:
         (s for s in record.speedups if s.baseline == UNMODIFIED and s.device == device), None
     )
     bundle = next((t for t in record.bundle if t.device == device), None)
-    judged = accuracy or fidelity
+    quality = accuracy or fidelity
     return SweepPoint(
         value=value,
         folder=folder,
         passed=all(gate.passed for gate in record.gates),
-        label=found.label if found else judged.label if judged else None,
+        label=found.label if found else quality.label if quality else None,
         device=device,
         metric=accuracy.metric if accuracy else None,
         accuracy=accuracy.value if accuracy else None,
         float_accuracy=base.value if base else None,
-        where=judged.where if judged else None,
+        where=quality.where if quality else None,
         sqnr_db=fidelity.sqnr_db if fidelity else None,
         random_inputs=view.has_random_inputs(record),
         estimate_us=found.us if found else None,

@@ -89,7 +89,10 @@ def verdict(record: RunRecord) -> Verdict:
     detail = f"{fmt.shorten(record.name, 60)}{what} for {devices}"
     total = fmt.plural(len(record.gates), "gate")
     if not record.finished:
-        level, headline = Level.UNFINISHED, "Not finished: the run is going on or was ended early"
+        level, headline = (
+            Level.UNFINISHED,
+            "Not finished: the run is in progress or was interrupted",
+        )
     elif failed:
         level = Level.FAIL
         headline = f"Failed: {len(failed)} of {total} not held ({_names(failed)})"
@@ -97,7 +100,7 @@ def verdict(record: RunRecord) -> Verdict:
         level, headline = Level.PASS, f"Passed: {'the gate was' if total == '1 gate' else 'all'}"
         headline += " held" if total == "1 gate" else f" {total} held"
     else:
-        level, headline = Level.NEUTRAL, "Finished, and not judged: no gates were set"
+        level, headline = Level.NEUTRAL, "Finished; no gates were set"
     return Verdict(level, headline, detail, tuple(_warnings(record, failed)))
 
 
@@ -183,8 +186,8 @@ def accuracy_change(record: RunRecord, item: AccuracyRecord) -> str | None:
 
 def samples_text(item: AccuracyRecord | FidelityRecord) -> str:
     """What a value rests on: how many samples, of what, and whether they are random."""
-    told = item.dataset.startswith(f"{item.samples} ")
-    text = item.dataset if told else f"{fmt.plural(item.samples, 'sample')}: {item.dataset}"
+    shown = item.dataset.startswith(f"{item.samples} ")
+    text = item.dataset if shown else f"{fmt.plural(item.samples, 'sample')}: {item.dataset}"
     return f"{text}, random inputs" if item.random_inputs else text
 
 
@@ -235,8 +238,8 @@ def place(target: str) -> str:
 def runs_text(latency: LatencyRecord) -> str:
     """`412 runs, 1 thread`, and where the model ran if the target's name does not say it."""
     text = f"{fmt.plural(latency.runs, 'run')}, {fmt.plural(latency.threads, 'thread')}"
-    told = latency.target == "local" and latency.placement == "cpu"
-    return text if told else f"{text}, placed on {latency.placement}"
+    shown = latency.target == "local" and latency.placement == "cpu"
+    return text if shown else f"{text}, placed on {latency.placement}"
 
 
 def speedup_text(speedup: SpeedupRecord) -> str:
@@ -289,10 +292,10 @@ def estimate_text(item: EstimateRecord) -> str:
 
 def _plain_estimate_cards(record: RunRecord) -> Iterator[Card]:
     """Estimates that no speed-up speaks of, so that they are not lost."""
-    told = {(item.device, item.candidate) for item in record.speedups}
-    told |= {(item.device, item.baseline) for item in record.speedups}
+    shown = {(item.device, item.candidate) for item in record.speedups}
+    shown |= {(item.device, item.baseline) for item in record.speedups}
     for item in record.estimates:
-        if (item.device, item.label) in told:
+        if (item.device, item.label) in shown:
             continue
         yield Card(
             title=f"{item.label} on {item.device}",
@@ -367,6 +370,8 @@ def pruned_layers(record: RunRecord) -> tuple[dict[str, Any], ...]:
 
 
 def shared_warnings(estimates: Sequence[EstimateRecord]) -> tuple[str, ...]:
-    """Warnings that hold for every one of several estimates, to be said once."""
-    told = [estimate_warnings(item) for item in estimates]
-    return tuple(text for text in told[0] if all(text in other for other in told)) if told else ()
+    """Warnings that hold for every one of several estimates, to be shown once."""
+    warnings = [estimate_warnings(item) for item in estimates]
+    if not warnings:
+        return ()
+    return tuple(text for text in warnings[0] if all(text in other for other in warnings))

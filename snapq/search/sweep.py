@@ -78,7 +78,7 @@ def sweep(
 ) -> SweepRecord:
     """Runs every configuration, and writes the page and the record after each.
 
-    A run that fails is marked with its reason, and the others go on.
+    A run that fails is marked with its reason, and the others still run.
 
     Args:
         key: what differs.

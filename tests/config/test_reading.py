@@ -131,6 +131,15 @@ def test_devices_by_their_former_name_are_read_with_a_note(load_text: Load) -> N
         assert load_text(VALID, ["targets=[qcs6490]"]).devices == ("qcs6490",)
 
 
+def test_precision_rules_by_their_former_name_are_read(load_text: Load) -> None:
+    with pytest.warns(RenamedWarning, match="`keep_wide` is called `precision_rules` now"):
+        config = load_text(VALID.replace("uint8}", "uint8, keep_wide: false}"))
+    assert not config.stages[0].options.precision_rules
+    with pytest.warns(RenamedWarning, match="precision_rules"):
+        config = load_text(VALID, ["stages.quantize.keep_wide=false"])
+    assert not config.stages[0].options.precision_rules
+
+
 def test_a_wrong_device_by_its_former_name_is_told_with_its_line(load_text: Load) -> None:
     text = VALID.replace("devices: [qcs9075, sm8650]", "targets: 7")
     with pytest.warns(RenamedWarning), pytest.raises(ConfigError, match=r":5: devices"):

@@ -42,21 +42,21 @@ def analyze(
         On, typer.Option("--on", help="Who computes: this machine's CPU, or the NPU simulator.")
     ] = On.CPU,
     samples: Annotated[
-        int, typer.Option(min=1, help="Judge on so many of the calibration samples.")
+        int, typer.Option(min=1, help="Compare outputs on so many of the calibration samples.")
     ] = 8,
     tensors: Annotated[
-        bool, typer.Option("--tensors", help="Judge every activation and weight alone too.")
+        bool, typer.Option("--tensors", help="Also quantize every activation and weight alone.")
     ] = False,
     worst: Annotated[int, typer.Option(min=1, help="Show so many of the worst.")] = 20,
     page: Annotated[
-        Path | None, typer.Option("--html", help="Write a page with drawing and tables too.")
+        Path | None, typer.Option("--html", help="Also write an HTML page with plot and tables.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing page.")] = False,
     input_: InputOption = None,
     random_inputs: RandomInputs = False,
     json: Json = False,
 ) -> None:
-    """Say what quantizing each node alone costs at the outputs, why, and what it costs in time.
+    """Say which layers are sensitive to quantization and why, and what each costs in time.
 
     Examples: snapq analyze model.onnx --device qcs9075 --calibration samples.npz;
     snapq analyze deploy.yaml --device qcs9075 --on simulator --html analysis.html

@@ -59,6 +59,6 @@ def export(
         names = ", ".join(done.left_out[:_NAMED])
         more = f" and {len(done.left_out) - _NAMED} more" if len(done.left_out) > _NAMED else ""
         typer.echo(
-            f"Left out, as {format_} has no words for a scale a block: {names}{more}. "
-            "aimet-1.0 has."
+            f"Left out, as {format_} cannot express a scale for each block: {names}{more}. "
+            "aimet-1.0 can."
         )

@@ -20,7 +20,7 @@ def inspect(
     ],
     device: Annotated[
         str | None,
-        typer.Option(help="Device, such as sm8650, for which an ONNX model is asked about."),
+        typer.Option(help="The chip, such as sm8650; needed for an ONNX model."),
     ] = None,
     passes: Annotated[
         bool, typer.Option("--passes", help="Say which nodes a pass nearly changed, and why not.")

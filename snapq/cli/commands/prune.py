@@ -25,15 +25,13 @@ from snapq.ranking import Importance
 def prune(
     model: ModelArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the model.")],
-    ratio: Annotated[
-        float, typer.Option(min=0.01, max=0.99, help="Share of the MACs to take away.")
-    ],
+    ratio: Annotated[float, typer.Option(min=0.01, max=0.99, help="Share of the MACs to remove.")],
     calibration: Calibration = None,
     importance: Annotated[
         Importance, typer.Option(help="How channels are ranked.")
     ] = Importance.ACTIVATION,
     repair: Annotated[
-        bool, typer.Option(help="Refit the layers behind the cut by least squares.")
+        bool, typer.Option(help="Refit the layers that read cut channels, by least squares.")
     ] = True,
     step: Annotated[
         int, typer.Option(min=1, help="Channel counts are brought to multiples of this.")
@@ -46,7 +44,7 @@ def prune(
 ) -> None:
     """Cut channels from a float model, in the steps in which the NPU computes.
 
-    For a goal in estimated time, and to win accuracy back by training, use a deploy.yaml.
+    For a goal in estimated time, and to recover accuracy by training, use a deploy.yaml.
 
     Example: snapq prune model.onnx -o small.onnx --ratio 0.2 --calibration samples.npz
     """

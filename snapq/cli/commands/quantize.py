@@ -29,7 +29,7 @@ def quantize(
     weights: Annotated[WeightType, typer.Option()] = WeightType.INT8,
     activations: Annotated[ActivationType, typer.Option()] = ActivationType.UINT8,
     preset: Annotated[
-        Preset, typer.Option(help="How much to try to keep accuracy.")
+        Preset, typer.Option(help="How much effort to spend on accuracy.")
     ] = Preset.BALANCED,
     device: Annotated[
         list[str] | None,
@@ -39,7 +39,7 @@ def quantize(
     samples: Samples = None,
     encodings: Annotated[
         Path | None,
-        typer.Option(help="AIMET encodings (0.6.1, 1.0) made for this model, to take over."),
+        typer.Option(help="AIMET encodings (0.6.1, 1.0) of this model, to use."),
     ] = None,
     random_inputs: RandomInputs = False,
     force: Force = False,

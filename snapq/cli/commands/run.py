@@ -46,7 +46,7 @@ def run(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Run a deploy.yaml from end to end: bundle, proof and report.
+    """Run a deploy.yaml from end to end: bundle, verification and report.
 
     Ends with 0 when all gates hold, 1 when one does not.
 

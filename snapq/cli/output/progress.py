@@ -1,4 +1,4 @@
-"""What the terminal shows while work goes on: rich bars on standard error."""
+"""Progress on the terminal: rich bars on standard error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from snapq.progress import Advance
 
 
 class Bars:
-    """A progress on a terminal; on a pipe it prints a line a step instead of bars."""
+    """Reports progress as bars on a terminal, and as a line a step on a pipe."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
@@ -48,7 +48,7 @@ class Bars:
 
 
 class Lines:
-    """A progress of several things at once: a line when each starts and none while it goes on."""
+    """Reports the progress of several things at once: a line when each starts."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)

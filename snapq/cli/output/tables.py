@@ -134,7 +134,7 @@ def show_board(board: Probed) -> None:
     features = ", ".join(
         f for f in facts.processor.features if f in ("asimddp", "i8mm", "bf16", "sve", "avx2")
     )
-    show_line(f"CPU features that count here: {features or 'none told'}")
+    show_line(f"CPU features that count here: {features or 'none reported'}")
 
 
 def show_checks(checks: Sequence[Check]) -> None:
@@ -180,7 +180,7 @@ def show_analysis(analysis: AnalysisRecord, most: int) -> None:
     for kind in dict.fromkeys(item.kind for item in analysis.items):
         items = sorted((i for i in analysis.items if i.kind == kind), key=lambda i: i.sqnr_db)
         show_table(
-            f"{kind.capitalize()}s that cost most when quantized alone ({len(items)} in all)",
+            f"{kind.capitalize()}s that lose most SQNR when quantized alone ({len(items)} in all)",
             (kind, "operator", f"dB {analysis.where}", "µs estimated", "why"),
             (
                 (

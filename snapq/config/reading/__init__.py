@@ -1,4 +1,4 @@
-"""Reads deploy.yaml: strict, every problem told with file, line, key and hint.
+"""Reads deploy.yaml: strict; every problem is reported with file, line, key and hint.
 
 `snapq.config` defines what a configuration is; this package turns a file (and `--set` options) into
 one. Relative paths are resolved against the file's folder (those of `--set` against the current

@@ -40,15 +40,15 @@ def explain(errors: Sequence[ErrorDetails], document: Document, problems: Proble
     """
     schema = _schema()
     located = [(_path(error, document.value), error) for error in errors]
-    told = {problem.path for problem in problems.found}
+    reported = {problem.path for problem in problems.found}
     for path, error in located:
         close = nearest(str(path[-1]), keys(schema, path[:-1])) if path else None
         if error["type"] == "extra_forbidden" and close:
-            told.add((*path[:-1], close))
+            reported.add((*path[:-1], close))
     for path, error in located:
-        if path in told or any(other[: len(path)] == path != other for other, _ in located):
+        if path in reported or any(other[: len(path)] == path != other for other, _ in located):
             continue
-        told.add(path)
+        reported.add(path)
         spot = document.spot(path)
         if error["type"] == "extra_forbidden":
             what, hint = _unknown_key(schema, path)

@@ -17,7 +17,7 @@ from snapq.config.reading.reader import (
     Value,
     read,
 )
-from snapq.config.reading.renamed import current_name
+from snapq.config.reading.renamed import current_path
 from snapq.errors import ConfigError
 
 _PART = re.compile(r'"([^"]*)"|([^".=]+)')
@@ -38,7 +38,7 @@ def apply(
     spot = Spot(f"--set {option}")
     try:
         parts, text = _split(option)
-        parts = (current_name(parts[0]), *parts[1:])
+        parts = current_path(parts)
         given = read(text, spot, problems, environment)
         path = _put(document.value, parts, given.value)
     except _OptionError as wrong:

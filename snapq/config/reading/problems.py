@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, gathered, so that all of it is told at once."""
+"""What is wrong with a configuration, gathered, so that all of it is reported at once."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Problems:
             self.found.append(Problem(spot, path, what, hint))
 
     def stop(self, problem: Problem) -> ConfigError:
-        """The error to raise for a problem after which reading cannot go on."""
+        """The error to raise for a problem after which reading cannot continue."""
         return _together([problem, *self.found])
 
     def check(self) -> None:

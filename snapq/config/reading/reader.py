@@ -59,6 +59,11 @@ class Document:
             path = path[:-1]
         return self.spots.get(path, Spot(""))
 
+    def move(self, old: KeyPath, new: KeyPath) -> None:
+        """Notes that what stood at `old` is at `new` now."""
+        for known in [known for known in self.spots if known[: len(old)] == old]:
+            self.spots[(*new, *known[len(old) :])] = self.spots.pop(known)
+
     def forget(self, path: KeyPath) -> None:
         """Forgets where `path` and all below it stand, because their value is replaced."""
         for known in [known for known in self.spots if known[: len(path)] == path]:

@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
-from snapq.config.reading.problems import Problems
-from snapq.config.reading.reader import Document
+from snapq.config.reading.problems import KeyPath, Problems
+from snapq.config.reading.reader import Document, Value
 from snapq.errors import both_names, warn_renamed
 
-RENAMED = {"targets": "devices"}
-"""Former name of a key at the top of deploy.yaml, and its name."""
+RENAMED = {("", "targets"): "devices", ("quantize", "keep_wide"): "precision_rules"}
+"""The key that holds the mapping (none at the top) and a former name in it, to the name."""
 
 
 def rename_keys(document: Document, problems: Problems) -> None:
-    """Gives the keys of `document` their names of today, and warns of each."""
-    value = document.value
-    for old, new in RENAMED.items():
-        if not isinstance(value, dict) or old not in value:
-            continue
-        if new in value:
+    """Gives the keys of `document` their current names, and warns of each former one."""
+    _rename(document, document.value, (), "", problems)
+
+
+def _rename(
+    document: Document, value: Value, path: KeyPath, holder: str, problems: Problems
+) -> None:
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            _rename(document, item, (*path, index), holder, problems)
+    if not isinstance(value, dict):
+        return
+    for old in list(value):
+        new = RENAMED.get((holder, old))
+        if new is not None and new in value:
             both = both_names(old, new)
-            problems.add(document.spot((old,)), (old,), both.what, both.hint)
+            problems.add(document.spot((*path, old)), (*path, old), both.what, both.hint)
             del value[old]
-            continue
-        warn_renamed(old, new)
-        value[new] = value.pop(old)
-        for path in [path for path in document.spots if path[:1] == (old,)]:
-            document.spots[(new, *path[1:])] = document.spots.pop(path)
+        elif new is not None:
+            warn_renamed(old, new)
+            value[new] = value.pop(old)
+            document.move((*path, old), (*path, new))
+    for key, item in value.items():
+        _rename(document, item, (*path, key), key, problems)
 
 
-def current_name(key: str) -> str:
-    """The name of today of a key at the top; warns where `key` is a former one."""
-    if key in RENAMED:
-        warn_renamed(key, RENAMED[key])
-    return RENAMED.get(key, key)
+def current_path(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """The path of an option with the current name of each key; warns of former ones."""
+    named = []
+    for holder, key in zip(("", *parts), parts, strict=False):
+        new = RENAMED.get((holder, key))
+        if new is not None:
+            warn_renamed(key, new)
+        named.append(new or key)
+    return tuple(named)

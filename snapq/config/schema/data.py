@@ -22,7 +22,7 @@ from snapq.config.schema.base import (
 
 
 class Color(StrEnum):
-    """Order of the channels in which the model wants an image."""
+    """Order of an image's channels in the model's input."""
 
     RGB = "rgb"
     BGR = "bgr"
@@ -39,7 +39,7 @@ class Resample(StrEnum):
 
 
 class Preprocess(Strict):
-    """From an image file to what the model's input wants: resize, crop, then `(x - mean) / std`."""
+    """From an image file to the model's input: resize, crop, then `(x - mean) / std`."""
 
     resize: Size | None = None
     """Length of the shorter side in pixels (the ratio is kept), or `[height, width]` exactly."""
@@ -143,5 +143,5 @@ class Data(Strict):
     evaluation: DataSource | None = None
     """What accuracy is measured on, float against the simulated package."""
     training: DataSource | None = None
-    """What the finetune stage learns from; labels are used where given. The calibration samples
-    where not given. Never the evaluation samples: their score would mean nothing."""
+    """Samples of the finetune stage; labels are used where given. The calibration samples where not
+    given; never the evaluation samples, whose score would mean nothing."""

@@ -1,4 +1,4 @@
-"""The whole of deploy.yaml, its gates and its benchmark."""
+"""deploy.yaml as one model, its gates and its benchmark."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class BenchmarkConfig(Strict):
     threads: Annotated[int, Field(gt=0)] = 1
     """Threads of ONNX Runtime."""
     repeats: Annotated[int, Field(gt=0, le=100)] = 2
-    """How often the models are loaded afresh, in the opposite order each time; the runs are spread
-    over them."""
+    """How often the models are loaded anew, in the opposite order each time; the timed runs are
+    divided among them."""
     cooldown_s: Annotated[float, Field(ge=0, le=3600)] = 0.0
-    """Pause between repeats, in which a hot board cools down."""
+    """Pause between repeats, to let a hot board cool down."""
     allow: Annotated[tuple[Literal["npu", "cpu"], ...], Field(min_length=1)] | None = None
     """Where a board may run the package: `[npu]` where not given. With `cpu` it may fall back, and
     the result says so."""
@@ -61,7 +61,7 @@ class BenchmarkConfig(Strict):
 
 
 class DeployConfig(Strict):
-    """The whole of deploy.yaml."""
+    """A deployment: deploy.yaml."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
     """Names the run's folder: up to 100 letters, digits, `.`, `_` and `-`, the first one a letter
@@ -80,7 +80,7 @@ class DeployConfig(Strict):
     benchmark: BenchmarkConfig | None = None
     """Where latency is measured; nothing is measured when not given."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of everything random, so that the same input gives the same bytes."""
+    """Seed of everything random: the same inputs give the same bytes."""
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
 

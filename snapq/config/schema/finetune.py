@@ -16,9 +16,9 @@ class Losses(Strict):
     """How much each loss of training counts; 0 leaves it out."""
 
     output: Annotated[float, Field(ge=0)] = 1.0
-    """Outputs against the float original's."""
+    """Outputs against the float model's."""
     feature: Annotated[float, Field(ge=0)] = 0.1
-    """Values inside the graph against the float original's."""
+    """Intermediate tensors against the float model's."""
     label: Annotated[float, Field(ge=0)] = 0.5
     """Classes against labels, where data.training has them."""
 
@@ -30,28 +30,29 @@ class Losses(Strict):
 
 
 class FinetuneConfig(Strict):
-    """Win accuracy back by training (extra `train`): the float model teaches, labels are optional.
+    """Recover accuracy by distillation from the float model (extra `train`); labels are optional.
 
-    Before quantize it trains the float model; after it, weights and scales of the quantized one.
+    Before quantize it trains the float model; after it, the weights and scales of the quantized
+    one.
     """
 
     epochs: Annotated[int, Field(gt=0)] | None = None
     """How often each sample is seen; 10 where neither this nor `steps` is given."""
     steps: Annotated[int, Field(gt=0)] | None = None
-    """Number of updates, in place of epochs."""
+    """Number of optimizer steps, in place of epochs."""
     lr: Annotated[float, Field(gt=0, le=1)] = 1e-3
-    """Learning rate at its highest, relative: the share by which an update changes a weight of
-    usual size. It falls along a cosine."""
+    """Highest learning rate, relative to the size of the weights: the share by which a step changes
+    a weight of usual size. It follows a cosine schedule."""
     batch: Annotated[int, Field(gt=0)] = 16
-    """Samples an update."""
+    """Samples a step."""
     losses: Losses = Losses()
     """How much each loss counts."""
     held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    """Share of the training samples that judge: the state that is best on them is kept."""
+    """Share of the training samples for validation: the state that is best on them is kept."""
     patience: Annotated[int, Field(gt=0)] = 5
-    """Training stops when so many evaluations in a row find nothing better."""
+    """Training stops after so many validations in a row without improvement."""
     augment: tuple[Literal["flip", "crop", "mix"], ...] = ()
-    """Changes of pictures that give a small set more to learn from."""
+    """Augmentation of images."""
 
     @model_validator(mode="after")
     def _one_length(self) -> FinetuneConfig:

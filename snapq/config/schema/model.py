@@ -1,4 +1,4 @@
-"""`model` and `io`: what is deployed, and what its package takes and gives."""
+"""`model` and `io`: the model, and inputs and outputs of its package."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Model(Strict):
 
 
 class IoDtype(StrEnum):
-    """What the package takes and gives."""
+    """Data type of the package's inputs and outputs."""
 
     QUANTIZED = "quantized"
     FLOAT = "float"
@@ -45,4 +45,4 @@ class Io(Strict):
     dtype: IoDtype | None = None
     """`quantized`: raw uint8 frames go in and the normalization is folded into the model."""
     layout: IoLayout | None = None
-    """`nhwc`: images enter as cameras and decoders give them; `as-is`: as the float model."""
+    """`nhwc`: images enter as cameras and decoders give them; `as-is`: as in the float model."""

@@ -16,7 +16,7 @@ _GOALS = ("macs", "bytes", "estimate_us")
 
 
 class PruneTarget(Strict):
-    """What the pruned model may cost: exactly one of `macs`, `bytes`, `estimate_us`."""
+    """Largest cost of the pruned model: exactly one of `macs`, `bytes`, `estimate_us`."""
 
     macs: Annotated[int, Field(gt=0)] | None = None
     """Multiply-accumulates of one inference."""
@@ -26,7 +26,7 @@ class PruneTarget(Strict):
     """Estimated accelerator time in microseconds, at the precision of the run's quantize stage and
     with the package's boundary."""
     device: str | None = None
-    """Whose estimate; the first target where not given."""
+    """Whose estimate; the first device where not given."""
     compiles: Annotated[int, Field(gt=2)] = 64
     """How many candidate cuts may be estimated; more find a better one."""
 
@@ -40,7 +40,7 @@ class PruneTarget(Strict):
 
 
 class Sparsity(Strict):
-    """Zeros among the weights, for the size of downloads only: the NPU gets no faster by them."""
+    """Zero weights, for the size of downloads only: they make nothing faster on the NPU."""
 
     share: Annotated[float, Field(gt=0, lt=1)] | None = None
     """The share of each layer's weights that becomes zero, the smallest ones."""
@@ -65,32 +65,33 @@ class Sparsity(Strict):
 
 
 class PruneConfig(Strict):
-    """Take out residual blocks, cut channels and refit the layers behind, set weights to zero.
+    """Remove residual blocks, cut channels and refit the layers that read them, zero weights.
 
     `blocks`, `ratio` or `target`, `sparsity`: any of them; they are done in this order.
     """
 
     blocks: Annotated[int, Field(gt=0)] | None = None
-    """How many residual blocks to take out whole: those that the outputs miss the least, for what
+    """How many residual blocks to remove: those whose removal changes the outputs least, for what
     they cost."""
     ratio: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Share of the multiply-accumulates to take away."""
+    """Share of the multiply-accumulates (MACs) to remove."""
     target: PruneTarget | None = None
-    """What the pruned model may cost, instead of a ratio."""
+    """Largest cost of the pruned model, instead of a ratio."""
     importance: Importance = Importance.ACTIVATION
-    """`magnitude` looks at the weights alone; `activation` at what channels add to the layers
-    behind them; `second-order` also at what the other channels can make up for; `taylor` (extra
-    `train`) at what the model's outputs lose, by gradients."""
+    """`magnitude`: size of the weights alone; `activation`: what a channel adds to the layers that
+    read it; `second-order`: the same, after the other channels are refitted; `taylor` (extra
+    `train`): the change of the model's outputs, by gradients."""
     repair: bool = True
-    """Refit the layers behind a cut to their original activations, by least squares."""
+    """Refit the layers that read cut channels to their original outputs, by least squares."""
     step: Annotated[int, Field(gt=0)] = 32
     """Channel counts are brought to multiples of this; the NPU computes in steps of 32."""
     most: Annotated[float, Field(gt=0, lt=1)] = 0.75
-    """The largest share of the channels of a layer that may go."""
+    """The largest share of a layer's channels that may be cut."""
     keep: Names = ()
-    """Names of nodes of the prepared model whose channels stay."""
+    """Names of nodes of the prepared model whose channels are not cut."""
     sparsity: Sparsity | None = None
-    """Zeros for a smaller download, after the cut or alone; a later finetune stage undoes them."""
+    """Zero weights for a smaller download, after the cut or alone; a later finetune stage undoes
+    them."""
 
     @property
     def cuts(self) -> bool:

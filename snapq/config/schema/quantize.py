@@ -29,7 +29,7 @@ class Override(Strict):
     weights: WeightType | None = None
     """Type of their weights."""
     activations: ActivationType | None = None
-    """Type of what they take and give."""
+    """Type of their inputs and outputs."""
     keep: Literal["float"] | None = None
     """Leave them in float: fp16 on the NPU."""
 
@@ -46,12 +46,13 @@ class Override(Strict):
 class MixedPrecision(Strict):
     """Give the fewest nodes more bits that keep a budget: exactly one of `max_drop`, `min_sqnr_db`.
 
-    A quarter of the calibration samples, at most `samples`, is held out and judges.
+    The budget is checked on held-out samples: a quarter of the calibration samples, at most
+    `samples` of them.
     """
 
     max_drop: Annotated[float, Field(ge=0)] | None = None
     """Float metric minus metric, on the held-out samples: with their labels, or for top1 and top5
-    with the float model's own answers in their place."""
+    with the float model's predictions in their place."""
     min_sqnr_db: float | None = None
     """Lowest output SQNR against the float model on the held-out samples, in dB."""
     to: Annotated[tuple[Literal["int8", "uint16", "float16"], ...], Field(min_length=1)] = (
@@ -59,11 +60,11 @@ class MixedPrecision(Strict):
         "uint16",
         "float16",
     )
-    """What to promote nodes to; what is fastest by the device's estimate stays. `int8` is for the
-    weights alone where the stage's are int4; `uint16` is for activations, and gives weights more
-    bits too where those hurt; `float16` leaves nodes in float."""
+    """Types to promote nodes to; the fastest by the device's estimate is kept. `int8` is for
+    weights alone, where the stage's are int4; `uint16` is for activations, and gives weights more
+    bits too where the node is sensitive to theirs; `float16` leaves nodes in float."""
     samples: Annotated[int, Field(gt=0)] = 16
-    """How many held-out samples judge, at most."""
+    """Most held-out samples that the budget is checked on."""
 
     @model_validator(mode="after")
     def _one_budget(self) -> MixedPrecision:
@@ -79,8 +80,8 @@ class PercentileObserver(Strict):
     """The observer `percentile` with a share of its own."""
 
     percentile: Annotated[float, Field(gt=50, le=100)]
-    """Percent of a tensor's values that the range holds; what is left lies outside, half of it on
-    each side. 99.99 is what `percentile` alone means; 100 is min-max."""
+    """Percent of a tensor's values that the range covers; the rest is clipped, half of it on each
+    side. `percentile` alone is 99.99; 100 is min-max."""
 
 
 class QuantizeConfig(Strict):
@@ -100,29 +101,30 @@ class QuantizeConfig(Strict):
     """One scale an output channel for the weights of Conv, ConvTranspose and Gemm."""
     preset: Preset = Preset.BALANCED
     """`fast` measures ranges and rounds; `balanced` also corrects biases and chooses ranges; `best`
-    tries every algorithm, and the simulator judges. A step stays only where it brings the outputs
-    on held-out calibration samples nearer to the float model's."""
+    tries every algorithm and compares outputs on the simulator. A step is kept only where it lowers
+    the error of the outputs on held-out calibration samples."""
     observer: ObserverName | PercentileObserver | None = None
-    """The one rule for ranges of activations: `min-max`, `moving-average`, `percentile`, `entropy`,
-    `mse`, `sqnr` or `auto`, or `{percentile: 99.9}`; the preset's choice where not given."""
+    """The rule for the ranges of all activations: `min-max`, `moving-average`, `percentile`,
+    `entropy`, `mse`, `sqnr` or `auto`, or `{percentile: 99.9}`; the preset's choice where not
+    given."""
     algorithms: tuple[str, ...] | None = None
     """Algorithms to try, in this order, instead of the preset's; `[]` for none."""
     overrides: tuple[Override, ...] = ()
     """Other precisions for single nodes; a later override wins."""
-    keep_wide: bool = True
-    """Hold what 8 bits ruin or slow down wider, by rule: spectral front ends in float, up to a root
-    or a logarithm; at 16 bits roots of squares, the cells of recurrent layers, the places at which
-    a GridSample reads, and depthwise filters too long for the 8-bit kernel; with `best`, small
-    layers that give outputs too, where that helps. Overrides win; the notes name the nodes."""
+    precision_rules: bool = True
+    """Keep ops that 8 bits break or slow down at 16 bits or in fp16: spectral front ends in fp16,
+    up to a root or a logarithm; at 16 bits roots of squares, the cells of recurrent layers, the
+    coordinates of a GridSample, and depthwise filters too long for the 8-bit kernel; with `best`,
+    small output layers too, where that helps. Overrides come first; the notes name the nodes."""
     encodings: FilePath | None = None
-    """A file of AIMET encodings (0.6.1 or 1.0) made for this model: they are imposed, types too,
-    and only what they leave out is calibrated."""
+    """A file of AIMET encodings (0.6.1 or 1.0) for this model: its types and ranges are used, and
+    only tensors without an encoding are calibrated."""
     mixed_precision: MixedPrecision | None = None
-    """Promote nodes to a higher precision until an accuracy budget is kept."""
+    """Promote nodes to a higher precision until an accuracy budget is met."""
     never_slower: bool = True
-    """Give nodes 16 bits that are quicker so than at 8, and leave nodes in fp16 that make the
-    estimate worse than that of the model at fp16; where all devices have these, and no `encodings`
-    are imposed."""
+    """Give 16 bits to nodes that run faster at 16 bits than at 8, and leave nodes in fp16 whose
+    quantization makes the estimate worse than the fp16 model's; only where all devices have these
+    types, and not with `encodings`."""
 
     @model_validator(mode="after")
     def _blocks_fit(self) -> QuantizeConfig:
@@ -138,25 +140,25 @@ class QuantizeConfig(Strict):
     def _one_source_of_types(self) -> QuantizeConfig:
         if self.encodings is not None and self.mixed_precision is not None:
             raise ValueError(
-                "`encodings` say the type of each tensor, so there is nothing for "
-                "`mixed_precision` to choose: give one of them."
+                "`encodings` give the type of each tensor, and `mixed_precision` would choose it: "
+                "give one of them."
             )
         return self
 
 
 class RepairConfig(Strict):
-    """Bring a model that another tool quantized into the form that the NPU takes.
+    """Rewrite a model that another tool quantized into the form that the NPU takes.
 
-    It runs on its own behind `prepare` where the model has Q/DQ and no `quantize` is named. Its
-    encodings stay; what is missing is measured on the calibration samples.
+    It runs by itself after `prepare` where the model has Q/DQ and no `quantize` is named. The
+    model's encodings are kept; missing ones are calibrated.
     """
 
 
 class ClusterConfig(Strict):
     """Weight sharing: each group of weights has few values, which are integers of 8 bits.
 
-    It makes the compressed download smaller. What runs gets smaller only where the values are
-    evenly spaced and at most 16, as these are stored as int4.
+    It makes the compressed download smaller. The compiled model gets smaller only where the values
+    are evenly spaced and at most 16: these are stored as int4.
     """
 
     clusters: Literal[2, 4, 8, 16, 32, 64, 128] = 32

@@ -33,10 +33,10 @@ class PackageConfig(Strict):
     optimization_modes: tuple[Literal[1, 2, 3], ...] = (2, 3)
     """Values of htp_graph_finalization_optimization_mode to try; the fastest by estimate stays."""
     vtcm_mb: tuple[Annotated[int, Field(gt=0)], ...] = ()
-    """Sizes of on-chip memory to try beside the device's own."""
+    """Sizes of on-chip memory (VTCM) to try beside the device's own."""
     thin_strides: bool = True
-    """Try depthwise convolutions with a stride as ones of stride 1 that are thinned out behind,
-    kept where the estimate is lower: the same function, but for the NPU's last step of rounding."""
+    """Try strided depthwise convolutions as ones of stride 1 whose outputs are subsampled, kept
+    where the estimate is lower: the same function, up to rounding in the last step."""
     dlc: bool = False
     """Also write a DLC for QAIRT's own tools."""
     multi_soc: bool = False

@@ -159,7 +159,7 @@ def order(
         activations=options.activations,
         granularity=granularity(options),
         architecture=min(device.architecture for device in context.devices),
-        keep_wide=options.keep_wide,
+        keep_wide=options.precision_rules,
         per_node={**stored_types(model, shared or {}), **resolve(options.overrides, model)},
     )
     fixed = {**(shared or {}), **fixed_inputs(context.boundary)}

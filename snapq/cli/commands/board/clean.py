@@ -19,4 +19,6 @@ def clean(name: BoardName, json: Json = False) -> None:
     if json:
         emit({"root": root, "bytes": size})
     else:
-        typer.echo(f"Removed {root} ({size / 1e6:,.0f} MB)." if size else "Nothing was there.")
+        typer.echo(
+            f"Removed {root} ({size / 1e6:,.0f} MB)." if size else "There was nothing to remove."
+        )
