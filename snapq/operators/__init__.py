@@ -21,12 +21,12 @@ __all__ = [
     "OpSpec",
     "Role",
     "Trait",
+    "clamps",
     "having",
     "in_families",
     "quantized",
     "spec",
     "spec_of",
-    "with_role",
 ]
 
 TABLE: dict[str, OpSpec] = {
@@ -57,16 +57,20 @@ def quantized(node: ir.Node) -> OpSpec | None:
     return found if found.encodings is not None else None
 
 
-def having(*traits: Trait) -> tuple[str, ...]:
-    """The operators that have all of these traits, in the table's order."""
-    return tuple(name for name, row in TABLE.items() if row.has(*traits))
+def clamps(node: ir.Node) -> bool:
+    """Whether saturation can do a node's work."""
+    return spec(node.op_type).encodings is Encodings.CLAMPED
+
+
+def having(*traits: Trait, role: Role | None = None) -> tuple[str, ...]:
+    """The operators that have all of these traits, and such an input, in the table's order."""
+    return tuple(
+        name
+        for name, row in TABLE.items()
+        if row.has(*traits) and (role is None or role in row.roles)
+    )
 
 
 def in_families(*families: Family) -> tuple[str, ...]:
     """The operators of these families, in the table's order."""
     return tuple(name for name, row in TABLE.items() if row.family in families)
-
-
-def with_role(role: Role) -> tuple[str, ...]:
-    """The operators with an input of that role, in the table's order."""
-    return tuple(name for name, row in TABLE.items() if role in row.roles)

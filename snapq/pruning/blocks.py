@@ -22,11 +22,11 @@ from snapq.errors import ModelError
 from snapq.graph import cost
 from snapq.graph.edit import constant
 from snapq.graph.shapes import static_shape
+from snapq.operators import Trait, spec
 from snapq.pruning.sensitivity import divergence, error
 
 __all__ = ["Block", "Dropped", "Shallower", "blocks", "macs", "shallower", "trials", "without"]
 
-_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 Feeds = Mapping[str, npt.NDArray[np.generic]]
 Price = Callable[[ir.Model], float]
@@ -188,7 +188,7 @@ def _branches(start: ir.Value, end: ir.Value) -> bool:
             continue
         seen.add(value)
         weight = node.inputs[1] if len(node.inputs) > 1 else None
-        weighted |= node.op_type in _WEIGHTED and constant(weight) is not None
+        weighted |= spec(node.op_type).has(Trait.SUMS_CHANNELS) and constant(weight) is not None
         waiting.extend(item for item in node.inputs if item is not None)
     return reached and weighted
 

@@ -11,6 +11,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.errors import ModelError, nearest
+from snapq.operators import Trait, spec
 from snapq.pruning import importance
 from snapq.pruning.axes import Ids
 from snapq.pruning.budget import Limits, Plan, Size, greedy, removed
@@ -288,10 +289,11 @@ def layers(structure: Structure, gone: Ids) -> tuple[Layer, ...]:
     kept = stays(structure, gone)
     found = []
     for node in structure.model.graph:
-        if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
+        row = spec(node.op_type)
+        if not row.has(Trait.SUMS_CHANNELS) or row.channel_axis is None:
             continue
         ids = structure.ids[str(node.outputs[0].name)]
-        axis = 1 if node.op_type.startswith("Conv") else len(ids) - 1
+        axis = row.channel_axis % len(ids)
         after = int(np.count_nonzero(kept[ids[axis]]))
         if after < len(ids[axis]):
             found.append(Layer(str(node.name), node.op_type, len(ids[axis]), after))

@@ -9,12 +9,11 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.graph.edit import constant, int_attribute
+from snapq.operators import Trait, spec
 from snapq.pruning.rules.base import Mask
 from snapq.pruning.sites import weight_of
 
 Weight = npt.NDArray[np.floating]
-
-_INPUT_AXIS = {"Conv": 1, "ConvTranspose": 0, "MatMul": 0}
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def mask(
     layers = zeros = total = 0
     done: set[ir.Value] = set()
     for node in model.graph:
-        if node.op_type not in (*_INPUT_AXIS, "Gemm") or int_attribute(node, "group", 1) > 1:
+        if not spec(node.op_type).has(Trait.SUMS_CHANNELS) or int_attribute(node, "group", 1) > 1:
             continue
         weight = weight_of(node, 1)
         held, zero = _held(node)
@@ -117,7 +116,9 @@ def _held(node: ir.Node) -> tuple[ir.Value | None, np.ndarray]:
 def _input_axis(node: ir.Node, rank: int) -> int:
     if node.op_type == "Gemm":
         return 1 if int_attribute(node, "transB", 0) else 0
-    return rank - 2 if node.op_type == "MatMul" and rank > 2 else _INPUT_AXIS[node.op_type]
+    outputs = spec(node.op_type).weight_axis
+    assert outputs is not None
+    return rank - 2 if outputs < 0 else 1 - outputs
 
 
 def _write(held: ir.Value, stays: Mask, zero: np.ndarray) -> None:

@@ -21,15 +21,13 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.errors import ModelError
-from snapq.operators import Role, quantized
+from snapq.operators import Role, quantized, spec
 from snapq.quantization.encodings import Encoding, QuantType, dequantize, quantize
 from snapq.quantization.granularity import granularity
 from snapq.quantization.qdq.parameters import bias_encoding, raise_for_bias
 from snapq.training.library import Tensor, torch
 
 __all__ = ["LearnedEncodings"]
-
-_KNOWN_RANGE = frozenset({"Sigmoid", "HardSigmoid", "Softmax", "Tanh"})
 
 
 @dataclass
@@ -284,7 +282,7 @@ def _grouped(
         value = node.inputs[0]
         giver = value.producer() if value is not None else None
         fed = value is not None and value.is_graph_input()
-        known = giver is not None and giver.op_type in _KNOWN_RANGE
+        known = giver is not None and spec(giver.op_type).npu.fixed_range is not None
         group.fixed |= fed or known or node in biases
     return list(groups.values())
 

@@ -15,10 +15,10 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.errors import ModelError
+from snapq.operators import Trait, spec
 from snapq.training.encodings import LearnedEncodings
 from snapq.training.library import Tensor, torch
 from snapq.training.operators import OPERATORS, Attributes, Operator, Unsupported
-from snapq.training.operators.elementwise import ELEMENTWISE
 
 __all__ = ["GraphModule", "unsupported_nodes"]
 
@@ -227,7 +227,7 @@ def _weights(model: ir.Model) -> list[str]:
             name = str(value.name)
             if operator is None or index not in operator.weights or index in operator.static:
                 fixed.add(name)
-            elif node.op_type in ELEMENTWISE and tensor.size < 2:
+            elif spec(node.op_type).has(Trait.ELEMENTWISE) and tensor.size < 2:
                 fixed.add(name)  # a factor of the formula, such as the 0.5 of a written-out Gelu
             elif np.isfinite(tensor.numpy()).all():
                 found[name] = None

@@ -16,11 +16,11 @@ from snapq.graph.edit import (
     sole_producer,
 )
 from snapq.graph.shapes import static_shape
-from snapq.operators import Role, Trait, having, spec, with_role
+from snapq.operators import Role, Trait, having, spec
 
 SCALABLE = having(Trait.SCALABLE)
 """Operators whose output can be scaled through their constants."""
-SHIFTABLE = tuple(op for op in SCALABLE if op in with_role(Role.BIAS))
+SHIFTABLE = having(Trait.SCALABLE, role=Role.BIAS)
 """Those of them that have a bias."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from snapq.operators import Trait, having
 from snapq.pruning.axes import Axes
 from snapq.pruning.rules.base import Rule, broadcast
 
@@ -20,16 +21,4 @@ def _tie(node: ir.Node, axes: Axes) -> None:
                     broadcast(axes, value, output)
 
 
-_UNARY = (
-    *("Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "BitwiseNot", "Cast", "Ceil"),
-    *("Celu", "Clip", "Cos", "Cosh", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid"),
-    *("HardSwish", "Identity", "IsInf", "IsNaN", "LeakyRelu", "Log", "Mish", "Neg", "Not"),
-    *("QuickGelu", "Reciprocal", "Relu", "Round", "Selu", "Shrink", "Sigmoid", "Sign", "Sin"),
-    *("Sinh", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh", "ThresholdedRelu", "Dropout"),
-)
-_MANY = (
-    *("Add", "And", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Div", "Equal", "Greater", "Less"),
-    *("GreaterOrEqual", "LessOrEqual", "Max", "Mean", "Min", "Mod", "Mul", "Or", "PRelu", "Pow"),
-    *("Sub", "Sum", "Where", "Xor"),
-)
-RULES = dict.fromkeys((*_UNARY, *_MANY), Rule(_tie))
+RULES = dict.fromkeys(having(Trait.ELEMENTWISE), Rule(_tie))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import onnx_ir as ir
 
 from snapq.graph.edit import int_attribute, reduced_axes
+from snapq.operators import Family, Role, Trait, in_families, spec
 from snapq.pruning.axes import Axes, Summed
 from snapq.pruning.rules.base import Rule, same, title
 
@@ -90,7 +91,7 @@ def _reduce(node: ir.Node, axes: Axes) -> None:
     for axis in range(axes.rank(data)):
         if axis not in reduced:
             axes.tie(axes.of(data, axis), axes.of(output, target))
-        elif node.op_type in ("ReduceSum", "ReduceL1", "ReduceL2", "ReduceSumSquare"):
+        elif spec(node.op_type).has(Trait.IGNORES_ZEROS):
             axes.summed.append(Summed(node, 0, axis))
         else:
             axes.freeze(axes.of(data, axis), f"{title(node)} reduces it")
@@ -109,14 +110,8 @@ def _top_k(node: ir.Node, axes: Axes) -> None:
                 axes.tie(axes.of(data, axis), axes.of(output, axis))
 
 
-_REDUCTIONS = (
-    *("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceProd"),
-    *("ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"),
-)
-_POOLS = (
-    *("MaxPool", "AveragePool", "LpPool"),
-    *("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"),
-)
+# A pool with regions of interest moves elements over the batch.
+_POOLS = [op for op in in_families(Family.POOLING) if spec(op).roles == (Role.DATA,)]
 
 
 def _arg(node: ir.Node, axes: Axes) -> None:
@@ -136,11 +131,11 @@ RULES = {
     "BatchNormalization": Rule(_per_channel),
     "InstanceNormalization": Rule(_instance),
     **dict.fromkeys(("LayerNormalization", "RMSNormalization"), Rule(_layer_norm)),
-    **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), Rule(_along(-1))),
+    **dict.fromkeys(in_families(Family.SOFTMAX), Rule(_along(-1))),
     "LpNormalization": Rule(_along(-1)),
     "CumSum": Rule(_cumulative),
     **dict.fromkeys(_POOLS, Rule(_pool)),
-    **dict.fromkeys(_REDUCTIONS, Rule(_reduce)),
+    **dict.fromkeys(in_families(Family.REDUCTION), Rule(_reduce)),
     **dict.fromkeys(("ArgMax", "ArgMin"), Rule(_arg)),
     "TopK": Rule(_top_k),
 }

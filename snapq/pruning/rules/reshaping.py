@@ -15,6 +15,7 @@ from math import gcd, prod
 import numpy as np
 import onnx_ir as ir
 
+from snapq.operators import Trait, having
 from snapq.pruning.axes import Axes, Ids
 from snapq.pruning.rules.base import Cut, Rule, title
 
@@ -90,6 +91,6 @@ def _resize_reshape(node: ir.Node, cut: Cut) -> None:
 
 
 RULES = {
+    **dict.fromkeys(having(Trait.RESHAPES), Rule(_tie)),
     "Reshape": Rule(_tie, _resize_reshape),
-    **dict.fromkeys(("Squeeze", "Unsqueeze", "Flatten"), Rule(_tie)),
 }

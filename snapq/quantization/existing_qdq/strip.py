@@ -17,7 +17,7 @@ from snapq.errors import ModelError
 from snapq.graph.edit import Names, add_constant
 from snapq.graph.inference import infer_shapes
 from snapq.graph.shapes import forget_shapes
-from snapq.operators import quantized
+from snapq.operators import Trait, having, quantized
 from snapq.quantization.encodings import Encoding, QuantType, dequantize
 from snapq.quantization.existing_qdq.qoperators import expand_qoperators
 from snapq.quantization.granularity import PerAxis, PerBlock
@@ -27,10 +27,7 @@ __all__ = ["Stripped", "is_quantized", "strip"]
 _Q, _DQ = "QuantizeLinear", "DequantizeLinear"
 _SUFFIXES = ("_quantized", "_dequantized", "_DequantizeLinear_Output", "_QuantizeLinear_Input")
 """What quantizers append to the name of a tensor."""
-_SATURATED = frozenset(
-    {"Add", "BatchNormalization", "Conv", "ConvTranspose", "Div", "Gemm", "InstanceNormalization"}
-    | {"LayerNormalization", "MatMul", "Mul", "Sub"}
-)
+_SATURATED = (*having(Trait.SCALABLE), "Add", "Sub", "Mul", "Div")
 """Operators behind which a quantizer drops a Relu or Clip, as saturation does its work."""
 
 

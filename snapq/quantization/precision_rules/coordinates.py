@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from snapq.operators import Family, Trait, having, in_families
+
 __all__ = ["coordinates"]
 
 _GRID = 1
 """The input of GridSample that holds the places."""
-_THROUGH = frozenset(
-    {
-        *("Add", "Sub", "Mul", "Div", "Tanh", "Sigmoid", "Clip", "Min", "Max", "Neg", "Concat"),
-        *("Transpose", "Reshape", "Slice", "Squeeze", "Unsqueeze", "Expand", "Identity", "Tile"),
-        *("Split", "Resize", "Where", "Gather"),
-    }
+_THROUGH = (
+    *in_families(Family.ARITHMETIC),
+    *having(Trait.MOVES),
+    *("Resize", "Tanh", "Sigmoid", "Clip"),
 )
-_FROM = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+_FROM = having(Trait.SUMS_CHANNELS)
 """Layers: what they read is no place yet."""
 
 
@@ -33,7 +33,7 @@ def coordinates(graph: ir.Graph) -> frozenset[str]:
     while waiting:
         value = waiting.pop()
         maker = value.producer() if value is not None else None
-        if maker is None or str(maker.name) in found or maker.op_type not in _THROUGH | _FROM:
+        if maker is None or str(maker.name) in found or maker.op_type not in (*_THROUGH, *_FROM):
             continue
         found.add(str(maker.name))
         if maker.op_type in _THROUGH:

@@ -17,16 +17,12 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.shapes import static_shape
+from snapq.operators import Trait, having
 
 __all__ = ["cells"]
 
-_MOVES = frozenset(
-    {
-        *("Slice", "Split", "Gather", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity"),
-        *("Flatten", "Concat"),
-    }
-)
-_HEAD = frozenset({"Sigmoid", "Softmax", "Conv", "Gemm", "MatMul", "Add", "Relu", *_MOVES})
+_MOVES = having(Trait.MOVES)
+_HEAD = (*having(Trait.SUMS_CHANNELS), *_MOVES, "Add", "Relu", "Sigmoid", "Softmax")
 _SMALL_HEAD = 16
 """Values of an output that is part of the cell which it reads."""
 

@@ -19,27 +19,19 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.shapes import static_shape
+from snapq.operators import Family, Trait, having, in_families
 from snapq.quantization.qdq.decisions import constant
 
 __all__ = ["fronts", "logarithms", "squared"]
 
-_SUMS = frozenset(
-    {"Add", "ReduceSum", "ReduceMean", "Reshape", "Transpose", "Squeeze", "Unsqueeze"}
-)
-_MOVES = frozenset(
-    {
-        *("Slice", "Split", "Gather", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity"),
-        *("Flatten", "Pad"),
-    }
-)
-_LINEAR = frozenset({"Conv", "MatMul", "Gemm"})
+_MOVES = having(Trait.MOVES)
+_SUMS = ("Add", "ReduceSum", "ReduceMean", *_MOVES)
+_LINEAR = ("Conv", "MatMul", "Gemm")
 _LARGEST = 20_000_000
 """Multiply-accumulates of a transform; a larger one is better in integers."""
 _LARGEST_BANK = 6 * _LARGEST
 """Of all transforms in front of a logarithm."""
-_OF_SPECTRA = frozenset(
-    {"Mul", "Pow", "Sqrt", "Neg", "Abs", "Sub", "Div", "Max", "Min", "Clip", "Concat", "Log"}
-)
+_OF_SPECTRA = (*in_families(Family.ARITHMETIC), *_SUMS, "Abs", "Clip", "Log", "Pow", "Sqrt")
 
 
 def squared(graph: ir.Graph) -> frozenset[str]:
@@ -97,7 +89,7 @@ def _spectrum(log: ir.Node) -> set[ir.Node] | None:
             products += _products(node)
             if constant(node.inputs[1]) is None or products > _LARGEST_BANK:
                 return None
-        elif node.op_type not in _MOVES | _SUMS | _OF_SPECTRA:
+        elif node.op_type not in _OF_SPECTRA:
             return None
         makers = (value.producer() for value in node.inputs if value is not None)
         waiting += [maker for maker in makers if maker is not None]

@@ -16,19 +16,15 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.shapes import static_shape
+from snapq.operators import Family, Trait, having, in_families
 from snapq.quantization.calibration.observers.collector import Collector
 from snapq.quantization.encodings import Encoding
 from snapq.quantization.qdq.decisions import constant
 
 __all__ = ["logits", "masked_sums", "unmasked", "unsaturated"]
 
-_THROUGH = frozenset(
-    {
-        *("Add", "Sub", "Mul", "Div", "Where", "Max", "Min", "Concat", "Slice", "Expand"),
-        *("Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose"),
-    }
-)
-_RESHAPES = frozenset({"Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze"})
+_THROUGH = (*in_families(Family.ARITHMETIC), *having(Trait.MOVES))
+_RESHAPES = ("Identity", *having(Trait.RESHAPES))
 _BELOW = 16.0
 _MASK_ALONE = -1024.0
 """For a tensor that is a mask and nothing else: below any logits, with 0 held exactly."""

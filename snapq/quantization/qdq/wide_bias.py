@@ -20,6 +20,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.graph.edit import add_constant
+from snapq.operators import Role, Trait, having
 from snapq.quantization.encodings import Encoding
 from snapq.quantization.qdq.parameters import LARGEST_BIAS
 
@@ -31,7 +32,7 @@ Reals = npt.NDArray[np.float64]
 _STEP = 256
 _MEAN_CUT = (_STEP - 1) / 2
 """What the floor of a sum takes away on average, where its low digits are any."""
-_LAYERS = ("Conv", "ConvTranspose", "Gemm")
+_LAYERS = having(Trait.SUMS_CHANNELS, role=Role.BIAS)
 _WEIGHTS = (ir.DataType.INT8, ir.DataType.INT4)
 _DATA = ir.DataType.UINT16
 _LARGEST = LARGEST_BIAS * (1 - 1e-6)

@@ -16,9 +16,9 @@ import onnx_ir as ir
 from snapq.graph.edit import Editor, constant, input_at, int_attribute
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
-from snapq.operators import Role, Trait, having, spec, with_role
+from snapq.operators import Role, Trait, having, spec
 
-OPERATORS = with_role(Role.INDICES)
+OPERATORS = having(role=Role.INDICES)
 
 _SIGNED = (ir.DataType.INT64, ir.DataType.INT32)
 _RESHAPES = ("Cast", "Identity", *having(Trait.RESHAPES))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.operators import clamps
 from snapq.quantization.qdq.decisions import constant
 from snapq.quantization.tuning.algorithms.base import (
     Stage,
@@ -124,7 +125,7 @@ def _fits(first: Link, second: Link, study: Study) -> bool:
         len(second.sinks) == 1
         and not is_depthwise(second.sinks[0])
         and not is_depthwise(first.sources[0])
-        and all(node.op_type in ("Relu", "Clip") for node in (*first.inner, *second.inner))
+        and all(clamps(node) for node in (*first.inner, *second.inner))
         and bool(first.inner and second.inner)
         and all(len(node.inputs) > 2 and node.inputs[2] is not None for node in nodes)
         and not names & study.fixed.keys()

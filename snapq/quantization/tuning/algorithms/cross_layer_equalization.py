@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.operators import clamps
 from snapq.quantization.encodings import QuantType
 from snapq.quantization.tuning.algorithms.base import (
     Stage,
@@ -159,11 +160,10 @@ def _reader(node: ir.Node, seen: Mapping[str, ChannelStatistics]) -> Reader:
 
 def _held(link: Link) -> list[ir.Value]:
     """The tensors that are rounded: not those that a clamp alone reads."""
-    clamps = ("Relu", "Clip")
     return [
         value
         for value in link.tensors
-        if not (len(value.uses()) == 1 and next(iter(value.uses())).node.op_type in clamps)
+        if len(value.uses()) != 1 or not clamps(next(iter(value.uses())).node)
     ]
 
 

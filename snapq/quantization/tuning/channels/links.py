@@ -14,6 +14,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.graph.shapes import static_shape
+from snapq.operators import Family, Role, Trait, having, in_families, spec
 from snapq.quantization.qdq.decisions import constant
 from snapq.quantization.tuning.channels.weights import (
     by_channel,
@@ -27,12 +28,8 @@ __all__ = ["Link", "links", "norm_links"]
 
 Floats = npt.NDArray[np.float32]
 
-_KEEP_FACTOR = frozenset(
-    {"Relu", "LeakyRelu", "PRelu", "Clip", "MaxPool", "AveragePool", "GlobalAveragePool"}
-    | {"Identity", "ReduceMean", "Reshape", "Flatten"}
-)
-_LAYERS = ("Conv", "ConvTranspose", "Gemm")
-_NORMS = ("LayerNormalization", "RMSNormalization")
+_LAYERS = having(Trait.SUMS_CHANNELS, role=Role.BIAS)
+_NORMS = tuple(op for op in in_families(Family.NORMALIZATION) if spec(op).channel_axis == -1)
 
 
 @dataclass(frozen=True)
@@ -192,7 +189,7 @@ def _keeps(node: ir.Node, channels: int, limits: list[float], inner: dict[ir.Nod
             return False
         if any(static_shape(v) != output for v in node.inputs if v is not None):
             return False
-    elif node.op_type not in _KEEP_FACTOR:
+    elif not spec(node.op_type).has(Trait.KEEPS_FACTOR):
         return False
     elif node.op_type in ("Reshape", "Flatten", "ReduceMean"):
         source = static_shape(node.inputs[0]) if node.inputs[0] is not None else None
