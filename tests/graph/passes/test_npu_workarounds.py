@@ -128,7 +128,7 @@ CASES = [
         18,
     ),
     Case(
-        "rewrite_pools",
+        "legalize_pools",
         "average pooling whose last window ends behind the input",
         """(float[1,2,10,10] x) => (float[1,2,5,5] y) {
             y = AveragePool <kernel_shape = [3, 3], strides = [2, 2], ceil_mode = 1> (x) }""",
@@ -136,7 +136,7 @@ CASES = [
         19,
     ),
     Case(
-        "rewrite_pools",
+        "legalize_pools",
         "average pooling with a wide padding that does not count",
         """(float[1,2,10,10] x) => (float[1,2,12,12] y) {
             y = AveragePool <kernel_shape = [3, 3], pads = [2, 2, 2, 2]> (x) }""",
@@ -144,7 +144,7 @@ CASES = [
         19,
     ),
     Case(
-        "rewrite_pools",
+        "legalize_pools",
         "maximum pooling that rounds up to a window behind the input",
         """(float[1,2,8,8] x) => (float[1,2,3,3] y) {
             y = MaxPool <kernel_shape = [1, 1], strides = [3, 3], ceil_mode = 1> (x) }""",
@@ -152,7 +152,7 @@ CASES = [
         22,
     ),
     Case(
-        "rewrite_pools",
+        "legalize_pools",
         "average pooling that rounds up to no window more",
         """(float[1,2,10,10] x) => (float[1,2,5,5] y) {
             y = AveragePool <kernel_shape = [2, 2], strides = [2, 2], ceil_mode = 1> (x) }""",
@@ -160,7 +160,7 @@ CASES = [
         19,
     ),
     Case(
-        "rewrite_pools",
+        "legalize_pools",
         "average pooling side by side, with padding that counts and an end that no window reads",
         """(float[1,2,13,10] x) => (float[1,2,3,2] y) {
             y = AveragePool <kernel_shape = [4, 4], strides = [4, 4], pads = [1, 1, 1, 1],
@@ -168,14 +168,14 @@ CASES = [
         "Pad Slice AveragePool AveragePool",
     ),
     Case(
-        "rewrite_pools",
+        "legalize_pools",
         "average pooling of windows of an even size side by side",
         """(float[1,2,12,24] x) => (float[1,2,1,2] y) {
             y = AveragePool <kernel_shape = [12, 12], strides = [12, 12]> (x) }""",
         "AveragePool AveragePool AveragePool",
     ),
     Case(
-        "rewrite_pools",
+        "legalize_pools",
         "average pooling of a volume with padding that counts",
         """(float[1,2,6,6,6] x) => (float[1,2,3,3,3] y) {
             y = AveragePool <kernel_shape = [3, 3, 3], strides = [2, 2, 2],
@@ -183,14 +183,14 @@ CASES = [
         "AveragePool Mul",
     ),
     Case(
-        "rewrite_pools",
+        "legalize_pools",
         "maximum pooling whose declared shape has a window too many",
         """(float[1,2,10,11] x) => (float[1,2,rows,columns] y) {
             y = MaxPool <kernel_shape = [2, 2], strides = [5, 5], ceil_mode = 1> (x) }""",
         "MaxPool",
     ),
     Case(
-        "rewrite_transposed_conv",
+        "legalize_transposed_conv",
         "output padding of a transposed convolution",
         """(float[1,4,6,5] x, float[4,3,3,3] w) => (float[1,3,19,13] y) {
             y = ConvTranspose <strides = [3, 3], pads = [0, 1, 0, 1],
@@ -198,7 +198,7 @@ CASES = [
         "ConvTranspose",
     ),
     Case(
-        "rewrite_transposed_conv",
+        "legalize_transposed_conv",
         "output padding that is no longer than the padding behind, of a computed kernel",
         """(float[1,4,6,5] x, float[4,1,3,3] k) => (float[1,4,12,10] y) {
             y = ConvTranspose <strides = [2, 2], pads = [1, 1, 1, 1], output_padding = [1, 1],
@@ -206,14 +206,14 @@ CASES = [
         "ConvTranspose",
     ),
     Case(
-        "rewrite_transposed_conv",
+        "legalize_transposed_conv",
         "a depthwise transposed convolution of five taps",
         """(float[1,4,6,5] x, float[4,1,5,5] w, float[4] wb) => (float[1,4,15,13] y) {
             y = ConvTranspose <strides = [2, 2], group = 4> (x, w, wb) }""",
         "ConvTranspose",
     ),
     Case(
-        "rewrite_transposed_conv",
+        "legalize_transposed_conv",
         "a grouped transposed convolution over volumes",
         """(float[1,4,3,4,5] x, float[4,3,2,2,2] w) => (float[1,6,6,8,10] y) {
             y = ConvTranspose <strides = [2, 2, 2], group = 2> (x, w) }""",

@@ -5,7 +5,7 @@
    counts the padding.
 3. `MaxPool(Pad(x, v))` does so where v is the lowest number, or 0 and x is never below 0.
 4. A padding as large as the window stays: poolings do not take it. So does one in front of an
-   AveragePool whose windows lie side by side, or that pools a volume: see `rewrite_pools`.
+   AveragePool whose windows lie side by side, or that pools a volume: see `legalize_pools`.
 """
 
 from __future__ import annotations
