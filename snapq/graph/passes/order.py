@@ -71,7 +71,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "npu_workarounds.make_computed_indices_positive": "before reduce_rank: Gathers too",
         "npu_workarounds.widen_short_depthwise_conv": "before lower_long_conv1d_to_matmul: Convs",
         "npu_workarounds.split_pad": "before lower_shapes, which looks at Pads too",
-        "npu_workarounds.legalize_pools": "in LOWER, as merge_pad changes the borders that it mends",
+        "npu_workarounds.legalize_pools": "in LOWER: merge_pad changes borders first",
         "npu_workarounds.legalize_transposed_conv": "before lower_shapes, which takes dilation off",
         "lower.reduce_rank": "before what looks at the same operators and keeps their rank",
         "npu_speed.lower_long_conv1d_to_matmul": "behind widen_short_depthwise_conv",
