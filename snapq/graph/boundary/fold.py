@@ -13,7 +13,20 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.boundary.values import Boundary, InputBoundary
-from snapq.graph.edit import insert_before_uses, new_constant, new_node
+from snapq.graph.edit import (
+    constant,
+    input_at,
+    insert_before_uses,
+    int_attribute,
+    ints_attribute,
+    new_constant,
+    new_node,
+    rank,
+    scalar,
+    string_attribute,
+)
+from snapq.graph.edit.layers import scaled_kernel
+from snapq.graph.shapes import static_shape
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -69,7 +82,7 @@ def _fold(graph: ir.Graph, value: ir.Value, item: InputBoundary) -> None:
         _insert_affine(graph, site, factor, offset)
     elif not site.zero_padded or not offset.any():
         _scale_weights(graph, site.conv, factor, offset)
-    elif _group(site.conv) == 1:
+    elif int_attribute(site.conv, "group", 1) == 1:
         _add_constant_channel(graph, site, factor, offset, item)
     else:
         _insert_affine(graph, site, factor, offset)
@@ -103,99 +116,73 @@ def _sole_consumer(graph: ir.Graph, value: ir.Value) -> ir.Node | None:
     return node if index == 0 and node.domain in ("", "ai.onnx") and node.graph is graph else None
 
 
-def _permutation(node: ir.Node) -> list[int]:
-    attribute = node.attributes.get("perm")
-    if attribute is not None:
-        return list(attribute.as_ints())
-    value = node.inputs[0]
-    rank = len(value.shape) if value is not None and value.shape is not None else 0
-    return list(range(rank))[::-1]
+def _permutation(node: ir.Node) -> tuple[int, ...]:
+    return ints_attribute(node, "perm") or tuple(reversed(range(rank(node.inputs[0]) or 0)))
 
 
 def _padding(node: ir.Node, channel_axis: int) -> bool | None:
     """Whether a Pad sets zeros (True) or repeats pixels (False); None where it is neither."""
-    mode = node.attributes.get_string("mode", "constant")
-    rest = list(node.inputs[1:]) + [None] * 3
-    pads = None if rest[0] is None else ir.convenience.get_const_tensor(rest[0])
-    if pads is None or rest[2] is not None:
+    mode = string_attribute(node, "mode", "constant")
+    pads, filling = constant(input_at(node, 1)), input_at(node, 2)
+    if pads is None or input_at(node, 3) is not None:
         return None
-    amounts = pads.numpy().reshape(2, -1)
+    amounts = pads.reshape(2, -1)
     if channel_axis >= amounts.shape[1] or amounts[:, channel_axis].any():
         return None
     if mode in ("reflect", "edge", "wrap"):
         return False
-    if rest[1] is None:
-        return True
-    fill = ir.convenience.get_const_tensor(rest[1])
-    return True if fill is not None and not fill.numpy().any() else None
+    return True if filling is None or scalar(filling) == 0 else None
 
 
 def _has_weights(node: ir.Node) -> bool:
-    constants = [value for value in node.inputs[1:] if value is not None]
-    return bool(constants) and all(
-        ir.convenience.get_const_tensor(value) is not None for value in constants
-    )
+    parameters = [value for value in node.inputs[1:] if value is not None]
+    return bool(parameters) and all(constant(value) is not None for value in parameters)
 
 
 def _pads(node: ir.Node) -> bool:
     """Whether a Conv puts zeros beside its input."""
-    automatic = node.attributes.get_string("auto_pad", "NOTSET")
+    automatic = string_attribute(node, "auto_pad", "NOTSET")
     if automatic in ("SAME_UPPER", "SAME_LOWER"):
         return not _same_needs_none(node)
     if automatic == "VALID":
         return False
-    return any(node.attributes.get_ints("pads", ()) or ())
+    return any(ints_attribute(node, "pads") or ())
 
 
 def _same_needs_none(node: ir.Node) -> bool:
     """Whether SAME padding comes to nothing: kernels of 1, or strides that fit."""
-    weights = ir.convenience.get_const_tensor(_value(node, 1))
-    source = _value(node, 0)
-    if weights is None or source.shape is None:
+    weights, shape = constant(node.inputs[1]), static_shape(node.inputs[0])
+    if weights is None or shape is None:
         return False
-    kernel = weights.numpy().shape[2:]
-    ones = [1] * len(kernel)
-    strides = node.attributes.get_ints("strides", ones) or ones
-    dilations = node.attributes.get_ints("dilations", ones) or ones
+    kernel = weights.shape[2:]
+    ones = (1,) * len(kernel)
+    strides = ints_attribute(node, "strides") or ones
+    dilations = ints_attribute(node, "dilations") or ones
     for axis, (size, stride, dilation) in enumerate(zip(kernel, strides, dilations, strict=True)):
-        length = source.shape[axis + 2]
-        if not isinstance(length, int):
-            return False
+        length = shape[axis + 2]
         reach = (-(-length // stride) - 1) * stride + dilation * (size - 1) + 1
         if reach > length:
             return False
     return True
 
 
-def _group(node: ir.Node) -> int:
-    return int(node.attributes.get_int("group", 1) or 1)
-
-
-def _value(node: ir.Node, index: int) -> ir.Value:
-    value = node.inputs[index]
-    assert value is not None
-    return value
-
-
 def _weights(conv: ir.Node) -> tuple[Array, Array]:
     """Weights and bias of a Conv, float64; zeros where it has no bias."""
-    tensor = ir.convenience.get_const_tensor(_value(conv, 1))
-    assert tensor is not None
-    weights = tensor.numpy().astype(np.float64)
-    if len(conv.inputs) > 2 and conv.inputs[2] is not None:
-        bias = ir.convenience.get_const_tensor(_value(conv, 2))
-        assert bias is not None
-        return weights, bias.numpy().astype(np.float64)
-    return weights, np.zeros(weights.shape[0])
+    weights, bias = constant(conv.inputs[1]), constant(input_at(conv, 2))
+    assert weights is not None
+    zeros = np.zeros(weights.shape[0])
+    return weights.astype(np.float64), zeros if bias is None else bias.astype(np.float64)
 
 
 def _set_weights(graph: ir.Graph, conv: ir.Node, weights: Array, bias: Array) -> None:
     """Gives a Conv its own new constants; others that used the old ones keep them."""
-    dtype = _value(conv, 1).dtype or ir.DataType.FLOAT
-    had_bias = len(conv.inputs) > 2 and conv.inputs[2] is not None
-    new = [new_constant(graph, f"{conv.name}_weight_folded", weights.astype(dtype.numpy()))]
+    old = constant(conv.inputs[1])
+    assert old is not None
+    kind = old.dtype
+    had_bias = input_at(conv, 2) is not None
+    new = [new_constant(graph, f"{conv.name}_weight_folded", weights.astype(kind))]
     if had_bias or bias.any():
-        new.append(new_constant(graph, f"{conv.name}_bias_folded", bias.astype(dtype.numpy())))
+        new.append(new_constant(graph, f"{conv.name}_bias_folded", bias.astype(kind)))
         conv.resize_inputs(3)
     for index, value in enumerate(new, start=1):
         conv.replace_input_with(index, value)
@@ -203,17 +190,8 @@ def _set_weights(graph: ir.Graph, conv: ir.Node, weights: Array, bias: Array) ->
 
 def _scale_weights(graph: ir.Graph, conv: ir.Node, factor: Array, offset: Array) -> None:
     weights, bias = _weights(conv)
-    per_group = weights.shape[0] // _group(conv)
-    spatial = (1,) * (weights.ndim - 2)
-    channels = weights.shape[1]
-    for start in range(0, weights.shape[0], per_group):
-        chosen = slice(start, start + per_group)
-        first = start // per_group * channels
-        source = slice(first, first + channels)
-        addend = weights[chosen] * offset[source].reshape(1, -1, *spatial)
-        bias[chosen] += addend.reshape(per_group, -1).sum(axis=1)
-        weights[chosen] *= factor[source].reshape(1, -1, *spatial)
-    _set_weights(graph, conv, weights, bias)
+    scaled, addition = scaled_kernel(weights, int_attribute(conv, "group", 1), factor, offset)
+    _set_weights(graph, conv, scaled, bias + addition)
 
 
 def _add_constant_channel(

@@ -92,17 +92,30 @@ def scale_inputs(node: ir.Node, edit: Editor, scale: np.ndarray, shift: np.ndarr
         addition = wide @ shift
         scaled = wide * scale
     else:
-        groups = int_attribute(node, "group", 1)
-        outputs = weight.shape[0] // groups
-        kernel = (1,) * (weight.ndim - 2)
-        per_output = np.repeat(scale.reshape(groups, -1), outputs, axis=0)
-        shift_per_output = np.repeat(shift.reshape(groups, -1), outputs, axis=0)
-        scaled = wide * per_output.reshape(*per_output.shape, *kernel)
-        addition = (wide.reshape(*wide.shape[:2], -1).sum(-1) * shift_per_output).sum(-1)
+        scaled, addition = scaled_kernel(wide, int_attribute(node, "group", 1), scale, shift)
     edit.set_constant(node, 1, scaled.astype(weight.dtype))
     if np.any(shift != 0):
         total = addition if bias is None else bias + addition
         edit.set_constant(node, 2, total.astype(weight.dtype))
+
+
+def scaled_kernel(
+    kernel: np.ndarray, groups: int, scale: np.ndarray, shift: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The kernel `[O, C / groups, …]` and summand `[O]` of a Conv that takes `scale * x + shift`.
+
+    Args:
+        kernel: of the Conv that takes x.
+        groups: of the Conv.
+        scale: one a channel, `[C]`.
+        shift: one a channel, `[C]`; what the summand makes of it is exact without padding.
+    """
+    outputs, taps = kernel.shape[0] // groups, (1,) * (kernel.ndim - 2)
+    scales, shifts = (
+        np.repeat(array.reshape(groups, -1), outputs, axis=0) for array in (scale, shift)
+    )
+    sums = kernel.reshape(*kernel.shape[:2], -1).sum(-1)
+    return kernel * scales.reshape(*scales.shape, *taps), (sums * shifts).sum(-1)
 
 
 def _spread(node: ir.Node, weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
