@@ -84,7 +84,7 @@ def analyze(
         random_inputs: calibrate on random inputs, for a trial.
         page: where to write an HTML page with plot and tables too.
         overwrite: whether `page` may exist.
-        progress: reporter of progress; nothing is shown where not given.
+        progress: progress reporter; nothing is shown where not given.
 
     Returns:
         Each node with its SQNR in dB when it alone is quantized, in the model's order; the worst

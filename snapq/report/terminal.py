@@ -200,7 +200,7 @@ def _benches(record: RunRecord) -> Iterator[Row]:
 
 def _gates(record: RunRecord) -> Iterator[Row]:
     for gate in record.gates:
-        result = "held" if gate.passed else "NOT HELD"
+        result = "passed" if gate.passed else "FAILED"
         yield gate.name, result, f"found {gate.found}, limit {gate.limit}"
 
 

@@ -82,7 +82,7 @@ def has_random_inputs(record: RunRecord) -> bool:
 
 
 def verdict(record: RunRecord) -> Verdict:
-    """Says whether the run holds what was asked of it."""
+    """Says whether the run passed its gates."""
     failed = tuple(gate for gate in record.gates if not gate.passed)
     what = f" as {fmt.join(precisions(record))}" if precisions(record) else ""
     devices = fmt.join([fmt.shorten(name, 40) for name in record.devices])
@@ -95,10 +95,9 @@ def verdict(record: RunRecord) -> Verdict:
         )
     elif failed:
         level = Level.FAIL
-        headline = f"Failed: {len(failed)} of {total} not held ({_names(failed)})"
+        headline = f"Failed: {len(failed)} of {total} ({_names(failed)})"
     elif record.gates:
-        level, headline = Level.PASS, f"Passed: {'the gate was' if total == '1 gate' else 'all'}"
-        headline += " held" if total == "1 gate" else f" {total} held"
+        level, headline = Level.PASS, f"Passed: {len(record.gates)} of {total}"
     else:
         level, headline = Level.NEUTRAL, "Finished; no gates were set"
     return Verdict(level, headline, detail, tuple(_warnings(record, failed)))
@@ -110,7 +109,7 @@ def _names(gates: tuple[GateRecord, ...]) -> str:
 
 def _warnings(record: RunRecord, failed: tuple[GateRecord, ...]) -> Iterator[str]:
     if not record.finished and failed:
-        yield f"Gates not held so far: {_names(failed)}."
+        yield f"Gates failed so far: {_names(failed)}."
     if not record.finished:
         yield "Figures below are those of the finished stages only."
     if has_random_inputs(record):

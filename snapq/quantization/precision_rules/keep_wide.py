@@ -8,7 +8,7 @@
 | the places at which a GridSample reads | 16 bits, where activations have 8 |
 | a depthwise filter whose sides add up to 64 or more | 16 bits, where activations have 8 |
 
-The NPU has no quick 8-bit kernel for such a filter: by Qualcomm's estimate for QCS9075, 62 taps
+The NPU has no fast 8-bit kernel for such a filter: by Qualcomm's estimate for QCS9075, 62 taps
 over 64 channels and 200 steps take 23 us at 8 bits and 31 at 16, 63 taps 28,006 and 61.
 
 What the user says of a node wins, and `keep_wide: false` turns the rules off.
@@ -48,7 +48,7 @@ more."""
 _FRONT = "the rule for spectra"
 _WIDE = ActivationType.UINT16
 _RUINED = "loses too much at 8"
-_LONG = "the NPU has no quick 8-bit kernel for a depthwise filter this long"
+_LONG = "the NPU has no fast 8-bit kernel for a depthwise filter this long"
 _SIDES = 64
 """What both sides of a depthwise filter add up to from which 8 bits are slow."""
 

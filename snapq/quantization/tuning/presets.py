@@ -227,7 +227,7 @@ def tuning(
         try:
             best, said = _judged_by(runner, judge, kept)
         except SnapqError as error:
-            said += f" The simulator could not judge it: {error.what}"
+            said += f" The simulator failed: {error.what}"
     story = (*_told(notes), said)
     if best is kept[0]:  # nothing was judged that more samples would undo
         study = replace(study, samples=samples, seen=observe(source, samples))

@@ -141,7 +141,7 @@ def notes(
     if held.own:
         yield "The calibration samples have no labels: the float model's answers stood for them."
     if not held.apart:
-        yield f"Under {EVERY} calibration samples, so those that calibrate also judge."
+        yield f"Under {EVERY} calibration samples, so calibration and check share them."
 
 
 def _figures(record: TradeoffRecord) -> str:

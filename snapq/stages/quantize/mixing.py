@@ -92,7 +92,7 @@ def mix(
     where = Where.SIMULATED if usable else Where.HOST
     device = timed_device(context) if usable else None
     clock = Stopwatch(device, context) if device is not None else None
-    quick = judge(options, held, run_on_cpu, context, "Judge a mix on the CPU")
+    quick = judge(options, held, run_on_cpu, context, "Evaluate a mix on the CPU")
     run = runner(where, context.devices[0])
     final = judge(options, held, run, context, "Prove a mix on the simulator" if usable else _CPU)
     kinds = [Promotion(kind) for kind in options.to]

@@ -210,7 +210,7 @@ def test_a_depthwise_filter_too_long_for_the_8_bit_kernel_has_16_bits(taps, wide
     model = b.model(y)
     result = quantize(model, feeds(model, 2), Scheme())
     assert (result.encodings[y].dtype.value == "uint16") == wide
-    assert any("no quick 8-bit kernel" in note for note in result.notes) == wide
+    assert any("no fast 8-bit kernel" in note for note in result.notes) == wide
     slow = quantize(model, feeds(model, 2), Scheme(keep_wide=False))
     spent, otherwise = (
         Model(one.model, find("qcs9075")).estimate_nodes().total.cycles for one in (result, slow)
