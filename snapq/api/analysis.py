@@ -192,7 +192,7 @@ def _analyze_model(
     quantized = analysis.quantized(scheme)
     noise = analysis.noise(quantized.model)
     damages = _judge(analysis, context, tensors=asked.tensors)
-    notes: list[str] = list(quantized.notes)
+    notes = [str(note) for note in quantized.notes]
     label = precision_name(options.weights, options.activations)
     estimate, spent = _estimate(quantized.model, context, label, notes)
     return AnalysisRecord(

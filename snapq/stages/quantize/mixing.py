@@ -67,6 +67,7 @@ def mix(
     from snapq.npu.runtime import status
     from snapq.quantization.analysis.sensitivity import Analysis, analyze_tensors
     from snapq.quantization.mixed_precision.mixed import promote
+    from snapq.quantization.notes import Note, NoteKind
 
     data, progress = context.calibration, context.progress
     assert data is not None
@@ -116,7 +117,8 @@ def mix(
     result = analysis.quantized(mixed.chosen.scheme)
     found = next(record for record in curve if record.chosen)
     scores = float_scores(held, context) if options.max_drop is not None else ()
-    told = (*notes(found, curve, options, held, scores), *tuned.notes)
+    texts = notes(found, curve, options, held, scores)
+    told = (*(Note(NoteKind.TUNING, (), text) for text in texts), *tuned.notes)
     return Mixture(
         replace(result, notes=(*told, *result.notes)),
         writer.precision(mixed.chosen),
