@@ -12,7 +12,7 @@ from importlib import resources
 
 import pytest
 
-from snapq.records import RunRecord, Where
+from snapq.records import Origin, RunRecord
 from snapq.report.html import render_html
 from tests.report import report_records as records
 
@@ -142,7 +142,7 @@ def test_text_has_the_contrast_that_wcag_aa_asks_for(theme: str) -> None:
     blocks = re.findall(r":root \{(.*?)\}", style.read_text(encoding="utf-8"), re.DOTALL)
     block = blocks[0 if theme == "light" else 1]
     colors = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", block))
-    inks = ["text", "muted", "accent", "pass", "fail", "warn", *Where]
+    inks = ["text", "muted", "accent", "pass", "fail", "warn", *Origin]
     pairs = [(ink, ground) for ink in inks if ink in colors for ground in ("page", "surface")]
     for ink, ground in [*pairs, ("text", "sunken"), ("warn", "warn-back")]:
         dark, light = sorted((_luminance(colors[ink]), _luminance(colors[ground])))

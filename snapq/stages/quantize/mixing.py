@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from snapq.config import MixedPrecision
 from snapq.precision import Promotion
-from snapq.records import Where
+from snapq.records import Origin
 from snapq.stages.artifact import SENSITIVITY, TRADEOFF
 from snapq.stages.base import Context
 from snapq.stages.quantize.held_out import (
@@ -90,7 +90,7 @@ def mix(
         study.tuned,
     )
     usable = status().usable
-    where = Where.SIMULATED if usable else Where.HOST
+    where = Origin.SIMULATED if usable else Origin.HOST
     device = timed_device(context) if usable else None
     clock = Stopwatch(device, context) if device is not None else None
     quick = judge(options, held, run_on_cpu, context, "Evaluate a mix on the CPU")
@@ -112,7 +112,7 @@ def mix(
     )
     curve = [writer.record(trial, mixed.chosen) for trial in mixed.trials]
     write_json(folder / TRADEOFF, [record.to_json() for record in curve])
-    tensors = sensitivity_records(damages, Where.HOST, "", len(samples), {})
+    tensors = sensitivity_records(damages, Origin.HOST, "", len(samples), {})
     write_json(folder / SENSITIVITY, [record.to_json() for record in tensors])
     result = analysis.quantized(mixed.chosen.scheme)
     found = next(record for record in curve if record.chosen)

@@ -198,9 +198,9 @@ def recipe(options: QuantizeConfig) -> Recipe:
 def _simulator(options: QuantizeConfig, context: Context) -> Runner | None:
     """The simulator of the first target where the preset is `best` and it is installed."""
     from snapq.npu.runtime import status
-    from snapq.records import Where
+    from snapq.records import Origin
     from snapq.stages.quantize.scoring import runner
 
     if options.preset is not Preset.BEST or not status().usable:
         return None
-    return runner(Where.SIMULATED, context.devices[0])
+    return runner(Origin.SIMULATED, context.devices[0])
