@@ -33,8 +33,12 @@ class Skipped:
         return False
 
 
-Result = bool | Skipped
-"""True: the graph changed. False: the node is none that the pass is for."""
+Result = ir.Value | bool | Skipped | None
+"""What a pass answers of one node.
+
+A value takes the place of the node's first output. True: the pass changed the graph itself. False
+or None: the node is none that the pass is for.
+"""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Pass:
     apply: Callable[[ir.Node, Editor], Result]
     keeps_shapes: bool = True
 
-    def __call__(self, node: ir.Node, edit: Editor) -> Result:
+    def __call__(self, node: ir.Node, edit: Editor) -> bool | Skipped:
         """Applies the pass to one node, in place.
 
         1. Before: the node is in the graph of `edit`, used, and has the inputs that its operator
@@ -79,6 +83,9 @@ class Pass:
         edit.replaced.clear()
         place, names = node.name, [value.name for value in edit.graph.outputs]
         result = self.apply(node, edit)
+        if isinstance(result, ir.Value):
+            edit.replace(node.outputs[0], result)
+            result = True
         if result:
             edit.remove_if_dead(node)
             broken = [one for one in edit.replaced if not self._is_alike(*one)]
@@ -89,7 +96,7 @@ class Pass:
                     where=place,
                     hint=f"Leave it out with `prepare: {{skip: [{self.name}]}}`, and report it.",
                 )
-        return result
+        return False if result is None else result
 
     def _is_alike(self, old: ir.Value, new: ir.Value) -> bool:
         shapes = {static_shape(value) for value in (old, new)} - {None}

@@ -26,8 +26,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if layer is None:
         return Skipped("no layer with constant weights makes its input for it alone")
     scale_and_shift(layer, edit, *affine)
-    edit.replace(node.outputs[0], layer.outputs[0])
-    return True
+    return layer.outputs[0]
 
 
 def batch_norm_affine(node: ir.Node) -> tuple[np.ndarray, np.ndarray] | None:

@@ -27,5 +27,4 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if shift is None:
         return Skipped("the constant is not one number for each output channel of the layer")
     scale_and_shift(layer, edit, None, -shift if node.op_type == "Sub" else shift)
-    edit.replace(node.outputs[0], layer.outputs[0])
-    return True
+    return layer.outputs[0]

@@ -32,5 +32,4 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         return Skipped("it divides by zero")
     wide = factor.astype(np.float64)
     scale_and_shift(layer, edit, 1.0 / wide if node.op_type == "Div" else wide, None)
-    edit.replace(node.outputs[0], layer.outputs[0])
-    return True
+    return layer.outputs[0]

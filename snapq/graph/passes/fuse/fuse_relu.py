@@ -30,13 +30,8 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if not is_float(node.outputs[0]):
         return False
     if node.op_type == "Clip":
-        fused = _from_clip(node, edit)
-    else:
-        fused = _bounded(node, edit) or _from_max(node, edit)
-    if fused is None:
-        return False
-    edit.replace(node.outputs[0], fused)
-    return True
+        return _from_clip(node, edit)
+    return _bounded(node, edit) or _from_max(node, edit)
 
 
 def _from_clip(node: ir.Node, edit: Editor) -> ir.Value | None:

@@ -27,11 +27,7 @@ OPERATORS = ("Div", "Log")
 
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one operator of a Div or Log and what leads to it."""
-    fused = _softmax(node, edit) if node.op_type == "Div" else _logarithm(node, edit)
-    if fused is None:
-        return False
-    edit.replace(node.outputs[0], fused)
-    return True
+    return _softmax(node, edit) if node.op_type == "Div" else _logarithm(node, edit)
 
 
 def _softmax(node: ir.Node, edit: Editor) -> ir.Value | None:

@@ -34,8 +34,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     else:
         flat = edit.op("Reshape", source, integers(size, *rest))
         result = edit.op("Gather", flat, positions, axis=0)
-    edit.replace(node.outputs[0], result)
-    return True
+    return result
 
 
 def _positions(indices: np.ndarray, shape: tuple[int, ...], batch: int) -> np.ndarray:

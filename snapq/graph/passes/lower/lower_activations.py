@@ -33,11 +33,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     source = node.inputs[0]
     if source is None or not is_float(source):
         return False
-    result = _write(node, source, edit)
-    if result is None:
-        return False
-    edit.replace(node.outputs[0], result)
-    return True
+    return _write(node, source, edit)
 
 
 def _write(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value | None:

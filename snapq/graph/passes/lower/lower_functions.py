@@ -31,8 +31,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     source = node.inputs[0]
     if source is None or not is_float(source):
         return False
-    edit.replace(node.outputs[0], _FORMULAS[node.op_type](node, source, edit))
-    return True
+    return _FORMULAS[node.op_type](node, source, edit)
 
 
 def _asin(node: ir.Node, x: ir.Value, edit: Editor) -> ir.Value:

@@ -55,11 +55,9 @@ def apply(node: ir.Node, edit: Editor) -> Result:
             result = _batch(node, source, shape, edit)
         case _:
             result = _several_axes(node, source, shape, edit)
-    if result is None:
-        computed = node.op_type in ("GroupNormalization", "BatchNormalization")
-        return Skipped("its parameters are computed") if computed else False
-    edit.replace(node.outputs[0], result)
-    return True
+    if result is None and node.op_type in ("GroupNormalization", "BatchNormalization"):
+        return Skipped("its parameters are computed")
+    return result
 
 
 def _group(

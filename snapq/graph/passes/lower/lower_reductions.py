@@ -51,10 +51,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     result = _write(node, source, shape, edit)
     if result is None and node.op_type == "ReduceProd":
         return Skipped(f"it is over several axes or more than {_LONGEST_PRODUCT} elements")
-    if result is None:
-        return False
-    edit.replace(node.outputs[0], result)
-    return True
+    return result
 
 
 def _write(

@@ -54,10 +54,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
             result = _circular_pad(node, source, shape, edit)
     if result is None and node.op_type == "Transpose" and len(shape) > MAX_RANK:
         return Skipped(f"its dimensions cannot be merged to {MAX_RANK}")
-    if result is None:
-        return False
-    edit.replace(node.outputs[0], result)
-    return True
+    return result
 
 
 def _triangle(

@@ -24,5 +24,4 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     result = reduce(lambda total, term: edit.op("Add", total, term), terms)
     if node.op_type == "Mean" and len(terms) > 1:
         result = edit.op("Mul", result, number(1 / len(terms)))
-    edit.replace(node.outputs[0], result)
-    return True
+    return result

@@ -98,8 +98,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
             end = integers(found.made)
             rows = edit.op("Slice", rows, integers(0), end, integers(1))
         result = rows if outputs == 1 else edit.op("Transpose", rows, perm=[0, 2, 1])
-    edit.replace(node.outputs[0], edit.op("Reshape", result, integers(*made)))
-    return True
+    return edit.op("Reshape", result, integers(*made))
 
 
 def _filter(

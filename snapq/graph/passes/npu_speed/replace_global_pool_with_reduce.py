@@ -27,5 +27,4 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         return False
     reduction = _REDUCTIONS[node.op_type]
     axes = integers(*range(2, dims))
-    edit.replace(node.outputs[0], edit.op(reduction, node.inputs[0], axes, keepdims=1))
-    return True
+    return edit.op(reduction, node.inputs[0], axes, keepdims=1)

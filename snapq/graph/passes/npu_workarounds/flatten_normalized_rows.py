@@ -40,8 +40,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     else:
         epsilon = float_attribute(node, "epsilon", 1e-5)
         normal = edit.op(node.op_type, rows, *node.inputs[1:], axis=1, epsilon=epsilon)
-    edit.replace(node.outputs[0], edit.op("Reshape", normal, integers(*shape)))
-    return True
+    return edit.op("Reshape", normal, integers(*shape))
 
 
 def _needs_rows(node: ir.Node, shape: tuple[int, ...]) -> bool:

@@ -101,7 +101,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     return _average(node, found, fits, edit)
 
 
-def _average(node: ir.Node, found: _Windows, fits: bool, edit: Editor) -> bool:
+def _average(node: ir.Node, found: _Windows, fits: bool, edit: Editor) -> Result:
     """Makes the means of one AveragePool exact."""
     source, shape = node.inputs[0], static_shape(node.inputs[0])
     if source is None or shape is None or not fits:
@@ -118,7 +118,7 @@ def _average(node: ir.Node, found: _Windows, fits: bool, edit: Editor) -> bool:
     if volume and counts and padded and not (wide or grown or before != after):
         scale = _held(found, False) / _held(found, True)
         pooled = _pooled(source, found, before, after, edit, counts=False)
-        return _put(node, edit.op("Mul", pooled, scale.astype(np.float32)), found, edit)
+        return _shaped(node, edit.op("Mul", pooled, scale.astype(np.float32)), found)
     rescaled = grown or (not counts and (wide or before != after))
     apart = padded and found.spans == found.strides and (counts or rescaled)
     if not (apart or rescaled):
@@ -130,7 +130,7 @@ def _average(node: ir.Node, found: _Windows, fits: bool, edit: Editor) -> bool:
     if rescaled:
         scale = np.prod(found.spans) / np.maximum(_held(found, counts), 1)
         result = edit.op("Mul", result, scale.astype(np.float32))
-    return _put(node, result, found, edit)
+    return _shaped(node, result, found)
 
 
 def _tiled(source: ir.Value, found: _Windows, edit: Editor) -> ir.Value:
@@ -164,12 +164,11 @@ def _pooled(
     )
 
 
-def _put(node: ir.Node, result: ir.Value, found: _Windows, edit: Editor) -> bool:
-    """Puts a result in the place of the pool's."""
+def _shaped(node: ir.Node, result: ir.Value, found: _Windows) -> ir.Value:
+    """A result with the shape that the pool's has."""
     shape = static_shape(node.inputs[0]) or ()
     result.shape = ir.Shape((*shape[:2], *found.made))
-    edit.replace(node.outputs[0], result)
-    return True
+    return result
 
 
 def _halves(found: _Windows) -> bool:
@@ -183,13 +182,13 @@ def _halves(found: _Windows) -> bool:
     return image and tiled and not others and size > 2 and size % 2 == 0
 
 
-def _in_two(node: ir.Node, source: ir.Value, found: _Windows, edit: Editor) -> bool:
+def _in_two(node: ir.Node, source: ir.Value, found: _Windows, edit: Editor) -> Result:
     """Means of 2 x 2 elements, and the means of those."""
     rest = [span // 2 for span in found.spans]
     halved = edit.op("AveragePool", source, kernel_shape=[2, 2], strides=[2, 2])
     halved.shape = ir.Shape((*(static_shape(source) or ())[:2], *(s // 2 for s in found.sizes)))
     result = edit.op("AveragePool", halved, kernel_shape=rest, strides=rest)
-    return _put(node, result, found, edit)
+    return _shaped(node, result, found)
 
 
 def _held(found: _Windows, counts: bool) -> npt.NDArray[np.float64]:

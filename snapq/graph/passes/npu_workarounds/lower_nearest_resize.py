@@ -75,8 +75,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         return False
     for axis, (indices, size) in enumerate(zip(picked, shape, strict=True)):
         source = _taken(source, indices, size, axis, edit)
-    edit.replace(node.outputs[0], source)
-    return True
+    return source
 
 
 def axis_scales(node: ir.Node, shape: tuple[int, ...]) -> list[np.float32] | None:

@@ -46,11 +46,9 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     filling = input_at(node, 2)
     zero = filling is None or scalar(filling) == 0
     if len(shape) == 4 and zero and is_float(source) and not any(after[:2]):
-        edit.replace(node.outputs[0], zero_padded(source, before[2:], after[2:], edit))
-        return True
+        return zero_padded(source, before[2:], after[2:], edit)
     if len(shape) >= MAX_RANK:
         return Skipped(f"it has {len(shape)} dimensions, and one more is needed")
     deep = edit.op("Reshape", source, integers(*shape, 1))
     padded = edit.op("Pad", deep, integers(*before, 0, *after, 0), filling)
-    edit.replace(node.outputs[0], edit.op("Reshape", padded, integers(*result)))
-    return True
+    return edit.op("Reshape", padded, integers(*result))

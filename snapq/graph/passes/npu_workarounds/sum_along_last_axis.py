@@ -33,5 +33,4 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         reverse=int_attribute(node, "reverse", 0),
     )
     back = [order.index(item) for item in range(dims)]
-    edit.replace(node.outputs[0], edit.op("Transpose", summed, perm=back))
-    return True
+    return edit.op("Transpose", summed, perm=back)

@@ -42,8 +42,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         result = edit.op("MatMul", source, operand)
         if alpha != 1:
             result = edit.op("Mul", result, np.array(alpha, np.float32))
-        edit.replace(node.outputs[0], _add_bias(node, result, edit))
-        return True
+        return _add_bias(node, result, edit)
     matrix = weight * weight.dtype.type(alpha) if alpha != 1 else weight
     matrix = matrix if turned else matrix.T
     bias = constant(input_at(node, 2))
@@ -53,8 +52,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         result = edit.op("Gemm", source, matrix, vector, transB=1)
     else:
         result = _add_bias(node, edit.op("Gemm", source, matrix, transB=1), edit)
-    edit.replace(node.outputs[0], result)
-    return True
+    return result
 
 
 def _is_done(node: ir.Node, weight: np.ndarray | None) -> bool:

@@ -36,5 +36,4 @@ def apply(node: ir.Node, edit: Editor) -> Result:
             result = edit.op("Reciprocal", edit.op("Sqrt", source))
         case _:
             return False
-    edit.replace(node.outputs[0], result)
-    return True
+    return result

@@ -19,5 +19,4 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     source = node.inputs[0]
     if weight is None or weight.ndim != 2 or rank(source) != 2 or not is_float(source):
         return False
-    edit.replace(node.outputs[0], edit.op("Gemm", source, weight.T, transB=1))
-    return True
+    return edit.op("Gemm", source, weight.T, transB=1)

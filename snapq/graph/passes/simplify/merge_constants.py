@@ -31,13 +31,11 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     merged = inner[1] + outer if node.op_type == "Add" else inner[1] * outer
     if not np.all(np.isfinite(merged)):
         return False
-    edit.replace(node.outputs[0], edit.op(node.op_type, inner[0], merged.astype(outer.dtype)))
-    return True
+    return edit.op(node.op_type, inner[0], merged.astype(outer.dtype))
 
 
-def _multiply_instead(node: ir.Node, divisor: np.ndarray, edit: Editor) -> bool:
+def _multiply_instead(node: ir.Node, divisor: np.ndarray, edit: Editor) -> Result:
     if constant(node.inputs[1]) is None or np.any(np.abs(divisor) < 1e-30):
         return False
     inverse = (1.0 / divisor.astype(np.float64)).astype(divisor.dtype)
-    edit.replace(node.outputs[0], edit.op("Mul", node.inputs[0], inverse))
-    return True
+    return edit.op("Mul", node.inputs[0], inverse)

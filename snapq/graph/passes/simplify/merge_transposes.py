@@ -25,15 +25,13 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if shape is not None and result is not None and list(order) != sorted(order):
         moved = [axis for axis in order if shape[axis] != 1]
         if moved == sorted(moved):
-            edit.replace(node.outputs[0], edit.op("Reshape", node.inputs[0], integers(*result)))
-            return True
+            return edit.op("Reshape", node.inputs[0], integers(*result))
     before = producer(node.inputs[0], "Transpose")
     first = _permutation(before) if before is not None else None
     if before is None or first is None:
         return False
     merged = [first[axis] for axis in order]
-    edit.replace(node.outputs[0], edit.op("Transpose", before.inputs[0], perm=merged))
-    return True
+    return edit.op("Transpose", before.inputs[0], perm=merged)
 
 
 def _permutation(node: ir.Node) -> tuple[int, ...] | None:

@@ -45,5 +45,4 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         return False
     moved = edit.op(node.op_type, turn.inputs[0], before)
     moved.shape, moved.type = layer.outputs[0].shape, layer.outputs[0].type
-    edit.replace(node.outputs[0], edit.op("Transpose", moved, perm=list(order)))
-    return True
+    return edit.op("Transpose", moved, perm=list(order))

@@ -27,11 +27,7 @@ OPERATORS = ("SequenceAt", "ConcatFromSequence")
 
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Replaces what one node takes from a sequence."""
-    result = _concat(node, edit) if node.op_type == "ConcatFromSequence" else _at(node, edit)
-    if result is None:
-        return False
-    edit.replace(node.outputs[0], result)
-    return True
+    return _concat(node, edit) if node.op_type == "ConcatFromSequence" else _at(node, edit)
 
 
 def _at(node: ir.Node, edit: Editor) -> ir.Value | None:

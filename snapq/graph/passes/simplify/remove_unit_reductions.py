@@ -25,5 +25,4 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     axes = tuple(range(2, len(shape))) if pools else reduced_axes(node)
     if axes is None or any(shape[axis] != 1 for axis in axes):
         return False
-    edit.replace(node.outputs[0], edit.op("Reshape", node.inputs[0], integers(*result)))
-    return True
+    return edit.op("Reshape", node.inputs[0], integers(*result))

@@ -18,5 +18,4 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     model = node.inputs[1]
     if model is None or model.dtype is None:
         return False
-    edit.replace(node.outputs[0], edit.op("Cast", node.inputs[0], to=int(model.dtype)))
-    return True
+    return edit.op("Cast", node.inputs[0], to=int(model.dtype))
