@@ -107,7 +107,7 @@ class StorageError(SnapqError):
 
 
 class GateError(SnapqError):
-    """A run finished, and one of its gates failed."""
+    """A run finished, and one of its gates did not hold."""
 
     exit_code = 1
 

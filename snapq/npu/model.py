@@ -222,6 +222,8 @@ class Model:
                 figure = self._estimated(plain, thinned)
                 figure = figure.model_copy(update={"label": label, "device": self.device.name})
             except (DeviceError, QnnError) as error:
+                if error.transient:
+                    raise
                 reason = str(error)
         return Compilation(best.compiled, chosen.options, best.candidates, figure, reason, thinned)
 
@@ -279,8 +281,10 @@ class Model:
         """Which convolutions to thin out; none where no estimate says whether that is faster."""
         try:
             return self.thinned
-        except (DeviceError, QnnError):  # what does not compile is told when it is compiled
-            return ()
+        except (DeviceError, QnnError) as error:
+            if error.transient:
+                raise
+            return ()  # what does not compile is told when it is compiled
 
     def _while_needed(self, outputs: Iterator[Outputs]) -> Iterator[Outputs]:
         yield from outputs  # until then this object holds the temporary file

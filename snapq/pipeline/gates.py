@@ -1,4 +1,4 @@
-"""Gates: the limits of a run, what was found, and whether they passed.
+"""Gates: the limits of a run, what was found, and whether they held.
 
 A gate is a function of `GATES`, named as its key in the YAML.
 """
@@ -33,7 +33,7 @@ class Judged:
 
 
 Verdict = tuple[str, str, bool]
-"""The limit in words, what was found, and whether it passed."""
+"""The limit in words, what was found, and whether it held."""
 
 
 def check(gates: Gates, judged: Judged) -> tuple[GateRecord, ...]:

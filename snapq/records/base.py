@@ -21,7 +21,7 @@ class Record(BaseModel):
         return values
 
 
-class Origin(StrEnum):
+class Where(StrEnum):
     """How a number came to be; a number is never shown without it."""
 
     HOST = "host"

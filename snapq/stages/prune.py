@@ -92,7 +92,7 @@ def _drop_blocks(
 
     if source.precision != "float":
         raise ConfigError(
-            "Blocks are removed from float models only.",
+            "Blocks are taken out of float models.",
             where="stages.prune.blocks",
             hint="Put the prune stage in front of quantize.",
         )
@@ -126,8 +126,10 @@ def _time(model: ir.Model, context: Context) -> Callable[[ir.Model], float] | No
     estimate = estimator(context, context.devices[0])
     try:
         estimate(model)
-    except QnnError:  # it does not compile as it is; then arithmetic is what counts
-        return None
+    except QnnError as error:
+        if error.transient:
+            raise
+        return None  # it does not compile as it is; then arithmetic is what counts
     return lambda model: estimate(model).precise_us
 
 

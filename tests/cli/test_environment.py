@@ -131,6 +131,36 @@ def test_a_full_disk_is_one_clear_error_and_leaves_no_run(project: Path, kilobyt
     assert not [line for line in done.stdout.splitlines() if line.startswith(str(disk))]
 
 
+def test_what_a_full_temporary_folder_left_undone_is_done_by_the_next_run(project: Path) -> None:
+    text = (project / "deploy.yaml").read_text()
+    start, end = text.index("stages:"), text.index("gates:")
+    (project / "deploy.yaml").write_text(text[:start] + "stages: [{quantize: {}}]\ngates: {}\n")
+    assert end > start
+    disk = project / "disk"
+    disk.mkdir()
+    script = (
+        'mount -t tmpfs -o size=64k none "$1" && cd "$2" && '
+        'TMPDIR="$1" "$3" -m snapq run deploy.yaml --json'
+    )
+    command = [*IN_NAMESPACE, "sh", "-c", script, "sh", str(disk), str(project), sys.executable]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        pytest.skip(f"no file system of our own can be mounted here: {done.stderr.strip()}")
+    assert "some SoCs only" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    done = subprocess.run(
+        [sys.executable, "-m", "snapq", "run", "deploy.yaml", "--json"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    (quantized,) = [s for s in json.loads(done.stdout)["stages"] if s["name"] == "quantize"]
+    assert quantized["cached"] is False
+    assert quantized["details"]["never_slower"]["fp16_cycles"] > 0
+
+
 def test_a_read_only_folder_is_one_clear_error(project: Path) -> None:
     script = (
         'mount -t tmpfs none "$1" && mount -o remount,ro "$1" && '

@@ -20,6 +20,9 @@ from snapq.config.schema.stages import STAGE_OPTIONS
 from snapq.devices.profiles import PACKAGED
 from snapq.evaluation.functions import source_fingerprint
 from snapq.pipeline.available import available
+from snapq.pipeline.cache import Cache
+from snapq.pipeline.evidence import KINDS
+from snapq.pipeline.steps import kept
 from snapq.stages.artifact import library_versions
 from snapq.stages.base import Context, Input, Reads, UndeclaredInputError, stage
 from tests.pipeline.conftest import make_project
@@ -102,9 +105,10 @@ def larger(project: Path) -> None:
     edit(project / "deploy.yaml", ("3, 32, 32]", "3, 64, 64]"), ("preprocess: &pre {", resize))
 
 
-CHANGES: dict[str, tuple[Callable[[Path], None], str | None]] = {
-    # what is changed, and the first stage that runs again
-    "nothing": (lambda _: None, None),
+CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
+    # what is changed, and the first stage that runs again; where none does, the kinds of evidence
+    # that are gathered again
+    "nothing": (lambda _: None, ""),
     "the model": (lambda project: reweigh(project / "tiny.onnx"), "source"),
     "the model's shapes": (larger, "source"),
     "options of prepare": (
@@ -116,30 +120,52 @@ CHANGES: dict[str, tuple[Callable[[Path], None], str | None]] = {
     "options of quantize": (option("never_slower: false", "activations: uint16"), "quantize"),
     "options of package": (option("golden_samples: 2", "golden_samples: 3"), "package"),
     "a calibration picture": (lambda p: repaint(p / "pictures" / "3.png"), "prune"),
-    "another calibration": (option("images: pictures,", "images: pictures, samples: 4,"), "prune"),
+    "fewer calibration samples": (
+        option("images: pictures,", "images: pictures, samples: 4,"),
+        "prune",
+    ),
     "the first picture of evaluation": (lambda p: repaint(p / "evaluated" / "0.png"), "package"),
-    "a later picture of evaluation": (lambda p: repaint(p / "evaluated" / "7.png"), None),
-    "a label": (lambda p: edit(p / "labels.csv", ("0.png,0", "0.png,3")), None),
-    "the metric": (lambda p: edit(p / "scores.py", ("return", "return 0.5 +")), None),
+    "the last picture of evaluation": (
+        lambda p: repaint(p / "evaluated" / "7.png"),
+        "outputs steps",
+    ),
+    "a label": (lambda p: edit(p / "labels.csv", ("0.png,0", "0.png,3")), "outputs steps"),
+    "the metric": (
+        lambda p: edit(p / "scores.py", ("return WEIGHT", "return 0.5")),
+        "outputs steps",
+    ),
+    "a module that the metric imports": (
+        lambda p: edit(p / "weights.py", ("0.25", "0.75")),
+        "outputs steps",
+    ),
+    "another metric": (option("metric: scores:score", "metric: top1"), "outputs steps"),
     "the boundary": (option("stages:", "io: {dtype: float}\nstages:"), "prune"),
     "the preprocessing": (option("mean: 127", "mean: 100"), "prune"),
-    "the seed": (option("stages:", "seed: 7\nstages:"), None),
+    "the seed": (option("stages:", "seed: 7\nstages:"), ""),
     "the gate of nodes": (option("gates: {}", "gates: {npu_nodes: 0.5}"), "package"),
-    "another gate": (option("gates: {}", "gates: {min_sqnr_db: 3}"), None),
-    "the name": (option("name: tiny", "name: other"), None),
+    "another gate": (option("gates: {}", "gates: {min_sqnr_db: 3}"), ""),
+    "the name": (option("name: tiny", "name: other"), ""),
 }
 
 
-def runs_again(project: Path) -> str | None:
-    plan = api.plan(snapq.load(project / "deploy.yaml"), runs=project / "runs")
-    return next((stage.name for stage in plan.stages if not stage.cached), None)
+def runs_again(project: Path) -> str:
+    setting = api.check(snapq.load(project / "deploy.yaml"))
+    cache = Cache(project / "runs" / ".cache")
+    inputs = available(setting)
+    for step, artifact in kept(setting, inputs, cache):
+        if artifact is None:
+            return step.name
+        inputs = inputs.after(step.index, step.name, artifact)
+    kinds = [kind for kind in KINDS if kind.kept and inputs.has(kind.reads)]
+    keys = {kind.name: inputs.key(f"evidence {kind.name}", kind.reads) for kind in kinds}
+    return " ".join(name for name, key in keys.items() if cache.value(key) is None)
 
 
 @pytest.mark.parametrize("changed", CHANGES)
 def test_a_change_runs_again_exactly_what_depends_on_it(project: Path, changed: str) -> None:
-    change, first = CHANGES[changed]
+    change, again = CHANGES[changed]
     change(project)
-    assert runs_again(project) == first
+    assert runs_again(project) == again
 
 
 def test_facts_of_a_device_run_again_what_reads_devices(
@@ -212,7 +238,7 @@ def test_models_that_differ_in_scales_of_activations_give_two_packages(tmp_path:
         project / "deploy.yaml",
         ("  - quantize: {}\n", ""),
         ("path: tiny.onnx", "path: tiny.qdq.onnx"),
-        ("targets: [qcs9075, sm8650]", "targets: [qcs9075]"),
+        ("devices: [qcs9075, sm8650]", "devices: [qcs9075]"),
         QUICK_PACKAGE,
         ("max_accuracy_drop: 0.5, npu_nodes: all, min_sqnr_db: 5", ""),
     )

@@ -17,7 +17,7 @@ from snapq.config.schema.stages import StageItem
 
 
 class Gates(Strict):
-    """Limits of a run; a gate that fails ends the run with exit code 1."""
+    """Limits that a run must hold; a gate that fails ends the run with exit code 1."""
 
     max_accuracy_drop: Annotated[float, Field(ge=0)] | None = None
     """Float metric minus simulated metric, in the metric's own unit."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import csv
 import io
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
-from snapq.errors import QnnError
+from snapq.errors import QnnError, UnansweredError
 from snapq.npu.qnn import (
     model_files,
     sessions,
@@ -129,7 +130,7 @@ def parse(text: str, where: str = "") -> Figures:
     a time of any chip.
 
     Raises:
-        QnnError: there is no whole estimate in it.
+        UnansweredError: there is no whole estimate in it; only SoCs that have one are asked.
     """
     totals: Counter[str] = Counter()
     traffic: Counter[str] = Counter()
@@ -147,10 +148,10 @@ def parse(text: str, where: str = "") -> Figures:
         elif unit == "BYTES":
             traffic[name] += value
     if not blocks or not all(name in totals for name in _FIGURES.values()):
-        raise QnnError(
-            "The compiler gave no Performance Estimate.",
+        raise UnansweredError(
+            "The compiler gave no Performance Estimate, or not all of it.",
             where=where or None,
-            hint="It exists for some SoCs only; `snapq devices` says for which.",
+            hint=f"See whether there is space left for its files in {tempfile.gettempdir()}.",
         )
     return Figures(
         **{name: totals[name] for name in _FIGURES.values()},
@@ -172,4 +173,10 @@ def _profile(files: ModelFiles, request: sessions.Request, timeout_s: float) -> 
     with workers.Worker() as worker:
         model_files.stage(files, worker.scratch)
         worker.call(tasks.read_back, request, timeout_s=timeout_s)
-        return (worker.scratch / PROFILE_FILE).read_text(encoding="utf-8", errors="replace")
+        worker.require_space()
+        return read_text(worker.scratch / PROFILE_FILE)
+
+
+def read_text(path: Path) -> str:
+    """What the compiler wrote; nothing where it wrote nothing."""
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""

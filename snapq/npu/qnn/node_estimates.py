@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
-from snapq.errors import QnnError
+from snapq.errors import UnansweredError
 from snapq.npu.qnn import (
     model_files,
     sessions,
@@ -26,6 +27,7 @@ from snapq.npu.qnn import (
 from snapq.npu.qnn.estimate import (
     PROFILE_FILE,
     parse,
+    read_text,
     record,
 )
 from snapq.npu.qnn.options import CompileOptions
@@ -105,7 +107,8 @@ def estimate_nodes(
     with workers.Worker() as worker:
         model_files.stage(files, worker.scratch)
         worker.call(tasks.read_back, request, timeout_s=timeout_s)
-        figures = parse(_text(worker.scratch / PROFILE_FILE), model.name)
+        worker.require_space()
+        figures = parse(read_text(worker.scratch / PROFILE_FILE), model.name)
         total = record(figures, device, near, request, label)
         cycles = _by_name(worker.scratch, [node.name for node in files.nodes])
     # The timeline ends a few cycles before the estimate does.
@@ -140,28 +143,35 @@ def share(timeline: Iterable[Work]) -> dict[int, float]:
     return spent
 
 
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace")
-
-
 def _by_name(folder: Path, nodes: list[str]) -> dict[str, float]:
     """Cycles by node name over every part of the graph that the provider compiled."""
     log = (folder / _LOG).read_bytes() if (folder / _LOG).is_file() else b""
     spent: dict[str, float] = {}
-    for path in sorted(folder.glob(f"*{_SCHEMATIC}")):
+    schematics = sorted(folder.glob(f"*{_SCHEMATIC}"))
+    if not schematics:
+        raise _no_timeline("")
+    for path in schematics:
         graph = path.name.removesuffix(_SCHEMATIC).encode()
         start = log.find(_TRACE_START, max(log.find(graph), 0))
         if start < 0:
-            raise QnnError(
-                "The compiler gave no timeline of its estimate.",
-                where=graph.decode(),
-                hint="It exists for some SoCs only; `snapq devices` says for which.",
-            )
+            raise _no_timeline(graph.decode())
         names = _names(path, nodes)
-        for owner, cycles in share(_works(log, log.rfind(b"{", 0, start))).items():
+        try:
+            works = list(_works(log, log.rfind(b"{", 0, start)))
+        except (ValueError, KeyError, TypeError):
+            raise _no_timeline(graph.decode()) from None
+        for owner, cycles in share(works).items():
             name = names.get(owner, OTHER)
             spent[name] = spent.get(name, 0.0) + cycles
     return spent
+
+
+def _no_timeline(graph: str) -> UnansweredError:
+    return UnansweredError(
+        "The compiler gave no timeline of its estimate, or not all of it.",
+        where=graph or None,
+        hint=f"See whether there is space left for its files in {tempfile.gettempdir()}.",
+    )
 
 
 def _works(log: bytes, start: int) -> Iterator[Work]:

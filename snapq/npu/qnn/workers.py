@@ -25,7 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from snapq.errors import QnnError, SnapqError
+from snapq.errors import QnnError, SnapqError, UnansweredError
 from snapq.npu.qnn.catalogue import explain
 from snapq.npu.qnn.worker import SCRATCH_VARIABLE, Failure
 from snapq.runtime import TELEMETRY_OFF, processors
@@ -38,6 +38,7 @@ DEFAULT_TIMEOUT_S = 3600.0
 """A limit against hanging, not a budget: large models compile for minutes."""
 
 _TAIL_BYTES = 4000
+_LEAST_FREE = 1 << 16
 _TAIL_LINES = 4
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -147,8 +148,19 @@ class Worker:
         if isinstance(reply, SnapqError):
             raise reply
         if isinstance(reply, Failure):
-            raise explain(reply.text, log=self.printed())
+            error = explain(reply.text, log=self.printed())
+            self.require_space(error.what)
+            raise error
         return reply
+
+    def require_space(self, said: str = "") -> None:
+        """Raises `UnansweredError` where the disk is full: what is written there is not whole."""
+        if shutil.disk_usage(self.scratch).free < _LEAST_FREE:
+            raise UnansweredError(
+                f"The disk with temporary files is full. {said}".rstrip(),
+                where=str(self.scratch.parent),
+                hint="Free some space there, or set TMPDIR to another folder.",
+            )
 
     def printed(self) -> str:
         """The last that native libraries printed, without colours."""
@@ -164,14 +176,14 @@ class Worker:
         self._timed_out = True
         self._process.kill()
 
-    def _death(self, timeout_s: float) -> QnnError:
+    def _death(self, timeout_s: float) -> UnansweredError:
         if self._timed_out:
-            return QnnError(
+            return UnansweredError(
                 f"Qualcomm's runtime did not finish within {timeout_s:g} s and was stopped.",
                 hint="Give it more time, or a smaller model.",
             )
         if self._closed:
-            return QnnError("The worker was stopped.")
+            return UnansweredError("The worker was stopped.")
         code = self._process.wait()
         if code == 0:
             how = "ended"
@@ -181,9 +193,9 @@ class Worker:
             how = f"ended with code {code}"
         lines = [line.strip() for line in self.printed().splitlines() if line.strip()]
         tail = " | ".join(lines[-_TAIL_LINES:])
-        words = f" Its last output: {tail}" if tail else ""
+        words = f" Its last words: {tail}" if tail else ""
         memory = code == -signal.SIGKILL if hasattr(signal, "SIGKILL") else False
-        return QnnError(
+        return UnansweredError(
             f"Qualcomm's runtime {how}.{words}",
             hint="It was killed from outside, most likely because memory ran out; use fewer "
             "workers."

@@ -28,10 +28,9 @@ from snapq.quantization.calibration.observers.mse import Mse
 from snapq.quantization.calibration.observers.percentile import Percentile
 from snapq.quantization.calibration.observers.sqnr import Sqnr
 from snapq.quantization.encodings import Encoding
-from snapq.quantization.notes import Note, NoteKind
-from snapq.quantization.qdq.lowering.order import lower
+from snapq.quantization.qdq.lowering import lower
 from snapq.quantization.qdq.scheme import Scheme
-from snapq.quantization.quantize import Quantized, observe
+from snapq.quantization.quantize import Quantized, lifted, observe
 from snapq.quantization.tuning.algorithms.base import (
     Stage,
     Study,
@@ -156,12 +155,12 @@ class Tuning:
 
     Attributes:
         study: the model with what helped.
-        notes: for the reader: what each step gained.
+        notes: sentences for the reader: what each step gained.
         decibels: SQNR at the outputs on held-out samples, on the CPU; infinite without any.
     """
 
     study: Study
-    notes: tuple[Note, ...] = ()
+    notes: tuple[str, ...] = ()
     decibels: float = inf
 
 
@@ -182,8 +181,8 @@ def tuning(
     recipe.check()
     scheme = replace(scheme, observer=recipe.observers[0])
     imposed = dict(fixed or {})
-    lowered = lower(model, scheme)
-    source, scheme = lowered.model, lowered.scheme
+    source = lifted(model)
+    scheme = lower(source.graph, scheme)
     if len(recipe.observers) == 1 and not recipe.algorithms:
         seen = observe(source, samples, progress)
         return Tuning(Study(source, scheme, imposed, samples, seen))
@@ -228,8 +227,10 @@ def tuning(
         try:
             best, said = _judged_by(runner, judge, kept)
         except SnapqError as error:
-            said += f" The simulator failed: {error.what}"
-    story = tuple(Note(NoteKind.TUNING, (), text) for text in (*_told(notes), said))
+            if error.transient:
+                raise
+            said += f" The simulator could not judge it: {error.what}"
+    story = (*_told(notes), said)
     if best is kept[0]:  # nothing was judged that more samples would undo
         study = replace(study, samples=samples, seen=observe(source, samples))
     else:

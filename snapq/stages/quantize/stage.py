@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from snapq.config import QuantizeConfig
 from snapq.errors import ConfigError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from snapq.evaluation.samples import Sample
     from snapq.quantization.encodings import Encoding
     from snapq.quantization.quantize import Quantized
+    from snapq.stages.quantize.never_slower import Kept
 
 ENCODINGS = "encodings.json"
 
@@ -60,28 +62,30 @@ def run(options: QuantizeConfig, context: Context, folder: Path) -> Outcome:
             "The model is quantized already.", where="stages", hint="Name quantize once."
         )
     model = io.load(source.model)
-    result, precision, details = _quantize(model, source, options, context, folder)
+    kept = _quantize(model, source, options, context, folder)
+    result = kept.quantized
     io.save(result.model, folder / MODEL)
     write_json(folder / ENCODINGS, [e.to_json() for e in encoding_records(result)])
     return Outcome(
-        precision=precision,
-        notes=tuple(map(str, result.notes)),
+        precision=kept.precision,
+        notes=result.notes,
         details={
             "calibration": data.description if data is not None else None,
             "samples": len(data) if data is not None else 0,
             "random_inputs": data is not None and data.random,
             "encodings": len(result.encodings),
-            **details,
+            **kept.details,
         },
+        failures=kept.failures,
     )
 
 
 def _quantize(
     model: ir.Model, source: Source, options: QuantizeConfig, context: Context, folder: Path
-) -> tuple[Quantized, str, dict[str, Any]]:
+) -> Kept:
     """The quantized model, the name of its precision, and figures for the record."""
     from snapq.stages.quantize.mixing import mix
-    from snapq.stages.quantize.never_slower import keep_fast
+    from snapq.stages.quantize.never_slower import Kept, keep_fast
 
     data = context.calibration
     label = precision_name(options.weights, options.activations)
@@ -89,18 +93,19 @@ def _quantize(
         count = len(data) if data is not None else None
         with context.progress.track("Calibrate", count) as advance:
             found = from_file(options.encodings, model, options.overrides, context, advance)
-        return found.quantized, found.precision, {}
+        return Kept(found.quantized, found.precision, {})
     assert data is not None
     work = order(model, options, context, read_weights(source))
     if options.mixed_precision is not None:
         mixed = mix(work, options.mixed_precision, label, context, folder)
-        return mixed.quantized, mixed.precision, {"mixed_precision": mixed.details}
+        details = {"mixed_precision": mixed.details}
+        return Kept(mixed.quantized, mixed.precision, details)
     with context.progress.track("Calibrate", len(data)) as advance:
         result = work.quantized(data, advance)
     if not options.never_slower:
-        return result, label, {}
+        return Kept(result, label, {})
     kept = keep_fast(work, result, label, context)
-    return kept.quantized, kept.precision, {"never_slower": kept.details}
+    return replace(kept, details={"never_slower": kept.details})
 
 
 def quantized(

@@ -20,7 +20,7 @@ ENDLESS = """
 import numpy as np
 from pathlib import Path
 from snapq.devices.profiles import find
-from snapq.qnn.simulate import simulate
+from snapq.npu.qnn.simulate import simulate
 
 def feeds():
     while True:

@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 
 import numpy as np
 import onnx_ir as ir
 
 from snapq.operators import Encodings
 from snapq.quantization.encodings import Encoding
-from snapq.quantization.qdq.decisions import constant
-from snapq.quantization.qdq.plan import QdqPlan
+from snapq.quantization.qdq.decisions import Decision, constant
 
 __all__ = ["absorb_clamps"]
 
 
-def absorb_clamps(plan: QdqPlan) -> QdqPlan:
-    """Removes each clamp that changes no value that its input's encoding can hold.
+def absorb_clamps(
+    graph: ir.Graph, decisions: Mapping[ir.Node, Decision], encodings: Mapping[ir.Value, Encoding]
+) -> tuple[dict[ir.Node, Decision], dict[ir.Value, Encoding]]:
+    """Removes, in place, each clamp that changes no value that its input's encoding can hold.
 
     1. For `y = Relu(x)` or `y = Clip(x, low, high)`, where `x` has no other reader and is held in
        the encoding of `y`, and
     2. that encoding's range lies within the limits,
     3. `x` takes the place and the name of `y`.
+
+    Returns:
+        Decisions and encodings of what is left.
     """
-    left, held = dict(plan.decisions), dict(plan.encodings)
-    for node, decision in plan.decisions.items():
+    left, held = dict(decisions), dict(encodings)
+    for node, decision in decisions.items():
         if decision.encodings is not Encodings.CLAMPED:
             continue
         source, output = node.inputs[0], node.outputs[0]
@@ -33,15 +37,15 @@ def absorb_clamps(plan: QdqPlan) -> QdqPlan:
         alone = len(source.uses()) == 1 and not source.is_graph_output()
         if not alone or source.producer() is None or not _within(node, held[source]):
             continue
-        for position, value in enumerate(tuple(plan.graph.outputs)):
+        for position, value in enumerate(tuple(graph.outputs)):
             if value is output:
-                plan.graph.outputs[position] = source
+                graph.outputs[position] = source
         name = output.name
         output.replace_all_uses_with(source)
-        plan.graph.remove(node, safe=True)
+        graph.remove(node, safe=True)
         source.name = name
         del left[node], held[output]
-    return replace(plan, decisions=left, encodings=held)
+    return left, held
 
 
 def _within(node: ir.Node, encoding: Encoding) -> bool:

@@ -10,13 +10,13 @@ from pathlib import Path
 import onnx
 from onnx import version_converter
 
-__all__ = ["repaired"]
+__all__ = ["mended"]
 
 _OPSET = 17
 """The first with LayerNormalization."""
 
 
-def repaired(model: Path, output: Path) -> Path:
+def mended(model: Path, output: Path) -> Path:
     """Writes a model with fixed shapes, raised to opset 17 and without metadata.
 
     Args:
