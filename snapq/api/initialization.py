@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapq.api.shared import refuse_existing, renamed_argument
+from snapq.metric_table import METRICS
 
 if TYPE_CHECKING:
     from snapq.api.suggest_sizes import SuggestedInput
@@ -30,7 +31,7 @@ data:
   # and says nothing about accuracy. With real samples:
 {real}
   calibration: {{random: true, samples: 8}}
-metric: null  # top1, top5, miou, psnr or module:function, once evaluation has labels
+metric: null  # {metrics} or module:function, once evaluation has labels
 """
 _IMAGES = """\
   # calibration:
@@ -142,10 +143,11 @@ def _data(inputs: Sequence[SuggestedInput]) -> str:
     axis = inputs[0].channels_axis if len(inputs) == 1 else None
     if axis is None:
         keys = " and ".join(f"`{given.name}`" for given in inputs)
-        return _DATA.format(real=_ARRAYS.format(keys=keys))
+        return _DATA.format(real=_ARRAYS.format(keys=keys), metrics=", ".join(METRICS))
     sizes = list(inputs[0].shape[1:])
     color = ", color: gray" if sizes.pop(axis - 1) == 1 else ""
-    return _DATA.format(real=_IMAGES.format(height=sizes[0], width=sizes[1], color=color))
+    real = _IMAGES.format(height=sizes[0], width=sizes[1], color=color)
+    return _DATA.format(real=real, metrics=", ".join(METRICS))
 
 
 def _value(text: str) -> str:

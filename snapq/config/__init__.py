@@ -48,7 +48,6 @@ from snapq.config.schema.quantize import (
     RepairConfig,
 )
 from snapq.config.schema.stages import (
-    STAGE_OPTIONS,
     PackageConfig,
     PrepareConfig,
     StageItem,
@@ -57,7 +56,6 @@ from snapq.config.schema.stages import (
 
 __all__ = [
     "FUNCTION_PATTERN",
-    "STAGE_OPTIONS",
     "BenchmarkConfig",
     "ClusterConfig",
     "Color",

@@ -19,7 +19,6 @@ from snapq.config.reading.problems import KeyPath, Problems
 from snapq.config.reading.reader import Document, Value
 from snapq.errors import nearest
 
-PLANNED_STAGES = ("prune", "cluster", "finetune")
 _CHOICE = re.compile(r"`(\w+)`")
 _SHOWN = 40
 _OWN_RULES = ("value_error",)
@@ -81,9 +80,7 @@ def _path(error: ErrorDetails, value: Value) -> KeyPath:
 
 def _unknown_key(schema: Schema, path: KeyPath) -> tuple[str, str]:
     key, legal = str(path[-1]), keys(schema, path[:-1])
-    stages = f"The stages of this release are {', '.join(legal)}."
-    if _is_stage(path) and key in PLANNED_STAGES:
-        return f"The stage `{key}` is not in this release.", f"Remove it. {stages}"
+    stages = f"The stages are {', '.join(legal)}."
     close = nearest(key, legal)
     hint = f"Did you mean `{close}`? " if close else ""
     if _is_stage(path):

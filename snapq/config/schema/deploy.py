@@ -14,6 +14,7 @@ from snapq.config.schema.base import Strict
 from snapq.config.schema.data import Data
 from snapq.config.schema.model import Io, Model
 from snapq.config.schema.stages import StageItem
+from snapq.metric_table import METRICS
 
 
 class Gates(Strict):
@@ -70,9 +71,12 @@ class DeployConfig(Strict):
     devices: Annotated[tuple[str, ...], Field(min_length=1)]
     """Device profiles to compile for; `snapq devices` lists them. The first one is simulated."""
     data: Data = Data()
-    metric: str | Annotated[dict[str, str], Field(min_length=1)] | None = None
-    """`top1`, `top5`, `miou`, `psnr`, or `module:function` of your own; SQNR and cosine always
-    come. Of a model with several outputs: a metric for each, `{output: metric}`."""
+    metric: str | Annotated[dict[str, str], Field(min_length=1)] | None = Field(
+        default=None,
+        description=f"{', '.join(f'`{name}`' for name in METRICS)}, or `module:function` of your "
+        "own; SQNR and cosine are always computed. Of a model with several outputs: a metric for "
+        "each, `{output: metric}`.",
+    )
     io: Io = Io()
     stages: Annotated[tuple[StageItem, ...], Field(min_length=1)]
     """Stages in the order in which they run. `prepare` runs first also where it is not named."""

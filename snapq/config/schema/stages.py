@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     ConfigDict,
@@ -57,16 +57,6 @@ StageOptions = (
     | PackageConfig
 )
 
-STAGE_OPTIONS: dict[str, type[StageOptions]] = {
-    "prepare": PrepareConfig,
-    "repair": RepairConfig,
-    "prune": PruneConfig,
-    "cluster": ClusterConfig,
-    "quantize": QuantizeConfig,
-    "finetune": FinetuneConfig,
-    "package": PackageConfig,
-}
-
 
 class StageItem(Strict):
     """One entry of `stages`: exactly one stage with its options, such as `quantize: {}`."""
@@ -100,3 +90,9 @@ class StageItem(Strict):
         """Options of the stage; its defaults where the YAML gives none."""
         given: StageOptions | None = getattr(self, self.name)
         return given if given is not None else STAGE_OPTIONS[self.name]()
+
+
+STAGE_OPTIONS: dict[str, type[StageOptions]] = {
+    name: get_args(field.annotation)[0] for name, field in StageItem.model_fields.items()
+}
+"""The class of each stage's options."""
