@@ -17,10 +17,10 @@ TOOLS := $(VENV)/.tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo fashion test lint format docs lock clean
+.PHONY: help install demo fashion test test-fast coverage lint format docs lock clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 install: $(INSTALLED) ## Install snapq into .venv
 
@@ -33,6 +33,14 @@ fashion: $(FASHION)/model/resnet.onnx ## Train, prune and deploy a classifier of
 test: $(TOOLS) ## Install what the tests need and run all of them
 	@scripts/install_test_packages.sh
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --durations 10
+
+test-fast: $(TOOLS) ## Run the tests that are neither slow nor need a board: under 90 seconds
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow and not board"
+
+# A target of its own: before Python 3.12 counting lines costs up to half of the tests' time again.
+coverage: $(TOOLS) ## Run all tests, and say which lines they did not reach
+	@scripts/install_test_packages.sh
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report term-missing
 
 lint: $(TOOLS) ## Check style, types and the import rules
 	$(BIN)/ruff check

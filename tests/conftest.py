@@ -14,6 +14,10 @@ from tests import assets
 
 T = TypeVar("T")
 
+TESTS = Path(__file__).parent
+MARKS_BY_FOLDER = {"boards": pytest.mark.board, "npu": pytest.mark.npu}
+"""What all tests of a folder need; modules elsewhere say it themselves (`pytestmark`)."""
+
 # Machines that run tests are busy: how long an example takes says nothing.
 settings.register_profile(
     "snapq",
@@ -23,6 +27,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("snapq")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the tests of a folder."""
+    for item in items:
+        mark = MARKS_BY_FOLDER.get(item.path.relative_to(TESTS).parts[0])
+        if mark is not None:
+            item.add_marker(mark)
 
 
 @pytest.fixture(autouse=True, scope="session")

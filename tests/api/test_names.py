@@ -25,6 +25,7 @@ print(*wrong)
 """
 
 
+@pytest.mark.slow
 def test_no_submodule_takes_the_place_of_a_public_function() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORT_ALL], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -26,6 +26,8 @@ from tests.bundle.bundles import PICTURES, make, order
 from tests.graph.boundary.small_models import build as build_model
 from tests.graph.boundary.small_models import image_samples, run
 
+pytestmark = pytest.mark.slow
+
 Made = tuple[Built, Path]
 
 

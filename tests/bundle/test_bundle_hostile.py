@@ -136,6 +136,7 @@ def places(value: object) -> list[tuple[Any, Any]]:
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_whatever_stands_anywhere_in_a_manifest_it_opens_or_is_refused(

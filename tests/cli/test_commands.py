@@ -17,6 +17,8 @@ from snapq.graph import io
 from tests.cli.test_bad_input import invoke
 from tests.graph.models import build
 
+pytestmark = pytest.mark.slow
+
 
 def succeed(*arguments: str) -> str:
     code, output = invoke(*arguments)

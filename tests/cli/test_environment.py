@@ -12,6 +12,8 @@ import pytest
 
 from snapq.cli import app
 
+pytestmark = pytest.mark.slow
+
 NO_PACKAGE = "  - package: {golden_samples: 2}\n"
 # A command that is interrupted where Python drops exceptions, and works on for a minute.
 DROPPED = """

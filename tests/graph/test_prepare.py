@@ -248,6 +248,7 @@ def _operator_tests() -> list[object]:
     return sorted(kept, key=lambda case: str(case.name))[::8]
 
 
+@pytest.mark.slow
 def test_onnx_operator_tests_give_the_same_results() -> None:
     compared = 0
     for case in _operator_tests():

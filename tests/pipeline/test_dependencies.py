@@ -27,6 +27,8 @@ from snapq.stages.artifact import library_versions
 from snapq.stages.base import Context, Input, Reads, UndeclaredInputError, stage
 from tests.pipeline.conftest import make_project
 
+pytestmark = pytest.mark.slow
+
 QUICK_PACKAGE = ("{golden_samples: 2}", "{golden_samples: 2, optimization_modes: [3]}")
 METRIC = "from weights import WEIGHT\n\n\ndef score(outputs, labels):\n    return WEIGHT\n"
 

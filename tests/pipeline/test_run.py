@@ -16,6 +16,8 @@ import snapq
 from snapq.errors import StorageError
 from snapq.records import Where
 
+pytestmark = pytest.mark.slow
+
 
 def run(project: Path, *overrides: str, **options: object) -> snapq.Run:
     config = snapq.load(project / "deploy.yaml", overrides)

@@ -10,6 +10,8 @@ from snapq.records import RunRecord
 from tests.report import report_records as records
 from tests.report.conftest import Open, Page
 
+pytestmark = pytest.mark.slow
+
 OPEN_ALL = "document.querySelectorAll('details').forEach((item) => { item.open = true; })"
 SHOWN = (
     "return [...document.querySelectorAll('#{} tbody tr')].filter((row) => !row.hidden)"

@@ -34,6 +34,7 @@ def points(*figures: tuple[str, float, float]) -> SweepRecord:
     return SweepRecord(name="net", key="ratio", points=tuple(made))
 
 
+@pytest.mark.slow
 def test_a_sweep_runs_each_value_and_shows_all_on_one_page(project: Path) -> None:  # noqa: F811
     path = project / "deploy.yaml"
     config = yaml.safe_load(path.read_text())

@@ -15,6 +15,8 @@ from snapq.graph import io
 from snapq.quantization.lint.run import lint
 from tests.training.models import SHAPE, constants, residual_network
 
+pytestmark = pytest.mark.slow
+
 DEPLOY = """\
 name: trained
 model: {path: model.onnx}

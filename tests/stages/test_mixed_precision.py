@@ -17,6 +17,8 @@ from snapq.stages.quantize import stage as quantize
 from tests.quantization.hard_models import filters_of_many_taps, small_prelus
 from tests.quantization.odd_models import Builder, feeds
 
+pytestmark = pytest.mark.slow
+
 
 class Samples:
     """Samples in memory."""

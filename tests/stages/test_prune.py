@@ -14,6 +14,8 @@ from snapq.errors import ConfigError
 from snapq.report.html import render_html
 from tests.pipeline.conftest import project  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 
 def pruned_run(folder: Path, *stages: dict, **changes: object) -> api.Run:
     path = folder / "deploy.yaml"

@@ -19,6 +19,8 @@ from snapq.quantization.lint.run import lint
 from snapq.training.module import GraphModule
 from tests.training.models import Pictures, constants, quantized, residual_network
 
+pytestmark = pytest.mark.slow
+
 CLOSE = 1e-4
 
 

@@ -25,6 +25,8 @@ from tests.training.models import (
     shifted,
 )
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = TrainingOptions(epochs=None, steps=40, rate=1e-2, batch=8, patience=100)
 
 

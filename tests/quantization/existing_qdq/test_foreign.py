@@ -24,6 +24,8 @@ from snapq.quantization.existing_qdq.transfer import transfer
 from snapq.quantization.lint.run import lint
 from tests.quantization.foreign_models import MODELS, feeds
 
+pytestmark = pytest.mark.slow
+
 onnxruntime_quantization = pytest.importorskip("onnxruntime.quantization")
 CLASSIFIER = (1, 3, 48, 192)
 

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from snapq.devices.profiles import find
 from snapq.npu.model import Model
 from snapq.precision import ActivationType
@@ -10,6 +12,8 @@ from snapq.quantization.mixed_precision.never_slower import never_slower
 from snapq.quantization.quantize import Scheme, observe, quantize
 from tests.quantization.hard_models import backbone_and_small_prelu_head
 from tests.quantization.odd_models import feeds
+
+pytestmark = pytest.mark.slow
 
 
 def clock(model):

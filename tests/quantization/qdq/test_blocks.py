@@ -72,6 +72,7 @@ def test_scales_are_whole_multiples_of_a_scale_of_the_channel(seed, block):
     assert (np.abs(back - weight) <= 0.5001 * step).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["fast", "best"])
 def test_blocks_bring_4_bit_weights_nearer_to_float(preset):
     model, samples = products(), feeds(products(), 20)

@@ -17,6 +17,8 @@ from snapq.quantization.granularity import PER_OUTPUT
 from snapq.quantization.tuning.weight_sharing import codebook, share
 from tests.pipeline.conftest import DEPLOY, project  # noqa: F401
 
+pytestmark = pytest.mark.slow
+
 
 def error(levels: np.ndarray, centres: tuple[int, ...]) -> float:
     distance = np.abs(levels[:, None] - np.asarray(centres, np.float64)[None, :])

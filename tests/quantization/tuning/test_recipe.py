@@ -24,6 +24,8 @@ from snapq.quantization.tuning.presets import (
 from snapq.quantization.tuning.score import Score
 from tests.quantization.odd_models import MODELS, Builder, feeds, scalar
 
+pytestmark = pytest.mark.slow
+
 
 def deep(layers=4):
     """Depthwise and pointwise convolutions, some channels much larger than others."""
