@@ -48,7 +48,7 @@ lint: $(TOOLS) ## Check style, types and the import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-format: $(TOOLS) ## Format the code and mend what can be mended
+format: $(TOOLS) ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 

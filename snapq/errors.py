@@ -107,7 +107,7 @@ class StorageError(SnapqError):
 
 
 class GateError(SnapqError):
-    """A run finished, and one of its gates did not hold."""
+    """A run finished, and one of its gates failed."""
 
     exit_code = 1
 

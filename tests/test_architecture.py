@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tomllib
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import grimp
@@ -51,6 +52,17 @@ def test_every_module_stands_on_a_floor() -> None:
         if not any(module == floor or module.startswith(f"{floor}.") for floor in floors)
     }
     assert homeless == set()
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    graph = grimp.build_graph("snapq")
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    circle: list[str] = []
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        circle = error.args[1]
+    assert not circle, " imports ".join(reversed(circle))
 
 
 def test_onnxruntime_is_opened_in_one_place() -> None:

@@ -4,10 +4,10 @@
 
 Every tool quantizes the same float model (shapes frozen) with the same samples, in a process and an
 environment of its own, which is made from PyPI the first time (in ~/.cache/snapq-peers or
-$SNAPQ_PEERS; AIMET brings PyTorch, some gigabytes). What comes out is judged alike, on other
+$SNAPQ_PEERS; AIMET brings PyTorch, some gigabytes). What comes out is compared in one way, on other
 samples: SQNR against float on the simulator of the NPU (mean over samples, of the worst output),
 Qualcomm's estimate of the accelerator's time, seconds and peak memory of quantizing, and whether
-every node runs on the NPU. The others' models are mended first as their users would (mended.py);
+every node runs on the NPU. The others' models are repaired first as users would (repaired.py);
 `--prepared` gives all tools the model that snapq's prepare stage makes.
 """
 

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from aimet_onnx.common.defs import QuantScheme
 from aimet_onnx.quantsim import QuantizationSimModel
-from mended import mended
+from repaired import repaired
 
 ACTIVATIONS = {"w8a8": "int8", "w8a16": "int16"}
 
@@ -24,7 +24,7 @@ def main() -> None:
     count = len(next(iter(arrays.values())))
     feeds = [{name: array[index] for name, array in arrays.items()} for index in range(count)]
     simulated = QuantizationSimModel(
-        onnx.load(mended(Path(model), Path(output).with_suffix(".mended.onnx"))),
+        onnx.load(repaired(Path(model), Path(output).with_suffix(".repaired.onnx"))),
         param_type="int8",
         activation_type=ACTIVATIONS[precision],
         quant_scheme=QuantScheme[scheme],

@@ -2,7 +2,7 @@
 
 python quantize_onnxruntime.py MODEL SAMPLES.npz OUTPUT w8a8|w8a16 METHOD[+preprocess]
 
-It gets what its users would give it: a model mended, preprocessed where asked for (its own step
+It gets what its users would give it: a model repaired, preprocessed where asked for (its own step
 for the NPU), and the scales of LayerNormalization in uint8, as the NPU does not take them in int8.
 """
 
@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from mended import mended
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType, quantize
 from onnxruntime.quantization.execution_providers.qnn import (
     get_qnn_qdq_config,
     qnn_preprocess_model,
 )
+from repaired import repaired
 
 ACTIVATIONS = {"w8a8": QuantType.QUInt8, "w8a16": QuantType.QUInt16}
 
@@ -49,7 +49,7 @@ def main() -> None:
     """Quantizes one model."""
     model, samples, output, precision, method = sys.argv[1:]
     method, _, preprocess = method.partition("+")
-    source = mended(Path(model), Path(output).with_suffix(".mended.onnx"))
+    source = repaired(Path(model), Path(output).with_suffix(".repaired.onnx"))
     fused = Path(output).with_suffix(".fused.onnx")
     if preprocess and qnn_preprocess_model(source, fused):
         source = fused

@@ -15,7 +15,7 @@ from snapq.errors import DataError, SnapqError
 from snapq.npu.model import Model
 from snapq.precision import precision_name
 from snapq.progress import Progress, Silent
-from snapq.records import AnalysisRecord, EstimateRecord, Where
+from snapq.records import AnalysisRecord, EstimateRecord, Origin
 from snapq.stages.base import Context, Input, Reads
 from snapq.stages.quantize.quantizing import granularity
 from snapq.stages.quantize.scoring import (
@@ -47,7 +47,7 @@ class _Asked:
         tensors: whether every tensor is quantized alone too.
     """
 
-    where: Where = Where.HOST
+    where: Origin = Origin.HOST
     samples: int = 8
     tensors: bool = False
 
@@ -84,7 +84,7 @@ def analyze(
         random_inputs: calibrate on random inputs, for a trial.
         page: where to write an HTML page with plot and tables too.
         overwrite: whether `page` may exist.
-        progress: reporter of progress; nothing is shown where not given.
+        progress: progress reporter; nothing is shown where not given.
 
     Returns:
         Each node with its SQNR in dB when it alone is quantized, in the model's order; the worst
@@ -103,7 +103,7 @@ def analyze(
 
     if page is not None:
         refuse_existing(Path(page), overwrite)
-    asked = _Asked(Where.SIMULATED if simulated else Where.HOST, samples, tensors)
+    asked = _Asked(Origin.SIMULATED if simulated else Origin.HOST, samples, tensors)
     types = {"weights": weights, "activations": activations}
     given = {name: value for name, value in types.items() if value is not None}
     path, options, base = Path(model), QuantizeConfig.model_validate(given), None
@@ -192,7 +192,7 @@ def _analyze_model(
     quantized = analysis.quantized(scheme)
     noise = analysis.noise(quantized.model)
     damages = _judge(analysis, context, tensors=asked.tensors)
-    notes: list[str] = list(quantized.notes)
+    notes = [str(note) for note in quantized.notes]
     label = precision_name(options.weights, options.activations)
     estimate, spent = _estimate(quantized.model, context, label, notes)
     return AnalysisRecord(

@@ -37,5 +37,6 @@ def estimate(
     from snapq.devices.profiles import find
     from snapq.npu.model import Model
 
+    profile = find(device)
     source, precision = npu_source(model_path(model), inputs or {})
-    return Model(source, find(device)).estimate(precision)
+    return Model(source, profile).estimate(precision)

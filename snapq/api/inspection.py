@@ -97,7 +97,7 @@ def inspect(
         model: path of a float ONNX model.
         device: name of a device, such as `sm8650`; must be given.
         inputs: shape of each input; needed where the model's are dynamic.
-        progress: reporter of progress; nothing is shown where not given.
+        progress: progress reporter; nothing is shown where not given.
         target: former name of `device`.
 
     Raises:

@@ -33,7 +33,7 @@ def benchmark(
             golden data and run on the NPU; on its CPU only where `protocol.allow` says so.
         baseline: the float model to measure against, interleaved; no speed-up without one.
         protocol: warm-up, runs, duration, repeats, threads, allowed processors.
-        progress: reporter of progress; nothing is shown where not given.
+        progress: progress reporter; nothing is shown where not given.
 
     Raises:
         ConfigError: the target is not known.

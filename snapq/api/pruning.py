@@ -62,7 +62,7 @@ def prune(
         random_inputs: use random inputs as calibration, to try things out.
         output: where to write; `MODEL.pruned.onnx` beside the model where not given.
         overwrite: whether `output` may exist.
-        progress: reporter of progress; nothing is shown where not given.
+        progress: progress reporter; nothing is shown where not given.
 
     Raises:
         ConfigError: there is no calibration, or an option is not known.

@@ -51,7 +51,7 @@ def quantize(
             its, and samples are needed only for what it leaves out.
         output: where to write; `MODEL.PRECISION.onnx` beside the model where not given.
         overwrite: whether `output` may exist.
-        progress: reporter of progress; nothing is shown where not given.
+        progress: progress reporter; nothing is shown where not given.
         targets: former name of `devices`.
 
     Raises:

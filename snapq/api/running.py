@@ -58,7 +58,7 @@ class Run:
 
     @property
     def passed(self) -> bool:
-        """Whether every gate held."""
+        """Whether every gate passed."""
         return all(gate.passed for gate in self.record.gates)
 
 
@@ -90,10 +90,10 @@ def run(
         output: the run directory itself, instead.
         random_inputs: use random inputs where the YAML names no data; every result is marked.
         fresh: compute every stage again.
-        progress: reporter of progress; nothing is shown where not given.
+        progress: progress reporter; nothing is shown where not given.
 
     Returns:
-        The run; whether its gates held is in `passed`.
+        The run; whether its gates passed is in `passed`.
 
     Raises:
         SnapqError: what is wrong, where, and a hint; no run directory is left.

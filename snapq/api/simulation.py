@@ -27,7 +27,7 @@ def simulate(
         model: path of an ONNX model (float, Q/DQ or a compiled `*_ctx.onnx`).
         device: device name.
         samples: `{input: array}` in the input's own shape and type.
-        progress: reporter of progress; nothing is shown where not given.
+        progress: progress reporter; nothing is shown where not given.
 
     Returns:
         `{output: array}` for each sample, in order. The values are exact for the architecture.

@@ -31,7 +31,7 @@ class Sweep:
 
     @property
     def passed(self) -> bool:
-        """Whether every run came to an end and held its gates."""
+        """Whether every run finished and passed its gates."""
         return all(point.passed for point in self.record.points)
 
 

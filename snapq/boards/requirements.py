@@ -39,10 +39,10 @@ def _npu(facts: BoardFacts) -> Iterator[Requirement]:
     known = SOC_NUMBERS.get(facts.soc_id) if facts.soc_id is not None else None
     yield Requirement(
         "SoC",
-        f"{soc}{f' ({known})' if known else ''}" if soc else "not told (/sys/devices/soc0)",
+        f"{soc}{f' ({known})' if known else ''}" if soc else "not reported (/sys/devices/soc0)",
         known is not None,
         "Name its device profile in boards.yaml: `profile:`; the kernel option QCOM_SOCINFO "
-        "makes the board tell it.",
+        "makes the board report it.",
     )
     yield Requirement(
         "processor",
@@ -100,7 +100,7 @@ def _agent(facts: BoardFacts, now: float) -> Iterator[Requirement]:
         facts.memory.available > _MIN_MEMORY,
         "End other programs on the board.",
     )
-    governors = ", ".join(facts.governors) or "not told"
+    governors = ", ".join(facts.governors) or "not reported"
     yield Requirement(
         "CPU governor",
         governors,
@@ -112,7 +112,7 @@ def _agent(facts: BoardFacts, now: float) -> Iterator[Requirement]:
     hottest = max(zones.values(), default=None)
     yield Requirement(
         "temperature",
-        "not told" if hottest is None else f"{len(zones)} zones, hottest {hottest:.0f} °C",
+        "not reported" if hottest is None else f"{len(zones)} zones, hottest {hottest:.0f} °C",
         hottest is None or hottest < 80,
         "Let the board cool down first.",
     )

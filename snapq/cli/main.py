@@ -13,7 +13,7 @@ INTERRUPTED = 130
 def main() -> None:
     """Runs the program and ends it with its exit code.
 
-    0: done. 1: done, and a gate did not hold. 2: wrong input, or it cannot be done here.
+    0: done. 1: done, and a gate failed. 2: wrong input, or it cannot be done here.
     70: a defect of snapq. 130: interrupted.
     """
     try:

@@ -74,7 +74,7 @@ def user_code(reference: str) -> Iterator[None]:
         raise DataError(
             f"{type(error).__name__}: {error or 'no message'}".rstrip(".") + ".",
             where=_place(error) or reference,
-            hint=f"Mend `{reference}`.",
+            hint=f"Fix `{reference}`.",
         ) from error
 
 

@@ -14,6 +14,7 @@ import onnx_ir as ir
 
 from snapq import storage
 from snapq.errors import ModelError
+from snapq.graph.shapes import quiet
 
 OLDEST_OPSET = 7
 IN_MEMORY_LIMIT = 1_900_000_000
@@ -41,11 +42,13 @@ def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
     for graph in _graphs(proto.graph):
         _densify(graph)
     try:
-        model = ir.serde.deserialize_model(proto)
+        with quiet("onnx_ir"):
+            model = ir.serde.deserialize_model(proto)
     except Exception as error:
         raise ModelError(
             f"The model's graph is damaged: {_first_line(error)}", where=where, hint=_CHECK_MEND
         ) from error
+    _check_connections(model, where)
     ir.external_data.set_base_dir(model.graph, path.parent.absolute())
     if _external_bytes(model) < limit:
         model = ir.external_data.load_to_model(model)
@@ -150,6 +153,28 @@ def _parse(path: Path) -> onnx.ModelProto:
     if not proto.HasField("graph") or not (proto.graph.output and proto.ir_version):
         raise ModelError("The file is not an ONNX model.", where=where, hint=_CHECK_MEND)
     return proto
+
+
+def _check_connections(model: ir.Model, where: str) -> None:
+    """Sorts nodes so that what one reads stands in front of it; refuses what nothing makes."""
+    reads = [
+        (f"{node.op_type} '{node.name}' reads", value)
+        for node in model.graph.all_nodes()
+        for value in node.inputs
+        if value is not None
+    ]
+    for what, value in (*reads, *(("An output is", value) for value in model.graph.outputs)):
+        known = value.is_graph_input() or value.is_initializer() or value.producer() is not None
+        if not known:
+            raise ModelError(
+                f"{what} '{value.name}', which nothing makes.", where=where, hint=_CHECK_MEND
+            )
+    try:
+        model.graph.sort()
+    except ValueError as error:
+        raise ModelError(
+            "Nodes read each other's results in a circle.", where=where, hint=_CHECK_MEND
+        ) from error
 
 
 def _check_opset(proto: onnx.ModelProto, where: str) -> None:

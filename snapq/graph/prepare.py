@@ -10,7 +10,8 @@ import onnx
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
-from snapq.errors import ModelError
+from snapq.cpu import CpuModel
+from snapq.errors import ModelError, SnapqError
 from snapq.graph import shapes
 from snapq.graph.completion import complete_shapes
 from snapq.graph.float32 import convert_to_float32
@@ -62,6 +63,19 @@ def prepare(
         ConfigError: `skip` names a pass that does not exist.
     """
     without = skipped_names(skip)
+    try:
+        return _prepare(model, input_shapes, without)
+    except SnapqError:
+        raise
+    except Exception:
+        # A model that ONNX Runtime refuses is at fault itself; of any other, the fault is ours.
+        CpuModel(model, optimize=False)
+        raise
+
+
+def _prepare(
+    model: ir.Model, input_shapes: shapes.InputShapes, without: frozenset[str]
+) -> Prepared:
     notes: list[str] = []
     applied: Counter[str] = Counter()
     prepared = model.clone()

@@ -1,4 +1,4 @@
-"""Gates: the limits of a run, what was found, and whether they held.
+"""Gates: the limits of a run, what was found, and whether they passed.
 
 A gate is a function of `GATES`, named as its key in the YAML.
 """
@@ -33,7 +33,7 @@ class Judged:
 
 
 Verdict = tuple[str, str, bool]
-"""The limit in words, what was found, and whether it held."""
+"""The limit in words, what was found, and whether it passed."""
 
 
 def check(gates: Gates, judged: Judged) -> tuple[GateRecord, ...]:

@@ -209,7 +209,7 @@ def _sources(
             )
         if Input.TRAINING in needed and config.data.training is None:
             raise ConfigError(
-                f"The {item.name} stage needs samples to learn from.",
+                f"The {item.name} stage needs training samples.",
                 where="data.training",
                 hint="Name some hundreds with images:, arrays: or python:; labels are not needed. "
                 "To try things out without data: --random-inputs.",

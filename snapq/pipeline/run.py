@@ -38,7 +38,7 @@ def execute(
         chosen: what the run needs, read and checked.
         folder: the run directory that is being built.
         cache: finished work of earlier runs.
-        progress: who is told what goes on.
+        progress: progress reporter.
         command: the command line, for the provenance.
 
     Raises:

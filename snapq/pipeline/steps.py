@@ -68,7 +68,7 @@ def walk(
         setting: of the run.
         inputs: what there is before the first step.
         cache: finished work of earlier runs.
-        progress: who is told what goes on.
+        progress: progress reporter.
     """
     for step in steps(setting):
         asked = stage(step.name)

@@ -137,7 +137,7 @@ def shallower(
     left = list(blocks(model))
     if len(left) < count:
         raise ModelError(
-            f"The model has {len(left)} residual blocks that could be taken out, and {count} are "
+            f"The model has {len(left)} residual blocks that could be removed, and {count} are "
             "asked for.",
             where="stages.prune.blocks",
             hint="Ask for fewer, or cut channels with `ratio` or `target`.",

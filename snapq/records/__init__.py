@@ -7,7 +7,7 @@ or milliseconds (`_ms`), sizes are bytes, SQNR is dB.
 from __future__ import annotations
 
 from snapq.records.analysis import AnalysisRecord
-from snapq.records.base import Record, Where
+from snapq.records.base import Origin, Record
 from snapq.records.figures import (
     AccuracyRecord,
     EstimateRecord,
@@ -50,6 +50,7 @@ __all__ = [
     "LatencyRecord",
     "LayerRecord",
     "NodePlacement",
+    "Origin",
     "PlacementRecord",
     "Provenance",
     "Record",
@@ -59,5 +60,4 @@ __all__ = [
     "StageRecord",
     "StepRecord",
     "TradeoffRecord",
-    "Where",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snapq.records.base import Record, Where
+from snapq.records.base import Origin, Record
 from snapq.records.figures import EstimateRecord
 from snapq.records.tensors import SensitivityRecord
 
@@ -13,7 +13,7 @@ class AnalysisRecord(Record):
     model: str
     precision: str
     device: str
-    where: Where
+    where: Origin
     """How the outputs were computed."""
     samples: int
     dataset: str

@@ -21,7 +21,7 @@ class Record(BaseModel):
         return values
 
 
-class Where(StrEnum):
+class Origin(StrEnum):
     """How a number came to be; a number is never shown without it."""
 
     HOST = "host"

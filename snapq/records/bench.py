@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydantic import AliasChoices, Field
 
-from snapq.records.base import Record, Where
+from snapq.records.base import Origin, Record
 
 SCHEMA = "snapq.bench/1"
 
@@ -187,7 +187,7 @@ class BenchRecord(Record):
     started_at: str
     """ISO 8601, UTC, by the host's clock."""
     snapq_version: str
-    where: Where
+    where: Origin
     headline: str
     """The first line: where it ran and why."""
     model: BenchModel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snapq.records.base import Record, Where
+from snapq.records.base import Origin, Record
 from snapq.records.bench import BenchRecord
 from snapq.records.files import BundleTargetRecord
 from snapq.records.tensors import EncodingRecord, LayerRecord, SensitivityRecord, TradeoffRecord
@@ -17,7 +17,7 @@ class AccuracyRecord(Record):
     value: float
     samples: int
     dataset: str
-    where: Where
+    where: Origin
     device: str | None = None
     random_inputs: bool = False
 
@@ -35,7 +35,7 @@ class FidelityRecord(Record):
     """Share of equal elements, of outputs of whole numbers or truth values only."""
     samples: int
     dataset: str
-    where: Where
+    where: Origin
     device: str | None = None
     random_inputs: bool = False
 
@@ -94,7 +94,7 @@ class StepRecord(Record):
     """Mean output SQNR against the model as given; the worst output of several."""
     samples: int = 0
     dataset: str = ""
-    where: Where | None = None
+    where: Origin | None = None
     random_inputs: bool = False
     estimate: EstimateRecord | None = None
     """Of the model as the run would package it at this point."""
@@ -126,7 +126,7 @@ class LatencyRecord(Record):
 
     label: str
     target: str
-    where: Where
+    where: Origin
     threads: int
     runs: int
     warmup: int
@@ -148,7 +148,7 @@ class LatencyRecord(Record):
     @property
     def instructions(self) -> int | None:
         """Instructions an inference; of emulated boards alone, whose clock counts them."""
-        return round(self.p50_ms * 1e6) if self.where is Where.EMULATED else None
+        return round(self.p50_ms * 1e6) if self.where is Origin.EMULATED else None
 
 
 class SpeedupRecord(Record):
@@ -158,7 +158,7 @@ class SpeedupRecord(Record):
     candidate: str
     value: float
     """Baseline over candidate: above 1 is faster."""
-    where: Where
+    where: Origin
     device: str
     interval: tuple[float, float] | None = None
     """95 % bootstrap interval of measured ratios; estimates carry their bounds instead."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snapq.records.base import Record, Where
+from snapq.records.base import Origin, Record
 
 
 class LayerRecord(Record):
@@ -16,7 +16,7 @@ class LayerRecord(Record):
     bytes: int
     """Activations read and written plus parameters, at the float model's types."""
     sqnr_db: float | None = None
-    where: Where | None = None
+    where: Origin | None = None
     samples: int | None = None
     """How many samples the SQNR rests on."""
 
@@ -56,7 +56,7 @@ class SensitivityRecord(Record):
     """Operator of the node, or of the one that gives the activation or reads the weight."""
     sqnr_db: float
     """Against the float model, at the output with the lowest SQNR, energies summed over samples."""
-    where: Where
+    where: Origin
     device: str | None
     samples: int
     cause: str | None = None
@@ -79,7 +79,7 @@ class TradeoffRecord(Record):
     met: bool
     """Whether it keeps the budget."""
     chosen: bool
-    where: Where
+    where: Origin
     """`host` for candidates that another one ruled out; fp16 is computed in 32 bits there."""
     device: str | None
     samples: int

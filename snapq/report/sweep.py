@@ -11,7 +11,7 @@ from markupsafe import Markup
 from rich.console import Console
 from rich.table import Table
 
-from snapq.records import Record, RunRecord, Where
+from snapq.records import Origin, Record, RunRecord
 from snapq.report import formatting as fmt
 from snapq.report import view
 from snapq.report.html import environment, source
@@ -36,7 +36,7 @@ class SweepPoint(Record):
     metric: str | None = None
     accuracy: float | None = None
     float_accuracy: float | None = None
-    where: Where | None = None
+    where: Origin | None = None
     sqnr_db: float | None = None
     random_inputs: bool = False
     estimate_us: float | None = None

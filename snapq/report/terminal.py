@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from snapq.records import EstimateRecord, RunRecord, Where
+from snapq.records import EstimateRecord, Origin, RunRecord
 from snapq.report import benches, view
 from snapq.report import formatting as fmt
 
@@ -130,7 +130,7 @@ def _steps(record: RunRecord) -> Iterator[Row]:
         basis = [str(step.where)] if values and step.where else []
         basis += [f"{fmt.count(step.macs)} MACs", f"{fmt.size(step.weight_bytes)} of weights"]
         if step.estimate is not None:
-            basis.append(f"{fmt.microseconds(step.estimate.us)} {Where.ESTIMATED}")
+            basis.append(f"{fmt.microseconds(step.estimate.us)} {Origin.ESTIMATED}")
         yield f"after {step.label}", ", ".join(values), ", ".join(basis)
 
 
@@ -154,7 +154,7 @@ def _estimates(record: RunRecord, device: str) -> Iterator[Row]:
         if item.device == device:
             yield item.label, fmt.microseconds(item.us), _estimate_basis(item)
     for speedup in record.speedups:
-        if speedup.device == device and speedup.where == Where.ESTIMATED:
+        if speedup.device == device and speedup.where == Origin.ESTIMATED:
             what = f"{speedup.candidate} over {speedup.baseline}"
             yield what, fmt.ratio(speedup.value), ", ".join((speedup.where, *speedup.remarks))
 
@@ -168,7 +168,7 @@ def _estimates_title(record: RunRecord, device: str) -> str:
 def _estimate_basis(item: EstimateRecord) -> str:
     bounds = f"{fmt.microseconds(item.us_lower)} to {fmt.microseconds(item.us_upper)}"
     low = f", too low: {item.missing_ops} without a cost" if item.missing_ops else ""
-    return f"{Where.ESTIMATED}, {bounds}{low}"
+    return f"{Origin.ESTIMATED}, {bounds}{low}"
 
 
 def _latencies(record: RunRecord) -> Iterator[Row]:
@@ -180,12 +180,12 @@ def _latencies(record: RunRecord) -> Iterator[Row]:
         else:
             yield item.label, fmt.instructions(item.instructions), f"an inference, {basis}"
     for speedup in record.speedups:
-        if speedup.where != Where.ESTIMATED:
+        if speedup.where != Origin.ESTIMATED:
             basis = f"{speedup.where} on {view.place(speedup.device)}"
             if speedup.interval is not None:
                 low, high = speedup.interval
                 basis += f", 95 % interval {fmt.number(low)} to {fmt.number(high)}"
-            if speedup.where == Where.EMULATED:
+            if speedup.where == Origin.EMULATED:
                 basis += ", not a performance claim"
             basis = "; ".join((basis, *speedup.remarks))
             yield f"{speedup.candidate} over {speedup.baseline}", fmt.ratio(speedup.value), basis
@@ -200,7 +200,7 @@ def _benches(record: RunRecord) -> Iterator[Row]:
 
 def _gates(record: RunRecord) -> Iterator[Row]:
     for gate in record.gates:
-        result = "held" if gate.passed else "NOT HELD"
+        result = "passed" if gate.passed else "FAILED"
         yield gate.name, result, f"found {gate.found}, limit {gate.limit}"
 
 

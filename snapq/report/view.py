@@ -1,6 +1,6 @@
 """The story of a run: what is said of it first, in words that the HTML and the terminal share.
 
-Everything here is a pure function of `RunRecord`. A figure always carries its word (`Where`), and
+Everything here is a pure function of `RunRecord`. A figure always carries its word (`Origin`), and
 a speed-up its baseline.
 """
 
@@ -18,23 +18,23 @@ from snapq.records import (
     FidelityRecord,
     GateRecord,
     LatencyRecord,
+    Origin,
     PlacementRecord,
     RunRecord,
     SpeedupRecord,
-    Where,
 )
 from snapq.report import formatting as fmt
 
 FLOAT = "float"
-WORDS: dict[Where, str] = {
-    Where.HOST: "Values computed by ONNX Runtime on the CPU of the machine that made this report.",
-    Where.SIMULATED: "Values computed by Qualcomm's HTP simulator, exact for the architecture. "
+WORDS: dict[Origin, str] = {
+    Origin.HOST: "Values computed by ONNX Runtime on the CPU of the machine that made this report.",
+    Origin.SIMULATED: "Values computed by Qualcomm's HTP simulator, exact for the architecture. "
     "The simulator says nothing about time.",
-    Where.ESTIMATED: "Qualcomm's Performance Estimate: accelerator time only, without the host, "
+    Origin.ESTIMATED: "Qualcomm's Performance Estimate: accelerator time only, without the host, "
     "with a lower and an upper bound. Not a measurement.",
-    Where.EMULATED: "Run under QEMU, whose clock counts instructions: the values are right, and "
+    Origin.EMULATED: "Run under QEMU, whose clock counts instructions: the values are right, and "
     "the times stand for work, not for speed.",
-    Where.MEASURED: "Timed on real hardware.",
+    Origin.MEASURED: "Timed on real hardware.",
 }
 
 
@@ -63,7 +63,7 @@ class Card:
 
     title: str
     value: str
-    where: Where | None
+    where: Origin | None
     lines: tuple[str, ...]
     warnings: tuple[str, ...] = ()
 
@@ -82,7 +82,7 @@ def has_random_inputs(record: RunRecord) -> bool:
 
 
 def verdict(record: RunRecord) -> Verdict:
-    """Says whether the run holds what was asked of it."""
+    """Says whether the run passed its gates."""
     failed = tuple(gate for gate in record.gates if not gate.passed)
     what = f" as {fmt.join(precisions(record))}" if precisions(record) else ""
     devices = fmt.join([fmt.shorten(name, 40) for name in record.devices])
@@ -95,10 +95,9 @@ def verdict(record: RunRecord) -> Verdict:
         )
     elif failed:
         level = Level.FAIL
-        headline = f"Failed: {len(failed)} of {total} not held ({_names(failed)})"
+        headline = f"Failed: {len(failed)} of {total} ({_names(failed)})"
     elif record.gates:
-        level, headline = Level.PASS, f"Passed: {'the gate was' if total == '1 gate' else 'all'}"
-        headline += " held" if total == "1 gate" else f" {total} held"
+        level, headline = Level.PASS, f"Passed: {len(record.gates)} of {total}"
     else:
         level, headline = Level.NEUTRAL, "Finished; no gates were set"
     return Verdict(level, headline, detail, tuple(_warnings(record, failed)))
@@ -110,7 +109,7 @@ def _names(gates: tuple[GateRecord, ...]) -> str:
 
 def _warnings(record: RunRecord, failed: tuple[GateRecord, ...]) -> Iterator[str]:
     if not record.finished and failed:
-        yield f"Gates not held so far: {_names(failed)}."
+        yield f"Gates failed so far: {_names(failed)}."
     if not record.finished:
         yield "Figures below are those of the finished stages only."
     if has_random_inputs(record):
@@ -152,12 +151,12 @@ def cards(record: RunRecord) -> tuple[Card, ...]:
     return (
         *(_accuracy_card(record, item) for item in _headline_accuracy(record)),
         *_fidelity_cards(record),
-        *_speedup_cards(record, Where.ESTIMATED),
+        *_speedup_cards(record, Origin.ESTIMATED),
         *_plain_estimate_cards(record),
         *_placement_cards(record),
         *_size_cards(record),
-        *_speedup_cards(record, Where.MEASURED),
-        *_speedup_cards(record, Where.EMULATED),
+        *_speedup_cards(record, Origin.MEASURED),
+        *_speedup_cards(record, Origin.EMULATED),
     )
 
 
@@ -204,7 +203,7 @@ def _accuracy_card(record: RunRecord, item: AccuracyRecord) -> Card:
 
 
 def _fidelity_cards(record: RunRecord) -> Iterator[Card]:
-    groups: dict[tuple[str, str | None, Where], list[FidelityRecord]] = {}
+    groups: dict[tuple[str, str | None, Origin], list[FidelityRecord]] = {}
     for item in record.fidelity:
         groups.setdefault((item.label, item.device, item.where), []).append(item)
     for (label, device, where), items in groups.items():
@@ -251,7 +250,7 @@ def speedup_text(speedup: SpeedupRecord) -> str:
     return text
 
 
-def _speedup_cards(record: RunRecord, where: Where) -> Iterator[Card]:
+def _speedup_cards(record: RunRecord, where: Origin) -> Iterator[Card]:
     groups: dict[tuple[str, str], list[SpeedupRecord]] = {}
     for item in record.speedups:
         if item.where == where:
@@ -263,8 +262,8 @@ def _speedup_cards(record: RunRecord, where: Where) -> Iterator[Card]:
             lines[0] += f"; 95 % interval {fmt.number(first.interval[0])} to "
             lines[0] += fmt.number(first.interval[1])
         lines += [speedup_text(other) for other in items[1:]]
-        warnings = ["Not a performance claim"] if where == Where.EMULATED else []
-        if where == Where.ESTIMATED:
+        warnings = ["Not a performance claim"] if where == Origin.EMULATED else []
+        if where == Origin.ESTIMATED:
             found = _estimate(record, candidate, device)
             if found is not None:
                 lines.append(f"{candidate}: {estimate_text(found)}")
@@ -300,7 +299,7 @@ def _plain_estimate_cards(record: RunRecord) -> Iterator[Card]:
         yield Card(
             title=f"{item.label} on {item.device}",
             value=fmt.microseconds(item.us),
-            where=Where.ESTIMATED,
+            where=Origin.ESTIMATED,
             lines=(
                 f"bounds {fmt.microseconds(item.us_lower)} to {fmt.microseconds(item.us_upper)}",
                 "no baseline, so no speed-up",

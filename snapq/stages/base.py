@@ -149,7 +149,7 @@ class Context:
         values: values of inputs; those that are not declared are not handed on.
         checkpoint: file in which training keeps its state, so that a run that was killed goes on.
         memo: keeps estimates from one run to the next; None keeps nothing.
-        progress: who is told what goes on.
+        progress: progress reporter.
 
     Every property raises `UndeclaredInputError` where the input is not declared.
     """

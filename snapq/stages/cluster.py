@@ -75,7 +75,7 @@ def run(options: ClusterConfig, context: Context, folder: Path) -> Outcome:
     found = requantize(model, {**kept, **weights}, architecture)
     io.save(found.quantized.model, folder / MODEL)
     write_json(folder / ENCODINGS, [e.to_json() for e in encoding_records(found.quantized)])
-    return Outcome(found.precision, (*notes, *found.quantized.notes), details)
+    return Outcome(found.precision, (*notes, *map(str, found.quantized.notes)), details)
 
 
 def _share(model: ir.Model, options: ClusterConfig) -> tuple[dict[str, Encoding], _Tally]:

@@ -49,7 +49,7 @@ def run(options: FinetuneConfig, context: Context, folder: Path) -> Outcome:
     source, data = context.previous, context.training
     if data is None or context.original is None:
         raise ConfigError(
-            "The finetune stage needs samples to learn from.",
+            "The finetune stage needs training samples.",
             where="data.training",
             hint="Give images, arrays or python there; labels are not needed.",
         )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from snapq.progress import Advance
     from snapq.quantization.encodings import Encoding
     from snapq.quantization.existing_qdq.requantize import Requantized
+    from snapq.quantization.notes import Note
     from snapq.quantization.qdq.scheme import NodePrecision
 
     Feeds = Mapping[str, np.ndarray]
@@ -53,6 +54,7 @@ def from_file(
     from snapq.quantization.exchange.files import read
     from snapq.quantization.existing_qdq.requantize import requantize
     from snapq.quantization.existing_qdq.strip import strip
+    from snapq.quantization.notes import Note, NoteKind
     from snapq.quantization.precision_rules.overrides import resolve
 
     assert context.given is not None
@@ -71,11 +73,12 @@ def from_file(
         per_node=resolve(overrides, model),
         progress=progress,
     )
-    notes = [f"{found.imposed} of {len(given.encodings)} encodings of {path.name} are kept."]
+    told = [f"{found.imposed} of {len(given.encodings)} encodings of {path.name} are kept."]
     if lost:
-        notes.append(f"{lost} belong to tensors that preparing fused or folded away.")
-    notes += found.quantized.notes
-    return replace(found, quantized=replace(found.quantized, notes=tuple(notes)))
+        told.append(f"{lost} belong to tensors that preparing fused or folded away.")
+    notes = (Note(NoteKind.ENCODINGS, (), text) for text in told)
+    whole = replace(found.quantized, notes=(*notes, *found.quantized.notes))
+    return replace(found, quantized=whole)
 
 
 def feeds(context: Context) -> Iterator[Feeds] | None:
@@ -177,9 +180,11 @@ def stored_types(model: ir.Model, weights: Mapping[str, Encoding]) -> dict[str, 
 
 def unchanged(
     weights: Mapping[str, Encoding], before: ir.Model, after: ir.Model
-) -> tuple[dict[str, Encoding], tuple[str, ...]]:
+) -> tuple[dict[str, Encoding], tuple[Note, ...]]:
     """The encodings whose weights are still what they were, and a note on the others."""
     import numpy as np
+
+    from snapq.quantization.notes import Note, NoteKind
 
     def array(model: ir.Model, name: str) -> np.ndarray | None:
         value = model.graph.initializers.get(name)
@@ -194,4 +199,5 @@ def unchanged(
     gone = sorted(set(weights) - set(kept))
     if not gone:
         return kept, ()
-    return kept, (f"{', '.join(gone)}: the normalization of the input changed its shared values.",)
+    text = f"{', '.join(gone)}: the normalization of the input changed its shared values."
+    return kept, (Note(NoteKind.ENCODINGS, (), text),)

@@ -92,7 +92,7 @@ def _drop_blocks(
 
     if source.precision != "float":
         raise ConfigError(
-            "Blocks are taken out of float models.",
+            "Blocks are removed from float models only.",
             where="stages.prune.blocks",
             hint="Put the prune stage in front of quantize.",
         )

@@ -92,7 +92,7 @@ def train(
         feeds: from the original's feeds to the model's.
         latent: float values of the constants that a Q/DQ graph stores, see `GraphModule`.
         checkpoint: where the state is kept; a run that finds one goes on from it.
-        progress: who is told what goes on.
+        progress: progress reporter.
 
     Raises:
         ModelError: training cannot run an operator of either graph, or there is nothing to train.
@@ -307,7 +307,7 @@ class _Run:
             progress.say("The checkpoint of an earlier run is damaged; training starts anew.")
             checkpoint.unlink(missing_ok=True)
             return 0
-        progress.say(f"Training goes on from step {step} of an earlier run.")
+        progress.say(f"Training resumes at step {step} of an earlier run.")
         return step
 
 

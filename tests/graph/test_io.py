@@ -172,3 +172,36 @@ def test_an_infinite_mask_is_no_bad_weight() -> None:
         np.array([[0, -np.inf], [0, 0]], np.float32), name="w"
     )
     check_weights(model)
+
+
+def _chain(tmp_path: Path, *nodes: onnx.NodeProto) -> Path:
+    given, made = (
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [4]) for name in "xy"
+    )
+    graph = onnx.helper.make_graph(nodes, "g", [given], [made])
+    path = tmp_path / "model.onnx"
+    proto = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    path.write_bytes(proto.SerializeToString())
+    return path
+
+
+def test_nodes_in_any_order_are_sorted(tmp_path: Path) -> None:
+    relu = onnx.helper.make_node("Relu", ["a"], ["y"])
+    model = io.load(_chain(tmp_path, relu, onnx.helper.make_node("Sin", ["x"], ["a"])))
+    assert [node.op_type for node in model.graph] == ["Sin", "Relu"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "output", "said"),
+    [
+        (["z"], "y", "Relu 'r' reads 'z', which nothing makes"),
+        (["x"], "a", "An output is 'y', which nothing makes"),
+        (["y"], "y", "circle"),
+    ],
+)
+def test_a_graph_that_does_not_connect_is_refused(
+    tmp_path: Path, inputs: list[str], output: str, said: str
+) -> None:
+    path = _chain(tmp_path, onnx.helper.make_node("Relu", inputs, [output], name="r"))
+    with pytest.raises(ModelError, match=said):
+        io.load(path)

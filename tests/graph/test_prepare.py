@@ -236,6 +236,16 @@ def test_a_node_without_its_inputs_is_refused_by_name(operator: str) -> None:
         prepare(model, {})
 
 
+@pytest.mark.parametrize("shape", ["", "[3]"])
+def test_what_onnxruntime_refuses_is_refused_in_its_words(shape: str) -> None:
+    model = build(
+        f"""(float[1,4,6,6] x, float{shape} w) => (float[1,4,6,6] y) {{
+            y = Conv <auto_pad = "SAME_UPPER"> (x, w) }}"""
+    )
+    with pytest.raises(ModelError, match="spatial dimensions in the weight"):
+        prepare(model, {})
+
+
 def _operator_tests() -> list[object]:
     """ONNX's own tests of operators: every eighth, of those that the CPU runs with tensors."""
     from onnx.backend.test.case.node import collect_testcases

@@ -14,7 +14,7 @@ import pytest
 
 import snapq
 from snapq.errors import StorageError
-from snapq.records import Where
+from snapq.records import Origin
 
 pytestmark = pytest.mark.slow
 
@@ -42,10 +42,10 @@ def test_a_run_leaves_a_bundle_a_report_and_a_proof_of_every_figure(project: Pat
     assert json.loads((done.folder / "run.json").read_text())["finished"] is True
     assert [stage.name for stage in record.stages] == ["source", "prepare", "quantize", "package"]
     assert {(a.label, a.where, a.samples) for a in record.accuracy} == {
-        ("float", Where.HOST, 8),
-        ("w8a8", Where.SIMULATED, 8),
+        ("float", Origin.HOST, 8),
+        ("w8a8", Origin.SIMULATED, 8),
     }
-    assert all(f.where is Where.SIMULATED and f.sqnr_db > 5 for f in record.fidelity)
+    assert all(f.where is Origin.SIMULATED and f.sqnr_db > 5 for f in record.fidelity)
     labels = {(e.label, e.device) for e in record.estimates}
     assert labels == {
         (label, device)
@@ -102,7 +102,7 @@ def test_a_run_without_a_package_is_simulated_as_it_is(project: Path) -> None:
     (project / "deploy.yaml").write_text(config.replace(", npu_nodes: all", ""))
     done = run(project)
     assert done.bundle is None
-    assert {record.where for record in done.record.fidelity} == {Where.SIMULATED}
+    assert {record.where for record in done.record.fidelity} == {Origin.SIMULATED}
 
 
 def test_a_gate_without_its_figure_has_failed(project: Path) -> None:

@@ -17,6 +17,7 @@ from snapq.records import (
     LatencyRecord,
     LayerRecord,
     NodePlacement,
+    Origin,
     PlacementRecord,
     Provenance,
     RunRecord,
@@ -25,7 +26,6 @@ from snapq.records import (
     StageRecord,
     StepRecord,
     TradeoffRecord,
-    Where,
 )
 
 DATASET = "500 images of data/val"
@@ -95,7 +95,7 @@ def layers(amount: int) -> tuple[LayerRecord, ...]:
             parameters=(index * 31 % 53) * 2_400 if index % 6 in (0, 2, 5) else 0,
             bytes=1_200_000 - index % 80 * 11_000,
             sqnr_db=42 - index * 12 / amount - 6 * math.sin(index * 1.7) ** 2,
-            where=Where.SIMULATED,
+            where=Origin.SIMULATED,
             samples=4,
         )
         for index in range(amount)
@@ -120,7 +120,7 @@ def tradeoff() -> tuple[TradeoffRecord, ...]:
             unit="dB",
             met=value >= 30,
             chosen=count == 3,
-            where=Where.SIMULATED if us is not None else Where.HOST,
+            where=Origin.SIMULATED if us is not None else Origin.HOST,
             device="qcs9075" if us is not None else None,
             samples=16,
             us=us,
@@ -136,7 +136,7 @@ def _tensor(index: int) -> SensitivityRecord:
         name=f"/block/{index}/output_0",
         op_type="Add",
         sqnr_db=20.0 + index * 7 % 40,
-        where=Where.HOST,
+        where=Origin.HOST,
         device=None,
         samples=4,
         cause="95% of its values lie between -1 and 1, in 4 of 256 steps" if index == 0 else None,
@@ -200,7 +200,7 @@ def _step(index: int, label: str, value: float) -> StepRecord:
         sqnr_db=40.0 / (index + 1),
         samples=500,
         dataset="500 images",
-        where=Where.HOST,
+        where=Origin.HOST,
         estimate=_estimate(f"{label} at w8a8", "qcs9075", 184.0 - 5 * index),
     )
 
@@ -209,7 +209,7 @@ def _latency(label: str, p50: float) -> LatencyRecord:
     return LatencyRecord(
         label=label,
         target="local",
-        where=Where.MEASURED,
+        where=Origin.MEASURED,
         threads=1,
         runs=412,
         warmup=10,
@@ -316,8 +316,8 @@ def realistic(**changes: Any) -> RunRecord:
             )
         ),
         "accuracy": (
-            _accuracy("float", 0.878, Where.HOST, None),
-            _accuracy("w8a8", 0.872, Where.SIMULATED, "qcs9075"),
+            _accuracy("float", 0.878, Origin.HOST, None),
+            _accuracy("w8a8", 0.872, Origin.SIMULATED, "qcs9075"),
         ),
         "fidelity": (
             FidelityRecord(
@@ -328,7 +328,7 @@ def realistic(**changes: Any) -> RunRecord:
                 cosine=0.99823,
                 samples=500,
                 dataset=DATASET,
-                where=Where.SIMULATED,
+                where=Origin.SIMULATED,
                 device="qcs9075",
             ),
         ),
@@ -351,7 +351,7 @@ def realistic(**changes: Any) -> RunRecord:
                     baseline=baseline,
                     candidate="w8a8",
                     value=value,
-                    where=Where.ESTIMATED,
+                    where=Origin.ESTIMATED,
                     device=device,
                 )
                 for device in ("qcs9075", "sm8650")
@@ -361,7 +361,7 @@ def realistic(**changes: Any) -> RunRecord:
                 baseline="float32",
                 candidate="w8a8",
                 value=1.711,
-                where=Where.MEASURED,
+                where=Origin.MEASURED,
                 device="local",
                 interval=(1.684, 1.733),
                 remarks=("The machine has 2 cores, and other work may have run on them.",),
@@ -387,7 +387,7 @@ def realistic(**changes: Any) -> RunRecord:
     return RunRecord(**(values | changes))
 
 
-def _accuracy(label: str, value: float, where: Where, device: str | None) -> AccuracyRecord:
+def _accuracy(label: str, value: float, where: Origin, device: str | None) -> AccuracyRecord:
     return AccuracyRecord(
         label=label,
         metric="top1",
@@ -435,7 +435,7 @@ def troubled() -> RunRecord:
                 baseline="float32",
                 candidate="w8a8",
                 value=0.0004,
-                where=Where.EMULATED,
+                where=Origin.EMULATED,
                 device="qemu",
             ),
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from snapq.records import AnalysisRecord, SensitivityRecord, Where
+from snapq.records import AnalysisRecord, Origin, SensitivityRecord
 from snapq.report import analysis
 
 
@@ -15,7 +15,7 @@ def nodes(*damages: tuple[str, float, float | None]) -> tuple[SensitivityRecord,
             name=name,
             op_type="Conv",
             sqnr_db=sqnr_db,
-            where=Where.HOST,
+            where=Origin.HOST,
             device=None,
             samples=4,
             us=us,
@@ -29,7 +29,7 @@ def record(items: tuple[SensitivityRecord, ...]) -> AnalysisRecord:
         model="net.onnx",
         precision="w8a8",
         device="qcs9075",
-        where=Where.HOST,
+        where=Origin.HOST,
         samples=4,
         dataset="4 images",
         random_inputs=False,

@@ -12,7 +12,7 @@ from importlib import resources
 
 import pytest
 
-from snapq.records import RunRecord, Where
+from snapq.records import Origin, RunRecord
 from snapq.report.html import render_html
 from tests.report import report_records as records
 
@@ -82,7 +82,7 @@ def test_values_that_are_not_finite_are_said_in_words() -> None:
 def test_every_key_figure_has_its_word_samples_and_baseline() -> None:
     text = readable(render_html(records.realistic()))
     for claim in (
-        "Passed: all 3 gates held",
+        "Passed: 3 of 3 gates",
         "87.2 % simulated −0.6 points from float 87.8 % (host) 500 images of data/val",
         "24.6 dB simulated lowest sample 12.9 dB, cosine 0.99823; baseline: float",
         "4.44× estimated w8a8 over fp16 unmodified 3.73× over fp16 same boundary",
@@ -100,7 +100,7 @@ def test_what_is_wrong_is_said_before_any_figure() -> None:
     text = readable(render_html(records.troubled()))
     head = text[: text.index("Key figures")]
     for claim in (
-        "Failed: 1 of 3 gates not held (max_accuracy_drop)",
+        "Failed: 1 of 3 gates (max_accuracy_drop)",
         "Random inputs: accuracy, SQNR and cosine of this run say nothing",
         "2 nodes of w8a8 on qcs6490 run on the CPU, not on the NPU.",
         "qcs6490 has no estimate of its own",
@@ -142,7 +142,7 @@ def test_text_has_the_contrast_that_wcag_aa_asks_for(theme: str) -> None:
     blocks = re.findall(r":root \{(.*?)\}", style.read_text(encoding="utf-8"), re.DOTALL)
     block = blocks[0 if theme == "light" else 1]
     colors = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", block))
-    inks = ["text", "muted", "accent", "pass", "fail", "warn", *Where]
+    inks = ["text", "muted", "accent", "pass", "fail", "warn", *Origin]
     pairs = [(ink, ground) for ink in inks if ink in colors for ground in ("page", "surface")]
     for ink, ground in [*pairs, ("text", "sunken"), ("warn", "warn-back")]:
         dark, light = sorted((_luminance(colors[ink]), _luminance(colors[ground])))

@@ -158,7 +158,7 @@ def test_dark_readers_get_a_dark_page_and_plot(open_report: Open) -> None:
 def test_everything_essential_is_there_without_scripts(open_report: Open) -> None:
     page = open_report(records.realistic(), scripts=False)
     text = page.driver.find_element("css selector", "main").text
-    for expected in ("87.2 %", "4.44×", "64 of 64", "24.6 dB", "held", "/blocks/24/clip_73"):
+    for expected in ("87.2 %", "4.44×", "64 of 64", "24.6 dB", "passed", "/blocks/24/clip_73"):
         assert expected in text
     summary = page.driver.find_element("css selector", "#layers details.long > summary")
     summary.click()

@@ -11,7 +11,7 @@ import yaml
 from snapq import api
 from snapq.config import DeployConfig
 from snapq.errors import ConfigError
-from snapq.records import Where
+from snapq.records import Origin
 from snapq.report.sweep import SweepPoint, SweepRecord, curve, render
 from snapq.search.sweep import key_path, parse
 from tests.pipeline.conftest import project  # noqa: F401
@@ -26,7 +26,7 @@ def points(*figures: tuple[str, float, float]) -> SweepRecord:
             metric="top1",
             accuracy=accuracy,
             float_accuracy=0.9,
-            where=Where.SIMULATED,
+            where=Origin.SIMULATED,
             estimate_us=us,
         )
         for value, us, accuracy in figures

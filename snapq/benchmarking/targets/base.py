@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from snapq.config import BenchmarkConfig
-from snapq.records import LatencyRecord, SpeedupRecord, Where
+from snapq.records import LatencyRecord, Origin, SpeedupRecord
 from snapq.records.bench import BenchRecord
 
 Feeds = Mapping[str, np.ndarray]
@@ -63,7 +63,7 @@ class Target(Protocol):
         """As in deploy.yaml: `local`, `ssh://USER@HOST`."""
 
     @property
-    def where(self) -> Where:
+    def where(self) -> Origin:
         """The word that every number of this target carries."""
 
     def check(self, protocol: BenchmarkConfig) -> None:

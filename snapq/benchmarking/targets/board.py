@@ -43,7 +43,7 @@ from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, DeviceError
 from snapq.progress import Progress as Told
 from snapq.progress import Silent
-from snapq.records import LatencyRecord, SpeedupRecord, Where
+from snapq.records import LatencyRecord, Origin, SpeedupRecord
 from snapq.records.bench import BenchRecord
 
 _BATCH = 64
@@ -58,7 +58,7 @@ class BoardTarget:
     told: Told = field(default_factory=Silent)
     """Who is told of pushes and set-up."""
     limits: Limits = field(default_factory=Limits)
-    where: Where = Where.MEASURED
+    where: Origin = Origin.MEASURED
 
     @property
     def name(self) -> str:
@@ -132,7 +132,7 @@ class BoardTarget:
             facts=facts,
             device=device,
             protocol=protocol,
-            where=Where.EMULATED if facts.emulated else self.where,
+            where=Origin.EMULATED if facts.emulated else self.where,
         )
         names = [candidate.model.name for candidate in candidates]
         records = bench_records(setting, session, loads, names)

@@ -25,7 +25,7 @@ from snapq.boards.session.measure import Found, Session
 from snapq.boards.session.probe import BoardFacts
 from snapq.config import BenchmarkConfig
 from snapq.devices.profiles import DeviceProfile
-from snapq.records import Where
+from snapq.records import Origin
 from snapq.records import bench as results
 from snapq.version import __version__
 
@@ -41,7 +41,7 @@ class Setting:
     facts: BoardFacts
     device: DeviceProfile | None
     protocol: BenchmarkConfig
-    where: Where
+    where: Origin
 
 
 def bench_records(
@@ -156,7 +156,7 @@ def _record(
 
 def _instructions(setting: Setting, latency: results.BenchLatency) -> int | None:
     """An emulated board's clock advances by one nanosecond an instruction."""
-    return round(latency.p50 * 1e6) if setting.where is Where.EMULATED else None
+    return round(latency.p50 * 1e6) if setting.where is Origin.EMULATED else None
 
 
 def latency_of(samples: np.ndarray) -> results.BenchLatency:
@@ -226,7 +226,7 @@ def _validity(
             (duration_met, f"less than {protocol.min_duration_s:g} s of runs"),
             (on_npu or not wanted_npu, "not everything ran on the NPU"),
             (thermal.throttled is not True, "the board slowed its clocks down"),
-            (setting.where is not Where.EMULATED, "the board is emulated"),
+            (setting.where is not Origin.EMULATED, "the board is emulated"),
             (golden_met is not False, "the outputs differ from the golden data"),
         )
         if not holds
@@ -237,7 +237,7 @@ def _validity(
         min_runs_met=runs_met,
         all_on_npu=on_npu,
         not_throttled=thermal.throttled is not True,
-        not_emulated=setting.where is not Where.EMULATED,
+        not_emulated=setting.where is not Origin.EMULATED,
         golden_met=golden_met,
         reasons=tuple(reasons),
     )

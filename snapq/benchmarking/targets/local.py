@@ -35,7 +35,7 @@ from snapq.benchmarking.targets.local_records import Timed, local_records
 from snapq.benchmarking.targets.process import Worker
 from snapq.config import BenchmarkConfig
 from snapq.errors import ConfigError
-from snapq.records import LatencyRecord, SpeedupRecord, Where
+from snapq.records import LatencyRecord, Origin, SpeedupRecord
 
 _ROUNDS = 50
 """Rounds that a benchmark is cut into, as far as `min_runs` gives each a run: short turns spread
@@ -51,7 +51,7 @@ class LocalTarget:
     timeout_s: float = 600.0
     """How long a child may take to load a model or to run it once."""
     name: str = "local"
-    where: Where = Where.MEASURED
+    where: Origin = Origin.MEASURED
 
     def check(self, protocol: BenchmarkConfig) -> None:
         """Refuses what this machine's CPU has not. Raises `ConfigError`."""

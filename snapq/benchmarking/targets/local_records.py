@@ -20,7 +20,7 @@ from snapq.benchmarking.statistics import (
 )
 from snapq.benchmarking.targets.board_results import latency_of
 from snapq.config import BenchmarkConfig
-from snapq.records import Where
+from snapq.records import Origin
 from snapq.records import bench as results
 from snapq.storage import sha256_file
 from snapq.version import __version__
@@ -56,7 +56,7 @@ def local_records(
                 run_id=str(uuid.uuid4()),
                 started_at=started,
                 snapq_version=__version__,
-                where=Where.MEASURED,
+                where=Origin.MEASURED,
                 headline=f"{one.label} ran on this machine's CPU.",
                 model=results.BenchModel(
                     name=one.model.name,

@@ -37,7 +37,7 @@ from snapq.devices import profiles
 from snapq.errors import DeviceError
 from snapq.progress import Progress as Told
 from snapq.progress import Silent
-from snapq.records import Where
+from snapq.records import Origin
 
 _LIMITS = Limits(step_s=7200.0, silence_s=600.0)
 """A second on the board takes several here, and many on a busy machine."""
@@ -52,7 +52,7 @@ class EmulatedTarget:
     address: EmulatedAddress
     told: Told = field(default_factory=Silent)
     """Who is told of the build, of pushes and of set-up."""
-    where: Where = Where.EMULATED
+    where: Origin = Origin.EMULATED
 
     def check(self, protocol: BenchmarkConfig) -> None:
         """Sees to it that the board can be started, without starting it.
@@ -127,5 +127,5 @@ class EmulatedTarget:
 
     def _target(self, board: EmulatedBoard) -> BoardTarget:
         return BoardTarget(
-            as_board(board, self.name), self.told, limits=_LIMITS, where=Where.EMULATED
+            as_board(board, self.name), self.told, limits=_LIMITS, where=Origin.EMULATED
         )

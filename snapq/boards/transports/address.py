@@ -56,7 +56,7 @@ class SshAddress:
             ) from error
         if parts.password is not None:
             raise ConfigError(
-                "An address must not hold a password: it would stand in logs and reports.",
+                "An address must not hold a password: it would appear in logs and reports.",
                 where=f"ssh://{parts.username}:…@{host}",
                 hint="Use a key (ssh-copy-id), or put the password into $SNAPQ_SSH_PASSWORD.",
             )

@@ -48,7 +48,7 @@ def run(
 ) -> None:
     """Run a deploy.yaml from end to end: bundle, verification and report.
 
-    Ends with 0 when all gates hold, 1 when one does not.
+    Ends with 0 when all gates pass, 1 when one fails.
 
     Example: snapq run deploy.yaml --set benchmark.min_runs=50
     """

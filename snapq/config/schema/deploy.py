@@ -18,7 +18,7 @@ from snapq.metric_table import METRICS
 
 
 class Gates(Strict):
-    """Limits that a run must hold; a gate that fails ends the run with exit code 1."""
+    """Limits of a run; a gate that fails ends the run with exit code 1."""
 
     max_accuracy_drop: Annotated[float, Field(ge=0)] | None = None
     """Float metric minus simulated metric, in the metric's own unit."""

@@ -193,7 +193,7 @@ class Worker:
             how = f"ended with code {code}"
         lines = [line.strip() for line in self.printed().splitlines() if line.strip()]
         tail = " | ".join(lines[-_TAIL_LINES:])
-        words = f" Its last words: {tail}" if tail else ""
+        words = f" Its last output: {tail}" if tail else ""
         memory = code == -signal.SIGKILL if hasattr(signal, "SIGKILL") else False
         return UnansweredError(
             f"Qualcomm's runtime {how}.{words}",

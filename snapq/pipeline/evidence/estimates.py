@@ -10,7 +10,7 @@ from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
 from snapq.errors import DeviceError, QnnError
 from snapq.npu.memory import Memory
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
-from snapq.records import EstimateRecord, Figures, SpeedupRecord, Where
+from snapq.records import EstimateRecord, Figures, Origin, SpeedupRecord
 from snapq.stages.base import Input, Reads
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _speedups(
                 baseline=baseline.label,
                 candidate=package.label,
                 value=baseline.cycles / package.cycles,
-                where=Where.ESTIMATED,
+                where=Origin.ESTIMATED,
                 device=package.device,
                 interval=None,
                 remarks=tuple(remarks),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from snapq.errors import SnapqError
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
 from snapq.progress import Advance
-from snapq.records import Figures, LayerRecord, Where
+from snapq.records import Figures, LayerRecord, Origin
 from snapq.stages.base import Input, Reads
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def gather(subject: Subject) -> Found:
             bytes=node.bytes,
             sqnr_db=damage.get(node.output),
             samples=len(subject.examples) if node.output in damage else None,
-            where=Where.SIMULATED if node.output in damage else None,
+            where=Origin.SIMULATED if node.output in damage else None,
         )
         for node in cost.node_costs(io.load(floats.model))
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
-from snapq.records import AccuracyRecord, FidelityRecord, Figures, Where
+from snapq.records import AccuracyRecord, FidelityRecord, Figures, Origin
 from snapq.stages.base import Input, Reads
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _compare(subject: Subject, data: Dataset, *, simulated: bool) -> Figures:
                     if sample.label is not None:
                         judge.update(outputs, sample.label, sample.name)
             advance(1)
-    found_where = Where.SIMULATED if simulated else Where.HOST
+    found_where = Origin.SIMULATED if simulated else Origin.HOST
     device = subject.device.name if simulated else None
     accuracy = [
         AccuracyRecord(
@@ -78,7 +78,7 @@ def _compare(subject: Subject, data: Dataset, *, simulated: bool) -> Figures:
             value=found.value(),
             samples=found.samples,
             dataset=data.description,
-            where=Where.HOST if label == "float" else found_where,
+            where=Origin.HOST if label == "float" else found_where,
             device=None if label == "float" else device,
             random_inputs=data.random,
         )

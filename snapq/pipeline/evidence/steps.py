@@ -8,7 +8,7 @@ from typing import Any
 from snapq.errors import SnapqError
 from snapq.pipeline.available import StepModel
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
-from snapq.records import EstimateRecord, Figures, StepRecord, Where
+from snapq.records import EstimateRecord, Figures, Origin, StepRecord
 from snapq.stages.base import ESTIMATE, Input, Reads
 
 
@@ -102,7 +102,7 @@ def _evaluate(subject: Subject) -> list[dict[str, Any]]:
                 "sqnr_db": worst.sqnr_db,
                 "samples": len(data),
                 "dataset": data.description,
-                "where": Where.HOST.value,
+                "where": Origin.HOST.value,
                 "random_inputs": data.random,
             }
         )

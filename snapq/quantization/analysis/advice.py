@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from snapq.quantization.notes import Note, NoteKind
 from snapq.quantization.qdq.scheme import Scheme
 
 __all__ = ["advice"]
@@ -10,8 +11,8 @@ _FAR = 12.0
 """SQNR at the outputs in dB below which noise has a quarter of their amplitude."""
 
 
-def advice(decibels: float, scheme: Scheme, on: str = "") -> tuple[str, ...]:
-    """One sentence for the reader; none where the model is near enough.
+def advice(decibels: float, scheme: Scheme, on: str = "") -> tuple[Note, ...]:
+    """One note for the reader; none where the model is near enough.
 
     Args:
         decibels: SQNR at the outputs, on the CPU.
@@ -21,7 +22,8 @@ def advice(decibels: float, scheme: Scheme, on: str = "") -> tuple[str, ...]:
     if decibels >= _FAR:
         return ()
     more = "`activations: uint16`, or " if scheme.largest_activation_bits <= 8 else ""
-    return (
+    text = (
         f"{decibels:.1f} dB at the outputs{on}, on the CPU, is far from float: try {more}"
-        "`mixed_precision: {min_sqnr_db: 20}`, which gives more bits only to what needs them.",
+        "`mixed_precision: {min_sqnr_db: 20}`, which gives more bits only to what needs them."
     )
+    return (Note(NoteKind.ADVICE, (), text),)

@@ -8,18 +8,15 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Names, add_constant
 from snapq.quantization.encodings import Encoding, dequantize, quantize
-from snapq.quantization.qdq.lowering import lower
+from snapq.quantization.qdq.lowering.order import lower
 from snapq.quantization.qdq.scheme import Scheme
-from snapq.quantization.quantize import lifted
 
 __all__ = ["alone", "lowered"]
 
 
 def lowered(model: ir.Model) -> ir.Model:
     """The float model as the quantizer names its tensors."""
-    copy = lifted(model)
-    lower(copy.graph, Scheme())
-    return copy
+    return lower(model, Scheme()).model
 
 
 def alone(

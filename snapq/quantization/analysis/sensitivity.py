@@ -25,10 +25,11 @@ from snapq.quantization.analysis.error_causes import hardship
 from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.calibration.observers.collector import Collector
 from snapq.quantization.encodings import Encoding, QuantType, dequantize
-from snapq.quantization.qdq.decisions import decide
+from snapq.quantization.qdq.lowering.order import lifted
+from snapq.quantization.qdq.order import decide
 from snapq.quantization.qdq.parameters import Tuned
 from snapq.quantization.qdq.scheme import NodePrecision, Scheme
-from snapq.quantization.quantize import Quantized, lifted
+from snapq.quantization.quantize import Quantized
 from snapq.quantization.quantize import quantize as quantize_model
 
 __all__ = [

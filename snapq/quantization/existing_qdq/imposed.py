@@ -18,9 +18,9 @@ from snapq.operators import Encodings, OpSpec, Role, quantized
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.granularity import PerAxis
+from snapq.quantization.notes import Note, NoteKind
 from snapq.quantization.precision_rules.legality import FLOAT_FROM
-from snapq.quantization.qdq.block_scales import in_steps
-from snapq.quantization.qdq.blockwise import takes_blocks
+from snapq.quantization.qdq.block_scales import in_steps, takes_blocks
 from snapq.quantization.qdq.decisions import constant, is_float
 from snapq.quantization.qdq.parameters import weight_axis
 from snapq.quantization.qdq.scheme import NodePrecision, Scheme
@@ -42,13 +42,13 @@ class Imposed:
         scheme: the most common type of activations, and int8 for weights that are made anew; nodes
             with other types, and those without any encoding, are named in `per_node`.
         weights: the most common type of weights.
-        notes: sentences for the reader: what was changed, dropped or left in float.
+        notes: for the reader: what was changed, dropped or left in float.
     """
 
     encodings: dict[str, Encoding]
     scheme: Scheme
     weights: WeightType
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def impose(
@@ -114,7 +114,10 @@ class _Work:
                 per_node[str(node.name)] = own
         # What another tool left in 8 bits, it measured so.
         scheme = replace(scheme, per_node=per_node, keep_wide=False)
-        notes = [f"{count} encodings {what}." for what, count in self.counts.items()]
+        notes = [
+            Note(NoteKind.ENCODINGS, (), f"{count} encodings {what}.")
+            for what, count in self.counts.items()
+        ]
         common = _WEIGHTS[weights.most_common(1)[0][0]] if weights else WeightType.INT8
         return Imposed(self.kept, scheme, common, tuple(notes))
 

@@ -17,12 +17,11 @@ from snapq.quantization.mixed_precision.cost import (
     by_float_node,
 )
 from snapq.quantization.mixed_precision.never_slower import Make
-from snapq.quantization.qdq.scheme import NodePrecision
+from snapq.quantization.qdq.scheme import NodePrecision, Source
 from snapq.quantization.quantize import Quantized
 
-__all__ = ["REASON", "Quicker", "quicker_wide"]
+__all__ = ["Quicker", "quicker_wide"]
 
-REASON = "the NPU takes less time for it there, by the estimate"
 _SUSPECT = 0.6
 """Share of its cycles at fp16 from which a node of 8 bits is tried at 16."""
 _WORTH = 0.05
@@ -31,7 +30,11 @@ _GAIN = 0.02
 """Share of all cycles that must be won."""
 _HEAVY = 0.1
 """Share of the largest gain of a node from which a node counts as heavy."""
-_WIDE = NodePrecision(activations=ActivationType.UINT16, reason=REASON, by_rule=True)
+_WIDE = NodePrecision(
+    activations=ActivationType.UINT16,
+    reason="the NPU takes less time for it there, by the estimate",
+    source=Source.ESTIMATE,
+)
 
 
 @dataclass(frozen=True)

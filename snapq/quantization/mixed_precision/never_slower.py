@@ -21,20 +21,23 @@ from snapq.quantization.mixed_precision.cost import (
     follows,
 )
 from snapq.quantization.qdq.decisions import KEPT_FLOAT
-from snapq.quantization.qdq.scheme import NodePrecision
+from snapq.quantization.qdq.scheme import NodePrecision, Source
 from snapq.quantization.quantize import Quantized
 
-__all__ = ["REASON", "Attempt", "Faster", "Make", "never_slower"]
+__all__ = ["Attempt", "Faster", "Make", "never_slower"]
 
 Make = Callable[[Mapping[str, NodePrecision]], Quantized]
 """Quantizes the model with these further precisions of nodes."""
 
-REASON = "faster in float by the estimate"
 _MOST = 10
 """Compiles of candidates, beside the first two."""
 _HEAVY = 0.1
 """Share of the largest excess from which a node counts as heavy."""
-_IN_FLOAT = NodePrecision(activations=ActivationType.FLOAT16, reason=REASON)
+_IN_FLOAT = NodePrecision(
+    activations=ActivationType.FLOAT16,
+    reason="faster in float by the estimate",
+    source=Source.ESTIMATE,
+)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@
 | the places at which a GridSample reads | 16 bits, where activations have 8 |
 | a depthwise filter whose sides add up to 64 or more | 16 bits, where activations have 8 |
 
-The NPU has no quick 8-bit kernel for such a filter: by Qualcomm's estimate for QCS9075, 62 taps
+The NPU has no fast 8-bit kernel for such a filter: by Qualcomm's estimate for QCS9075, 62 taps
 over 64 channels and 200 steps take 23 us at 8 bits and 31 at 16, 63 taps 28,006 and 61.
 
 What the user says of a node wins, and `keep_wide: false` turns the rules off.
@@ -16,8 +16,8 @@ What the user says of a node wins, and `keep_wide: false` turns the rules off.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
@@ -31,10 +31,18 @@ from snapq.quantization.precision_rules.squares import (
     logarithms,
     squared,
 )
-from snapq.quantization.qdq.decisions import Decision, is_float
-from snapq.quantization.qdq.scheme import NodePrecision, Scheme
+from snapq.quantization.qdq.decisions import is_float
+from snapq.quantization.qdq.scheme import NodePrecision, Scheme, Source
 
-__all__ = ["FIRST_16_BIT", "beyond_float16", "in_float", "notes", "widened", "without_float"]
+__all__ = [
+    "FIRST_16_BIT",
+    "RULES",
+    "WideRule",
+    "beyond_float16",
+    "in_float",
+    "keep_wide",
+    "without_float",
+]
 
 FIRST_16_BIT = 21
 """Opset whose Q and DQ take 16 bits; source: QuantizeLinear-21 of ONNX."""
@@ -48,12 +56,24 @@ more."""
 _FRONT = "the rule for spectra"
 _WIDE = ActivationType.UINT16
 _RUINED = "loses too much at 8"
-_LONG = "the NPU has no quick 8-bit kernel for a depthwise filter this long"
 _SIDES = 64
 """What both sides of a depthwise filter add up to from which 8 bits are slow."""
 
 
-def widened(graph: ir.Graph, scheme: Scheme) -> Scheme:
+@dataclass(frozen=True)
+class WideRule:
+    """What has 16 bits where activations have 8.
+
+    Attributes:
+        nodes: names of the nodes of a graph.
+        reason: a clause for the notes.
+    """
+
+    nodes: Callable[[ir.Graph], frozenset[str]]
+    reason: str
+
+
+def keep_wide(graph: ir.Graph, scheme: Scheme) -> Scheme:
     """The scheme with the rules put in for nodes of which it says nothing yet."""
     if not scheme.keep_wide or graph.opset_imports.get("", 0) < FIRST_16_BIT:
         return scheme
@@ -65,16 +85,9 @@ def widened(graph: ir.Graph, scheme: Scheme) -> Scheme:
     if scheme.activations in (ActivationType.UINT8, _WIDE) and front.isdisjoint(named):
         chosen |= dict.fromkeys(front, _rule(ActivationType.FLOAT16, _FRONT))
     if scheme.activations is ActivationType.UINT8:
-        roots = squared(graph) - chosen.keys()
-        chosen |= dict.fromkeys(roots, _rule(_WIDE, f"a root of squares {_RUINED}"))
-        inside = cells(graph) - chosen.keys()
-        chosen |= dict.fromkeys(
-            inside, _rule(_WIDE, "the cell of a recurrent layer loses too much at 8")
-        )
-        places = coordinates(graph) - chosen.keys()
-        chosen |= dict.fromkeys(places, _rule(_WIDE, f"a place to read at {_RUINED}"))
-        long = _long_filters(graph) - chosen.keys()
-        chosen |= dict.fromkeys(long, _rule(_WIDE, _LONG))
+        for rule in RULES:
+            names = rule.nodes(graph) - chosen.keys()
+            chosen |= dict.fromkeys(names, _rule(_WIDE, rule.reason))
     fresh = {name: precision for name, precision in chosen.items() if name not in named}
     return replace(scheme, per_node={**named, **fresh}) if fresh else scheme
 
@@ -117,18 +130,6 @@ def without_float(scheme: Scheme) -> Scheme:
     )
 
 
-def notes(scheme: Scheme, decisions: Mapping[ir.Node, Decision]) -> tuple[str, ...]:
-    """One sentence for each rule that gave nodes 16 bits; those in float are told of elsewhere."""
-    told: dict[str, list[str]] = {}
-    for node, decision in decisions.items():
-        own = scheme.per_node.get(str(node.name))
-        if own is None or not own.by_rule or own.activations is not _WIDE:
-            continue
-        if decision.dtype is not None and decision.dtype.bits == _WIDE.bits:
-            told.setdefault(own.reason, []).append(str(node.name))
-    return tuple(f"{', '.join(names)}: at 16 bits, as {reason}." for reason, names in told.items())
-
-
 def _long_filters(graph: ir.Graph) -> frozenset[str]:
     """Names of depthwise filters, of one or two dimensions, that are slow at 8 bits."""
     found = set()
@@ -142,12 +143,30 @@ def _long_filters(graph: ir.Graph) -> frozenset[str]:
     return frozenset(found)
 
 
+RULES = (
+    WideRule(squared, f"a root of squares {_RUINED}"),
+    WideRule(cells, "the cell of a recurrent layer loses too much at 8"),
+    WideRule(coordinates, f"a place to read at {_RUINED}"),
+    WideRule(_long_filters, "the NPU has no fast 8-bit kernel for a depthwise filter this long"),
+)
+"""The first rule that names a node gives the reason."""
+
+
+RULES = (
+    WideRule(squared, f"a root of squares {_RUINED}"),
+    WideRule(cells, "the cell of a recurrent layer loses too much at 8"),
+    WideRule(coordinates, f"a place to read at {_RUINED}"),
+    WideRule(_long_filters, "the NPU has no fast 8-bit kernel for a depthwise filter this long"),
+)
+"""The first rule that names a node gives the reason. To add one, add a line."""
+
+
 def _rule(activations: ActivationType, reason: str) -> NodePrecision:
-    return NodePrecision(activations=activations, reason=reason, by_rule=True)
+    return NodePrecision(activations=activations, reason=reason, source=Source.RULE)
 
 
 def _is_float_rule(own: NodePrecision) -> bool:
-    return own.by_rule and own.activations is ActivationType.FLOAT16
+    return own.source is Source.RULE and own.activations is ActivationType.FLOAT16
 
 
 def _float_nodes(graph: ir.Graph, scheme: Scheme) -> Iterator[ir.Node]:

@@ -7,11 +7,21 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import onnx_ir as ir
 
+from snapq.graph.shapes import static_shape
 from snapq.quantization.encodings import SMALLEST_SCALE, Encoding, QuantType
 from snapq.quantization.granularity import PerBlock
 
-__all__ = ["BLOCK_STEPS", "INPUTS", "block_encoding", "by_output", "channel_step", "in_steps"]
+__all__ = [
+    "BLOCK_STEPS",
+    "INPUTS",
+    "block_encoding",
+    "by_output",
+    "channel_step",
+    "in_steps",
+    "takes_blocks",
+]
 
 BLOCK_STEPS = 16
 """Scales of blocks are 1/16 to 16/16 of the largest one of their output channel."""
@@ -86,3 +96,11 @@ def by_output(values: npt.NDArray[np.generic], axis: int | None) -> npt.NDArray[
         return None
     matrix = values.reshape(values.shape[:2])
     return matrix if axis == INPUTS else matrix.T
+
+
+def takes_blocks(node: ir.Node, size: int) -> bool:
+    """Whether a node is a convolution whose weight the NPU takes by blocks of that size."""
+    if node.op_type != "Conv" or node.attributes.get_int("group", 1) != 1:
+        return False
+    shape = static_shape(node.inputs[1])
+    return shape is not None and len(shape) == 4 and shape[2:] == (1, 1) and shape[1] % size == 0

@@ -15,50 +15,24 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.graph.edit import Names, add_constant
-from snapq.operators import Role
-from snapq.quantization.encodings import Encoding, dequantize, quantize
-from snapq.quantization.qdq.block_scales import in_steps
-from snapq.quantization.qdq.blockwise import takes_blocks
+from snapq.quantization.encodings import Encoding, quantize
 from snapq.quantization.qdq.decisions import Decision, constant
-from snapq.quantization.qdq.parameters import (
-    Tuned,
-    bias_encoding,
-    gemm_scaled,
-    raise_for_bias,
-    takes,
-    weight_encoding,
-)
-from snapq.quantization.qdq.wide_bias import adds_in_steps, in_npu_steps
+from snapq.quantization.qdq.plan import QdqPlan
 
 __all__ = ["Inserter"]
 
 
 class Inserter:
-    """Puts Q and DQ into one graph, in place.
+    """Puts Q and DQ into the main graph of a plan's model, in place.
 
     Args:
-        graph: the main graph.
-        encodings: encoding of each tensor that is quantized.
-        uses: encoding in which a node reads an input, where that is not the tensor's own; for
-            constants in the place of activations, always.
-        imposed: encodings of weights by name; one that the node cannot take is not used.
-        tuned: weights that algorithms found, by name of the node.
+        plan: with encodings of all tensors, constants and uses.
     """
 
-    def __init__(
-        self,
-        graph: ir.Graph,
-        encodings: Mapping[ir.Value, Encoding],
-        uses: Mapping[tuple[ir.Node, int], Encoding],
-        imposed: Mapping[str, Encoding],
-        tuned: Mapping[str, Tuned],
-    ) -> None:
-        self._graph = graph
-        self._encodings = encodings
-        self._uses = uses
-        self._imposed = imposed
-        self._tuned = tuned
-        self._names = Names(graph)
+    def __init__(self, plan: QdqPlan) -> None:
+        self._plan = plan
+        self._graph = plan.graph
+        self._names = Names(plan.graph)
         self._integers: dict[ir.Value, tuple[str, ir.Value, ir.Value, ir.Value]] = {}
         self._read: dict[tuple[ir.Value, Encoding], ir.Value] = {}
         self._stored: dict[tuple[ir.Value, Encoding, bytes], ir.Value] = {}
@@ -67,41 +41,47 @@ class Inserter:
         self.written: dict[str, Encoding] = {}
         """Encoding of every tensor that was quantized, constants too, by name."""
 
-    def run(self, decisions: Mapping[ir.Node, Decision]) -> None:
+    def run(self) -> None:
         """Rewrites every node of the graph."""
-        nodes = tuple(self._graph)
+        nodes, encodings = tuple(self._graph), self._plan.encodings
         for value in tuple(self._graph.inputs):
-            if value in self._encodings and value.uses():
+            if value in encodings and value.uses():
                 self._quantize(value)
         self._flush_before(nodes[0] if nodes else None)
         for node in nodes:
-            self._rewrite_inputs(node, decisions[node])
+            decision = self._plan.decisions[node]
+            self._rewrite_inputs(node, decision)
             self._flush_before(node)
             for value in node.outputs:
-                if value in self._encodings:
+                if value in encodings:
                     self._quantize_output(node, value)
-                if decisions[node].dtype is None:
+                if decision.dtype is None:
                     self._floats.add(value)
         self._drop_unused_constants()
 
     def _rewrite_inputs(self, node: ir.Node, decision: Decision) -> None:
-        rule, dtype = decision.rule, decision.dtype
-        if rule is None or dtype is None:
+        rule = decision.rule
+        if rule is None or decision.dtype is None:
             self._read_float(node)
             return
-        parameters = self._parameters(node, decision)
-        for index, value in enumerate(tuple(node.inputs)):
+        inputs, held = tuple(node.inputs), self._plan.stored.get(node, {})
+        found = {
+            index: self._store(value, one.values, one.encoding)
+            for index, one in held.items()
+            if (value := inputs[index]) is not None
+        }
+        for index, value in enumerate(inputs):
             if value is None or not rule.role(index).quantized:
                 continue
-            if index in parameters:
-                node.replace_input_with(index, parameters[index])
-            elif constant(value) is not None:
-                encoding = self._uses[node, index]
-                array = np.asarray(_array(value))
-                node.replace_input_with(index, self._store(value, array, encoding))
-            else:
-                encoding = self._uses.get((node, index), self._encodings[value])
-                node.replace_input_with(index, self._dequantized(value, encoding))
+            if index not in found:
+                encoding = self._plan.read(node, index)
+                assert encoding is not None
+                found[index] = (
+                    self._store(value, _array(value), encoding)
+                    if constant(value) is not None
+                    else self._dequantized(value, encoding)
+                )
+            node.replace_input_with(index, found[index])
 
     def _read_float(self, node: ir.Node) -> None:
         """A float node, and what graphs it holds, read back what quantized nodes and inputs give.
@@ -118,7 +98,7 @@ class Inserter:
             for index, value in enumerate(tuple(reader.inputs)):
                 if value is not None and value in self._integers and value not in self._floats:
                     reader.replace_input_with(
-                        index, self._dequantized(value, self._encodings[value])
+                        index, self._dequantized(value, self._plan.encodings[value])
                     )
 
     def _quantize_output(self, node: ir.Node, value: ir.Value) -> None:
@@ -138,8 +118,8 @@ class Inserter:
 
     def _quantize(self, value: ir.Value, name: str | None = None) -> None:
         stem = name or str(value.name)
-        self._quantize_as(value, value, stem, self._encodings[value])
-        self.written[stem] = self._encodings[value]
+        self._quantize_as(value, value, stem, self._plan.encodings[value])
+        self.written[stem] = self._plan.encodings[value]
 
     def _quantize_as(
         self, key: ir.Value, value: ir.Value, stem: str, encoding: Encoding
@@ -162,8 +142,8 @@ class Inserter:
         if (value, encoding) in self._read:
             return self._read[value, encoding]
         quantized = self._integers[value]
-        if encoding != self._encodings[value]:
-            own = self._dequantized(value, self._encodings[value])
+        if encoding != self._plan.encodings[value]:
+            own = self._dequantized(value, self._plan.encodings[value])
             stem = self._names.fresh(f"{quantized[0]}_as_{encoding.dtype.value}")
             quantized = self._quantize_as(value, own, stem, encoding)
         stem, integers, scale, zero = quantized
@@ -176,58 +156,6 @@ class Inserter:
         )
         self._read[value, encoding] = result
         return result
-
-    def _parameters(self, node: ir.Node, decision: Decision) -> dict[int, ir.Value]:
-        """Weight, scale and bias of a node, stored as integers, by input index."""
-        rule, data_type = decision.rule, decision.dtype
-        if rule is None or data_type is None:
-            return {}
-        roles = {rule.role(i): i for i, v in enumerate(node.inputs) if v is not None}
-        index = roles.get(Role.WEIGHT, roles.get(Role.SCALE))
-        if index is None:
-            return {}
-        value = node.inputs[index]
-        if value is None or constant(value) is None:
-            return self._bias_alone(node, roles)
-        array = _array(value)
-        bias_index = roles.get(Role.BIAS)
-        bias_value = node.inputs[bias_index] if bias_index is not None else None
-        bias = _array(bias_value) if bias_value is not None else None
-        if node.op_type == "Gemm":
-            array, bias = gemm_scaled(node, array, bias)
-            node.attributes.pop("alpha", None)
-            node.attributes.pop("beta", None)
-        tuned = self._tuned.get(str(node.name))
-        encoding = tuned.encoding if tuned else self._imposed.get(str(value.name))
-        if encoding is None or not _fits(encoding, node, decision, array.shape):
-            encoding = weight_encoding(array, decision.weights, decision.granularity, data_type)
-        if tuned and tuned.bias is not None and bias is not None:
-            bias = tuned.bias
-        if bias is None or bias_value is None or bias_index is None:
-            return {index: self._store(value, _rounded(array, encoding, tuned), encoding)}
-        data = node.inputs[0]
-        read = self._uses.get((node, 0), self._encodings[data]) if data else None
-        if read is None:
-            return {index: self._store(value, _rounded(array, encoding, tuned), encoding)}
-        encoding = raise_for_bias(encoding, bias, read.scale)
-        weight = _rounded(array, encoding, tuned)
-        if adds_in_steps(node.op_type, read, encoding):
-            bias = in_npu_steps(bias, node, quantize(weight, encoding), encoding.scale, read)
-        return {
-            index: self._store(value, weight, encoding),
-            bias_index: self._store(bias_value, bias, bias_encoding(encoding, read.scale)),
-        }
-
-    def _bias_alone(self, node: ir.Node, roles: Mapping[Role, int]) -> dict[int, ir.Value]:
-        """The bias of a node whose weight is computed: scales of both are known all the same."""
-        index = roles.get(Role.BIAS)
-        bias = node.inputs[index] if index is not None else None
-        data, weight = node.inputs[0], node.inputs[1]
-        if index is None or bias is None or data is None or weight is None:
-            return {}
-        scale = self._uses.get((node, 0), self._encodings[data]).scale
-        other = self._uses.get((node, 1), self._encodings[weight])
-        return {index: self._store(bias, _array(bias), bias_encoding(other, scale))}
 
     def _store(
         self, value: ir.Value, array: npt.NDArray[np.float32], encoding: Encoding
@@ -305,24 +233,6 @@ class Inserter:
         for name, value in tuple(self._graph.initializers.items()):
             if not value.uses() and not value.is_graph_output():
                 del self._graph.initializers[name]
-
-
-def _fits(encoding: Encoding, node: ir.Node, decision: Decision, shape: tuple[int, ...]) -> bool:
-    """Whether the NPU takes a node's weight in an encoding that was found or given for it."""
-    if not encoding.block:
-        return takes(encoding, decision.weights, decision.granularity, shape)
-    wide = decision.dtype is not None and decision.dtype.bits > 8
-    held = encoding.dtype is decision.weights and in_steps(encoding) is not None
-    return wide and held and takes_blocks(node, encoding.block)
-
-
-def _rounded(
-    array: npt.NDArray[np.float32], encoding: Encoding, tuned: Tuned | None
-) -> npt.NDArray[np.float32]:
-    """The weight as it shall be stored: as tuned, where its encoding did not have to change."""
-    if tuned is None or tuned.encoding != encoding:
-        return array
-    return dequantize(tuned.integers, encoding)
 
 
 def _array(value: ir.Value) -> npt.NDArray[np.float32]:

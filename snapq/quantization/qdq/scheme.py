@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.calibration.observers.base import Observer
@@ -11,7 +12,17 @@ from snapq.quantization.calibration.observers.minmax import MinMax
 from snapq.quantization.encodings import QuantType
 from snapq.quantization.granularity import PER_OUTPUT, Granularity
 
-__all__ = ["NodePrecision", "Scheme"]
+__all__ = ["NodePrecision", "Scheme", "Source", "integer_type"]
+
+
+class Source(Enum):
+    """Who says which precision a node has."""
+
+    USER = auto()
+    RULE = auto()
+    """A rule of snapq."""
+    ESTIMATE = auto()
+    """The estimated time."""
 
 
 @dataclass(frozen=True)
@@ -21,14 +32,14 @@ class NodePrecision:
     Attributes:
         weights: type of its weight.
         activations: type of its data in and out; `float16` keeps the whole node in float.
-        reason: who says so, for the notes.
-        by_rule: whether snapq says so, and not the user.
+        reason: why, for the notes.
+        source: who says so.
     """
 
     weights: WeightType | None = None
     activations: ActivationType | None = None
     reason: str = "an override"
-    by_rule: bool = False
+    source: Source = Source.USER
 
 
 @dataclass(frozen=True)

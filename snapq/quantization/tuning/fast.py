@@ -19,9 +19,10 @@ from snapq.graph.cost import node_costs
 from snapq.quantization.analysis.advice import advice
 from snapq.quantization.calibration.calibrate import Samples
 from snapq.quantization.encodings import Encoding
-from snapq.quantization.qdq.lowering import lower
+from snapq.quantization.notes import Note, NoteKind
+from snapq.quantization.qdq.lowering.order import lower
 from snapq.quantization.qdq.scheme import Scheme
-from snapq.quantization.quantize import Quantized, lifted, quantize
+from snapq.quantization.quantize import Quantized, quantize
 from snapq.quantization.tuning.algorithms.base import Study, algorithm
 from snapq.quantization.tuning.output_score import Judge
 
@@ -78,7 +79,8 @@ def quick(
         better = judge.score(found.model) if found is not None else score
         if found is not None and better.over(score).decibels > 0:
             told = f"Biases corrected: {score.decibels:.1f} to {better.decibels:.1f} dB at the "
-            notes += (f"{told}outputs on {len(held)} calibration samples, on the CPU.",)
+            text = f"{told}outputs on {len(held)} calibration samples, on the CPU."
+            notes += (Note(NoteKind.TUNING, (), text),)
             result, score = found, better
     on = f" on {len(held)} calibration samples"
     return replace(result, notes=(*notes, *advice(score.decibels, scheme, on)))
@@ -95,8 +97,8 @@ def _corrected(
     fixed: Mapping[str, Encoding],
     plain: Quantized,
 ) -> Quantized | None:
-    source = lifted(model)
-    study = Study(source, lower(source.graph, scheme), fixed, samples, plain.seen)
+    lowered = lower(model, scheme)
+    study = Study(lowered.model, lowered.scheme, fixed, samples, plain.seen)
     changed = algorithm("bias-correction")(study)
     return changed.built if changed is not None else None
 

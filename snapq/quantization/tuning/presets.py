@@ -28,9 +28,10 @@ from snapq.quantization.calibration.observers.mse import Mse
 from snapq.quantization.calibration.observers.percentile import Percentile
 from snapq.quantization.calibration.observers.sqnr import Sqnr
 from snapq.quantization.encodings import Encoding
-from snapq.quantization.qdq.lowering import lower
+from snapq.quantization.notes import Note, NoteKind
+from snapq.quantization.qdq.lowering.order import lower
 from snapq.quantization.qdq.scheme import Scheme
-from snapq.quantization.quantize import Quantized, lifted, observe
+from snapq.quantization.quantize import Quantized, observe
 from snapq.quantization.tuning.algorithms.base import (
     Stage,
     Study,
@@ -155,12 +156,12 @@ class Tuning:
 
     Attributes:
         study: the model with what helped.
-        notes: sentences for the reader: what each step gained.
+        notes: for the reader: what each step gained.
         decibels: SQNR at the outputs on held-out samples, on the CPU; infinite without any.
     """
 
     study: Study
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     decibels: float = inf
 
 
@@ -181,8 +182,8 @@ def tuning(
     recipe.check()
     scheme = replace(scheme, observer=recipe.observers[0])
     imposed = dict(fixed or {})
-    source = lifted(model)
-    scheme = lower(source.graph, scheme)
+    lowered = lower(model, scheme)
+    source, scheme = lowered.model, lowered.scheme
     if len(recipe.observers) == 1 and not recipe.algorithms:
         seen = observe(source, samples, progress)
         return Tuning(Study(source, scheme, imposed, samples, seen))
@@ -229,8 +230,8 @@ def tuning(
         except SnapqError as error:
             if error.transient:
                 raise
-            said += f" The simulator could not judge it: {error.what}"
-    story = (*_told(notes), said)
+            said += f" The simulator failed: {error.what}"
+    story = tuple(Note(NoteKind.TUNING, (), text) for text in (*_told(notes), said))
     if best is kept[0]:  # nothing was judged that more samples would undo
         study = replace(study, samples=samples, seen=observe(source, samples))
     else:

@@ -97,7 +97,7 @@ def _notes(found: Compilation, device: DeviceProfile, config: PackageConfig) -> 
             yield f"VTCM of {size} MB is not tried, the device has {device.vtcm_mb}."
     if found.thinned:
         yield (
-            f"{', '.join(found.thinned)} run at stride 1 and are thinned out behind, which is "
+            f"{', '.join(found.thinned)} run at stride 1 and are subsampled after, which is "
             "faster by the estimate. Values may differ in the last step of rounding from those of "
             "the portable model, which accuracy and SQNR are simulated with."
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from snapq.config import MixedPrecision
 from snapq.precision import precision_name
-from snapq.records import TradeoffRecord, Where
+from snapq.records import Origin, TradeoffRecord
 from snapq.stages.base import Context
 from snapq.stages.quantize.held_out import (
     EVERY,
@@ -45,14 +45,14 @@ class Writer:
     label: str
     options: MixedPrecision
     held: HeldOut
-    where: Where
+    where: Origin
     context: Context
     clock: Stopwatch | None
     scheme: Scheme
 
     def record(self, trial: Trial, chosen: Trial) -> TradeoffRecord:
         """A candidate as it goes into the record."""
-        simulated = trial.proved and self.where is Where.SIMULATED
+        simulated = trial.proved and self.where is Origin.SIMULATED
         return TradeoffRecord(
             label=self.name(trial),
             to=trial.to.value if trial.to is not None else None,
@@ -61,7 +61,7 @@ class Writer:
             unit=unit(self.options, self.context),
             met=trial.judged.met,
             chosen=trial is chosen,
-            where=self.where if trial.proved else Where.HOST,
+            where=self.where if trial.proved else Origin.HOST,
             device=self.context.devices[0].name if simulated else None,
             samples=len(self.held.feeds),
             us=trial.cost.us if trial.cost is not None else None,
@@ -73,7 +73,7 @@ class Writer:
         found = self.record(trial, trial)
         timed = f", {found.us:,.1f} µs estimated" if found.us is not None else ""
         kept = "keeps" if found.met else "does not keep"
-        place = "simulated" if found.where is Where.SIMULATED else "on the CPU"
+        place = "simulated" if found.where is Origin.SIMULATED else "on the CPU"
         return f"  {found.label}: {_value(found)} {place}{timed}; {kept} the budget"
 
     def name(self, trial: Trial) -> str:
@@ -124,7 +124,7 @@ def notes(
         f"({found.where}{on}{timed})."
     )
     wholes = [record for record in curve if not record.nodes and record is not found]
-    places = {found.where: f"{found.where}{on}", Where.HOST: _ON_CPU}
+    places = {found.where: f"{found.where}{on}", Origin.HOST: _ON_CPU}
     for place, told in places.items():
         compared = [f"{one.label}: {_figures(one)}" for one in wholes if one.where is place]
         if compared:
@@ -141,7 +141,7 @@ def notes(
     if held.own:
         yield "The calibration samples have no labels: the float model's answers stood for them."
     if not held.apart:
-        yield f"Under {EVERY} calibration samples, so those that calibrate also judge."
+        yield f"Under {EVERY} calibration samples, so calibration and check share them."
 
 
 def _figures(record: TradeoffRecord) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from snapq.config import MixedPrecision
 from snapq.precision import Promotion
-from snapq.records import Where
+from snapq.records import Origin
 from snapq.stages.artifact import SENSITIVITY, TRADEOFF
 from snapq.stages.base import Context
 from snapq.stages.quantize.held_out import (
@@ -67,6 +67,7 @@ def mix(
     from snapq.npu.runtime import status
     from snapq.quantization.analysis.sensitivity import Analysis, analyze_tensors
     from snapq.quantization.mixed_precision.mixed import promote
+    from snapq.quantization.notes import Note, NoteKind
 
     data, progress = context.calibration, context.progress
     assert data is not None
@@ -89,10 +90,10 @@ def mix(
         study.tuned,
     )
     usable = status().usable
-    where = Where.SIMULATED if usable else Where.HOST
+    where = Origin.SIMULATED if usable else Origin.HOST
     device = timed_device(context) if usable else None
     clock = Stopwatch(device, context) if device is not None else None
-    quick = judge(options, held, run_on_cpu, context, "Judge a mix on the CPU")
+    quick = judge(options, held, run_on_cpu, context, "Evaluate a mix on the CPU")
     run = runner(where, context.devices[0])
     final = judge(options, held, run, context, "Prove a mix on the simulator" if usable else _CPU)
     kinds = [Promotion(kind) for kind in options.to]
@@ -111,12 +112,13 @@ def mix(
     )
     curve = [writer.record(trial, mixed.chosen) for trial in mixed.trials]
     write_json(folder / TRADEOFF, [record.to_json() for record in curve])
-    tensors = sensitivity_records(damages, Where.HOST, "", len(samples), {})
+    tensors = sensitivity_records(damages, Origin.HOST, "", len(samples), {})
     write_json(folder / SENSITIVITY, [record.to_json() for record in tensors])
     result = analysis.quantized(mixed.chosen.scheme)
     found = next(record for record in curve if record.chosen)
     scores = float_scores(held, context) if options.max_drop is not None else ()
-    told = (*notes(found, curve, options, held, scores), *tuned.notes)
+    texts = notes(found, curve, options, held, scores)
+    told = (*(Note(NoteKind.TUNING, (), text) for text in texts), *tuned.notes)
     return Mixture(
         replace(result, notes=(*told, *result.notes)),
         writer.precision(mixed.chosen),

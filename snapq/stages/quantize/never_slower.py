@@ -16,6 +16,7 @@ from snapq.stages.quantize.scoring import Stopwatch
 if TYPE_CHECKING:
     from snapq.quantization.mixed_precision.faster_at_16_bits import Quicker
     from snapq.quantization.mixed_precision.never_slower import Faster
+    from snapq.quantization.notes import Note
     from snapq.quantization.qdq.scheme import NodePrecision
     from snapq.quantization.quantize import Quantized
 
@@ -70,6 +71,7 @@ def keep_fast(work: Order, result: Quantized, label: str, context: Context) -> K
     from snapq.npu.runtime import status
     from snapq.quantization.mixed_precision.faster_at_16_bits import quicker_wide
     from snapq.quantization.mixed_precision.never_slower import never_slower
+    from snapq.quantization.notes import NoteKind
     from snapq.quantization.quantize import observe, quantize
 
     device, data = timed_device(context), context.calibration
@@ -94,8 +96,8 @@ def keep_fast(work: Order, result: Quantized, label: str, context: Context) -> K
             start = result if faster is None else faster.quantized
             found = never_slower(work.model, start, make, clock)
     except SnapqError as error:
-        note = f"Not compared with 16 bits and fp16, so it may be slower: {error}"
-        failures = (note,) if error.transient else ()
+        note = _told(f"Not compared with 16 bits and fp16, so it may be slower: {error}")
+        failures = (str(note),) if error.transient else ()
         return Kept(replace(result, notes=(*result.notes, note)), label, {}, failures)
     details = _details(found, clock.estimated_on, faster)
     if not wide and not found.floats:
@@ -103,11 +105,12 @@ def keep_fast(work: Order, result: Quantized, label: str, context: Context) -> K
     # The trials were quantized the quick way; what stays is quantized with all that was asked for.
     nodes = {**wide, **found.nodes}
     chosen = found.quantized if found.everything else work.with_nodes(nodes).quantized(data)
-    notes = _own(chosen.notes)
+    # What is told here in full says the nodes that are at 16 bits or in float by the estimate.
+    notes = tuple(note for note in chosen.notes if note.kind is not NoteKind.ESTIMATE)
     if found.floats:
-        notes = (_note(found, faster, label, str(clock.estimated_on)), *notes)
+        notes = (_told(_note(found, faster, label, str(clock.estimated_on))), *notes)
     if faster is not None and details["at_16_bits"]:
-        notes = (_wide_note(faster, label, str(clock.estimated_on)), *notes)
+        notes = (_told(_wide_note(faster, label, str(clock.estimated_on))), *notes)
     wider = precision_name(work.scheme.weights, ActivationType.UINT16)
     parts = (label, wider if details["at_16_bits"] else "", "fp16" if found.floats else "")
     precision = "fp16" if found.everything else "+".join(filter(None, parts))
@@ -131,17 +134,10 @@ def _free(work: Order, context: Context) -> frozenset[str]:
     return frozenset(names - scheme.per_node.keys())
 
 
-def _own(notes: tuple[str, ...]) -> tuple[str, ...]:
-    """Notes that do not only repeat which nodes were left in float, or at 16 bits, here."""
-    from snapq.quantization.mixed_precision import (
-        faster_at_16_bits as quicker_wide,
-    )
-    from snapq.quantization.mixed_precision import (
-        never_slower as speed,
-    )
+def _told(text: str) -> Note:
+    from snapq.quantization.notes import Note, NoteKind
 
-    told = (speed.REASON, quicker_wide.REASON)
-    return tuple(note for note in notes if not any(reason in note for reason in told))
+    return Note(NoteKind.ESTIMATE, (), text)
 
 
 def _details(found: Faster, estimated_on: str | None, faster: Quicker | None) -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from snapq.graph.boundary import Boundary
     from snapq.quantization.encodings import Encoding
     from snapq.quantization.granularity import Granularity
+    from snapq.quantization.notes import Note
     from snapq.quantization.qdq.scheme import NodePrecision, Scheme
     from snapq.quantization.quantize import Quantized
     from snapq.quantization.tuning.presets import (
@@ -57,7 +58,7 @@ class Order:
         boundary: of the run; None where there is none.
         recipe: observers and algorithms to try.
         runner: what judges at the end: the simulator, or None for the CPU alone.
-        notes: sentences for the reader.
+        notes: for the reader.
     """
 
     model: ir.Model
@@ -66,7 +67,7 @@ class Order:
     boundary: Boundary | None
     recipe: Recipe
     runner: Runner | None
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
     def feeds(self, samples: Iterable[Sample]) -> Feeds:
         """What the model takes of each sample."""
@@ -138,10 +139,11 @@ def order(
         ConfigError: an override matches no node.
     """
     from snapq.graph import boundary
+    from snapq.quantization.notes import Note, NoteKind
     from snapq.quantization.precision_rules.overrides import resolve
     from snapq.quantization.qdq.scheme import Scheme
 
-    changed: tuple[str, ...] = ()
+    changed: tuple[Note, ...] = ()
     if context.boundary is not None:
         folded = boundary.fold_normalization(model, context.boundary)
         shared, changed = unchanged(shared or {}, model, folded)
@@ -151,7 +153,8 @@ def order(
         kept = tuple(name for name in tried.algorithms if name in LEAVES_WEIGHTS)
         gone = ", ".join(name for name in tried.algorithms if name not in kept)
         if gone:
-            changed += (f"Not tried, as weights are shared: {gone}.",)
+            text = f"Not tried, as weights are shared: {gone}."
+            changed += (Note(NoteKind.TUNING, (), text),)
         tried = replace(tried, algorithms=kept)
     scheme = Scheme(
         observer=tried.observers[0],
@@ -195,9 +198,9 @@ def recipe(options: QuantizeConfig) -> Recipe:
 def _simulator(options: QuantizeConfig, context: Context) -> Runner | None:
     """The simulator of the first target where the preset is `best` and it is installed."""
     from snapq.npu.runtime import status
-    from snapq.records import Where
+    from snapq.records import Origin
     from snapq.stages.quantize.scoring import runner
 
     if options.preset is not Preset.BEST or not status().usable:
         return None
-    return runner(Where.SIMULATED, context.devices[0])
+    return runner(Origin.SIMULATED, context.devices[0])

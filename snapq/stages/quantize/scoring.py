@@ -13,7 +13,7 @@ from snapq.graph import boundary
 from snapq.npu.model import Memory, Model
 from snapq.quantization.mixed_precision.cost import Cost
 from snapq.quantization.qdq.wide_bias import as_added
-from snapq.records import SensitivityRecord, Where
+from snapq.records import Origin, SensitivityRecord
 from snapq.runtime import processors
 from snapq.stages.base import Context
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from snapq.quantization.analysis.sensitivity import Damage, Feeds, Run
 
 
-def runner(where: Where, device: DeviceProfile) -> Run:
+def runner(where: Origin, device: DeviceProfile) -> Run:
     """Who computes outputs: `host`, the CPU of this machine, or `simulated`, the device's NPU."""
-    if where is not Where.SIMULATED:
+    if where is not Origin.SIMULATED:
         return run_on_cpu
     return lambda model, samples: Model(model, device).simulate(samples)
 
@@ -60,7 +60,7 @@ class Stopwatch:
 
 def sensitivity_records(
     damages: Sequence[Damage],
-    where: Where,
+    where: Origin,
     device: str,
     samples: int,
     spent: Mapping[str, float],
@@ -73,7 +73,7 @@ def sensitivity_records(
             op_type=damage.op_type,
             sqnr_db=damage.sqnr_db,
             where=where,
-            device=device if where is Where.SIMULATED else None,
+            device=device if where is Origin.SIMULATED else None,
             samples=samples,
             cause=damage.cause,
             us=spent.get(damage.name) if damage.kind.value == "node" else None,

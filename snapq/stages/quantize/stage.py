@@ -68,7 +68,7 @@ def run(options: QuantizeConfig, context: Context, folder: Path) -> Outcome:
     write_json(folder / ENCODINGS, [e.to_json() for e in encoding_records(result)])
     return Outcome(
         precision=kept.precision,
-        notes=result.notes,
+        notes=tuple(map(str, result.notes)),
         details={
             "calibration": data.description if data is not None else None,
             "samples": len(data) if data is not None else 0,

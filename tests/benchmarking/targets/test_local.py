@@ -17,7 +17,7 @@ from snapq.benchmarking.targets.base import Candidate
 from snapq.benchmarking.targets.local import LocalTarget
 from snapq.config import BenchmarkConfig
 from snapq.errors import ConfigError, DataError, DeviceError, ModelError
-from snapq.records import Where
+from snapq.records import Origin
 
 Feeds = dict[str, np.ndarray]
 QUICK = BenchmarkConfig(warmup=2, min_runs=20, min_duration_s=0)
@@ -44,7 +44,7 @@ def test_a_benchmark_gives_every_figure_and_keeps_its_samples(
         assert latency.create_ms > 0
         assert latency.first_ms > 0
         assert latency.peak_rss_bytes > 10e6
-        assert latency.where is Where.MEASURED
+        assert latency.where is Origin.MEASURED
     (speedup,) = found.speedups
     float_ms, w8a8_ms = (latency.p50_ms for latency in found.latencies)
     assert speedup.value == pytest.approx(float_ms / w8a8_ms)

@@ -25,7 +25,7 @@ from snapq.boards.transports.address import (
 from snapq.boards.transports.base import Command
 from snapq.config import BenchmarkConfig
 from snapq.errors import ConfigError, ConnectionLostError, DeviceError, InstallError
-from snapq.records import Where
+from snapq.records import Origin
 from tests.boards.emulator.small_model import feeds
 
 pytestmark = pytest.mark.skipif(shutil.which("adb") is None, reason="there is no adb")
@@ -73,7 +73,7 @@ def test_a_model_is_measured_over_adb_and_the_figure_knows_that_it_is_emulated(
     target = resolve_target(str(address))
     record = target.measure([Candidate("float", small_model, next(feeds(1)))], protocol).records[0]
     assert record.target.transport == "adb"
-    assert record.where == Where.EMULATED
+    assert record.where == Origin.EMULATED
     assert record.instructions is not None
 
 

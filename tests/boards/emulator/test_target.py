@@ -17,7 +17,7 @@ from snapq.boards.manage import probe_board
 from snapq.config import BenchmarkConfig
 from snapq.config.reading import load
 from snapq.errors import ConfigError, DeviceError
-from snapq.records import Where
+from snapq.records import Origin
 from tests.assets import EXAMPLE
 from tests.boards.emulator.small_model import feeds
 
@@ -44,7 +44,7 @@ def test_a_count_repeats_on_another_board_to_a_thousandth_and_is_no_claim(
     )
     assert first.instructions is not None
     assert second.instructions == pytest.approx(first.instructions, rel=1e-3)
-    assert first.where == Where.EMULATED
+    assert first.where == Origin.EMULATED
     assert not first.valid.ok
     assert "the board is emulated" in first.valid.reasons
     assert first.target.transport == "ssh"
@@ -113,5 +113,5 @@ def test_the_example_of_a_board_measures_on_an_emulated_one() -> None:
     config = load(EXAMPLE / "board.yaml")
     assert config.benchmark is not None
     target = resolve_target(config.benchmark.target)
-    assert target.where == Where.EMULATED
+    assert target.where == Origin.EMULATED
     assert config.devices == ("sm8650",)

@@ -7,7 +7,7 @@ from snapq.devices.profiles import find
 from snapq.quantization.analysis import sensitivity
 from snapq.quantization.analysis.sensitivity import Analysis, Kind
 from snapq.quantization.quantize import Scheme, observe
-from snapq.records import Where
+from snapq.records import Origin
 from snapq.stages.quantize.scoring import run_on_cpu, runner
 from tests.quantization.hard_models import encoder_with_outliers
 from tests.quantization.odd_models import MODELS, feeds
@@ -61,6 +61,6 @@ def test_the_simulator_agrees_on_which_of_two_nodes_hurts_more():
     model = MODELS["squeeze_excite_and_residual"]()
     on_cpu = analysis_of(model)
     damages = sorted(sensitivity.analyze_nodes(on_cpu), key=lambda one: one.noise)
-    simulated = analysis_of(model, runner(Where.SIMULATED, find("qcs9075")), count=2)
+    simulated = analysis_of(model, runner(Origin.SIMULATED, find("qcs9075")), count=2)
     few, most = (simulated.noise(sensitivity.only(simulated, damages[i].name)) for i in (0, -1))
     assert few < most

@@ -16,7 +16,7 @@ from snapq.quantization.analysis.sensitivity import (
 from snapq.quantization.mixed_precision.cost import Cost
 from snapq.quantization.mixed_precision.mixed import Judged, promote
 from snapq.quantization.quantize import Scheme, observe
-from snapq.records import Where
+from snapq.records import Origin
 from snapq.stages.quantize.scoring import (
     run_on_cpu,
     runner,
@@ -57,7 +57,7 @@ def mixed():
 
         return judged
 
-    judges = (judge(run_on_cpu), judge(runner(Where.SIMULATED, DEVICE)))
+    judges = (judge(run_on_cpu), judge(runner(Origin.SIMULATED, DEVICE)))
     return promote(analysis, analyze_tensors(analysis), judges, clock, KINDS)
 
 

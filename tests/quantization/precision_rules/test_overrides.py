@@ -100,12 +100,12 @@ def test_float_activations_quantize_only_what_is_named():
 
 
 def test_a_downgrade_says_what_was_wanted_what_is_given_and_why():
-    notes = " ".join(quantized(chain(), Scheme(weights=WeightType.INT4)).notes)
+    notes = " ".join(map(str, quantized(chain(), Scheme(weights=WeightType.INT4)).notes))
     assert "node_conv_2: 4 bits are too few for weights of a depthwise layer" in notes
     assert "so it has int8 weights" in notes
     wide = {"node_gemm_7": NodePrecision(WeightType.INT16, ActivationType.UINT16)}
     (note,) = quantized(chain(), Scheme(architecture=69, per_node=wide)).notes
-    assert "from v73 on, this is v69, so it has int8 weights" in note
+    assert "from v73 on, this is v69, so it has int8 weights" in note.text
 
 
 def test_later_overrides_win_and_add_up():

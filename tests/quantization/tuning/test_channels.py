@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from snapq.cpu import CpuModel
+from snapq.quantization.qdq.lowering.order import lifted
 from snapq.quantization.qdq.scheme import Scheme
-from snapq.quantization.quantize import lifted, observe
+from snapq.quantization.quantize import observe
 from snapq.quantization.tuning.algorithms.base import Study, algorithm
 from snapq.quantization.tuning.algorithms.channel_splitting import copies
 from snapq.quantization.tuning.algorithms.cross_layer_equalization import Reader, factors

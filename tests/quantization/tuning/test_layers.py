@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snapq.cpu import CpuModel
-from snapq.quantization.qdq.decisions import decide
+from snapq.quantization.qdq.order import decide
 from snapq.quantization.qdq.scheme import Scheme
 from snapq.quantization.tuning.layers import (
     columns,

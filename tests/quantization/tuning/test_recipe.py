@@ -58,7 +58,7 @@ def test_best_is_better_than_ranges_alone_on_samples_that_neither_saw(weights, a
     found = {name: judged(model, r.model, feeds(model, 8, seed=9)) for name, r in results.items()}
     assert found["best"] > found["ranges"] + 1.0
     assert lint(results["best"].model, 73) == ()
-    assert "held-out" in results["best"].notes[-1]
+    assert "held-out" in results["best"].notes[-1].text
 
 
 def test_fast_is_plain_quantization():
@@ -75,14 +75,14 @@ def test_what_does_not_help_is_dropped_and_named():
         {name: value * (1 if index % 4 == 3 else 0.2) for name, value in sample.items()}
         for index, sample in enumerate(feeds(model, 20))
     ]
-    notes = " ".join(tune(model, samples, Scheme(), recipe).notes)
+    notes = " ".join(map(str, tune(model, samples, Scheme(), recipe).notes))
     assert "moving-average ranges" in notes
     assert "dropped" in notes
 
 
 def test_ranges_are_tried_again_behind_what_hid_their_gain():
     model, recipe = deep(), Recipe((MinMax(), Mse()), ("bias-correction",))
-    told = tune(model, feeds(model, 40), Scheme(), recipe).notes[0]
+    told = tune(model, feeds(model, 40), Scheme(), recipe).notes[0].text
     steps = [step.rsplit(", ", 1) for step in told.rstrip(".").split("; ")]
     assert [verdict for _, verdict in steps] == ["dropped", "kept", "kept"]
     assert "mse ranges" in steps[0][0]
@@ -99,7 +99,7 @@ def test_a_model_far_from_float_comes_with_advice(largest, advised):
     weight[:, 0] /= largest**2
     model = b.model(b.add("Conv", b.add("Add", b.add("Mul", x, size), x), weight))
     notes = tune(model, feeds(model, 20), Scheme(), Recipe((MinMax(), Mse()))).notes
-    assert any("try `activations: uint16`" in note for note in notes) == advised
+    assert any("try `activations: uint16`" in note.text for note in notes) == advised
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_the_runner_has_the_last_word():
     plain = quantize(model, feeds(model, 40), Scheme())
     assert len(asked) > 1
     assert io.serialized(result.model) == io.serialized(plain.model)
-    assert "On the simulator" in result.notes[-1]
+    assert "On the simulator" in result.notes[-1].text
 
 
 def test_unknown_names_are_refused_with_the_nearest():

@@ -6,8 +6,9 @@ import pytest
 
 from snapq.precision import ActivationType
 from snapq.quantization.lint.run import lint
+from snapq.quantization.qdq.lowering.order import lifted
 from snapq.quantization.qdq.scheme import NodePrecision, Scheme
-from snapq.quantization.quantize import lifted, observe
+from snapq.quantization.quantize import observe
 from snapq.quantization.tuning.algorithms.base import Study, algorithm
 from snapq.quantization.tuning.presets import Recipe, tune
 from tests.quantization.odd_models import Builder, feeds, scalar
@@ -70,4 +71,4 @@ def test_it_is_told_and_nearer_to_float():
     }
     plain, wide = (judged(model, one.model, feeds(model, 8, seed=9)) for one in results.values())
     assert wide > plain + 0.5
-    assert any("at 16 bits, as an output" in note for note in results["wide-outputs",].notes)
+    assert any("at 16 bits, as an output" in note.text for note in results["wide-outputs",].notes)

@@ -21,7 +21,8 @@ from snapq.quantization.calibration.calibrate import Samples
 from snapq.quantization.calibration.moments import Moments, collect
 from snapq.quantization.calibration.observers.collector import Collector
 from snapq.quantization.encodings import Encoding
-from snapq.quantization.qdq.decisions import Decision, decide
+from snapq.quantization.qdq.decisions import Decision
+from snapq.quantization.qdq.order import decide
 from snapq.quantization.qdq.parameters import Tuned
 from snapq.quantization.qdq.scheme import Scheme
 from snapq.quantization.quantize import Quantized, observe, quantize
@@ -89,7 +90,7 @@ class Study:
         """The study of another float model; what was measured of this one is measured again."""
         return replace(self, model=model, seen=observe(model, self.samples), tuned={})
 
-    def decisions(self) -> dict[ir.Node, Decision]:
+    def decisions(self) -> Mapping[ir.Node, Decision]:
         """What happens to each node."""
         return decide(self.model, self.scheme, self.fixed)
 

@@ -13,7 +13,7 @@ from snapq.operators import Encodings, Role, quantized
 from snapq.precision import ActivationType
 from snapq.quantization.precision_rules.keep_wide import FIRST_16_BIT
 from snapq.quantization.qdq.decisions import constant, is_float
-from snapq.quantization.qdq.scheme import NodePrecision
+from snapq.quantization.qdq.scheme import NodePrecision, Source
 from snapq.quantization.tuning.algorithms.base import (
     Stage,
     Study,
@@ -28,7 +28,7 @@ widened, so that they cost next to nothing. By Qualcomm's estimate on QCS9075, w
 cycles for 0.02 % of the values (EfficientNet-Lite0); 11 % for 2.6 % (CenterFace's four maps)."""
 _BITS = 8
 _WIDE = NodePrecision(
-    activations=ActivationType.UINT16, reason="an output of a small layer", by_rule=True
+    activations=ActivationType.UINT16, reason="an output of a small layer", source=Source.RULE
 )
 
 

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
 
 from snapq.operators import Encodings
 from snapq.quantization.encodings import Encoding
-from snapq.quantization.qdq.decisions import Decision, constant
+from snapq.quantization.qdq.decisions import constant
+from snapq.quantization.qdq.plan import QdqPlan
 
 __all__ = ["absorb_clamps"]
 
 
-def absorb_clamps(
-    graph: ir.Graph, decisions: Mapping[ir.Node, Decision], encodings: Mapping[ir.Value, Encoding]
-) -> tuple[dict[ir.Node, Decision], dict[ir.Value, Encoding]]:
-    """Removes, in place, each clamp that changes no value that its input's encoding can hold.
+def absorb_clamps(plan: QdqPlan) -> QdqPlan:
+    """Removes each clamp that changes no value that its input's encoding can hold.
 
     1. For `y = Relu(x)` or `y = Clip(x, low, high)`, where `x` has no other reader and is held in
        the encoding of `y`, and
     2. that encoding's range lies within the limits,
     3. `x` takes the place and the name of `y`.
-
-    Returns:
-        Decisions and encodings of what is left.
     """
-    left, held = dict(decisions), dict(encodings)
-    for node, decision in decisions.items():
+    left, held = dict(plan.decisions), dict(plan.encodings)
+    for node, decision in plan.decisions.items():
         if decision.encodings is not Encodings.CLAMPED:
             continue
         source, output = node.inputs[0], node.outputs[0]
@@ -37,15 +33,15 @@ def absorb_clamps(
         alone = len(source.uses()) == 1 and not source.is_graph_output()
         if not alone or source.producer() is None or not _within(node, held[source]):
             continue
-        for position, value in enumerate(tuple(graph.outputs)):
+        for position, value in enumerate(tuple(plan.graph.outputs)):
             if value is output:
-                graph.outputs[position] = source
+                plan.graph.outputs[position] = source
         name = output.name
         output.replace_all_uses_with(source)
-        graph.remove(node, safe=True)
+        plan.graph.remove(node, safe=True)
         source.name = name
         del left[node], held[output]
-    return left, held
+    return replace(plan, decisions=left, encodings=held)
 
 
 def _within(node: ir.Node, encoding: Encoding) -> bool:

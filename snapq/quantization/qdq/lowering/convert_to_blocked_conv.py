@@ -25,18 +25,10 @@ from snapq.quantization.granularity import PerBlock
 from snapq.quantization.qdq.parameters import gemm_scaled
 from snapq.quantization.qdq.scheme import Scheme
 
-__all__ = ["as_convolutions", "takes_blocks"]
+__all__ = ["convert_to_blocked_conv"]
 
 
-def takes_blocks(node: ir.Node, size: int) -> bool:
-    """Whether a node is a convolution whose weight the NPU takes by blocks of that size."""
-    if node.op_type != "Conv" or node.attributes.get_int("group", 1) != 1:
-        return False
-    shape = static_shape(node.inputs[1])
-    return shape is not None and len(shape) == 4 and shape[2:] == (1, 1) and shape[1] % size == 0
-
-
-def as_convolutions(graph: ir.Graph, scheme: Scheme) -> None:
+def convert_to_blocked_conv(graph: ir.Graph, scheme: Scheme) -> Scheme:
     """Makes each Gemm and MatMul whose weight shall have blocks a convolution of one tap, in place.
 
     1. The weight is a constant matrix, the bias a constant vector or none.
@@ -45,11 +37,12 @@ def as_convolutions(graph: ir.Graph, scheme: Scheme) -> None:
        output of the graph stays as it is.
     """
     if not isinstance(scheme.granularity, PerBlock):
-        return
+        return scheme
     names, size = Names(graph), scheme.granularity.size
     for node in tuple(graph):
         if node.op_type in ("Gemm", "MatMul") and _wants_blocks(node, scheme, size):
             _convert(graph, node, names)
+    return scheme
 
 
 def _wants_blocks(node: ir.Node, scheme: Scheme, size: int) -> bool:

@@ -11,19 +11,30 @@ steps of `best` came to a worse model of PP-OCRv6 than without.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import inf
 
+import numpy as np
 import onnx_ir as ir
 
 from snapq.operators import Encodings
 from snapq.quantization.qdq.decisions import Decision
+from snapq.quantization.qdq.groups import Range
+from snapq.quantization.qdq.plan import QdqPlan
 
-__all__ = ["told_apart"]
-
-Range = tuple[float, float]
+__all__ = ["cut_saturated", "told_apart"]
 
 _EVERYTHING: Range = (-inf, inf)
 _LIMITS: Mapping[str, Range] = {"HardSwish": (-3.0, inf)}
+
+
+def cut_saturated(plan: QdqPlan) -> QdqPlan:
+    """Cuts each range to the part in which the readers of the tensor see a difference."""
+    ranges = {}
+    for value, (first, last) in plan.ranges.items():
+        low, high = told_apart(value, plan.decisions)
+        ranges[value] = float(np.clip(first, low, high)), float(np.clip(last, low, high))
+    return replace(plan, ranges=ranges)
 
 
 def told_apart(value: ir.Value, decisions: Mapping[ir.Node, Decision]) -> Range:

@@ -10,13 +10,13 @@ from pathlib import Path
 import onnx
 from onnx import version_converter
 
-__all__ = ["mended"]
+__all__ = ["repaired"]
 
 _OPSET = 17
 """The first with LayerNormalization."""
 
 
-def mended(model: Path, output: Path) -> Path:
+def repaired(model: Path, output: Path) -> Path:
     """Writes a model with fixed shapes, raised to opset 17 and without metadata.
 
     Args:

@@ -1,0 +1,60 @@
+"""The lowerings in the order in which they run, and why each stands where it does.
+
+To add one, add a file to this folder with a function of the same signature, and a line here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import onnx_ir as ir
+import onnx_ir.passes.common as common
+
+from snapq.quantization.precision_rules.keep_wide import keep_wide
+from snapq.quantization.qdq.lowering.convert_to_blocked_conv import convert_to_blocked_conv
+from snapq.quantization.qdq.lowering.pad_first_conv import pad_first_conv
+from snapq.quantization.qdq.lowering.reshape_to_channels_last import reshape_to_channels_last
+from snapq.quantization.qdq.lowering.split_swish import split_swish
+from snapq.quantization.qdq.scheme import Scheme
+
+__all__ = ["LOWERINGS", "LoweredModel", "lifted", "lower"]
+
+Lowering = Callable[[ir.Graph, Scheme], Scheme]
+"""Rewrites a graph in place, and gives the scheme for what the graph is then."""
+
+LOWERINGS: tuple[tuple[Lowering, str], ...] = (
+    (split_swish, "the sigmoids have to be there before rules look for cells and heads"),
+    (pad_first_conv, "reads the precision that the user gave the Conv; moves no other name"),
+    (reshape_to_channels_last, "the same"),
+    (convert_to_blocked_conv, "behind the Reshapes, as it adds some that are right as they are"),
+    (keep_wide, "last: its rules name nodes of the graph as it will be quantized"),
+)
+
+
+@dataclass(frozen=True)
+class LoweredModel:
+    """A float model in the form in which it is quantized.
+
+    Attributes:
+        model: a copy of its own; constants are initializers.
+        scheme: the precision of every node that it has now.
+    """
+
+    model: ir.Model
+    scheme: Scheme
+
+
+def lower(model: ir.Model, scheme: Scheme) -> LoweredModel:
+    """Lowers a copy of a prepared float model."""
+    copy = lifted(model)
+    for lowering, _ in LOWERINGS:
+        scheme = lowering(copy.graph, scheme)
+    return LoweredModel(copy, scheme)
+
+
+def lifted(model: ir.Model) -> ir.Model:
+    """A copy of a model with all its constants as initializers."""
+    copy = model.clone()
+    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(copy)
+    return copy

@@ -1,0 +1,1 @@
+"""Steps of a plan, a file each; `qdq.order` lists them and says why each stands where it does."""

@@ -1,0 +1,41 @@
+"""Ties what goes into data movement to what comes out: the provider takes no other unit."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from snapq.operators import Encodings
+from snapq.quantization.qdq.decisions import Decision, constant
+from snapq.quantization.qdq.groups import Groups, constant_range
+from snapq.quantization.qdq.plan import QdqPlan
+
+__all__ = ["tie_moved"]
+
+
+def tie_moved(plan: QdqPlan) -> QdqPlan:
+    """Gives inputs and outputs of each node that moves data one encoding."""
+    for node, decision in plan.decisions.items():
+        if decision.encodings is Encodings.SHARED:
+            _tie(plan.groups, node, decision)
+    return plan
+
+
+def _tie(groups: Groups, node: ir.Node, decision: Decision) -> None:
+    outputs = [value for value in node.outputs if value in groups]
+    if decision.dtype is None or not outputs:
+        return
+    for output in outputs[1:]:
+        groups.tie(outputs[0], output)
+    tied = False
+    for index, value in enumerate(node.inputs):
+        if value is None or not decision.role(index).quantized:
+            continue
+        tensor = constant(value)
+        if tensor is not None:
+            groups.include(outputs[0], constant_range(tensor))
+            tied = tied or index == 0
+        elif value in groups:
+            tied = groups.tie(value, outputs[0]) or tied
+    if tied:
+        for output in outputs:
+            groups.forget_source(output)

@@ -1,0 +1,71 @@
+"""What the Markdown files point to exists, and each finding is listed and can be run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CHECK = ROOT / "scripts" / "check_links.py"
+
+
+def check(root: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a copy of the script inside a repository of its own."""
+    (root / "scripts").mkdir()
+    copy = root / "scripts" / CHECK.name
+    copy.write_bytes(CHECK.read_bytes())
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    return subprocess.run([sys.executable, copy], capture_output=True, text=True, check=False)
+
+
+def test_no_markdown_file_of_the_repository_has_a_broken_link() -> None:
+    done = subprocess.run([sys.executable, CHECK], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert int(done.stderr.split()[0]) > 10
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[a](other.md)", "other.md does not exist"),
+        ("[a](#nowhere)", "there is no such heading"),
+        ("[a](../outside.md)", "../outside.md does not exist"),
+        ("`scripts/nothing.py`", "`scripts/nothing.py` does not exist"),
+    ],
+)
+def test_a_broken_link_is_named(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text(f"# Page\n\n{text}\n")
+    done = check(tmp_path)
+    assert done.returncode == 1
+    assert said in done.stdout
+
+
+def test_links_that_lead_somewhere_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text(
+        "# One page\n\n[a](#one-page) [b](scripts/) [c](https://onnx.ai) `scripts/*.py` `a/b`\n"
+        "```\n[d](nothing.md)\n```\n"
+    )
+    done = check(tmp_path)
+    assert done.returncode == 0, done.stdout
+
+
+def test_each_finding_is_listed_stands_alone_and_can_be_run() -> None:
+    listed = set(re.findall(r"\]\((\w+\.sh)\)", (ROOT / "findings" / "README.md").read_text()))
+    findings = sorted((ROOT / "findings").glob("*.sh"))
+    assert {finding.name for finding in findings} == listed
+    assert findings
+    for finding in findings:
+        text = finding.read_text(encoding="utf-8")
+        assert os.access(finding, os.X_OK), finding.name
+        assert "set -euo pipefail" in text, finding.name
+        assert "import snapq" not in text, finding.name
+        packages = re.findall(r"^    (\S+==\S+(?: \S+)*)", text, re.MULTILINE)
+        assert packages, finding.name
+        assert all(
+            "==" in package for line in packages for package in line.split() if package != "\\"
+        )
