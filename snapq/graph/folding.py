@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from snapq.cpu import CpuModel
 from snapq.errors import ModelError
-from snapq.graph.edit import Editor, int_attribute, is_op, scalar
+from snapq.graph.edit import Editor, is_op, scalar
 from snapq.graph.shapes import static_shape
 from snapq.operators import Family, in_families
 
@@ -85,8 +85,8 @@ def _fold_shapes(graph: ir.Graph, edit: Editor) -> int:
         if node.op_type == "Size":
             result = np.array(int(np.prod(shape, dtype=np.int64)), np.int64)
         else:
-            start = int_attribute(node, "start", 0)
-            result = np.array(shape[start : int_attribute(node, "end", len(shape))], np.int64)
+            start = node.attributes.get_int("start", 0)
+            result = np.array(shape[start : node.attributes.get_int("end", len(shape))], np.int64)
         _become_constant(node, {node.outputs[0]: result}, edit)
         count += 1
     return count

@@ -15,12 +15,9 @@ from snapq.errors import ModelError
 from snapq.graph.edit import (
     Editor,
     constant,
-    float_attribute,
     input_at,
-    int_attribute,
     ints_attribute,
     rank,
-    string_attribute,
 )
 from snapq.graph.shapes import static_shape
 
@@ -54,7 +51,7 @@ def _attributes_to_inputs(*names: str) -> Adapter:
 
 
 def _top_k(node: ir.Node, edit: Editor) -> None:
-    k = np.array([int_attribute(node, "k", 1)], np.int64)
+    k = np.array([node.attributes.get_int("k", 1)], np.int64)
     del node.attributes["k"]
     node.resize_inputs(2)
     node.replace_input_with(1, edit.constant(k, f"{node.outputs[0].name}_k"))
@@ -73,7 +70,7 @@ def _clip(node: ir.Node, edit: Editor) -> None:
 def _pad(node: ir.Node, edit: Editor) -> None:
     kind = (node.inputs[0].dtype if node.inputs[0] is not None else None) or ir.DataType.FLOAT
     pads = np.array(ints_attribute(node, "pads"), np.int64)
-    filling = np.array(float_attribute(node, "value", 0.0), kind.numpy())
+    filling = np.array(node.attributes.get_float("value", 0.0), kind.numpy())
     node.attributes.pop("pads", None)
     node.attributes.pop("value", None)
     node.resize_inputs(3)
@@ -88,7 +85,7 @@ def _dropout(node: ir.Node, edit: Editor) -> None:
 
 
 def _batch_normalization(node: ir.Node, edit: Editor) -> None:
-    if int_attribute(node, "spatial", 1) != 1:
+    if node.attributes.get_int("spatial", 1) != 1:
         raise ModelError(
             "BatchNormalization with spatial=0 (statistics for each activation) no longer exists.",
             where=str(node.name),
@@ -120,7 +117,7 @@ def _resize_10(node: ir.Node, edit: Editor) -> None:
 
 def _as_resize(node: ir.Node, edit: Editor, factors: ir.Value | None) -> None:
     """Resize 10 and Upsample take the nearest lower source pixel of asymmetric coordinates."""
-    mode = string_attribute(node, "mode", "nearest")
+    mode = node.attributes.get_string("mode", "nearest")
     result = edit.op(
         "Resize",
         node.inputs[0],
@@ -135,9 +132,9 @@ def _as_resize(node: ir.Node, edit: Editor, factors: ir.Value | None) -> None:
 
 
 def _resize_13(node: ir.Node, edit: Editor) -> None:
-    if string_attribute(node, "coordinate_transformation_mode", "") != "tf_half_pixel_for_nn":
+    if node.attributes.get_string("coordinate_transformation_mode", "") != "tf_half_pixel_for_nn":
         return
-    if string_attribute(node, "nearest_mode", "round_prefer_floor") != "floor":
+    if node.attributes.get_string("nearest_mode", "round_prefer_floor") != "floor":
         raise ModelError(
             "Resize with tf_half_pixel_for_nn no longer exists.",
             where=str(node.name),
@@ -152,7 +149,7 @@ def _softmax(node: ir.Node, edit: Editor) -> None:
     """Before opset 13 the dimensions from `axis` on were taken as one."""
     source = node.inputs[0]
     dims = rank(source)
-    axis = int_attribute(node, "axis", 1)
+    axis = node.attributes.get_int("axis", 1)
     if source is None or dims is None:
         raise ModelError(
             f"{node.op_type} of an old opset needs an input of known rank.",
@@ -180,14 +177,14 @@ def _scatter(node: ir.Node, edit: Editor) -> None:
 
 
 def _grid_sample(node: ir.Node, edit: Editor) -> None:
-    mode = string_attribute(node, "mode", "bilinear")
+    mode = node.attributes.get_string("mode", "bilinear")
     node.attributes["mode"] = ir.AttrString(
         "mode", {"bilinear": "linear", "bicubic": "cubic"}.get(mode, mode)
     )
 
 
 def _dft(node: ir.Node, edit: Editor) -> None:
-    axis = np.array(int_attribute(node, "axis", 1), np.int64)
+    axis = np.array(node.attributes.get_int("axis", 1), np.int64)
     node.attributes.pop("axis", None)
     node.resize_inputs(3)
     node.replace_input_with(2, edit.constant(axis, f"{node.outputs[0].name}_axis"))
@@ -196,7 +193,7 @@ def _dft(node: ir.Node, edit: Editor) -> None:
 def _group_normalization(node: ir.Node, edit: Editor) -> None:
     """Scale and bias were one for each group, and became one for each channel."""
     shape = static_shape(node.inputs[0])
-    groups = int_attribute(node, "num_groups", 1)
+    groups = node.attributes.get_int("num_groups", 1)
     for index in (1, 2):
         values = constant(node.inputs[index])
         if values is None or shape is None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import onnx_ir as ir
 
-from snapq.graph.edit import constant, ints_attribute, string_attribute
+from snapq.graph.edit import constant, ints_attribute
 from snapq.graph.shapes import static_shape
 
 __all__ = ["choose", "strided", "thin_out"]
@@ -76,7 +76,7 @@ def _suits(node: ir.Node) -> bool:
     return (
         groups == shape[1] == out[1] > 1
         and min(strides) > 1
-        and string_attribute(node, "auto_pad", "NOTSET") == "NOTSET"
+        and node.attributes.get_string("auto_pad", "NOTSET") == "NOTSET"
         and reader is not None
     )
 

@@ -17,10 +17,8 @@ import onnx_ir as ir
 from snapq.graph.edit import (
     constant,
     input_at,
-    int_attribute,
     ints_attribute,
     rank,
-    string_attribute,
 )
 from snapq.graph.shapes import format_shape, static_shape
 from snapq.operators import MAX_RANK, spec
@@ -105,7 +103,7 @@ def _pool(node: ir.Node) -> Answer:
 
 def _layer_norm(node: ir.Node) -> Answer:
     dims = rank(node.inputs[0])
-    if dims is not None and int_attribute(node, "axis", -1) % dims != dims - 1:
+    if dims is not None and node.attributes.get_int("axis", -1) % dims != dims - 1:
         return "the NPU normalizes over the last dimension only", "Merge the dimensions by Reshape."
     return None
 
@@ -124,7 +122,7 @@ def _conv_transpose(node: ir.Node) -> Answer:
 
 
 def _pad(node: ir.Node) -> Answer:
-    if string_attribute(node, "mode", "constant") == "wrap":
+    if node.attributes.get_string("mode", "constant") == "wrap":
         return "the NPU does not pad in a circle", "Use Concat of slices."
     if constant(input_at(node, 1)) is None:
         return "its padding depends on the data", _CUT
@@ -132,9 +130,9 @@ def _pad(node: ir.Node) -> Answer:
 
 
 def _resize(node: ir.Node) -> Answer:
-    nearest = string_attribute(node, "mode", "nearest") == "nearest"
-    place = string_attribute(node, "coordinate_transformation_mode", "half_pixel")
-    rounding = string_attribute(node, "nearest_mode", "round_prefer_floor")
+    nearest = node.attributes.get_string("mode", "nearest") == "nearest"
+    place = node.attributes.get_string("coordinate_transformation_mode", "half_pixel")
+    rounding = node.attributes.get_string("nearest_mode", "round_prefer_floor")
     if nearest and place == "asymmetric" and rounding in ("ceil", "round_prefer_floor"):
         return (
             f"the NPU does not resize with asymmetric coordinates and {rounding}",
@@ -144,23 +142,25 @@ def _resize(node: ir.Node) -> Answer:
 
 
 def _cumsum(node: ir.Node) -> Answer:
-    if int_attribute(node, "exclusive", 0) or int_attribute(node, "reverse", 0):
+    if node.attributes.get_int("exclusive", 0) or node.attributes.get_int("reverse", 0):
         return "the NPU sums forward and inclusively only", _TRAIN
     return None
 
 
 def _arg_max(node: ir.Node) -> Answer:
-    if int_attribute(node, "select_last_index", 0):
+    if node.attributes.get_int("select_last_index", 0):
         return "the NPU gives the first of equal maxima", "Export with select_last_index=0."
     return None
 
 
 def _lp_norm(node: ir.Node) -> Answer:
-    return None if int_attribute(node, "p", 2) == 2 else ("the NPU has the L2 norm only", _TRAIN)
+    return (
+        None if node.attributes.get_int("p", 2) == 2 else ("the NPU has the L2 norm only", _TRAIN)
+    )
 
 
 def _grid_sample(node: ir.Node) -> Answer:
-    if string_attribute(node, "mode", "linear") == "cubic":
+    if node.attributes.get_string("mode", "linear") == "cubic":
         return "the NPU does not sample a grid with cubic interpolation", "Use linear mode."
     return None
 
@@ -168,7 +168,7 @@ def _grid_sample(node: ir.Node) -> Answer:
 def _recurrent(node: ir.Node) -> Answer:
     if "activations" in node.attributes or "clip" in node.attributes:
         return "the NPU has the default activations only", _TRAIN
-    if int_attribute(node, "layout", 0):
+    if node.attributes.get_int("layout", 0):
         return "the NPU takes the time as first dimension", "Export with layout=0."
     if input_at(node, 4) is not None:
         return "the NPU takes sequences of one length", "Leave out sequence_lens."
@@ -183,7 +183,7 @@ def _clip(node: ir.Node) -> Answer:
 
 
 def _mod(node: ir.Node) -> Answer:
-    return ("the NPU has no fmod", _TRAIN) if int_attribute(node, "fmod", 0) else None
+    return ("the NPU has no fmod", _TRAIN) if node.attributes.get_int("fmod", 0) else None
 
 
 _LIMITS: dict[str, Callable[[ir.Node], Answer]] = {

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.graph.edit import constant, int_attribute
+from snapq.graph.edit import constant
 from snapq.operators import Trait, spec
 from snapq.pruning.rules.base import Mask
 from snapq.pruning.sites import weight_of
@@ -77,7 +77,10 @@ def mask(
     layers = zeros = total = 0
     done: set[ir.Value] = set()
     for node in model.graph:
-        if not spec(node.op_type).has(Trait.SUMS_CHANNELS) or int_attribute(node, "group", 1) > 1:
+        if (
+            not spec(node.op_type).has(Trait.SUMS_CHANNELS)
+            or node.attributes.get_int("group", 1) > 1
+        ):
             continue
         weight = weight_of(node, 1)
         held, zero = _held(node)
@@ -104,7 +107,7 @@ def _held(node: ir.Node) -> tuple[ir.Value | None, np.ndarray]:
     if maker is None:
         return value, np.zeros((), np.int8)
     zero = constant(maker.inputs[2]) if len(maker.inputs) > 2 else None
-    axis = int_attribute(maker, "axis", 1)
+    axis = maker.attributes.get_int("axis", 1)
     if zero is None or zero.ndim == 0:
         return maker.inputs[0], np.zeros((), np.int8) if zero is None else zero
     rank = len(maker.inputs[0].shape or ()) if maker.inputs[0] is not None else 0
@@ -115,7 +118,7 @@ def _held(node: ir.Node) -> tuple[ir.Value | None, np.ndarray]:
 
 def _input_axis(node: ir.Node, rank: int) -> int:
     if node.op_type == "Gemm":
-        return 1 if int_attribute(node, "transB", 0) else 0
+        return 1 if node.attributes.get_int("transB", 0) else 0
     outputs = spec(node.op_type).weight_axis
     assert outputs is not None
     return rank - 2 if outputs < 0 else 1 - outputs

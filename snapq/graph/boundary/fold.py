@@ -17,13 +17,11 @@ from snapq.graph.edit import (
     constant,
     input_at,
     insert_before_uses,
-    int_attribute,
     ints_attribute,
     new_constant,
     new_node,
     rank,
     scalar,
-    string_attribute,
 )
 from snapq.graph.edit.layers import scaled_kernel
 from snapq.graph.shapes import static_shape
@@ -82,7 +80,7 @@ def _fold(graph: ir.Graph, value: ir.Value, item: InputBoundary) -> None:
         _insert_affine(graph, site, factor, offset)
     elif not site.zero_padded or not offset.any():
         _scale_weights(graph, site.conv, factor, offset)
-    elif int_attribute(site.conv, "group", 1) == 1:
+    elif site.conv.attributes.get_int("group", 1) == 1:
         _add_constant_channel(graph, site, factor, offset, item)
     else:
         _insert_affine(graph, site, factor, offset)
@@ -122,7 +120,7 @@ def _permutation(node: ir.Node) -> tuple[int, ...]:
 
 def _padding(node: ir.Node, channel_axis: int) -> bool | None:
     """Whether a Pad sets zeros (True) or repeats pixels (False); None where it is neither."""
-    mode = string_attribute(node, "mode", "constant")
+    mode = node.attributes.get_string("mode", "constant")
     pads, filling = constant(input_at(node, 1)), input_at(node, 2)
     if pads is None or input_at(node, 3) is not None:
         return None
@@ -141,7 +139,7 @@ def _has_weights(node: ir.Node) -> bool:
 
 def _pads(node: ir.Node) -> bool:
     """Whether a Conv puts zeros beside its input."""
-    automatic = string_attribute(node, "auto_pad", "NOTSET")
+    automatic = node.attributes.get_string("auto_pad", "NOTSET")
     if automatic in ("SAME_UPPER", "SAME_LOWER"):
         return not _same_needs_none(node)
     if automatic == "VALID":
@@ -190,7 +188,7 @@ def _set_weights(graph: ir.Graph, conv: ir.Node, weights: Array, bias: Array) ->
 
 def _scale_weights(graph: ir.Graph, conv: ir.Node, factor: Array, offset: Array) -> None:
     weights, bias = _weights(conv)
-    scaled, addition = scaled_kernel(weights, int_attribute(conv, "group", 1), factor, offset)
+    scaled, addition = scaled_kernel(weights, conv.attributes.get_int("group", 1), factor, offset)
     _set_weights(graph, conv, scaled, bias + addition)
 
 

@@ -32,12 +32,9 @@ from snapq.graph.edit.neighbours import (
     sole_producer,
 )
 from snapq.graph.edit.nodes import (
-    float_attribute,
     input_at,
-    int_attribute,
     ints_attribute,
     reduced_axes,
-    string_attribute,
 )
 
 __all__ = [
@@ -50,11 +47,9 @@ __all__ = [
     "constant",
     "constant_ints",
     "constant_operand",
-    "float_attribute",
     "free_name",
     "input_at",
     "insert_before_uses",
-    "int_attribute",
     "integers",
     "ints_attribute",
     "is_dead",
@@ -72,5 +67,4 @@ __all__ = [
     "same_shape",
     "scalar",
     "sole_producer",
-    "string_attribute",
 ]

@@ -10,7 +10,6 @@ from snapq.graph.edit import (
     aligned,
     constant,
     input_at,
-    int_attribute,
     is_op,
     rank,
     sole_producer,
@@ -44,8 +43,8 @@ def is_canonical_gemm(node: ir.Node) -> bool:
     factors = [node.attributes.get(name) for name in ("alpha", "beta")]
     bias = input_at(node, 2)
     return (
-        int_attribute(node, "transA", 0) == 0
-        and int_attribute(node, "transB", 0) == 1
+        node.attributes.get_int("transA", 0) == 0
+        and node.attributes.get_int("transB", 0) == 1
         and all(factor is None or factor.as_float() == 1 for factor in factors)
         and (bias is None or rank(bias) == 1)
     )
@@ -92,7 +91,7 @@ def scale_inputs(node: ir.Node, edit: Editor, scale: np.ndarray, shift: np.ndarr
         addition = wide @ shift
         scaled = wide * scale
     else:
-        scaled, addition = scaled_kernel(wide, int_attribute(node, "group", 1), scale, shift)
+        scaled, addition = scaled_kernel(wide, node.attributes.get_int("group", 1), scale, shift)
     edit.set_constant(node, 1, scaled.astype(weight.dtype))
     if np.any(shift != 0):
         total = addition if bias is None else bias + addition
@@ -123,7 +122,7 @@ def _spread(node: ir.Node, weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
     if is_op(node, "Conv"):
         return scale.reshape(-1, *(1,) * (weight.ndim - 1))
     if is_op(node, "ConvTranspose"):
-        groups = int_attribute(node, "group", 1)
+        groups = node.attributes.get_int("group", 1)
         rows = np.repeat(scale.reshape(groups, -1), weight.shape[0] // groups, axis=0)
         return rows.reshape(*rows.shape, *(1,) * (weight.ndim - 2))
     if is_op(node, "Gemm"):
@@ -133,4 +132,4 @@ def _spread(node: ir.Node, weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 def _normalizes_several(node: ir.Node) -> bool:
     dims = rank(node.inputs[0])
-    return dims is None or int_attribute(node, "axis", -1) % dims != dims - 1
+    return dims is None or node.attributes.get_int("axis", -1) % dims != dims - 1

@@ -1,4 +1,4 @@
-"""What one node says: its operator, inputs, attributes and the axes that it reduces."""
+"""What one node says, beyond what `onnx_ir` gives: inputs left out, lists, reduced axes."""
 
 from __future__ import annotations
 
@@ -13,28 +13,10 @@ def input_at(node: ir.Node, index: int) -> ir.Value | None:
     return node.inputs[index] if index < len(node.inputs) else None
 
 
-def int_attribute(node: ir.Node, name: str, default: int) -> int:
-    """An integer attribute, or its default."""
-    attribute = node.attributes.get(name)
-    return default if attribute is None else int(attribute.as_int())
-
-
-def float_attribute(node: ir.Node, name: str, default: float) -> float:
-    """A float attribute, or its default."""
-    attribute = node.attributes.get(name)
-    return default if attribute is None else float(attribute.as_float())
-
-
 def ints_attribute(node: ir.Node, name: str) -> tuple[int, ...] | None:
-    """An attribute that is a list of integers, or None."""
-    attribute = node.attributes.get(name)
-    return None if attribute is None else tuple(int(item) for item in attribute.as_ints())
-
-
-def string_attribute(node: ir.Node, name: str, default: str) -> str:
-    """A string attribute, or its default."""
-    attribute = node.attributes.get(name)
-    return default if attribute is None else attribute.as_string()
+    """An attribute that is a list of integers, as a tuple to compare and add to; or None."""
+    values = node.attributes.get_ints(name)
+    return None if values is None else tuple(values)
 
 
 def reduced_axes(node: ir.Node) -> tuple[int, ...] | None:
@@ -50,5 +32,5 @@ def reduced_axes(node: ir.Node) -> tuple[int, ...] | None:
     if axes is None:
         return None
     if not axes:
-        return () if int_attribute(node, "noop_with_empty_axes", 0) else tuple(range(dims))
+        return () if node.attributes.get_int("noop_with_empty_axes", 0) else tuple(range(dims))
     return tuple(sorted(axis % dims for axis in axes))

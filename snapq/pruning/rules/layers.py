@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edit import int_attribute, string_attribute
 from snapq.pruning.axes import Axes, Made, Summed
 from snapq.pruning.rules.base import Cut, Rule, broadcast, input_at, title
 
@@ -28,7 +27,7 @@ def _conv(node: ir.Node, axes: Axes) -> None:
        depthwise convolution is the case of one input channel a group.
     """
     data, weight, output = node.inputs[0], node.inputs[1], node.outputs[0]
-    group = int_attribute(node, "group", 1)
+    group = node.attributes.get_int("group", 1)
     axes.tie(axes.of(output, 1), axes.of(weight, 0))
     if group == 1:
         axes.tie(axes.of(data, 1), axes.of(weight, 1))
@@ -45,7 +44,7 @@ def _conv(node: ir.Node, axes: Axes) -> None:
 def _conv_transpose(node: ir.Node, axes: Axes) -> None:
     """ConvTranspose, weight `[C_in, C_out / group, …]`: as Conv, with the two axes exchanged."""
     data, weight, output = node.inputs[0], node.inputs[1], node.outputs[0]
-    group = int_attribute(node, "group", 1)
+    group = node.attributes.get_int("group", 1)
     axes.tie(axes.of(data, 1), axes.of(weight, 0))
     if group == 1:
         axes.tie(axes.of(output, 1), axes.of(weight, 1))
@@ -80,7 +79,7 @@ def _spatial(node: ir.Node, axes: Axes) -> None:
 
 
 def _resize_groups(node: ir.Node, cut: Cut) -> None:
-    group = int_attribute(node, "group", 1)
+    group = node.attributes.get_int("group", 1)
     if group > 1:
         kept = cut.kept(node.inputs[0], 1).reshape(group, -1)[:, 0]
         node.attributes["group"] = ir.AttrInt64("group", int(kept.sum()))
@@ -88,8 +87,8 @@ def _resize_groups(node: ir.Node, cut: Cut) -> None:
 
 def _gemm(node: ir.Node, axes: Axes) -> None:
     """`A @ B + C` of matrices, either of them transposed; `C` broadcasts."""
-    inner_a, row = (0, 1) if int_attribute(node, "transA", 0) else (1, 0)
-    inner_b, column = (1, 0) if int_attribute(node, "transB", 0) else (0, 1)
+    inner_a, row = (0, 1) if node.attributes.get_int("transA", 0) else (1, 0)
+    inner_b, column = (1, 0) if node.attributes.get_int("transB", 0) else (0, 1)
     left, right, output = node.inputs[0], node.inputs[1], node.outputs[0]
     axes.tie(axes.of(left, inner_a), axes.of(right, inner_b))
     axes.tie(axes.of(left, row), axes.of(output, 0))
@@ -131,7 +130,7 @@ def _matmul(node: ir.Node, axes: Axes) -> None:
 
 def _einsum(node: ir.Node, axes: Axes) -> None:
     """Equal letters are one axis; letters that the output lacks are summed."""
-    equation = string_attribute(node, "equation", "").replace(" ", "")
+    equation = node.attributes.get_string("equation", "").replace(" ", "")
     terms, arrow, result = equation.partition("->")
     left = terms.split(",")
     letters = [*left, result]

@@ -8,9 +8,7 @@ import onnx_ir as ir
 from snapq.graph.edit import (
     constant,
     constant_ints,
-    int_attribute,
     ints_attribute,
-    string_attribute,
 )
 from snapq.pruning.axes import Axes, Made
 from snapq.pruning.rules.base import Cut, Rule, broadcast, input_at, title
@@ -28,7 +26,7 @@ def _transpose(node: ir.Node, axes: Axes) -> None:
 def _concat(node: ir.Node, axes: Axes) -> None:
     """The inputs lie one after the other along `axis`; other axes belong together."""
     output = node.outputs[0]
-    joined = int_attribute(node, "axis", 0) % axes.rank(output)
+    joined = node.attributes.get_int("axis", 0) % axes.rank(output)
     start = 0
     for value in node.inputs:
         for axis, ids in enumerate(axes.all(value)):
@@ -42,7 +40,7 @@ def _concat(node: ir.Node, axes: Axes) -> None:
 def _split(node: ir.Node, axes: Axes) -> None:
     """Concat the other way round."""
     data = node.inputs[0]
-    parted = int_attribute(node, "axis", 0) % axes.rank(data)
+    parted = node.attributes.get_int("axis", 0) % axes.rank(data)
     start = 0
     for output in node.outputs:
         for axis, ids in enumerate(axes.all(output)):
@@ -54,7 +52,7 @@ def _split(node: ir.Node, axes: Axes) -> None:
 
 
 def _resize_split(node: ir.Node, cut: Cut) -> None:
-    axis = int_attribute(node, "axis", 0)
+    axis = node.attributes.get_int("axis", 0)
     sizes = [cut.shape(output)[axis] for output in node.outputs]
     node.attributes.pop("num_outputs", None)
     cut.set_constant(node, 1, np.array(sizes, np.int64))
@@ -128,7 +126,7 @@ def _pad(node: ir.Node, axes: Axes) -> None:
             axes.freeze(target, f"{title(node)} has widths that cannot be followed")
             continue
         axes.tie(source, target[before : before + len(source)])
-        if (before or after) and string_attribute(node, "mode", "constant") != "constant":
+        if (before or after) and node.attributes.get_string("mode", "constant") != "constant":
             axes.freeze(source, f"{title(node)} repeats elements of it")
 
 
@@ -166,7 +164,7 @@ def _gather(node: ir.Node, axes: Axes) -> None:
     """
     data, indices, output = node.inputs[0], node.inputs[1], node.outputs[0]
     rank, depth = axes.rank(data), axes.rank(indices)
-    axis = int_attribute(node, "axis", 0) % rank
+    axis = node.attributes.get_int("axis", 0) % rank
     for other in range(rank):
         if other != axis:
             target = other if other < axis else other - 1 + depth
@@ -187,7 +185,7 @@ def _gather(node: ir.Node, axes: Axes) -> None:
 
 def _resize_gather(node: ir.Node, cut: Cut) -> None:
     picked = constant(node.inputs[1])
-    axis = int_attribute(node, "axis", 0)
+    axis = node.attributes.get_int("axis", 0)
     if picked is None:
         return
     kept = cut.kept(node.inputs[0], axis)
@@ -240,9 +238,9 @@ def _resize_resize(node: ir.Node, cut: Cut) -> None:
 def _depth_to_space(node: ir.Node, axes: Axes) -> None:
     """The block's channels of an output channel belong to it (mode DCR or CRD)."""
     data, output = node.inputs[0], node.outputs[0]
-    block = int_attribute(node, "blocksize", 1) ** 2
+    block = node.attributes.get_int("blocksize", 1) ** 2
     channels = axes.of(data, 1)
-    crd = string_attribute(node, "mode", "DCR") == "CRD"
+    crd = node.attributes.get_string("mode", "DCR") == "CRD"
     parts = channels.reshape(-1, block) if crd else channels.reshape(block, -1).T
     axes.tie(parts, axes.of(output, 1)[:, None])
     _freeze_places(node, axes)
@@ -251,7 +249,7 @@ def _depth_to_space(node: ir.Node, axes: Axes) -> None:
 def _space_to_depth(node: ir.Node, axes: Axes) -> None:
     """The block's channels of an input channel belong to it."""
     data, output = node.inputs[0], node.outputs[0]
-    block = int_attribute(node, "blocksize", 1) ** 2
+    block = node.attributes.get_int("blocksize", 1) ** 2
     axes.tie(axes.of(output, 1).reshape(block, -1), axes.of(data, 1)[None, :])
     _freeze_places(node, axes)
 

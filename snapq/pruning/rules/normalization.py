@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
-from snapq.graph.edit import int_attribute, reduced_axes
+from snapq.graph.edit import reduced_axes
 from snapq.operators import Family, Role, Trait, in_families, spec
 from snapq.pruning.axes import Axes, Summed
 from snapq.pruning.rules.base import Rule, same, title
@@ -35,7 +35,7 @@ def _layer_norm(node: ir.Node, axes: Axes) -> None:
     data, output = node.inputs[0], node.outputs[0]
     same(axes, data, output)
     rank = axes.rank(data)
-    for axis in range(int_attribute(node, "axis", -1) % rank, rank):
+    for axis in range(node.attributes.get_int("axis", -1) % rank, rank):
         axes.freeze(axes.of(data, axis), f"{title(node)} takes its mean over it")
     for value in node.outputs[1:]:
         axes.freeze_value(value, f"{title(node)} gives it out")
@@ -46,7 +46,7 @@ def _along(default: int) -> Callable[[ir.Node, Axes], None]:
 
     def tie(node: ir.Node, axes: Axes) -> None:
         data = node.inputs[0]
-        axis = int_attribute(node, "axis", default) % axes.rank(data)
+        axis = node.attributes.get_int("axis", default) % axes.rank(data)
         axes.freeze(axes.of(data, axis), f"{title(node)} computes along it")
         for output in node.outputs:
             if axes.knows(output) and axes.rank(output) == axes.rank(data):
@@ -86,7 +86,7 @@ def _reduce(node: ir.Node, axes: Axes) -> None:
         axes.freeze_value(data, f"{title(node)} has axes that are not constant")
         axes.freeze_value(output, f"{title(node)} has axes that are not constant")
         return
-    keeps = bool(int_attribute(node, "keepdims", 1))
+    keeps = bool(node.attributes.get_int("keepdims", 1))
     target = 0
     for axis in range(axes.rank(data)):
         if axis not in reduced:
@@ -101,7 +101,7 @@ def _reduce(node: ir.Node, axes: Axes) -> None:
 def _top_k(node: ir.Node, axes: Axes) -> None:
     """TopK: the axis that it sorts stays, others pass."""
     data = node.inputs[0]
-    sorted_axis = int_attribute(node, "axis", -1) % axes.rank(data)
+    sorted_axis = node.attributes.get_int("axis", -1) % axes.rank(data)
     for value in (data, *node.outputs):
         axes.freeze(axes.of(value, sorted_axis), f"{title(node)} sorts it")
     for output in node.outputs:
@@ -117,9 +117,9 @@ _POOLS = [op for op in in_families(Family.POOLING) if spec(op).roles == (Role.DA
 def _arg(node: ir.Node, axes: Axes) -> None:
     """ArgMax, ArgMin: the axis that they search stays, others pass."""
     data, output = node.inputs[0], node.outputs[0]
-    searched = int_attribute(node, "axis", 0) % axes.rank(data)
+    searched = node.attributes.get_int("axis", 0) % axes.rank(data)
     axes.freeze(axes.of(data, searched), f"{title(node)} searches it")
-    keeps = bool(int_attribute(node, "keepdims", 1))
+    keeps = bool(node.attributes.get_int("keepdims", 1))
     target = 0
     for axis in range(axes.rank(data)):
         if axis != searched:

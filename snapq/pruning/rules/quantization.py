@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edit import int_attribute
 from snapq.pruning.axes import Axes
 from snapq.pruning.rules.base import Rule, same, title
 
@@ -17,8 +16,8 @@ def _tie(node: ir.Node, axes: Axes) -> None:
     """
     data = node.inputs[0]
     same(axes, data, node.outputs[0])
-    axis = int_attribute(node, "axis", 1)
-    blocked = int_attribute(node, "block_size", 0)
+    axis = node.attributes.get_int("axis", 1)
+    blocked = node.attributes.get_int("block_size", 0)
     for value in node.inputs[1:]:
         if not axes.knows(value):
             continue

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, constant, float_attribute, int_attribute
+from snapq.graph.edit import Editor, constant
 from snapq.graph.edit.layers import SHIFTABLE, layer_before, scale_and_shift
 from snapq.graph.passes.base import Result, Skipped
 
@@ -32,11 +32,11 @@ def apply(node: ir.Node, edit: Editor) -> Result:
 def batch_norm_affine(node: ir.Node) -> tuple[np.ndarray, np.ndarray] | None:
     """Scale and shift `[C]`, in float64, that the node applies at inference."""
     arrays = [constant(value) for value in node.inputs[1:5]]
-    if int_attribute(node, "training_mode", 0) or len(node.outputs) != 1:
+    if node.attributes.get_int("training_mode", 0) or len(node.outputs) != 1:
         return None
     known = [array.astype(np.float64) for array in arrays if array is not None]
     if len(known) != 4:
         return None
     scale, bias, mean, variance = known
-    factor = scale / np.sqrt(variance + float_attribute(node, "epsilon", 1e-5))
+    factor = scale / np.sqrt(variance + node.attributes.get_float("epsilon", 1e-5))
     return factor, bias - mean * factor

@@ -19,7 +19,6 @@ from snapq.graph.edit import (
     ints_attribute,
     same_shape,
     sole_producer,
-    string_attribute,
 )
 from snapq.graph.edit.layers import is_canonical_gemm, scale_inputs
 from snapq.graph.passes.base import Result, Skipped
@@ -84,6 +83,6 @@ def _affine(middle: ir.Node) -> Affine | None:
 
 
 def _pads_nothing(node: ir.Node) -> bool:
-    if string_attribute(node, "auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
+    if node.attributes.get_string("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
         return False
     return not any(ints_attribute(node, "pads") or ())

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, int_attribute, is_float, is_op, reduced_axes, scalar
+from snapq.graph.edit import Editor, is_float, is_op, reduced_axes, scalar
 from snapq.graph.passes.algebra import Polynomial, downstream, matches, polynomial
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
@@ -35,7 +35,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     shape = static_shape(source)
     if source is None or shape is None or not axes or not is_float(source):
         return False
-    if not int_attribute(node, "keepdims", 1):
+    if not node.attributes.get_int("keepdims", 1):
         return False
     for distance in downstream(mean, steps=1):
         if not matches(polynomial(distance, [source, mean]), _DISTANCE):

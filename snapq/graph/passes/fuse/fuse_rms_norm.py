@@ -18,7 +18,6 @@ import onnx_ir as ir
 from snapq.graph.edit import (
     Editor,
     input_at,
-    int_attribute,
     is_float,
     is_op,
     producer,
@@ -39,7 +38,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     axes = reduced_axes(node)
     if squared is None or axes is None or len(axes) != 1 or not is_float(squared):
         return False
-    if not int_attribute(node, "keepdims", 1):
+    if not node.attributes.get_int("keepdims", 1):
         return False
     sources = [squared] if node.op_type == "ReduceL2" else list(upstream(squared, steps=2))
     for source in sources:

@@ -12,7 +12,6 @@ import onnx_ir as ir
 
 from snapq.graph.edit import (
     Editor,
-    int_attribute,
     is_float,
     producer,
     rank,
@@ -37,7 +36,7 @@ def _softmax(node: ir.Node, edit: Editor) -> ir.Value | None:
         return None
     axes = reduced_axes(total)
     source = power.inputs[0]
-    if axes is None or len(axes) != 1 or not int_attribute(total, "keepdims", 1):
+    if axes is None or len(axes) != 1 or not total.attributes.get_int("keepdims", 1):
         return None
     shifted = producer(source, "Sub")
     if shifted is not None:
@@ -52,7 +51,7 @@ def _logarithm(node: ir.Node, edit: Editor) -> ir.Value | None:
     softmax = sole_producer(source, "Softmax")
     if softmax is not None:
         dims = rank(softmax.inputs[0])
-        axis = int_attribute(softmax, "axis", -1)
+        axis = softmax.attributes.get_int("axis", -1)
         return edit.op("LogSoftmax", softmax.inputs[0], axis=axis % dims if dims else axis)
     added = producer(source, "Add")
     if added is None or source is None or not is_float(source):

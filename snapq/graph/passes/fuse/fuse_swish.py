@@ -15,7 +15,6 @@ import onnx_ir as ir
 
 from snapq.graph.edit import (
     Editor,
-    float_attribute,
     input_at,
     is_float,
     number,
@@ -65,8 +64,8 @@ def _may_gate(node: ir.Node) -> bool:
     if node.op_type == "Clip":
         return scalar(input_at(node, 1)) == 0 and scalar(input_at(node, 2)) == 6
     if node.op_type == "HardSigmoid":
-        alpha = float_attribute(node, "alpha", 0.2)
-        return abs(alpha - 1 / 6) < 1e-4 and float_attribute(node, "beta", 0.5) == 0.5
+        alpha = node.attributes.get_float("alpha", 0.2)
+        return abs(alpha - 1 / 6) < 1e-4 and node.attributes.get_float("beta", 0.5) == 0.5
     return True
 
 

@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, constant, int_attribute, integers
+from snapq.graph.edit import Editor, constant, integers
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
@@ -25,7 +25,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     source, shape, indices = node.inputs[0], static_shape(node.inputs[0]), constant(node.inputs[1])
     if source is None or shape is None or indices is None or 0 in (*shape, *indices.shape):
         return False
-    batch = int_attribute(node, "batch_dims", 0)
+    batch = node.attributes.get_int("batch_dims", 0)
     counted = batch + indices.shape[-1]
     positions = _positions(indices.astype(np.int64), shape[:counted], batch)
     size, rest = prod(shape[:counted]), shape[counted:]

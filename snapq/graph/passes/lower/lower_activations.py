@@ -16,9 +16,7 @@ import onnx_ir as ir
 from snapq.graph.edit import (
     Editor,
     constant,
-    float_attribute,
     input_at,
-    int_attribute,
     is_float,
     number,
 )
@@ -53,7 +51,7 @@ def _write(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value | None:
 
 
 def _celu(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value:
-    alpha = float_attribute(node, "alpha", 1.0)
+    alpha = node.attributes.get_float("alpha", 1.0)
     if alpha == 1:
         return edit.op("Elu", source, alpha=1.0)
     inner = edit.op("Elu", edit.op("Mul", source, number(1 / alpha)), alpha=1.0)
@@ -61,7 +59,7 @@ def _celu(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value:
 
 
 def _shrink(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value:
-    limit, bias = float_attribute(node, "lambd", 0.5), float_attribute(node, "bias", 0.0)
+    limit, bias = node.attributes.get_float("lambd", 0.5), node.attributes.get_float("bias", 0.0)
     above = edit.op("Greater", source, number(limit))
     below = edit.op("Less", source, number(-limit))
     lower = edit.op("Where", below, edit.op("Add", source, number(bias)), number(0))
@@ -72,7 +70,7 @@ def _hardmax(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value | None:
     shape = static_shape(source)
     if shape is None:
         return None
-    axis = int_attribute(node, "axis", -1) % len(shape)
+    axis = node.attributes.get_int("axis", -1) % len(shape)
     place = edit.op("ArgMax", source, axis=axis, keepdims=1)
     positions = np.arange(shape[axis]).reshape(-1, *(1,) * (len(shape) - 1 - axis))
     return edit.op("Cast", edit.op("Equal", place, positions), to=int(ir.DataType.FLOAT))

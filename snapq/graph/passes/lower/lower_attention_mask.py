@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, constant, input_at, int_attribute
+from snapq.graph.edit import Editor, constant, input_at
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 
@@ -34,7 +34,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         return False
     if input_at(node, _PAST) is not None and past is None:
         return False
-    left, right = (int_attribute(node, name, -1) for name in _WINDOWS)
+    left, right = (node.attributes.get_int(name, -1) for name in _WINDOWS)
     windowed = max(left, right) >= 0
     mask = constant(given)
     if given is not None and mask is None:

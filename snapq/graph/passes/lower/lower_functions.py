@@ -19,7 +19,7 @@ from collections.abc import Callable
 
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, int_attribute, is_float, number
+from snapq.graph.edit import Editor, is_float, number
 from snapq.graph.passes.base import Result
 
 _ERF = (1.1281433743, 0.1040812005, -0.0017864802)
@@ -80,7 +80,7 @@ def _erf(node: ir.Node, x: ir.Value, edit: Editor) -> ir.Value:
 
 def _mod(node: ir.Node, x: ir.Value, edit: Editor) -> ir.Value:
     ratio = edit.op("Div", x, node.inputs[1])
-    if int_attribute(node, "fmod", 0):
+    if node.attributes.get_int("fmod", 0):
         whole = edit.op("Mul", edit.op("Sign", ratio), edit.op("Floor", edit.op("Abs", ratio)))
     else:
         whole = edit.op("Floor", ratio)
@@ -88,8 +88,8 @@ def _mod(node: ir.Node, x: ir.Value, edit: Editor) -> ir.Value:
 
 
 def _is_inf(node: ir.Node, x: ir.Value, edit: Editor) -> ir.Value:
-    up = int_attribute(node, "detect_positive", 1)
-    down = int_attribute(node, "detect_negative", 1)
+    up = node.attributes.get_int("detect_positive", 1)
+    down = node.attributes.get_int("detect_negative", 1)
     size = edit.op("Abs", x) if up and down else x if up else edit.op("Neg", x)
     return edit.op("Greater", size, number(3.4e38))
 

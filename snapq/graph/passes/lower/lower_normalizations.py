@@ -22,8 +22,6 @@ import onnx_ir as ir
 from snapq.graph.edit import (
     Editor,
     constant,
-    float_attribute,
-    int_attribute,
     integers,
     ints_attribute,
     number,
@@ -64,13 +62,13 @@ def _group(
     node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
 ) -> ir.Value | None:
     scale, bias = constant(node.inputs[1]), constant(node.inputs[2])
-    groups = int_attribute(node, "num_groups", 1)
+    groups = node.attributes.get_int("num_groups", 1)
     if scale is None or bias is None or prod(shape) == 0:
         return None
     size = prod(shape) // (shape[0] * groups)
     grouped = edit.op("Reshape", source, integers(shape[0], groups, size, 1))
     ones, zeros = np.ones(groups, np.float32), np.zeros(groups, np.float32)
-    epsilon = float_attribute(node, "epsilon", 1e-5)
+    epsilon = node.attributes.get_float("epsilon", 1e-5)
     normal = edit.op("InstanceNormalization", grouped, ones, zeros, epsilon=epsilon)
     return _affine(edit.op("Reshape", normal, integers(*shape)), scale, bias, len(shape), edit)
 
@@ -87,7 +85,7 @@ def _mean_variance(
 def _several_axes(
     node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
 ) -> ir.Value | None:
-    axis = int_attribute(node, "axis", -1) % len(shape)
+    axis = node.attributes.get_int("axis", -1) % len(shape)
     parameters = [constant(value) for value in node.inputs[1:] if value is not None]
     if axis == len(shape) - 1 or any(array is None for array in parameters):
         return None
@@ -98,7 +96,7 @@ def _several_axes(
         for array in parameters
         if array is not None
     ]
-    epsilon = float_attribute(node, "epsilon", 1e-5)
+    epsilon = node.attributes.get_float("epsilon", 1e-5)
     normal = edit.op(node.op_type, flat, *vectors, axis=axis, epsilon=epsilon)
     return edit.op("Reshape", normal, integers(*shape))
 

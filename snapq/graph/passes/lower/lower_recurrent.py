@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, constant_ints, input_at, int_attribute
+from snapq.graph.edit import Editor, constant_ints, input_at
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 from snapq.operators import Family, in_families
@@ -23,7 +23,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     shape = static_shape(node.inputs[0])
     if shape is None:
         return False
-    turned = int_attribute(node, "layout", 0) == 1
+    turned = node.attributes.get_int("layout", 0) == 1
     if _drop_lengths(node, shape[1] if turned else shape[0]):
         return True
     return turned and _turn(node, edit)

@@ -20,7 +20,6 @@ from snapq.graph.edit import (
     Editor,
     constant_ints,
     input_at,
-    int_attribute,
     integers,
     rank,
     reduced_axes,
@@ -81,7 +80,7 @@ def _to_sum(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value | None:
     elif node.op_type == "ReduceSumSquare":
         source = edit.op("Mul", source, source)
     if axes:
-        keep = int_attribute(node, "keepdims", 1)
+        keep = node.attributes.get_int("keepdims", 1)
         source = edit.op("ReduceSum", source, integers(*axes), keepdims=keep)
     return edit.op("Log", source) if node.op_type == "ReduceLogSum" else source
 
@@ -100,7 +99,7 @@ def _product(
     result = parts[0]
     for part in parts[1:]:
         result = edit.op("Mul", result, part)
-    if int_attribute(node, "keepdims", 1):
+    if node.attributes.get_int("keepdims", 1):
         return result
     return edit.op("Reshape", result, integers(*shape[:axis], *shape[axis + 1 :]))
 
@@ -108,7 +107,7 @@ def _product(
 def _global_pool(
     node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
 ) -> ir.Value | None:
-    power = int_attribute(node, "p", 2)
+    power = node.attributes.get_int("p", 2)
     axes = integers(*range(2, len(shape)))
     if power == 2:
         return edit.op("ReduceL2", source, axes, keepdims=1)
@@ -118,8 +117,8 @@ def _global_pool(
 
 
 def _lp_normalization(node: ir.Node, source: ir.Value, dims: int, edit: Editor) -> ir.Value | None:
-    axis = int_attribute(node, "axis", -1) % dims
-    if int_attribute(node, "p", 2) == 1:
+    axis = node.attributes.get_int("axis", -1) % dims
+    if node.attributes.get_int("p", 2) == 1:
         total = edit.op("ReduceSum", edit.op("Abs", source), integers(axis), keepdims=1)
         return edit.op("Div", source, total)
     if (axis, dims) != (1, 4):
@@ -132,7 +131,7 @@ def _lp_normalization(node: ir.Node, source: ir.Value, dims: int, edit: Editor) 
 def _cumulative_sum(
     node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
 ) -> ir.Value | None:
-    exclusive, reverse = int_attribute(node, "exclusive", 0), int_attribute(node, "reverse", 0)
+    exclusive, reverse = (node.attributes.get_int(name, 0) for name in ("exclusive", "reverse"))
     position = constant_ints(input_at(node, 1))
     if position is None or not (exclusive or reverse):
         return None
@@ -147,10 +146,10 @@ def _cumulative_sum(
 def _last_extreme(
     node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
 ) -> ir.Value | None:
-    if not int_attribute(node, "select_last_index", 0):
+    if not node.attributes.get_int("select_last_index", 0):
         return None
-    axis = int_attribute(node, "axis", 0) % (rank(source) or 1)
-    keep = int_attribute(node, "keepdims", 1)
+    axis = node.attributes.get_int("axis", 0) % (rank(source) or 1)
+    keep = node.attributes.get_int("keepdims", 1)
     place = edit.op(node.op_type, flip(source, axis, edit), axis=axis, keepdims=keep)
     return edit.op("Sub", np.array(shape[axis] - 1, np.int64), place)
 

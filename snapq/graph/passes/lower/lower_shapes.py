@@ -22,12 +22,10 @@ from snapq.graph.edit import (
     constant,
     constant_ints,
     input_at,
-    int_attribute,
     integers,
     ints_attribute,
     is_op,
     producer,
-    string_attribute,
 )
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
@@ -64,7 +62,7 @@ def _triangle(
     offset = constant_ints(given) if given is not None else (0,)
     if offset is None or source.dtype is None:
         return None
-    cut = np.triu if int_attribute(node, "upper", 1) else np.tril
+    cut = np.triu if node.attributes.get_int("upper", 1) else np.tril
     mask = cut(np.ones(shape[-2:], bool), offset[0])
     return edit.op("Where", mask, source, np.zeros((), source.dtype.numpy()))
 
@@ -108,7 +106,7 @@ def _circular_pad(
     pads = constant_ints(input_at(node, 1))
     given = input_at(node, 3)
     axes = constant_ints(given) if given is not None else tuple(range(len(shape)))
-    if string_attribute(node, "mode", "constant") != "wrap" or pads is None or axes is None:
+    if node.attributes.get_string("mode", "constant") != "wrap" or pads is None or axes is None:
         return None
     for index, axis in enumerate(axis % len(shape) for axis in axes):
         before, after, size = pads[index], pads[index + len(axes)], shape[axis]
@@ -125,10 +123,10 @@ def _circular_pad(
 
 
 def _resize(node: ir.Node, shape: tuple[int, ...]) -> bool:
-    rounding = string_attribute(node, "nearest_mode", "round_prefer_floor")
-    place = string_attribute(node, "coordinate_transformation_mode", "half_pixel")
+    rounding = node.attributes.get_string("nearest_mode", "round_prefer_floor")
+    place = node.attributes.get_string("coordinate_transformation_mode", "half_pixel")
     result = static_shape(node.outputs[0])
-    if string_attribute(node, "mode", "nearest") != "nearest" or result is None:
+    if node.attributes.get_string("mode", "nearest") != "nearest" or result is None:
         return False
     if place != "asymmetric" or rounding not in ("ceil", "round_prefer_floor"):
         return False

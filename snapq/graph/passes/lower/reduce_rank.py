@@ -22,7 +22,6 @@ from snapq.graph.edit import (
     constant,
     constant_ints,
     input_at,
-    int_attribute,
     integers,
     reduced_axes,
 )
@@ -195,7 +194,7 @@ def _slice(node: ir.Node, shapes: list[Shape], result: Shape) -> _Space | None:
 
 
 def _gather(node: ir.Node, shapes: list[Shape], result: Shape) -> _Space | None:
-    axis, picked = int_attribute(node, "axis", 0) % len(shapes[0]), len(shapes[1])
+    axis, picked = node.attributes.get_int("axis", 0) % len(shapes[0]), len(shapes[1])
     if picked > 1:
         return None
     # An index of no dimensions takes the dimension away; with one of size 1 it comes back.
@@ -236,7 +235,7 @@ def _reduction(node: ir.Node, shapes: list[Shape]) -> _Space | None:
 
 
 def _along_axis(node: ir.Node, shapes: list[Shape], results: list[Shape]) -> _Space:
-    axis = int_attribute(node, "axis", 0 if node.op_type in ("Concat", "Split") else -1)
+    axis = node.attributes.get_int("axis", 0 if node.op_type in ("Concat", "Split") else -1)
     axis %= len(shapes[0])
     operands: list[Shape | None] = list(shapes)
     if node.op_type == "Split":

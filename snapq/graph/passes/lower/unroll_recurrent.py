@@ -21,10 +21,8 @@ from snapq.graph.edit import (
     Editor,
     constant,
     input_at,
-    int_attribute,
     integers,
     number,
-    string_attribute,
 )
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
@@ -70,14 +68,14 @@ class _Layer:
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Unrolls one layer."""
     shape = static_shape(node.inputs[0])
-    if shape is None or int_attribute(node, "layout", 0):
+    if shape is None or node.attributes.get_int("layout", 0) != 0:
         return False
     if shape[0] > _LONGEST[node.op_type]:
         return Skipped(f"it has {shape[0]} steps, and up to {_LONGEST[node.op_type]} are unrolled")
     layers = _layers(node)
     if layers is None:
         return Skipped("its weights are computed, or it has a clip, peepholes or other activations")
-    direction = string_attribute(node, "direction", "forward")
+    direction = node.attributes.get_string("direction", "forward")
     hidden: list[list[ir.Value]] = []
     finals: list[State] = []
     for index, layer in enumerate(layers):
@@ -98,7 +96,7 @@ def _layers(node: ir.Node) -> list[_Layer] | None:
         return None
     if "clip" in node.attributes or input_at(node, 4) is not None or input_at(node, 7) is not None:
         return None
-    if int_attribute(node, "input_forget", 0):
+    if node.attributes.get_int("input_forget", 0):
         return None
     names = node.attributes.get("activations")
     kinds = list(names.as_strings()) if names is not None else ["Tanh"] * len(weight)
@@ -115,7 +113,7 @@ def _layers(node: ir.Node) -> list[_Layer] | None:
             biases[index, :rows],
             biases[index, rows:],
             kinds[index],
-            int_attribute(node, "linear_before_reset", 0) == 0,
+            node.attributes.get_int("linear_before_reset", 0) == 0,
         )
         for index in range(len(weight))
     ]

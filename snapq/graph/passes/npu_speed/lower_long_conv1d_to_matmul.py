@@ -23,11 +23,9 @@ from snapq.graph.edit import (
     Editor,
     constant,
     input_at,
-    int_attribute,
     integers,
     ints_attribute,
     number,
-    string_attribute,
 )
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
@@ -111,8 +109,8 @@ def _filter(
     if shape is None or made is None or weight is None or 0 in (*shape, *made):
         return None
     dims = len(shape) - 2
-    plain = string_attribute(node, "auto_pad", "NOTSET") == "NOTSET"
-    single = int_attribute(node, "group", 1) == 1 and shape[1] == 1
+    plain = node.attributes.get_string("auto_pad", "NOTSET") == "NOTSET"
+    single = node.attributes.get_int("group", 1) == 1 and shape[1] == 1
     long = [axis for axis in range(dims) if shape[axis + 2] > 1]
     if not plain or not single or len(long) != 1:
         return None

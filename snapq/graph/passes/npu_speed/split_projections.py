@@ -22,7 +22,6 @@ from snapq.graph.edit import (
     constant,
     constant_ints,
     input_at,
-    int_attribute,
     integers,
     ints_attribute,
     is_op,
@@ -93,10 +92,10 @@ def _axis(reader: ir.Node, value: ir.Value, rank: int) -> int | None:
     if reader.inputs[0] is not value:
         return None
     if is_op(reader, "Split"):
-        return int_attribute(reader, "axis", 0) % rank
+        return reader.attributes.get_int("axis", 0) % rank
     if is_op(reader, "Gather"):
         index = constant(reader.inputs[1])
-        return None if index is None or index.ndim else int_attribute(reader, "axis", 0) % rank
+        return None if index is None or index.ndim else reader.attributes.get_int("axis", 0) % rank
     if is_op(reader, "Slice"):
         axes = constant_ints(input_at(reader, 3))
         limits = [constant_ints(input_at(reader, index)) for index in (1, 2)]

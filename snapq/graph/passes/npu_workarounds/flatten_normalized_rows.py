@@ -15,7 +15,7 @@ from math import prod
 
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, float_attribute, int_attribute, integers
+from snapq.graph.edit import Editor, integers
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
@@ -30,15 +30,15 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     source, shape = node.inputs[0], static_shape(node.inputs[0])
     if source is None or shape is None or 0 in shape or not _needs_rows(node, shape):
         return False
-    if int_attribute(node, "axis", -1) % len(shape) != len(shape) - 1:
+    if node.attributes.get_int("axis", -1) % len(shape) != len(shape) - 1:
         return False
     if any(output.uses() for output in node.outputs[1:]):
         return False
     rows = edit.op("Reshape", source, integers(prod(shape[:-1]), shape[-1]))
     if node.op_type == "LpNormalization":
-        normal = edit.op("LpNormalization", rows, axis=1, p=int_attribute(node, "p", 2))
+        normal = edit.op("LpNormalization", rows, axis=1, p=node.attributes.get_int("p", 2))
     else:
-        epsilon = float_attribute(node, "epsilon", 1e-5)
+        epsilon = node.attributes.get_float("epsilon", 1e-5)
         normal = edit.op(node.op_type, rows, *node.inputs[1:], axis=1, epsilon=epsilon)
     return edit.op("Reshape", normal, integers(*shape))
 

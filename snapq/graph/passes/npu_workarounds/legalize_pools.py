@@ -30,10 +30,8 @@ import onnx_ir as ir
 
 from snapq.graph.edit import (
     Editor,
-    int_attribute,
     integers,
     ints_attribute,
-    string_attribute,
 )
 from snapq.graph.passes.base import Result
 from snapq.graph.passes.padding import zero_padded
@@ -87,7 +85,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     found = _windows(node, shape)
     if shape is None or output is None or found is None:
         return False
-    ceil = int_attribute(node, "ceil_mode", 0) == 1
+    ceil = node.attributes.get_int("ceil_mode", 0) == 1
     fits = all(more < span for more, span in zip(found.needed, found.spans, strict=True))
     misnamed = output[2:] != found.made and fits
     if ceil and (found.made == found.floors or (misnamed and node.op_type == "MaxPool")):
@@ -106,7 +104,7 @@ def _average(node: ir.Node, found: _Windows, fits: bool, edit: Editor) -> Result
     source, shape = node.inputs[0], static_shape(node.inputs[0])
     if source is None or shape is None or not fits:
         return False
-    counts = int_attribute(node, "count_include_pad", 0) == 1
+    counts = node.attributes.get_int("count_include_pad", 0) == 1
     before, after = found.before, found.needed
     padded = any((*before, *after))
     if not padded and _halves(found):
@@ -209,7 +207,7 @@ def _windows(node: ir.Node, shape: tuple[int, ...] | None) -> _Windows | None:
     kernel = ints_attribute(node, "kernel_shape")
     if shape is None or kernel is None or len(shape) != len(kernel) + 2:
         return None
-    if string_attribute(node, "auto_pad", "NOTSET") != "NOTSET":
+    if node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
         return None
     dims = len(kernel)
     dilations = ints_attribute(node, "dilations") or (1,) * dims
@@ -222,7 +220,7 @@ def _windows(node: ir.Node, shape: tuple[int, ...] | None) -> _Windows | None:
         (size - span) // stride + 1
         for size, span, stride in zip(padded, spans, strides, strict=True)
     )
-    ceil = int_attribute(node, "ceil_mode", 0) == 1
+    ceil = node.attributes.get_int("ceil_mode", 0) == 1
     made = _counts(padded, spans, strides, shape[2:], before) if ceil else floors
     return _Windows(shape[2:], spans, strides, before, after, made, floors)
 

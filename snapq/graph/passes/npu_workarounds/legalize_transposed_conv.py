@@ -20,11 +20,9 @@ import onnx_ir as ir
 from snapq.graph.edit import (
     Editor,
     constant,
-    int_attribute,
     integers,
     ints_attribute,
     number,
-    string_attribute,
 )
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
@@ -40,11 +38,11 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     shape, kernel = static_shape(node.inputs[0]), static_shape(node.inputs[1])
     if shape is None or kernel is None:
         return False
-    if len(kernel) == 5 and int_attribute(node, "group", 1) > 1:
+    if len(kernel) == 5 and node.attributes.get_int("group", 1) > 1:
         return _ungroup(node, edit)
     dims = len(kernel) - 2
     dilated = any(step != 1 for step in ints_attribute(node, "dilations") or ())
-    automatic = string_attribute(node, "auto_pad", "NOTSET") != "NOTSET"
+    automatic = node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET"
     if automatic or "output_shape" in node.attributes:
         return Skipped("its padding is not given in numbers")
     if dilated:
@@ -55,7 +53,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     for axis, stride in enumerate(ints_attribute(node, "strides") or (1,) * dims):
         zeros[axis] = max(0, wanted[axis] - pads[dims + axis])
         taps = kernel[axis + 2] + zeros[axis]
-        if shape[1] == int_attribute(node, "group", 1) and stride == 2 and taps in _WRONG_TAPS:
+        if shape[1] == node.attributes.get_int("group", 1) and stride == 2 and taps in _WRONG_TAPS:
             zeros[axis] += _RIGHT_TAPS - taps
         pads[dims + axis] += zeros[axis] - wanted[axis]
     if not any((*wanted, *zeros)):
@@ -81,7 +79,7 @@ def _lengthen(node: ir.Node, zeros: list[int], edit: Editor) -> None:
 
 def _ungroup(node: ir.Node, edit: Editor) -> Result:
     """Makes a grouped kernel `[C, M / groups, …]` one of all channels, `[C, M, …]`."""
-    weight, groups = constant(node.inputs[1]), int_attribute(node, "group", 1)
+    weight, groups = constant(node.inputs[1]), node.attributes.get_int("group", 1)
     if weight is None:
         return Skipped("its kernel is computed")
     channels, made = weight.shape[0] // groups, weight.shape[1]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, int_attribute, string_attribute
+from snapq.graph.edit import Editor
 from snapq.graph.passes.base import Result
 from snapq.graph.passes.npu_workarounds.lower_nearest_resize import PLACES, axis_scales
 from snapq.graph.shapes import static_shape
@@ -29,13 +29,13 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     """Writes one Resize with products where the NPU would take other samples."""
     source = node.inputs[0]
     shape, made = static_shape(source), static_shape(node.outputs[0])
-    mode = string_attribute(node, "coordinate_transformation_mode", "half_pixel")
+    mode = node.attributes.get_string("coordinate_transformation_mode", "half_pixel")
     if source is None or shape is None or made is None or 0 in (*shape, *made):
         return False
-    if string_attribute(node, "mode", "nearest") != "linear" or mode not in _BY_SCALE:
+    if node.attributes.get_string("mode", "nearest") != "linear" or mode not in _BY_SCALE:
         return False
     scales = axis_scales(node, shape)
-    if scales is None or int_attribute(node, "antialias", 0):
+    if scales is None or node.attributes.get_int("antialias", 0) != 0:
         return False
     sizes = list(zip(shape, made, scales, strict=True))
     if all(np.float32(wanted) / np.float32(size) == scale for size, wanted, scale in sizes):

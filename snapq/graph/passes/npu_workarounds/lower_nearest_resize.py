@@ -23,7 +23,6 @@ from snapq.graph.edit import (
     input_at,
     integers,
     ints_attribute,
-    string_attribute,
 )
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
@@ -58,11 +57,12 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     shape, made = static_shape(source), static_shape(node.outputs[0])
     if source is None or shape is None or made is None or 0 in (*shape, *made):
         return False
-    if string_attribute(node, "mode", "nearest") != "nearest":
+    if node.attributes.get_string("mode", "nearest") != "nearest":
         return False
     scales = axis_scales(node, shape)
-    place = PLACES.get(string_attribute(node, "coordinate_transformation_mode", "half_pixel") or "")
-    rounding = _ROUNDINGS.get(string_attribute(node, "nearest_mode", "round_prefer_floor") or "")
+    mode = node.attributes.get_string("coordinate_transformation_mode", "half_pixel")
+    place = PLACES.get(mode)
+    rounding = _ROUNDINGS.get(node.attributes.get_string("nearest_mode", "round_prefer_floor"))
     if scales is None or place is None or rounding is None:
         return Skipped("its sizes are computed, or its coordinates are those of a crop")
     picked = []
@@ -89,7 +89,7 @@ def axis_scales(node: ir.Node, shape: tuple[int, ...]) -> list[np.float32] | Non
         return scales
     if sizes is None or not sizes.size:
         return None
-    policy = string_attribute(node, "keep_aspect_ratio_policy", "stretch")
+    policy = node.attributes.get_string("keep_aspect_ratio_policy", "stretch")
     ratios = [
         np.float32(wanted) / np.float32(shape[axis])
         for axis, wanted in zip(axes, sizes, strict=True)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, constant, input_at, int_attribute
+from snapq.graph.edit import Editor, constant, input_at
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 from snapq.operators import Role, Trait, having, spec
@@ -33,9 +33,9 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if _never_negative(indices, _MAX_STEPS) or _picks_a_row(node):
         return False
     if spec(node.op_type).has(Trait.HAS_AXIS):
-        sizes: tuple[int, ...] = (shape[int_attribute(node, "axis", 0)],)
+        sizes: tuple[int, ...] = (shape[node.attributes.get_int("axis", 0)],)
     else:
-        first, depth = int_attribute(node, "batch_dims", 0), static_shape(indices)
+        first, depth = node.attributes.get_int("batch_dims", 0), static_shape(indices)
         if depth is None:
             return False
         sizes = shape[first : first + depth[-1]]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, constant, int_attribute, rank
+from snapq.graph.edit import Editor, constant, rank
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 from snapq.operators import Role, Trait, having, spec
@@ -20,7 +20,7 @@ OPERATORS = having(Trait.HAS_AXIS)
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes the axis and the constant indices of one node positive."""
     dims = rank(node.inputs[0])
-    axis = int_attribute(node, "axis", 0)
+    axis = node.attributes.get_int("axis", 0)
     if dims is None:
         return False
     if axis < 0:

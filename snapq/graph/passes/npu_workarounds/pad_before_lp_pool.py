@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, integers, ints_attribute, string_attribute
+from snapq.graph.edit import Editor, integers, ints_attribute
 from snapq.graph.passes.base import Result
 
 OPERATORS = ("LpPool",)
@@ -16,7 +16,11 @@ OPERATORS = ("LpPool",)
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Moves the padding of one LpPool in front of it."""
     pads = ints_attribute(node, "pads")
-    if pads is None or not any(pads) or string_attribute(node, "auto_pad", "NOTSET") != "NOTSET":
+    if (
+        pads is None
+        or not any(pads)
+        or node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET"
+    ):
         return False
     half = len(pads) // 2
     every = integers(0, 0, *pads[:half], 0, 0, *pads[half:])

@@ -18,7 +18,6 @@ from snapq.graph.edit import (
     integers,
     is_float,
     scalar,
-    string_attribute,
 )
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.passes.padding import leaves_a_column, zero_padded
@@ -36,7 +35,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         return False
     given = input_at(node, 3)
     axes = constant_ints(given) if given is not None else tuple(range(len(shape)))
-    if axes is None or string_attribute(node, "mode", "constant") != "constant":
+    if axes is None or node.attributes.get_string("mode", "constant") != "constant":
         return False
     before, after = [0] * len(shape), [0] * len(shape)
     for index, axis in enumerate(axes):

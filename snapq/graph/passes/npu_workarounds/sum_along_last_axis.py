@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, constant_ints, int_attribute, integers, is_float, rank
+from snapq.graph.edit import Editor, constant_ints, integers, is_float, rank
 from snapq.graph.passes.base import Result
 
 OPERATORS = ("CumSum",)
@@ -29,8 +29,8 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         "CumSum",
         turned,
         integers(dims - 1),
-        exclusive=int_attribute(node, "exclusive", 0),
-        reverse=int_attribute(node, "reverse", 0),
+        exclusive=node.attributes.get_int("exclusive", 0),
+        reverse=node.attributes.get_int("reverse", 0),
     )
     back = [order.index(item) for item in range(dims)]
     return edit.op("Transpose", summed, perm=back)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, constant, int_attribute, ints_attribute, string_attribute
+from snapq.graph.edit import Editor, constant, ints_attribute
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
@@ -25,10 +25,14 @@ _LANES, _WRONG_REST = 32, range(1, 5)
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one depthwise convolution exact."""
     shape, weight = static_shape(node.inputs[0]), constant(node.inputs[1])
-    if shape is None or weight is None or string_attribute(node, "auto_pad", "NOTSET") != "NOTSET":
+    if (
+        shape is None
+        or weight is None
+        or node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET"
+    ):
         return False
     channels, dims = shape[1], weight.ndim - 2
-    if channels == 1 or int_attribute(node, "group", 1) != channels:
+    if channels == 1 or node.attributes.get_int("group", 1) != channels:
         return False
     dilated = any(step != 1 for step in ints_attribute(node, "dilations") or ())
     if channels % _LANES not in _WRONG_REST or dilated:

@@ -16,9 +16,7 @@ from snapq.graph.edit import (
     Editor,
     aligned,
     constant,
-    float_attribute,
     input_at,
-    int_attribute,
 )
 from snapq.graph.edit.layers import is_canonical_gemm
 from snapq.graph.passes.base import Result
@@ -33,10 +31,10 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     shape = static_shape(node.outputs[0])
     if source is None or shape is None or _is_done(node, weight):
         return False
-    if int_attribute(node, "transA", 0):
+    if node.attributes.get_int("transA", 0):
         source = edit.op("Transpose", source, perm=[1, 0])
-    alpha = float_attribute(node, "alpha", 1.0)
-    turned = int_attribute(node, "transB", 0)
+    alpha = node.attributes.get_float("alpha", 1.0)
+    turned = node.attributes.get_int("transB", 0)
     if weight is None:
         operand = edit.op("Transpose", node.inputs[1], perm=[1, 0]) if turned else node.inputs[1]
         result = edit.op("MatMul", source, operand)
@@ -48,7 +46,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     bias = constant(input_at(node, 2))
     vector = aligned(bias, shape, 1) if bias is not None else None
     if vector is not None:
-        vector = vector * vector.dtype.type(float_attribute(node, "beta", 1.0))
+        vector = vector * vector.dtype.type(node.attributes.get_float("beta", 1.0))
         result = edit.op("Gemm", source, matrix, vector, transB=1)
     else:
         result = _add_bias(node, edit.op("Gemm", source, matrix, transB=1), edit)
@@ -64,7 +62,7 @@ def _is_done(node: ir.Node, weight: np.ndarray | None) -> bool:
 
 def _add_bias(node: ir.Node, result: ir.Value, edit: Editor) -> ir.Value:
     bias = input_at(node, 2)
-    beta = float_attribute(node, "beta", 1.0)
+    beta = node.attributes.get_float("beta", 1.0)
     if bias is None:
         return result
     if beta != 1:

@@ -18,12 +18,10 @@ from snapq.graph.edit import (
     constant,
     constant_ints,
     input_at,
-    int_attribute,
     ints_attribute,
     producer,
     rank,
     scalar,
-    string_attribute,
 )
 from snapq.graph.passes.base import Result, Skipped
 from snapq.operators import Trait, having
@@ -34,7 +32,7 @@ OPERATORS = ("Conv", "AveragePool", "MaxPool")
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Moves the padding in front of one node into it."""
     pad = producer(node.inputs[0], "Pad")
-    if pad is None or string_attribute(node, "auto_pad", "NOTSET") != "NOTSET":
+    if pad is None or node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
         return False
     added = _spatial_padding(pad)
     if added is None:
@@ -57,7 +55,7 @@ def _spatial_padding(pad: ir.Node) -> tuple[int, ...] | None:
     """Padding before and after each spatial dimension; None where others are padded."""
     dims = rank(pad.inputs[0])
     pads = constant_ints(input_at(pad, 1))
-    if string_attribute(pad, "mode", "constant") != "constant" or dims is None or pads is None:
+    if pad.attributes.get_string("mode", "constant") != "constant" or dims is None or pads is None:
         return None
     given = input_at(pad, 3)
     axes = constant_ints(given) if given is not None else tuple(range(dims))
@@ -83,11 +81,11 @@ def _may_take(node: ir.Node, pad: ir.Node) -> bool:
         return False
     if node.op_type == "AveragePool":
         own = any(ints_attribute(node, "pads") or ())
-        counted = int_attribute(node, "count_include_pad", 0) == 1
+        counted = node.attributes.get_int("count_include_pad", 0) == 1
         kernel = ints_attribute(node, "kernel_shape") or ()
         if kernel == ints_attribute(node, "strides") or len(kernel) > 2:
             return False
-        return (not own or counted) and not int_attribute(node, "ceil_mode", 0)
+        return (not own or counted) and not node.attributes.get_int("ceil_mode", 0)
     return True
 
 

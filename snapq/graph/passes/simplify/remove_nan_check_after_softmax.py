@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, constant, int_attribute, is_op, producer
+from snapq.graph.edit import Editor, constant, is_op, producer
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 from snapq.operators import Trait, spec_of
@@ -31,7 +31,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     shape, logits = static_shape(softmax.outputs[0]), softmax.inputs[0]
     if shape is None or 0 in shape:
         return False
-    axis = int_attribute(softmax, "axis", -1) % len(shape)
+    axis = softmax.attributes.get_int("axis", -1) % len(shape)
     if not (_finite(logits, _STEPS) or _leaves_some(logits, shape, axis)):
         return Skipped("nothing shows that each row of logits keeps a finite number")
     return softmax.outputs[0]

@@ -14,7 +14,6 @@ from snapq.graph.edit import (
     Editor,
     constant_ints,
     input_at,
-    int_attribute,
     integers,
     producer,
     rank,
@@ -41,7 +40,7 @@ def _at(node: ir.Node, edit: Editor) -> ir.Value | None:
     shape = static_shape(split.inputs[0]) if split is not None else None
     if split is None or shape is None:
         return None
-    axis = int_attribute(split, "axis", 0) % len(shape)
+    axis = split.attributes.get_int("axis", 0) % len(shape)
     given = input_at(split, 1)
     sizes = constant_ints(given) if given is not None else (1,)
     if sizes is None:
@@ -54,7 +53,7 @@ def _at(node: ir.Node, edit: Editor) -> ir.Value | None:
     part = edit.op(
         "Slice", split.inputs[0], integers(start), integers(start + sizes[index]), integers(axis)
     )
-    if given is None and not int_attribute(split, "keepdims", 1):
+    if given is None and not split.attributes.get_int("keepdims", 1):
         return edit.op("Squeeze", part, integers(axis))
     return part
 
@@ -63,8 +62,8 @@ def _concat(node: ir.Node, edit: Editor) -> ir.Value | None:
     made = producer(node.inputs[0], "SequenceConstruct")
     if made is None:
         return None
-    axis = int_attribute(node, "axis", 0)
+    axis = node.attributes.get_int("axis", 0)
     parts = list(made.inputs)
-    if int_attribute(node, "new_axis", 0):
+    if node.attributes.get_int("new_axis", 0):
         parts = [edit.op("Unsqueeze", part, integers(axis)) for part in parts]
     return edit.op("Concat", *parts, axis=axis)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, ints_attribute, string_attribute
+from snapq.graph.edit import Editor, ints_attribute
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
@@ -20,7 +20,7 @@ OPERATORS = ("Conv", "MaxPool", "AveragePool", "LpPool")
 
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Gives one node its padding in numbers."""
-    mode = string_attribute(node, "auto_pad", "NOTSET")
+    mode = node.attributes.get_string("auto_pad", "NOTSET")
     shape = static_shape(node.inputs[0])
     kernel = ints_attribute(node, "kernel_shape")
     if kernel is None and node.op_type == "Conv":
