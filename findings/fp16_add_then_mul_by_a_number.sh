@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # In fp16, Add with a constant vector, then Mul by one number: only the first constant is added
 #
-# `(tanh(x) + c) * 0.5` with c the second operand of the Add and of 2 to 16 elements: the NPU adds
-# c[0] to every element. With the constant as the first operand, which means the same, it is right.
+# `(tanh(x) + c) * 0.5` with c the second operand of the Add and of 2 to 24 elements: the NPU adds
+# c[0] to every element. With 32 elements, or with the constant as the first operand, which means
+# the same, it is right.
 #
 # Versions: onnxruntime 1.32.0, onnxruntime-qnn 2.7.0 (QAIRT 2.51.0), onnx 1.23.2;
 # Python 3.11, x86_64 Linux.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# In integers, Pow is wrong with a base of one element, and right with one as large as the result
+# At 8 bits, Pow is wrong with a base of one element, and right with one as large as the result
 #
-# `2 ** x` in Q/DQ form: the constant base of one element is broadcast, as ONNX has it.
+# `2 ** x` in Q/DQ form: the constant base of one element is broadcast, as ONNX has it. At 16
+# bits both are right.
 #
 # Versions: onnxruntime 1.32.0, onnxruntime-qnn 2.7.0 (QAIRT 2.51.0), onnx 1.23.2;
 # Python 3.11, x86_64 Linux.
