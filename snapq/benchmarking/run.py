@@ -27,7 +27,7 @@ def benchmark_bundle(
     Raises:
         SnapqError: the bundle is damaged, or the target cannot time models.
     """
-    found = resolve_target(target, told=progress)
+    found = resolve_target(target, reporter=progress)
     found.check(protocol)
     opened = Bundle.open(bundle)
     feeds = next(opened.golden_feeds(), None)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from snapq.config import BenchmarkConfig
+from snapq.progress import Progress as Reporter
 from snapq.records import LatencyRecord, Origin, SpeedupRecord
 from snapq.records.bench import BenchRecord
 
@@ -56,7 +57,18 @@ class Measurement:
 
 
 class Target(Protocol):
-    """A place that runs models."""
+    """Runs models, and may time them; a new kind is a class like this and a line in `resolve`."""
+
+    names: ClassVar[Mapping[str, str]]
+    """The names that it answers to, `ssh://USER@HOST`, each with what it stands for."""
+
+    @classmethod
+    def named(cls, name: str, reporter: Reporter) -> Target | None:
+        """The target of this name; None where the name is not one of this kind.
+
+        Raises:
+            ConfigError: the name is of this kind, and wrong.
+        """
 
     @property
     def name(self) -> str:

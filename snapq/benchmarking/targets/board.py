@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from snapq.benchmarking.targets.base import (
 )
 from snapq.benchmarking.targets.board_results import Setting, bench_records
 from snapq.boards.environment import check_python, set_up
-from snapq.boards.inventory import Board
+from snapq.boards.inventory import Board, find_board
 from snapq.boards.session.load import (
     Load,
     bundle_load,
@@ -35,13 +36,14 @@ from snapq.boards.session.probe import (
     profile_of,
 )
 from snapq.boards.session.push import PushedFile
+from snapq.boards.transports.address import ADDRESSES
 from snapq.boards.transports.base import Transport
 from snapq.boards.transports.connect import connect
 from snapq.bundle.read import Bundle
 from snapq.config import BenchmarkConfig
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, DeviceError
-from snapq.progress import Progress as Told
+from snapq.progress import Progress as Reporter
 from snapq.progress import Silent
 from snapq.records import LatencyRecord, Origin, SpeedupRecord
 from snapq.records.bench import BenchRecord
@@ -54,9 +56,10 @@ _BATCH = 64
 class BoardTarget:
     """A board over a connection; sets its private environment up where that is missing."""
 
+    names: ClassVar = {address.form: address.meaning for address in ADDRESSES}
     board: Board
-    told: Told = field(default_factory=Silent)
-    """Who is told of pushes and set-up."""
+    reporter: Reporter = field(default_factory=Silent)
+    """Shows pushes and set-up."""
     limits: Limits = field(default_factory=Limits)
     where: Origin = Origin.MEASURED
 
@@ -64,6 +67,12 @@ class BoardTarget:
     def name(self) -> str:
         """As the user named it."""
         return self.board.name
+
+    @classmethod
+    def named(cls, name: str, reporter: Reporter) -> BoardTarget | None:
+        """The board of an address or of the inventory. Raises `ConfigError`."""
+        board = find_board(name)
+        return None if board is None else cls(board, reporter)
 
     def check(self, protocol: BenchmarkConfig) -> None:
         """Connects, and asks the board what it is. Raises as `measure`."""
@@ -90,7 +99,7 @@ class BoardTarget:
                 load = replace(load, files=(*load.files, *files))
                 names = [file.path for file in files]
                 yield from run_samples(
-                    transport, self.board, environment, load, names, self.told, self.limits
+                    transport, self.board, environment, load, names, self.reporter, self.limits
                 )
 
     def measure(
@@ -122,7 +131,7 @@ class BoardTarget:
                 environment,
                 loads,
                 protocol,
-                self.told,
+                self.reporter,
                 limits=self.limits,
                 share=progress,
             )
@@ -141,7 +150,7 @@ class BoardTarget:
     def _ready(self, transport: Transport) -> tuple[BoardFacts, str | None]:
         facts = probe(transport, self.board)
         check_python(facts, transport.address)
-        return facts, set_up(transport, self.board, facts, self.told).path
+        return facts, set_up(transport, self.board, facts, self.reporter).path
 
 
 def _allowed(protocol: BenchmarkConfig) -> tuple[str, ...]:

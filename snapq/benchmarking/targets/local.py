@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -35,6 +36,7 @@ from snapq.benchmarking.targets.local_records import Timed, local_records
 from snapq.benchmarking.targets.process import Worker
 from snapq.config import BenchmarkConfig
 from snapq.errors import ConfigError
+from snapq.progress import Progress as Reporter
 from snapq.records import LatencyRecord, Origin, SpeedupRecord
 
 _ROUNDS = 50
@@ -48,10 +50,16 @@ _SETTLE = 1
 class LocalTarget:
     """ONNX Runtime on this machine's CPU."""
 
+    names: ClassVar = {"local": "this machine's CPU"}
     timeout_s: float = 600.0
     """How long a child may take to load a model or to run it once."""
     name: str = "local"
     where: Origin = Origin.MEASURED
+
+    @classmethod
+    def named(cls, name: str, _reporter: Reporter) -> LocalTarget | None:
+        """Answers to `local`."""
+        return cls() if name == "local" else None
 
     def check(self, protocol: BenchmarkConfig) -> None:
         """Refuses what this machine's CPU has not. Raises `ConfigError`."""
@@ -129,7 +137,7 @@ class _Tally:
     peak_rss_bytes: int = 0
     processor_s: float = 0.0
     runs: int = 0
-    """Runs in a turn; 0 before the first warm-up has told how long one takes."""
+    """Runs in a turn; 0 before the first warm-up has reporter how long one takes."""
 
     def share(self) -> float:
         """How much of what the protocol asks for is there; 1 or more is enough."""

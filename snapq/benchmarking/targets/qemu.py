@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
@@ -35,7 +36,7 @@ from snapq.boards.session.measure import Limits
 from snapq.config import BenchmarkConfig
 from snapq.devices import profiles
 from snapq.errors import DeviceError
-from snapq.progress import Progress as Told
+from snapq.progress import Progress as Reporter
 from snapq.progress import Silent
 from snapq.records import Origin
 
@@ -46,13 +47,20 @@ _NUMBERS = itertools.count(1)
 
 @dataclass(frozen=True)
 class EmulatedTarget:
-    """An emulated board, as a place to run models."""
+    """An emulated board: built once, started for a measurement where it does not run yet."""
 
+    names: ClassVar = {"qemu": "an emulated board that counts instructions"}
     name: str
     address: EmulatedAddress
-    told: Told = field(default_factory=Silent)
-    """Who is told of the build, of pushes and of set-up."""
+    reporter: Reporter = field(default_factory=Silent)
+    """Shows the build, pushes and set-up."""
     where: Origin = Origin.EMULATED
+
+    @classmethod
+    def named(cls, name: str, reporter: Reporter) -> EmulatedTarget | None:
+        """The emulated board of `qemu` or `qemu://NAME?…`. Raises `ConfigError`."""
+        address = EmulatedAddress.parse(name)
+        return None if address is None else cls(name, address, reporter)
 
     def check(self, protocol: BenchmarkConfig) -> None:
         """Sees to it that the board can be started, without starting it.
@@ -71,7 +79,7 @@ class EmulatedTarget:
                 where=self.name,
                 hint="Let it measure its CPU: --set benchmark.allow=[npu,cpu]",
             )
-        image.build(recipe.recipe(), self.told)
+        image.build(recipe.recipe(), self.reporter)
 
     def run(self, model: Path, feeds: Iterable[Feeds]) -> Iterator[dict[str, np.ndarray]]:
         """Yields the outputs for each of `feeds`, by the board's CPU. Raises as `measure`."""
@@ -108,7 +116,7 @@ class EmulatedTarget:
             return
         name = named or f"snapq-{os.getpid()}-{next(_NUMBERS)}"
         options = Options(soc=self.address.soc, npu=self.address.npu)
-        started = lifecycle.start(name, options, self.told, attached=True)
+        started = lifecycle.start(name, options, self.reporter, attached=True)
         try:
             yield self._target(started)
         finally:
@@ -127,5 +135,5 @@ class EmulatedTarget:
 
     def _target(self, board: EmulatedBoard) -> BoardTarget:
         return BoardTarget(
-            as_board(board, self.name), self.told, limits=_LIMITS, where=Origin.EMULATED
+            as_board(board, self.name), self.reporter, limits=_LIMITS, where=Origin.EMULATED
         )

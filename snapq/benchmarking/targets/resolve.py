@@ -2,52 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from importlib import import_module
+
 from snapq.benchmarking.targets.base import Target
-from snapq.boards.emulator.address import EmulatedAddress
-from snapq.boards.inventory import boards, find_board
-from snapq.boards.transports.address import ADDRESSES
+from snapq.boards.inventory import boards
 from snapq.errors import ConfigError, nearest
-from snapq.progress import Progress, Silent
+from snapq.progress import Progress as Reporter
+from snapq.progress import Silent
 
-TARGETS = {
-    "local": "this machine's CPU",
-    **{address.form: address.meaning for address in ADDRESSES},
-    "qemu": "an emulated board that counts instructions",
-}
-"""Name of each target, and what it is; boards of the inventory go by their own names."""
+TARGETS = (
+    "snapq.benchmarking.targets.local:LocalTarget",
+    "snapq.benchmarking.targets.qemu:EmulatedTarget",
+    "snapq.benchmarking.targets.board:BoardTarget",
+)
+"""The class of each kind of target, asked in this order; imported when its turn comes."""
 
 
-def resolve_target(name: str, told: Progress | None = None) -> Target:
+def resolve_target(name: str, reporter: Reporter | None = None) -> Target:
     """The target called `name`.
 
     Args:
-        name: one of `TARGETS`, or a board of the inventory.
-        told: who is told what goes on before a board measures.
+        name: a name that one of `TARGETS` answers to, or a board of the inventory.
+        reporter: shows what a board does before it measures.
 
     Raises:
         ConfigError: no target is called so, or it cannot time models.
     """
-    if name == "local":
-        from snapq.benchmarking.targets.local import LocalTarget
-
-        return LocalTarget()
     if name == "htp-sim":
         raise ConfigError(
             "The simulator computes what the NPU computes, but not how long it takes.",
             where="target htp-sim",
             hint="Use target local for this machine's CPU, or `snapq estimate` for the NPU.",
         )
-    emulated = EmulatedAddress.parse(name)
-    if emulated is not None:
-        from snapq.benchmarking.targets.qemu import EmulatedTarget
-
-        return EmulatedTarget(name, emulated, told or Silent())
-    board = find_board(name)
-    if board is not None:
-        from snapq.benchmarking.targets.board import BoardTarget
-
-        return BoardTarget(board, told or Silent())
-    close = nearest(name, [*TARGETS, *(board.name for board in boards())])
+    for kind in _kinds():
+        found = kind.named(name, reporter or Silent())
+        if found is not None:
+            return found
+    names = {word: meaning for kind in _kinds() for word, meaning in kind.names.items()}
+    close = nearest(name, [*names, *(board.name for board in boards())])
     hint = f"Did you mean {close}? " if close else ""
-    known = ", ".join(f"{target} ({meaning})" for target, meaning in TARGETS.items())
+    known = ", ".join(f"{word} ({meaning})" for word, meaning in names.items())
     raise ConfigError(f"No target is called {name!r}.", hint=f"{hint}There are {known}.")
+
+
+def _kinds() -> Iterator[type[Target]]:
+    for path in TARGETS:
+        module, _, name = path.partition(":")
+        yield getattr(import_module(module), name)

@@ -14,7 +14,7 @@ def check_target(protocol: BenchmarkConfig | None, progress: Progress) -> None:
     from snapq.benchmarking.targets.resolve import resolve_target
 
     if protocol is not None:
-        resolve_target(protocol.target, told=progress).check(protocol)
+        resolve_target(protocol.target, reporter=progress).check(protocol)
 
 
 def gather(subject: Subject) -> Found:
@@ -31,7 +31,7 @@ def gather(subject: Subject) -> Found:
     elif subject.quantized is not None:
         feeds = subject.plan.model_feeds(sample)
         candidates.append(Candidate(subject.label, subject.quantized.model, feeds))
-    target = resolve_target(protocol.target, told=subject.progress)
+    target = resolve_target(protocol.target, reporter=subject.progress)
     with subject.progress.track(f"Benchmark on {protocol.target}", 100) as advance:
         found = target.measure(candidates, protocol, Percent(advance))
     figures = Figures(latencies=found.latencies, speedups=found.speedups, benches=found.records)
