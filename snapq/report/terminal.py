@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
@@ -97,6 +98,8 @@ def _groups(record: RunRecord) -> Iterator[tuple[str, list[Row]]]:
     for device in dict.fromkeys(item.device for item in record.estimates):
         yield _estimates_title(record, device), list(_estimates(record, device))
     yield "Latency, timed", [*_latencies(record), *_benches(record)]
+    for title, figures in view.other_figures(record):
+        yield title, [_other(figure) for figure in figures]
     yield "Gates", list(_gates(record))
     yield "Notes", list(_notes(record))
 
@@ -117,6 +120,7 @@ def _fidelity(record: RunRecord) -> Iterator[Row]:
         basis = [str(item.where), *([item.device] if item.device else []), view.samples_text(item)]
         basis.append(f"lowest sample {fmt.decibels(item.sqnr_db_min)}")
         value = f"{fmt.decibels(item.sqnr_db)}, cosine {fmt.cosine(item.cosine)}"
+        value += view.agreement_text(item)
         yield f"SQNR {item.label}, {item.output}", value, ", ".join(basis)
 
 
@@ -196,6 +200,12 @@ def _benches(record: RunRecord) -> Iterator[Row]:
         if item.target.name != "local":
             yield f"{item.model.label} ran", "", item.headline
             yield from ((item.model.label, "", benches.golden_text(one)) for one in item.golden)
+
+
+def _other(figure: dict[str, Any]) -> Row:
+    """A figure of a kind without a section: its first field, then the others with their names."""
+    (_, first), *others = figure.items()
+    return str(first), ", ".join(f"{name} {value}" for name, value in others), ""
 
 
 def _gates(record: RunRecord) -> Iterator[Row]:

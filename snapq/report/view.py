@@ -20,12 +20,19 @@ from snapq.records import (
     LatencyRecord,
     Origin,
     PlacementRecord,
+    Record,
     RunRecord,
     SpeedupRecord,
 )
 from snapq.report import formatting as fmt
 
 FLOAT = "float"
+_SHOWN = {
+    *("accuracy", "fidelity", "estimates", "placements", "latencies", "speedups", "benches"),
+    *("layers", "steps", "sensitivity", "tradeoff", "encodings", "bundle", "bundle_files"),
+    *("stages", "gates"),
+}
+"""Fields of a run that have a section of their own; the others get a plain table."""
 WORDS: dict[Origin, str] = {
     Origin.HOST: "Values computed by ONNX Runtime on the CPU of the machine that made this report.",
     Origin.SIMULATED: "Values computed by Qualcomm's HTP simulator, exact for the architecture. "
@@ -202,6 +209,13 @@ def _accuracy_card(record: RunRecord, item: AccuracyRecord) -> Card:
     )
 
 
+def agreement_text(item: FidelityRecord) -> str:
+    """`, 99.8 % of elements equal` of outputs of whole numbers; nothing of others."""
+    if item.agreement is None:
+        return ""
+    return f", {fmt.number(item.agreement * 100)} % of elements equal"
+
+
 def _fidelity_cards(record: RunRecord) -> Iterator[Card]:
     groups: dict[tuple[str, str | None, Origin], list[FidelityRecord]] = {}
     for item in record.fidelity:
@@ -215,7 +229,7 @@ def _fidelity_cards(record: RunRecord) -> Iterator[Card]:
             where=where,
             lines=(
                 f"{of}lowest sample {fmt.decibels(worst.sqnr_db_min)}, "
-                f"cosine {fmt.cosine(worst.cosine)}; baseline: float",
+                f"cosine {fmt.cosine(worst.cosine)}{agreement_text(worst)}; baseline: float",
                 samples_text(worst),
             ),
             warnings=("Random inputs",) if worst.random_inputs else (),
@@ -355,6 +369,16 @@ def _size_cards(record: RunRecord) -> Iterator[Card]:
     for (value, *lines), devices in groups.items():
         title = f"Size, compiled for {fmt.join(devices)}"
         yield Card(title=title, value=value, where=None, lines=tuple(lines))
+
+
+def other_figures(record: RunRecord) -> tuple[tuple[str, list[dict[str, Any]]], ...]:
+    """Kinds of figures that have no section of their own: a title, and a row a figure."""
+    return tuple(
+        (name.replace("_", " ").capitalize(), [item.model_dump(mode="json") for item in values])
+        for name, values in record
+        if name not in _SHOWN and isinstance(values, tuple) and values
+        if all(isinstance(item, Record) for item in values)
+    )
 
 
 def pruned_layers(record: RunRecord) -> tuple[dict[str, Any], ...]:
