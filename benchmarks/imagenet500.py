@@ -30,10 +30,10 @@ from snapq.devices.profiles import find
 from snapq.errors import DataError
 from snapq.evaluation.datasets import open_dataset
 from snapq.evaluation.samples import Sample, evenly_spaced
+from snapq.evaluation.sqnr import sqnr
 from snapq.graph import io, shapes
 from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.simulate import simulate
-from snapq.quantization.analysis.fidelity import sqnr
 from snapq.storage import atomic_folder
 
 ROOT = Path(__file__).resolve().parents[1]

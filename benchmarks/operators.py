@@ -30,13 +30,13 @@ import onnx_ir as ir
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import DeviceProfile, find
 from snapq.errors import QnnError, SnapqError
+from snapq.evaluation.sqnr import sqnr
 from snapq.graph import io, prepare
 from snapq.npu.qnn import sessions, tasks
 from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.workers import Worker
 from snapq.operators import TABLE
 from snapq.precision import ActivationType, WeightType
-from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.quantize import Scheme, quantize
 
 NPU, CPU, REFUSED, CRASH = "npu", "partly cpu", "refused", "CRASH"

@@ -168,7 +168,7 @@ def _analyze_model(
         DataError: there is no calibration sample, or one does not fit.
         SnapqError: as the simulator, where it is asked for.
     """
-    from snapq.quantization.analysis.fidelity import sqnr
+    from snapq.evaluation.sqnr import sqnr
     from snapq.quantization.analysis.sensitivity import Analysis
     from snapq.quantization.precision_rules.overrides import resolve
     from snapq.quantization.quantize import Scheme, observe

@@ -23,6 +23,7 @@ import numpy as np
 
 from snapq.errors import DataError, ModelError
 from snapq.evaluation.samples import Array
+from snapq.evaluation.sqnr import Energies, sqnr
 
 LIMIT_DB = 200.0
 
@@ -32,13 +33,8 @@ def sqnr_db(reference: Array, output: Array) -> float:
     r, o = _comparable(reference, output)
     if not np.isfinite(o).all() or not np.isfinite(r).all():
         return -LIMIT_DB
-    signal, noise = float(np.sum(r * r)), float(np.sum((r - o) ** 2))
-    if noise == 0:
-        return LIMIT_DB
-    if signal == 0:
-        return -LIMIT_DB
-    ratio = 10 * (math.log10(signal) - math.log10(noise))
-    return min(max(ratio, -LIMIT_DB), LIMIT_DB)
+    energies = Energies.of(r, o)
+    return min(max(sqnr(energies.signal, energies.noise), -LIMIT_DB), LIMIT_DB)
 
 
 def cosine(reference: Array, output: Array) -> float:

@@ -162,7 +162,7 @@ def _count(tally: _Tally, array: np.ndarray, shared: Shared) -> None:
 
 
 def _told(tally: _Tally, options: ClusterConfig) -> tuple[dict[str, object], tuple[str, ...]]:
-    from snapq.quantization.analysis.fidelity import sqnr
+    from snapq.evaluation.sqnr import sqnr
 
     quality = sqnr(tally.signal, tally.noise)
     int4 = options.spacing == "even" and options.clusters <= 16

@@ -5,9 +5,9 @@ import onnx
 import pytest
 
 from snapq.cpu import CpuModel
+from snapq.evaluation.sqnr import sqnr
 from snapq.graph import io
 from snapq.precision import ActivationType, WeightType
-from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.lint.run import lint
 from snapq.quantization.quantize import Scheme, quantize
 from tests.quantization.odd_models import MODELS, feeds

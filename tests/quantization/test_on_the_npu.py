@@ -9,12 +9,12 @@ from onnx import TensorProto
 
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
+from snapq.evaluation.sqnr import sqnr
 from snapq.graph import io
 from snapq.graph.prepare import prepare
 from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.simulate import simulate
 from snapq.precision import ActivationType
-from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.quantize import Scheme, quantize
 from tests.quantization.odd_models import Builder, feeds, scalar
 

@@ -7,7 +7,7 @@ import io
 
 from rich.console import Console
 
-from snapq.records import FidelityRecord, Record, RunRecord, Origin
+from snapq.records import FidelityRecord, Origin, Record, RunRecord
 from snapq.report.html import render_html
 from snapq.report.terminal import summary
 from tests.report import report_records as records

@@ -63,6 +63,7 @@ def _damage(subject: Subject) -> dict[str, float]:
 def _compare(subject: Subject, samples: Sequence[Sample], advance: Advance) -> dict[str, float]:
     """Runs both models with their intermediate tensors as outputs, a sample at a time."""
     from snapq.cpu import CpuModel
+    from snapq.evaluation.sqnr import SqnrMeter
     from snapq.graph import boundary, io
     from snapq.npu.model import Model
     from snapq.quantization.analysis import fidelity
@@ -73,15 +74,15 @@ def _compare(subject: Subject, samples: Sequence[Sample], advance: Advance) -> d
     floats = boundary.fold_normalization(io.load(subject.float_model.model), plan)
     quantized = io.load(subject.quantized.model)
     layers = fidelity.layer_outputs(floats, quantized)
-    meter = fidelity.SqnrMeter(layers)
     names = [layer.tensor for layer in layers]
+    meter = SqnrMeter(names)
     if not layers:  # the whole model stays in float, as that is faster
         return {}
     reference = CpuModel(fidelity.expose_float(floats, layers))
     exposed = Model(fidelity.expose_quantized(quantized, layers), subject.device)
     feeds = [plan.model_feeds(sample) for sample in samples]
     for feed, found in zip(feeds, exposed.simulate(feeds, progress=advance), strict=True):
-        meter.update(reference.run(feed, names), found)
+        meter.update(reference.run(feed, names), fidelity.read_back(layers, found))
     return meter.values()
 
 

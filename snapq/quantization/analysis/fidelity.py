@@ -18,7 +18,7 @@ from snapq.quantization.calibration.calibrate import expose
 from snapq.quantization.encodings import Encoding, QuantType, dequantize
 from snapq.quantization.granularity import granularity
 
-__all__ = ["LayerOutput", "SqnrMeter", "expose_float", "expose_quantized", "layer_outputs", "sqnr"]
+__all__ = ["LayerOutput", "expose_float", "expose_quantized", "layer_outputs", "read_back"]
 
 Feeds = Mapping[str, npt.NDArray[np.generic]]
 
@@ -69,43 +69,9 @@ def expose_quantized(model: ir.Model, layers: Iterable[LayerOutput]) -> ir.Model
     return expose(model, [layer.quantized for layer in layers])
 
 
-class SqnrMeter:
-    """Signal to quantization noise ratio of many layers over many samples, in fixed memory.
-
-    Energies are summed over samples before their ratio is taken, in float64.
-    """
-
-    def __init__(self, layers: Iterable[LayerOutput]) -> None:
-        self._layers = tuple(layers)
-        self._signal = np.zeros(len(self._layers))
-        self._noise = np.zeros(len(self._layers))
-
-    def update(self, reference: Feeds, outputs: Feeds) -> None:
-        """Takes the outputs of one sample.
-
-        Args:
-            reference: of the float model, by float name.
-            outputs: of the quantized model, integers by quantized name.
-        """
-        for index, layer in enumerate(self._layers):
-            truth = reference[layer.tensor].astype(np.float64)
-            found = dequantize(outputs[layer.quantized], layer.encoding)
-            self._signal[index] += np.square(truth).sum()
-            self._noise[index] += np.square(truth - found).sum()
-
-    def values(self) -> dict[str, float]:
-        """SQNR in dB by float tensor name; infinite where there is no noise."""
-        return {
-            layer.tensor: sqnr(signal, noise)
-            for layer, signal, noise in zip(self._layers, self._signal, self._noise, strict=True)
-        }
-
-
-def sqnr(signal: float, noise: float) -> float:
-    """`10 log10(signal / noise)` of two energies, in dB."""
-    if noise == 0.0:
-        return float("inf")
-    return float(10.0 * np.log10(signal / noise)) if signal > 0.0 else float("-inf")
+def read_back(layers: Iterable[LayerOutput], outputs: Feeds) -> dict[str, npt.NDArray[np.float32]]:
+    """Outputs of the quantized model, integers by quantized name, as reals by float name."""
+    return {x.tensor: dequantize(outputs[x.quantized], x.encoding) for x in layers}
 
 
 def _encoding(node: ir.Node) -> Encoding | None:

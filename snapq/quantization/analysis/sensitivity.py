@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.evaluation.sqnr import SqnrMeter, real_outputs, sqnr
 from snapq.operators import Encodings, quantized
 from snapq.precision import ActivationType
 from snapq.quantization.analysis.alone import alone, lowered
 from snapq.quantization.analysis.error_causes import hardship
-from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.calibration.observers.collector import Collector
 from snapq.quantization.encodings import Encoding, QuantType, dequantize
 from snapq.quantization.qdq.lowering.order import lifted
@@ -36,7 +36,6 @@ __all__ = [
     "Analysis",
     "Damage",
     "Kind",
-    "NoiseMeter",
     "Run",
     "analyze_nodes",
     "analyze_tensors",
@@ -127,42 +126,10 @@ class Analysis:
 
     def noise(self, model: ir.Model) -> float:
         """Relative noise of a model at the output that is hurt most."""
-        meter = NoiseMeter()
+        meter = SqnrMeter()
         for reference, found in zip(self.references, self.run(model, self.samples), strict=True):
-            meter.update(reference, found)
+            meter.update(real_outputs(reference), found)
         return meter.worst()
-
-
-class NoiseMeter:
-    """Relative noise of each output over samples; energies are summed before their ratio is taken.
-
-    An output that is not finite counts as all noise. Outputs of whole numbers or truth values are
-    left out, unless there are no others.
-    """
-
-    def __init__(self) -> None:
-        self._signal: dict[str, float] = {}
-        self._noise: dict[str, float] = {}
-
-    def update(self, reference: Feeds, found: Feeds) -> None:
-        """Takes the outputs of one sample."""
-        real = {name: array for name, array in reference.items() if array.dtype.kind == "f"}
-        for name, array in (real or reference).items():
-            truth, other = array.astype(np.float64), found[name].astype(np.float64)
-            counted = np.isfinite(truth)
-            with np.errstate(invalid="ignore"):
-                wrong = np.where(np.isfinite(other), truth - other, truth)[counted]
-            signal = float(np.square(truth[counted]).sum())
-            self._signal[name] = self._signal.get(name, 0.0) + signal
-            self._noise[name] = self._noise.get(name, 0.0) + float(np.square(wrong).sum())
-
-    def worst(self) -> float:
-        """The largest ratio of all outputs."""
-        ratios = (
-            noise / self._signal[name] if self._signal[name] else (np.inf if noise else 0.0)
-            for name, noise in self._noise.items()
-        )
-        return float(max(ratios, default=0.0))
 
 
 def analyze_nodes(

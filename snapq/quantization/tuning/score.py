@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from snapq.quantization.analysis.fidelity import sqnr
+from snapq.evaluation.sqnr import Energies, sqnr
 
 __all__ = ["LEAST", "Gain", "Outputs", "Score", "score"]
 
@@ -97,11 +97,9 @@ def score(truths: Sequence[Outputs], found: Sequence[Outputs]) -> Score:
     """The score of a model's outputs, sample by sample, against the float model's."""
     signal, noise = [], []
     for truth, mine in zip(truths, found, strict=True):
-        arrays = [
-            (a.astype(np.float64), mine[name].astype(np.float64)) for name, a in truth.items()
-        ]
-        signal.append([float(np.square(a).sum()) for a, _ in arrays])
-        noise.append([float(np.square(a - b).sum()) for a, b in arrays])
+        energies = [Energies.of(array, mine[name]) for name, array in truth.items()]
+        signal.append([one.signal for one in energies])
+        noise.append([one.noise for one in energies])
     return Score(np.array(signal), np.array(noise))
 
 

@@ -114,8 +114,7 @@ def judge(options: MixedPrecision, held: HeldOut, run: Run, context: Context, ti
         context: of the run.
         title: of the bar that is shown meanwhile.
     """
-    from snapq.quantization.analysis.fidelity import sqnr
-    from snapq.quantization.analysis.sensitivity import NoiseMeter
+    from snapq.evaluation.sqnr import SqnrMeter, real_outputs, sqnr
     from snapq.quantization.mixed_precision.mixed import Judged
 
     def outputs(model: ir.Model) -> Iterator[Feeds]:
@@ -128,9 +127,9 @@ def judge(options: MixedPrecision, held: HeldOut, run: Run, context: Context, ti
         wanted = options.min_sqnr_db
 
         def by_sqnr(model: ir.Model) -> Judged:
-            meter = NoiseMeter()
+            meter = SqnrMeter()
             for reference, found in zip(held.references, outputs(model), strict=True):
-                meter.update(reference, found)
+                meter.update(real_outputs(reference), found)
             value = sqnr(1.0, meter.worst())
             return Judged(value, wanted is not None and value >= wanted)
 

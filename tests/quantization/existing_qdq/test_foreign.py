@@ -13,11 +13,11 @@ import snapq
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
 from snapq.errors import DataError
+from snapq.evaluation.sqnr import sqnr
 from snapq.graph import io, shapes
 from snapq.graph.prepare import prepare
 from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.placement import place
-from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.existing_qdq.requantize import Requantized, requantize
 from snapq.quantization.existing_qdq.strip import strip
 from snapq.quantization.existing_qdq.transfer import transfer

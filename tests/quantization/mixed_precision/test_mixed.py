@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 
 from snapq.devices.profiles import find
+from snapq.evaluation.sqnr import SqnrMeter, sqnr
 from snapq.npu.model import Model
 from snapq.precision import ActivationType, Promotion, WeightType
-from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.analysis.sensitivity import (
     Analysis,
     Kind,
-    NoiseMeter,
     analyze_tensors,
 )
 from snapq.quantization.mixed_precision.cost import Cost
@@ -49,7 +48,7 @@ def mixed():
 
     def judge(run):
         def judged(candidate):
-            meter = NoiseMeter()
+            meter = SqnrMeter()
             for truth, found in zip(truths, run(candidate, held), strict=True):
                 meter.update(truth, found)
             value = sqnr(1.0, meter.worst())
@@ -92,7 +91,7 @@ def test_four_bit_weights_that_hurt_get_eight_and_activations_stay():
     )
 
     def judge(candidate):
-        meter = NoiseMeter()
+        meter = SqnrMeter()
         for truth, found in zip(truths, run_on_cpu(candidate, samples), strict=True):
             meter.update(truth, found)
         value = sqnr(1.0, meter.worst())

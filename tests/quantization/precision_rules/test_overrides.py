@@ -10,11 +10,11 @@ from snapq.config import Override
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
 from snapq.errors import ConfigError
+from snapq.evaluation.sqnr import sqnr
 from snapq.graph import io
 from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.simulate import simulate
 from snapq.precision import ActivationType, WeightType
-from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.lint.run import lint
 from snapq.quantization.precision_rules.overrides import resolve
 from snapq.quantization.qdq.scheme import NodePrecision

@@ -3,7 +3,7 @@
 import numpy as np
 
 from snapq.cpu import CpuModel
-from snapq.quantization.analysis.fidelity import sqnr
+from snapq.evaluation.sqnr import sqnr
 from snapq.quantization.lint.run import lint
 from snapq.quantization.precision_rules.squares import squared
 from snapq.quantization.quantize import Scheme, quantize

@@ -5,9 +5,9 @@ import pytest
 
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
+from snapq.evaluation.sqnr import sqnr
 from snapq.npu.model import Model
 from snapq.precision import ActivationType
-from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.lint.run import lint
 from snapq.quantization.precision_rules.recurrent import cells
 from snapq.quantization.precision_rules.squares import fronts, logarithms

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
+from snapq.evaluation.sqnr import sqnr
 from snapq.graph import io
 from snapq.npu.qnn.simulate import simulate
 from snapq.precision import ActivationType, WeightType
-from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.encodings import QuantType, dequantize, quantize
 from snapq.quantization.granularity import PER_OUTPUT, PerBlock
 from snapq.quantization.lint.run import lint

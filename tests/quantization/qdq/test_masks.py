@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from snapq.cpu import CpuModel
+from snapq.evaluation.sqnr import sqnr
 from snapq.precision import ActivationType
-from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.notes import NoteKind
 from snapq.quantization.qdq.scheme import NodePrecision
 from snapq.quantization.quantize import Scheme, quantize

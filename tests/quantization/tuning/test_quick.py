@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from snapq.cpu import CpuModel
+from snapq.evaluation.sqnr import sqnr
 from snapq.graph import io
 from snapq.precision import ActivationType
-from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.notes import NoteKind
 from snapq.quantization.quantize import Scheme, quantize
 from snapq.quantization.tuning.presets import (

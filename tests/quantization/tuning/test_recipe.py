@@ -6,9 +6,9 @@ import pytest
 import snapq
 from snapq.cpu import CpuModel
 from snapq.errors import ConfigError
+from snapq.evaluation.sqnr import sqnr
 from snapq.graph import io
 from snapq.precision import ActivationType, WeightType
-from snapq.quantization.analysis.fidelity import sqnr
 from snapq.quantization.calibration.observers.minmax import MinMax
 from snapq.quantization.calibration.observers.moving_average import MovingAverage
 from snapq.quantization.calibration.observers.mse import Mse
