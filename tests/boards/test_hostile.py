@@ -63,7 +63,6 @@ def test_whatever_a_board_says_is_one_plain_error(
         {"type": "progress", "share": 2},
         {"type": "hello", "pid": 1, "started": "0"},
         {"type": "usage", "label": "x", "rss_peak": 1 << 80, "processor_s": 0},
-        {"type": "output", "index": 0, "npz": "A" * (3 << 20), "last": True},
         {"type": "__class__"},
     ],
     ids=lambda answer: json.dumps(answer)[:40],

@@ -72,14 +72,3 @@ def test_the_local_target_gives_the_same_kind_of_result(candidates: list[Candida
     assert [record.model.label for record in found.records] == ["float32", "w8a8"]
     assert found.records[1].baseline is not None
     assert found.records[1].baseline.run_id == found.records[0].run_id
-
-
-def test_samples_run_on_the_board_as_on_this_machine(
-    server: sshd.Sshd, candidates: list[Candidate]
-) -> None:
-    package = candidates[1]
-    (there,) = BoardTarget(boards.board(server)).run(package.model, [package.feeds])
-    (here,) = LocalTarget().run(package.model, [package.feeds])
-    assert there.keys() == here.keys()
-    for name, values in here.items():
-        np.testing.assert_array_equal(there[name], values)

@@ -6,7 +6,7 @@ place: whether it starts a process, or pushes files over SSH, is its own affair.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -84,13 +84,6 @@ class Target(Protocol):
         Raises:
             ConfigError: the protocol asks for what this target has not.
             SnapqError: the target cannot be reached or used.
-        """
-
-    def run(self, model: Path, feeds: Iterable[Feeds]) -> Iterator[dict[str, np.ndarray]]:
-        """Yields the outputs for each of `feeds`, in order; holds one sample at a time.
-
-        Raises:
-            SnapqError: the model or an input is refused, or the target cannot be used.
         """
 
     def measure(

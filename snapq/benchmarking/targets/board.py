@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
 from snapq.benchmarking.targets.base import (
     Candidate,
-    Feeds,
     Measurement,
     Progress,
 )
@@ -22,20 +19,17 @@ from snapq.boards.inventory import Board, find_board
 from snapq.boards.session.load import (
     Load,
     bundle_load,
-    npz,
     plain_load,
 )
 from snapq.boards.session.measure import (
     Limits,
     measure,
-    run_samples,
 )
 from snapq.boards.session.probe import (
     BoardFacts,
     probe,
     profile_of,
 )
-from snapq.boards.session.push import PushedFile
 from snapq.boards.transports.address import ADDRESSES
 from snapq.boards.transports.base import Transport
 from snapq.boards.transports.connect import connect
@@ -47,9 +41,6 @@ from snapq.progress import Progress as Reporter
 from snapq.progress import Silent
 from snapq.records import LatencyRecord, Origin, SpeedupRecord
 from snapq.records.bench import BenchRecord
-
-_BATCH = 64
-"""Samples that are on the board at once."""
 
 
 @dataclass(frozen=True)
@@ -86,20 +77,6 @@ class BoardTarget:
                     where=transport.address,
                     hint="`snapq devices probe` says what it lacks. To measure its CPU instead: "
                     "benchmark.allow: [npu, cpu], or --allow npu --allow cpu.",
-                )
-
-    def run(self, model: Path, feeds: Iterable[Feeds]) -> Iterator[dict[str, np.ndarray]]:
-        """Runs samples on the board's CPU, a batch at a time. Raises as `measure`."""
-        with connect(self.board.address) as transport:
-            _, environment = self._ready(transport)
-            samples = iter(feeds)
-            while batch := list(itertools.islice(samples, _BATCH)):
-                load = plain_load("model", model, batch[0], None)
-                files = [PushedFile.of(f"{n:04d}.npz", npz(one)) for n, one in enumerate(batch)]
-                load = replace(load, files=(*load.files, *files))
-                names = [file.path for file in files]
-                yield from run_samples(
-                    transport, self.board, environment, load, names, self.reporter, self.limits
                 )
 
     def measure(

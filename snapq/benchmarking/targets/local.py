@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -28,12 +27,11 @@ from snapq.benchmarking.statistics import (
 )
 from snapq.benchmarking.targets.base import (
     Candidate,
-    Feeds,
     Measurement,
     Progress,
 )
 from snapq.benchmarking.targets.local_records import Timed, local_records
-from snapq.benchmarking.targets.process import Worker
+from snapq.benchmarking.targets.timed_model import TimedModel
 from snapq.config import BenchmarkConfig
 from snapq.errors import ConfigError
 from snapq.progress import Progress as Reporter
@@ -70,13 +68,6 @@ class LocalTarget:
                 where=f"benchmark.{key}",
                 hint="Name a board as the target, or leave this key out.",
             )
-
-    def run(self, model: Path, feeds: Iterable[Feeds]) -> Iterator[dict[str, np.ndarray]]:
-        """Yields the outputs for each of `feeds`. Raises `SnapqError`."""
-        with Worker(model.name, self.timeout_s) as worker:
-            worker.ask("load", model.name, model, 1)
-            for sample in feeds:
-                yield worker.ask("run", dict(sample))
 
     def measure(
         self,
@@ -150,14 +141,12 @@ class _Tally:
 class _Seat:
     """A candidate's child process, which is ready for turns."""
 
-    def __init__(self, tally: _Tally, worker: Worker) -> None:
+    def __init__(self, tally: _Tally, model: TimedModel) -> None:
         self._tally = tally
-        self._worker = worker
-        candidate, protocol = tally.candidate, tally.protocol
-        tally.create_ms.append(
-            worker.ask("load", candidate.label, candidate.model, protocol.threads)
-        )
-        tally.first_ms.append(worker.ask("feed", dict(candidate.feeds)))
+        self._model = model
+        protocol = tally.protocol
+        tally.create_ms.append(model.create_ms)
+        tally.first_ms.append(model.feed(tally.candidate.feeds))
         warm = self._ask_turn(protocol.warmup, 0) if protocol.warmup else tally.first_ms
         # Both processes of a candidate take turns of one length: samples make a full array.
         tally.runs = tally.runs or max(
@@ -171,15 +160,17 @@ class _Seat:
 
     def leave(self) -> None:
         """Writes down what the process used."""
-        peak, processor_s = self._worker.ask("usage")
+        peak, processor_s = self._model.usage()
         self._tally.peak_rss_bytes = max(self._tally.peak_rss_bytes, peak)
         self._tally.processor_s += processor_s
 
     def _ask_turn(self, runs: int, settle: int) -> list[float]:
         expected_s = (runs + settle) * self._tally.first_ms[-1] / 1000
-        limit = self._worker.timeout_s + 10 * expected_s
-        times: list[float] = self._worker.ask("turn", runs, settle, timeout_s=limit)
-        return times
+        return self._model.turn(runs, settle, expected_s)
+
+
+def _open(candidate: Candidate, protocol: BenchmarkConfig, timeout_s: float) -> TimedModel:
+    return TimedModel(candidate.label, candidate.model, protocol.threads, timeout_s)
 
 
 def _take_turns(
@@ -188,7 +179,7 @@ def _take_turns(
     """Starts a process a candidate, in this order, and gives turns until each share is `goal`."""
     with ExitStack() as stack:
         seats = [
-            _Seat(tally, stack.enter_context(Worker(tally.candidate.label, timeout_s)))
+            _Seat(tally, stack.enter_context(_open(tally.candidate, tally.protocol, timeout_s)))
             for tally in tallies
         ]
         while any(tally.share() < goal for tally in tallies):

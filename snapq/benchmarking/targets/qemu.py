@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar
-
-import numpy as np
 
 from snapq.benchmarking.targets.base import (
     Candidate,
-    Feeds,
     Measurement,
     Progress,
 )
@@ -80,11 +76,6 @@ class EmulatedTarget:
                 hint="Let it measure its CPU: --set benchmark.allow=[npu,cpu]",
             )
         image.build(recipe.recipe(), self.reporter)
-
-    def run(self, model: Path, feeds: Iterable[Feeds]) -> Iterator[dict[str, np.ndarray]]:
-        """Yields the outputs for each of `feeds`, by the board's CPU. Raises as `measure`."""
-        with self._board() as board:
-            yield from board.run(model, feeds)
 
     def measure(
         self,

@@ -9,14 +9,12 @@ with the reason, and on the NPU the CPU is forbidden.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import ctypes
 import fcntl
 import gc
 import hashlib
 import importlib.util
-import io
 import json
 import math
 import os
@@ -38,7 +36,6 @@ SOURCE: bytes = globals().get("SOURCE", b"")
 BEAT_S = 2.0
 ROUNDS = 50
 SETTLE = 1
-PIECE = 1 << 20
 MAX_LOG_BYTES = 1 << 14
 PROBLEM = re.compile(r"<[EW]>|\[[EF]:")
 """Lines of the libraries' log that tell of problems."""
@@ -79,10 +76,7 @@ def parent(job: dict[str, Any]) -> None:
             verify(root, candidate)
         environment = job["environment"]
         _prepare_environment(environment)
-        if job["action"] == "run":
-            run_samples(job)
-        else:
-            measure(job)
+        measure(job)
         tell("done")
 
 
@@ -120,18 +114,6 @@ def measure(job: dict[str, Any]) -> None:
         order = tallies if repeat % 2 == 0 else tallies[::-1]
         _take_turns(order, (repeat + 1) / repeats, repeat == 0, job, tallies)
     tell("conditions", when="after", **conditions())
-
-
-def run_samples(job: dict[str, Any]) -> None:
-    """Runs samples and sends the outputs back, in pieces."""
-    (candidate,) = job["candidates"]
-    child = _climb(Tally(candidate, job["protocol"]), job, True)
-    for index, inputs in enumerate(job["samples"]):
-        data = child.ask("sample", inputs=inputs)["npz"]
-        pieces = [data[start : start + PIECE] for start in range(0, len(data), PIECE)]
-        for number, piece in enumerate(pieces, 1):
-            tell("output", index=index, npz=piece, last=number == len(pieces))
-    child.close()
 
 
 def _take_turns(
@@ -517,17 +499,6 @@ class Model:
             times.append(clock() - started)
         gc.enable()
         return {"ms": [nanoseconds / 1e6 for nanoseconds in times]}
-
-    def sample(self, values: dict[str, Any]) -> dict[str, Any]:
-        """Runs one sample of the folder; gives its outputs as the text of an `.npz`."""
-        import numpy as np
-
-        with np.load(str(self._folder / values["inputs"]), allow_pickle=False) as file:
-            feeds = {name: file[name] for name in file.files}
-        outputs = dict(zip(self._names, self._session.run(self._names, feeds)))
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, **outputs)
-        return {"npz": base64.b64encode(buffer.getvalue()).decode("ascii")}
 
     def usage(self, _values: dict[str, Any]) -> dict[str, Any]:
         """The most memory that this process ever held, and its processor time."""

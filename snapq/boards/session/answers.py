@@ -128,15 +128,6 @@ class Damaged(_Said):
     files: Annotated[list[Plain], Field(max_length=10_000)]
 
 
-class Output(_Said):
-    """A piece of the outputs of one sample."""
-
-    index: Size
-    npz: Annotated[str, Field(max_length=1 << 21)]
-    """Part of an `.npz` in base64."""
-    last: bool
-
-
 class Exhausted(_Said):
     """A model runs on none of the fallbacks that are allowed."""
 
@@ -157,7 +148,6 @@ KINDS: dict[str, type[_Said]] = {
     "usage": Usage,
     "progress": Progress,
     "damaged": Damaged,
-    "output": Output,
     "exhausted": Exhausted,
     "done": Done,
 }

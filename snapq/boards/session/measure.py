@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import getpass
-import io
 import platform
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,8 +26,6 @@ from snapq.boards.transports.base import Transport
 from snapq.config import BenchmarkConfig
 from snapq.errors import DeviceError, SnapqError
 from snapq.progress import Progress
-
-_MAX_OUTPUT_BYTES = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -136,51 +131,6 @@ def measure(
                 "The board's answers are not complete.", where=f"{transport.address}: {model.label}"
             )
     return found
-
-
-def run_samples(
-    transport: Transport,
-    board: Board,
-    environment: str | None,
-    load: Load,
-    samples: Sequence[str],
-    progress: Progress,
-    limits: Limits | None = None,
-) -> list[dict[str, np.ndarray]]:
-    """Runs samples that are among the files of a load; gives the outputs, in order.
-
-    Raises:
-        DeviceError, ConnectionLostError: as `measure`.
-    """
-    pieces: list[str] = []
-    outputs: list[dict[str, np.ndarray]] = []
-
-    def take(said: Any) -> None:
-        if isinstance(said, answers.Exhausted):
-            raise exhausted(load, [], transport.address)
-        if isinstance(said, answers.Output):
-            pieces.append(said.npz)
-            if sum(map(len, pieces)) > _MAX_OUTPUT_BYTES or said.index != len(outputs):
-                raise DeviceError("The outputs make no sense.", where=transport.address)
-            if said.last:
-                outputs.append(_arrays("".join(pieces), transport.address))
-                pieces.clear()
-
-    protocol = {"warmup": 0, "min_runs": 1, "min_duration_s": 0, "threads": 1}
-    job = {"action": "run", "protocol": protocol, "samples": list(samples)}
-    _work(transport, board, environment, [load], job, take, progress, limits or Limits())
-    if len(outputs) != len(samples):
-        raise DeviceError("The board's answers are not complete.", where=transport.address)
-    return outputs
-
-
-def _arrays(text: str, address: str) -> dict[str, np.ndarray]:
-    """Reads an `.npz` of the board; pickles are refused."""
-    try:
-        with np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise DeviceError("The outputs cannot be read.", where=address) from error
 
 
 def _work(

@@ -72,14 +72,14 @@ def request_for(
     )
 
 
-def run(crew: workers.Crew, job: Job) -> Outcome:
+def run(pool: workers.WorkerPool, job: Job) -> Outcome:
     """Compiles in a worker beside the result's folder, so that moving it is a rename.
 
     Raises:
         QnnError: the compiler failed, or nothing of the model runs on the NPU.
         StorageError: the folder cannot be written.
     """
-    with crew.start(job.folder.parent) as worker:
+    with pool.start(job.folder.parent) as worker:
         model_files.stage(job.files, worker.scratch)
         with storage_errors(worker.scratch):
             (worker.scratch / _OUTPUT).mkdir()

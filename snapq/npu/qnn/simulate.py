@@ -27,11 +27,12 @@ from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.tasks import Input
 from snapq.npu.qnn.workers import (
     DEFAULT_TIMEOUT_S,
-    Crew,
-    Worker,
-    default_workers,
+    WorkerPool,
+    worker_pool,
 )
 from snapq.progress import Advance
+from snapq.runtime import processors
+from snapq.workers.pool import Worker
 
 Feed = Mapping[str, np.ndarray]
 Outputs = dict[str, np.ndarray]
@@ -73,7 +74,7 @@ def simulate(
             float model without fp16.
     """
     request = _request(model, device, options, allow_cpu)
-    count = workers or default_workers()
+    count = workers or processors()
     return _stream(request, feeds, count, progress, timeout_s)
 
 
@@ -91,8 +92,8 @@ def simulator(
     Arguments and errors are those of `simulate`; there is one worker, which ends with the block.
     """
     request = _request(model, device, options, allow_cpu)
-    with Crew() as crew:
-        simulators = _Simulators(crew, request, 1, timeout_s)
+    with worker_pool() as pool:
+        simulators = _Simulators(pool, request, 1, timeout_s)
         count = itertools.count()
         yield lambda feed: simulators.run(next(count), dict(feed))
 
@@ -119,12 +120,12 @@ def _stream(
     progress: Advance | None,
     timeout_s: float,
 ) -> Iterator[Outputs]:
-    with ThreadPoolExecutor(count) as pool, Crew() as crew:
-        simulators = _Simulators(crew, request, count, timeout_s)
+    with ThreadPoolExecutor(count) as threads, worker_pool() as pool:
+        simulators = _Simulators(pool, request, count, timeout_s)
         pending: deque[Future[Outputs]] = deque()
         try:
             for index, feed in enumerate(feeds):
-                pending.append(pool.submit(simulators.run, index, dict(feed)))
+                pending.append(threads.submit(simulators.run, index, dict(feed)))
                 if len(pending) >= _HELD_PER_WORKER * count:
                     yield _finish(pending, progress)
             while pending:
@@ -144,8 +145,10 @@ def _finish(pending: deque[Future[Outputs]], progress: Advance | None) -> Output
 class _Simulators:
     """Workers with a session each, started as they are needed and used in turn."""
 
-    def __init__(self, crew: Crew, request: sessions.Request, count: int, timeout_s: float) -> None:
-        self._crew = crew
+    def __init__(
+        self, pool: WorkerPool, request: sessions.Request, count: int, timeout_s: float
+    ) -> None:
+        self._pool = pool
         self._request = request
         self._timeout_s = timeout_s
         self._idle: SimpleQueue[tuple[Worker, tuple[Input, ...]] | None] = SimpleQueue()
@@ -165,7 +168,7 @@ class _Simulators:
             self._idle.put(place)
 
     def _start(self) -> tuple[Worker, tuple[Input, ...]]:
-        worker = self._crew.start()
+        worker = self._pool.start()
         worker.serve(tasks.simulator, self._request, timeout_s=self._timeout_s)
         inputs: tuple[Input, ...] = worker.request(None)
         return worker, inputs

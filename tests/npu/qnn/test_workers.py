@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from snapq.errors import DataError, QnnError
+from snapq.errors import DataError, UnansweredError
 from snapq.npu.qnn import workers
 
 ENDLESS = """
@@ -85,29 +85,33 @@ def test_what_native_code_prints_stays_out_of_the_callers_streams(
 def test_a_native_crash_is_an_error_with_the_last_words_of_the_library() -> None:
     with workers.Worker() as worker:
         worker.call(os.write, 2, b"the stack is burning\n")
-        with pytest.raises(QnnError, match=r"SIGSEGV.*the stack is burning"):
+        with pytest.raises(UnansweredError, match=r"SIGSEGV.*the stack is burning"):
             worker.call(ctypes.string_at, 0)
 
 
 def test_a_worker_killed_from_outside_is_an_error_that_speaks_of_memory() -> None:
-    with pytest.raises(QnnError, match=r"SIGKILL") as caught:
+    with pytest.raises(UnansweredError, match=r"SIGKILL") as caught:
         workers.call(signal.raise_signal, signal.SIGKILL)
     assert "memory" in (caught.value.hint or "")
 
 
 def test_a_call_that_takes_too_long_is_stopped() -> None:
     start = time.monotonic()
-    with pytest.raises(QnnError, match="did not finish within"):
+    with pytest.raises(UnansweredError, match=r"gave no answer in 0\.5 s"):
         workers.call(time.sleep, 60, timeout_s=0.5)
     assert time.monotonic() - start < 20
 
 
 def test_errors_come_back_whole_and_one_failure_does_not_stop_the_others() -> None:
-    failing = workers.Task(_refuse, ("sample 3",))
-    results = workers.call_all([failing, workers.Task(os.getcwd), failing], 2)
-    assert [type(result) for result in results] == [DataError, str, DataError]
-    assert results[0].where == "sample 3"
-    assert results[0].hint == "Mend it."
+    def work(pool: workers.WorkerPool, where: str) -> object:
+        with pool.start() as worker:
+            return worker.call(_refuse, where) if where else worker.call(os.getcwd)
+
+    first, second, third = workers.gather(work, ["sample 3", "", "sample 4"], 2)
+    assert isinstance(first, DataError)
+    assert isinstance(second, str)
+    assert isinstance(third, DataError)
+    assert (first.where, first.hint, third.where) == ("sample 3", "Mend it.", "sample 4")
 
 
 def _refuse(where: str) -> None:

@@ -1,6 +1,6 @@
-"""The other side of `snapq.npu.qnn.workers`: a process that runs one function, or serves one.
+"""The other side of `snapq.workers.pool`: a process that runs one function, or serves one.
 
-Started as `python -m snapq.npu.qnn.worker`, so that nothing of the caller's `__main__` is imported
+Started as `python -m snapq.workers.child`, so that nothing of the caller's `__main__` is imported
 again. Requests come as pickles on standard input, replies go as pickles to what standard output
 was; from then on both standard streams lead to the file in which the caller captures what native
 libraries print.
@@ -85,4 +85,4 @@ def _refuse(text: str) -> None:
 
 if __name__ == "__main__":
     # Imported under its own name, so that what it pickles can be read on the other side.
-    importlib.import_module("snapq.npu.qnn.worker").main()
+    importlib.import_module("snapq.workers.child").main()
