@@ -12,6 +12,7 @@ from snapq.graph.boundary.inputs import apply_input
 from snapq.graph.boundary.outputs import apply_output, planned_output
 from snapq.graph.boundary.quantize_nodes import DEQUANTIZE
 from snapq.graph.boundary.values import Boundary
+from snapq.graph.edit import remove_unused_constants
 from snapq.graph.shapes import graph_inputs
 
 
@@ -72,12 +73,6 @@ def apply(model: ir.Model, boundary: Boundary) -> Applied:
             for item in given
             if not item.quantized and (item.dtype or "").startswith("float")
         ]
-    _remove_unused_constants(graph)
+    remove_unused_constants(graph)
     done = replace(boundary, inputs=taken, outputs=given, notes=tuple(notes))
     return Applied(edited, done)
-
-
-def _remove_unused_constants(graph: ir.Graph) -> None:
-    for name, value in list(graph.initializers.items()):
-        if not value.uses() and value not in graph.outputs and value not in graph.inputs:
-            del graph.initializers[name]

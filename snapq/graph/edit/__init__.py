@@ -17,7 +17,7 @@ from snapq.graph.edit.constants import (
     number,
     scalar,
 )
-from snapq.graph.edit.editor import Editor, Operand
+from snapq.graph.edit.editor import Editor
 from snapq.graph.edit.names import Names
 from snapq.graph.edit.neighbours import (
     can_rename,
@@ -28,6 +28,7 @@ from snapq.graph.edit.neighbours import (
     rank,
     release_outer_values,
     remove_dead_nodes,
+    remove_unused_constants,
     same_shape,
     sole_producer,
 )
@@ -40,7 +41,6 @@ from snapq.graph.edit.nodes import (
 __all__ = [
     "Editor",
     "Names",
-    "Operand",
     "add_constant",
     "aligned",
     "can_rename",
@@ -63,6 +63,7 @@ __all__ = [
     "reduced_axes",
     "release_outer_values",
     "remove_dead_nodes",
+    "remove_unused_constants",
     "reroute",
     "same_shape",
     "scalar",

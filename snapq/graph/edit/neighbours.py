@@ -51,6 +51,13 @@ def is_dead(node: ir.Node) -> bool:
     return not any(output.uses() or output.is_graph_output() for output in node.outputs)
 
 
+def remove_unused_constants(graph: ir.Graph) -> None:
+    """Removes constants that nothing reads and that are neither inputs nor outputs."""
+    for name, value in tuple(graph.initializers.items()):
+        if not (value.uses() or value.is_graph_output() or value.is_graph_input()):
+            del graph.initializers[name]
+
+
 def remove_dead_nodes(graph: ir.Graph) -> None:
     """Removes every node of which nothing is used, control flow with all that it holds."""
     for node in reversed(graph):

@@ -14,7 +14,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from snapq.errors import ModelError
-from snapq.graph.edit import Names, add_constant
+from snapq.graph.edit import Names, add_constant, remove_unused_constants
 from snapq.graph.inference import infer_shapes
 from snapq.graph.shapes import forget_shapes
 from snapq.operators import Trait, having, quantized
@@ -91,7 +91,7 @@ class _Work:
             if node.op_type in (_Q, _DQ):
                 self._pass_through(node)
         self._restore_clamps()
-        self._drop_unused()
+        remove_unused_constants(self._graph)
         self._name()
         forget_shapes(self._model)
         infer_shapes(self._model)
@@ -207,11 +207,6 @@ class _Work:
         self._graph.insert_after(node, clip)
         value.name, clipped.name = free, stem
         self._held[clipped] = self._held.pop(value)
-
-    def _drop_unused(self) -> None:
-        for name, value in tuple(self._graph.initializers.items()):
-            if not value.uses() and not value.is_graph_output():
-                del self._graph.initializers[name]
 
     def _name(self) -> None:
         """Gives tensors back the names that they had before a quantizer renamed them."""

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.graph.edit import Names, add_constant
+from snapq.graph.edit import Names, add_constant, remove_unused_constants
 from snapq.quantization.encodings import Encoding, quantize
 from snapq.quantization.qdq.decisions import Decision, constant
 from snapq.quantization.qdq.plan import QdqPlan
@@ -57,7 +57,7 @@ class Inserter:
                     self._quantize_output(node, value)
                 if decision.dtype is None:
                     self._floats.add(value)
-        self._drop_unused_constants()
+        remove_unused_constants(self._graph)
 
     def _rewrite_inputs(self, node: ir.Node, decision: Decision) -> None:
         rule = decision.rule
@@ -228,11 +228,6 @@ class Inserter:
         if self._pending:
             self._graph.insert_after(node, self._pending)
         self._pending = []
-
-    def _drop_unused_constants(self) -> None:
-        for name, value in tuple(self._graph.initializers.items()):
-            if not value.uses() and not value.is_graph_output():
-                del self._graph.initializers[name]
 
 
 def _array(value: ir.Value) -> npt.NDArray[np.float32]:
