@@ -27,6 +27,7 @@ __all__ = [
     "quantized",
     "spec",
     "spec_of",
+    "weight_axes",
 ]
 
 TABLE: dict[str, OpSpec] = {
@@ -74,3 +75,24 @@ def having(*traits: Trait, role: Role | None = None) -> tuple[str, ...]:
 def in_families(*families: Family) -> tuple[str, ...]:
     """The operators of these families, in the table's order."""
     return tuple(name for name, row in TABLE.items() if row.family in families)
+
+
+def weight_axes(node: ir.Node, rank: int) -> tuple[int, int] | None:
+    """The axes of output and of input channels in a layer's weight, as it has no groups.
+
+    Args:
+        node: any node.
+        rank: dimensions of its second input.
+
+    Returns:
+        `(0, 1)` for a Conv, `(1, 0)` for a ConvTranspose, either for a Gemm by `transB`, the last
+        two for a MatMul; None for anything else, and for a vector.
+    """
+    axis = spec_of(node).weight_axis
+    if axis is None or rank < 2:
+        return None
+    if axis < 0:
+        return rank - 1, rank - 2
+    if node.attributes.get_int("transB", 0):
+        axis = 1 - axis
+    return axis, 1 - axis

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.graph.edit import constant
-from snapq.operators import Trait, spec
+from snapq.operators import Trait, spec, weight_axes
 from snapq.pruning.rules.base import Mask
 from snapq.pruning.sites import weight_of
 
@@ -87,7 +87,7 @@ def mask(
         if weight is None or held is None or held in done:
             continue
         done.add(held)
-        axis = _input_axis(node, weight.ndim)
+        _, axis = weight_axes(node, weight.ndim) or (0, 0)
         stays = np.ones(weight.shape, bool)
         if share is not None:
             stays &= smallest(weight, share)
@@ -114,14 +114,6 @@ def _held(node: ir.Node) -> tuple[ir.Value | None, np.ndarray]:
     return maker.inputs[0], zero.reshape(
         [-1 if other == axis % rank else 1 for other in range(rank)]
     )
-
-
-def _input_axis(node: ir.Node, rank: int) -> int:
-    if node.op_type == "Gemm":
-        return 1 if node.attributes.get_int("transB", 0) else 0
-    outputs = spec(node.op_type).weight_axis
-    assert outputs is not None
-    return rank - 2 if outputs < 0 else 1 - outputs
 
 
 def _write(held: ir.Value, stays: Mask, zero: np.ndarray) -> None:

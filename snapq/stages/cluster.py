@@ -112,7 +112,7 @@ def _share(model: ir.Model, options: ClusterConfig) -> tuple[dict[str, Encoding]
             alone = len(value.uses()) == 1 and not value.is_graph_output()
             if array.size < options.smallest or not alone or _depthwise(node, array):
                 continue
-            axis = weight_axis(node, rule, array.ndim)
+            axis = weight_axis(node, array.ndim)
             if axis is None and options.spacing == "even" and options.clusters <= 16:
                 continue
             scales = PerTensor() if axis is None else PerAxis(axis)

@@ -18,5 +18,5 @@ def channel_axis(value: ir.Value | None) -> int | None:
     for node, index in value.uses():
         rule = quantized(node)
         if rule is not None and rule.role(index) is Role.WEIGHT:
-            return weight_axis(node, rule, rank)
+            return weight_axis(node, rank)
     return 0 if rank == 1 else None

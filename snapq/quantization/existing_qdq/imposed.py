@@ -163,7 +163,7 @@ class _Work:
             self.counts["of weights have blocks that the NPU has not; made anew"] += 1
             return None
         rank = value.shape.rank() if value.shape is not None else 0
-        axes = {weight_axis(node, rule, rank) for rule, node, role in roles if role is Role.WEIGHT}
+        axes = {weight_axis(node, rank) for rule, node, role in roles if role is Role.WEIGHT}
         if encoding.axis is not None and axes != {encoding.axis}:
             self.counts["of weights are not by output channel; made anew"] += 1
             return None

@@ -11,7 +11,7 @@ from snapq.quantization.encodings import QuantType
 from snapq.quantization.granularity import PER_TENSOR, Granularity
 from snapq.quantization.qdq.scheme import Source
 
-__all__ = ["KEPT_FLOAT", "Decision", "constant", "is_float"]
+__all__ = ["KEPT_FLOAT", "Decision", "constant", "is_depthwise", "is_float"]
 
 KEPT_FLOAT = "snapq.kept_float"
 """Metadata key of a node that the quantizer left in float on purpose; lint does not complain."""
@@ -61,3 +61,11 @@ def is_float(value: ir.Value | None) -> bool:
     if value is None or value.dtype != ir.DataType.FLOAT:
         return False
     return value.shape is None or 0 not in value.shape.dims
+
+
+def is_depthwise(node: ir.Node) -> bool:
+    """Whether a node is a Conv with one input channel for each group."""
+    if node.op_type != "Conv" or node.attributes.get_int("group", 1) == 1:
+        return False
+    weight = node.inputs[1]
+    return bool(weight and weight.shape and weight.shape[1] == 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.operators import Family, Trait, having, in_families
+from snapq.operators import Family, Trait, having, in_families, spec
 from snapq.quantization.calibration.observers.collector import Collector
 
 __all__ = ["BELOW", "logits", "unmasked"]
@@ -23,7 +23,7 @@ _MASK_ALONE = -1024.0
 def logits(graph: ir.Graph) -> frozenset[str]:
     """Names of the tensors that come to a Softmax through sums, products and moves alone."""
     found: set[str] = set()
-    waiting = [node.inputs[0] for node in graph if node.op_type in ("Softmax", "LogSoftmax")]
+    waiting = [node.inputs[0] for node in graph if spec(node.op_type).family is Family.SOFTMAX]
     while waiting:
         value = waiting.pop()
         if value is None or str(value.name) in found:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.operators import OpSpec
+from snapq.operators import weight_axes
 from snapq.quantization.encodings import (
     Encoding,
     QuantType,
@@ -63,19 +63,16 @@ _SMALLEST_WEIGHT = 1e-6
 """Range of a weight of zeros: small, so that its bias keeps its precision."""
 
 
-def weight_axis(node: ir.Node, rule: OpSpec, rank: int) -> int | None:
+def weight_axis(node: ir.Node, rank: int) -> int | None:
     """The output-channel axis of a node's weight; None where it can have but one scale.
 
     A grouped ConvTranspose holds the output channels of one group only along its axis, and the
     provider refuses one scale a channel there.
     """
-    if rule.weight_axis is None or rank < 2:
-        return None
     if node.op_type == "ConvTranspose" and node.attributes.get_int("group", 1) > 1:
         return None
-    if node.op_type == "Gemm" and node.attributes.get_int("transB", 0) == 1:
-        return 0
-    return rule.weight_axis % rank
+    axes = weight_axes(node, rank)
+    return None if axes is None else axes[0]
 
 
 def weight_encoding(

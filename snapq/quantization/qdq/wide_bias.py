@@ -20,7 +20,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.graph.edit import add_constant
-from snapq.operators import Role, Trait, having
+from snapq.operators import Role, Trait, having, weight_axes
 from snapq.quantization.encodings import Encoding
 from snapq.quantization.qdq.parameters import LARGEST_BIAS
 
@@ -135,6 +135,6 @@ def _offset(node: ir.Node, weight: Integers, zero: Integers) -> Reals:
     """Zero point times sum of weights, for each output channel; 0 where it differs by place."""
     if node.op_type == "ConvTranspose":
         return np.zeros(1)
-    axis = 0 if node.op_type == "Conv" or node.attributes.get_int("transB", 0) == 1 else 1
-    others = tuple(i for i in range(weight.ndim) if i != axis)
+    axes = weight_axes(node, weight.ndim)
+    others = tuple(i for i in range(weight.ndim) if axes is None or i != axes[0])
     return np.asarray(float(zero) * weight.astype(np.float64).sum(axis=others))

@@ -48,7 +48,7 @@ def per_channel_axis(view: View, node: ir.Node) -> Iterator[Finding]:
     rank = source.shape.rank() if source is not None and source.shape is not None else None
     if rank is None:
         return
-    wanted = weight_axis(node, rule, rank)
+    wanted = weight_axis(node, rank)
     if encoding.axis == wanted:
         return
     yield Finding(

@@ -19,7 +19,7 @@ from snapq.quantization.precision_rules.legality import (
     legal_slope,
     weightless,
 )
-from snapq.quantization.qdq.decisions import is_float
+from snapq.quantization.qdq.decisions import is_depthwise, is_float
 
 __all__ = ["CHECKS"]
 
@@ -98,7 +98,13 @@ def illegal_types(view: View, node: ir.Node) -> Iterator[Finding]:
     reader = view.input_of(node, Role.WEIGHT) or view.input_of(node, Role.SCALE)
     weight = view.encoding(reader) if reader is not None and view.stored(reader) else None
     answer = (
-        legal(node.op_type, data.dtype, weight.dtype, view.architecture, depthwise=_depthwise(node))
+        legal(
+            node.op_type,
+            data.dtype,
+            weight.dtype,
+            view.architecture,
+            depthwise=is_depthwise(node),
+        )
         if weight is not None
         else weightless(node.op_type, data.dtype, view.architecture)
     )
@@ -176,11 +182,3 @@ def _slopes_in_integers(view: View, node: ir.Node) -> bool:
     data, slope = view.encoding(view.reader(node.inputs[0])), node.inputs[1]
     tensor = slope.const_value if slope is not None else None
     return data is None or legal_slope(tensor.size if tensor else None, data.dtype).ok
-
-
-def _depthwise(node: ir.Node) -> bool:
-    weight = node.inputs[1]
-    grouped = node.attributes.get_int("group", 1) > 1
-    return bool(
-        node.op_type == "Conv" and grouped and weight and weight.shape and weight.shape[1] == 1
-    )

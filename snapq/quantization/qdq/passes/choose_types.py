@@ -25,7 +25,7 @@ from snapq.quantization.precision_rules.legality import (
     weightless,
 )
 from snapq.quantization.qdq.block_scales import takes_blocks
-from snapq.quantization.qdq.decisions import Decision, constant, is_float
+from snapq.quantization.qdq.decisions import Decision, constant, is_depthwise, is_float
 from snapq.quantization.qdq.parameters import weight_axis
 from snapq.quantization.qdq.plan import QdqPlan
 from snapq.quantization.qdq.scheme import Scheme, integer_type
@@ -105,7 +105,7 @@ def _typed(node: ir.Node, rule: OpSpec, scheme: Scheme) -> Decision:
         return Decision(rule if rule.follows else None)
     weight = QuantType(weights.value)
     refused: list[str] = []
-    if weight is QuantType.INT4 and _depthwise(node) and not (named and named.weights):
+    if weight is QuantType.INT4 and is_depthwise(node) and not (named and named.weights):
         refused.append("4 bits are too few for weights of a depthwise layer")
         weight = QuantType.INT8
     for dtype, stored in _candidates(wanted, weight, _better_in_float(rule, scheme)):
@@ -191,7 +191,7 @@ def _legal(
                 dtype,
                 weight,
                 architecture,
-                depthwise=_depthwise(node),
+                depthwise=is_depthwise(node),
                 per_channel=isinstance(_weight_granularity(node, rule, scheme), PerAxis),
             )
     return weightless(node.op_type, dtype, architecture)
@@ -204,16 +204,9 @@ def _weight_granularity(node: ir.Node, rule: OpSpec, scheme: Scheme) -> PerTenso
     for index, value in enumerate(node.inputs):
         tensor = constant(value)
         if tensor is not None and rule.role(index) is Role.WEIGHT:
-            axis = weight_axis(node, rule, tensor.shape.rank())
+            axis = weight_axis(node, tensor.shape.rank())
             return PER_TENSOR if axis is None else PerAxis(axis)
     return PER_TENSOR
-
-
-def _depthwise(node: ir.Node) -> bool:
-    if node.op_type != "Conv" or node.attributes.get_int("group", 1) == 1:
-        return False
-    weight = node.inputs[1]
-    return bool(weight and weight.shape and weight.shape[1] == 1)
 
 
 def _gemm(node: ir.Node) -> str | None:

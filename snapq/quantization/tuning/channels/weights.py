@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.operators import weight_axes
 from snapq.quantization.qdq.decisions import constant
 
 __all__ = ["by_channel", "group", "is_depthwise", "layer_weight", "sink_axis", "source_axis"]
@@ -29,18 +30,16 @@ def by_channel(node: ir.Node) -> Floats:
 
 def sink_axis(node: ir.Node) -> int:
     """The axis of the input channels in a sink's weight."""
-    if node.op_type == "Conv":
-        return 1
-    if node.op_type == "ConvTranspose":
-        return 0
-    return 1 if node.attributes.get_int("transB", 0) else 0
+    return _axes(node)[1]
 
 
 def source_axis(node: ir.Node) -> int:
-    """The axis of the output channels in a source's weight."""
-    if node.op_type == "ConvTranspose":
-        return 1
-    return 1 if node.op_type == "Gemm" and not node.attributes.get_int("transB", 0) else 0
+    """The axis of the output channels in a source's weight, or in a normalization's scale."""
+    return _axes(node)[0]
+
+
+def _axes(node: ir.Node) -> tuple[int, int]:
+    return weight_axes(node, layer_weight(node).ndim) or (0, 0)
 
 
 def group(node: ir.Node) -> int:
