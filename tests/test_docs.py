@@ -69,3 +69,12 @@ def test_each_finding_is_listed_stands_alone_and_can_be_run() -> None:
         assert all(
             "==" in package for line in packages for package in line.split() if package != "\\"
         )
+
+
+def test_each_finding_says_which_pass_takes_care_of_it_by_the_name_that_it_has() -> None:
+    table = (ROOT / "findings" / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| \[.*\| [^|]*`(\w+)`[^|]* \|$", table, re.MULTILINE)
+    passes = {path.stem for path in (ROOT / "snapq" / "graph" / "passes").glob("*/*.py")}
+    options = {"keep_wide"}
+    assert len(named) > 5
+    assert set(named) <= passes | options
