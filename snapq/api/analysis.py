@@ -17,7 +17,7 @@ from snapq.precision import precision_name
 from snapq.progress import Progress, Silent
 from snapq.records import AnalysisRecord, EstimateRecord, Origin
 from snapq.stages.base import Context, Input, Reads
-from snapq.stages.quantize.quantizing import granularity
+from snapq.stages.quantize.job import granularity
 from snapq.stages.quantize.scoring import (
     run_on_cpu,
     runner,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from snapq.devices.profiles import DeviceProfile
     from snapq.graph.shapes import InputShapes
-    from snapq.quantization.analysis.sensitivity import Analysis, Damage
+    from snapq.quantization.analysis.sensitivity import Analysis, Sensitivity
 
 EXPLAINED = 10
 """How many of the worst nodes are looked at tensor by tensor."""
@@ -191,7 +191,7 @@ def _analyze_model(
     analysis = Analysis(model, known, scheme, {}, compared, references, run)
     quantized = analysis.quantized(scheme)
     noise = analysis.noise(quantized.model)
-    damages = _judge(analysis, context, tensors=asked.tensors)
+    sensitivities = _sensitivities(analysis, context, tensors=asked.tensors)
     notes = [str(note) for note in quantized.notes]
     label = precision_name(options.weights, options.activations)
     estimate, spent = _estimate(quantized.model, context, label, notes)
@@ -204,25 +204,25 @@ def _analyze_model(
         dataset=data.description,
         random_inputs=data.random,
         sqnr_db=sqnr(1.0, noise),
-        items=sensitivity_records(damages, asked.where, device.name, len(compared), spent),
+        items=sensitivity_records(sensitivities, asked.where, device.name, len(compared), spent),
         estimate=estimate,
         notes=tuple(notes),
     )
 
 
-def _judge(analysis: Analysis, context: Context, *, tensors: bool) -> list[Damage]:
-    """Damage of each node, the worst ones explained, and of each tensor where that is wanted."""
+def _sensitivities(analysis: Analysis, context: Context, *, tensors: bool) -> list[Sensitivity]:
+    """Sensitivity of each node, the worst ones explained, and of each tensor where wanted."""
     from snapq.quantization.analysis import sensitivity
 
     nodes = sensitivity.sensitive_nodes(analysis)
     with context.progress.track("Quantize each node alone", len(nodes)) as advance:
-        damages = sensitivity.analyze_nodes(analysis, advance)
+        sensitivities = sensitivity.analyze_nodes(analysis, advance)
     with context.progress.track("Look for causes") as advance:
-        damages = sensitivity.explain(analysis, damages, EXPLAINED, advance)
+        sensitivities = sensitivity.explain(analysis, sensitivities, EXPLAINED, advance)
     if tensors:
         with context.progress.track("Quantize each tensor alone") as advance:
-            damages += sensitivity.analyze_tensors(analysis, None, advance)
-    return damages
+            sensitivities += sensitivity.analyze_tensors(analysis, None, advance)
+    return sensitivities
 
 
 def _estimate(

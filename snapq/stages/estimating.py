@@ -65,14 +65,14 @@ def estimator(context: Context, device: DeviceProfile) -> Estimate:
 
 def _as_packaged(model: ir.Model, context: Context) -> ir.Model:
     """The model at the run's precision and with its boundary."""
-    from snapq.stages.quantize.quantizing import order
+    from snapq.stages.quantize.job import quantization_job
 
     plan = context.boundary
     is_float = all(node.op_type != "QuantizeLinear" for node in model.graph)
     if is_float and context.quantize is not None and context.calibration is not None:
         samples = list(islice(context.calibration, 1))
         plain = context.quantize.model_copy(update={"preset": Preset.FAST, "algorithms": None})
-        model = order(model, plain, context).quantized(samples).model
+        model = quantization_job(model, plain, context).quantized(samples).model
     elif is_float and plan is not None:
         model = boundary.fold_normalization(model, plan)
     return model if plan is None else boundary.apply(model, plan).model

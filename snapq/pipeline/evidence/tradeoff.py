@@ -1,4 +1,4 @@
-"""What mixed precision found: the damage of each tensor, and every candidate."""
+"""What mixed precision found: the sensitivity of each tensor, and every candidate."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import numpy as np
 from snapq.quantization.calibration.observers.collector import TensorStatistics
 from snapq.quantization.encodings import Encoding
 
-__all__ = ["hardship"]
+__all__ = ["error_cause"]
 
 _SHARE = 0.95
 _FEW_STEPS = 32.0
@@ -16,7 +16,7 @@ _CUT = 0.02
 """Share of the range; zero points are rounded to whole steps, which cuts a little everywhere."""
 
 
-def hardship(seen: TensorStatistics, encoding: Encoding) -> str | None:
+def error_cause(seen: TensorStatistics, encoding: Encoding) -> str | None:
     """One clause that says it; None where nothing stands out.
 
     Args:

@@ -4,8 +4,9 @@ Ranges are collected once. Then one model after another is made in which only th
 DQ, or only that tensor goes through them, and is run on a few samples. Who runs it is the
 caller's business: the CPU, or the NPU simulator.
 
-The noises of single tensors nearly add up at the outputs, as they hardly correlate, so a damage is
-given as relative noise too: noise energy over signal energy, of the output that is hurt most.
+The noises of single tensors nearly add up at the outputs, as they hardly correlate, so a
+sensitivity is given as relative noise too: noise energy over signal energy, of the most affected
+output.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from snapq.evaluation.sqnr import SqnrMeter, real_outputs, sqnr
 from snapq.operators import Encodings, quantized
 from snapq.precision import ActivationType
 from snapq.quantization.analysis.alone import alone, lowered
-from snapq.quantization.analysis.error_causes import hardship
+from snapq.quantization.analysis.error_causes import error_cause
 from snapq.quantization.calibration.observers.collector import Collector
 from snapq.quantization.encodings import Encoding, QuantType, dequantize
 from snapq.quantization.qdq.lowering.order import lifted
@@ -34,9 +35,9 @@ from snapq.quantization.quantize import quantize as quantize_model
 
 __all__ = [
     "Analysis",
-    "Damage",
     "Kind",
     "Run",
+    "Sensitivity",
     "analyze_nodes",
     "analyze_tensors",
     "explain",
@@ -60,14 +61,14 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Damage:
+class Sensitivity:
     """What quantizing one thing alone costs.
 
     Attributes:
         kind: a node with all it reads and gives, an activation, or a weight.
         name: of the node, or of the tensor.
         op_type: operator of the node, or of the one that gives the activation or reads the weight.
-        noise: noise energy over signal energy at the output that is hurt most, summed over samples.
+        noise: noise energy over signal energy at the most affected output, summed over samples.
         cause: one clause that says why, where it is known.
     """
 
@@ -79,7 +80,7 @@ class Damage:
 
     @property
     def sqnr_db(self) -> float:
-        """The same in dB, at the output that is hurt most."""
+        """The same in dB, at the most affected output."""
         return sqnr(1.0, self.noise)
 
 
@@ -125,7 +126,7 @@ class Analysis:
         return sum(1 for _ in quantized_tensors(self.model, whole))
 
     def noise(self, model: ir.Model) -> float:
-        """Relative noise of a model at the output that is hurt most."""
+        """Relative noise of a model at the most affected output."""
         meter = SqnrMeter()
         for reference, found in zip(self.references, self.run(model, self.samples), strict=True):
             meter.update(real_outputs(reference), found)
@@ -134,20 +135,20 @@ class Analysis:
 
 def analyze_nodes(
     analysis: Analysis, progress: Callable[[int], None] | None = None
-) -> list[Damage]:
-    """The damage of each node that computes in integers under the scheme, in graph order.
+) -> list[Sensitivity]:
+    """The sensitivity of each node that computes in integers under the scheme, in graph order.
 
     A node is quantized with its inputs, weights and outputs as in the whole model; nodes that only
     move or clamp its result go with it.
     """
-    damages = []
+    sensitivities = []
     for node in sensitive_nodes(analysis):
         name = str(node.name)
         noise = analysis.noise(only(analysis, name))
-        damages.append(Damage(Kind.NODE, name, node.op_type, noise))
+        sensitivities.append(Sensitivity(Kind.NODE, name, node.op_type, noise))
         if progress is not None:
             progress(1)
-    return damages
+    return sensitivities
 
 
 def only(analysis: Analysis, node: str) -> ir.Model:
@@ -173,8 +174,8 @@ def analyze_tensors(
     analysis: Analysis,
     names: Iterable[str] | None = None,
     progress: Callable[[int], None] | None = None,
-) -> list[Damage]:
-    """The damage of each activation and weight that the scheme quantizes, in graph order.
+) -> list[Sensitivity]:
+    """The sensitivity of each activation and weight that the scheme quantizes, in graph order.
 
     Args:
         analysis: what to work on.
@@ -184,18 +185,18 @@ def analyze_tensors(
     whole = analysis.quantized(analysis.scheme)
     wanted = None if names is None else set(names)
     rounded = _rounded(analysis)
-    damages = []
+    sensitivities = []
     for kind, name, op_type in quantized_tensors(analysis.model, whole):
         if wanted is not None and name not in wanted:
             continue
         encoding = whole.encodings[name]
         model = alone(analysis.model, name, encoding, rounded.get(name))
         seen = whole.statistics.get(name)
-        cause = hardship(seen, encoding) if seen is not None else None
-        damages.append(Damage(kind, name, op_type, analysis.noise(model), cause))
+        cause = error_cause(seen, encoding) if seen is not None else None
+        sensitivities.append(Sensitivity(kind, name, op_type, analysis.noise(model), cause))
         if progress is not None:
             progress(1)
-    return damages
+    return sensitivities
 
 
 def _rounded(analysis: Analysis) -> dict[str, Array]:
@@ -209,19 +210,19 @@ def _rounded(analysis: Analysis) -> dict[str, Array]:
 
 def explain(
     analysis: Analysis,
-    damages: Sequence[Damage],
+    sensitivities: Sequence[Sensitivity],
     most: int,
     progress: Callable[[int], None] | None = None,
-) -> list[Damage]:
-    """Gives the nodes that hurt most their cause: the tensor behind the damage, and why.
+) -> list[Sensitivity]:
+    """Gives the most sensitive nodes their cause: the tensor behind the sensitivity, and why.
 
     Args:
         analysis: what to work on.
-        damages: of nodes.
+        sensitivities: of nodes.
         most: how many of the worst to explain.
         progress: called after each of their tensors.
     """
-    worst = sorted(damages, key=lambda damage: -damage.noise)[:most]
+    worst = sorted(sensitivities, key=lambda sensitivity: -sensitivity.noise)[:most]
     whole = analysis.quantized(analysis.scheme)
     graph = lowered(analysis.model).graph
     nodes = {str(node.name): node for node in graph}
@@ -230,11 +231,12 @@ def explain(
     found = {one.name: one for one in analyze_tensors(analysis, wanted, progress)}
     return [
         replace(
-            damage, cause=_blame(damage, [found[n] for n in tensors[damage.name] if n in found])
+            sensitivity,
+            cause=_blame(sensitivity, [found[n] for n in tensors[sensitivity.name] if n in found]),
         )
-        if damage.name in tensors
-        else damage
-        for damage in damages
+        if sensitivity.name in tensors
+        else sensitivity
+        for sensitivity in sensitivities
     ]
 
 
@@ -253,7 +255,7 @@ def _tensors(node: ir.Node, whole: Quantized) -> list[str]:
     ]
 
 
-def _blame(node: Damage, tensors: Sequence[Damage]) -> str | None:
+def _blame(node: Sensitivity, tensors: Sequence[Sensitivity]) -> str | None:
     if not tensors:
         return None
     worst = max(tensors, key=lambda tensor: tensor.noise)

@@ -1,6 +1,6 @@
 """Time on the NPU as the engine sees it: a total, and what each node has part in it.
 
-Who estimates is the caller's business; the engine is given a `Clock`.
+Who estimates is the caller's business; the engine is given a `Estimate`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from snapq.operators import Encodings, quantized
 
-__all__ = ["Clock", "Cost", "by_float_node", "follows"]
+__all__ = ["Cost", "Estimate", "by_float_node", "follows"]
 
 _CONVERSIONS = ("QuantizeLinear", "DequantizeLinear", "Cast")
 
@@ -32,7 +32,7 @@ class Cost:
     nodes: Mapping[str, float] = field(default_factory=dict)
 
 
-Clock = Callable[[ir.Model], Cost]
+Estimate = Callable[[ir.Model], Cost]
 """Estimates a model with Q/DQ, or a float one."""
 
 

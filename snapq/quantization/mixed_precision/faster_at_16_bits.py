@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 
 from snapq.precision import ActivationType
 from snapq.quantization.mixed_precision.cost import (
-    Clock,
     Cost,
+    Estimate,
     by_float_node,
 )
 from snapq.quantization.mixed_precision.never_slower import Make
@@ -57,7 +57,7 @@ class Quicker:
 
 
 def quicker_wide(
-    quantized: Quantized, free: Collection[str], make: Make, clock: Clock, float_cost: Cost
+    quantized: Quantized, free: Collection[str], make: Make, estimate: Estimate, float_cost: Cost
 ) -> Quicker | None:
     """Tries 16 bits for the nodes that 8 bits make hardly quicker than fp16.
 
@@ -69,13 +69,13 @@ def quicker_wide(
         quantized: the model with activations of 8 bits.
         free: the nodes that may have another precision, by name.
         make: quantizes the model with other precisions of nodes.
-        clock: estimates a model.
+        estimate: estimates a model.
         float_cost: the estimate of the float model.
 
     Returns:
         The fastest choice; None where 8 bits stay.
     """
-    first = clock(quantized.model)
+    first = estimate(quantized.model)
     spent = by_float_node(quantized.model, first)
     suspects = {
         name: spent[name]
@@ -88,7 +88,7 @@ def quicker_wide(
     def tried(names: Collection[str]) -> Quicker:
         nodes = dict.fromkeys(sorted(names), _WIDE)
         candidate = make(nodes)
-        return Quicker(candidate, first, clock(candidate.model), nodes)
+        return Quicker(candidate, first, estimate(candidate.model), nodes)
 
     found = [tried(suspects)]
     now = by_float_node(found[0].quantized.model, found[0].cost)

@@ -15,8 +15,8 @@ import onnx_ir as ir
 from snapq.precision import ActivationType
 from snapq.quantization.analysis.alone import lowered
 from snapq.quantization.mixed_precision.cost import (
-    Clock,
     Cost,
+    Estimate,
     by_float_node,
     follows,
 )
@@ -79,7 +79,7 @@ class Faster:
 
 
 def never_slower(
-    model: ir.Model, quantized: Quantized, make: Make, clock: Clock, *, most: int = _MOST
+    model: ir.Model, quantized: Quantized, make: Make, estimate: Estimate, *, most: int = _MOST
 ) -> Faster:
     """Leaves nodes in float until the estimate is at most that of the float model.
 
@@ -94,11 +94,11 @@ def never_slower(
         model: the prepared float model.
         quantized: what it was quantized to.
         make: quantizes it with more nodes in float.
-        clock: estimates a model.
+        estimate: estimates a model.
         most: how many candidates to estimate.
     """
-    float_cost = clock(model)
-    first = cost = clock(quantized.model)
+    float_cost = estimate(model)
+    first = cost = estimate(quantized.model)
     floats: frozenset[str] = frozenset()
     attempts = [Attempt((), cost)]
     graph = lowered(model).graph
@@ -112,7 +112,7 @@ def never_slower(
             if len(attempts) > most:
                 break
             candidate = make(dict.fromkeys(floats | more, _IN_FLOAT))
-            attempts.append(Attempt(tuple(sorted(floats | more)), clock(candidate.model)))
+            attempts.append(Attempt(tuple(sorted(floats | more)), estimate(candidate.model)))
             found.append((attempts[-1], candidate))
         best = min(found, key=lambda one: (one[0].cost.cycles, len(one[0].floats)), default=None)
         if best is None or best[0].cost.cycles >= cost.cycles:
@@ -121,7 +121,7 @@ def never_slower(
     if cost.cycles > float_cost.cycles:
         floats = frozenset(str(node.name) for node in graph)
         quantized = make(dict.fromkeys(floats, _IN_FLOAT))
-        cost = clock(quantized.model)
+        cost = estimate(quantized.model)
         attempts.append(Attempt(tuple(sorted(floats)), cost))
     ordered = tuple(str(node.name) for node in graph if str(node.name) in floats)
     everything = not _integer_nodes(quantized.model, computing)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import onnx_ir as ir
 
 from snapq.precision import ActivationType, Promotion, WeightType
-from snapq.quantization.analysis.sensitivity import Damage, Kind
+from snapq.quantization.analysis.sensitivity import Kind, Sensitivity
 from snapq.quantization.encodings import Encoding
 from snapq.quantization.mixed_precision.cost import follows
 from snapq.quantization.qdq.scheme import NodePrecision, Scheme
@@ -70,7 +70,7 @@ def promoted(scheme: Scheme, chosen: Iterable[Step]) -> Scheme:
 
 
 def steps(
-    damages: Sequence[Damage],
+    sensitivities: Sequence[Sensitivity],
     graph: ir.Graph,
     scheme: Scheme,
     to: Promotion,
@@ -79,7 +79,7 @@ def steps(
     """Each tensor that the promotion helps, with what it needs and the noise that it takes away.
 
     Args:
-        damages: of the tensors.
+        sensitivities: of the tensors.
         graph: the lowered float graph.
         scheme: the precision that all nodes have at first.
         to: the promotion.
@@ -92,16 +92,18 @@ def steps(
             if value is not None:
                 readers.setdefault(str(value.name), []).append(node)
     found = []
-    for damage in damages:
-        types = _types(damage, scheme, to, held)
-        if damage.noise <= 0.0 or types == (None, None):
+    for sensitivity in sensitivities:
+        types = _types(sensitivity, scheme, to, held)
+        if sensitivity.noise <= 0.0 or types == (None, None):
             continue
-        nodes = {str(node.name) for user in readers.get(damage.name, []) for node in _onward(user)}
-        producer = producers.get(damage.name)
+        nodes = {
+            str(node.name) for user in readers.get(sensitivity.name, []) for node in _onward(user)
+        }
+        producer = producers.get(sensitivity.name)
         if producer is not None:
             nodes |= {str(node.name) for node in _back(producer)}
         if nodes:
-            found.append((Step(frozenset(nodes), *types), damage.noise))
+            found.append((Step(frozenset(nodes), *types), sensitivity.noise))
     return found
 
 
@@ -128,7 +130,7 @@ def _cost(step: Step, done: set[str], extra: Callable[[Step, str], float]) -> fl
 
 
 def _wanted(scheme: Scheme, to: Promotion) -> tuple[WeightType | None, ActivationType | None]:
-    """What weights that hurt get, and what activations that hurt get."""
+    """What sensitive weights get, and what sensitive activations get."""
     weights = WeightType.INT8 if scheme.weights is WeightType.INT4 else None
     if to is Promotion.INT8:
         return weights, None
@@ -140,12 +142,12 @@ def _wanted(scheme: Scheme, to: Promotion) -> tuple[WeightType | None, Activatio
 
 
 def _types(
-    damage: Damage, scheme: Scheme, to: Promotion, held: Mapping[str, Encoding]
+    sensitivity: Sensitivity, scheme: Scheme, to: Promotion, held: Mapping[str, Encoding]
 ) -> tuple[WeightType | None, ActivationType | None]:
     """What takes the noise of one tensor away: types of weights and of activations."""
     weights, activations = _wanted(scheme, to)
-    bits = held[damage.name].dtype.bits
-    if damage.kind is not Kind.WEIGHT:
+    bits = held[sensitivity.name].dtype.bits
+    if sensitivity.kind is not Kind.WEIGHT:
         helps = activations is ActivationType.FLOAT16 or bits < 16
         return None, activations if helps else None
     if weights is not None and bits < weights.bits:

@@ -24,7 +24,7 @@ from snapq.quantization.qdq.lowering.order import lower
 from snapq.quantization.qdq.scheme import Scheme
 from snapq.quantization.quantize import Quantized, quantize
 from snapq.quantization.tuning.algorithms.base import Study, algorithm
-from snapq.quantization.tuning.output_score import Judge
+from snapq.quantization.tuning.output_score import OutputScorer
 
 __all__ = ["quick"]
 
@@ -72,11 +72,11 @@ def quick(
     if not some.kept or size > _LARGEST or not _worth_a_look(model, some.count):
         return result
     training, held = some.kept[:-_JUDGES], some.kept[-_JUDGES:]
-    judge = Judge(model, held)
-    score, notes = judge.score(result.model), result.notes
+    scorer = OutputScorer(model, held)
+    score, notes = scorer.score(result.model), result.notes
     if correct and training and scheme.activations.bits > 8:
         found = _corrected(model, training, scheme, fixed or {}, result)
-        better = judge.score(found.model) if found is not None else score
+        better = scorer.score(found.model) if found is not None else score
         if found is not None and better.over(score).decibels > 0:
             told = f"Biases corrected: {score.decibels:.1f} to {better.decibels:.1f} dB at the "
             text = f"{told}outputs on {len(held)} calibration samples, on the CPU."

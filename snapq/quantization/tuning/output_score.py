@@ -22,7 +22,7 @@ from snapq.quantization.tuning.score import (
     score,
 )
 
-__all__ = ["Judge", "Runner", "before_softmax"]
+__all__ = ["OutputScorer", "Runner", "before_softmax"]
 
 Runner = Callable[[ir.Model, Sequence[Outputs]], Iterable[Outputs]]
 """Runs a Q/DQ model on samples, one after another: on the CPU, on the simulator."""
@@ -30,7 +30,7 @@ Runner = Callable[[ir.Model, Sequence[Outputs]], Iterable[Outputs]]
 _AROUND = ("QuantizeLinear", "DequantizeLinear")
 
 
-class Judge:
+class OutputScorer:
     """How near a quantized model's outputs are to the float model's, on samples of its own."""
 
     def __init__(self, model: ir.Model, samples: Sequence[Mapping[str, npt.NDArray[np.generic]]]):

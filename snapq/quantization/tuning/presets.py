@@ -41,7 +41,7 @@ from snapq.quantization.tuning.algorithms.base import (
     stage_of,
 )
 from snapq.quantization.tuning.fast import quick
-from snapq.quantization.tuning.output_score import Judge, Runner
+from snapq.quantization.tuning.output_score import OutputScorer, Runner
 from snapq.quantization.tuning.score import (
     LEAST,
     Gain,
@@ -83,24 +83,24 @@ class Recipe:
 
 PRESETS: dict[str, Recipe] = {
     "fast": Recipe(quick_correction=True),
-    "balanced": Recipe((MinMax(), Mse()), ("outlier-migration", "bias-correction")),
+    "balanced": Recipe((MinMax(), Mse()), ("smoothquant", "bias-correction")),
     "best": Recipe(
         (MinMax(), Mse(), Sqnr(), Auto(), Percentile(), Entropy()),
         (
-            "channel-splitting",
-            "cross-layer-equalization",
+            "ocs",
+            "cle",
             "bias-absorption",
-            "outlier-migration",
+            "smoothquant",
             "bias-correction",
-            "second-order-rounding",
-            "learned-rounding",
+            "gptq",
+            "adaround",
             "wide-outputs",
         ),
     ),
 }
 """`fast` measures ranges, and corrects biases where activations have 16 bits; `balanced` adds what
 is cheap and mostly helps; `best` tries all."""
-_FOR_4_BITS = ("sequential-reconstruction",)
+_FOR_4_BITS = ("gptaq",)
 """Algorithms of `best` for weights of 4 bits. At 8 bits a layer's rounding leaves next to nothing
 for the layers behind it to make up for, and this one takes as long as all others together."""
 
@@ -131,7 +131,7 @@ def tune(
         scheme: precision; its observer is not used.
         recipe: what to try.
         fixed: encodings imposed on tensors, by name.
-        runner: what judges at the end, between the last steps: the simulator. The CPU judges every
+        runner: what compares the last steps at the end: the simulator. The CPU compares every
             step.
         progress: called with 1 for each sample of the first pass.
 
@@ -188,15 +188,15 @@ def tuning(
         seen = observe(source, samples, progress)
         return Tuning(Study(source, scheme, imposed, samples, seen))
     training, held = _Split(samples, held=False), list(_Split(samples, held=True))
-    judge = Judge(model, held or list(training))
+    scorer = OutputScorer(model, held or list(training))
     study = Study(source, scheme, imposed, training, observe(source, training, progress))
     start = study.built
-    kept = [_Candidate("plain", study, start, judge.score(start.model))]
+    kept = [_Candidate("plain", study, start, scorer.score(start.model))]
     notes, chosen, rewrites = [], list[str](), list[str]()
     steps = dict(_steps(recipe, scheme))
 
     def keep(name: str, told: str, changed: Study) -> bool:
-        found = _Candidate(name, changed, changed.built, judge.score(changed.built.model))
+        found = _Candidate(name, changed, changed.built, scorer.score(changed.built.model))
         gain = found.score.over(kept[-1].score)
         notes.append(f"{told} {_change(kept[-1].score, found.score)}, {_verdict(gain)}")
         if gain.counts:
@@ -226,13 +226,13 @@ def tuning(
     best, said = kept[-1], _by_cpu(kept, len(held))
     if runner is not None and len(kept) > 1:
         try:
-            best, said = _judged_by(runner, judge, kept)
+            best, said = _best_by(runner, scorer, kept)
         except SnapqError as error:
             if error.transient:
                 raise
             said += f" The simulator failed: {error.what}"
     story = tuple(Note(NoteKind.TUNING, (), text) for text in (*_told(notes), said))
-    if best is kept[0]:  # nothing was judged that more samples would undo
+    if best is kept[0]:  # nothing was chosen that more samples would undo
         study = replace(study, samples=samples, seen=observe(source, samples))
     else:
         study = best.study
@@ -300,7 +300,7 @@ def _stage(name: str) -> int:
 
 
 def _with_repeats(name: str, before: Sequence[str]) -> Callable[[Study], Study | None]:
-    """An algorithm that rewrites the model is judged with the biases of the new one corrected."""
+    """An algorithm that rewrites the model is scored with the biases of the new one corrected."""
     repeats = [one for one in before if stage_of(one) is Stage.BIAS]
     if stage_of(name) is not Stage.MODEL or not repeats:
         return algorithm(name)
@@ -314,10 +314,12 @@ def _with_repeats(name: str, before: Sequence[str]) -> Callable[[Study], Study |
     return run
 
 
-def _judged_by(runner: Runner, judge: Judge, kept: Sequence[_Candidate]) -> tuple[_Candidate, str]:
+def _best_by(
+    runner: Runner, scorer: OutputScorer, kept: Sequence[_Candidate]
+) -> tuple[_Candidate, str]:
     """The best of the last candidates and the plain one, by the runner."""
     finalists = [kept[0], *kept[1:][-2:]]
-    scores = [judge.score(candidate.built.model, runner) for candidate in finalists]
+    scores = [scorer.score(candidate.built.model, runner) for candidate in finalists]
     best = 0
     for index in range(1, len(finalists)):
         if scores[index].over(scores[best]).counts:

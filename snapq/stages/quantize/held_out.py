@@ -1,4 +1,4 @@
-"""Samples that judge mixes of precisions: which they are, what is right for them, who judges."""
+"""Held-out samples that evaluate mixes of precisions, and what is right for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from snapq.config import MixedPrecision
 from snapq.errors import ConfigError
 from snapq.stages.base import Context
-from snapq.stages.quantize.quantizing import Order
+from snapq.stages.quantize.job import QuantizationJob
 from snapq.stages.quantize.scoring import run_on_cpu
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from snapq.evaluation.samples import Dataset, Label, Sample
     from snapq.quantization.analysis.sensitivity import Feeds, Run
-    from snapq.quantization.mixed_precision.mixed import Judge, Judged
+    from snapq.quantization.mixed_precision.trials import Evaluate, Evaluation
 
     Labels = Label | Mapping[str, Label]
 
@@ -31,14 +31,14 @@ _EXACT = 1e-9
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Samples that judge, and what is right for them.
+    """Samples that evaluate, and what is right for them.
 
     Attributes:
         feeds: what the model takes.
         references: the float model's outputs.
-        labels: of the samples; empty where they are judged by SQNR.
+        labels: of the samples; empty where SQNR evaluates.
         own: whether the labels are the float model's answers.
-        apart: whether they are held out; the samples that calibrate judge where there are too few.
+        apart: whether they are held out; those that calibrate are used where there are too few.
     """
 
     feeds: tuple[Feeds, ...]
@@ -62,7 +62,7 @@ class Rest:
 
 
 def held_count(data: Dataset, options: MixedPrecision) -> int:
-    """How many samples are held out; 0 where there are too few, and those that calibrate judge."""
+    """How many samples are held out; 0 where there are too few: those that calibrate are used."""
     return min(options.samples, len(data) // EVERY)
 
 
@@ -70,8 +70,10 @@ def _is_held(index: int, count: int) -> bool:
     return index % EVERY == EVERY - 1 and index // EVERY < count
 
 
-def held_out(work: Order, data: Dataset, options: MixedPrecision, context: Context) -> HeldOut:
-    """The samples that judge a quantization.
+def held_out(
+    job: QuantizationJob, data: Dataset, options: MixedPrecision, context: Context
+) -> HeldOut:
+    """The samples that evaluate a quantization.
 
     Raises:
         ConfigError: there is no metric to measure a drop with, or samples lack labels.
@@ -79,8 +81,8 @@ def held_out(work: Order, data: Dataset, options: MixedPrecision, context: Conte
     count = held_count(data, options)
     first = min(options.samples, len(data))
     held = [s for i, s in enumerate(data) if (_is_held(i, count) if count else i < first)]
-    feeds, apart = tuple(work.feeds(held)), count > 0
-    references = tuple(run_on_cpu(work.model, feeds))
+    feeds, apart = tuple(job.feeds(held)), count > 0
+    references = tuple(run_on_cpu(job.model, feeds))
     if options.max_drop is None:
         return HeldOut(feeds, references, apart=apart)
     metrics = context.metrics()
@@ -104,7 +106,9 @@ def held_out(work: Order, data: Dataset, options: MixedPrecision, context: Conte
     return HeldOut(feeds, references, answers, own=True, apart=apart)
 
 
-def judge(options: MixedPrecision, held: HeldOut, run: Run, context: Context, title: str) -> Judge:
+def evaluator(
+    options: MixedPrecision, held: HeldOut, run: Run, context: Context, title: str
+) -> Evaluate:
     """Whether a model keeps the budget on the samples that were held out.
 
     Args:
@@ -115,7 +119,7 @@ def judge(options: MixedPrecision, held: HeldOut, run: Run, context: Context, ti
         title: of the bar that is shown meanwhile.
     """
     from snapq.evaluation.sqnr import SqnrMeter, real_outputs, sqnr
-    from snapq.quantization.mixed_precision.mixed import Judged
+    from snapq.quantization.mixed_precision.trials import Evaluation
 
     def outputs(model: ir.Model) -> Iterator[Feeds]:
         with context.progress.track(title, len(held.feeds)) as advance:
@@ -126,21 +130,21 @@ def judge(options: MixedPrecision, held: HeldOut, run: Run, context: Context, ti
     if options.max_drop is None:
         wanted = options.min_sqnr_db
 
-        def by_sqnr(model: ir.Model) -> Judged:
+        def by_sqnr(model: ir.Model) -> Evaluation:
             meter = SqnrMeter()
             for reference, found in zip(held.references, outputs(model), strict=True):
                 meter.update(real_outputs(reference), found)
             value = sqnr(1.0, meter.worst())
-            return Judged(value, wanted is not None and value >= wanted)
+            return Evaluation(value, wanted is not None and value >= wanted)
 
         return by_sqnr
     most = options.max_drop
     truth = float_scores(held, context)
 
-    def by_metric(model: ir.Model) -> Judged:
+    def by_metric(model: ir.Model) -> Evaluation:
         values = _scores(context, outputs(model), held.labels)
         drop = max(before - now for before, now in zip(truth, values, strict=True))
-        return Judged(values[0] if len(values) == 1 else -drop, drop <= most + _EXACT)
+        return Evaluation(values[0] if len(values) == 1 else -drop, drop <= most + _EXACT)
 
     return by_metric
 

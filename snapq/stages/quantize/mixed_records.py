@@ -16,10 +16,10 @@ from snapq.stages.quantize.held_out import (
     HeldOut,
     unit,
 )
-from snapq.stages.quantize.scoring import Stopwatch
+from snapq.stages.quantize.scoring import Estimator
 
 if TYPE_CHECKING:
-    from snapq.quantization.mixed_precision.mixed import Trial
+    from snapq.quantization.mixed_precision.trials import Trial
     from snapq.quantization.qdq.scheme import Scheme
 
 __all__ = ["Writer", "notes"]
@@ -35,10 +35,10 @@ class Writer:
     Attributes:
         label: the precision of the model without promotions.
         options: of mixed precision.
-        held: the samples that judge.
+        held: the samples that evaluate.
         where: where candidates are proved.
         context: of the run.
-        clock: who estimates; None where nobody does.
+        estimator: who estimates; None where nobody does.
         scheme: without promotions.
     """
 
@@ -47,7 +47,7 @@ class Writer:
     held: HeldOut
     where: Origin
     context: Context
-    clock: Stopwatch | None
+    estimator: Estimator | None
     scheme: Scheme
 
     def record(self, trial: Trial, chosen: Trial) -> TradeoffRecord:
@@ -57,15 +57,15 @@ class Writer:
             label=self.name(trial),
             to=trial.to.value if trial.to is not None else None,
             nodes=() if trial.whole else trial.nodes,
-            value=trial.judged.value,
+            value=trial.evaluation.value,
             unit=unit(self.options, self.context),
-            met=trial.judged.met,
+            met=trial.evaluation.met,
             chosen=trial is chosen,
             where=self.where if trial.proved else Origin.HOST,
             device=self.context.devices[0].name if simulated else None,
             samples=len(self.held.feeds),
             us=trial.cost.us if trial.cost is not None else None,
-            estimated_on=self.clock.estimated_on if self.clock is not None else None,
+            estimated_on=self.estimator.estimated_on if self.estimator is not None else None,
         )
 
     def line(self, trial: Trial) -> str:
@@ -110,8 +110,8 @@ def notes(
         found: what was taken.
         curve: every candidate.
         options: the budget.
-        held: the samples that judged.
-        scores: of the float model; none where SQNR judged.
+        held: the samples that evaluation.
+        scores: of the float model; none where SQNR evaluation.
     """
     names = ", ".join(found.nodes[:_NAMED])
     more = f" and {len(found.nodes) - _NAMED} more" if len(found.nodes) > _NAMED else ""

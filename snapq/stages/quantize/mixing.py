@@ -1,4 +1,4 @@
-"""Mixed precision in a run: held-out samples, who judges, what is written down."""
+"""Mixed precision in a run: held-out samples, who evaluates, what is written down."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from snapq.stages.artifact import SENSITIVITY, TRADEOFF
 from snapq.stages.base import Context
 from snapq.stages.quantize.held_out import (
     Rest,
+    evaluator,
     float_scores,
     held_count,
     held_out,
-    judge,
 )
+from snapq.stages.quantize.job import QuantizationJob
 from snapq.stages.quantize.mixed_records import Writer, notes
 from snapq.stages.quantize.never_slower import timed_device
-from snapq.stages.quantize.quantizing import Order
 from snapq.stages.quantize.scoring import (
-    Stopwatch,
+    Estimator,
     run_on_cpu,
     runner,
     sensitivity_records,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from snapq.quantization.quantize import Quantized
 
 _RANKED_ON = 4
-"""Samples on which single tensors are judged; it only gives the order of promotions."""
+"""Samples on which single tensors are evaluated; it only gives the order of promotions."""
 _CPU = "Prove a mix on the CPU"
 
 
@@ -54,11 +54,11 @@ class Mixture:
 
 
 def mix(
-    work: Order, options: MixedPrecision, label: str, context: Context, folder: Path
+    job: QuantizationJob, options: MixedPrecision, label: str, context: Context, folder: Path
 ) -> Mixture:
     """Finds and makes the fastest mix of precisions that keeps the budget.
 
-    Writes the damage of each tensor and every candidate into `folder`.
+    Writes the sensitivity of each tensor and every candidate into `folder`.
 
     Raises:
         ConfigError: there is no metric to measure a drop with, or samples lack labels.
@@ -73,11 +73,11 @@ def mix(
     assert data is not None
     count = held_count(data, options)
     rest = Rest(data, count) if count else data
-    held = held_out(work, data, options, context)
+    held = held_out(job, data, options, context)
     with progress.track("Calibrate", len(rest)) as advance:
-        tuned = work.tuned(rest, advance)
+        tuned = job.tuned(rest, advance)
     study = tuned.study
-    samples = list(islice(work.feeds(rest), _RANKED_ON))
+    samples = list(islice(job.feeds(rest), _RANKED_ON))
     references = list(run_on_cpu(study.model, samples))
     analysis = Analysis(
         study.model,
@@ -92,27 +92,28 @@ def mix(
     usable = status().usable
     where = Origin.SIMULATED if usable else Origin.HOST
     device = timed_device(context) if usable else None
-    clock = Stopwatch(device, context) if device is not None else None
-    quick = judge(options, held, run_on_cpu, context, "Evaluate a mix on the CPU")
+    estimate = Estimator(device, context) if device is not None else None
+    quick = evaluator(options, held, run_on_cpu, context, "Evaluate a mix on the CPU")
     run = runner(where, context.devices[0])
-    final = judge(options, held, run, context, "Prove a mix on the simulator" if usable else _CPU)
+    title = "Prove a mix on the simulator" if usable else _CPU
+    final = evaluator(options, held, run, context, title)
     kinds = [Promotion(kind) for kind in options.to]
     if not all("fp16" in one.precisions for one in context.devices):
         kinds = [kind for kind in kinds if kind is not Promotion.FLOAT16]
     with progress.track("Quantize each tensor alone", analysis.tensor_count()) as advance:
-        damages = analyze_tensors(analysis, None, advance)
-    writer = Writer(label, options, held, where, context, clock, study.scheme)
+        sensitivities = analyze_tensors(analysis, None, advance)
+    writer = Writer(label, options, held, where, context, estimate, study.scheme)
     mixed = promote(
         analysis,
-        damages,
+        sensitivities,
         (quick, final),
-        clock,
+        estimate,
         kinds,
         lambda trial: progress.say(writer.line(trial)),
     )
     curve = [writer.record(trial, mixed.chosen) for trial in mixed.trials]
     write_json(folder / TRADEOFF, [record.to_json() for record in curve])
-    tensors = sensitivity_records(damages, Origin.HOST, "", len(samples), {})
+    tensors = sensitivity_records(sensitivities, Origin.HOST, "", len(samples), {})
     write_json(folder / SENSITIVITY, [record.to_json() for record in tensors])
     result = analysis.quantized(mixed.chosen.scheme)
     found = next(record for record in curve if record.chosen)

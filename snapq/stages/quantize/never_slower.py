@@ -10,8 +10,8 @@ from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
 from snapq.errors import DeviceError, SnapqError
 from snapq.precision import ActivationType, precision_name
 from snapq.stages.base import Context
-from snapq.stages.quantize.quantizing import Order
-from snapq.stages.quantize.scoring import Stopwatch
+from snapq.stages.quantize.job import QuantizationJob
+from snapq.stages.quantize.scoring import Estimator
 
 if TYPE_CHECKING:
     from snapq.quantization.mixed_precision.faster_at_16_bits import Quicker
@@ -56,14 +56,14 @@ def timed_device(context: Context) -> DeviceProfile | None:
     return device
 
 
-def keep_fast(work: Order, result: Quantized, label: str, context: Context) -> Kept:
+def keep_fast(job: QuantizationJob, result: Quantized, label: str, context: Context) -> Kept:
     """Gives nodes the precision in which they are quickest, by the estimate.
 
     Nodes of 8 bits that 16 bits make quicker get these. Where the model is slower than at fp16 even
     so, nodes stay in fp16 until it is not.
 
     Args:
-        work: how the model was quantized.
+        job: how the model was quantized.
         result: what came of it.
         label: name of its precision.
         context: of the run.
@@ -77,60 +77,62 @@ def keep_fast(work: Order, result: Quantized, label: str, context: Context) -> K
     device, data = timed_device(context), context.calibration
     if device is None or data is None or not status().usable:
         return Kept(result, label, {})
-    clock = Stopwatch(device, context)
+    estimate = Estimator(device, context)
     known: dict[str, Any] = {}
     wide: dict[str, NodePrecision] = {}
 
     def make(nodes: Mapping[str, NodePrecision]) -> Quantized:
         if not known:
-            known.update(observe(work.model, work.feeds(data)))
-        scheme = work.with_nodes({**wide, **nodes}).scheme
-        return quantize(work.model, None, scheme, fixed=work.fixed, known=known)
+            known.update(observe(job.model, job.feeds(data)))
+        scheme = job.with_nodes({**wide, **nodes}).scheme
+        return quantize(job.model, None, scheme, fixed=job.fixed, known=known)
 
     try:
         with context.progress.track("Compare with 16 bits and fp16"):
-            free = _free(work, context)
-            faster = quicker_wide(result, free, make, clock, clock(work.model)) if free else None
+            free = _free(job, context)
+            faster = (
+                quicker_wide(result, free, make, estimate, estimate(job.model)) if free else None
+            )
             if faster is not None:
                 wide.update(faster.nodes)
             start = result if faster is None else faster.quantized
-            found = never_slower(work.model, start, make, clock)
+            found = never_slower(job.model, start, make, estimate)
     except SnapqError as error:
         note = _told(f"Not compared with 16 bits and fp16, so it may be slower: {error}")
         failures = (str(note),) if error.transient else ()
         return Kept(replace(result, notes=(*result.notes, note)), label, {}, failures)
-    details = _details(found, clock.estimated_on, faster)
+    details = _details(found, estimate.estimated_on, faster)
     if not wide and not found.floats:
         return Kept(result, label, details)
     # The trials were quantized the quick way; what stays is quantized with all that was asked for.
     nodes = {**wide, **found.nodes}
-    chosen = found.quantized if found.everything else work.with_nodes(nodes).quantized(data)
+    chosen = found.quantized if found.everything else job.with_nodes(nodes).quantized(data)
     # What is told here in full says the nodes that are at 16 bits or in float by the estimate.
     notes = tuple(note for note in chosen.notes if note.kind is not NoteKind.ESTIMATE)
     if found.floats:
-        notes = (_told(_note(found, faster, label, str(clock.estimated_on))), *notes)
+        notes = (_told(_note(found, faster, label, str(estimate.estimated_on))), *notes)
     if faster is not None and details["at_16_bits"]:
-        notes = (_told(_wide_note(faster, label, str(clock.estimated_on))), *notes)
-    wider = precision_name(work.scheme.weights, ActivationType.UINT16)
+        notes = (_told(_wide_note(faster, label, str(estimate.estimated_on))), *notes)
+    wider = precision_name(job.scheme.weights, ActivationType.UINT16)
     parts = (label, wider if details["at_16_bits"] else "", "fp16" if found.floats else "")
     precision = "fp16" if found.everything else "+".join(filter(None, parts))
     return Kept(replace(chosen, notes=notes), precision, details)
 
 
-def _free(work: Order, context: Context) -> frozenset[str]:
+def _free(job: QuantizationJob, context: Context) -> frozenset[str]:
     """Nodes that may have 16 bits in place of 8: those of which the user says nothing.
 
     There are none where other bits are asked for, or a target lacks 16.
     """
     from snapq.quantization.analysis.alone import lowered
 
-    scheme = work.scheme
+    scheme = job.scheme
     wide = precision_name(scheme.weights, ActivationType.UINT16)
     if scheme.activations is not ActivationType.UINT8:
         return frozenset()
     if not all(wide in device.precisions for device in context.devices):
         return frozenset()
-    names = {str(node.name) for node in lowered(work.model).graph}
+    names = {str(node.name) for node in lowered(job.model).graph}
     return frozenset(names - scheme.per_node.keys())
 
 

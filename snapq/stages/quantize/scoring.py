@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from snapq.devices.profiles import DeviceProfile
-    from snapq.quantization.analysis.sensitivity import Damage, Feeds, Run
+    from snapq.quantization.analysis.sensitivity import Feeds, Run, Sensitivity
 
 
 def runner(where: Origin, device: DeviceProfile) -> Run:
@@ -36,7 +36,7 @@ def run_on_cpu(model: ir.Model, samples: Sequence[Feeds]) -> Iterator[Feeds]:
     return map(CpuModel(as_added(model), threads=processors()).run, samples)
 
 
-class Stopwatch:
+class Estimator:
     """Estimates candidates, and remembers whose estimate it was.
 
     Args:
@@ -59,24 +59,24 @@ class Stopwatch:
 
 
 def sensitivity_records(
-    damages: Sequence[Damage],
+    sensitivities: Sequence[Sensitivity],
     where: Origin,
     device: str,
     samples: int,
     spent: Mapping[str, float],
 ) -> tuple[SensitivityRecord, ...]:
-    """Damages as they go into a record, each node with its part of the estimate in microseconds."""
+    """Sensitivities as records, each node with its part of the estimate in microseconds."""
     return tuple(
         SensitivityRecord(
-            kind=damage.kind.value,
-            name=damage.name,
-            op_type=damage.op_type,
-            sqnr_db=damage.sqnr_db,
+            kind=sensitivity.kind.value,
+            name=sensitivity.name,
+            op_type=sensitivity.op_type,
+            sqnr_db=sensitivity.sqnr_db,
             where=where,
             device=device if where is Origin.SIMULATED else None,
             samples=samples,
-            cause=damage.cause,
-            us=spent.get(damage.name) if damage.kind.value == "node" else None,
+            cause=sensitivity.cause,
+            us=spent.get(sensitivity.name) if sensitivity.kind.value == "node" else None,
         )
-        for damage in damages
+        for sensitivity in sensitivities
     )

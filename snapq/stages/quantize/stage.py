@@ -14,7 +14,7 @@ from snapq.records import EncodingRecord, HistogramRecord
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads, Source
 from snapq.stages.imposing import from_file, read_weights
-from snapq.stages.quantize.quantizing import order
+from snapq.stages.quantize.job import quantization_job
 from snapq.storage import write_json
 
 if TYPE_CHECKING:
@@ -95,16 +95,16 @@ def _quantize(
             found = from_file(options.encodings, model, options.overrides, context, advance)
         return Kept(found.quantized, found.precision, {})
     assert data is not None
-    work = order(model, options, context, read_weights(source))
+    job = quantization_job(model, options, context, read_weights(source))
     if options.mixed_precision is not None:
-        mixed = mix(work, options.mixed_precision, label, context, folder)
+        mixed = mix(job, options.mixed_precision, label, context, folder)
         details = {"mixed_precision": mixed.details}
         return Kept(mixed.quantized, mixed.precision, details)
     with context.progress.track("Calibrate", len(data)) as advance:
-        result = work.quantized(data, advance)
+        result = job.quantized(data, advance)
     if not options.never_slower:
         return Kept(result, label, {})
-    kept = keep_fast(work, result, label, context)
+    kept = keep_fast(job, result, label, context)
     return replace(kept, details={"never_slower": kept.details})
 
 
@@ -129,7 +129,7 @@ def quantized(
     Raises:
         DataError: a sample does not fit the model or is not finite.
     """
-    return order(model, options, context, shared).quantized(samples, progress)
+    return quantization_job(model, options, context, shared).quantized(samples, progress)
 
 
 def encoding_records(result: Quantized) -> list[EncodingRecord]:

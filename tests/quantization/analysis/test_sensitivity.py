@@ -1,4 +1,4 @@
-"""Sensitivity: what hurts is found, and named with its cause."""
+"""Sensitivity: which layers are sensitive is found, and named with its cause."""
 
 import numpy as np
 import pytest
@@ -36,10 +36,10 @@ def test_the_residual_with_the_outlier_channel_is_the_worst_tensor_and_the_claus
 
 
 def test_the_worst_node_is_told_with_its_worst_tensor(outliers):
-    damages = sensitivity.explain(outliers, sensitivity.analyze_nodes(outliers), 3)
-    explained = [one for one in damages if one.cause]
+    sensitivities = sensitivity.explain(outliers, sensitivity.analyze_nodes(outliers), 3)
+    explained = [one for one in sensitivities if one.cause]
     assert len(explained) == 3
-    worst = max(damages, key=lambda one: one.noise)
+    worst = max(sensitivities, key=lambda one: one.noise)
     assert worst.op_type in {"Add", "LayerNormalization"}
     assert "mostly its activation" in worst.cause
     assert "of its values lie between" in worst.cause
@@ -57,10 +57,12 @@ def test_a_model_in_which_nothing_is_lost_has_no_noise():
     assert analysis.noise(analysis.model) < 1e-10
 
 
-def test_the_simulator_agrees_on_which_of_two_nodes_hurts_more():
+def test_the_simulator_agrees_on_which_of_two_nodes_is_more_sensitive():
     model = MODELS["squeeze_excite_and_residual"]()
     on_cpu = analysis_of(model)
-    damages = sorted(sensitivity.analyze_nodes(on_cpu), key=lambda one: one.noise)
+    sensitivities = sorted(sensitivity.analyze_nodes(on_cpu), key=lambda one: one.noise)
     simulated = analysis_of(model, runner(Origin.SIMULATED, find("qcs9075")), count=2)
-    few, most = (simulated.noise(sensitivity.only(simulated, damages[i].name)) for i in (0, -1))
+    few, most = (
+        simulated.noise(sensitivity.only(simulated, sensitivities[i].name)) for i in (0, -1)
+    )
     assert few < most

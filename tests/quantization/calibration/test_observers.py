@@ -15,7 +15,7 @@ from snapq.quantization.calibration.observers.collector import Collector
 from snapq.quantization.calibration.observers.entropy import RunningSums
 from snapq.quantization.calibration.observers.percentile import Percentile
 from snapq.quantization.encodings import QuantType, asymmetric, dequantize, quantize
-from snapq.stages.quantize.quantizing import recipe
+from snapq.stages.quantize.job import recipe
 
 U8 = QuantType.UINT8
 CHUNK = arrays(np.int32, st.integers(1, 30), elements=st.integers(-640_000, 640_000)).map(

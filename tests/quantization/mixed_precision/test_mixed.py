@@ -13,7 +13,8 @@ from snapq.quantization.analysis.sensitivity import (
     analyze_tensors,
 )
 from snapq.quantization.mixed_precision.cost import Cost
-from snapq.quantization.mixed_precision.mixed import Judged, promote
+from snapq.quantization.mixed_precision.mixed import promote
+from snapq.quantization.mixed_precision.trials import Evaluation
 from snapq.quantization.quantize import Scheme, observe
 from snapq.records import Origin
 from snapq.stages.quantize.scoring import (
@@ -30,7 +31,7 @@ BUDGET_DB = 30.0
 KINDS = (Promotion.INT8, Promotion.UINT16, Promotion.FLOAT16)
 
 
-def clock(model):
+def estimate(model):
     found = Model(model, DEVICE).estimate_nodes()
     return Cost(found.total.cycles, found.total.us, found.cycles)
 
@@ -46,25 +47,25 @@ def mixed():
     )
     truths = list(run_on_cpu(model, held))
 
-    def judge(run):
-        def judged(candidate):
+    def evaluator(run):
+        def evaluate(candidate):
             meter = SqnrMeter()
             for truth, found in zip(truths, run(candidate, held), strict=True):
                 meter.update(truth, found)
             value = sqnr(1.0, meter.worst())
-            return Judged(value, value >= BUDGET_DB)
+            return Evaluation(value, value >= BUDGET_DB)
 
-        return judged
+        return evaluate
 
-    judges = (judge(run_on_cpu), judge(runner(Origin.SIMULATED, DEVICE)))
-    return promote(analysis, analyze_tensors(analysis), judges, clock, KINDS)
+    evaluators = (evaluator(run_on_cpu), evaluator(runner(Origin.SIMULATED, DEVICE)))
+    return promote(analysis, analyze_tensors(analysis), evaluators, estimate, KINDS)
 
 
 def test_a_few_nodes_win_back_what_outliers_cost_on_the_simulator_in_little_estimated_time(mixed):
     base, chosen = mixed.trials[0], mixed.chosen
-    assert base.judged.value < 25
+    assert base.evaluation.value < 25
     assert chosen.proved
-    assert chosen.judged.value >= BUDGET_DB
+    assert chosen.evaluation.value >= BUDGET_DB
     assert 0 < len(chosen.nodes) <= 6
     assert chosen.cost.cycles < 1.1 * base.cost.cycles
 
@@ -76,9 +77,9 @@ def test_the_mix_is_faster_than_the_whole_model_at_either_higher_precision(mixed
 
 
 def test_no_candidate_that_keeps_the_budget_is_faster(mixed):
-    kept = [trial for trial in mixed.trials if trial.proved and trial.judged.met]
+    kept = [trial for trial in mixed.trials if trial.proved and trial.evaluation.met]
     assert mixed.chosen.cost.cycles == min(trial.cost.cycles for trial in kept)
-    assert np.all([trial.judged.value >= BUDGET_DB for trial in kept])
+    assert np.all([trial.evaluation.value >= BUDGET_DB for trial in kept])
 
 
 def test_four_bit_weights_that_hurt_get_eight_and_activations_stay():
@@ -90,21 +91,21 @@ def test_four_bit_weights_that_hurt_get_eight_and_activations_stay():
         model, observe(model, samples), scheme, {}, samples[:2], truths[:2], run_on_cpu
     )
 
-    def judge(candidate):
+    def evaluator(candidate):
         meter = SqnrMeter()
         for truth, found in zip(truths, run_on_cpu(candidate, samples), strict=True):
             meter.update(truth, found)
         value = sqnr(1.0, meter.worst())
-        return Judged(value, value >= BUDGET_DB)
+        return Evaluation(value, value >= BUDGET_DB)
 
-    damages = analyze_tensors(analysis)
-    found = promote(analysis, damages, (judge, judge), None, KINDS)
+    sensitivities = analyze_tensors(analysis)
+    found = promote(analysis, sensitivities, (evaluator, evaluator), None, KINDS)
     chosen = found.chosen
-    assert not found.trials[0].judged.met
+    assert not found.trials[0].evaluation.met
     assert chosen.to is Promotion.INT8
-    assert chosen.judged.met
+    assert chosen.evaluation.met
     assert not chosen.whole
     precisions = {chosen.scheme.precision(name) for name in chosen.nodes}
     assert precisions == {(WeightType.INT8, ActivationType.UINT16)}
-    weights = [damage for damage in damages if damage.kind is Kind.WEIGHT]
+    weights = [sensitivity for sensitivity in sensitivities if sensitivity.kind is Kind.WEIGHT]
     assert 0 < len(chosen.nodes) < len(weights)

@@ -16,7 +16,7 @@ from tests.quantization.odd_models import feeds
 pytestmark = pytest.mark.slow
 
 
-def clock(model):
+def estimate(model):
     found = Model(model, find("qcs9075")).estimate_nodes()
     return Cost(found.total.cycles, found.total.us, found.cycles)
 
@@ -28,7 +28,7 @@ def raced(model, activations):
     def make(nodes):
         return quantize(model, None, replace(scheme, per_node=nodes), known=known)
 
-    return never_slower(model, make({}), make, clock)
+    return never_slower(model, make({}), make, estimate)
 
 
 def test_only_what_costs_stays_in_float_where_the_rest_gains_from_integers():

@@ -87,7 +87,7 @@ def test_blocks_bring_4_bit_weights_nearer_to_float(preset):
     assert lint(found[BLOCKS].model, 73) == ()
 
 
-@pytest.mark.parametrize("name", ["second-order-rounding", "sequential-reconstruction"])
+@pytest.mark.parametrize("name", ["gptq", "gptaq"])
 def test_rounding_minds_the_blocks(name):
     model, samples = products(), feeds(products(), 20)
     others = feeds(model, 4, seed=5)

@@ -10,8 +10,8 @@ from snapq.quantization.qdq.lowering.order import lifted
 from snapq.quantization.qdq.scheme import Scheme
 from snapq.quantization.quantize import observe
 from snapq.quantization.tuning.algorithms.base import Study, algorithm
-from snapq.quantization.tuning.algorithms.channel_splitting import copies
-from snapq.quantization.tuning.algorithms.cross_layer_equalization import Reader, factors
+from snapq.quantization.tuning.algorithms.cle import Reader, factors
+from snapq.quantization.tuning.algorithms.ocs import copies
 from snapq.quantization.tuning.channels.links import links
 from snapq.quantization.tuning.channels.statistics import ChannelStatistics, channel_statistics
 from tests.quantization.odd_models import Builder, feeds, scalar
@@ -57,7 +57,7 @@ def study(model):
 
 
 @pytest.mark.parametrize("activation", ["Relu", "Clip", "PRelu", "LeakyRelu"])
-@pytest.mark.parametrize("name", ["cross-layer-equalization", "bias-absorption"])
+@pytest.mark.parametrize("name", ["cle", "bias-absorption"])
 def test_outputs_stay(name, activation):
     model = chain(activation)
     changed = algorithm(name)(study(model))
@@ -67,7 +67,7 @@ def test_outputs_stay(name, activation):
 
 def test_migration_keeps_outputs_and_evens_channels():
     model = transformer()
-    before, changed = study(model), algorithm("outlier-migration")(study(model))
+    before, changed = study(model), algorithm("smoothquant")(study(model))
     assert_same(model, changed.model)
     name = next(n for n in changed.seen if n.endswith("_equalized"))
     old = before.seen[name.removesuffix("_equalized")]
@@ -78,7 +78,7 @@ def test_migration_keeps_outputs_and_evens_channels():
 
 def test_equalization_gives_channels_like_ranges_in_front_of_a_depthwise_layer():
     model = study(chain("Relu"))
-    changed = algorithm("cross-layer-equalization")(model)
+    changed = algorithm("cle")(model)
     ratios = []
     for one in (model, changed):
         link = links(one.model.graph)[0]
@@ -128,7 +128,7 @@ def test_layers_of_a_residual_stream_share_their_factors_and_outputs_stay():
     model = study(residual_stream())
     link = links(model.model.graph)[0]
     assert (len(link.sources), len(link.sinks)) == (3, 3)
-    changed = algorithm("cross-layer-equalization")(model)
+    changed = algorithm("cle")(model)
     assert changed is not None
     assert_same(residual_stream(), changed.model)
 
@@ -147,7 +147,7 @@ def with_a_dead_channel():
 
 def test_a_dead_channel_carries_a_copy_and_outputs_stay_within_a_step():
     model = with_a_dead_channel()
-    changed = algorithm("channel-splitting")(study(model))
+    changed = algorithm("ocs")(study(model))
     assert changed is not None
     there, here = CpuModel(model).session, CpuModel(changed.model).session
     for sample in feeds(model, 8):
@@ -163,7 +163,7 @@ def test_copies_go_where_they_save_most():
 def test_imposed_encodings_are_left_alone():
     before = study(chain("Relu"))
     weights = dict.fromkeys(before.model.graph.initializers)
-    assert algorithm("cross-layer-equalization")(replace(before, fixed=weights)) is None
+    assert algorithm("cle")(replace(before, fixed=weights)) is None
 
 
 def assert_same(model, changed):

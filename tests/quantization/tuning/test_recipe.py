@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 import snapq
+from snapq.config import QuantizeConfig
 from snapq.cpu import CpuModel
+from snapq.devices.profiles import find
 from snapq.errors import ConfigError
 from snapq.evaluation.sqnr import sqnr
 from snapq.graph import io
@@ -15,13 +17,16 @@ from snapq.quantization.calibration.observers.mse import Mse
 from snapq.quantization.lint.run import lint
 from snapq.quantization.qdq.scheme import Scheme
 from snapq.quantization.quantize import quantize
-from snapq.quantization.tuning.algorithms.base import algorithm_names
+from snapq.quantization.tuning.algorithms.base import FORMER_NAMES, algorithm_names
 from snapq.quantization.tuning.presets import (
     PRESETS,
     Recipe,
     tune,
 )
 from snapq.quantization.tuning.score import Score
+from snapq.stages.base import Context, Input
+from snapq.stages.quantize.job import quantization_job
+from snapq.stages.quantize.stage import reads
 from tests.quantization.odd_models import MODELS, Builder, feeds, scalar
 
 pytestmark = pytest.mark.slow
@@ -154,6 +159,22 @@ def test_the_preset_reaches_the_quantizer(tmp_path):
     }
     assert "held-out" not in " ".join(notes["fast"])
     assert "bias-correction" in " ".join(notes["balanced"])
+
+
+def test_former_names_of_algorithms_go_on_working_with_a_note():
+    options = QuantizeConfig(algorithms=("learned-rounding", "bias-correction"))
+    context = Context(reads(options), {Input.DEVICES: (find("sm8650"),)})
+    job = quantization_job(deep(1), options, context)
+    assert job.recipe.algorithms == ("adaround", "bias-correction")
+    assert [str(note) for note in job.notes] == [
+        "The algorithm `learned-rounding` is called `adaround` now."
+    ]
+
+
+@pytest.mark.parametrize("former", FORMER_NAMES)
+def test_a_former_name_is_that_of_an_algorithm_that_there_is(former):
+    assert former not in algorithm_names()
+    assert FORMER_NAMES[former] in algorithm_names()
 
 
 @pytest.mark.parametrize(("spread", "counts"), [(0.0, True), (2.0, True), (9.0, False)])

@@ -59,7 +59,7 @@ class Entropy(Observer):
 
 
 class RunningSums:
-    """Running sums over a histogram, from which any range of it is judged without a look at bins.
+    """Running sums over a histogram, from which any range of it is scored without a look at bins.
 
     All bins of one level have the same probability, so that the divergence needs of each level how
     many values and filled bins it has, and of all together `sum n log n`.

@@ -1,6 +1,6 @@
 """Ties what a Concat joins: with one encoding it costs nothing, else the NPU converts.
 
-The tie is not made where it would hurt another reader of an input.
+The tie is not made where another reader of an input would lose steps.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ from snapq.quantization.tuning.layers import (
 )
 
 __all__ = [
+    "FORMER_NAMES",
     "Algorithm",
     "Stage",
     "Study",
@@ -117,6 +118,16 @@ class Study:
         chosen = [layer for layer, _ in self.layers().values()]
         return collect(self.model, chosen, self.built.encodings, self.samples, second=second)
 
+
+FORMER_NAMES: Mapping[str, str] = {
+    "channel-splitting": "ocs",
+    "cross-layer-equalization": "cle",
+    "learned-rounding": "adaround",
+    "outlier-migration": "smoothquant",
+    "second-order-rounding": "gptq",
+    "sequential-reconstruction": "gptaq",
+}
+"""Names that the YAML may still give, for this version."""
 
 Algorithm = Callable[[Study], Study | None]
 _ALGORITHMS: dict[str, tuple[Stage, Algorithm]] = {}

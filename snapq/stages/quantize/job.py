@@ -48,7 +48,7 @@ LEAVES_WEIGHTS = ("bias-correction",)
 
 
 @dataclass(frozen=True)
-class Order:
+class QuantizationJob:
     """One quantization, ready to be done.
 
     Attributes:
@@ -57,7 +57,7 @@ class Order:
         fixed: imposed encodings, by tensor name.
         boundary: of the run; None where there is none.
         recipe: observers and algorithms to try.
-        runner: what judges at the end: the simulator, or None for the CPU alone.
+        runner: what scores at the end: the simulator, or None for the CPU alone.
         notes: for the reader.
     """
 
@@ -74,7 +74,7 @@ class Order:
         plan = self.boundary
         return Feeds(samples, plan.model_feeds if plan is not None else lambda s: s.feeds)
 
-    def with_nodes(self, nodes: Mapping[str, NodePrecision]) -> Order:
+    def with_nodes(self, nodes: Mapping[str, NodePrecision]) -> QuantizationJob:
         """The same with the precision of some nodes changed."""
         per_node = {**self.scheme.per_node, **nodes}
         return replace(self, scheme=replace(self.scheme, per_node=per_node))
@@ -121,12 +121,12 @@ class Order:
         return replace(found, notes=(*self.notes, *found.notes))
 
 
-def order(
+def quantization_job(
     model: ir.Model,
     options: QuantizeConfig,
     context: Context,
     shared: Mapping[str, Encoding] | None = None,
-) -> Order:
+) -> QuantizationJob:
     """What the options and the boundary of the run ask for.
 
     Args:
@@ -142,6 +142,7 @@ def order(
     from snapq.quantization.notes import Note, NoteKind
     from snapq.quantization.precision_rules.overrides import resolve
     from snapq.quantization.qdq.scheme import Scheme
+    from snapq.quantization.tuning.algorithms.base import FORMER_NAMES
 
     changed: tuple[Note, ...] = ()
     if context.boundary is not None:
@@ -149,6 +150,11 @@ def order(
         shared, changed = unchanged(shared or {}, model, folded)
         model = folded
     tried = recipe(options)
+    changed += tuple(
+        Note(NoteKind.ADVICE, (), f"The algorithm `{name}` is called `{FORMER_NAMES[name]}` now.")
+        for name in options.algorithms or ()
+        if name in FORMER_NAMES
+    )
     if shared:
         kept = tuple(name for name in tried.algorithms if name in LEAVES_WEIGHTS)
         gone = ", ".join(name for name in tried.algorithms if name not in kept)
@@ -166,8 +172,8 @@ def order(
         per_node={**stored_types(model, shared or {}), **resolve(options.overrides, model)},
     )
     fixed = {**(shared or {}), **fixed_inputs(context.boundary)}
-    judge = _simulator(options, context)
-    return Order(model, scheme, fixed, context.boundary, tried, judge, changed)
+    runner = _simulator(options, context)
+    return QuantizationJob(model, scheme, fixed, context.boundary, tried, runner, changed)
 
 
 def granularity(options: QuantizeConfig) -> Granularity:
@@ -183,6 +189,7 @@ def recipe(options: QuantizeConfig) -> Recipe:
     """What the options ask to be tried."""
     from snapq.quantization.calibration.observers.base import observer
     from snapq.quantization.calibration.observers.percentile import Percentile
+    from snapq.quantization.tuning.algorithms.base import FORMER_NAMES
     from snapq.quantization.tuning.presets import preset
 
     chosen = preset(options.preset.value, options.weights)
@@ -191,7 +198,8 @@ def recipe(options: QuantizeConfig) -> Recipe:
     elif options.observer is not None:
         chosen = replace(chosen, observers=(observer(options.observer),))
     if options.algorithms is not None:
-        chosen = replace(chosen, algorithms=options.algorithms, quick_correction=False)
+        names = tuple(FORMER_NAMES.get(name, name) for name in options.algorithms)
+        chosen = replace(chosen, algorithms=names, quick_correction=False)
     return chosen
 
 

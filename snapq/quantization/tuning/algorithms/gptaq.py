@@ -1,4 +1,4 @@
-"""Sequential reconstruction: each layer is fitted to what it sees once the layers before are done.
+"""GPTAQ: each layer is fitted to what it sees once the layers before it are done.
 
 A layer behind quantized ones no longer sees what it was trained on. Its weights are fitted anew, by
 least squares, so that from what it sees now it gives what the float layer gave, and are then
@@ -71,14 +71,14 @@ class _Place:
     summand: int
 
 
-@register("sequential-reconstruction", Stage.REFINE)
+@register("gptaq", Stage.REFINE)
 def reconstruct(study: Study) -> Study | None:
     """Fits and rounds layer by layer, in the order in which they compute.
 
     What a layer shall give is what it gave in the float model; where only an Add reads it, what the
     sum was, so that it makes up for the errors of the other summand too. The strength of the fit is
     chosen for each layer by cross-validation between even and odd samples, so that a layer that
-    cannot gain keeps its weights. Then the weights are rounded as in `learned-rounding`, and the
+    cannot gain keeps its weights. Then the weights are rounded as in `adaround`, and the
     bias takes up what is left of the mean.
 
     Sources: Nagel et al., arXiv:2004.10568, section 3.3 (asymmetric reconstruction); Li et al.,

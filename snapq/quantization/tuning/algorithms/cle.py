@@ -1,4 +1,4 @@
-"""Cross-layer equalization: channels of one tensor brought to like ranges, at no cost."""
+"""Cross-layer equalization (CLE): channels of one tensor brought to like ranges, at no cost."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Reader:
     own_scales: bool
 
 
-@register("cross-layer-equalization", Stage.MODEL)
+@register("cle", Stage.MODEL)
 def equalize(study: Study) -> Study | None:
     """Enlarges the small channels between layers; the weights that read them shrink by as much.
 

@@ -1,4 +1,4 @@
-"""Outlier migration: large channels of a transformer's activations moved into its weights."""
+"""SmoothQuant: large channels of a transformer's activations moved into its weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STRENGTH = 0.5
 """How much of the difficulty moves from activations to weights."""
 
 
-@register("outlier-migration", Stage.MODEL)
+@register("smoothquant", Stage.MODEL)
 def migrate(study: Study) -> Study | None:
     """Divides channels behind each normalization by a factor that their readers' weights take up.
 

@@ -1,4 +1,4 @@
-"""Channel splitting: channels that are always zero carry copies of those that suffer most."""
+"""Outlier channel splitting (OCS): channels that are always zero carry copies of others."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class _Chain:
     second: Link
 
 
-@register("channel-splitting", Stage.MODEL)
+@register("ocs", Stage.MODEL)
 def split(study: Study) -> Study | None:
     """Gives dead channels in front of a depthwise Conv to those whose rounding is amplified most.
 

@@ -1,4 +1,4 @@
-"""Learned rounding: each weight rounded up or down, whichever the layer's output prefers."""
+"""AdaRound: each weight rounded up or down, whichever the layer's output prefers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from snapq.quantization.tuning.algorithms.base import (
     Study,
     register,
 )
-from snapq.quantization.tuning.algorithms.second_order_rounding import rounded_study
+from snapq.quantization.tuning.algorithms.gptq import rounded_study
 
 __all__ = ["learn_rounding"]
 
 
-@register("learned-rounding", Stage.REFINE)
+@register("adaround", Stage.REFINE)
 def learn_rounding(study: Study) -> Study | None:
-    """Second-order rounding, then single weights moved up or down as long as the output gains.
+    """GPTQ, then single weights moved up or down as long as the output gains.
 
     The objective is AdaRound's; instead of a gradient through a soft rounding, a greedy descent on
     the second moments finds a minimum that no single move improves.

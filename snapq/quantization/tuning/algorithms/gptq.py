@@ -1,4 +1,4 @@
-"""Second-order rounding: weights rounded so that the errors of a layer's inputs cancel."""
+"""GPTQ, second-order rounding: weights rounded so that the errors of a layer's inputs cancel."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from snapq.quantization.tuning.rounding import (
 __all__ = ["round_weights", "rounded_study"]
 
 
-@register("second-order-rounding", Stage.WEIGHTS)
+@register("gptq", Stage.WEIGHTS)
 def round_weights(study: Study) -> Study | None:
     """Rounds by GPTQ's rule from the second moment of what each layer sees, in closed form.
 

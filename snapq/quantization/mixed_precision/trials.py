@@ -1,0 +1,138 @@
+"""Candidates of a search for mixed precision: each quantized, evaluated and estimated once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import onnx_ir as ir
+
+from snapq.precision import Promotion
+from snapq.quantization.analysis.alone import lowered
+from snapq.quantization.analysis.sensitivity import Analysis
+from snapq.quantization.mixed_precision.cost import Cost, Estimate, by_float_node
+from snapq.quantization.qdq.scheme import Scheme
+
+__all__ = ["Evaluate", "Evaluation", "Trial", "Trials", "key", "price"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good a model is.
+
+    Attributes:
+        value: higher is better; SQNR in dB or a metric.
+        met: whether it keeps the budget.
+    """
+
+    value: float
+    met: bool
+
+
+Evaluate = Callable[[ir.Model], Evaluation]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate.
+
+    Attributes:
+        to: the promotion; None where nothing has it.
+        nodes: which nodes have it, in graph order.
+        whole: whether all of the model has it.
+        evaluation: how good it is.
+        proved: whether that is the final evaluation.
+        cost: its estimate; None where there is none.
+        scheme: how it was quantized.
+    """
+
+    to: Promotion | None
+    nodes: tuple[str, ...]
+    whole: bool
+    evaluation: Evaluation
+    proved: bool
+    cost: Cost | None
+    scheme: Scheme
+
+
+class Trials:
+    """Makes trials, evaluates and estimates them; each of them once."""
+
+    def __init__(
+        self,
+        analysis: Analysis,
+        evaluators: tuple[Evaluate, Evaluate],
+        estimate: Estimate | None,
+        report: Callable[[Trial], None] | None,
+    ) -> None:
+        self._analysis, self._estimate, self._report = analysis, estimate, report
+        self._quick, self._final = evaluators
+        self.graph = lowered(analysis.model).graph
+        self._order = [str(node.name) for node in self.graph]
+        self._trials: dict[object, Trial] = {}
+
+    @property
+    def all(self) -> tuple[Trial, ...]:
+        """Every trial, in the order in which they were made."""
+        return tuple(self._trials.values())
+
+    def best(self) -> Trial:
+        """The fastest that was proved to keep the budget, else the best that was proved."""
+        proved = [trial for trial in self.all if trial.proved]
+        kept = [trial for trial in proved if trial.evaluation.met]
+        return min(kept, key=price) if kept else max(proved, key=lambda one: one.evaluation.value)
+
+    def guess(self, to: Promotion | None, scheme: Scheme, *, whole: bool = False) -> Trial:
+        """A candidate with its quick evaluation."""
+        found = key(scheme)
+        if found not in self._trials:
+            quick, named = self._quick(self._model(scheme)), self._named(to, scheme)
+            self._keep(Trial(to, named, whole, quick, False, None, scheme))
+        return self._trials[found]
+
+    def timed(self, trial: Trial) -> Trial:
+        """The same with its estimate."""
+        trial = self._trials[key(trial.scheme)]
+        if self._estimate is None or trial.cost is not None:
+            return trial
+        return self._keep(
+            replace(trial, cost=self._estimate(self._model(trial.scheme))), report=False
+        )
+
+    def prove(self, trial: Trial) -> Trial:
+        """The same with its final evaluation."""
+        trial = self._trials[key(trial.scheme)]
+        if trial.proved:
+            return trial
+        evaluation = self._final(self._model(trial.scheme))
+        return self._keep(replace(trial, evaluation=evaluation, proved=True))
+
+    def spent(self, trial: Trial) -> dict[str, float]:
+        """Cycles by float node of a candidate with an estimate."""
+        cost = trial.cost
+        return by_float_node(self._model(trial.scheme), cost) if cost is not None else {}
+
+    def _model(self, scheme: Scheme) -> ir.Model:
+        return self._analysis.quantized(scheme).model
+
+    def _named(self, to: Promotion | None, scheme: Scheme) -> tuple[str, ...]:
+        before = self._analysis.scheme.per_node
+        own = scheme.per_node
+        return tuple(name for name in self._order if to and own.get(name) != before.get(name))
+
+    def _keep(self, trial: Trial, *, report: bool = True) -> Trial:
+        self._trials[key(trial.scheme)] = trial
+        if report and self._report is not None:
+            self._report(trial)
+        return trial
+
+
+def key(scheme: Scheme) -> object:
+    """Equal for schemes that give the same model."""
+    named = ((name, own.weights, own.activations) for name, own in scheme.per_node.items())
+    return scheme.weights, scheme.activations, frozenset(named)
+
+
+def price(trial: Trial) -> tuple[float, bool, int]:
+    """Orders candidates: the fastest first, of equals the one with the fewest promotions."""
+    return (trial.cost.cycles if trial.cost else 0.0, trial.whole, len(trial.nodes))
