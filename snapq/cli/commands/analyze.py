@@ -47,7 +47,7 @@ def analyze(
     tensors: Annotated[
         bool, typer.Option("--tensors", help="Also quantize every activation and weight alone.")
     ] = False,
-    worst: Annotated[int, typer.Option(min=1, help="Show so many of the worst.")] = 20,
+    worst: Annotated[int, typer.Option(min=1, help="Show so many of the most sensitive.")] = 20,
     page: Annotated[
         Path | None, typer.Option("--html", help="Also write an HTML page with plot and tables.")
     ] = None,
@@ -56,7 +56,7 @@ def analyze(
     random_inputs: RandomInputs = False,
     json: Json = False,
 ) -> None:
-    """Say which layers are sensitive to quantization and why, and what each costs in time.
+    """Show which layers are sensitive to quantization, why, and the time of each.
 
     Examples: snapq analyze model.onnx --device qcs9075 --calibration samples.npz;
     snapq analyze deploy.yaml --device qcs9075 --on simulator --html analysis.html

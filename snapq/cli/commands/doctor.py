@@ -9,7 +9,7 @@ from snapq.cli.output.json import emit
 
 
 def doctor(json: Json = False) -> None:
-    """Check versions, libraries and the simulator on this machine, and say what to do.
+    """Check versions, libraries and the simulator on this machine, with hints.
 
     Ends with 0 when everything needed works, 2 when something does not.
 

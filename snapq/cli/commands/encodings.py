@@ -14,7 +14,7 @@ _NAMED = 8
 
 encodings = typer.Typer(
     name="encodings",
-    help="Take encodings to other tools; `snapq quantize --encodings` takes them from there.",
+    help="Export encodings to other tools; `snapq quantize --encodings` imports them.",
     no_args_is_help=True,
 )
 

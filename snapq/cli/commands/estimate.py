@@ -12,7 +12,7 @@ def estimate(
     input_: InputOption = None,
     json: Json = False,
 ) -> None:
-    """Give Qualcomm's own estimate of the accelerator time of a model, float (fp16) or Q/DQ.
+    """Estimate the accelerator time of a model, float (fp16) or Q/DQ, by Qualcomm's estimator.
 
     Example: snapq estimate model.w8a8.onnx --device qcs9075
     """

@@ -16,7 +16,7 @@ def history(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
     json: Json = False,
 ) -> None:
-    """List what was measured before, newest first.
+    """List earlier measurements, newest first.
 
     Example: snapq history --target my-board
     """

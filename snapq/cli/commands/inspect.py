@@ -28,9 +28,9 @@ def inspect(
     input_: InputOption = None,
     json: Json = False,
 ) -> None:
-    """Say what will and what will not run on the NPU and why, before any work.
+    """Show which nodes run on the NPU, which do not, and why.
 
-    Of a compiled file: for which chip and by which compiler it was made, with which inputs.
+    Of a compiled file: its chip, compiler, inputs and outputs.
 
     Example: snapq inspect model.onnx --device sm8650 --input x=1,3,224,224
     """

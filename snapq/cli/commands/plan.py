@@ -20,7 +20,7 @@ def plan(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Show what a run would do, on what and with which files, and what is kept from earlier runs.
+    """Show what a run would do, with which files, and what it would reuse.
 
     Example: snapq plan deploy.yaml
     """

@@ -33,18 +33,16 @@ def prune(
     repair: Annotated[
         bool, typer.Option(help="Refit the layers that read cut channels, by least squares.")
     ] = True,
-    step: Annotated[
-        int, typer.Option(min=1, help="Channel counts are brought to multiples of this.")
-    ] = 32,
+    step: Annotated[int, typer.Option(min=1, help="Channel counts become multiples of this.")] = 32,
     input_: InputOption = None,
     samples: Samples = None,
     random_inputs: RandomInputs = False,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Cut channels from a float model, in the steps in which the NPU computes.
+    """Cut channels from a float model, in multiples that suit the NPU.
 
-    For a goal in estimated time, and to recover accuracy by training, use a deploy.yaml.
+    For a target in estimated time, and to recover accuracy by training, use a deploy.yaml.
 
     Example: snapq prune model.onnx -o small.onnx --ratio 0.2 --calibration samples.npz
     """

@@ -19,7 +19,7 @@ def report(
     runs: Runs = Path("runs"),
     json: Json = False,
 ) -> None:
-    """Show a finished run again, and write its report.html anew.
+    """Show a finished run, and write its report.html again.
 
     Example: snapq report runs/efficientnet-lite0/2026-01-31T12-00-00Z
     """

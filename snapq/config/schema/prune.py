@@ -84,7 +84,7 @@ class PruneConfig(Strict):
     repair: bool = True
     """Refit the layers that read cut channels to their original outputs, by least squares."""
     step: Annotated[int, Field(gt=0)] = 32
-    """Channel counts are brought to multiples of this; the NPU computes in steps of 32."""
+    """Channel counts become multiples of this; the NPU computes in multiples of 32."""
     most: Annotated[float, Field(gt=0, lt=1)] = 0.75
     """The largest share of a layer's channels that may be cut."""
     keep: Names = ()
