@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +106,48 @@ def test_a_changed_host_key_is_refused_until_the_old_one_is_forgotten(
         connect(address)
     assert os.system(str(refused.value.hint).partition("changed: ")[2]) == 0
     connect(address).close()
+
+
+ODD_LINES = (
+    b"# a comment\n\n@cert-authority *.example ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA==\n"
+    b"\xff\xfe odd ssh-ed25519\n127.0.0.1\nhost ssh-ed25519 not/base64!\n"
+    b"|1|c2FsdA==|x ssh-rsa AAAA\n"
+    b"[127.0.0.1]:* ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA==\n@revoked * ssh-ed25519 AAAA\n"
+)
+
+
+def test_odd_lines_of_known_hosts_stop_nothing(server: sshd.Sshd, tmp_path: Path) -> None:
+    known = tmp_path / "known_hosts"
+    known.write_bytes(ODD_LINES + server.known_hosts.read_bytes())
+    connect(replace(server.address(), known_hosts=known)).close()
+
+
+def test_a_host_is_known_by_wildcards_hashes_and_a_second_key(
+    server: sshd.Sshd, tmp_path: Path
+) -> None:
+    known = tmp_path / "known_hosts"
+    _, kind, key = server.known_hosts.read_text().splitlines()[0].split()
+    other = sshd.make_key(tmp_path / "other").with_suffix(".pub").read_text().split()[1]
+    lines = server.known_hosts.read_text()
+    known.write_text(f"[127.0.0.*]:{server.port} {kind} {key}\n")
+    connect(replace(server.address(), known_hosts=known)).close()
+    known.write_text(f"[127.0.0.1]:{server.port} {kind} {other}\n{lines}")
+    connect(replace(server.address(), known_hosts=known)).close()
+    known.write_text(lines)
+    subprocess.run(["ssh-keygen", "-q", "-H", "-f", known], check=True, capture_output=True)
+    assert "127.0.0.1" not in known.read_text()
+    connect(replace(server.address(), known_hosts=known)).close()
+    known.write_text(f"!{lines.split()[0]},* {kind} {key}\n")
+    with pytest.raises(HostKeyError, match="not known"):
+        connect(replace(server.address(), known_hosts=known))
+
+
+def test_a_revoked_host_key_is_refused(server: sshd.Sshd, tmp_path: Path) -> None:
+    known = tmp_path / "known_hosts"
+    line = server.known_hosts.read_text().splitlines()[0]
+    known.write_text(f"{line}\n@revoked * {line.partition(' ')[2]}\n")
+    with pytest.raises(HostKeyError, match="revoked"):
+        connect(replace(server.address(), known_hosts=known))
 
 
 def test_a_wrong_key_is_told_with_what_was_tried(server: sshd.Sshd, at_home: Path) -> None:

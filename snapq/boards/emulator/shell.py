@@ -1,4 +1,8 @@
-"""A shell on an emulated board, by OpenSSH's client."""
+"""A shell on an emulated board, by OpenSSH's client.
+
+All else reaches boards through paramiko. An interactive shell needs a terminal besides (raw mode,
+changes of the window's size, signals, escapes), which `ssh` has and paramiko leaves to its users.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from snapq.boards.session.program import (
 )
 from snapq.boards.session.push import push
 from snapq.boards.transports.base import Transport
+from snapq.boards.user import user_name
 from snapq.config import BenchmarkConfig
 from snapq.errors import DeviceError, SnapqError
 from snapq.progress import Progress
@@ -265,7 +265,7 @@ def _candidate(load: Load, folder: str) -> dict[str, Any]:
 def _holder() -> str:
     """Who measures, for others who want to."""
     since = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return f"{getpass.getuser()} on {platform.node()}, since {since}"
+    return f"{user_name()} on {platform.node()}, since {since}"
 
 
 def _model(found: Session, label: str, address: str) -> Found:

@@ -6,7 +6,6 @@ then gets its place. Nothing is sent before the free disk space has been looked 
 
 from __future__ import annotations
 
-import getpass
 import hashlib
 import json
 import platform
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from snapq.boards.session.program import ROOT, ask
 from snapq.boards.transports.base import Transport
+from snapq.boards.user import user_name
 from snapq.errors import DeviceError
 from snapq.progress import Progress
 
@@ -156,7 +156,7 @@ def _identity(content: Mapping[str, str]) -> str:
 
 def _token() -> str:
     """Names this host and user, so that two that push the same file do not mix their bytes."""
-    text = f"{platform.node()} {getpass.getuser()}"
+    text = f"{platform.node()} {user_name()}"
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 

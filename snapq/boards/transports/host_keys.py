@@ -1,11 +1,15 @@
-"""Whether the host that answers is the one we know; unknown and changed keys are refused."""
+"""Whether a host is the one we know: unknown, changed and revoked keys are refused."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
+import re
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from snapq.boards.transports.ssh_settings import SshSettings
@@ -15,42 +19,94 @@ if TYPE_CHECKING:
     import paramiko
 
 
-def load_known(settings: SshSettings) -> paramiko.HostKeys:
-    """The host keys that the user has accepted; files that cannot be read hold none."""
-    import paramiko
+_ENTRY = re.compile(r"(?:(@[\w-]+)\s+)?(\S+)\s+(\S+)\s+(\S+)")
+"""A line of known_hosts: marker, names of hosts, kind of key, the key in base64."""
 
-    known = paramiko.HostKeys()
+
+@dataclass(frozen=True)
+class KnownKeys:
+    """What known_hosts says of one host."""
+
+    accepted: tuple[paramiko.PKey, ...]
+    revoked: tuple[paramiko.PKey, ...]
+
+
+def load_known(settings: SshSettings) -> KnownKeys:
+    """The keys that the user has accepted or revoked for the host.
+
+    Like `ssh`, it passes over files that cannot be read and lines that make no sense. Certificate
+    authorities are passed over too, as host certificates are not understood here.
+
+    Source: sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT".
+    """
+    found: dict[str | None, list[paramiko.PKey]] = {None: [], "@revoked": []}
     for path in settings.known_hosts:
         try:
-            known.load(str(path))
+            text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             continue
-    return known
+        for line in text.splitlines():
+            entry = _ENTRY.match(line.strip())
+            if entry is None or entry[1] not in found:
+                continue
+            if _names(entry[2], settings.host_key_name):
+                found[entry[1]] += _keys(entry[3], entry[4])
+    return KnownKeys(tuple(found[None]), tuple(found["@revoked"]))
 
 
-def check(settings: SshSettings, known: paramiko.HostKeys, key: paramiko.PKey) -> None:
+def check(settings: SshSettings, known: KnownKeys, key: paramiko.PKey) -> None:
     """Checks the key that the host showed.
 
     Raises:
-        HostKeyError: the key is unknown, or another one than before.
+        HostKeyError: the key is unknown, revoked, or another one than before.
     """
-    entries = dict(known.lookup(settings.host_key_name) or {})
-    if any(entries.get(kind) == key for kind in entries):
-        return
-    raise (_changed if entries else _unknown)(settings, key)
+    if key in known.revoked:
+        raise _revoked(settings, key)
+    if key not in known.accepted:
+        raise (_changed if known.accepted else _unknown)(settings, key)
 
 
-def preferred(
-    settings: SshSettings, known: paramiko.HostKeys, kinds: Sequence[str]
-) -> tuple[str, ...]:
+def preferred(known: KnownKeys, kinds: Sequence[str]) -> tuple[str, ...]:
     """The kinds of host key to ask for: those first by which we know the host."""
-    entries = dict(known.lookup(settings.host_key_name) or {})
-    ours = set(entries)
+    ours = {key.get_name() for key in known.accepted}
 
     def is_known(kind: str) -> bool:
         return kind in ours or ("ssh-rsa" in ours and kind.startswith("rsa-sha2-"))
 
     return tuple(sorted(kinds, key=lambda kind: not is_known(kind)))
+
+
+def _names(patterns: str, host: str) -> bool:
+    """Whether the names of a line, hashed or with wildcards, are the host's."""
+    if patterns.startswith("|"):
+        return _hashed(patterns, host)
+    # `[` stands for itself there: it begins a host with a port.
+    found = {
+        pattern.startswith("!")
+        for pattern in patterns.lower().split(",")
+        if fnmatchcase(host.lower(), pattern.lstrip("!").replace("[", "[[]"))
+    }
+    return found == {False}
+
+
+def _hashed(text: str, host: str) -> bool:
+    """Whether `|1|SALT|HASH` is this host's."""
+    try:
+        _, version, salt, digest = text.split("|")
+        wanted = hmac.digest(base64.b64decode(salt), host.encode(), "sha1")
+        return version == "1" and wanted == base64.b64decode(digest)
+    except ValueError:
+        return False
+
+
+def _keys(kind: str, data: str) -> list[paramiko.PKey]:
+    """The key of a line; none where it is damaged or of a kind that is not known here."""
+    import paramiko
+
+    try:
+        return [paramiko.PKey.from_type_string(kind, base64.b64decode(data, validate=True))]
+    except Exception:  # damaged bytes make its parsers raise whatever they come upon
+        return []
 
 
 def fingerprint(key: paramiko.PKey) -> str:
@@ -65,6 +121,14 @@ def _unknown(settings: SshSettings, key: paramiko.PKey) -> HostKeyError:
         where=settings.shown,
         hint="Compare this with the board's own (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub, "
         f"typed on the board), then accept it: {_accept(settings, key)}",
+    )
+
+
+def _revoked(settings: SshSettings, key: paramiko.PKey) -> HostKeyError:
+    return HostKeyError(
+        f"The host showed the {key.get_name()} key {fingerprint(key)}, which you have revoked.",
+        where=settings.shown,
+        hint="Give the board a new host key; known_hosts has this one marked @revoked.",
     )
 
 

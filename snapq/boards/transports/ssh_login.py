@@ -34,7 +34,7 @@ def log_in(settings: SshSettings, stack: ExitStack) -> paramiko.Transport:
         options = transport.get_security_options()
         # These need no hash of their own: pushes are twice as fast.
         options.ciphers = tuple(sorted(options.ciphers, key=lambda name: name not in _FAST_CIPHERS))
-        options.key_types = host_keys.preferred(settings, known, options.key_types)
+        options.key_types = host_keys.preferred(known, options.key_types)
         transport.start_client(timeout=settings.connect_timeout_s + _LOGIN_TIMEOUT_S)
         host_keys.check(settings, known, transport.get_remote_server_key())
         tried = []

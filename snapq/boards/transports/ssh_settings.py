@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from snapq.boards.transports.address import SshAddress
+from snapq.boards.user import user_name
 from snapq.errors import ConfigError
 from snapq.storage import storage_errors
 
@@ -61,7 +61,7 @@ def settings_of(address: SshAddress, *, _depth: int = 0) -> SshSettings:
         shown=str(address),
         host=host,
         port=port,
-        user=address.user or str(found.get("user") or getpass.getuser()),
+        user=address.user or str(found.get("user") or user_name()),
         host_key_name=alias if plain else f"[{alias}]:{port}",
         identities=tuple(path.expanduser() for path in (*given, *configured)),
         only_identities=bool(given) or str(found.get("identitiesonly", "no")).lower() == "yes",
