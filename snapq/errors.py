@@ -106,12 +106,6 @@ class StorageError(SnapqError):
     transient = True
 
 
-class GateError(SnapqError):
-    """A run finished, and one of its gates failed."""
-
-    exit_code = 1
-
-
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """Returns the choice most like `word`, or None where none is close."""
     known = {choice.lower(): choice for choice in choices}

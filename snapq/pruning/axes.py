@@ -118,11 +118,6 @@ class Axes:
         self._left.append(first.reshape(-1))
         self._right.append(second.reshape(-1))
 
-    def tie_all(self, ids: Ids) -> None:
-        """Says that all of the numbers belong together."""
-        if ids.size:
-            self.tie(ids.reshape(-1)[:1], ids)
-
     def freeze(self, ids: Ids, reason: str, choice: str | None = None) -> None:
         """Says that the numbers must stay."""
         if ids.size:

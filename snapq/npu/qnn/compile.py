@@ -76,49 +76,6 @@ class Best:
     candidates: tuple[Candidate, ...]
 
 
-def compile_context(
-    model: Path,
-    device: DeviceProfile,
-    out: Path,
-    options: CompileOptions | None = None,
-    *,
-    embed: bool = False,
-    allow_cpu: bool = False,
-    label: str = "",
-    timeout_s: float = workers.DEFAULT_TIMEOUT_S,
-) -> Compiled:
-    """Compiles a model for a device and checks in a fresh process that the result loads.
-
-    Args:
-        model: an ONNX model with fixed shapes, Q/DQ or float.
-        device: what to compile for.
-        out: the folder to write; what was there is replaced as a whole, or not at all.
-        options: how to compile.
-        embed: put the binary inside the ONNX file.
-        allow_cpu: leave nodes that the NPU refuses in the ONNX file, for the CPU.
-        label: name of the estimate.
-        timeout_s: limit for each of compiling and reloading.
-
-    Raises:
-        ModelError: the model cannot be read.
-        ConfigError: an option is wrong, or embedding is not safe.
-        DeviceError: the device cannot do what is asked.
-        QnnError: the compiler failed, or what it wrote does not load.
-        InstallError: Qualcomm's runtime is not installed or damaged.
-        StorageError: the folder cannot be written.
-    """
-    return compile_best(
-        model,
-        device,
-        out,
-        (options or CompileOptions(),),
-        embed=embed,
-        allow_cpu=allow_cpu,
-        label=label,
-        timeout_s=timeout_s,
-    ).compiled
-
-
 def compile_best(
     model: Path,
     device: DeviceProfile,
@@ -148,7 +105,13 @@ def compile_best(
         timeout_s: limit for each compilation.
 
     Raises:
-        As `compile_context`; what the first set failed with where none compiles.
+        ModelError: the model cannot be read.
+        ConfigError: an option is wrong, or embedding is not safe.
+        DeviceError: the device cannot do what is asked.
+        QnnError: the compiler failed, or what it wrote does not load; what the first set failed
+            with where none compiles.
+        InstallError: Qualcomm's runtime is not installed or damaged.
+        StorageError: the folder cannot be written.
     """
     tried = _distinct(candidates, device)
     files = _read(model, tried[0], embed=embed)

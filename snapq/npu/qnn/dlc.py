@@ -40,7 +40,7 @@ def export_dlc(
     Raises:
         ModelError: the model cannot be read.
         QnnError: nodes cannot run on the NPU, or the model falls into several parts.
-        InstallError, ConfigError, DeviceError, StorageError: as `compile_context`.
+        InstallError, ConfigError, DeviceError, StorageError: as `compile_best`.
     """
     files = model_files.read(model)
     chosen = options or CompileOptions()

@@ -53,7 +53,7 @@ def compile_multi_soc(
         ConfigError: fewer than two devices, one given twice, or an option is wrong.
         DeviceError: a device cannot do what is asked.
         QnnError: the compiler failed, or a device is missing in what it wrote.
-        InstallError, StorageError: as `compile_context`.
+        InstallError, StorageError: as `compile_best`.
     """
     chosen = options or CompileOptions()
     ids = [device.soc_id for device in devices]

@@ -10,8 +10,8 @@ import pytest
 from snapq.devices.profiles import find
 from snapq.errors import QnnError
 from snapq.npu.qnn.binary import inspect_binary
-from snapq.npu.qnn.compile import compile_context
 from snapq.npu.qnn.options import CompileOptions
+from tests.npu.compiling import compile_context
 
 CHIPS = ("qcs6490", "sm8450", "qcs9075", "sm8650", "sm8750", "sm8850", "sm8975")
 

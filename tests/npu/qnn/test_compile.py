@@ -18,11 +18,11 @@ from snapq.npu.qnn.binary import inspect_binary
 from snapq.npu.qnn.compile import (
     Compiled,
     compile_best,
-    compile_context,
 )
 from snapq.npu.qnn.estimate import estimate
 from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.simulate import simulate
+from tests.npu.compiling import compile_context
 from tests.npu.qnn import models
 
 

@@ -14,9 +14,9 @@ import pytest
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import DeviceProfile, find
 from snapq.errors import DataError, ModelError
-from snapq.npu.qnn.compile import compile_context
 from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.simulate import simulate
+from tests.npu.compiling import compile_context
 from tests.npu.qnn import models
 
 
