@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+
+from snapq.config.reading import load
 
 ROOT = Path(__file__).resolve().parents[1]
 CHECK = ROOT / "scripts" / "check_links.py"
@@ -75,6 +78,23 @@ def test_each_finding_says_which_pass_takes_care_of_it_by_the_name_that_it_has()
     table = (ROOT / "findings" / "README.md").read_text(encoding="utf-8")
     named = re.findall(r"^\| \[.*\| [^|]*`(\w+)`[^|]* \|$", table, re.MULTILINE)
     passes = {path.stem for path in (ROOT / "snapq" / "graph" / "passes").glob("*/*.py")}
-    options = {"keep_wide"}
+    options = {"precision_rules"}
     assert len(named) > 5
     assert set(named) <= passes | options
+
+
+def test_the_stages_that_the_docs_show_load(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "quantization.md").read_text(encoding="utf-8")
+    shown = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert len(shown) > 2
+    for stages in shown:
+        deploy = {
+            "name": "shown",
+            "model": {"path": "model.onnx"},
+            "devices": ["qcs9075"],
+            "data": {"calibration": {"random": True}},
+            "stages": yaml.safe_load(stages),
+        }
+        path = tmp_path / "deploy.yaml"
+        path.write_text(yaml.safe_dump(deploy), encoding="utf-8")
+        assert load(path).stages

@@ -11,7 +11,7 @@
 The NPU has no fast 8-bit kernel for such a filter: by Qualcomm's estimate for QCS9075, 62 taps
 over 64 channels and 200 steps take 23 us at 8 bits and 31 at 16, 63 taps 28,006 and 61.
 
-What the user says of a node wins, and `keep_wide: false` turns the rules off.
+What the user says of a node wins, and `precision_rules: false` turns the rules off.
 """
 
 from __future__ import annotations
