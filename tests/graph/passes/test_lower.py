@@ -146,6 +146,14 @@ CASES = [
     ),
     Case(
         "reduce_rank",
+        "a logarithm of sums and a Selu over 6 dimensions",
+        """(float[2,2,3,2,2,4] x) => (float[2,2,3,1,1,4] y) {
+            a = Constant <value_ints = [3, 4]> () b = Selu(x) y = ReduceLogSumExp (b, a) }""",
+        "Reshape Selu ReduceLogSumExp Reshape",
+        18,
+    ),
+    Case(
+        "reduce_rank",
         "a mean over two of 6 dimensions",
         """(float[2,1,3,2,2,4] x) => (float[2,1,3,4] y) {
             a = Constant <value_ints = [3, 4]> () y = ReduceMean <keepdims = 0> (x, a) }""",
