@@ -1,4 +1,4 @@
-"""The one place that writes files: whole or not at all.
+"""The one place that writes files, atomically.
 
 A file is written under a temporary name beside its place, flushed to disk (but not in the system's
 temporary folder) and renamed; a folder is built beside its place and renamed. A process that is
@@ -104,13 +104,13 @@ def remove(path: Path) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a whole file. Raises `StorageError`."""
+    """Writes a file atomically. Raises `StorageError`."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a whole UTF-8 file. Raises `StorageError`."""
+    """Writes a UTF-8 file atomically. Raises `StorageError`."""
     write_bytes(path, text.encode("utf-8"))
 
 

@@ -163,7 +163,7 @@ def _row(row: dict[str | Any, str | Any], where: str) -> tuple[Path, int]:
         raise DataError(
             f"The label '{label}' is not a class number.",
             where=where,
-            hint="Write a whole number, counted from 0.",
+            hint="Write an integer, counted from 0.",
         )
     # Tables made on Windows separate folders by backslashes.
     return Path(PurePosixPath(file.strip().replace("\\", "/"))), int(text)

@@ -32,7 +32,7 @@ class FidelityRecord(Record):
     sqnr_db_min: float
     cosine: float
     agreement: float | None = None
-    """Share of equal elements, of outputs of whole numbers or truth values only."""
+    """Share of equal elements, of integer and boolean outputs only."""
     samples: int
     dataset: str
     where: Origin
@@ -70,7 +70,7 @@ class EstimateRecord(Record):
     def precise_us(self) -> float:
         """Microseconds with a fraction, for candidates that differ by less than one.
 
-        The estimate gives whole microseconds and cycles; the clock follows from the largest pair.
+        The estimate gives integer microseconds and cycles; the clock follows from the largest pair.
         """
         return self.us_upper * self.cycles / self.cycles_upper if self.cycles_upper else 0.0
 

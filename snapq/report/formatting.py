@@ -60,7 +60,7 @@ def instructions(count: int) -> str:
     return f"{number(count / 1e6)} million instructions"
 
 
-def whole(value: int) -> str:
+def integer(value: int) -> str:
     """Returns an integer with thousands separated."""
     return f"{value:,}".replace("-", MINUS)
 
@@ -167,7 +167,7 @@ def moment(iso: str) -> str:
 
 def plural(amount: int, one: str, many: str | None = None) -> str:
     """Returns `1 node`, `2 nodes`."""
-    return f"{whole(amount)} {one if amount == 1 else many or one + 's'}"
+    return f"{integer(amount)} {one if amount == 1 else many or one + 's'}"
 
 
 def join(words: tuple[str, ...] | list[str]) -> str:

@@ -35,7 +35,7 @@ _FILTERS = {
     "ratio": fmt.ratio,
     "seconds": fmt.seconds,
     "us": fmt.microseconds,
-    "whole": fmt.whole,
+    "integer": fmt.integer,
 }
 
 
@@ -145,5 +145,5 @@ def _cell(value: Any, key: str = "") -> str:
     if isinstance(value, float):
         return fmt.number(value, 4)
     if isinstance(value, int):
-        return fmt.whole(value)
+        return fmt.integer(value)
     return "" if value is None else str(value)

@@ -23,7 +23,7 @@ class Dot:
         x: from the left, by estimated time.
         y: from the top, by accuracy or SQNR.
         label: what it is.
-        kind: `chosen`, `whole`, or `tried`; class of the style sheet.
+        kind: `chosen`, `uniform`, or `tried`; class of the style sheet.
     """
 
     x: float
@@ -62,7 +62,7 @@ def plane(records: Sequence[TradeoffRecord]) -> Plane | None:
         value = min(record.value, top) if record.value > low else low
         x = WIDTH * (us - first) / max(last - first, 1e-9)
         y = HEIGHT * (1 - (value - low) / max(top - low, 1e-9))
-        kind = "chosen" if record.chosen else "tried" if record.nodes else "whole"
+        kind = "chosen" if record.chosen else "tried" if record.nodes else "uniform"
         return Dot(x, y, record.label, kind)
 
     unit = records[0].unit

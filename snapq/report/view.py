@@ -210,7 +210,7 @@ def _accuracy_card(record: RunRecord, item: AccuracyRecord) -> Card:
 
 
 def agreement_text(item: FidelityRecord) -> str:
-    """`, 99.8 % of elements equal` of outputs of whole numbers; nothing of others."""
+    """`, 99.8 % of elements equal` of integer outputs; nothing of others."""
     if item.agreement is None:
         return ""
     return f", {fmt.number(item.agreement * 100)} % of elements equal"
@@ -324,7 +324,7 @@ def _plain_estimate_cards(record: RunRecord) -> Iterator[Card]:
 
 def placement_text(placement: PlacementRecord) -> str:
     """`64 of 64`."""
-    return f"{fmt.whole(placement.npu)} of {fmt.whole(placement.npu + placement.cpu)}"
+    return f"{fmt.integer(placement.npu)} of {fmt.integer(placement.npu + placement.cpu)}"
 
 
 def _placement_cards(record: RunRecord) -> Iterator[Card]:
@@ -335,7 +335,7 @@ def _placement_cards(record: RunRecord) -> Iterator[Card]:
     for (label, npu, cpu, partitions), devices in groups.items():
         yield Card(
             title=f"{label}: nodes on the NPU",
-            value=f"{fmt.whole(npu)} of {fmt.whole(npu + cpu)}",
+            value=f"{fmt.integer(npu)} of {fmt.integer(npu + cpu)}",
             where=None,
             lines=(
                 fmt.join(devices),

@@ -28,7 +28,7 @@ MISTAKES = [
     ("name: efficientnet-lite0", "name: a/b", ":1: name", "letters, digits"),
     ("name: efficientnet-lite0", "name: &a [*a]", ":1: name", "nested too deeply"),
     ("name: efficientnet-lite0", "name: !!python/object:os.system x", ":1: name", "tag"),
-    ("samples: 64", "samples: true", ":7: data.calibration.samples", "a whole number above 0"),
+    ("samples: 64", "samples: true", ":7: data.calibration.samples", "an integer above 0"),
     ("samples: 64", "samples: '64'", ":7: data.calibration.samples", "Write 64"),
     ("samples: 64", "samples: 064", ":7: data.calibration.samples", "Write 64"),
     ("samples: 64", "samples: 1_000", ":7: data.calibration.samples", "Write 1000"),

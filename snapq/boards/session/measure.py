@@ -128,7 +128,7 @@ def measure(
         lengths = {len(turn) for turn in model.turns}
         if len(lengths) != 1 or not model.loads:
             raise DeviceError(
-                "The board's answers are not complete.", where=f"{transport.address}: {model.label}"
+                "The board's results are incomplete.", where=f"{transport.address}: {model.label}"
             )
     return found
 

@@ -69,7 +69,7 @@ def keys(schema: Schema, path: KeyPath) -> tuple[str, ...]:
 
 
 def describe(schema: Schema, here: Schema, *, plural: bool = False) -> str:
-    """What a value must be in words, such as `a list of 2 whole numbers above 0`."""
+    """What a value must be in words, such as `a list of 2 integers above 0`."""
     here = _resolve(schema, here)
     if "anyOf" in here:
         options = [o for o in here["anyOf"] if o.get("type") != "null"]
@@ -82,7 +82,7 @@ def describe(schema: Schema, here: Schema, *, plural: bool = False) -> str:
     if kind == "array":
         return _describe_list(schema, here, plural=plural)
     singular, several = {
-        "integer": ("a whole number", "whole numbers"),
+        "integer": ("an integer", "integers"),
         "number": ("a number", "numbers"),
         "string": ("text", "texts"),
         "boolean": ("true or false", "true or false"),
@@ -114,7 +114,7 @@ def _limits(here: Schema) -> str:
 
 
 def _written(value: Any) -> str:
-    """A value as YAML has it: text bare, whole floats without `.0`."""
+    """A value as YAML has it: text bare, integral floats without `.0`."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return value if isinstance(value, str) else json.dumps(value)

@@ -50,7 +50,7 @@ def parts(path: Path) -> tuple[Part, ...]:
                 return tuple(_part(file, path, info) for info in archive.infolist())
         except zipfile.BadZipFile as error:
             raise QnnError(
-                f"This is not a whole container (DLC): {error}.",
+                f"This container (DLC) is damaged: {error}.",
                 where=path.name,
                 hint="Compile the model again.",
             ) from error

@@ -41,7 +41,7 @@ class Whole:
 
     def __str__(self) -> str:
         several = ", or several with commas between" if self.many else ""
-        return f"a whole number of at least {self.least}{several}"
+        return f"an integer of at least {self.least}{several}"
 
 
 @dataclass(frozen=True)

@@ -137,9 +137,9 @@ def notes(
             if options.max_drop is None
             else f"a drop in {found.unit} of {options.max_drop:g}"
         )
-        yield f"No mix keeps the budget of {wanted}; this is the nearest."
+        yield f"No mix meets the budget of {wanted}; this is the closest."
     if held.own:
-        yield "The calibration samples have no labels: the float model's answers stood for them."
+        yield "The calibration samples have no labels: the float model's predictions stand in."
     if not held.apart:
         yield f"Under {EVERY} calibration samples, so calibration and check share them."
 

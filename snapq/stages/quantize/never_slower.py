@@ -164,7 +164,7 @@ def _note(found: Faster, faster: Quicker | None, label: str, estimated_on: str) 
     worst = sorted(found.excess.items(), key=lambda item: (-item[1], item[0]))[:_NAMED]
     named = ", ".join(f"{name} (+{cycles:,.0f} cycles)" for name, cycles in worst)
     left = (
-        "the whole model stays in fp16"
+        "the model stays in fp16"
         if found.everything
         else f"{len(found.floats)} nodes stay in fp16 ({_few(found.floats)})"
     )
