@@ -30,11 +30,13 @@ settings.load_profile("snapq")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests of a folder."""
+    """Marks the tests of a folder, and those for which a bundle is compiled."""
     for item in items:
         mark = MARKS_BY_FOLDER.get(item.path.relative_to(TESTS).parts[0])
         if mark is not None:
             item.add_marker(mark)
+        if "bundle" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.npu)
 
 
 @pytest.fixture(autouse=True, scope="session")

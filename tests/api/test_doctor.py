@@ -10,6 +10,7 @@ import pytest
 from snapq.api.doctor import TESTED_VERSIONS, checks
 
 
+@pytest.mark.npu
 def test_on_this_machine_everything_is_there_and_really_runs() -> None:
     found = {check.name: check for check in checks()}
     broken = [check for check in found.values() if not check.ok]

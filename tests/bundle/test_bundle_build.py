@@ -26,7 +26,7 @@ from tests.bundle.bundles import PICTURES, make, order
 from tests.graph.boundary.small_models import build as build_model
 from tests.graph.boundary.small_models import image_samples, run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.npu, pytest.mark.slow]
 
 Made = tuple[Built, Path]
 

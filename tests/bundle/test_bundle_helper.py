@@ -53,6 +53,7 @@ print(json.dumps(package.read(outputs)["scores"].tolist()))
 """
 
 
+@pytest.mark.npu
 def test_a_bare_process_gets_the_same_values_with_numpy_and_onnxruntime(
     made: Made, tmp_path: Path
 ) -> None:
@@ -120,6 +121,7 @@ def test_feeds_are_those_that_snapq_itself_makes(
         )
 
 
+@pytest.mark.npu
 def test_wrong_feeds_are_refused_by_name(made: Made) -> None:
     package = snapq_io.load(made[1])
     with pytest.raises(ValueError, match=r"unknown \['img'\], missing \['image'\]"):

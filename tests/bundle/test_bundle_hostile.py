@@ -23,6 +23,8 @@ from snapq.errors import StorageError
 from snapq.graph.boundary import Boundary
 from snapq.stages.package.build import Built
 
+pytestmark = pytest.mark.npu
+
 Value = dict[str, Any]
 
 

@@ -122,6 +122,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
 }
 
 
+@pytest.mark.npu
 @pytest.mark.parametrize("fault", FAULTS)
 def test_wrong_input_is_one_clear_error(project: Path, fault: str) -> None:
     break_it, words = FAULTS[fault]

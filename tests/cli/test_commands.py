@@ -42,12 +42,14 @@ def test_every_command_has_help_with_an_example() -> None:
         assert "Example" in succeed(command, "--help")
 
 
+@pytest.mark.npu
 def test_init_writes_a_deploy_yaml_that_runs_at_once(here: Path) -> None:
     succeed("init", "tiny.onnx", "--device", "qcs9075", "-o", "first.yaml")
     output = succeed("run", "first.yaml", "--set", "benchmark=null", "--json")
     assert json.loads(output[output.index("{") :])["notes"]
 
 
+@pytest.mark.npu
 def test_plan_says_what_is_kept(here: Path) -> None:
     first = json.loads(succeed("plan", "deploy.yaml", "--json"))
     assert not any(stage["cached"] for stage in first["stages"])
@@ -56,6 +58,7 @@ def test_plan_says_what_is_kept(here: Path) -> None:
     assert all(stage["cached"] for stage in second["stages"])
 
 
+@pytest.mark.npu
 def test_report_shows_the_newest_run_again(here: Path) -> None:
     succeed("run", "deploy.yaml")
     shown = succeed("report")
@@ -63,6 +66,7 @@ def test_report_shows_the_newest_run_again(here: Path) -> None:
     assert "simulated" in shown
 
 
+@pytest.mark.npu
 def test_quantize_estimate_and_simulate_work_on_files(here: Path) -> None:
     rng = np.random.default_rng(0)
     np.savez("samples.npz", image=rng.normal(size=(4, 3, 32, 32)).astype(np.float32))
@@ -77,6 +81,7 @@ def test_quantize_estimate_and_simulate_work_on_files(here: Path) -> None:
     assert np.load("out.npz")["logits"].shape == (2, 1, 4)
 
 
+@pytest.mark.npu
 def test_inspect_names_every_precision_of_the_device(here: Path) -> None:
     output = succeed(
         "inspect", "tiny.onnx", "--device", "sm8650", "--input", "image=1,3,32,32", "--json"
@@ -99,6 +104,7 @@ def test_inspect_says_why_a_pass_left_a_node_alone(here: Path) -> None:
     assert "fold_into_next" not in succeed(*given)
 
 
+@pytest.mark.npu
 def test_inspect_reads_what_a_compiled_file_was_made_for(here: Path) -> None:
     succeed("run", "deploy.yaml", "--output", "out")
     folder = here / "out" / "bundle" / "targets" / "sm8650"
@@ -123,6 +129,7 @@ def test_the_schema_is_json(here: Path) -> None:
     assert json.loads(succeed("schema"))["properties"]["devices"]
 
 
+@pytest.mark.npu
 def test_analyze_takes_model_data_and_precision_out_of_a_deploy_yaml(here: Path) -> None:
     succeed("init", "tiny.onnx", "--device", "qcs9075", "-o", "first.yaml")
     found = json.loads(succeed("analyze", "first.yaml", "--device", "qcs9075", "--json"))

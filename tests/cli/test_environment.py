@@ -108,6 +108,7 @@ def test_without_qualcomms_runtime_the_rest_runs_on_the_cpu(project: Path, no_qn
     assert "pip install onnxruntime-qnn" in output
 
 
+@pytest.mark.npu
 @pytest.mark.parametrize("kilobytes", [32, 800])
 def test_a_full_disk_is_one_clear_error_and_leaves_no_run(project: Path, kilobytes: int) -> None:
     disk = project / "disk"

@@ -132,6 +132,7 @@ def test_a_model_is_judged_on_its_own_state(project: Path) -> None:
         assert np.array_equal(seen[index], np.zeros((1, 16)) if index == 6 else given[index - 1])
 
 
+@pytest.mark.npu
 @pytest.mark.slow
 def test_a_stateful_model_is_deployed_with_a_metric_for_each_output(project: Path) -> None:
     done = snapq.run(project / "deploy.yaml", runs=project / "runs")

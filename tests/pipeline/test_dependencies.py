@@ -163,6 +163,7 @@ def runs_again(project: Path) -> str:
     return " ".join(name for name, key in keys.items() if cache.value(key) is None)
 
 
+@pytest.mark.npu
 @pytest.mark.parametrize("changed", CHANGES)
 def test_a_change_runs_again_exactly_what_depends_on_it(project: Path, changed: str) -> None:
     change, again = CHANGES[changed]
@@ -170,6 +171,7 @@ def test_a_change_runs_again_exactly_what_depends_on_it(project: Path, changed: 
     assert runs_again(project) == again
 
 
+@pytest.mark.npu
 def test_facts_of_a_device_run_again_what_reads_devices(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -177,6 +179,7 @@ def test_facts_of_a_device_run_again_what_reads_devices(
     assert runs_again(project) == "cluster"
 
 
+@pytest.mark.npu
 def test_another_version_of_a_tool_runs_all_again(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +190,7 @@ def test_another_version_of_a_tool_runs_all_again(
         library_versions.cache_clear()
 
 
+@pytest.mark.npu
 def test_a_changed_file_of_encodings_runs_quantize_again(project: Path) -> None:
     edit(project / "deploy.yaml", ("never_slower: false", "encodings: given.json"))
     cached = []
@@ -233,6 +237,7 @@ def test_reading_what_is_not_declared_fails_at_once() -> None:
         context.npu_share  # noqa: B018
 
 
+@pytest.mark.npu
 def test_models_that_differ_in_scales_of_activations_give_two_packages(tmp_path: Path) -> None:
     outputs = []
     project = make_project(tmp_path)
@@ -276,6 +281,7 @@ def with_activation_scale(path: Path, scale: float) -> onnx.ModelProto:
     return model
 
 
+@pytest.mark.npu
 def test_an_edited_metric_module_gives_its_new_score(project: Path) -> None:
     def score() -> tuple[float, bool]:
         done = snapq.run(snapq.load(project / "deploy.yaml"), runs=project / "runs")

@@ -16,7 +16,7 @@ import snapq
 from snapq.errors import StorageError
 from snapq.records import Origin
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.npu, pytest.mark.slow]
 
 
 def run(project: Path, *overrides: str, **options: object) -> snapq.Run:

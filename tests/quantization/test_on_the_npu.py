@@ -72,6 +72,7 @@ def windows_that_are_masked():
     return b.model(b.add("Softmax", scores, axis=-1))
 
 
+@pytest.mark.npu
 @pytest.mark.parametrize(
     ("make", "activations", "wanted"),
     [
@@ -166,6 +167,7 @@ def sums_and_powers():
     return b.model(b.add("CumSum", x, np.array(0)), b.add("Pow", np.float32([2]), x))
 
 
+@pytest.mark.npu
 @pytest.mark.parametrize("activations", ["uint8", "uint16"])
 @pytest.mark.parametrize("make", [transposed_convolutions, pools, padded_values, picked_and_masked])
 def test_what_the_npu_computes_otherwise_is_prepared_so_that_it_does_not(

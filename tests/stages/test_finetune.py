@@ -43,6 +43,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.npu
 def test_training_after_quantize_ends_on_the_npu_nearer_to_the_original(project: Path) -> None:
     (project / "deploy.yaml").write_text(DEPLOY.replace("STAGES\n", QUANTIZE + FINETUNE))
     run = snapq.run(snapq.load(project / "deploy.yaml"), output=project / "run")

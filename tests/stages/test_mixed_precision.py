@@ -60,6 +60,7 @@ def staged(model, options, tmp_path: Path, **changes):
     return quantize.run(options, Context(quantize.reads(options), values), tmp_path)
 
 
+@pytest.mark.npu
 def test_a_network_that_integers_make_slower_stays_in_fp16_and_the_note_names_the_nodes(tmp_path):
     outcome = staged(small_prelus(), QuantizeConfig(), tmp_path)
     assert outcome.precision == "fp16"
@@ -69,6 +70,7 @@ def test_a_network_that_integers_make_slower_stays_in_fp16_and_the_note_names_th
     assert "node_prelu" in outcome.notes[0]
 
 
+@pytest.mark.npu
 def test_a_layer_that_is_quicker_at_16_bits_has_them_and_the_note_names_it(tmp_path):
     outcome = staged(filters_of_many_taps(), QuantizeConfig(), tmp_path)
     assert outcome.precision == "w8a8+w8a16"
@@ -92,6 +94,7 @@ def test_never_slower_can_be_switched_off(tmp_path):
     assert "never_slower" not in outcome.details
 
 
+@pytest.mark.npu
 def test_without_labels_the_float_models_own_answers_judge_a_drop(tmp_path):
     options = QuantizeConfig(mixed_precision=MixedPrecision(max_drop=1.0))
     outcome = staged(classifier(), options, tmp_path, metrics=lambda: metrics("top1"))

@@ -29,6 +29,7 @@ def weight_shapes(model: Path) -> dict[str, list[int]]:
     return {item.name: list(item.dims) for item in onnx.load(model).graph.initializer}
 
 
+@pytest.mark.npu
 def test_a_pruned_model_is_smaller_and_every_step_is_shown(project: Path) -> None:  # noqa: F811
     run = pruned_run(
         project, {"prune": {"ratio": 0.3, "step": 8}}, {"quantize": {}}, {"package": {}}
@@ -45,6 +46,7 @@ def test_a_pruned_model_is_smaller_and_every_step_is_shown(project: Path) -> Non
     assert "32 to" in page
 
 
+@pytest.mark.npu
 def test_a_quantized_model_is_cut_in_its_integers(project: Path) -> None:  # noqa: F811
     run = pruned_run(
         project,
@@ -61,6 +63,7 @@ def test_a_quantized_model_is_cut_in_its_integers(project: Path) -> None:  # noq
     assert encodings["w1"].channels == channels
 
 
+@pytest.mark.npu
 def test_a_block_goes_whole_and_the_report_says_which(project: Path) -> None:  # noqa: F811
     run = pruned_run(project, {"prune": {"blocks": 1}}, {"quantize": {}})
     steps = {step.label: step for step in run.record.steps}
@@ -74,6 +77,7 @@ def test_a_block_goes_whole_and_the_report_says_which(project: Path) -> None:  #
     assert details["macs"]["after"] < 0.2 * details["macs"]["before"]
 
 
+@pytest.mark.npu
 def test_blocks_are_not_taken_out_of_quantized_models(project: Path) -> None:  # noqa: F811
     with pytest.raises(ConfigError, match="out of float models"):
         pruned_run(project, {"quantize": {}}, {"prune": {"blocks": 1}})

@@ -13,6 +13,8 @@ from snapq.npu.qnn.binary import inspect_binary
 from snapq.npu.qnn.options import CompileOptions
 from tests.npu.compiling import compile_context
 
+pytestmark = pytest.mark.npu
+
 CHIPS = ("qcs6490", "sm8450", "qcs9075", "sm8650", "sm8750", "sm8850", "sm8975")
 
 

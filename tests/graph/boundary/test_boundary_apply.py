@@ -80,6 +80,7 @@ def test_raw_frames_stay_8_bit_where_activations_have_16() -> None:
     assert applied.boundary.outputs[0].dtype == "uint16"
 
 
+@pytest.mark.npu
 def test_rank_4_outputs_come_channels_last_where_asked(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     nodes = [
@@ -99,11 +100,13 @@ def test_rank_4_outputs_come_channels_last_where_asked(tmp_path: Path) -> None:
     assert cycles(applied.model, tmp_path)
 
 
+@pytest.mark.npu
 def test_the_boundary_makes_a_small_network_faster(tmp_path: Path) -> None:
     with_codes, applied, _ = give_boundary(conv_net(size=64, pads=[1, 1, 1, 1]), WHOLE)
     assert cycles(applied.model, tmp_path) < 0.8 * cycles(with_codes, tmp_path)
 
 
+@pytest.mark.npu
 def test_a_float_model_takes_the_same_frames_and_gives_floats(tmp_path: Path) -> None:
     model = conv_net(size=32, pads=[1, 1, 1, 1])
     for preprocess in (WHOLE, IMAGENET):
@@ -222,6 +225,7 @@ def test_applying_leaves_the_model_and_gives_the_same_bytes_twice() -> None:
     assert ir.to_proto(with_codes).SerializeToString() == before
 
 
+@pytest.mark.npu
 def test_efficientnet_lite0_is_estimated_4_4_times_faster_than_fp16(
     efficientnet_lite0: Path, tmp_path: Path
 ) -> None:

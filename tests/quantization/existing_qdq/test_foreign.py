@@ -47,6 +47,7 @@ def run_on_cpu(model: ir.Model, sample: dict[str, np.ndarray]) -> np.ndarray:
     return answer
 
 
+@pytest.mark.npu
 @pytest.mark.parametrize("name", MODELS)
 def test_what_keeps_a_foreign_model_off_the_npu_is_found_and_repaired(
     name: str, tmp_path: Path
@@ -115,6 +116,7 @@ def quantized_by_onnxruntime(source: Path, folder: Path, form: str) -> Path:
     return folder / "given.onnx"
 
 
+@pytest.mark.npu
 def test_what_onnxruntime_quantized_is_packaged_with_every_node_on_the_npu(
     ppocr_cls: Path, tmp_path: Path
 ) -> None:

@@ -24,7 +24,7 @@ from snapq.stages.quantize.scoring import (
 from tests.quantization.hard_models import convolutions_and_encoder
 from tests.quantization.odd_models import feeds
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.npu, pytest.mark.slow]
 
 DEVICE = find("qcs9075")
 BUDGET_DB = 30.0

@@ -13,7 +13,7 @@ from snapq.quantization.quantize import Scheme, observe, quantize
 from tests.quantization.hard_models import backbone_and_small_prelu_head
 from tests.quantization.odd_models import feeds
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.npu, pytest.mark.slow]
 
 
 def estimate(model):

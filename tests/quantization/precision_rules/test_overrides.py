@@ -56,6 +56,7 @@ MIXED = {
 }
 
 
+@pytest.mark.npu
 def test_a_model_of_four_precisions_runs_on_the_npu_and_is_near_to_float(tmp_path: Path):
     model = chain()
     result = quantized(model, Scheme(architecture=73, per_node=MIXED))

@@ -205,6 +205,7 @@ def test_a_logarithm_behind_a_network_leaves_it_in_integers():
     assert logarithms(b.model(b.add("Log", b.add("Add", y, scalar(1.0)))).graph) == frozenset()
 
 
+@pytest.mark.npu
 @pytest.mark.parametrize(("taps", "wide"), [(62, False), (63, True)])
 def test_a_depthwise_filter_too_long_for_the_8_bit_kernel_has_16_bits(taps, wide):
     b = Builder()

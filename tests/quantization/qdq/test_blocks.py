@@ -115,6 +115,7 @@ def test_products_become_convolutions_and_what_cannot_have_blocks_is_named():
     assert "the NPU has blocks for" in note.text
 
 
+@pytest.mark.npu
 def test_the_npu_computes_what_the_cpu_does(tmp_path):
     model = products()
     samples = feeds(model, 8)

@@ -37,6 +37,7 @@ def test_a_picture_is_padded_apart_only_where_that_leads_it_the_quicker_way(
     assert any(node.op_type == "Pad" for node in found.graph) == padded
 
 
+@pytest.mark.npu
 def test_padding_apart_costs_less_than_none_at_all():
     def cycles(pads):
         model = quantized(first_conv((1, 3, 224, 224), (3, 3), pads, 2))
@@ -45,6 +46,7 @@ def test_padding_apart_costs_less_than_none_at_all():
     assert cycles([1, 1, 1, 1]) < cycles([0, 0, 0, 0])
 
 
+@pytest.mark.npu
 def test_names_of_our_own_are_in_the_way_of_none_that_the_provider_makes():
     b = Builder()
     rows = b.add("MatMul", b.feed("x", 1, 12, 16), b.normal(16, 16))

@@ -17,6 +17,8 @@ from snapq.quantization.qdq.wide_bias import as_added
 from snapq.quantization.quantize import Scheme, quantize
 from tests.quantization.odd_models import Builder
 
+pytestmark = pytest.mark.npu
+
 CHANNELS = 32
 STEP = 256
 

@@ -99,6 +99,7 @@ def test_weights_are_shared_before_and_after_quantize(project: Path, order: str)
     assert min(f.sqnr_db for f in done.record.fidelity) > 5
 
 
+@pytest.mark.npu
 def test_an_even_codebook_of_16_reaches_the_device_as_int4(project: Path) -> None:  # noqa: F811
     done = run_with(
         project, "  - cluster: {spacing: even, clusters: 16}\n  - quantize: {}\n  - package: {}\n"
