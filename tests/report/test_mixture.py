@@ -10,7 +10,7 @@ from tests.report import report_records
 def test_candidates_stand_where_their_figures_put_them() -> None:
     drawn = mixture.plane(report_records.tradeoff())
     assert drawn is not None
-    assert [dot.kind for dot in drawn.dots] == ["uniform", "chosen", "whole", "whole"]
+    assert [dot.kind for dot in drawn.dots] == ["uniform", "chosen", "uniform", "uniform"]
     assert (drawn.dots[0].x, drawn.dots[0].y) == (0.0, mixture.HEIGHT)
     assert (drawn.dots[-1].x, drawn.dots[-1].y) == (mixture.WIDTH, 0.0)
 
