@@ -51,15 +51,6 @@ def input_specs(model: ir.Model) -> tuple[TensorSpec, ...]:
     return tuple(_spec(value) for value in graph_inputs(model))
 
 
-def output_specs(model: ir.Model) -> tuple[TensorSpec, ...]:
-    """Specifications of the outputs, in graph order.
-
-    Raises:
-        ModelError: the shape of an output does not follow from the shapes of the inputs.
-    """
-    return tuple(_spec(value) for value in model.graph.outputs)
-
-
 InputShapes = Mapping[str, Sequence[int] | float]
 """What the user says of inputs by name: the shape, or the number that the input always is."""
 
@@ -259,11 +250,5 @@ def _spec(value: ir.Value) -> TensorSpec:
             hint="Cut this part out of the model.",
         )
     shape = static_shape(value)
-    if shape is None:
-        raise ModelError(
-            f"The shape of '{name}' {format_shape(value.shape)} does not follow from the shapes "
-            "of the inputs.",
-            where=name,
-            hint="The NPU needs fixed shapes: cut the part that makes it dynamic out of the model.",
-        )
+    assert shape is not None, "dynamic inputs are refused before"
     return TensorSpec(name, np.dtype(value.type.dtype.numpy()), shape)

@@ -93,7 +93,7 @@ def _workers() -> list[psutil.Process]:
 
 def _is_worker(child: psutil.Process) -> bool:
     try:
-        return "snapq.npu.qnn.worker" in child.cmdline()
+        return "snapq.workers.child" in child.cmdline()
     except psutil.NoSuchProcess:  # it has ended
         return False
 
