@@ -22,7 +22,7 @@ def separate(graph: ir.Graph) -> None:
     names = Names(graph)
     for node in tuple(graph):
         if KEPT_FLOAT in node.metadata_props and _looks_quantized(node):
-            for value in {v for v in node.inputs if v is not None and _is_read_back(v)}:
+            for value in dict.fromkeys(v for v in node.inputs if v and _is_read_back(v)):
                 cast = _cast(value, ir.DataType.FLOAT16, names)
                 graph.insert_before(node, cast)
                 for index, given in enumerate(tuple(node.inputs)):

@@ -12,8 +12,6 @@ Convolutions of several taps, and 8-bit activations, are refused by the provider
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
@@ -75,15 +73,9 @@ def _convert(graph: ir.Graph, node: ir.Node, names: Names) -> None:
     nodes: list[ir.Node] = []
 
     def add(
-        op: str,
-        of: list[ir.Value],
-        shape: tuple[int, ...],
-        name: str,
-        attributes: Mapping[str, Sequence[int]] | None = None,
+        op: str, of: list[ir.Value], shape: tuple[int, ...], name: str, **attributes: list[int]
     ) -> ir.Value:
-        made = ir.node(
-            op, of, attributes=dict(attributes or {}), name=names.fresh_node(f"{node.name}_{op}")
-        )
+        made = ir.node(op, of, attributes=attributes, name=names.fresh_node(f"{node.name}_{op}"))
         value = made.outputs[0]
         value.name = name
         value.shape, value.type = ir.Shape(shape), output.type
@@ -97,31 +89,19 @@ def _convert(graph: ir.Graph, node: ir.Node, names: Names) -> None:
         return add_constant(graph, fresh, array)
 
     output.name = None
-    shape = (1, rows, 1, inputs)
-    flat = add(
-        "Reshape", [source, constant(np.array(shape), "rows")], shape, names.fresh(f"{stem}_in")
-    )
-    turned = add(
-        "Transpose",
-        [flat],
-        (1, inputs, rows, 1),
-        names.fresh(f"{stem}_turned"),
-        {"perm": [0, 3, 1, 2]},
-    )
+    first, last = (1, rows, 1, inputs), (1, rows, 1, outputs)
+    name = names.fresh(f"{stem}_in")
+    flat = add("Reshape", [source, constant(np.array(first), "rows")], first, name)
+    name = names.fresh(f"{stem}_turned")
+    turned = add("Transpose", [flat], (1, inputs, rows, 1), name, perm=[0, 3, 1, 2])
     kernel = constant(np.ascontiguousarray(matrix).reshape(outputs, inputs, 1, 1), "weight")
     parts = [turned, kernel, *([constant(bias, "bias")] if bias is not None else [])]
-    product = add("Conv", parts, (1, outputs, rows, 1), stem, {"kernel_shape": [1, 1]})
+    product = add("Conv", parts, (1, outputs, rows, 1), stem, kernel_shape=[1, 1])
     nodes[-1].name = node.name
-    back = add(
-        "Transpose",
-        [product],
-        (1, rows, 1, outputs),
-        names.fresh(f"{stem}_back"),
-        {"perm": [0, 2, 3, 1]},
-    )
-    result = add(
-        "Reshape", [back, constant(np.array(made), "shape")], made, names.fresh(f"{stem}_rows")
-    )
+    name = names.fresh(f"{stem}_back")
+    back = add("Transpose", [product], last, name, perm=[0, 2, 3, 1])
+    name = names.fresh(f"{stem}_rows")
+    result = add("Reshape", [back, constant(np.array(made), "shape")], made, name)
     graph.insert_before(node, nodes)
     output.replace_all_uses_with(result)
     graph.remove(node, safe=True)
