@@ -30,8 +30,7 @@ _STAYS = frozenset({Trait.KEEPS_SIGN, Trait.KEEPS_FINITE})
 _SUMMANDS = _COMMUTES | _STAYS
 _SEVERAL = _SUMMANDS | {Trait.VARIADIC}
 _NO_BITS = lacking(
-    "the NPU has no bit arithmetic",
-    "Do this part on the CPU, or write it with float arithmetic.",
+    "the NPU has no bit arithmetic", "Do this part on the CPU, or write it with float arithmetic."
 )
 
 
@@ -45,11 +44,7 @@ def _function(
     return OpSpec(family, traits=traits, encodings=encodings, npu=npu)
 
 
-def _activation(
-    *traits: Trait,
-    encodings: Encodings | None = _OWN,
-    npu: Npu = TAKEN,
-) -> OpSpec:
+def _activation(*traits: Trait, encodings: Encodings | None = _OWN, npu: Npu = TAKEN) -> OpSpec:
     return _function(
         _ELEMENTWISE.union(traits), encodings=encodings, npu=npu, family=Family.ACTIVATION
     )
@@ -67,10 +62,7 @@ _ARITHMETIC = {
     **rows("Max Min", OpSpec(Family.ARITHMETIC, rest=D, roles=(), traits=_SEVERAL, encodings=_OWN)),
     **rows("Sum Mean", OpSpec(Family.ARITHMETIC, rest=D, roles=(), traits=_SEVERAL)),
     "Where": OpSpec(
-        Family.ARITHMETIC,
-        (CONDITION, D, D),
-        traits=_BROADCASTS | _STAYS,
-        encodings=_OWN,
+        Family.ARITHMETIC, (CONDITION, D, D), traits=_BROADCASTS | _STAYS, encodings=_OWN
     ),
 }
 _MATH = {

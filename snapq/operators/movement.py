@@ -3,17 +3,7 @@
 from __future__ import annotations
 
 from snapq.operators import macs
-from snapq.operators.spec import (
-    TAKEN,
-    Encodings,
-    Family,
-    Npu,
-    OpSpec,
-    Role,
-    Trait,
-    lacking,
-    rows,
-)
+from snapq.operators.spec import TAKEN, Encodings, Family, Npu, OpSpec, Role, Trait, lacking, rows
 
 __all__ = ["SPECS"]
 
@@ -30,12 +20,7 @@ def _move(
     npu: Npu = TAKEN,
 ) -> OpSpec:
     return OpSpec(
-        Family.MOVEMENT,
-        (D, *roles),
-        traits=traits,
-        encodings=encodings,
-        macs=macs.nothing,
-        npu=npu,
+        Family.MOVEMENT, (D, *roles), traits=traits, encodings=encodings, macs=macs.nothing, npu=npu
     )
 
 

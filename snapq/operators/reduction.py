@@ -3,17 +3,7 @@
 from __future__ import annotations
 
 from snapq.operators import macs
-from snapq.operators.spec import (
-    TAKEN,
-    Encodings,
-    Family,
-    Npu,
-    OpSpec,
-    Role,
-    Trait,
-    lacking,
-    rows,
-)
+from snapq.operators.spec import TAKEN, Encodings, Family, Npu, OpSpec, Role, Trait, lacking, rows
 
 __all__ = ["SPECS"]
 
@@ -81,8 +71,7 @@ _REDUCTIONS = {
     "ReduceL2": _reduce(Trait.NOT_NEGATIVE, Trait.IGNORES_ZEROS),
     "ReduceLogSumExp": _reduce(),
     **rows(
-        "ReduceL1 ReduceSumSquare",
-        _reduce(Trait.NOT_NEGATIVE, Trait.IGNORES_ZEROS, npu=lacking()),
+        "ReduceL1 ReduceSumSquare", _reduce(Trait.NOT_NEGATIVE, Trait.IGNORES_ZEROS, npu=lacking())
     ),
     "ReduceLogSum": _reduce(npu=lacking()),
     # The sum may come to be larger than calibration saw, and wraps around.
@@ -106,11 +95,7 @@ _SEARCHES = {
         traits=_LOOSE,
         npu=lacking("the number of boxes that it keeps depends on the data", _CUT),
     ),
-    "NonZero": OpSpec(
-        Family.SEARCH,
-        traits=_LOOSE | {Trait.NOT_NEGATIVE},
-        npu=_OPEN_SIZE,
-    ),
+    "NonZero": OpSpec(Family.SEARCH, traits=_LOOSE | {Trait.NOT_NEGATIVE}, npu=_OPEN_SIZE),
     "Unique": OpSpec(Family.SEARCH, traits=_LOOSE, npu=_OPEN_SIZE),
     "Compress": OpSpec(Family.SEARCH, (D, Role.CONDITION), traits=_LOOSE, npu=_OPEN_SIZE),
 }

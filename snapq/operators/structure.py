@@ -15,12 +15,7 @@ _CPU = "Cut the model in front of it and do its work on the CPU."
 SPECS: dict[str, OpSpec] = {
     **rows(
         "QuantizeLinear DequantizeLinear",
-        OpSpec(
-            Family.QDQ,
-            (D, OTHER, OTHER),
-            macs=macs.nothing,
-            npu=Npu(("", "com.microsoft")),
-        ),
+        OpSpec(Family.QDQ, (D, OTHER, OTHER), macs=macs.nothing, npu=Npu(("", "com.microsoft"))),
     ),
     "DynamicQuantizeLinear": OpSpec(
         Family.QDQ,
@@ -44,8 +39,7 @@ SPECS: dict[str, OpSpec] = {
     ),
     "EyeLike": OpSpec(Family.CONSTANT, npu=lacking()),
     **rows(
-        "BlackmanWindow HannWindow HammingWindow",
-        OpSpec(Family.CONSTANT, (SHAPE,), npu=lacking()),
+        "BlackmanWindow HannWindow HammingWindow", OpSpec(Family.CONSTANT, (SHAPE,), npu=lacking())
     ),
     "MelWeightMatrix": OpSpec(Family.CONSTANT, (SHAPE, SHAPE), npu=lacking()),
     **rows("RandomNormalLike RandomUniformLike Bernoulli", OpSpec(Family.RANDOM)),
