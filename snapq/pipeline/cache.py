@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from snapq.errors import StorageError
+from snapq.npu import runtime
 from snapq.stages.artifact import Artifact, code_fingerprint, library_versions
 from snapq.storage import (
     TEMPORARY,
@@ -41,8 +42,9 @@ class Cache:
 
     @staticmethod
     def key(kind: str, **parts: object) -> str:
-        """Hash of `parts`, of snapq's code and of the library versions."""
-        return fingerprint([kind, parts, code_fingerprint(), library_versions()])
+        """Hash of `parts`, of snapq's code and of the tools: their versions, and what is usable."""
+        tools = [library_versions(), runtime.status().usable]
+        return fingerprint([kind, parts, code_fingerprint(), tools])
 
     def artifact(self, key: str) -> Artifact | None:
         """Returns the kept artifact, checked file by file; None where there is none."""

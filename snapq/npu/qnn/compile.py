@@ -65,6 +65,8 @@ class Candidate:
     seconds: float | None
     failure: str | None
     """Why it did not compile."""
+    transient: bool
+    """Whether it may compile when it is tried again."""
     chosen: bool
 
 
@@ -241,6 +243,7 @@ def _candidates(
             estimate=figure,
             seconds=result.seconds if isinstance(result, Outcome) else None,
             failure=result.what if isinstance(result, SnapqError) else None,
+            transient=isinstance(result, SnapqError) and result.transient,
             chosen=index == best,
         )
         for index, (options, (_, result), figure) in enumerate(

@@ -28,6 +28,12 @@ class CompiledTarget:
     notes: tuple[str, ...]
 
     @property
+    def failures(self) -> tuple[str, ...]:
+        """Options that could not be tried, though they may be another time."""
+        tried = (candidate for candidate in self.compilation.tried if candidate.transient)
+        return tuple(f"{self.device.name}: {candidate.failure}" for candidate in tried)
+
+    @property
     def candidates(self) -> tuple[dict[str, Any], ...]:
         """What was tried, for the record."""
         return tuple(_candidate(candidate) for candidate in self.compilation.tried)
@@ -83,7 +89,7 @@ def compile_target(
         )
     except QnnError as error:
         # Of several targets, the one that fails must be named as the user named it.
-        raise QnnError(error.what, where=device.name, hint=error.hint) from error
+        raise type(error)(error.what, where=device.name, hint=error.hint) from error
     _check_share(found.files.placement, npu_share, device)
     notes = tuple(f"{device.name}: {note}" for note in _notes(found, device, config))
     return CompiledTarget(device, found, notes)

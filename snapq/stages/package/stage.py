@@ -127,6 +127,7 @@ def run(options: PackageConfig, context: Context, folder: Path) -> Outcome:
             "npu_nodes": {place.device: place.npu for place in packaged.placements},
             "cpu_nodes": {place.device: place.cpu for place in packaged.placements},
         },
+        failures=tuple(text for target in built.targets for text in target.failures),
     )
 
 
