@@ -9,27 +9,28 @@ inputs, and is handed them and keyed by them from here.
 from __future__ import annotations
 
 import functools
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel
 
 from snapq.config import PackageConfig, QuantizeConfig
-from snapq.devices.profiles import nearest_with_estimate
+from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
 from snapq.errors import DeviceError
+from snapq.evaluation.functions import source_fingerprint
+from snapq.evaluation.metrics import Metric, metrics
+from snapq.evaluation.samples import Dataset, Sample, update_digest
+from snapq.evaluation.stateful import StatefulDataset
 from snapq.pipeline.cache import Cache
 from snapq.pipeline.inputs import Setting
 from snapq.stages.artifact import MODEL, Artifact
 from snapq.stages.base import Input, Reads, Source
+from snapq.stages.package.stage import BUNDLE, Packaged
 from snapq.storage import sha256_file
-
-if TYPE_CHECKING:
-    from snapq.devices.profiles import DeviceProfile
-    from snapq.evaluation.metrics import Metric
-    from snapq.evaluation.samples import Dataset, Sample
 
 SOURCE = "source"
 """The step that writes the model as given."""
@@ -168,7 +169,6 @@ def _dataset(data: Dataset, source_sha256: str) -> Fact:
 
     @functools.cache
     def mark() -> Any:
-        from snapq.evaluation.stateful import StatefulDataset
 
         # The model as given makes the states that its samples begin with.
         model = source_sha256 if isinstance(data, StatefulDataset) else None
@@ -191,9 +191,6 @@ def _first(data: Dataset, count: int) -> Fact:
 
 
 def _sample_mark(sample: Sample) -> str:
-    import hashlib
-
-    from snapq.evaluation.samples import update_digest
 
     digest = hashlib.sha256()
     for arrays in (sample.feeds, sample.frames):
@@ -205,8 +202,6 @@ def _sample_mark(sample: Sample) -> str:
 
 def _package(artifact: Artifact) -> Any:
     """What the package stage recorded, and its bundle."""
-    from snapq.stages.package.stage import BUNDLE, Packaged
-
     return Packaged.read(artifact.folder), artifact.folder / BUNDLE
 
 
@@ -239,7 +234,6 @@ def _metrics(setting: Setting) -> Callable[[], tuple[Metric, ...]]:
     """Makes the run's metrics anew each time it is called."""
 
     def make() -> tuple[Metric, ...]:
-        from snapq.evaluation.metrics import metrics
 
         return metrics(setting.config.metric, setting.config.folder)
 
@@ -248,8 +242,6 @@ def _metrics(setting: Setting) -> Callable[[], tuple[Metric, ...]]:
 
 def _sources(setting: Setting) -> Any:
     """The metrics' names, and the source of those that are the user's own functions."""
-    from snapq.evaluation.functions import source_fingerprint
-
     named = setting.config.metric
     names = [named] if isinstance(named, str) else list((named or {}).values())
     own = {name: source_fingerprint(name, setting.config.folder) for name in names if ":" in name}

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import onnx_ir as ir
 
 from snapq.config import (
     DataSource,
@@ -18,16 +19,16 @@ from snapq.config import (
 from snapq.devices import profiles
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, DeviceError, nearest
+from snapq.evaluation.datasets import Dataset, image_input, open_dataset
+from snapq.evaluation.stateful import open_stateful
+from snapq.graph import boundary, io, shapes
+from snapq.graph.boundary import Boundary
+from snapq.graph.shapes import TensorSpec
+from snapq.graph.weights import check_weights
 from snapq.precision import precision_name
+from snapq.quantization.existing_qdq.strip import is_quantized
 from snapq.stages.base import Input, stage
 from snapq.storage import fingerprint, sha256_file
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
-
-    from snapq.evaluation.datasets import Dataset
-    from snapq.graph.boundary import Boundary
-    from snapq.graph.shapes import TensorSpec
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,6 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         ModelError: the model cannot be read or frozen.
         DataError: the data does not fit the model.
     """
-    from snapq.evaluation.datasets import open_dataset
-    from snapq.evaluation.stateful import open_stateful
-    from snapq.graph import boundary, io, shapes
-    from snapq.graph.weights import check_weights
-    from snapq.quantization.existing_qdq.strip import is_quantized
-
     devices = tuple(profiles.find(name) for name in config.devices)
     named = tuple(
         profiles.find(item.options.target.device)
@@ -219,8 +214,6 @@ def _sources(
 
 def _preprocess(inputs: Sequence[TensorSpec], *sources: DataSource | None) -> dict[str, Preprocess]:
     """Preprocessing of each image input; all data must agree on it."""
-    from snapq.evaluation.datasets import image_input
-
     found: dict[str, Preprocess] = {}
     for source in sources:
         if source is None or source.images is None:
@@ -238,8 +231,6 @@ def _preprocess(inputs: Sequence[TensorSpec], *sources: DataSource | None) -> di
 
 def _fingerprint(path: Path, model: ir.Model) -> str:
     """SHA-256 over the model file and the files of its external data."""
-    import onnx_ir as ir
-
     files = {path}
     for graph in model.graphs():
         for value in graph.initializers.values():

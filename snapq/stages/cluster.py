@@ -5,22 +5,27 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx_ir as ir
 
 from snapq.config import ClusterConfig
 from snapq.errors import ConfigError, nearest
+from snapq.evaluation.sqnr import sqnr
+from snapq.graph import io
+from snapq.operators import Role, quantized
+from snapq.quantization.encodings import Encoding, QuantType, quantize, reduced_axes, symmetric
+from snapq.quantization.existing_qdq.requantize import requantize
+from snapq.quantization.existing_qdq.strip import strip
+from snapq.quantization.granularity import PerAxis, PerBlock, PerTensor
+from snapq.quantization.qdq.decisions import constant
+from snapq.quantization.qdq.parameters import weight_axis
+from snapq.quantization.tuning.weight_sharing import Shared, integers_of, share
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads
 from snapq.stages.imposing import write_weights
 from snapq.stages.quantize.stage import ENCODINGS, encoding_records
 from snapq.storage import write_json
-
-if TYPE_CHECKING:
-    import numpy as np
-    import onnx_ir as ir
-
-    from snapq.quantization.encodings import Encoding
-    from snapq.quantization.tuning.weight_sharing import Shared
 
 _ZLIB = 6
 
@@ -55,10 +60,6 @@ def run(options: ClusterConfig, context: Context, folder: Path) -> Outcome:
     Raises:
         ConfigError: `keep` names a node that does not exist, or no layer has weights to share.
     """
-    from snapq.graph import io
-    from snapq.quantization.existing_qdq.requantize import requantize
-    from snapq.quantization.existing_qdq.strip import strip
-
     source = context.previous
     model = io.load(source.model)
     kept: dict[str, Encoding] = {}
@@ -80,15 +81,6 @@ def run(options: ClusterConfig, context: Context, folder: Path) -> Outcome:
 
 def _share(model: ir.Model, options: ClusterConfig) -> tuple[dict[str, Encoding], _Tally]:
     """Shares the weights of a float model, in place; their encodings by name, and the sums."""
-    import numpy as np
-    import onnx_ir as ir
-
-    from snapq.operators import Role, quantized
-    from snapq.quantization.granularity import PerAxis, PerTensor
-    from snapq.quantization.qdq.decisions import constant
-    from snapq.quantization.qdq.parameters import weight_axis
-    from snapq.quantization.tuning.weight_sharing import share
-
     names = [str(node.name) for node in model.graph]
     for name in options.keep:
         if name not in names:
@@ -134,11 +126,6 @@ def _depthwise(node: ir.Node, array: np.ndarray) -> bool:
 
 
 def _count(tally: _Tally, array: np.ndarray, shared: Shared) -> None:
-    import numpy as np
-
-    from snapq.quantization.encodings import QuantType, quantize, reduced_axes, symmetric
-    from snapq.quantization.granularity import PerBlock
-    from snapq.quantization.tuning.weight_sharing import integers_of
 
     granularity = shared.encoding.granularity
     assert not isinstance(granularity, PerBlock)
@@ -162,7 +149,6 @@ def _count(tally: _Tally, array: np.ndarray, shared: Shared) -> None:
 
 
 def _told(tally: _Tally, options: ClusterConfig) -> tuple[dict[str, object], tuple[str, ...]]:
-    from snapq.evaluation.sqnr import sqnr
 
     quality = sqnr(tally.signal, tally.noise)
     int4 = options.spacing == "even" and options.clusters <= 16

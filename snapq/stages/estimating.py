@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from itertools import islice
-from typing import TYPE_CHECKING
+
+import onnx_ir as ir
 
 from snapq.devices.profiles import DeviceProfile
 from snapq.graph import boundary, io
@@ -17,9 +18,7 @@ from snapq.npu.model import Deferred, Memory, Model, Variants
 from snapq.precision import Preset
 from snapq.records import EstimateRecord
 from snapq.stages.base import Context
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
+from snapq.stages.quantize.job import quantization_job
 
 Estimate = Callable[["ir.Model"], EstimateRecord]
 
@@ -65,8 +64,6 @@ def estimator(context: Context, device: DeviceProfile) -> Estimate:
 
 def _as_packaged(model: ir.Model, context: Context) -> ir.Model:
     """The model at the run's precision and with its boundary."""
-    from snapq.stages.quantize.job import quantization_job
-
     plan = context.boundary
     is_float = all(node.op_type != "QuantizeLinear" for node in model.graph)
     if is_float and context.quantize is not None and context.calibration is not None:

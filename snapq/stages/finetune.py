@@ -8,17 +8,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import onnx_ir as ir
+
 from snapq.config import FinetuneConfig
 from snapq.errors import ConfigError
+from snapq.evaluation.datasets import Dataset
+from snapq.evaluation.samples import Sample
+from snapq.graph import boundary, io
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads
 from snapq.storage import storage_errors, write_json
 
 if TYPE_CHECKING:
-    import numpy as np
-    import onnx_ir as ir
-
-    from snapq.evaluation.datasets import Dataset
     from snapq.training.options import TrainingOptions
     from snapq.training.train import Feeds, Trained
 
@@ -43,7 +45,6 @@ def run(options: FinetuneConfig, context: Context, folder: Path) -> Outcome:
         InstallError: PyTorch is not installed.
         ModelError: training cannot run an operator of the model; node and operator are named.
     """
-    from snapq.graph import boundary, io
     from snapq.training.train import train
 
     source, data = context.previous, context.training
@@ -100,8 +101,6 @@ def _training_options(options: FinetuneConfig, seed: int) -> TrainingOptions:
 
 def _feeds(context: Context) -> Any:
     """From the original's feeds to the quantized model's, which may take raw frames."""
-    from snapq.evaluation.samples import Sample
-
     plan = context.boundary
 
     def convert(feeds: Feeds) -> Feeds:
@@ -112,8 +111,6 @@ def _feeds(context: Context) -> Any:
 
 def _constants(model: ir.Model) -> dict[str, np.ndarray]:
     """The float constants of a model by name."""
-    import numpy as np
-
     return {
         name: np.asarray(value.const_value.numpy(), np.float32)
         for name, value in model.graph.initializers.items()

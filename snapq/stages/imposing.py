@@ -8,22 +8,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import onnx_ir as ir
+
 from snapq.config import DataSource, Override
 from snapq.errors import StorageError
+from snapq.evaluation.datasets import open_dataset
+from snapq.graph import boundary, io
+from snapq.graph.boundary import Boundary
+from snapq.graph.shapes import input_specs
+from snapq.precision import WeightType
+from snapq.progress import Advance
+from snapq.quantization.encodings import Encoding, QuantType
+from snapq.quantization.exchange.files import read
+from snapq.quantization.existing_qdq.requantize import Requantized, requantize
+from snapq.quantization.existing_qdq.strip import strip
+from snapq.quantization.existing_qdq.transfer import transfer
+from snapq.quantization.granularity import granularity
+from snapq.quantization.notes import Note, NoteKind
+from snapq.quantization.precision_rules.overrides import resolve
+from snapq.quantization.qdq.scheme import NodePrecision
 from snapq.stages.base import Context, Source
 from snapq.storage import storage_errors, write_json
 
 if TYPE_CHECKING:
-    import numpy as np
-    import onnx_ir as ir
-
-    from snapq.graph.boundary import Boundary
-    from snapq.progress import Advance
-    from snapq.quantization.encodings import Encoding
-    from snapq.quantization.existing_qdq.requantize import Requantized
-    from snapq.quantization.notes import Note
-    from snapq.quantization.qdq.scheme import NodePrecision
-
     Feeds = Mapping[str, np.ndarray]
 
 WEIGHTS = "weights.json"
@@ -50,13 +58,6 @@ def from_file(
         ConfigError: the file is not of the format, or not for this model.
         DataError: a tensor has no encoding, and there are no samples.
     """
-    from snapq.graph import boundary, io
-    from snapq.quantization.exchange.files import read
-    from snapq.quantization.existing_qdq.requantize import requantize
-    from snapq.quantization.existing_qdq.strip import strip
-    from snapq.quantization.notes import Note, NoteKind
-    from snapq.quantization.precision_rules.overrides import resolve
-
     assert context.given is not None
     original = strip(io.load(context.given.model)).model
     given = read(path, original)
@@ -96,10 +97,6 @@ def carried(
 
     Tensors are matched on the first calibration sample; on random inputs where there is none.
     """
-    from snapq.evaluation.datasets import open_dataset
-    from snapq.graph.shapes import input_specs
-    from snapq.quantization.existing_qdq.transfer import transfer
-
     data: Any = context.calibration
     if data is None:
         data = open_dataset(DataSource(random=True, samples=1), input_specs(original), base=Path())
@@ -112,10 +109,6 @@ def carried(
 
 def fixed_inputs(plan: Boundary | None) -> dict[str, Encoding]:
     """Encodings that the boundary imposes on inputs: raw frames enter as they are."""
-    import numpy as np
-
-    from snapq.quantization.encodings import Encoding, QuantType
-
     found = {}
     for name, given in (plan.input_encodings() if plan is not None else {}).items():
         dtype = QuantType(given.dtype)
@@ -140,11 +133,6 @@ def write_weights(folder: Path, encodings: Mapping[str, Encoding]) -> None:
 
 def read_weights(source: Source) -> dict[str, Encoding]:
     """Encodings of weights that the stage before left; all are symmetric. Raises `StorageError`."""
-    import numpy as np
-
-    from snapq.quantization.encodings import Encoding, QuantType
-    from snapq.quantization.granularity import granularity
-
     path = source.folder / WEIGHTS
     if not path.is_file():
         return {}
@@ -165,9 +153,6 @@ def read_weights(source: Source) -> dict[str, Encoding]:
 
 def stored_types(model: ir.Model, weights: Mapping[str, Encoding]) -> dict[str, NodePrecision]:
     """The weight type of each node that reads a weight with an imposed encoding."""
-    from snapq.precision import WeightType
-    from snapq.quantization.qdq.scheme import NodePrecision
-
     return {
         str(node.name): NodePrecision(
             weights=WeightType(weights[str(value.name)].dtype.value), reason="its shared weights"
@@ -182,9 +167,6 @@ def unchanged(
     weights: Mapping[str, Encoding], before: ir.Model, after: ir.Model
 ) -> tuple[dict[str, Encoding], tuple[Note, ...]]:
     """The encodings whose weights are still what they were, and a note on the others."""
-    import numpy as np
-
-    from snapq.quantization.notes import Note, NoteKind
 
     def array(model: ir.Model, name: str) -> np.ndarray | None:
         value = model.graph.initializers.get(name)

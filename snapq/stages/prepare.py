@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import onnx_ir as ir
 
 from snapq.config import PrepareConfig
+from snapq.graph import io, prepare
+from snapq.quantization.existing_qdq.strip import is_quantized, strip
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
 
 
 def reads(options: PrepareConfig) -> Reads:
@@ -25,16 +25,11 @@ def run(options: PrepareConfig, context: Context, folder: Path) -> Outcome:
         ModelError: the model cannot be read, frozen or handled; the node or input is named.
         ConfigError: `options.skip` names a pass that does not exist.
     """
-    from snapq.graph import io
-
     return write(io.load(context.previous.model), options, folder)
 
 
 def write(model: ir.Model, options: PrepareConfig, folder: Path) -> Outcome:
     """As `run`, of a model that is loaded already."""
-    from snapq.graph import io, prepare
-    from snapq.quantization.existing_qdq.strip import is_quantized, strip
-
     came: tuple[str, ...] = ()
     if is_quantized(model):
         stripped = strip(model)

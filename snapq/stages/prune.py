@@ -7,25 +7,38 @@ import shutil
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import onnx_ir as ir
 
 from snapq.bundle import ENCODINGS
 from snapq.config import PruneConfig, Sparsity
 from snapq.devices.profiles import find
 from snapq.errors import ConfigError, QnnError
+from snapq.graph import io
+from snapq.npu.runtime import status
+from snapq.pruning import blocks
+from snapq.pruning.budget import Limits
+from snapq.pruning.groups import Structure
+from snapq.pruning.importance import Ranking
+from snapq.pruning.prune import (
+    Choose,
+    Pruned,
+    Rank,
+    Tracker,
+    at_most,
+    prune,
+    share_of_macs,
+    within,
+)
+from snapq.pruning.sparsity import mask
+from snapq.pruning.statistics import Samples
+from snapq.pruning.surgery import stays
 from snapq.ranking import Importance
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import ESTIMATE, Context, Input, Outcome, Reads, Source
 from snapq.stages.estimating import estimator
 from snapq.storage import compressed_size, storage_errors, write_json
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
-
-    from snapq.pruning.groups import Structure
-    from snapq.pruning.importance import Ranking
-    from snapq.pruning.prune import Choose, Pruned, Rank, Tracker
-    from snapq.pruning.statistics import Samples
 
 _JUDGES = 64
 """Samples by which blocks are judged, at most."""
@@ -56,8 +69,6 @@ def run(options: PruneConfig, context: Context, folder: Path) -> Outcome:
         ModelError: nothing can be cut, or the cut fails its check.
         DataError: a sample does not fit the model.
     """
-    from snapq.graph import io
-
     source = context.previous
     model = io.load(source.model)
     notes: list[str] = []
@@ -88,8 +99,6 @@ def _drop_blocks(
     details: dict[str, Any],
 ) -> ir.Model:
     """Takes out residual blocks."""
-    from snapq.pruning import blocks
-
     if source.precision != "float":
         raise ConfigError(
             "Blocks are removed from float models only.",
@@ -119,8 +128,6 @@ def _drop_blocks(
 
 def _time(model: ir.Model, context: Context) -> Callable[[ir.Model], float] | None:
     """What estimates parts of a model for the first target; None where nothing can."""
-    from snapq.npu.runtime import status
-
     if not context.devices or not context.devices[0].has_estimate or not status().usable:
         return None
     estimate = estimator(context, context.devices[0])
@@ -143,10 +150,6 @@ def _cut(
     details: dict[str, Any],
 ) -> ir.Model:
     """Cuts channels, and writes what else belongs into the folder."""
-    from snapq.graph import io
-    from snapq.pruning.budget import Limits
-    from snapq.pruning.prune import prune
-
     pruned = prune(
         model,
         _choose(options, context),
@@ -179,8 +182,6 @@ def _mask(
     details: dict[str, Any],
 ) -> None:
     """Sets weights to zero, in place."""
-    from snapq.pruning.sparsity import mask
-
     before = _compressed_bytes(model, folder)
     masked = mask(model, share=options.share, pattern=options.kept)
     details["sparsity"] = {
@@ -208,27 +209,24 @@ def _gradients(seed: int) -> Rank:
 
 def _compressed_bytes(model: ir.Model, folder: Path) -> int:
     """Size of a model as everywhere in the report; it is written into `folder`."""
-    from snapq.graph import io
-
     io.save(model, folder / MODEL)
     return sum(compressed_size(path) for path in folder.glob(f"{MODEL}*"))
 
 
 def _choose(options: PruneConfig, context: Context) -> Choose:
-    from snapq.pruning import prune
 
     if options.ratio is not None:
-        return prune.share_of_macs(options.ratio)
+        return share_of_macs(options.ratio)
     goal = options.target
     assert goal is not None
     if goal.macs is not None:
-        return prune.at_most(goal.macs, "macs")
+        return at_most(goal.macs, "macs")
     if goal.bytes is not None:
-        return prune.at_most(goal.bytes, "bytes")
+        return at_most(goal.bytes, "bytes")
     assert goal.estimate_us is not None
     device = find(goal.device) if goal.device is not None else context.devices[0]
     estimate = estimator(context, device)
-    return prune.within(goal.estimate_us, lambda model: estimate(model).precise_us, goal.compiles)
+    return within(goal.estimate_us, lambda model: estimate(model).precise_us, goal.compiles)
 
 
 def _samples(source: Source, options: PruneConfig, context: Context) -> Samples | None:
@@ -292,8 +290,6 @@ def _details(pruned: Pruned, options: PruneConfig, context: Context) -> dict[str
 
 def _write_encodings(path: Path, pruned: Pruned, target: Path) -> None:
     """The encodings without the channels that were cut; `t_scale` holds the scales of `t`."""
-    from snapq.pruning.surgery import stays
-
     with storage_errors(path):
         records = json.loads(path.read_text(encoding="utf-8"))
     kept = stays(pruned.structure, pruned.removed)

@@ -7,6 +7,10 @@ from pathlib import Path
 
 from snapq.config import RepairConfig
 from snapq.errors import ConfigError
+from snapq.graph import io
+from snapq.quantization.existing_qdq.requantize import requantize
+from snapq.quantization.existing_qdq.strip import is_quantized, strip
+from snapq.quantization.lint.run import lint
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads
 from snapq.stages.imposing import carried, feeds, fixed_inputs
@@ -27,11 +31,6 @@ def run(options: RepairConfig, context: Context, folder: Path) -> Outcome:
         DataError: a tensor has no encoding, and there are no calibration samples.
         ModelError: the model holds integers whose float form is not known.
     """
-    from snapq.graph import io
-    from snapq.quantization.existing_qdq.requantize import requantize
-    from snapq.quantization.existing_qdq.strip import is_quantized, strip
-    from snapq.quantization.lint.run import lint
-
     given = io.load(context.given.model) if context.given else None
     if given is None or not is_quantized(given):
         raise ConfigError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from snapq.graph import io, shapes
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads
 
@@ -15,8 +16,6 @@ def reads(_: None) -> Reads:
 
 def run(_: None, context: Context, folder: Path) -> Outcome:
     """Writes the model with its shapes frozen. Raises `ModelError`."""
-    from snapq.graph import io, shapes
-
     path, inputs = context.model
     io.save(shapes.freeze(io.load(path), inputs), folder / MODEL)
     return Outcome("float")

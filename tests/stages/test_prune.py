@@ -79,7 +79,7 @@ def test_a_block_goes_whole_and_the_report_says_which(project: Path) -> None:  #
 
 @pytest.mark.npu
 def test_blocks_are_not_taken_out_of_quantized_models(project: Path) -> None:  # noqa: F811
-    with pytest.raises(ConfigError, match="out of float models"):
+    with pytest.raises(ConfigError, match="removed from float models only"):
         pruned_run(project, {"quantize": {}}, {"prune": {"blocks": 1}})
 
 

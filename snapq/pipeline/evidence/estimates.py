@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import onnx_ir as ir
 
 from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
 from snapq.errors import DeviceError, QnnError
+from snapq.graph import boundary, io
 from snapq.npu.memory import Memory
+from snapq.npu.model import Model
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
+from snapq.quantization.existing_qdq.strip import is_quantized
 from snapq.records import EstimateRecord, Figures, Origin, SpeedupRecord
 from snapq.stages.base import Input, Reads
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
 
 UNMODIFIED = "fp16 unmodified"
 SAME_BOUNDARY = "fp16 same boundary"
@@ -50,9 +51,6 @@ def gather(subject: Subject) -> Found:
 
 def _baselines(subject: Subject) -> Iterator[tuple[str, Path | ir.Model]]:
     """The fp16 baselines as label and model."""
-    from snapq.graph import boundary, io
-    from snapq.quantization.existing_qdq.strip import is_quantized
-
     assert subject.original is not None
     prepared, plan = subject.original.model, subject.plan
     # A model that came quantized may hold what the NPU cannot run: its float form stands for it.
@@ -67,8 +65,6 @@ def _estimate(
     model: Path | ir.Model, device: DeviceProfile, label: str, memory: Memory
 ) -> EstimateRecord:
     """Estimates one fp16 model, on the device itself or on the nearest that has an estimate."""
-    from snapq.npu.model import Model
-
     # A device without fp16 is compared with what the nearest one takes at fp16.
     asked = nearest_with_estimate(device)
     found = Model(model, asked, memory=memory).estimate(label)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from snapq.benchmarking.targets.base import Candidate
+from snapq.benchmarking.targets.resolve import resolve_target
+from snapq.bundle import MODEL
 from snapq.config import BenchmarkConfig
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
 from snapq.progress import Percent, Progress
@@ -11,18 +14,12 @@ from snapq.stages.base import Input, Reads
 
 def check_target(protocol: BenchmarkConfig | None, progress: Progress) -> None:
     """Refuses a target that cannot measure before any work is done. Raises `SnapqError`."""
-    from snapq.benchmarking.targets.resolve import resolve_target
-
     if protocol is not None:
         resolve_target(protocol.target, reporter=progress).check(protocol)
 
 
 def gather(subject: Subject) -> Found:
     """Times both models with the first evaluation sample."""
-    from snapq.benchmarking.targets.base import Candidate
-    from snapq.benchmarking.targets.resolve import resolve_target
-    from snapq.bundle import MODEL
-
     protocol, sample = subject.benchmark, subject.examples[0]
     candidates = [Candidate(protocol.baseline, subject.source.model, sample.feeds)]
     if subject.bundle is not None:

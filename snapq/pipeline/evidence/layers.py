@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from snapq.cpu import CpuModel
 from snapq.errors import SnapqError
+from snapq.evaluation.samples import Sample
+from snapq.evaluation.sqnr import SqnrMeter
+from snapq.graph import boundary, cost, io
+from snapq.npu.model import Model
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
 from snapq.progress import Advance
+from snapq.quantization.analysis import fidelity
 from snapq.records import Figures, LayerRecord, Origin
 from snapq.stages.base import Input, Reads
-
-if TYPE_CHECKING:
-    from snapq.evaluation.samples import Sample
 
 
 def gather(subject: Subject) -> Found:
     """Lists the last float model's nodes with their cost, and their SQNR where it is quantized."""
-    from snapq.graph import cost, io
-
     floats = subject.float_model
     assert floats is not None
     notes: tuple[str, ...] = ()
@@ -62,12 +62,6 @@ def _damage(subject: Subject) -> dict[str, float]:
 
 def _compare(subject: Subject, samples: Sequence[Sample], advance: Advance) -> dict[str, float]:
     """Runs both models with their intermediate tensors as outputs, a sample at a time."""
-    from snapq.cpu import CpuModel
-    from snapq.evaluation.sqnr import SqnrMeter
-    from snapq.graph import boundary, io
-    from snapq.npu.model import Model
-    from snapq.quantization.analysis import fidelity
-
     assert subject.quantized is not None
     assert subject.float_model is not None
     plan = subject.plan

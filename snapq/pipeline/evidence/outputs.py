@@ -7,15 +7,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from snapq.cpu import CpuModel
+from snapq.evaluation.datasets import Dataset, Sample
+from snapq.evaluation.metrics import Fidelity
+from snapq.evaluation.stateful import StatefulDataset, in_sequence
+from snapq.npu.model import Model
+from snapq.npu.runtime import status
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
 from snapq.records import AccuracyRecord, FidelityRecord, Figures, Origin
 from snapq.stages.base import Input, Reads
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from snapq.evaluation.datasets import Dataset, Sample
-
     Outputs = Mapping[str, np.ndarray]
 
 
@@ -44,8 +48,6 @@ def _candidate(subject: Subject) -> Path:
 
 def _no_simulator(subject: Subject) -> str | None:
     """Why the Q/DQ model cannot be simulated here; None where it can."""
-    from snapq.npu.runtime import status
-
     found = status()
     if subject.packaged is not None or found.usable:
         return None
@@ -53,7 +55,6 @@ def _no_simulator(subject: Subject) -> str | None:
 
 
 def _compare(subject: Subject, data: Dataset, *, simulated: bool) -> Figures:
-    from snapq.evaluation.metrics import Fidelity
 
     judges = {label: subject.metrics() for label in ("float", subject.label)}
     fidelity = Fidelity()
@@ -113,8 +114,6 @@ def _results(subject: Subject, data: Dataset, *, simulated: bool) -> Iterator[Ou
     def result(found: Outputs) -> Outputs:
         return plan.package_outputs(found) if packaged else found
 
-    from snapq.evaluation.stateful import StatefulDataset, in_sequence
-
     if not isinstance(data, StatefulDataset):
         run = _simulate if simulated else _compute
         yield from map(result, run(subject, map(feeds, data)))
@@ -126,9 +125,6 @@ def _results(subject: Subject, data: Dataset, *, simulated: bool) -> Iterator[Ou
 @contextmanager
 def _runner(subject: Subject, *, simulated: bool) -> Iterator[Callable[[Outputs], Outputs]]:
     """A function that runs one sample, for models whose next input depends on it."""
-    from snapq.cpu import CpuModel
-    from snapq.npu.model import Model
-
     if simulated:
         with Model(_candidate(subject), subject.device).simulator() as run:
             yield run
@@ -147,13 +143,11 @@ def _compute(subject: Subject, feeds: Iterable[Outputs]) -> Iterator[Outputs]:
 
 
 def _on_cpu(model: Path, feeds: Iterable[Outputs]) -> Iterator[Outputs]:
-    from snapq.cpu import CpuModel
 
     return map(CpuModel(model).run, feeds)
 
 
 def _simulate(subject: Subject, feeds: Iterable[Outputs]) -> Iterator[Outputs]:
-    from snapq.npu.model import Model
 
     return Model(_candidate(subject), subject.device).simulate(feeds)
 

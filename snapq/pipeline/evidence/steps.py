@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from snapq.cpu import CpuModel
 from snapq.errors import SnapqError
+from snapq.evaluation.metrics import Fidelity
+from snapq.graph import cost, io
 from snapq.pipeline.available import StepModel
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
 from snapq.records import EstimateRecord, Figures, Origin, StepRecord
 from snapq.stages.base import ESTIMATE, Input, Reads
+from snapq.stages.estimating import estimator
 
 
 def gather(subject: Subject) -> Found:
@@ -48,8 +52,6 @@ def gather(subject: Subject) -> Found:
 
 
 def _estimate(step: StepModel, subject: Subject) -> EstimateRecord:
-    from snapq.graph import io
-    from snapq.stages.estimating import estimator
 
     found = estimator(subject, subject.device)(io.load(step.model))
     label = subject.final_precision if step.precision == "float" else step.precision
@@ -58,8 +60,6 @@ def _estimate(step: StepModel, subject: Subject) -> EstimateRecord:
 
 def _size(path: Path) -> dict[str, int]:
     """Multiply-accumulates and bytes of constants."""
-    from snapq.graph import cost, io
-
     model = io.load(path)
     constants = (value.const_value for value in model.graph.initializers.values())
     return {
@@ -70,9 +70,6 @@ def _size(path: Path) -> dict[str, int]:
 
 def _evaluate(subject: Subject) -> list[dict[str, Any]]:
     """Metric and SQNR of every step over the evaluation samples, in one pass."""
-    from snapq.cpu import CpuModel
-    from snapq.evaluation.metrics import Fidelity
-
     data, plan, steps = subject.evaluation, subject.plan, subject.steps
     if data is None:
         return []

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from snapq.bundle import ENCODINGS, TARGETS
 from snapq.config import PackageConfig
 from snapq.errors import ConfigError, StorageError
+from snapq.graph.boundary import Boundary
+from snapq.npu.memory import Memory
+from snapq.npu.model import CONTEXT_NAME
 from snapq.records import (
     BundleTargetRecord,
     EstimateRecord,
@@ -16,13 +20,10 @@ from snapq.records import (
     PlacementRecord,
 )
 from snapq.stages.base import Context, Input, Outcome, Reads
+from snapq.stages.package.build import Built, Order, build
+from snapq.stages.package.compile_device import CompiledTarget
+from snapq.stages.package.golden import Reloaded
 from snapq.storage import compressed_size, sha256_file, storage_errors, write_json
-
-if TYPE_CHECKING:
-    from snapq.graph.boundary import Boundary
-    from snapq.stages.package.build import Built
-    from snapq.stages.package.compile_device import CompiledTarget
-    from snapq.stages.package.golden import Reloaded
 
 BUNDLE = "bundle"
 RECORD = "package.json"
@@ -47,8 +48,6 @@ class Packaged:
     @classmethod
     def read(cls, folder: Path) -> Packaged:
         """Reads the record of a finished package stage. Raises `StorageError`."""
-        from snapq.graph.boundary import Boundary
-
         path = folder / RECORD
         with storage_errors(path):
             text = path.read_text(encoding="utf-8")
@@ -72,9 +71,6 @@ class Packaged:
 
     def compiled_model(self, bundle: Path, device: str) -> Path:
         """The compiled model of a device in a bundle. Raises `StorageError`."""
-        from snapq.bundle import TARGETS
-        from snapq.npu.model import CONTEXT_NAME
-
         if all(target.device != device for target in self.targets):
             raise StorageError(f"The bundle is not compiled for {device}.", where=str(bundle))
         return bundle / TARGETS / device / CONTEXT_NAME
@@ -95,10 +91,6 @@ def run(options: PackageConfig, context: Context, folder: Path) -> Outcome:
         ConfigError: the boundary is not known.
         DeviceError, QnnError, ModelError, InstallError, StorageError: as `bundle.build.build`.
     """
-    from snapq.bundle import ENCODINGS
-    from snapq.npu.memory import Memory
-    from snapq.stages.package.build import Order, build
-
     if context.boundary is None:
         raise ConfigError("The package stage needs the boundary.", where="io")
     source = context.previous

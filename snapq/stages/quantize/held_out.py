@@ -7,20 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx_ir as ir
 
 from snapq.config import MixedPrecision
 from snapq.errors import ConfigError
+from snapq.evaluation.samples import Dataset, Label, Sample
+from snapq.evaluation.sqnr import SqnrMeter, real_outputs, sqnr
+from snapq.quantization.analysis.sensitivity import Feeds, Run
+from snapq.quantization.mixed_precision.trials import Evaluate, Evaluation
 from snapq.stages.base import Context
 from snapq.stages.quantize.job import QuantizationJob
 from snapq.stages.quantize.scoring import run_on_cpu
 
 if TYPE_CHECKING:
-    import onnx_ir as ir
-
-    from snapq.evaluation.samples import Dataset, Label, Sample
-    from snapq.quantization.analysis.sensitivity import Feeds, Run
-    from snapq.quantization.mixed_precision.trials import Evaluate, Evaluation
-
     Labels = Label | Mapping[str, Label]
 
 EVERY = 4
@@ -118,8 +117,6 @@ def evaluator(
         context: of the run.
         title: of the bar that is shown meanwhile.
     """
-    from snapq.evaluation.sqnr import SqnrMeter, real_outputs, sqnr
-    from snapq.quantization.mixed_precision.trials import Evaluation
 
     def outputs(model: ir.Model) -> Iterator[Feeds]:
         with context.progress.track(title, len(held.feeds)) as advance:

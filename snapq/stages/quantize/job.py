@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
+
+import onnx_ir as ir
 
 from snapq.config import PercentileObserver, QuantizeConfig
+from snapq.evaluation.samples import Array, Sample
+from snapq.graph import boundary
+from snapq.graph.boundary import Boundary
+from snapq.npu.runtime import status
 from snapq.precision import Preset
+from snapq.quantization.calibration.observers.base import observer
+from snapq.quantization.calibration.observers.percentile import Percentile
+from snapq.quantization.encodings import Encoding
+from snapq.quantization.granularity import Granularity, PerAxis, PerBlock, PerTensor
+from snapq.quantization.notes import Note, NoteKind
+from snapq.quantization.precision_rules.overrides import resolve
+from snapq.quantization.qdq.scheme import NodePrecision, Scheme
+from snapq.quantization.quantize import Quantized
+from snapq.quantization.tuning.algorithms.base import FORMER_NAMES
+from snapq.quantization.tuning.presets import Recipe, Runner, Tuning, preset, tune, tuning
+from snapq.records import Origin
 from snapq.stages.base import Context
 from snapq.stages.imposing import fixed_inputs, stored_types, unchanged
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
-
-    from snapq.evaluation.samples import Array, Sample
-    from snapq.graph.boundary import Boundary
-    from snapq.quantization.encodings import Encoding
-    from snapq.quantization.granularity import Granularity
-    from snapq.quantization.notes import Note
-    from snapq.quantization.qdq.scheme import NodePrecision, Scheme
-    from snapq.quantization.quantize import Quantized
-    from snapq.quantization.tuning.presets import (
-        Recipe,
-        Runner,
-        Tuning,
-    )
+from snapq.stages.quantize.scoring import runner
 
 Found = TypeVar("Found", "Quantized", "Tuning")
 
@@ -87,8 +89,6 @@ class QuantizationJob:
         Raises:
             DataError: a sample does not fit the model or is not finite.
         """
-        from snapq.quantization.tuning.presets import tune
-
         return self._by(tune, samples, progress)
 
     def tuned(
@@ -99,8 +99,6 @@ class QuantizationJob:
         Raises:
             DataError: a sample does not fit the model or is not finite.
         """
-        from snapq.quantization.tuning.presets import tuning
-
         return self._by(tuning, samples, progress)
 
     def _by(
@@ -138,12 +136,6 @@ def quantization_job(
     Raises:
         ConfigError: an override matches no node.
     """
-    from snapq.graph import boundary
-    from snapq.quantization.notes import Note, NoteKind
-    from snapq.quantization.precision_rules.overrides import resolve
-    from snapq.quantization.qdq.scheme import Scheme
-    from snapq.quantization.tuning.algorithms.base import FORMER_NAMES
-
     changed: tuple[Note, ...] = ()
     if context.boundary is not None:
         folded = boundary.fold_normalization(model, context.boundary)
@@ -178,8 +170,6 @@ def quantization_job(
 
 def granularity(options: QuantizeConfig) -> Granularity:
     """Which values of a weight share a scale, see `Scheme`."""
-    from snapq.quantization.granularity import PerAxis, PerBlock, PerTensor
-
     if options.block is not None:
         return PerBlock(1, options.block)
     return PerAxis(0) if options.per_channel else PerTensor()
@@ -187,11 +177,6 @@ def granularity(options: QuantizeConfig) -> Granularity:
 
 def recipe(options: QuantizeConfig) -> Recipe:
     """What the options ask to be tried."""
-    from snapq.quantization.calibration.observers.base import observer
-    from snapq.quantization.calibration.observers.percentile import Percentile
-    from snapq.quantization.tuning.algorithms.base import FORMER_NAMES
-    from snapq.quantization.tuning.presets import preset
-
     chosen = preset(options.preset.value, options.weights)
     if isinstance(options.observer, PercentileObserver):
         chosen = replace(chosen, observers=(Percentile(options.observer.percentile),))
@@ -205,10 +190,6 @@ def recipe(options: QuantizeConfig) -> Recipe:
 
 def _simulator(options: QuantizeConfig, context: Context) -> Runner | None:
     """The simulator of the first target where the preset is `best` and it is installed."""
-    from snapq.npu.runtime import status
-    from snapq.records import Origin
-    from snapq.stages.quantize.scoring import runner
-
     if options.preset is not Preset.BEST or not status().usable:
         return None
     return runner(Origin.SIMULATED, context.devices[0])

@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from snapq.config import MixedPrecision
+from snapq.npu.runtime import status
 from snapq.precision import Promotion
+from snapq.quantization.analysis.sensitivity import Analysis, analyze_tensors
+from snapq.quantization.mixed_precision.mixed import promote
+from snapq.quantization.notes import Note, NoteKind
+from snapq.quantization.quantize import Quantized
 from snapq.records import Origin
 from snapq.stages.artifact import SENSITIVITY, TRADEOFF
 from snapq.stages.base import Context
@@ -29,9 +34,6 @@ from snapq.stages.quantize.scoring import (
     sensitivity_records,
 )
 from snapq.storage import write_json
-
-if TYPE_CHECKING:
-    from snapq.quantization.quantize import Quantized
 
 _RANKED_ON = 4
 """Samples on which single tensors are evaluated; it only gives the order of promotions."""
@@ -64,11 +66,6 @@ def mix(
         ConfigError: there is no metric to measure a drop with, or samples lack labels.
         DataError: a sample does not fit the model or is not finite.
     """
-    from snapq.npu.runtime import status
-    from snapq.quantization.analysis.sensitivity import Analysis, analyze_tensors
-    from snapq.quantization.mixed_precision.mixed import promote
-    from snapq.quantization.notes import Note, NoteKind
-
     data, progress = context.calibration, context.progress
     assert data is not None
     count = held_count(data, options)

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
 from snapq.errors import DeviceError, SnapqError
+from snapq.npu.runtime import status
 from snapq.precision import ActivationType, precision_name
+from snapq.quantization.analysis.alone import lowered
+from snapq.quantization.mixed_precision.faster_at_16_bits import Quicker, quicker_wide
+from snapq.quantization.mixed_precision.never_slower import Faster, never_slower
+from snapq.quantization.notes import Note, NoteKind
+from snapq.quantization.qdq.scheme import NodePrecision
+from snapq.quantization.quantize import Quantized, observe, quantize
 from snapq.stages.base import Context
 from snapq.stages.quantize.job import QuantizationJob
 from snapq.stages.quantize.scoring import Estimator
-
-if TYPE_CHECKING:
-    from snapq.quantization.mixed_precision.faster_at_16_bits import Quicker
-    from snapq.quantization.mixed_precision.never_slower import Faster
-    from snapq.quantization.notes import Note
-    from snapq.quantization.qdq.scheme import NodePrecision
-    from snapq.quantization.quantize import Quantized
 
 _NAMED = 6
 
@@ -68,12 +68,6 @@ def keep_fast(job: QuantizationJob, result: Quantized, label: str, context: Cont
         label: name of its precision.
         context: of the run.
     """
-    from snapq.npu.runtime import status
-    from snapq.quantization.mixed_precision.faster_at_16_bits import quicker_wide
-    from snapq.quantization.mixed_precision.never_slower import never_slower
-    from snapq.quantization.notes import NoteKind
-    from snapq.quantization.quantize import observe, quantize
-
     device, data = timed_device(context), context.calibration
     if device is None or data is None or not status().usable:
         return Kept(result, label, {})
@@ -124,8 +118,6 @@ def _free(job: QuantizationJob, context: Context) -> frozenset[str]:
 
     There are none where other bits are asked for, or a target lacks 16.
     """
-    from snapq.quantization.analysis.alone import lowered
-
     scheme = job.scheme
     wide = precision_name(scheme.weights, ActivationType.UINT16)
     if scheme.activations is not ActivationType.UINT8:
@@ -137,7 +129,6 @@ def _free(job: QuantizationJob, context: Context) -> frozenset[str]:
 
 
 def _told(text: str) -> Note:
-    from snapq.quantization.notes import Note, NoteKind
 
     return Note(NoteKind.ESTIMATE, (), text)
 

@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import onnx_ir as ir
 
 from snapq.config import QuantizeConfig
 from snapq.errors import ConfigError
+from snapq.evaluation.samples import Sample
+from snapq.graph import io
 from snapq.precision import precision_name
+from snapq.quantization.encodings import Encoding
+from snapq.quantization.quantize import Quantized
 from snapq.records import EncodingRecord, HistogramRecord
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads, Source
 from snapq.stages.imposing import from_file, read_weights
 from snapq.stages.quantize.job import quantization_job
+from snapq.stages.quantize.mixing import mix
+from snapq.stages.quantize.never_slower import Kept, keep_fast
 from snapq.storage import write_json
-
-if TYPE_CHECKING:
-    import onnx_ir as ir
-
-    from snapq.evaluation.samples import Sample
-    from snapq.quantization.encodings import Encoding
-    from snapq.quantization.quantize import Quantized
-    from snapq.stages.quantize.never_slower import Kept
 
 ENCODINGS = "encodings.json"
 
@@ -47,8 +46,6 @@ def run(options: QuantizeConfig, context: Context, folder: Path) -> Outcome:
         DataError: a sample does not fit the model or is not finite.
         DeviceError: a target lacks the precision.
     """
-    from snapq.graph import io
-
     source, data = context.previous, context.calibration
     if data is None and options.encodings is None:
         raise ConfigError(
@@ -84,9 +81,6 @@ def _quantize(
     model: ir.Model, source: Source, options: QuantizeConfig, context: Context, folder: Path
 ) -> Kept:
     """The quantized model, the name of its precision, and figures for the record."""
-    from snapq.stages.quantize.mixing import mix
-    from snapq.stages.quantize.never_slower import Kept, keep_fast
-
     data = context.calibration
     label = precision_name(options.weights, options.activations)
     if options.encodings is not None:
