@@ -18,11 +18,7 @@ from snapq.progress import Progress, Silent
 from snapq.records import AnalysisRecord, EstimateRecord, Origin
 from snapq.stages.base import Context, Input, Reads
 from snapq.stages.quantize.job import granularity
-from snapq.stages.quantize.scoring import (
-    run_on_cpu,
-    runner,
-    sensitivity_records,
-)
+from snapq.stages.quantize.scoring import run_on_cpu, runner, sensitivity_records
 from snapq.storage import write_text
 
 if TYPE_CHECKING:

@@ -13,10 +13,7 @@ if TYPE_CHECKING:
 
 
 def estimate(
-    model: str | Path | QuantizedModel,
-    device: str,
-    *,
-    inputs: InputShapes | None = None,
+    model: str | Path | QuantizedModel, device: str, *, inputs: InputShapes | None = None
 ) -> EstimateRecord:
     """Qualcomm's Performance Estimate of a model: Q/DQ at its precision, float at fp16.
 

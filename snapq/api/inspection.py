@@ -129,10 +129,7 @@ def inspect_compiled(file: str | Path) -> tuple[BinaryInfo, ...]:
 
 
 def _inspect_model(
-    path: Path,
-    device: DeviceProfile,
-    shapes: InputShapes,
-    progress: Progress,
+    path: Path, device: DeviceProfile, shapes: InputShapes, progress: Progress
 ) -> Inspection:
     """Asks the execution provider where each node of the prepared model would run.
 
@@ -253,9 +250,7 @@ def _quantized(model: ir.Model, device: DeviceProfile, precision: str) -> ir.Mod
     source = DataSource(random=True, samples=RANDOM_SAMPLES)
     data = open_dataset(source, input_specs(model), base=Path())
     scheme = Scheme(
-        weights=WeightType.INT8,
-        activations=QUANTIZED[precision],
-        architecture=device.architecture,
+        weights=WeightType.INT8, activations=QUANTIZED[precision], architecture=device.architecture
     )
     return quantize(model, (sample.feeds for sample in data), scheme).model
 

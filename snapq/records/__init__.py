@@ -20,13 +20,7 @@ from snapq.records.figures import (
     StepRecord,
 )
 from snapq.records.files import BundleTargetRecord, FileRecord
-from snapq.records.run import (
-    SCHEMA,
-    GateRecord,
-    Provenance,
-    RunRecord,
-    StageRecord,
-)
+from snapq.records.run import SCHEMA, GateRecord, Provenance, RunRecord, StageRecord
 from snapq.records.tensors import (
     EncodingRecord,
     HistogramRecord,

@@ -38,8 +38,7 @@ def benchmark(
         typer.Option(help="local, ssh://USER@HOST or a board; repeat it for several at once."),
     ] = None,
     baseline: Annotated[
-        Path | None,
-        typer.Option(metavar="MODEL.onnx", help="The float model to measure against."),
+        Path | None, typer.Option(metavar="MODEL.onnx", help="The float model to measure against.")
     ] = None,
     baseline_precision: Annotated[
         BaselinePrecision,

@@ -29,8 +29,7 @@ def export(
         str, typer.Option("--format", help="aimet-1.0 or aimet-0.6.1.")
     ] = "aimet-1.0",
     float_model: Annotated[
-        Path | None,
-        typer.Option(help="Also write the float model whose tensors the file names."),
+        Path | None, typer.Option(help="Also write the float model whose tensors the file names.")
     ] = None,
     force: Force = False,
     json: Json = False,

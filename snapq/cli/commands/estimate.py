@@ -7,10 +7,7 @@ from snapq.cli.output.json import emit
 
 
 def estimate(
-    model: ModelArgument,
-    device: Device,
-    input_: InputOption = None,
-    json: Json = False,
+    model: ModelArgument, device: Device, input_: InputOption = None, json: Json = False
 ) -> None:
     """Estimate the accelerator time of a model, float (fp16) or Q/DQ, by Qualcomm's estimator.
 

@@ -19,8 +19,7 @@ def inspect(
         Path, typer.Argument(metavar="MODEL", help="An ONNX model, or a compiled .bin or .dlc.")
     ],
     device: Annotated[
-        str | None,
-        typer.Option(help="The chip, such as sm8650; needed for an ONNX model."),
+        str | None, typer.Option(help="The chip, such as sm8650; needed for an ONNX model.")
     ] = None,
     passes: Annotated[
         bool, typer.Option("--passes", help="Say which nodes a pass nearly changed, and why not.")

@@ -38,8 +38,7 @@ def quantize(
     input_: InputOption = None,
     samples: Samples = None,
     encodings: Annotated[
-        Path | None,
-        typer.Option(help="AIMET encodings (0.6.1, 1.0) of this model, to use."),
+        Path | None, typer.Option(help="AIMET encodings (0.6.1, 1.0) of this model, to use.")
     ] = None,
     random_inputs: RandomInputs = False,
     force: Force = False,

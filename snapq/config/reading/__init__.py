@@ -20,11 +20,7 @@ from snapq.config.reading import overrides as options
 from snapq.config.reading.checks import check
 from snapq.config.reading.explain import explain
 from snapq.config.reading.json_schema import json_schema
-from snapq.config.reading.problems import (
-    KeyPath,
-    Problems,
-    Spot,
-)
+from snapq.config.reading.problems import KeyPath, Problems, Spot
 from snapq.config.reading.reader import Document, read
 from snapq.config.reading.renamed import rename_keys
 from snapq.errors import ConfigError

@@ -8,13 +8,7 @@ from collections.abc import Sequence
 
 from pydantic_core import ErrorDetails
 
-from snapq.config.reading.json_schema import (
-    Schema,
-    describe,
-    json_schema,
-    keys,
-    part,
-)
+from snapq.config.reading.json_schema import Schema, describe, json_schema, keys, part
 from snapq.config.reading.problems import KeyPath, Problems
 from snapq.config.reading.reader import Document, Value
 from snapq.errors import nearest

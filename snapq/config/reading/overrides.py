@@ -5,18 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from snapq.config.reading.problems import (
-    KeyPath,
-    Problem,
-    Problems,
-    Spot,
-    dotted,
-)
-from snapq.config.reading.reader import (
-    Document,
-    Value,
-    read,
-)
+from snapq.config.reading.problems import KeyPath, Problem, Problems, Spot, dotted
+from snapq.config.reading.reader import Document, Value, read
 from snapq.config.reading.renamed import current_path
 from snapq.errors import ConfigError
 

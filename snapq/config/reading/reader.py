@@ -15,12 +15,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from snapq.config.reading import variables
-from snapq.config.reading.problems import (
-    KeyPath,
-    Problem,
-    Problems,
-    Spot,
-)
+from snapq.config.reading.problems import KeyPath, Problem, Problems, Spot
 from snapq.errors import ConfigError
 
 Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]

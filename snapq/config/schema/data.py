@@ -5,20 +5,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    field_validator,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from snapq.config.schema.base import (
-    FUNCTION_PATTERN,
-    FilePath,
-    PerChannel,
-    Size,
-    Strict,
-)
+from snapq.config.schema.base import FUNCTION_PATTERN, FilePath, PerChannel, Size, Strict
 
 
 class Color(StrEnum):

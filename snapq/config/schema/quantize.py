@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import (
-    Field,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
-from snapq.config.schema.base import (
-    FilePath,
-    Names,
-    Strict,
-)
+from snapq.config.schema.base import FilePath, Names, Strict
 from snapq.precision import ActivationType, ObserverName, Preset, WeightType
 
 

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import (
-    ConfigDict,
-    Field,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, model_validator
 
 from snapq.config.schema.base import Strict
 from snapq.config.schema.finetune import FinetuneConfig
 from snapq.config.schema.prune import PruneConfig
-from snapq.config.schema.quantize import (
-    ClusterConfig,
-    QuantizeConfig,
-    RepairConfig,
-)
+from snapq.config.schema.quantize import ClusterConfig, QuantizeConfig, RepairConfig
 
 
 class PrepareConfig(Strict):

@@ -97,8 +97,7 @@ def _show(board: EmulatedBoard, *, json: bool) -> None:
 
 @emulate.command()
 def stop(
-    name: Name = "board",
-    every: Annotated[bool, typer.Option("--all", help="Every board.")] = False,
+    name: Name = "board", every: Annotated[bool, typer.Option("--all", help="Every board.")] = False
 ) -> None:
     """End a board, and forget what it wrote.
 
