@@ -13,8 +13,6 @@ from snapq.errors import ConfigError, nearest
 from snapq.metric_table import METRICS
 
 BENCHMARK_TARGETS = ("local",)
-REPEATED = ("prune", "finetune")
-"""Stages that may be named more than once."""
 
 Finding = tuple[KeyPath, str, str]
 
@@ -45,7 +43,7 @@ def _devices(config: DeployConfig) -> Iterator[Finding]:
 def _stages(config: DeployConfig) -> Iterator[Finding]:
     names = [stage.name for stage in config.stages]
     for index, name in enumerate(names):
-        if name in names[:index] and name not in REPEATED:
+        if name in names[:index] and not config.stages[index].options.repeats:
             what = f"The stage `{name}` is there twice."
             yield ("stages", index, name), what, "Remove one of them."
         elif name == "prepare" and index > 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -15,6 +15,13 @@ class Strict(BaseModel):
     """A model that refuses unknown keys and cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class StageConfig(Strict):
+    """Options of a stage."""
+
+    repeats: ClassVar[bool] = False
+    """Whether the stage may be named more than once."""
 
 
 def _path(value: Any) -> Any:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from snapq.config.schema.base import Strict
+from snapq.config.schema.base import StageConfig, Strict
 
 
 class Losses(Strict):
@@ -26,12 +26,14 @@ class Losses(Strict):
         return self
 
 
-class FinetuneConfig(Strict):
+class FinetuneConfig(StageConfig):
     """Recover accuracy by distillation from the float model (extra `train`); labels are optional.
 
     Before quantize it trains the float model; after it, the weights and scales of the quantized
     one.
     """
+
+    repeats: ClassVar[bool] = True
 
     epochs: Annotated[int, Field(gt=0)] | None = None
     """How often each sample is seen; 10 where neither this nor `steps` is given."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, model_validator
 
-from snapq.config.schema.base import Names, Strict
+from snapq.config.schema.base import Names, StageConfig, Strict
 from snapq.ranking import Importance
 
 _GOALS = ("macs", "bytes", "estimate_us")
@@ -61,11 +61,13 @@ class Sparsity(Strict):
         return int(kept), int(of)
 
 
-class PruneConfig(Strict):
+class PruneConfig(StageConfig):
     """Remove residual blocks, cut channels and refit the layers that read them, zero weights.
 
     `blocks`, `ratio` or `target`, `sparsity`: any of them; they are done in this order.
     """
+
+    repeats: ClassVar[bool] = True
 
     blocks: Annotated[int, Field(gt=0)] | None = None
     """How many residual blocks to remove: those whose removal changes the outputs least, for what

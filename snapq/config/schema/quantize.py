@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from snapq.config.schema.base import FilePath, Names, Strict
+from snapq.config.schema.base import FilePath, Names, StageConfig, Strict
 from snapq.precision import ActivationType, ObserverName, Preset, WeightType
 
 
@@ -77,7 +77,7 @@ class PercentileObserver(Strict):
     side. `percentile` alone is 99.99; 100 is min-max."""
 
 
-class QuantizeConfig(Strict):
+class QuantizeConfig(StageConfig):
     """Post-training quantization from the calibration samples."""
 
     weights: WeightType = WeightType.INT8
@@ -139,7 +139,7 @@ class QuantizeConfig(Strict):
         return self
 
 
-class RepairConfig(Strict):
+class RepairConfig(StageConfig):
     """Rewrite a model that another tool quantized into the form that the NPU takes.
 
     It runs by itself after `prepare` where the model has Q/DQ and no `quantize` is named. The
@@ -147,7 +147,7 @@ class RepairConfig(Strict):
     """
 
 
-class ClusterConfig(Strict):
+class ClusterConfig(StageConfig):
     """Weight sharing: each group of weights has few values, which are integers of 8 bits.
 
     It makes the compressed download smaller. The compiled model gets smaller only where the values

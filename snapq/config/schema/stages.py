@@ -6,20 +6,20 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import ConfigDict, Field, model_validator
 
-from snapq.config.schema.base import Strict
+from snapq.config.schema.base import StageConfig, Strict
 from snapq.config.schema.finetune import FinetuneConfig
 from snapq.config.schema.prune import PruneConfig
 from snapq.config.schema.quantize import ClusterConfig, QuantizeConfig, RepairConfig
 
 
-class PrepareConfig(Strict):
+class PrepareConfig(StageConfig):
     """Freeze shapes, upgrade the opset, fold constants, fuse, lower to what the NPU has."""
 
     skip: tuple[str, ...] = ()
     """Names of passes to leave out (`snapq inspect --passes` lists them)."""
 
 
-class PackageConfig(Strict):
+class PackageConfig(StageConfig):
     """Compile for every device and write the bundle."""
 
     optimization_modes: tuple[Literal[1, 2, 3], ...] = (2, 3)
