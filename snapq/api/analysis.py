@@ -34,7 +34,7 @@ EXPLAINED = 10
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Options:
     """What an analysis is to find out.
 
     Attributes:
@@ -99,7 +99,7 @@ def analyze(
 
     if page is not None:
         refuse_existing(Path(page), overwrite)
-    asked = _Asked(Origin.SIMULATED if simulated else Origin.HOST, samples, tensors)
+    wanted = _Options(Origin.SIMULATED if simulated else Origin.HOST, samples, tensors)
     types = {"weights": weights, "activations": activations}
     given = {name: value for name, value in types.items() if value is not None}
     path, options, base = Path(model), QuantizeConfig.model_validate(given), None
@@ -114,7 +114,7 @@ def analyze(
     else:
         data = calibration_source(calibration, None, random_inputs)
     reporter = progress or Silent()
-    found = _analyze_file(path, data, options, find(device), inputs or {}, asked, reporter, base)
+    found = _analyze_file(path, data, options, find(device), inputs or {}, wanted, reporter, base)
     if page is not None:
         from snapq.report.analysis import render
 
@@ -128,7 +128,7 @@ def _analyze_file(
     options: QuantizeConfig,
     device: DeviceProfile,
     shapes: InputShapes,
-    asked: _Asked,
+    wanted: _Options,
     progress: Progress,
     base: Path | None = None,
 ) -> AnalysisRecord:
@@ -145,20 +145,20 @@ def _analyze_file(
     with prepared(model, calibration, shapes, (device,), base) as values:
         source = values[Input.PREVIOUS]
         context = Context(Reads((Input.DEVICES, Input.CALIBRATION)), values, progress=progress)
-        return _analyze_model(io.load(source.model), model.name, options, context, asked)
+        return _analyze_model(io.load(source.model), model.name, options, context, wanted)
 
 
 def _analyze_model(
-    model: ir.Model, name: str, options: QuantizeConfig, context: Context, asked: _Asked
+    model: ir.Model, name: str, options: QuantizeConfig, context: Context, wanted: _Options
 ) -> AnalysisRecord:
     """Quantizes each node alone, and the tensors of the worst ones (or all of them) alone.
 
     Args:
         model: the prepared float model.
         name: how the model is called.
-        options: the precision that is asked about.
-        context: its first device is the one that is asked about.
-        asked: what to find out.
+        options: the precision to analyze.
+        context: its first device is the one to analyze for.
+        wanted: what to find out.
 
     Raises:
         DataError: there is no calibration sample, or one does not fit.
@@ -181,13 +181,13 @@ def _analyze_model(
     )
     with progress.track("Calibrate", len(data)) as advance:
         known = observe(model, (sample.feeds for sample in data), advance)
-    compared = [sample.feeds for sample in islice(data, asked.samples)]
+    compared = [sample.feeds for sample in islice(data, wanted.samples)]
     references = list(run_on_cpu(model, compared))
-    run = runner(asked.where, device)
+    run = runner(wanted.where, device)
     analysis = Analysis(model, known, scheme, {}, compared, references, run)
     quantized = analysis.quantized(scheme)
     noise = analysis.noise(quantized.model)
-    sensitivities = _sensitivities(analysis, context, tensors=asked.tensors)
+    sensitivities = _sensitivities(analysis, context, tensors=wanted.tensors)
     notes = [str(note) for note in quantized.notes]
     label = precision_name(options.weights, options.activations)
     estimate, spent = _estimate(quantized.model, context, label, notes)
@@ -195,12 +195,12 @@ def _analyze_model(
         model=name,
         precision=label,
         device=device.name,
-        where=asked.where,
+        where=wanted.where,
         samples=len(compared),
         dataset=data.description,
         random_inputs=data.random,
         sqnr_db=sqnr(1.0, noise),
-        items=sensitivity_records(sensitivities, asked.where, device.name, len(compared), spent),
+        items=sensitivity_records(sensitivities, wanted.where, device.name, len(compared), spent),
         estimate=estimate,
         notes=tuple(notes),
     )

@@ -47,15 +47,8 @@ class Bars:
             yield lambda count: bars.advance(task, count)
 
 
-class Lines:
+class Lines(Bars):
     """Reports the progress of several things at once: a line when each starts."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
-
-    def say(self, text: str) -> None:
-        """Prints one line."""
-        self._console.print(escape(text), soft_wrap=True)
 
     @contextmanager
     def track(self, title: str, total: int | None = None) -> Iterator[Advance]:  # noqa: ARG002
