@@ -4,7 +4,7 @@
 
     run = snapq.run(snapq.load("deploy.yaml"))
     model = snapq.quantize("model.onnx", calibration=samples)
-    snapq.estimate(model, "qcs9075").accelerator_us
+    snapq.estimate(model, "qcs9075").us
 
 Importing this package imports nothing heavy; each function does when it is called.
 """

@@ -24,7 +24,7 @@ def estimate(
         inputs: shape of each input; needed where the model's are dynamic.
 
     Returns:
-        The estimate; `accelerator_us` is its figure in microseconds.
+        The estimate; `us` is the accelerator time in microseconds.
 
     Raises:
         DeviceError: the device is unknown or cannot run the model's precision.
