@@ -120,7 +120,7 @@ def prune(
     limits: Limits,
     keep: Sequence[str] = (),
     samples: Samples | None = None,
-    hint: bool = True,
+    with_repair: bool = True,
     track: Tracker,
 ) -> Pruned:
     """Cuts the chosen channels, and repairs the layers behind.
@@ -132,7 +132,7 @@ def prune(
         limits: what every cut keeps to.
         keep: names of nodes whose channels stay.
         samples: calibration samples; needed except for magnitude without repair.
-        hint: whether to repair.
+        with_repair: whether to repair the layers behind.
         track: told what goes on.
 
     Raises:
@@ -156,7 +156,7 @@ def prune(
     difference = check(structure, result, gone, feeds)
     before = None
     repaired: tuple[Repaired, ...] = ()
-    broken = damaged(structure, gone, places) if hint and samples is not None else ()
+    broken = damaged(structure, gone, places) if with_repair and samples is not None else ()
     if broken and samples is not None:
         before = result.clone()
         with track("Repair layers", len(broken)) as advance:

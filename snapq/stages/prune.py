@@ -159,7 +159,7 @@ def _cut(
         limits=Limits(options.step, options.most),
         keep=options.keep,
         samples=_samples(source, options, context),
-        hint=options.repair and source.precision == "float",
+        with_repair=options.repair and source.precision == "float",
         track=context.progress.track,
     )
     if pruned.cut is not None:

@@ -241,29 +241,39 @@ def _biases(model: ir.Model, own: Mapping[ir.Node, Encoding]) -> dict[ir.Node, _
     return found
 
 
-def _grouped(
-    model: ir.Model, own: Mapping[ir.Node, Encoding], biases: Mapping[ir.Node, _Bias]
-) -> list[_Group]:
-    """Nodes by encoding: one group for all that share it and have to go on sharing it."""
-    leader = {node: node for node in own}
+class _Ties:
+    """Which Q/DQ nodes have to go on sharing an encoding (union-find)."""
 
-    def find(node: ir.Node) -> ir.Node:
+    def __init__(self, own: Mapping[ir.Node, Encoding]) -> None:
+        self._own = own
+        self._leader = {node: node for node in own}
+
+    def leader_of(self, node: ir.Node) -> ir.Node:
+        """The node that stands for all that are tied to this one."""
+        leader = self._leader
         while leader[node] is not node:
             leader[node] = leader[leader[node]]
             node = leader[node]
         return node
 
-    def tie(nodes: list[ir.Node]) -> None:
+    def tie(self, nodes: list[ir.Node]) -> None:
+        """Ties nodes to the first, as far as they have its encoding."""
         for other in nodes[1:]:
-            if own[other] == own[nodes[0]]:
-                leader[find(other)] = find(nodes[0])
+            if self._own[other] == self._own[nodes[0]]:
+                self._leader[self.leader_of(other)] = self.leader_of(nodes[0])
 
+
+def _grouped(
+    model: ir.Model, own: Mapping[ir.Node, Encoding], biases: Mapping[ir.Node, _Bias]
+) -> list[_Group]:
+    """Nodes by encoding: one group for all that share it and have to go on sharing it."""
+    ties = _Ties(own)
     by_scale: dict[str, list[ir.Node]] = {}
     for node in own:
         by_scale.setdefault(_name(node, 1), []).append(node)
-        tie([*_quantizers(node.inputs[:1], own), node])
+        ties.tie([*_quantizers(node.inputs[:1], own), node])
     for nodes in by_scale.values():
-        tie(nodes)
+        ties.tie(nodes)
     for node in model.graph:
         rule = quantized(node)
         if node in own or rule is None:
@@ -271,13 +281,13 @@ def _grouped(
         if rule.follows:
             data = [v for i, v in enumerate(node.inputs) if rule.role(i) is Role.DATA]
             readers = [use.node for value in node.outputs for use in value.uses()]
-            tie([*_quantizers(data, own), *(reader for reader in readers if reader in own)])
+            ties.tie([*_quantizers(data, own), *(reader for reader in readers if reader in own)])
         for producer in _quantizers(node.inputs, own):
             if producer in biases:  # one bias for several operators: one encoding of their data
-                tie([biases[producer].data, *_quantizers(node.inputs[:1], own)])
+                ties.tie([biases[producer].data, *_quantizers(node.inputs[:1], own)])
     groups: dict[ir.Node, _Group] = {}
     for node, encoding in own.items():
-        group = groups.setdefault(find(node), _Group(encoding))
+        group = groups.setdefault(ties.leader_of(node), _Group(encoding))
         group.nodes.append(node)
         value = node.inputs[0]
         giver = value.producer() if value is not None else None

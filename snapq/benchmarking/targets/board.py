@@ -23,6 +23,7 @@ from snapq.boards.session.load import (
 )
 from snapq.boards.session.measure import (
     Limits,
+    ReadyBoard,
     measure,
 )
 from snapq.boards.session.probe import (
@@ -102,16 +103,8 @@ class BoardTarget:
             facts, environment = self._ready(transport)
             device = profile_of(self.board, facts)
             loads = [_load(candidate, protocol, device) for candidate in candidates]
-            session = measure(
-                transport,
-                self.board,
-                environment,
-                loads,
-                protocol,
-                self.reporter,
-                limits=self.limits,
-                share=progress,
-            )
+            ready = ReadyBoard(transport, self.board, environment, self.reporter, self.limits)
+            session = measure(ready, loads, protocol, progress)
         setting = Setting(
             target=self.name,
             transport=self.board.address.kind,

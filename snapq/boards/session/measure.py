@@ -67,18 +67,43 @@ class Session:
     sent_bytes: int = 0
 
 
+@dataclass(frozen=True)
+class ReadyBoard:
+    """A board that is connected and set up.
+
+    Attributes:
+        transport: the open connection.
+        board: what the user says of it.
+        environment: folder of the agent's libraries on it; None where its own Python has them.
+        progress: shows pushes, and whom the board waits for.
+        limits: how long the board may take.
+    """
+
+    transport: Transport
+    board: Board
+    environment: str | None
+    progress: Progress
+    limits: Limits
+
+    @property
+    def address(self) -> str:
+        """The board as the user named it."""
+        return self.transport.address
+
+
 def measure(
-    transport: Transport,
-    board: Board,
-    environment: str | None,
+    ready: ReadyBoard,
     loads: Sequence[Load],
     protocol: BenchmarkConfig,
-    progress: Progress,
-    *,
-    limits: Limits | None = None,
     share: Callable[[float], None] | None = None,
 ) -> Session:
     """Measures models on a board, interleaved.
+
+    Args:
+        ready: the board.
+        loads: the models.
+        protocol: how often and how long they run.
+        share: called with the share that is done, 0 to 1.
 
     Raises:
         DeviceError: the board cannot do it, is in use, or answers nonsense.
@@ -86,29 +111,28 @@ def measure(
         SnapqError: as `push`.
     """
     found = Session({load.label: Found(load.label) for load in loads})
-    limits = limits or Limits()
 
     def take(said: Any) -> None:
         match said:
             case answers.Fallback():
-                model = _model(found, said.label, transport.address)
+                model = _model(found, said.label, ready.address)
                 if said.taken:
                     model.fallback = said.fallback
                 else:
                     model.skipped.append(said)
             case answers.Loaded():
-                _model(found, said.label, transport.address).loads.append(said)
+                _model(found, said.label, ready.address).loads.append(said)
             case answers.Turn():
-                _model(found, said.label, transport.address).turns.append(said.ms)
+                _model(found, said.label, ready.address).turns.append(said.ms)
             case answers.Usage():
-                model = _model(found, said.label, transport.address)
+                model = _model(found, said.label, ready.address)
                 model.rss_peak = max(model.rss_peak, said.rss_peak)
                 model.processor_s += said.processor_s
             case answers.Conditions():
                 found.conditions.append(said)
             case answers.Exhausted():
                 load = next(load for load in loads if load.label == said.label)
-                raise exhausted(load, found.models[said.label].skipped, transport.address)
+                raise exhausted(load, found.models[said.label].skipped, ready.address)
             case answers.Progress() if share is not None:
                 share(said.share)
 
@@ -123,62 +147,49 @@ def measure(
             "cooldown_s": protocol.cooldown_s,
         },
     }
-    found.sent_bytes = _work(transport, board, environment, loads, job, take, progress, limits)
+    found.sent_bytes = _push_and_run(ready, loads, job, take)
     for model in found.models.values():
         lengths = {len(turn) for turn in model.turns}
         if len(lengths) != 1 or not model.loads:
             raise DeviceError(
-                "The board's results are incomplete.", where=f"{transport.address}: {model.label}"
+                "The board's results are incomplete.", where=f"{ready.address}: {model.label}"
             )
     return found
 
 
-def _work(
-    transport: Transport,
-    board: Board,
-    environment: str | None,
+def _push_and_run(
+    ready: ReadyBoard,
     loads: Sequence[Load],
     job: Mapping[str, Any],
     take: Callable[[Any], None],
-    progress: Progress,
-    limits: Limits,
 ) -> int:
     """Pushes and runs the agent; pushes once more where it finds damaged files."""
     sent = 0
     for attempt in range(2):
         folders = {}
         for load in loads:
-            pushed = push(transport, load.files, progress, python=board.setup.python)
+            pushed = push(
+                ready.transport, load.files, ready.progress, python=ready.board.setup.python
+            )
             sent += pushed.sent_bytes
             folders[load.label] = pushed.folder
-        damaged = _run_agent(
-            transport, board, environment, loads, folders, job, take, progress, limits
-        )
+        candidates = [_candidate(load, folders[load.label]) for load in loads]
+        damaged = _run_agent(ready, {**job, "candidates": candidates}, take)
         if not damaged:
             return sent
         if attempt == 0:
-            progress.say(
-                f"{transport.address}: {', '.join(damaged[:3])} changed on the board since the "
+            ready.progress.say(
+                f"{ready.address}: {', '.join(damaged[:3])} changed on the board since the "
                 "push; sending it again."
             )
     raise DeviceError(
         f"Files change on the board after the push: {', '.join(damaged[:3])}.",
-        where=transport.address,
+        where=ready.address,
         hint="Check the board's disk, and who else writes to ~/.snapq.",
     )
 
 
-def _run_agent(
-    transport: Transport,
-    board: Board,
-    environment: str | None,
-    loads: Sequence[Load],
-    folders: Mapping[str, str],
-    job: Mapping[str, Any],
-    take: Callable[[Any], None],
-    progress: Progress,
-    limits: Limits,
-) -> list[str]:
+def _run_agent(ready: ReadyBoard, job: Mapping[str, Any], take: Callable[[Any], None]) -> list[str]:
     """Runs the agent once; returns the files that it found damaged."""
     damaged: list[str] = []
     hello: list[answers.Hello] = []
@@ -187,7 +198,7 @@ def _run_agent(
 
     def on_answer(answer: dict[str, Any]) -> None:
         nonlocal finished
-        said = answers.read(answer, transport.address)
+        said = answers.read(answer, ready.address)
         match said:
             case answers.Hello():
                 hello.append(said)
@@ -196,7 +207,7 @@ def _run_agent(
             case answers.Waiting():
                 if said.holder not in holders:
                     holders.add(said.holder)
-                    progress.say(f"{transport.address}: waiting for {said.holder or 'somebody'}")
+                    ready.progress.say(f"{ready.address}: waiting for {said.holder or 'somebody'}")
             case answers.Done():
                 finished = True
             case _:
@@ -206,33 +217,32 @@ def _run_agent(
         **job,
         "root": ROOT,
         "environment": {
-            "paths": [environment] if environment else [],
-            "variables": board.setup.environment,
+            "paths": [ready.environment] if ready.environment else [],
+            "variables": ready.board.setup.environment,
         },
         "holder": _holder(),
-        "wait_s": limits.wait_s,
-        "step_s": limits.step_s,
-        "silence_s": limits.silence_s,
-        "candidates": [_candidate(load, folders[load.label]) for load in loads],
+        "wait_s": ready.limits.wait_s,
+        "step_s": ready.limits.step_s,
+        "silence_s": ready.limits.silence_s,
     }
     try:
         run(
-            transport,
+            ready.transport,
             "agent",
             request,
             on_answer,
-            python=board.setup.python,
-            silence_s=limits.silence_s,
+            python=ready.board.setup.python,
+            silence_s=ready.limits.silence_s,
         )
     except BaseException:
-        _stop(transport, board, hello)
+        _stop(ready, hello)
         raise
     if not damaged and not finished:
-        raise DeviceError("The agent on the board ended early.", where=transport.address)
+        raise DeviceError("The agent on the board ended early.", where=ready.address)
     return damaged
 
 
-def _stop(transport: Transport, board: Board, hello: Sequence[answers.Hello]) -> None:
+def _stop(ready: ReadyBoard, hello: Sequence[answers.Hello]) -> None:
     """Sees to it that the agent does not live on, where the connection still stands.
 
     Without a connection the agent ends by itself when it has not heard from us for 30 seconds.
@@ -240,10 +250,10 @@ def _stop(transport: Transport, board: Board, hello: Sequence[answers.Hello]) ->
     for one in hello:
         with contextlib.suppress(SnapqError):
             ask(
-                transport,
+                ready.transport,
                 "store",
                 {"action": "stop", "root": ROOT, "pid": one.pid, "started": one.started},
-                python=board.setup.python,
+                python=ready.board.setup.python,
                 timeout_s=10,
             )
 

@@ -87,7 +87,6 @@ def compile_best(
     embed: bool = False,
     allow_cpu: bool = False,
     label: str = "",
-    at_once: int | None = None,
     timeout_s: float = workers.DEFAULT_TIMEOUT_S,
 ) -> Best:
     """Compiles with each set of options and keeps the fastest by Qualcomm's estimate.
@@ -103,7 +102,6 @@ def compile_best(
         embed: put the binary inside the ONNX file.
         allow_cpu: leave nodes that the NPU refuses in the ONNX file, for the CPU.
         label: name of the estimates.
-        at_once: how many compile at the same time; one a processor where not given.
         timeout_s: limit for each compilation.
 
     Raises:
@@ -132,7 +130,7 @@ def compile_best(
             )
             for index, options in enumerate(tried)
         ]
-        outcomes = _run(jobs, choose=device.has_estimate, at_once=at_once)
+        outcomes = _run(jobs, choose=device.has_estimate)
         estimates = [_estimate(job, result, device, label) for job, result in outcomes]
         best = _fastest([result for _, result in outcomes], estimates)
         job, outcome = outcomes[best]
@@ -184,9 +182,7 @@ def _read(model: Path, options: CompileOptions, *, embed: bool) -> ModelFiles:
     return files
 
 
-def _run(
-    jobs: Sequence[Job], *, choose: bool, at_once: int | None
-) -> list[tuple[Job, Outcome | SnapqError]]:
+def _run(jobs: Sequence[Job], *, choose: bool) -> list[tuple[Job, Outcome | SnapqError]]:
     """Compiles all jobs, or until the first succeeds where there is nothing to choose by.
 
     Raises:
@@ -195,7 +191,7 @@ def _run(
     outcomes: list[tuple[Job, Outcome | SnapqError]] = []
     batches = [jobs] if choose else [[job] for job in jobs]
     for batch in batches:
-        outcomes += zip(batch, workers.gather(compile_job.run, batch, at_once), strict=True)
+        outcomes += zip(batch, workers.gather(compile_job.run, batch), strict=True)
         if any(isinstance(result, Outcome) for _, result in outcomes):
             return outcomes
     first = outcomes[0][1]

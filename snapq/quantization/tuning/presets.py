@@ -192,7 +192,7 @@ def tuning(
     study = Study(source, scheme, imposed, training, observe(source, training, progress))
     start = study.built
     kept = [_Candidate("plain", study, start, scorer.score(start.model))]
-    notes, chosen, rewrites = [], list[str](), list[str]()
+    notes, chosen, tried = [], list[str](), list[str]()
     steps = dict(_steps(recipe, scheme))
 
     def keep(name: str, told: str, changed: Study) -> bool:
@@ -207,10 +207,10 @@ def tuning(
         changed = step(kept[-1].study)
         if changed is None:
             continue
-        if _stage(name) == Stage.MODEL:
-            rewrites.append(name)
+        tried.append(name)
         if keep(name, name, changed):
             chosen.append(name)
+    rewrites = [name for name in tried if _stage(name) == Stage.MODEL]
     for name in rewrites if any(_stage(one) in _ROUNDS for one in chosen) else ():
         # Judged when weights were rounded carelessly: with or without it may be better now.
         others = [one for one in steps if (one in chosen) != (one == name)]
@@ -223,20 +223,28 @@ def tuning(
         if now != kept[-1].study.scheme:
             told = f"then {observer} ranges"
             keep(told, told, replace(kept[-1].study, scheme=now))
-    best, said = kept[-1], _by_cpu(kept, len(held))
-    if runner is not None and len(kept) > 1:
-        try:
-            best, said = _best_by(runner, scorer, kept)
-        except SnapqError as error:
-            if error.transient:
-                raise
-            said += f" The simulator failed: {error.what}"
+    best, said = _best(runner, scorer, kept, len(held))
     story = tuple(Note(NoteKind.TUNING, (), text) for text in (*_told(notes), said))
     if best is kept[0]:  # nothing was chosen that more samples would undo
         study = replace(study, samples=samples, seen=observe(source, samples))
     else:
         study = best.study
     return Tuning(study, story, best.score.decibels)
+
+
+def _best(
+    runner: Runner | None, scorer: OutputScorer, kept: Sequence[_Candidate], held: int
+) -> tuple[_Candidate, str]:
+    """The candidate that ships, by the simulator where it runs, and a note on how it was chosen."""
+    by_cpu = _by_cpu(kept, held)
+    if runner is None or len(kept) < 2:
+        return kept[-1], by_cpu
+    try:
+        return _best_by(runner, scorer, kept)
+    except SnapqError as error:
+        if error.transient:
+            raise
+        return kept[-1], f"{by_cpu} The simulator failed: {error.what}"
 
 
 @dataclass(frozen=True)

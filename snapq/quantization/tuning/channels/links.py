@@ -118,58 +118,82 @@ def _scalable(node: ir.Node) -> bool:
     return plain and all(found.shape.rank() == 1 for found in constants[1:] if found is not None)
 
 
+class _Growth:
+    """A link that is being found: nodes, and tensors whose readers have not been looked at."""
+
+    def __init__(self, start: ir.Node, channels: int) -> None:
+        self.channels = channels
+        self.sources = {start: None}
+        self.inner = dict[ir.Node, None]()
+        self.sinks = dict[ir.Node, None]()
+        self.limits: list[float] = []
+        self._left, self._seen = [start.outputs[0]], {start.outputs[0]}
+
+    def closes(self) -> bool:
+        """Follows all tensors; False where something on the way is no part of a link."""
+        while self._left:
+            value = self._left.pop()
+            held = static_shape(value)
+            if value.is_graph_output() or held is None or len(held) < 2 or held[1] != self.channels:
+                return False
+            if not all(self._takes_in(reader, index) for reader, index in value.uses()):
+                return False
+        return bool(self.sinks)
+
+    def _takes_in(self, reader: ir.Node, index: int) -> bool:
+        """Takes in what reads a tensor; False where it is no part of a link."""
+        if reader.op_type in _LAYERS:
+            self.sinks[reader] = None
+            return index == 0 and _takes(reader, self.channels)
+        if reader in self.inner:
+            return True
+        if index >= _data_inputs(reader) or not self._keeps(reader):
+            return False
+        if not all(self._gives(read) for read in reader.inputs[: _data_inputs(reader)]):
+            return False
+        self._follow(reader.outputs[0])
+        return True
+
+    def _gives(self, value: ir.Value | None) -> bool:
+        """Takes in what gives a tensor; False where it is no part of a link."""
+        producer = value.producer() if value is not None else None
+        if value is None or producer is None:
+            return False
+        if not self._follow(value):
+            return True
+        if producer.op_type in _LAYERS:
+            self.sources[producer] = None
+            return _scalable(producer)
+        return self._keeps(producer) and all(
+            self._gives(read) for read in producer.inputs[: _data_inputs(producer)]
+        )
+
+    def _follow(self, value: ir.Value) -> bool:
+        """Notes a tensor to look at its readers; False where it was noted before."""
+        new = value not in self._seen
+        if new:
+            self._seen.add(value)
+            self._left.append(value)
+        return new
+
+    def _keeps(self, node: ir.Node) -> bool:
+        return _keeps(node, self.channels, self.limits, self.inner)
+
+
 def _grown(start: ir.Node) -> Link | None:
     """The link that a source belongs to; None where something on the way is no part of one."""
     shape = static_shape(start.outputs[0])
     if shape is None or len(shape) < 2:
         return None
-    channels = shape[1]
-    sources, inner, sinks = {start: None}, dict[ir.Node, None](), dict[ir.Node, None]()
-    limits: list[float] = []
-    left, seen = [start.outputs[0]], {start.outputs[0]}
-
-    def give(value: ir.Value | None) -> bool:
-        """Takes in what gives a value; False where it is no part of a link."""
-        producer = value.producer() if value is not None else None
-        if value is None or producer is None:
-            return False
-        if value not in seen:
-            seen.add(value)
-            left.append(value)
-            if producer.op_type in _LAYERS:
-                sources[producer] = None
-                return _scalable(producer)
-            return _keeps(producer, channels, limits, inner) and all(
-                give(read) for read in producer.inputs[: _data_inputs(producer)]
-            )
-        return True
-
-    while left:
-        value = left.pop()
-        held = static_shape(value)
-        if value.is_graph_output() or held is None or len(held) < 2 or held[1] != channels:
-            return None
-        for reader, index in value.uses():
-            if reader.op_type in _LAYERS:
-                if index != 0 or not _takes(reader, channels):
-                    return None
-                sinks[reader] = None
-            elif reader not in inner:
-                if index >= _data_inputs(reader) or not _keeps(reader, channels, limits, inner):
-                    return None
-                if not all(give(read) for read in reader.inputs[: _data_inputs(reader)]):
-                    return None
-                if reader.outputs[0] not in seen:
-                    seen.add(reader.outputs[0])
-                    left.append(reader.outputs[0])
-    if not sinks:
+    grown = _Growth(start, shape[1])
+    if not grown.closes():
         return None
-    graph = start.graph
-    order = {node: index for index, node in enumerate(graph)} if graph is not None else {}
+    order = {node: index for index, node in enumerate(start.graph or ())}
     first, middle, last = (
-        tuple(sorted(group, key=order.__getitem__)) for group in (sources, inner, sinks)
+        tuple(sorted(group, key=order.__getitem__))
+        for group in (grown.sources, grown.inner, grown.sinks)
     )
-    return Link(first, middle, last, channels, limit=min(limits) if limits else None)
+    return Link(first, middle, last, shape[1], limit=min(grown.limits, default=None))
 
 
 def _data_inputs(node: ir.Node) -> int:
@@ -192,10 +216,7 @@ def _keeps(node: ir.Node, channels: int, limits: list[float], inner: dict[ir.Nod
     elif not spec(node.op_type).has(Trait.KEEPS_FACTOR):
         return False
     elif node.op_type in ("Reshape", "Flatten", "ReduceMean"):
-        source = static_shape(node.inputs[0]) if node.inputs[0] is not None else None
-        if source is None or source[:2] != output[:2]:
-            return False
-        if node.op_type != "ReduceMean" and any(size != 1 for size in source[2:]):
+        if not _leaves_channels(node, output):
             return False
     elif node.op_type == "PRelu" and constant(node.inputs[1]) is None:
         return False
@@ -206,6 +227,14 @@ def _keeps(node: ir.Node, channels: int, limits: list[float], inner: dict[ir.Nod
         limits.append(high)
     inner[node] = None
     return True
+
+
+def _leaves_channels(node: ir.Node, output: tuple[int, ...]) -> bool:
+    """Whether a node that changes the shape leaves samples and channels where they are."""
+    source = static_shape(node.inputs[0]) if node.inputs[0] is not None else None
+    if source is None or source[:2] != output[:2]:
+        return False
+    return node.op_type == "ReduceMean" or all(size == 1 for size in source[2:])
 
 
 def _number(node: ir.Node, index: int) -> float | None:
