@@ -15,8 +15,8 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.quantization.calibration.calibrate import expose
-from snapq.quantization.encodings import Encoding, QuantType, dequantize
-from snapq.quantization.granularity import granularity
+from snapq.quantization.encodings import Encoding, dequantize
+from snapq.quantization.existing_qdq.reading import encoding_of
 
 __all__ = ["LayerOutput", "expose_float", "expose_quantized", "layer_outputs", "read_back"]
 
@@ -48,7 +48,7 @@ def layer_outputs(float_model: ir.Model, quantized_model: ir.Model) -> tuple[Lay
     held = {}
     for node in quantized_model.graph:
         if node.op_type == "QuantizeLinear":
-            encoding = _encoding(node)
+            encoding = encoding_of(node)
             if encoding is not None:
                 held[str(node.outputs[0].name)] = encoding
     return tuple(
@@ -72,14 +72,3 @@ def expose_quantized(model: ir.Model, layers: Iterable[LayerOutput]) -> ir.Model
 def read_back(layers: Iterable[LayerOutput], outputs: Feeds) -> dict[str, npt.NDArray[np.float32]]:
     """Outputs of the quantized model, integers by quantized name, as reals by float name."""
     return {x.tensor: dequantize(outputs[x.quantized], x.encoding) for x in layers}
-
-
-def _encoding(node: ir.Node) -> Encoding | None:
-    scale, zero = node.inputs[1], node.inputs[2] if len(node.inputs) > 2 else None
-    if scale is None or zero is None or scale.const_value is None or zero.const_value is None:
-        return None
-    dtype = QuantType.of(zero.dtype)
-    if dtype is None:
-        return None
-    axis = node.attributes.get_int("axis", 1) if scale.const_value.size > 1 else None
-    return Encoding(dtype, scale.const_value.numpy(), zero.const_value.numpy(), granularity(axis))

@@ -20,7 +20,8 @@ from snapq.graph.shapes import forget_shapes
 from snapq.operators import Trait, having, quantized
 from snapq.quantization.encodings import Encoding, QuantType, dequantize
 from snapq.quantization.existing_qdq.qoperators import expand_qoperators
-from snapq.quantization.granularity import PerAxis, PerBlock
+from snapq.quantization.existing_qdq.reading import constant_array, encoding_of
+from snapq.quantization.granularity import PerBlock
 
 __all__ = ["Stripped", "is_quantized", "strip"]
 
@@ -224,33 +225,6 @@ class _Work:
                 del self._held[value]
 
 
-def encoding_of(node: ir.Node) -> Encoding | None:
-    """The encoding of a Q or DQ node; None where its scale is computed or given by blocks."""
-    scale = _array(node.inputs[1])
-    if scale is None or node.attributes.get_int("block_size", 0) != 0:
-        return None
-    zero = _array(node.inputs[2]) if len(node.inputs) > 2 else None
-    integers = node.inputs[0] if node.op_type == _DQ else node.outputs[0]
-    given = node.inputs[2] if len(node.inputs) > 2 and node.inputs[2] is not None else integers
-    dtype = QuantType.of(given.dtype if given is not None else None) or QuantType.UINT8
-    if zero is None:
-        zero = np.zeros(scale.shape, dtype.numpy)
-    if scale.size == 1:
-        return Encoding(
-            dtype, scale.reshape(()).astype(np.float32), zero.reshape(-1)[0].reshape(())
-        )
-    value = node.inputs[0]
-    rank = value.shape.rank() if value is not None and value.shape is not None else None
-    axis = node.attributes.get_int("axis", 1)
-    if rank is not None and rank > 0:
-        axis %= rank
-    if rank == 1:
-        axis = 0
-    return Encoding(
-        dtype, scale.astype(np.float32), np.broadcast_to(zero, scale.shape), PerAxis(axis)
-    )
-
-
 def _become_real(dtype: ir.DataType, value: ir.Value) -> None:
     """Lets what moves the integers of a Q move real numbers."""
     value.type = ir.TensorType(dtype)
@@ -262,17 +236,11 @@ def _become_real(dtype: ir.DataType, value: ir.Value) -> None:
                 _become_real(dtype, output)
 
 
-def _array(value: ir.Value | None) -> npt.NDArray[np.generic] | None:
-    if value is None or value.const_value is None or value.is_graph_input():
-        return None
-    return np.asarray(value.const_value.numpy())
-
-
 def _blocks(node: ir.Node, integers: npt.NDArray[np.generic], size: int) -> npt.NDArray[np.float32]:
     """Real numbers of a constant with a scale for each block along an axis; DequantizeLinear-21."""
-    scale, zero = _array(node.inputs[1]), None
+    scale, zero = constant_array(node.inputs[1]), None
     if len(node.inputs) > 2:
-        zero = _array(node.inputs[2])
+        zero = constant_array(node.inputs[2])
     if scale is None:
         raise _integers(node, "has a scale that is computed")
     axis = node.attributes.get_int("axis", 1) % integers.ndim
@@ -287,11 +255,11 @@ def _blocks(node: ir.Node, integers: npt.NDArray[np.generic], size: int) -> npt.
 
 def _block_encoding(node: ir.Node, size: int) -> Encoding | None:
     """The encoding of a constant with a scale for each block; None where its type is no integer."""
-    source, scale = node.inputs[0], _array(node.inputs[1])
+    source, scale = node.inputs[0], constant_array(node.inputs[1])
     dtype = QuantType.of(source.dtype) if source is not None else None
     if source is None or source.shape is None or scale is None or dtype is None:
         return None
-    zero = _array(node.inputs[2]) if len(node.inputs) > 2 else None
+    zero = constant_array(node.inputs[2]) if len(node.inputs) > 2 else None
     if zero is None:
         zero = np.zeros(scale.shape, dtype.numpy)
     axis = node.attributes.get_int("axis", 1) % source.shape.rank()

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_ir as ir
 
 from snapq.operators import OpSpec, Role, quantized
-from snapq.quantization.encodings import Encoding, QuantType
-from snapq.quantization.granularity import PerAxis
+from snapq.quantization.encodings import Encoding
+from snapq.quantization.existing_qdq.reading import constant_array, encoding_of
 from snapq.quantization.qdq.decisions import KEPT_FLOAT
 
 __all__ = ["Check", "Finding", "View"]
@@ -84,25 +83,7 @@ class View:
 
     def encoding(self, node: ir.Node | None) -> Encoding | None:
         """The encoding of a Q or DQ node; None where its scale is computed or by blocks."""
-        if node is None or node.attributes.get_int("block_size", 0) != 0:
-            return None
-        scale = _constant(node.inputs[1])
-        if scale is None:
-            return None
-        given = node.inputs[2] if len(node.inputs) > 2 else None
-        zero = _constant(given)
-        held = given if given is not None else _integers(node)
-        dtype = QuantType.of(held.dtype if held is not None else None) or QuantType.UINT8
-        if zero is None:
-            zero = np.zeros(scale.shape, dtype.numpy)
-        # A scale of one element is one scale, whatever its shape says.
-        if scale.size == 1:
-            return Encoding(dtype, scale.reshape(()).astype(np.float32), zero.reshape(()))
-        axis = node.attributes.get_int("axis", 1)
-        rank = node.inputs[0].shape.rank() if node.inputs[0] and node.inputs[0].shape else None
-        return Encoding(
-            dtype, scale.astype(np.float32), zero, PerAxis(axis % rank if rank else axis)
-        )
+        return encoding_of(node) if node is not None else None
 
     def stored(self, reader: ir.Node) -> ir.Value | None:
         """The constant that a DQ reads, directly or through a Q; None for an activation."""
@@ -110,7 +91,7 @@ class View:
         producer = source.producer() if source is not None else None
         if producer is not None and producer.op_type == QUANTIZE:
             source = producer.inputs[0]
-        return source if _constant(source) is not None else None
+        return source if constant_array(source) is not None else None
 
     def touched(self, node: ir.Node) -> bool:
         """Whether Q or DQ stands at any data input or output of a node."""
@@ -120,20 +101,3 @@ class View:
 
 
 Check = Callable[[View, ir.Node], Iterator[Finding]]
-
-
-def _integers(node: ir.Node) -> ir.Value | None:
-    return node.inputs[0] if node.op_type == DEQUANTIZE else node.outputs[0]
-
-
-def _constant(value: ir.Value | None) -> np.ndarray | None:
-    """A constant's array, of an initializer or of a Constant node."""
-    if value is None:
-        return None
-    producer = value.producer()
-    if producer is not None and producer.op_type == "Constant":
-        attribute = producer.attributes.get("value")
-        return np.asarray(attribute.as_tensor().numpy()) if attribute is not None else None
-    if producer is not None or value.const_value is None or value.is_graph_input():
-        return None
-    return np.asarray(value.const_value.numpy())
