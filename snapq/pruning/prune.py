@@ -133,7 +133,7 @@ def prune(
         keep: names of nodes whose channels stay.
         samples: calibration samples; needed except for magnitude without repair.
         with_repair: whether to repair the layers behind.
-        track: told what goes on.
+        track: progress reporter.
 
     Raises:
         ModelError: nothing can be cut; a name in `keep` is no node; the cut fails its check.

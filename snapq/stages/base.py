@@ -147,7 +147,7 @@ class Context:
     Args:
         reads: the declaration.
         values: values of inputs; those that are not declared are not handed on.
-        checkpoint: file in which training keeps its state, so that a run that was killed goes on.
+        checkpoint: file in which training keeps its state, so that a run that was killed resumes.
         memo: keeps estimates from one run to the next; None keeps nothing.
         progress: progress reporter.
 

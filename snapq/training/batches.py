@@ -2,7 +2,7 @@
 
 A set that fits into the budget is read once and shuffled whole. A larger one streams through a
 buffer of that size in each epoch: a sample leaves it at random when the next one comes. The order
-follows from the seed and the epoch alone, so that a run that was stopped goes on as if it had not.
+follows from the seed and the epoch alone, so that a run that was stopped resumes as if it had not.
 """
 
 from __future__ import annotations

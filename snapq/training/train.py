@@ -91,7 +91,7 @@ def train(
         options: how the run goes.
         feeds: from the original's feeds to the model's.
         latent: float values of the constants that a Q/DQ graph stores, see `GraphModule`.
-        checkpoint: where the state is kept; a run that finds one goes on from it.
+        checkpoint: where the state is kept; a run that finds one resumes from it.
         progress: progress reporter.
 
     Raises:

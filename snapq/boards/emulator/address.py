@@ -27,7 +27,7 @@ class EmulatedAddress:
         """Reads a target; None where it is another kind of target.
 
         Raises:
-            ConfigError: it begins like one of ours, and goes on wrongly.
+            ConfigError: it begins like an emulated board's address, and is malformed.
         """
         if text == SCHEME:
             return cls()

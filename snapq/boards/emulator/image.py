@@ -77,7 +77,7 @@ def build(recipe: Recipe, progress: Progress, *, fresh: bool = False) -> Image:
 
     Args:
         recipe: what the image is made of.
-        progress: told what goes on.
+        progress: progress reporter.
         fresh: build it again, with the packages that Debian has now.
 
     Raises:

@@ -117,7 +117,7 @@ def start(
     Args:
         name: letters, digits, `.`, `_` and `-`.
         options: what kind of board.
-        progress: told what goes on.
+        progress: progress reporter.
         attached: whether it ends with this process, however this process ends.
 
     Raises:
