@@ -6,9 +6,9 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from snapq.benchmarking.float_feeds import float_feeds
 from snapq.benchmarking.targets.base import Candidate, Measurement
 from snapq.benchmarking.targets.resolve import resolve_target
-from snapq.bundle.float_feeds import float_feeds
 from snapq.bundle.read import Bundle
 from snapq.config import BenchmarkConfig
 from snapq.errors import DataError, SnapqError

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from snapq.benchmarking.float_feeds import float_feeds
 from snapq.benchmarking.targets.base import Candidate, Measurement
 from snapq.benchmarking.targets.board import BoardTarget
-from snapq.bundle.float_feeds import float_feeds
 from snapq.bundle.read import Bundle
 from snapq.stages.package.build import Built
 from tests.boards import boards, sshd
