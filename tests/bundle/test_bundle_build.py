@@ -116,7 +116,7 @@ def test_extra_artefacts_come_where_asked_and_embedding_leaves_one_file(tmp_path
 
 
 def test_one_target_makes_no_container(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="at least two targets"):
+    with pytest.raises(ConfigError, match="at least two devices"):
         make(tmp_path, PackageConfig(multi_soc=True))
 
 
