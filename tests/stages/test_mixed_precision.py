@@ -95,11 +95,11 @@ def test_never_slower_can_be_switched_off(tmp_path):
 
 
 @pytest.mark.npu
-def test_without_labels_the_float_models_own_answers_judge_a_drop(tmp_path):
+def test_without_labels_the_float_models_own_predictions_stand_in(tmp_path):
     options = QuantizeConfig(mixed_precision=MixedPrecision(max_drop=1.0))
     outcome = staged(classifier(), options, tmp_path, metrics=lambda: metrics("top1"))
     assert outcome.precision == "w8a8"
-    assert any("float model's answers" in note for note in outcome.notes)
+    assert any("float model's predictions" in note for note in outcome.notes)
     (only,) = json.loads((tmp_path / "tradeoff.json").read_text())
     assert only["met"]
     assert only["where"] == "simulated"

@@ -1,4 +1,4 @@
-"""Nodes that the NPU computes quicker at 16 bits than at 8 get 16 bits, which are finer too.
+"""Nodes that the NPU computes faster at 16 bits than at 8 get 16 bits, which are finer too.
 
 Most kernels of 8 bits take half the time of those of 16, but some are missing or slow: a product
 of wide tensors that are stretched to each other, a normalization by length, a filter of many taps.
@@ -20,7 +20,7 @@ from snapq.quantization.mixed_precision.never_slower import Make
 from snapq.quantization.qdq.scheme import NodePrecision, Source
 from snapq.quantization.quantize import Quantized
 
-__all__ = ["Quicker", "quicker_wide"]
+__all__ = ["Widened", "faster_at_16_bits"]
 
 _SUSPECT = 0.6
 """Share of its cycles at fp16 from which a node of 8 bits is tried at 16."""
@@ -38,8 +38,8 @@ _WIDE = NodePrecision(
 
 
 @dataclass(frozen=True)
-class Quicker:
-    """A model in which some nodes have 16 bits because they are quicker so.
+class Widened:
+    """A model in which some nodes have 16 bits because they are faster so.
 
     Attributes:
         quantized: the model.
@@ -56,10 +56,10 @@ class Quicker:
     estimates: int = 1
 
 
-def quicker_wide(
+def faster_at_16_bits(
     quantized: Quantized, free: Collection[str], make: Make, estimate: Estimate, float_cost: Cost
-) -> Quicker | None:
-    """Tries 16 bits for the nodes that 8 bits make hardly quicker than fp16.
+) -> Widened | None:
+    """Tries 16 bits for the nodes that 8 bits make hardly faster than fp16.
 
     1. All of them at 16 bits at once tell which gain; these, and the heavy ones of them, are tried
        without the others, as each change of precision is paid for with conversions.
@@ -85,10 +85,10 @@ def quicker_wide(
     if sum(suspects.values()) < _WORTH * first.cycles:
         return None
 
-    def tried(names: Collection[str]) -> Quicker:
+    def tried(names: Collection[str]) -> Widened:
         nodes = dict.fromkeys(sorted(names), _WIDE)
         candidate = make(nodes)
-        return Quicker(candidate, first, estimate(candidate.model), nodes)
+        return Widened(candidate, first, estimate(candidate.model), nodes)
 
     found = [tried(suspects)]
     now = by_float_node(found[0].quantized.model, found[0].cost)

@@ -26,10 +26,10 @@ from snapq.quantization.quantize import Quantized, quantize
 from snapq.quantization.tuning.algorithms.base import Study, algorithm
 from snapq.quantization.tuning.output_score import OutputScorer
 
-__all__ = ["quick"]
+__all__ = ["quantize_fast"]
 
 _KEPT = 8
-_JUDGES = 2
+_SCORED_ON = 2
 _LARGEST = 1 << 29
 """Bytes of weights above which nothing is looked at: two more sessions would take too much."""
 
@@ -41,7 +41,7 @@ take to start."""
 Feeds = Mapping[str, npt.NDArray[np.generic]]
 
 
-def quick(
+def quantize_fast(
     model: ir.Model,
     samples: Samples,
     scheme: Scheme,
@@ -71,7 +71,7 @@ def quick(
     size = sum(tensor.nbytes for tensor in constants if tensor is not None)
     if not some.kept or size > _LARGEST or not _worth_a_look(model, some.count):
         return result
-    training, held = some.kept[:-_JUDGES], some.kept[-_JUDGES:]
+    training, held = some.kept[:-_SCORED_ON], some.kept[-_SCORED_ON:]
     scorer = OutputScorer(model, held)
     score, notes = scorer.score(result.model), result.notes
     if correct and training and scheme.activations.bits > 8:

@@ -40,7 +40,7 @@ from snapq.quantization.tuning.algorithms.base import (
     in_order,
     stage_of,
 )
-from snapq.quantization.tuning.fast import quick
+from snapq.quantization.tuning.fast import quantize_fast
 from snapq.quantization.tuning.output_score import OutputScorer, Runner
 from snapq.quantization.tuning.score import (
     LEAST,
@@ -64,7 +64,7 @@ class Recipe:
     Attributes:
         observers: the first one is the starting point.
         algorithms: names; what rewrites the model is tried first.
-        quick_correction: without other steps, whether biases are corrected as `quick` does it.
+        quick_correction: without other steps, whether `quantize_fast` corrects biases.
     """
 
     observers: tuple[Observer, ...] = (MinMax(),)
@@ -143,7 +143,7 @@ def tune(
     if len(recipe.observers) == 1 and not recipe.algorithms:
         plain = replace(scheme, observer=recipe.observers[0])
         correct = recipe.quick_correction
-        return quick(model, samples, plain, fixed=fixed, correct=correct, progress=progress)
+        return quantize_fast(model, samples, plain, fixed=fixed, correct=correct, progress=progress)
     found = tuning(model, samples, scheme, recipe, fixed=fixed, runner=runner, progress=progress)
     far = advice(found.decibels, found.study.scheme)
     told = (*found.study.built.notes, *found.notes, *far)

@@ -110,8 +110,8 @@ def notes(
         found: what was taken.
         curve: every candidate.
         options: the budget.
-        held: the samples that evaluation.
-        scores: of the float model; none where SQNR evaluation.
+        held: the samples that evaluate.
+        scores: of the float model; none where SQNR evaluates.
     """
     names = ", ".join(found.nodes[:_NAMED])
     more = f" and {len(found.nodes) - _NAMED} more" if len(found.nodes) > _NAMED else ""

@@ -11,7 +11,7 @@ from snapq.errors import DeviceError, SnapqError
 from snapq.npu.runtime import status
 from snapq.precision import ActivationType, precision_name
 from snapq.quantization.analysis.alone import lowered
-from snapq.quantization.mixed_precision.faster_at_16_bits import Quicker, quicker_wide
+from snapq.quantization.mixed_precision.faster_at_16_bits import Widened, faster_at_16_bits
 from snapq.quantization.mixed_precision.never_slower import Faster, never_slower
 from snapq.quantization.notes import Note, NoteKind
 from snapq.quantization.qdq.scheme import NodePrecision
@@ -59,7 +59,7 @@ def timed_device(context: Context) -> DeviceProfile | None:
 def keep_fast(job: QuantizationJob, result: Quantized, label: str, context: Context) -> Kept:
     """Gives nodes the precision in which they are quickest, by the estimate.
 
-    Nodes of 8 bits that 16 bits make quicker get these. Where the model is slower than at fp16 even
+    Nodes of 8 bits that 16 bits make faster get these. Where the model is slower than at fp16 even
     so, nodes stay in fp16 until it is not.
 
     Args:
@@ -84,9 +84,10 @@ def keep_fast(job: QuantizationJob, result: Quantized, label: str, context: Cont
     try:
         with context.progress.track("Compare with 16 bits and fp16"):
             free = _free(job, context)
-            faster = (
-                quicker_wide(result, free, make, estimate, estimate(job.model)) if free else None
-            )
+            faster = None
+            if free:
+                at_fp16 = estimate(job.model)
+                faster = faster_at_16_bits(result, free, make, estimate, at_fp16)
             if faster is not None:
                 wide.update(faster.nodes)
             start = result if faster is None else faster.quantized
@@ -98,7 +99,7 @@ def keep_fast(job: QuantizationJob, result: Quantized, label: str, context: Cont
     details = _details(found, estimate.estimated_on, faster)
     if not wide and not found.floats:
         return Kept(result, label, details)
-    # The trials were quantized the quick way; what stays is quantized with all that was asked for.
+    # Trials were quantized by ranges alone; what stays is quantized with all that was asked for.
     nodes = {**wide, **found.nodes}
     chosen = found.quantized if found.everything else job.with_nodes(nodes).quantized(data)
     # What is told here in full says the nodes that are at 16 bits or in float by the estimate.
@@ -133,7 +134,7 @@ def _told(text: str) -> Note:
     return Note(NoteKind.ESTIMATE, (), text)
 
 
-def _details(found: Faster, estimated_on: str | None, faster: Quicker | None) -> dict[str, Any]:
+def _details(found: Faster, estimated_on: str | None, faster: Widened | None) -> dict[str, Any]:
     worst = sorted(found.excess.items(), key=lambda item: (-item[1], item[0]))[:_NAMED]
     wide = () if faster is None or found.everything else faster.nodes
     return {
@@ -150,7 +151,7 @@ def _details(found: Faster, estimated_on: str | None, faster: Quicker | None) ->
     }
 
 
-def _note(found: Faster, faster: Quicker | None, label: str, estimated_on: str) -> str:
+def _note(found: Faster, faster: Widened | None, label: str, estimated_on: str) -> str:
     first = found.first if faster is None else faster.first
     worst = sorted(found.excess.items(), key=lambda item: (-item[1], item[0]))[:_NAMED]
     named = ", ".join(f"{name} (+{cycles:,.0f} cycles)" for name, cycles in worst)
@@ -166,7 +167,7 @@ def _note(found: Faster, faster: Quicker | None, label: str, estimated_on: str) 
     )
 
 
-def _wide_note(faster: Quicker, label: str, estimated_on: str) -> str:
+def _wide_note(faster: Widened, label: str, estimated_on: str) -> str:
     count = "1 node has" if len(faster.nodes) == 1 else f"{len(faster.nodes)} nodes have"
     return (
         f"{count} 16 bits because the NPU takes less time for that than for 8 "

@@ -18,7 +18,7 @@ from snapq.quantization.existing_qdq.strip import strip
 from snapq.quantization.granularity import PerBlock
 from snapq.quantization.quantize import Scheme, quantize
 from tests.quantization.odd_models import MODELS, feeds
-from tests.quantization.precision_rules.test_wide import sounds, spectrum
+from tests.quantization.precision_rules.test_keep_wide import sounds, spectrum
 from tests.quantization.qdq.test_blocks import products
 
 MODEL = "squeeze_excite_and_residual"

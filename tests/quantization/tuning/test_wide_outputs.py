@@ -12,7 +12,7 @@ from snapq.quantization.quantize import observe
 from snapq.quantization.tuning.algorithms.base import Study, algorithm
 from snapq.quantization.tuning.presets import Recipe, tune
 from tests.quantization.odd_models import Builder, feeds, scalar
-from tests.quantization.tuning.test_recipe import judged
+from tests.quantization.tuning.test_presets import judged
 
 
 def two_heads():

@@ -22,7 +22,7 @@ from snapq.quantization.qdq.decisions import Decision
 from snapq.quantization.qdq.groups import Range
 from snapq.quantization.qdq.plan import QdqPlan
 
-__all__ = ["cut_saturated", "told_apart"]
+__all__ = ["cut_saturated", "visible_range"]
 
 _EVERYTHING: Range = (-inf, inf)
 _LIMITS: Mapping[str, Range] = {"HardSwish": (-3.0, inf)}
@@ -32,12 +32,12 @@ def cut_saturated(plan: QdqPlan) -> QdqPlan:
     """Cuts each range to the part in which the readers of the tensor see a difference."""
     ranges = {}
     for value, (first, last) in plan.ranges.items():
-        low, high = told_apart(value, plan.decisions)
+        low, high = visible_range(value, plan.decisions)
         ranges[value] = float(np.clip(first, low, high)), float(np.clip(last, low, high))
     return replace(plan, ranges=ranges)
 
 
-def told_apart(value: ir.Value, decisions: Mapping[ir.Node, Decision]) -> Range:
+def visible_range(value: ir.Value, decisions: Mapping[ir.Node, Decision]) -> Range:
     """The values of a tensor between which its readers see a difference; infinite for all.
 
     Args:
@@ -58,6 +58,6 @@ def _by(node: ir.Node, value: ir.Value, decisions: Mapping[ir.Node, Decision]) -
     if decision.rule is None or decision.dtype is None:
         return _EVERYTHING
     if decision.rule.encodings is Encodings.SHARED and node.inputs[0] is value:
-        ends = [told_apart(output, decisions) for output in node.outputs]
+        ends = [visible_range(output, decisions) for output in node.outputs]
         return min(low for low, _ in ends), max(high for _, high in ends)
     return _LIMITS.get(node.op_type, _EVERYTHING)
