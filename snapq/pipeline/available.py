@@ -191,7 +191,6 @@ def _first(data: Dataset, count: int) -> Fact:
 
 
 def _sample_mark(sample: Sample) -> str:
-
     digest = hashlib.sha256()
     for arrays in (sample.feeds, sample.frames):
         for name, array in sorted(arrays.items()):
