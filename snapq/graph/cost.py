@@ -39,6 +39,11 @@ def node_costs(model: ir.Model) -> tuple[NodeCost, ...]:
     return tuple(_cost(node) for node in model.graph)
 
 
+def total_macs(model: ir.Model) -> int:
+    """Multiply-accumulates of one inference of the model."""
+    return sum(node.macs for node in node_costs(model))
+
+
 def _cost(node: ir.Node) -> NodeCost:
     shapes = Shapes(tuple(map(static_shape, node.inputs)), tuple(map(static_shape, node.outputs)))
     return NodeCost(

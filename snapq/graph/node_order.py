@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
+from snapq.graph.edit import subgraphs
+
 __all__ = ["last_reader_first"]
 
 
@@ -43,7 +45,6 @@ def last_reader_first(graph: ir.Graph) -> None:
 def _read(node: ir.Node) -> Iterator[ir.Value]:
     """What a node and the graphs that it holds read."""
     yield from (value for value in node.inputs if value is not None)
-    for attribute in node.attributes.values():
-        if attribute.type is ir.AttributeType.GRAPH and not attribute.is_ref():
-            for inner in attribute.as_graph().all_nodes():
-                yield from (value for value in inner.inputs if value is not None)
+    for graph in subgraphs(node):
+        for inner in graph.all_nodes():
+            yield from (value for value in inner.inputs if value is not None)

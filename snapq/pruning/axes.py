@@ -145,9 +145,7 @@ class Axes:
         """The label of each number: equal for those that belong together."""
         empty = np.zeros(0, np.int64)
         return components(
-            self.count,
-            np.concatenate([empty, *self._left]),
-            np.concatenate([empty, *self._right]),
+            self.count, np.concatenate([empty, *self._left]), np.concatenate([empty, *self._right])
         )
 
     def _number(self, value: ir.Value) -> None:

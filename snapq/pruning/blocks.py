@@ -9,26 +9,22 @@ costs; then the next.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
-from snapq.cpu import CpuModel
 from snapq.errors import ModelError
 from snapq.graph import cost
 from snapq.graph.edit import constant
 from snapq.graph.shapes import static_shape
 from snapq.operators import Trait, spec
-from snapq.pruning.sensitivity import divergence, error
+from snapq.pruning.sensitivity import divergence, error, outputs_of
+from snapq.pruning.statistics import Feeds
 
-__all__ = ["Block", "Dropped", "Shallower", "blocks", "macs", "shallower", "trials", "without"]
+__all__ = ["Block", "Dropped", "blocks", "shallower", "trials", "without"]
 
-
-Feeds = Mapping[str, npt.NDArray[np.generic]]
 Price = Callable[[ir.Model], float]
 """What a model costs, in any unit."""
 
@@ -60,14 +56,6 @@ class Dropped:
     name: str
     macs: int
     error: float
-
-
-@dataclass(frozen=True)
-class Shallower:
-    """A model without some blocks, and which they were, in the order in which they went."""
-
-    model: ir.Model
-    dropped: tuple[Dropped, ...]
 
 
 @dataclass(frozen=True)
@@ -119,7 +107,7 @@ def shallower(
     samples: Sequence[Feeds],
     price: Price | None = None,
     advance: Callable[[int], None] | None = None,
-) -> Shallower:
+) -> tuple[ir.Model, tuple[Dropped, ...]]:
     """Takes out so many blocks, one after another, each time the one that is missed the least.
 
     Args:
@@ -130,10 +118,13 @@ def shallower(
             block: what several blocks save is added up.
         advance: called with the number of blocks that were tried, `trials(model, count)` in all.
 
+    Returns:
+        The model without the blocks, and the blocks in the order in which they went.
+
     Raises:
         ModelError: the model has not as many blocks.
     """
-    price = price or macs
+    price = price or cost.total_macs
     left = list(blocks(model))
     if len(left) < count:
         raise ModelError(
@@ -142,20 +133,20 @@ def shallower(
             where="stages.prune.blocks",
             hint="Ask for fewer, or cut channels with `ratio` or `target`.",
         )
-    expected = _outputs(model, samples)
+    expected = outputs_of(model, samples)
     gone: list[Block] = []
     dropped: list[Dropped] = []
     whole = price(model)
     saved = {block: max(whole - price(without(model, [block])), 1e-9 * whole) for block in left}
-    before = _Trial(left[0], 0.0, 0.0, macs(model))
+    before = _Trial(left[0], 0.0, 0.0, cost.total_macs(model))
     for _ in range(count):
         tried = []
         for block in left:
             trial = without(model, [*gone, block])
-            outputs = _outputs(trial, samples)
+            outputs = outputs_of(trial, samples)
             lost = error(expected, outputs)
             loss = lost + divergence(expected, outputs)
-            tried.append(_Trial(block, loss, lost, macs(trial)))
+            tried.append(_Trial(block, loss, lost, cost.total_macs(trial)))
             if advance is not None:
                 advance(1)
         best = min(tried, key=lambda item: (item.loss - before.loss) / saved[item.block])
@@ -163,7 +154,7 @@ def shallower(
         left.remove(best.block)
         dropped.append(Dropped(best.block.name, before.macs - best.macs, best.error))
         before = best
-    return Shallower(without(model, gone), tuple(dropped))
+    return without(model, gone), tuple(dropped)
 
 
 def trials(model: ir.Model, count: int) -> int:
@@ -191,13 +182,3 @@ def _branches(start: ir.Value, end: ir.Value) -> bool:
         weighted |= spec(node.op_type).has(Trait.SUMS_CHANNELS) and constant(weight) is not None
         waiting.extend(item for item in node.inputs if item is not None)
     return reached and weighted
-
-
-def _outputs(model: ir.Model, samples: Sequence[Feeds]) -> list[list[npt.NDArray[np.generic]]]:
-    runnable = CpuModel(model)
-    return [list(runnable.run(sample).values()) for sample in samples]
-
-
-def macs(model: ir.Model) -> int:
-    """Multiply-accumulates of a model."""
-    return sum(node.macs for node in cost.node_costs(model))

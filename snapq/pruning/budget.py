@@ -74,7 +74,7 @@ class Size:
     def macs(self, cut: npt.ArrayLike) -> int:
         """Multiply-accumulates of the model without these channels."""
         self._shrink(cut)
-        return sum(node.macs for node in cost.node_costs(self._model))
+        return cost.total_macs(self._model)
 
     def bytes(self, cut: npt.ArrayLike) -> int:
         """Bytes of the constants of the model without these channels."""

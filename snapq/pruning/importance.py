@@ -50,7 +50,7 @@ def magnitude(structure: Structure) -> tuple[Ranking, ...]:
         for axis, ids in enumerate(structure.ids[name]):
             others = tuple(other for other in range(weight.ndim) if other != axis)
             np.add.at(energy, structure.labels[ids], squares.sum(others) / total)
-    return tuple(_sorted(group, energy[group.labels]) for group in structure.groups)
+    return by_energy(structure, energy)
 
 
 def activation_weighted(
@@ -59,7 +59,7 @@ def activation_weighted(
     """Ranks channels by the energy of what they add to the outputs behind them.
 
     `E[x_c²] · |W_c|²`, as a share of the outputs' energy; as Sun et al., "Wanda" (2023), for whole
-    channels.
+    channels. Groups that no site sees are ranked by magnitude.
     """
     energy = np.zeros(len(structure.labels) + 1)
     for site in sites:
@@ -67,7 +67,11 @@ def activation_weighted(
         second = seen[site.tensor].second
         total = _output_energy(weight, second)
         np.add.at(energy, site.labels, np.diag(second) * np.square(weight).sum(1) / total)
-    return _with_fallback(structure, energy)
+    by_size = magnitude(structure)
+    return tuple(
+        _sorted(group, energy[group.labels]) if energy[group.labels].any() else unseen
+        for group, unseen in zip(structure.groups, by_size, strict=True)
+    )
 
 
 def second_order(
@@ -80,15 +84,15 @@ def second_order(
     ones go. Hassibi and Stork, "Optimal Brain Surgeon" (1993), for whole channels and all layers
     behind them together.
     """
-    fallback = {ranking.group.name: ranking for ranking in magnitude(structure)}
     rankings = []
-    for group in structure.groups:
+    for unseen in magnitude(structure):
+        group = unseen.group
         behind = [
             _Surgeon(site, _site_weight(structure, site), seen[site.tensor])
             for site in sites
             if np.isin(site.labels, group.labels).any()
         ]
-        rankings.append(_peel(group, behind) if behind else fallback[group.name])
+        rankings.append(_peel(group, behind) if behind else unseen)
     return tuple(rankings)
 
 
@@ -176,15 +180,6 @@ def _same_products(weight: Vector) -> Vector:
 def by_energy(structure: Structure, energy: Vector) -> tuple[Ranking, ...]:
     """Ranks channels by a loss for each label, `[labels + 1]`, however it was found."""
     return tuple(_sorted(group, energy[group.labels]) for group in structure.groups)
-
-
-def _with_fallback(structure: Structure, energy: Vector) -> tuple[Ranking, ...]:
-    """Groups that no site sees are ranked by magnitude."""
-    by_size = {ranking.group.name: ranking for ranking in magnitude(structure)}
-    return tuple(
-        _sorted(group, energy[group.labels]) if energy[group.labels].any() else by_size[group.name]
-        for group in structure.groups
-    )
 
 
 def _sorted(group: Group, energy: Vector) -> Ranking:

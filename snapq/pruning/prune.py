@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import onnx_ir as ir
 
 from snapq.errors import ModelError, nearest
 from snapq.operators import Trait, spec
+from snapq.progress import Progress
 from snapq.pruning import importance
 from snapq.pruning.axes import Ids
 from snapq.pruning.budget import Limits, Plan, Size, greedy, removed
 from snapq.pruning.check import check, some_input
-from snapq.pruning.groups import Fixed, Structure, find
+from snapq.pruning.groups import Structure, find
 from snapq.pruning.importance import Ranking
 from snapq.pruning.repair import Repaired, damaged, repair
 from snapq.pruning.sensitivity import sensitivities, weigh
@@ -25,15 +25,6 @@ from snapq.pruning.statistics import Samples, moments, passes
 from snapq.pruning.surgery import cut, stays
 from snapq.pruning.timing import Estimate, Watch, fit
 from snapq.ranking import Importance
-
-
-class Tracker(Protocol):
-    """Opens a progress bar, as `snapq.progress.Progress.track`."""
-
-    def __call__(
-        self, title: str, total: int | None = None
-    ) -> AbstractContextManager[Callable[[int], None]]:
-        """Opens it for `total` items."""
 
 
 @dataclass(frozen=True)
@@ -74,11 +65,6 @@ class Pruned:
     bytes: tuple[int, int]
     difference: float
 
-    @property
-    def fixed(self) -> tuple[Fixed, ...]:
-        """Layers of which nothing could be cut, and why."""
-        return self.structure.fixed
-
 
 @dataclass(frozen=True)
 class Chosen:
@@ -106,9 +92,9 @@ class Chosen:
         return self.found <= self.goal
 
 
-Rank = Callable[[Structure, Samples, Tracker], tuple[Ranking, ...]]
+Rank = Callable[[Structure, Samples, Progress], tuple[Ranking, ...]]
 """Ranks the channels of every group in a way of its own."""
-Choose = Callable[[Structure, Sequence[Ranking], Limits, Tracker], Chosen]
+Choose = Callable[[Structure, Sequence[Ranking], Limits, Progress], Chosen]
 """Chooses how many channels to cut from which group."""
 
 
@@ -121,7 +107,7 @@ def prune(
     keep: Sequence[str] = (),
     samples: Samples | None = None,
     with_repair: bool = True,
-    track: Tracker,
+    progress: Progress,
 ) -> Pruned:
     """Cuts the chosen channels, and repairs the layers behind.
 
@@ -133,7 +119,7 @@ def prune(
         keep: names of nodes whose channels stay.
         samples: calibration samples; needed except for magnitude without repair.
         with_repair: whether to repair the layers behind.
-        track: progress reporter.
+        progress: progress reporter.
 
     Raises:
         ModelError: nothing can be cut; a name in `keep` is no node; the cut fails its check.
@@ -141,15 +127,15 @@ def prune(
     """
     structure = find(model)
     places = sites(structure)
-    rankings = rank(structure, places, by, samples, track)
-    rankings = without(structure, rankings, keep)
+    rankings = without(structure, rank(structure, places, by, samples, progress), keep)
     if not rankings:
         raise ModelError(
             "No channel of this model can be cut.",
             where="stages.prune",
-            hint=_why(structure.fixed) or "It has no layer with more than one channel inside.",
+            hint="; ".join(f"{item.node}: {item.reason}" for item in structure.fixed[:3])
+            or "It has no layer with more than one channel inside.",
         )
-    chosen = choose(structure, rankings, limits, track)
+    chosen = choose(structure, rankings, limits, progress)
     gone = removed(rankings, chosen.plan)
     result = cut(structure, gone)
     feeds = some_input(model) if samples is None else next(iter(samples()))
@@ -159,7 +145,7 @@ def prune(
     broken = damaged(structure, gone, places) if with_repair and samples is not None else ()
     if broken and samples is not None:
         before = result.clone()
-        with track("Repair layers", len(broken)) as advance:
+        with progress.track("Repair layers", len(broken)) as advance:
             repaired = repair(structure, result, gone, places, samples, advance)
     size = Size(structure)
     return Pruned(
@@ -178,21 +164,16 @@ def prune(
 
 def share_of_macs(ratio: float) -> Choose:
     """Takes this share of the multiply-accumulates away."""
-
-    def choose(
-        structure: Structure, rankings: Sequence[Ranking], limits: Limits, track: Tracker
-    ) -> Chosen:
-        goal = (1 - ratio) * Size(structure).macs([])
-        return at_most(goal, "macs")(structure, rankings, limits, track)
-
-    return choose
+    return lambda structure, *rest: at_most((1 - ratio) * Size(structure).macs([]), "macs")(
+        structure, *rest
+    )
 
 
 def at_most(goal: float, unit: Literal["macs", "bytes"]) -> Choose:
     """Leaves at most so many multiply-accumulates, or bytes of constants."""
 
     def choose(
-        structure: Structure, rankings: Sequence[Ranking], limits: Limits, track: Tracker
+        structure: Structure, rankings: Sequence[Ranking], limits: Limits, progress: Progress
     ) -> Chosen:
         size = Size(structure)
         measure = size.macs if unit == "macs" else size.bytes
@@ -201,7 +182,7 @@ def at_most(goal: float, unit: Literal["macs", "bytes"]) -> Choose:
             return measure(removed(rankings, plan))
 
         plan: Plan = {}
-        with track("Choose channels") as advance:
+        with progress.track("Choose channels") as advance:
             for plan in greedy(rankings, limits, price, goal):  # noqa: B007
                 advance(1)
         return Chosen(plan, unit, goal, measure([]), price(plan))
@@ -219,9 +200,9 @@ def within(goal: float, estimate: Estimate, compiles: int) -> Choose:
     """
 
     def choose(
-        structure: Structure, rankings: Sequence[Ranking], limits: Limits, track: Tracker
+        structure: Structure, rankings: Sequence[Ranking], limits: Limits, progress: Progress
     ) -> Chosen:
-        with track("Estimate candidate cuts", compiles) as advance:
+        with progress.track("Estimate candidate cuts", compiles) as advance:
             watch = Watch(structure, rankings, estimate, compiles, advance)
             plan, us = fit(watch, limits, goal)
             advance(watch.left)
@@ -235,7 +216,7 @@ def rank(
     places: Sequence[Site],
     by: Importance | Rank,
     samples: Samples | None,
-    track: Tracker,
+    progress: Progress,
 ) -> tuple[Ranking, ...]:
     """Ranks the channels of every group, with losses in one unit where there are samples.
 
@@ -244,17 +225,17 @@ def rank(
     if samples is None:
         return importance.magnitude(structure)
     if not isinstance(by, Importance):
-        rankings = tried = by(structure, samples, track)
+        rankings = tried = by(structure, samples, progress)
     elif by is Importance.MAGNITUDE:
         rankings = tried = importance.magnitude(structure)
     else:
         count = sum(1 for _ in samples()) * passes(places)
-        with track("Watch channels", count) as advance:
+        with progress.track("Watch channels", count) as advance:
             seen = moments(structure.model, places, samples, advance)
         rankings = tried = importance.activation_weighted(structure, places, seen)
         if by is Importance.SECOND_ORDER:
             rankings = importance.second_order(structure, places, seen)
-    with track("Try groups", len(tried)) as advance:
+    with progress.track("Try groups", len(tried)) as advance:
         factors = sensitivities(structure, tried, samples, advance)
     return weigh(rankings, factors)
 
@@ -298,7 +279,3 @@ def layers(structure: Structure, gone: Ids) -> tuple[Layer, ...]:
         if after < len(ids[axis]):
             found.append(Layer(str(node.name), node.op_type, len(ids[axis]), after))
     return tuple(found)
-
-
-def _why(fixed: Sequence[Fixed]) -> str:
-    return "; ".join(f"{item.node}: {item.reason}" for item in fixed[:3])

@@ -9,8 +9,9 @@ without a kernel this is the least-squares refit of the layer; with a kernel, of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -94,8 +95,7 @@ def damaged(
     )
 
 
-@dataclass
-class _Sums:
+class _Sums(NamedTuple):
     """Sums over places: `x` are the channels of the original, `z` those that are left.
 
     Attributes:
@@ -112,36 +112,17 @@ class _Sums:
     inner: Matrix
     first: Matrix
     second: Matrix
-    places: int = 0
+    places: int
 
     @classmethod
-    def empty(cls, size: int, left: int) -> _Sums:
-        return cls(
-            np.zeros((size, size)),
-            np.zeros((size, left)),
-            np.zeros((left, left)),
-            np.zeros(size),
-            np.zeros(left),
-        )
-
-    def update(self, x: Matrix, z: Matrix) -> None:
-        self.whole += x.T @ x
-        self.cross += x.T @ z
-        self.inner += z.T @ z
-        self.first += x.sum(0)
-        self.second += z.sum(0)
-        self.places += len(z)
+    def over(cls, x: Matrix, z: Matrix) -> _Sums:
+        """The sums over some places: `x` `[places, all]`, `z` `[places, left]`."""
+        return cls(x.T @ x, x.T @ z, z.T @ z, x.sum(0), z.sum(0), len(z))
 
     def plus(self, other: _Sums) -> _Sums:
         """The sums over both."""
-        return _Sums(
-            self.whole + other.whole,
-            self.cross + other.cross,
-            self.inner + other.inner,
-            self.first + other.first,
-            self.second + other.second,
-            self.places + other.places,
-        )
+        pairs: Iterable[tuple[Any, Any]] = zip(self, other, strict=True)
+        return _Sums(*(one + more for one, more in pairs))
 
     def less(self, shift: Matrix) -> _Sums:
         """The sums with `x - shift` in place of `x`."""
@@ -172,9 +153,15 @@ def _refit(
     structure: Structure, cut: ir.Model, stay: Mask, site: Site, samples: Samples
 ) -> Repaired:
     kept = stay[structure.ids[site.tensor][site.axis]]
-    fitted, judging = (_Sums.empty(len(kept), int(kept.sum())) for _ in range(2))
-    for index, (x, z) in enumerate(_both(structure.model, cut, site, samples)):
-        (judging if index % _JUDGES == _JUDGES - 1 else fitted).update(x, z)
+    fitted = judging = _Sums.over(np.zeros((0, len(kept))), np.zeros((0, int(kept.sum()))))
+    originals = activations(structure.model, [site.tensor], samples())
+    remains = activations(cut, [site.tensor], samples())
+    for index, both in enumerate(zip(originals, remains, strict=True)):
+        sums = _Sums.over(*(channel_rows(values[site.tensor], site.axis) for values in both))
+        if index % _JUDGES == _JUDGES - 1:
+            judging = judging.plus(sums)
+        else:
+            fitted = fitted.plus(sums)
     biased = site.operator in _BIASED
     node = next(node for node in cut.graph if node.name == site.node)
     weight = _original_weight(structure, stay, site)
@@ -231,19 +218,6 @@ def solve(inner: Matrix, cross: Matrix, kept: Mask, ridge: float) -> Matrix:
         start + np.linalg.solve(inner + damping * np.eye(left), (cross - start @ inner).T).T
     )
     return result
-
-
-def _both(
-    whole: ir.Model, cut: ir.Model, site: Site, samples: Samples
-) -> Iterator[tuple[Matrix, Matrix]]:
-    """The channels in front of the site in both models, a sample at a time."""
-    originals = activations(whole, [site.tensor], samples())
-    remains = activations(cut, [site.tensor], samples())
-    for first, second in zip(originals, remains, strict=True):
-        yield (
-            channel_rows(first[site.tensor], site.axis),
-            channel_rows(second[site.tensor], site.axis),
-        )
 
 
 def _original_weight(structure: Structure, stay: Mask, site: Site) -> npt.NDArray[np.floating]:

@@ -7,7 +7,7 @@ is cut once on trial, and what its cut does to the outputs scales its losses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -18,7 +18,7 @@ import onnx_ir as ir
 from snapq.cpu import CpuModel
 from snapq.pruning.groups import Structure
 from snapq.pruning.importance import Ranking
-from snapq.pruning.statistics import Samples
+from snapq.pruning.statistics import Feeds, Samples
 from snapq.pruning.surgery import cut
 
 TRIAL = 0.25
@@ -46,11 +46,11 @@ def sensitivities(
         progress: called with the number of groups done.
     """
     feeds = [dict(sample) for sample in islice(samples(), SAMPLES)]
-    expected = _run(structure.model, feeds)
+    expected = outputs_of(structure.model, feeds)
     found = {}
     for ranking in rankings:
         count = max(1, round(TRIAL * ranking.group.channels))
-        outputs = _run(cut(structure, ranking.order[:count]), feeds)
+        outputs = outputs_of(cut(structure, ranking.order[:count]), feeds)
         local = max(float(ranking.loss[count]), _LEAST)
         found[ranking.group.name] = error(expected, outputs) / local
         if progress is not None:
@@ -101,6 +101,7 @@ def _log_softmax(scores: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
     return result
 
 
-def _run(model: ir.Model, feeds: Sequence[Mapping[str, npt.NDArray[np.generic]]]) -> list[Outputs]:
+def outputs_of(model: ir.Model, feeds: Iterable[Feeds]) -> list[Outputs]:
+    """What a model gives for each sample, output by output."""
     runnable = CpuModel(model)
     return [list(runnable.run(sample).values()) for sample in feeds]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.graph.edit import constant
+from snapq.graph.edit import constant, input_at
 from snapq.pruning.axes import Ids
 from snapq.pruning.groups import Structure
 
@@ -82,10 +82,10 @@ def weight_of(node: ir.Node, index: int) -> Array | None:
 def dequantized(node: ir.Node) -> Array | None:
     """The constant that a DequantizeLinear gives, per tensor or per channel."""
     codes, scale = constant(node.inputs[0]), constant(node.inputs[1])
-    zero = constant(node.inputs[2]) if len(node.inputs) > 2 else None
+    zero = constant(input_at(node, 2))
     if codes is None or scale is None or scale.ndim > 1:
         return None
-    axis = node.attributes["axis"].as_int() if "axis" in node.attributes else 1
+    axis = node.attributes.get_int("axis", 1)
     spread = [1] * codes.ndim
     if scale.size > 1:
         spread[axis] = scale.size

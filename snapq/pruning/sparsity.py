@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.graph.edit import constant
+from snapq.graph.edit import constant, input_at, rank
 from snapq.operators import Trait, spec, weight_axes
 from snapq.pruning.rules.base import Mask
 from snapq.pruning.sites import weight_of
@@ -106,14 +106,13 @@ def _held(node: ir.Node) -> tuple[ir.Value | None, np.ndarray]:
     maker = value.producer() if value is not None else None
     if maker is None:
         return value, np.zeros((), np.int8)
-    zero = constant(maker.inputs[2]) if len(maker.inputs) > 2 else None
+    zero = constant(input_at(maker, 2))
     axis = maker.attributes.get_int("axis", 1)
     if zero is None or zero.ndim == 0:
         return maker.inputs[0], np.zeros((), np.int8) if zero is None else zero
-    rank = len(maker.inputs[0].shape or ()) if maker.inputs[0] is not None else 0
-    return maker.inputs[0], zero.reshape(
-        [-1 if other == axis % rank else 1 for other in range(rank)]
-    )
+    dims = rank(maker.inputs[0]) or 0
+    shape = [-1 if other == axis % dims else 1 for other in range(dims)]
+    return maker.inputs[0], zero.reshape(shape)
 
 
 def _write(held: ir.Value, stays: Mask, zero: np.ndarray) -> None:

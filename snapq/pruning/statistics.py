@@ -1,4 +1,4 @@
-"""What calibration shows of the channels in front of each site: first and second moments.
+"""What calibration shows of the channels in front of each site: second moments.
 
 Samples stream through the model; of each activation only sums over places are kept, so memory does
 not grow with their number. Where the matrices of all sites would take too much of it, the samples
@@ -30,16 +30,14 @@ _MEMORY = 512 << 20
 
 @dataclass(frozen=True)
 class Moments:
-    """Sums over places of the channel vector `x` in front of a site, per place.
+    """Means over places of the channel vector `x` in front of a site.
 
     Attributes:
         second: mean of `x x'`, `[channels, channels]`.
-        mean: mean of `x`, `[channels]`.
         places: how many places were looked at.
     """
 
     second: Matrix
-    mean: Matrix
     places: int
 
 
@@ -88,20 +86,14 @@ def _parts(sites: Sequence[Site]) -> Iterator[list[Site]]:
 
 
 def _moments(
-    model: ir.Model,
-    sites: Sequence[Site],
-    samples: Samples,
-    progress: Callable[[int], None] | None,
+    model: ir.Model, sites: Sequence[Site], samples: Samples, progress: Callable[[int], None] | None
 ) -> dict[str, Moments]:
-    names = [site.tensor for site in sites]
     second = {site.tensor: np.zeros((len(site.labels),) * 2) for site in sites}
-    first = {site.tensor: np.zeros(len(site.labels)) for site in sites}
-    places = dict.fromkeys(names, 0)
-    for values in activations(model, names, samples()):
+    places = dict.fromkeys(second, 0)
+    for values in activations(model, [*second], samples()):
         for site in sites:
             rows = channel_rows(values[site.tensor], site.axis)
             second[site.tensor] += rows.T @ rows
-            first[site.tensor] += rows.sum(0)
             places[site.tensor] += len(rows)
         if progress is not None:
             progress(1)
@@ -111,10 +103,7 @@ def _moments(
             where="data.calibration",
             hint="Give at least one; 32 to 128 that look like what the device will see are usual.",
         )
-    return {
-        name: Moments(second[name] / places[name], first[name] / places[name], places[name])
-        for name in names
-    }
+    return {name: Moments(second[name] / places[name], places[name]) for name in second}
 
 
 def activations(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
@@ -9,9 +11,8 @@ import onnx_ir.passes.common as common
 
 from snapq.graph.edit import Editor
 from snapq.pruning import rules
-from snapq.pruning.axes import Ids
 from snapq.pruning.groups import Structure
-from snapq.pruning.rules.base import Mask
+from snapq.pruning.rules.base import Cut, Mask
 
 
 def cut(structure: Structure, removed: npt.ArrayLike) -> ir.Model:
@@ -28,9 +29,9 @@ def cut(structure: Structure, removed: npt.ArrayLike) -> ir.Model:
         A new model.
     """
     model = structure.model.clone()
-    made = _Cut(structure, removed, model.graph)
-    for name, value in model.graph.initializers.items():
-        made.shrink(name, value)
+    made = Cut(model.graph, structure.ids, stays(structure, removed))
+    for value in model.graph.initializers.values():
+        _shrink(value, made.masks(value))
     for node in model.graph:
         rules.resize(node, made)
     for node in model.graph:
@@ -41,38 +42,13 @@ def cut(structure: Structure, removed: npt.ArrayLike) -> ir.Model:
     return model
 
 
-class _Cut:
-    """What stays of every axis, and the edits on the new model."""
-
-    def __init__(self, structure: Structure, removed: npt.ArrayLike, graph: ir.Graph) -> None:
-        self._ids = structure.ids
-        self._stays = stays(structure, removed)
-        self._edit = Editor(graph)
-        self._shapes: dict[str, tuple[int, ...]] = {}
-
-    def knows(self, value: ir.Value | None) -> bool:
-        return value is not None and str(value.name) in self._ids
-
-    def kept(self, value: ir.Value | None, axis: int) -> Mask:
-        assert value is not None
-        return self._stays[self._ids[str(value.name)][axis]]
-
-    def shape(self, value: ir.Value | None) -> tuple[int, ...]:
-        assert value is not None
-        ids = self._ids[str(value.name)]
-        return tuple(int(self._stays[axis].sum()) for axis in ids)
-
-    def set_constant(self, node: ir.Node, index: int, array: np.ndarray) -> None:
-        self._edit.set_constant(node, index, array)
-
-    def shrink(self, name: str, value: ir.Value) -> None:
-        masks = [self._stays[ids] for ids in self._ids.get(name, ())]
-        if all(mask.all() for mask in masks) or value.const_value is None:
-            return
-        tensor = value.const_value
-        array = np.ascontiguousarray(tensor.numpy()[np.ix_(*masks)])
-        value.const_value = ir.tensor(array, dtype=tensor.dtype, name=name)
-        value.shape = ir.Shape(array.shape)
+def _shrink(constant: ir.Value, masks: Sequence[Mask]) -> None:
+    tensor = constant.const_value
+    if tensor is None or all(mask.all() for mask in masks):
+        return
+    array = np.ascontiguousarray(tensor.numpy()[np.ix_(*masks)])
+    constant.const_value = ir.tensor(array, dtype=tensor.dtype, name=constant.name)
+    constant.shape = ir.Shape(array.shape)
 
 
 def stays(structure: Structure, removed: npt.ArrayLike) -> Mask:
@@ -103,17 +79,14 @@ def silence(structure: Structure, removed: npt.ArrayLike) -> ir.Model:
         node = nodes[str(summed.node.name)]
         value = node.inputs[summed.index]
         assert value is not None
-        axes: tuple[Ids, ...] = structure.ids[str(summed.node.inputs[summed.index].name)]  # type: ignore[union-attr]
+        axes = structure.ids[str(value.name)]
         mask = kept[axes[summed.axis]]
         if mask.all():
             continue
         shape = [1] * len(axes)
         shape[summed.axis] = len(mask)
         edit.begin(node)
-        silent = edit.op("Mul", value, mask.reshape(shape).astype(_dtype(value)))
+        dtype = np.float32 if value.dtype is None else value.dtype.numpy()
+        silent = edit.op("Mul", value, mask.reshape(shape).astype(dtype))
         node.replace_input_with(summed.index, silent)
     return model
-
-
-def _dtype(value: ir.Value) -> np.dtype:
-    return np.dtype(np.float32 if value.dtype is None else value.dtype.numpy())

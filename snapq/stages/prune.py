@@ -16,7 +16,9 @@ from snapq.config import PruneConfig, Sparsity
 from snapq.devices.profiles import find
 from snapq.errors import ConfigError, QnnError
 from snapq.graph import io
+from snapq.graph.cost import total_macs
 from snapq.npu.runtime import status
+from snapq.progress import Progress
 from snapq.pruning import blocks
 from snapq.pruning.budget import Limits
 from snapq.pruning.groups import Structure
@@ -25,7 +27,6 @@ from snapq.pruning.prune import (
     Choose,
     Pruned,
     Rank,
-    Tracker,
     at_most,
     prune,
     share_of_macs,
@@ -110,20 +111,17 @@ def _drop_blocks(
     assert count is not None
     judges = list(islice(samples(), _JUDGES))
     with context.progress.track("Try blocks", blocks.trials(model, count)) as advance:
-        found = blocks.shallower(model, count, judges, _time(model, context), advance)
-    details["blocks"] = [vars(item) for item in found.dropped]
-    details["macs"] = {
-        "before": blocks.macs(model),
-        "after": blocks.macs(found.model),
-    }
-    named = ", ".join(item.name for item in found.dropped)
+        result, dropped = blocks.shallower(model, count, judges, _time(model, context), advance)
+    details["blocks"] = [vars(item) for item in dropped]
+    details["macs"] = {"before": total_macs(model), "after": total_macs(result)}
+    named = ", ".join(item.name for item in dropped)
     notes.append(
         f"Took out {count} residual block{'s' if count > 1 else ''}, ending in {named}: "
         f"{1 - details['macs']['after'] / details['macs']['before']:.0%} of the "
-        f"multiply-accumulates, and {found.dropped[-1].error:.1%} of the outputs' energy is wrong "
+        f"multiply-accumulates, and {dropped[-1].error:.1%} of the outputs' energy is wrong "
         f"for it on {len(judges)} samples."
     )
-    return found.model
+    return result
 
 
 def _time(model: ir.Model, context: Context) -> Callable[[ir.Model], float] | None:
@@ -160,7 +158,7 @@ def _cut(
         keep=options.keep,
         samples=_samples(source, options, context),
         with_repair=options.repair and source.precision == "float",
-        track=context.progress.track,
+        progress=context.progress,
     )
     if pruned.cut is not None:
         io.save(pruned.cut, folder / CUT)
@@ -200,8 +198,8 @@ def _gradients(seed: int) -> Rank:
     """The ranking by gradients, which needs PyTorch."""
     from snapq.training.taylor import taylor
 
-    def rank(structure: Structure, samples: Samples, track: Tracker) -> tuple[Ranking, ...]:
-        with track("Follow gradients", sum(1 for _ in samples())) as advance:
+    def rank(structure: Structure, samples: Samples, progress: Progress) -> tuple[Ranking, ...]:
+        with progress.track("Follow gradients", sum(1 for _ in samples())) as advance:
             return taylor(structure, samples(), seed, advance)
 
     return rank
@@ -256,7 +254,7 @@ def _notes(pruned: Pruned, options: PruneConfig, source: Source) -> Iterator[str
         )
     if options.repair and source.precision != "float":
         yield "Integer weights were cut and not refitted; prune before quantize for that."
-    for item in pruned.fixed:
+    for item in pruned.structure.fixed:
         yield f"{item.node} keeps its channels: {item.reason}."
 
 

@@ -89,9 +89,7 @@ def test_few_noisy_samples_are_not_fitted_to_the_last_digit() -> None:
     def sums(places: int, noise: float) -> _Sums:
         z = random.normal(size=(places, 8))
         x = np.concatenate([z, noise * random.normal(size=(places, 4))], axis=1)
-        found = _Sums.empty(12, 8)
-        found.update(x, z)
-        return found
+        return _Sums.over(x, z)
 
     judging = sums(4000, 1.0)
     ridge = _best_ridge(sums(12, 1.0), judging, kept, rows, biased=True)

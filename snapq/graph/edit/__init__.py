@@ -24,6 +24,7 @@ from snapq.graph.edit.neighbours import (
     is_dead,
     is_float,
     is_op,
+    is_used,
     producer,
     rank,
     release_outer_values,
@@ -31,11 +32,16 @@ from snapq.graph.edit.neighbours import (
     remove_unused_constants,
     same_shape,
     sole_producer,
+    subgraphs,
 )
 from snapq.graph.edit.nodes import (
     input_at,
     ints_attribute,
+    ints_input,
+    pad_widths,
+    permutation,
     reduced_axes,
+    same_padding,
 )
 
 __all__ = [
@@ -52,12 +58,16 @@ __all__ = [
     "insert_before_uses",
     "integers",
     "ints_attribute",
+    "ints_input",
     "is_dead",
     "is_float",
     "is_op",
+    "is_used",
     "new_constant",
     "new_node",
     "number",
+    "pad_widths",
+    "permutation",
     "producer",
     "rank",
     "reduced_axes",
@@ -65,7 +75,9 @@ __all__ = [
     "remove_dead_nodes",
     "remove_unused_constants",
     "reroute",
+    "same_padding",
     "same_shape",
     "scalar",
     "sole_producer",
+    "subgraphs",
 ]

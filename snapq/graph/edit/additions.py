@@ -24,10 +24,7 @@ def add_constant(
     """Adds a constant under that name, which must be new; `dtype` where numpy does not have it."""
     tensor = ir.Tensor(np.asarray(array, order="C"), dtype=dtype, name=name)
     value = ir.Value(
-        name=name,
-        shape=ir.Shape(array.shape),
-        type=ir.TensorType(tensor.dtype),
-        const_value=tensor,
+        name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor
     )
     graph.register_initializer(value)
     return value

@@ -5,15 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    Editor,
-    aligned,
-    constant,
-    input_at,
-    is_op,
-    rank,
-    sole_producer,
-)
+from snapq.graph.edit import Editor, aligned, constant, input_at, is_op, rank, sole_producer
 from snapq.graph.shapes import static_shape
 from snapq.operators import Role, Trait, having, spec
 
@@ -33,8 +25,10 @@ def layer_before(value: ir.Value | None, operators: tuple[str, ...]) -> ir.Node 
         return None
     if is_op(node, "Gemm") and not is_canonical_gemm(node):
         return None
-    if is_op(node, "LayerNormalization", "RMSNormalization") and _normalizes_several(node):
-        return None
+    if is_op(node, "LayerNormalization", "RMSNormalization"):
+        dims = rank(node.inputs[0])
+        if dims is None or node.attributes.get_int("axis", -1) % dims != dims - 1:
+            return None  # it normalizes over several axes
     return node
 
 
@@ -128,8 +122,3 @@ def _spread(node: ir.Node, weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
     if is_op(node, "Gemm"):
         return scale.reshape(-1, 1)
     return scale
-
-
-def _normalizes_several(node: ir.Node) -> bool:
-    dims = rank(node.inputs[0])
-    return dims is None or node.attributes.get_int("axis", -1) % dims != dims - 1

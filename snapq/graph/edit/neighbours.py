@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import onnx_ir as ir
 
 from snapq.graph.shapes import static_shape
@@ -48,7 +50,12 @@ def can_rename(value: ir.Value) -> bool:
 
 def is_dead(node: ir.Node) -> bool:
     """Whether no output of the node is used."""
-    return not any(output.uses() or output.is_graph_output() for output in node.outputs)
+    return not any(is_used(output) for output in node.outputs)
+
+
+def is_used(value: ir.Value) -> bool:
+    """Whether a node reads the value or the graph gives it."""
+    return bool(value.uses()) or value.is_graph_output()
 
 
 def remove_unused_constants(graph: ir.Graph) -> None:
@@ -68,8 +75,14 @@ def remove_dead_nodes(graph: ir.Graph) -> None:
 
 def release_outer_values(node: ir.Node) -> None:
     """Ends the uses that the branches of a control-flow node make of values outside them."""
+    for graph in subgraphs(node):
+        for inner in graph.all_nodes():
+            for index in range(len(inner.inputs)):
+                inner.replace_input_with(index, None)
+
+
+def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
+    """The branches, or the body, of a control-flow node."""
     for attribute in node.attributes.values():
-        if attribute.type == ir.AttributeType.GRAPH and not attribute.is_ref():
-            for inner in attribute.as_graph().all_nodes():
-                for index in range(len(inner.inputs)):
-                    inner.replace_input_with(index, None)
+        if attribute.type is ir.AttributeType.GRAPH and not attribute.is_ref():
+            yield attribute.as_graph()

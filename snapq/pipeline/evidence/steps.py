@@ -63,7 +63,7 @@ def _size(path: Path) -> dict[str, int]:
     model = io.load(path)
     constants = (value.const_value for value in model.graph.initializers.values())
     return {
-        "macs": sum(node.macs for node in cost.node_costs(model)),
+        "macs": cost.total_macs(model),
         "weight_bytes": sum(tensor.nbytes for tensor in constants if tensor is not None),
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edit import is_op
+from snapq.graph.edit import is_op, subgraphs
 from snapq.pruning.axes import Axes
 from snapq.pruning.rules import (
     elementwise,
@@ -30,7 +30,12 @@ def tie(node: ir.Node, axes: Axes) -> None:
     """Applies the rule of a node; bars what no rule can follow."""
     rule = RULES.get(node.op_type) if is_op(node, node.op_type) else None
     present = _present(node)
-    inside = _seen_inside(node)
+    # What the branches or the body of a control-flow node read.
+    inside = [
+        value
+        for graph in subgraphs(node)
+        for value in (*(v for inner in graph.all_nodes() for v in inner.inputs), *graph.outputs)
+    ]
     if rule is None or inside:
         _bar([*present, *inside], axes, f"{title(node)} has no rule")
     elif not all(axes.knows(value) for value in present):
@@ -47,22 +52,11 @@ def resize(node: ir.Node, cut: Cut) -> None:
         rule.resize(node, cut)
 
 
-def _present(node: ir.Node) -> list[ir.Value]:
+def _present(node: ir.Node) -> list[ir.Value | None]:
     return [value for value in (*node.inputs, *node.outputs) if value is not None and value.name]
 
 
-def _seen_inside(node: ir.Node) -> list[ir.Value]:
-    """Every value that the branches or the body of a control-flow node read."""
-    found: list[ir.Value] = []
-    for attribute in node.attributes.values():
-        if attribute.type == ir.AttributeType.GRAPH and not attribute.is_ref():
-            graph = attribute.as_graph()
-            found.extend(value for inner in graph.all_nodes() for value in inner.inputs if value)
-            found.extend(graph.outputs)
-    return found
-
-
-def _bar(values: list[ir.Value], axes: Axes, reason: str) -> None:
+def _bar(values: list[ir.Value | None], axes: Axes, reason: str) -> None:
     for value in values:
         axes.freeze_value(value, reason)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+from snapq.graph.edit import input_at
 from snapq.pruning.axes import Axes, Made, Summed
-from snapq.pruning.rules.base import Cut, Rule, broadcast, input_at, title
+from snapq.pruning.rules.base import Cut, Rule, broadcast, title
 
 
 def is_weight(value: ir.Value | None) -> bool:
@@ -19,61 +20,32 @@ def is_weight(value: ir.Value | None) -> bool:
 
 
 def _conv(node: ir.Node, axes: Axes) -> None:
-    """Conv, weight `[C_out, C_in / group, …]`.
+    """Conv, weight `[C_out, C_in / group, …]`; ConvTranspose, weight `[C_in, C_out / group, …]`.
 
-    1. Output channels belong to the weight's axis 0 and to the bias.
-    2. Without groups the node sums over input channels, which belong to the weight's axis 1.
+    1. Output channels belong to the weight's axis 0 (for ConvTranspose 1) and to the bias.
+    2. Without groups the node sums over input channels, which belong to the weight's other axis.
     3. With groups whole groups are cut: the inputs and outputs of a group belong together. A
        depthwise convolution is the case of one input channel a group.
     """
     data, weight, output = node.inputs[0], node.inputs[1], node.outputs[0]
     group = node.attributes.get_int("group", 1)
-    axes.tie(axes.of(output, 1), axes.of(weight, 0))
+    first, second = axes.of(data, 1), axes.of(output, 1)
+    summed = 0 if node.op_type == "ConvTranspose" else 1
+    axes.tie((first, second)[summed], axes.of(weight, 0))
     if group == 1:
-        axes.tie(axes.of(data, 1), axes.of(weight, 1))
-        axes.summed.append(Summed(node, 0, 1, 1, 1))
+        axes.tie((second, first)[summed], axes.of(weight, 1))
+        axes.summed.append(Summed(node, 0, 1, 1, summed))
         if is_weight(weight):
             axes.made.append(Made(node, 1))
     else:
-        _tie_groups(node, axes, group)
+        inside = first.reshape(group, -1)
+        axes.tie(inside[:, :1], inside)
+        axes.tie(inside[:, :1], second.reshape(group, -1))
         axes.freeze(axes.of(weight, 1), f"{title(node)} has it inside of a group")
-    _bias(node, axes)
-    _spatial(node, axes)
-
-
-def _conv_transpose(node: ir.Node, axes: Axes) -> None:
-    """ConvTranspose, weight `[C_in, C_out / group, …]`: as Conv, with the two axes exchanged."""
-    data, weight, output = node.inputs[0], node.inputs[1], node.outputs[0]
-    group = node.attributes.get_int("group", 1)
-    axes.tie(axes.of(data, 1), axes.of(weight, 0))
-    if group == 1:
-        axes.tie(axes.of(output, 1), axes.of(weight, 1))
-        axes.summed.append(Summed(node, 0, 1, 1, 0))
-        if is_weight(weight):
-            axes.made.append(Made(node, 1))
-    else:
-        _tie_groups(node, axes, group)
-        axes.freeze(axes.of(weight, 1), f"{title(node)} has it inside of a group")
-    _bias(node, axes)
-    _spatial(node, axes)
-
-
-def _tie_groups(node: ir.Node, axes: Axes, group: int) -> None:
-    data, output = axes.of(node.inputs[0], 1), axes.of(node.outputs[0], 1)
-    inside, outside = data.reshape(group, -1), output.reshape(group, -1)
-    axes.tie(inside[:, :1], inside)
-    axes.tie(inside[:, :1], outside)
-
-
-def _bias(node: ir.Node, axes: Axes) -> None:
-    bias = input_at(node, 2)
-    if axes.knows(bias):
-        axes.tie(axes.of(node.outputs[0], 1), axes.of(bias, 0))
-
-
-def _spatial(node: ir.Node, axes: Axes) -> None:
-    """The axes behind the channels are mixed by the kernel, and the batch stays."""
-    for value in (node.inputs[0], node.outputs[0]):
+    if axes.knows(bias := input_at(node, 2)):
+        axes.tie(second, axes.of(bias, 0))
+    # The kernel mixes the axes behind the channels, and the batch stays.
+    for value in (data, output):
         for axis in (0, *range(2, axes.rank(value))):
             axes.freeze(axes.of(value, axis), f"{title(node)} runs over it")
 
@@ -81,7 +53,7 @@ def _spatial(node: ir.Node, axes: Axes) -> None:
 def _resize_groups(node: ir.Node, cut: Cut) -> None:
     group = node.attributes.get_int("group", 1)
     if group > 1:
-        kept = cut.kept(node.inputs[0], 1).reshape(group, -1)[:, 0]
+        kept = cut.masks(node.inputs[0])[1].reshape(group, -1)[:, 0]
         node.attributes["group"] = ir.AttrInt64("group", int(kept.sum()))
 
 
@@ -148,10 +120,8 @@ def _einsum(node: ir.Node, axes: Axes) -> None:
 
 
 RULES = {
-    "Conv": Rule(_conv, _resize_groups),
-    "ConvTranspose": Rule(_conv_transpose, _resize_groups),
+    **dict.fromkeys(("Conv", "ConvTranspose"), Rule(_conv, _resize_groups)),
     "Gemm": Rule(_gemm),
-    "MatMul": Rule(_matmul),
-    "FusedMatMul": Rule(_matmul),
+    **dict.fromkeys(("MatMul", "FusedMatMul"), Rule(_matmul)),
     "Einsum": Rule(_einsum),
 }

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    constant,
-    constant_ints,
-    ints_attribute,
-)
+from snapq.graph.edit import constant, constant_ints, input_at, ints_attribute, pad_widths
 from snapq.pruning.axes import Axes, Made
-from snapq.pruning.rules.base import Cut, Rule, broadcast, input_at, title
+from snapq.pruning.rules.base import Cut, Rule, broadcast, other_axes, resize_shape, title
 from snapq.pruning.rules.layers import is_weight
 
 
@@ -24,38 +22,23 @@ def _transpose(node: ir.Node, axes: Axes) -> None:
 
 
 def _concat(node: ir.Node, axes: Axes) -> None:
-    """The inputs lie one after the other along `axis`; other axes belong together."""
-    output = node.outputs[0]
-    joined = node.attributes.get_int("axis", 0) % axes.rank(output)
+    """Concat, Split: the parts lie one after the other along `axis`; other axes belong together."""
+    joins = node.op_type == "Concat"
+    whole, parts = (node.outputs[0], node.inputs) if joins else (node.inputs[0], node.outputs)
+    joined = node.attributes.get_int("axis", 0) % axes.rank(whole)
     start = 0
-    for value in node.inputs:
-        for axis, ids in enumerate(axes.all(value)):
-            if axis == joined:
-                axes.tie(ids, axes.of(output, axis)[start : start + len(ids)])
-                start += len(ids)
-            else:
-                axes.tie(ids, axes.of(output, axis))
-
-
-def _split(node: ir.Node, axes: Axes) -> None:
-    """Concat the other way round."""
-    data = node.inputs[0]
-    parted = node.attributes.get_int("axis", 0) % axes.rank(data)
-    start = 0
-    for output in node.outputs:
-        for axis, ids in enumerate(axes.all(output)):
-            if axis == parted:
-                axes.tie(ids, axes.of(data, axis)[start : start + len(ids)])
-                start += len(ids)
-            else:
-                axes.tie(ids, axes.of(data, axis))
+    for part in parts:
+        other_axes(axes, part, whole, joined)
+        ids = axes.of(part, joined)
+        axes.tie(ids, axes.of(whole, joined)[start : start + len(ids)])
+        start += len(ids)
 
 
 def _resize_split(node: ir.Node, cut: Cut) -> None:
     axis = node.attributes.get_int("axis", 0)
     sizes = [cut.shape(output)[axis] for output in node.outputs]
     node.attributes.pop("num_outputs", None)
-    cut.set_constant(node, 1, np.array(sizes, np.int64))
+    cut.set_integers(node, 1, sizes)
 
 
 def _slice_of(node: ir.Node, rank: int) -> dict[int, slice] | None:
@@ -86,8 +69,8 @@ def _slice(node: ir.Node, axes: Axes) -> None:
         if slices is None:
             if len(source) == len(target):
                 axes.tie(source, target)
-            axes.freeze(source, f"{title(node)} has bounds that are not constant")
-            axes.freeze(target, f"{title(node)} has bounds that are not constant")
+            for ids in (source, target):
+                axes.freeze(ids, f"{title(node)} has bounds that are not constant")
             continue
         part = slices.get(axis, slice(None))
         axes.tie(source[part], target)
@@ -102,7 +85,7 @@ def _resize_slice(node: ir.Node, cut: Cut) -> None:
         return
     bounds = []
     for axis, part in slices.items():
-        kept = cut.kept(node.inputs[0], axis)
+        kept = cut.masks(node.inputs[0])[axis]
         if kept.all():
             end = part.stop if part.stop is not None else -(1 << 62)
             bounds.append((part.start, end, part.step))
@@ -111,49 +94,37 @@ def _resize_slice(node: ir.Node, cut: Cut) -> None:
             bounds.append((int(kept[:first].sum()), int(kept[:last].sum()), 1))
     columns = (*zip(*bounds, strict=True),)
     for index, values in ((1, columns[0]), (2, columns[1]), (3, tuple(slices)), (4, columns[2])):
-        cut.set_constant(node, index, np.array(values, np.int64))
+        cut.set_integers(node, index, values)
 
 
 def _pad(node: ir.Node, axes: Axes) -> None:
     """What is padded on belongs to nothing else; what was there passes."""
     data, output = node.inputs[0], node.outputs[0]
-    pads = _pads(node, axes.rank(data))
+    pads = pad_widths(node, axes.rank(data))
     for axis in range(axes.rank(data)):
         source, target = axes.of(data, axis), axes.of(output, axis)
-        before, after = (0, 0) if pads is None else pads.get(axis, (0, 0))
+        before, after = (0, 0) if pads is None else pads[axis]
         if pads is None or before < 0 or after < 0:
-            axes.freeze(source, f"{title(node)} has widths that cannot be followed")
-            axes.freeze(target, f"{title(node)} has widths that cannot be followed")
+            for ids in (source, target):
+                axes.freeze(ids, f"{title(node)} has widths that cannot be followed")
             continue
         axes.tie(source, target[before : before + len(source)])
         if (before or after) and node.attributes.get_string("mode", "constant") != "constant":
             axes.freeze(source, f"{title(node)} repeats elements of it")
 
 
-def _pads(node: ir.Node, rank: int) -> dict[int, tuple[int, int]] | None:
-    """Widths before and after each axis; None where they are not constant."""
-    widths = constant_ints(input_at(node, 1))
-    given = input_at(node, 3)
-    listed = tuple(range(rank)) if given is None else constant_ints(given)
-    if widths is None or listed is None:
-        return None
-    half = len(widths) // 2
-    return {axis % rank: (widths[index], widths[index + half]) for index, axis in enumerate(listed)}
-
-
 def _resize_pad(node: ir.Node, cut: Cut) -> None:
     rank = len(cut.shape(node.inputs[0]))
-    pads = _pads(node, rank)
+    pads = pad_widths(node, rank)
     if pads is None:
         return
     new = []
-    for axis, (before, after) in pads.items():
-        kept = cut.kept(node.outputs[0], axis)
+    for axis, (before, after) in enumerate(pads):
+        kept = cut.masks(node.outputs[0])[axis]
         new.append((int(kept[:before].sum()), int(kept[len(kept) - after :].sum())))
-    widths = [first for first, _ in new] + [second for _, second in new]
-    cut.set_constant(node, 1, np.array(widths, np.int64))
+    cut.set_integers(node, 1, chain.from_iterable(zip(*new, strict=True)))
     if input_at(node, 3) is not None:
-        cut.set_constant(node, 3, np.array(tuple(pads), np.int64))
+        cut.set_integers(node, 3, range(rank))
 
 
 def _gather(node: ir.Node, axes: Axes) -> None:
@@ -188,10 +159,10 @@ def _resize_gather(node: ir.Node, cut: Cut) -> None:
     axis = node.attributes.get_int("axis", 0)
     if picked is None:
         return
-    kept = cut.kept(node.inputs[0], axis)
+    kept = cut.masks(node.inputs[0])[axis]
     if not kept.all():
         place = np.cumsum(kept) - 1
-        cut.set_constant(node, 1, place[picked].astype(picked.dtype))
+        cut.edit.set_constant(node, 1, place[picked].astype(picked.dtype))
 
 
 def _expand(node: ir.Node, axes: Axes) -> None:
@@ -203,10 +174,6 @@ def _expand(node: ir.Node, axes: Axes) -> None:
         source = axis - offset
         if source < 0 or axes.size(node.inputs[0], source) != len(ids):
             axes.freeze(ids, f"{title(node)} repeats it")
-
-
-def _resize_expand(node: ir.Node, cut: Cut) -> None:
-    cut.set_constant(node, 1, np.array(cut.shape(node.outputs[0]), np.int64))
 
 
 def _tile(node: ir.Node, axes: Axes) -> None:
@@ -229,33 +196,22 @@ def _resize(node: ir.Node, axes: Axes) -> None:
 def _resize_resize(node: ir.Node, cut: Cut) -> None:
     sizes = constant_ints(input_at(node, 3))
     if sizes is not None:
-        rank = len(cut.shape(node.outputs[0]))
-        listed = ints_attribute(node, "axes") or tuple(range(rank))
-        new = [cut.shape(node.outputs[0])[axis] for axis in listed]
-        cut.set_constant(node, 3, np.array(new, np.int64))
+        shape = cut.shape(node.outputs[0])
+        cut.set_integers(
+            node, 3, (shape[i] for i in ints_attribute(node, "axes") or range(len(shape)))
+        )
 
 
-def _depth_to_space(node: ir.Node, axes: Axes) -> None:
-    """The block's channels of an output channel belong to it (mode DCR or CRD)."""
+def _blocks(node: ir.Node, axes: Axes) -> None:
+    """DepthToSpace, SpaceToDepth: the channels of a block belong to one (mode DCR or CRD)."""
     data, output = node.inputs[0], node.outputs[0]
     block = node.attributes.get_int("blocksize", 1) ** 2
-    channels = axes.of(data, 1)
+    deep, flat = (data, output) if node.op_type == "DepthToSpace" else (output, data)
+    channels = axes.of(deep, 1)
     crd = node.attributes.get_string("mode", "DCR") == "CRD"
     parts = channels.reshape(-1, block) if crd else channels.reshape(block, -1).T
-    axes.tie(parts, axes.of(output, 1)[:, None])
-    _freeze_places(node, axes)
-
-
-def _space_to_depth(node: ir.Node, axes: Axes) -> None:
-    """The block's channels of an input channel belong to it."""
-    data, output = node.inputs[0], node.outputs[0]
-    block = node.attributes.get_int("blocksize", 1) ** 2
-    axes.tie(axes.of(output, 1).reshape(block, -1), axes.of(data, 1)[None, :])
-    _freeze_places(node, axes)
-
-
-def _freeze_places(node: ir.Node, axes: Axes) -> None:
-    for value in (node.inputs[0], node.outputs[0]):
+    axes.tie(parts, axes.of(flat, 1)[:, None])
+    for value in (data, output):
         for axis in (0, 2, 3):
             axes.freeze(axes.of(value, axis), f"{title(node)} moves elements over it")
 
@@ -263,13 +219,12 @@ def _freeze_places(node: ir.Node, axes: Axes) -> None:
 RULES = {
     "Transpose": Rule(_transpose),
     "Concat": Rule(_concat),
-    "Split": Rule(_split, _resize_split),
+    "Split": Rule(_concat, _resize_split),
     "Slice": Rule(_slice, _resize_slice),
     "Pad": Rule(_pad, _resize_pad),
     "Gather": Rule(_gather, _resize_gather),
-    "Expand": Rule(_expand, _resize_expand),
+    "Expand": Rule(_expand, resize_shape),
     "Tile": Rule(_tile),
     "Resize": Rule(_resize, _resize_resize),
-    "DepthToSpace": Rule(_depth_to_space),
-    "SpaceToDepth": Rule(_space_to_depth),
+    **dict.fromkeys(("DepthToSpace", "SpaceToDepth"), Rule(_blocks)),
 }

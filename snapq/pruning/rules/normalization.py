@@ -9,7 +9,7 @@ import onnx_ir as ir
 from snapq.graph.edit import reduced_axes
 from snapq.operators import Family, Role, Trait, in_families, spec
 from snapq.pruning.axes import Axes, Summed
-from snapq.pruning.rules.base import Rule, same, title
+from snapq.pruning.rules.base import Rule, other_axes, same, title
 
 
 def _per_channel(node: ir.Node, axes: Axes) -> None:
@@ -50,9 +50,7 @@ def _along(default: int) -> Callable[[ir.Node, Axes], None]:
         axes.freeze(axes.of(data, axis), f"{title(node)} computes along it")
         for output in node.outputs:
             if axes.knows(output) and axes.rank(output) == axes.rank(data):
-                for other in range(axes.rank(data)):
-                    if other != axis:
-                        axes.tie(axes.of(data, other), axes.of(output, other))
+                other_axes(axes, data, output, axis)
             else:
                 axes.freeze_value(data, f"{title(node)} removes an axis")
 
@@ -79,12 +77,14 @@ def _pool(node: ir.Node, axes: Axes) -> None:
 
 
 def _reduce(node: ir.Node, axes: Axes) -> None:
-    """Reductions: axes that are not reduced pass. A sum may lose zeros, anything else may not."""
+    """Axes that are not reduced, or searched, pass. A sum may lose zeros, anything else may not."""
     data, output = node.inputs[0], node.outputs[0]
-    reduced = reduced_axes(node)
+    searches = node.op_type in _SEARCHES
+    axis = node.attributes.get_int("axis", 0)
+    reduced = (axis % axes.rank(data),) if searches else reduced_axes(node)
     if reduced is None:
-        axes.freeze_value(data, f"{title(node)} has axes that are not constant")
-        axes.freeze_value(output, f"{title(node)} has axes that are not constant")
+        for value in (data, output):
+            axes.freeze_value(value, f"{title(node)} has axes that are not constant")
         return
     keeps = bool(node.attributes.get_int("keepdims", 1))
     target = 0
@@ -94,7 +94,8 @@ def _reduce(node: ir.Node, axes: Axes) -> None:
         elif spec(node.op_type).has(Trait.IGNORES_ZEROS):
             axes.summed.append(Summed(node, 0, axis))
         else:
-            axes.freeze(axes.of(data, axis), f"{title(node)} reduces it")
+            what = "searches" if searches else "reduces"
+            axes.freeze(axes.of(data, axis), f"{title(node)} {what} it")
         target += axis not in reduced or keeps
 
 
@@ -105,26 +106,12 @@ def _top_k(node: ir.Node, axes: Axes) -> None:
     for value in (data, *node.outputs):
         axes.freeze(axes.of(value, sorted_axis), f"{title(node)} sorts it")
     for output in node.outputs:
-        for axis in range(axes.rank(data)):
-            if axis != sorted_axis:
-                axes.tie(axes.of(data, axis), axes.of(output, axis))
+        other_axes(axes, data, output, sorted_axis)
 
 
+_SEARCHES = ("ArgMax", "ArgMin")
 # A pool with regions of interest moves elements over the batch.
 _POOLS = [op for op in in_families(Family.POOLING) if spec(op).roles == (Role.DATA,)]
-
-
-def _arg(node: ir.Node, axes: Axes) -> None:
-    """ArgMax, ArgMin: the axis that they search stays, others pass."""
-    data, output = node.inputs[0], node.outputs[0]
-    searched = node.attributes.get_int("axis", 0) % axes.rank(data)
-    axes.freeze(axes.of(data, searched), f"{title(node)} searches it")
-    keeps = bool(node.attributes.get_int("keepdims", 1))
-    target = 0
-    for axis in range(axes.rank(data)):
-        if axis != searched:
-            axes.tie(axes.of(data, axis), axes.of(output, target))
-        target += axis != searched or keeps
 
 
 RULES = {
@@ -135,7 +122,6 @@ RULES = {
     "LpNormalization": Rule(_along(-1)),
     "CumSum": Rule(_cumulative),
     **dict.fromkeys(_POOLS, Rule(_pool)),
-    **dict.fromkeys(in_families(Family.REDUCTION), Rule(_reduce)),
-    **dict.fromkeys(("ArgMax", "ArgMin"), Rule(_arg)),
+    **dict.fromkeys((*in_families(Family.REDUCTION), *_SEARCHES), Rule(_reduce)),
     "TopK": Rule(_top_k),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from snapq.pruning.axes import Axes
-from snapq.pruning.rules.base import Rule, same, title
+from snapq.pruning.rules.base import Rule, other_axes, same, title
 
 
 def _tie(node: ir.Node, axes: Axes) -> None:
@@ -24,9 +24,7 @@ def _tie(node: ir.Node, axes: Axes) -> None:
         if axes.rank(value) == 1 and axes.size(value, 0) == axes.size(data, axis):
             axes.tie(axes.of(value, 0), axes.of(data, axis))
         elif axes.rank(value) == axes.rank(data) and blocked:
-            for other in range(axes.rank(data)):
-                if other != axis % axes.rank(data):
-                    axes.tie(axes.of(value, other), axes.of(data, other))
+            other_axes(axes, value, data, axis % axes.rank(data))
     if blocked:
         axes.freeze(axes.of(data, axis), f"{title(node)} has one scale for a block of it")
 

@@ -17,7 +17,7 @@ import onnx_ir as ir
 
 from snapq.operators import Trait, having
 from snapq.pruning.axes import Axes, Ids
-from snapq.pruning.rules.base import Cut, Rule, title
+from snapq.pruning.rules.base import Rule, resize_shape, title
 
 
 def _tie(node: ir.Node, axes: Axes) -> None:
@@ -85,12 +85,7 @@ def _shared(
     )
 
 
-def _resize_reshape(node: ir.Node, cut: Cut) -> None:
-    node.attributes.pop("allowzero", None)
-    cut.set_constant(node, 1, np.array(cut.shape(node.outputs[0]), np.int64))
-
-
 RULES = {
     **dict.fromkeys(having(Trait.RESHAPES), Rule(_tie)),
-    "Reshape": Rule(_tie, _resize_reshape),
+    "Reshape": Rule(_tie, resize_shape),
 }

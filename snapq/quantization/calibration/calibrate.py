@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from snapq.cpu import CpuModel
 from snapq.errors import DataError, ModelError
-from snapq.graph.cost import node_costs
+from snapq.graph.cost import total_macs
 from snapq.graph.shapes import TensorSpec, input_specs
 from snapq.quantization.calibration.digest import (
     Digest,
@@ -122,7 +122,7 @@ def _run(
 
 
 def _threads(model: ir.Model) -> int:
-    if sum(cost.macs for cost in node_costs(model)) < _FEW_MACS:
+    if total_macs(model) < _FEW_MACS:
         return 1
     return processors()
 

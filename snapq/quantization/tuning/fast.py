@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.graph.cost import node_costs
+from snapq.graph.cost import total_macs
 from snapq.quantization.analysis.advice import advice
 from snapq.quantization.calibration.calibrate import Samples
 from snapq.quantization.encodings import Encoding
@@ -87,7 +87,7 @@ def quantize_fast(
 
 
 def _worth_a_look(model: ir.Model, count: int) -> bool:
-    return count >= _MANY or sum(cost.macs for cost in node_costs(model)) >= _LITTLE_WORK
+    return count >= _MANY or total_macs(model) >= _LITTLE_WORK
 
 
 def _corrected(
