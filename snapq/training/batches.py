@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
@@ -104,24 +105,15 @@ class Batches:
             ordered: Iterable[Item] = (kept[i] for i in rng.permutation(len(kept)))
         else:
             ordered = self._buffered(rng)
-        batch: list[Item] = []
-        for item in ordered:
-            batch.append(item)
-            if len(batch) == self._size:
-                yield batch
-                batch = []
-        if batch:
-            yield batch
+        yield from self._batched(ordered)
 
     def held_out(self) -> Iterator[Sequence[Item]]:
         """The batches of the samples that judge; they are read once where they fit."""
-        batch: list[Item] = []
-        for item in self._judges if self._judges is not None else self._judging():
-            batch.append(item)
-            if len(batch) == self._size:
-                yield batch
-                batch = []
-        if batch:
+        yield from self._batched(self._judging() if self._judges is None else self._judges)
+
+    def _batched(self, items: Iterable[Item]) -> Iterator[Sequence[Item]]:
+        waiting = iter(items)
+        while batch := list(islice(waiting, self._size)):
             yield batch
 
     def _judging(self) -> Iterator[_Held]:

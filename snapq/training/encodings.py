@@ -204,8 +204,7 @@ def _encoding(node: ir.Node) -> Encoding:
         if value is None or not value.is_initializer() or value.const_value is None:
             break
         parameters.append(np.asarray(value.const_value.numpy()))
-    blocks = node.attributes.get("block_size")
-    if not parameters or (blocks is not None and blocks.as_int()):
+    if not parameters or node.attributes.get_int("block_size", 0) != 0:
         raise ModelError(
             f"Training cannot run node '{node.name}' ({node.op_type}): its scale is computed, or "
             "there is one a block.",

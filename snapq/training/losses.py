@@ -34,10 +34,7 @@ class Feature:
 
 
 def features(
-    teacher: ir.Model,
-    student: ir.Model,
-    count: int = _FEATURES,
-    equal: Collection[str] = (),
+    teacher: ir.Model, student: ir.Model, count: int = _FEATURES, equal: Collection[str] = ()
 ) -> tuple[Feature, ...]:
     """Values that both graphs have, evenly spaced over the teacher's depth.
 

@@ -15,6 +15,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.errors import ModelError
+from snapq.graph.edit import input_at
 from snapq.operators import Trait, spec
 from snapq.training.encodings import LearnedEncodings
 from snapq.training.library import Tensor, torch
@@ -49,7 +50,7 @@ def unsupported_nodes(model: ir.Model) -> list[str]:
             continue
         operator = OPERATORS.get(node.op_type)
         for index in operator.static if operator else ():
-            value = node.inputs[index] if index < len(node.inputs) else None
+            value = input_at(node, index)
             if value is not None and _constant(value) is None:
                 found.append(
                     f"Training cannot run node '{node.name}' ({node.op_type}): its input "

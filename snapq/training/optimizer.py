@@ -82,11 +82,10 @@ def cosine(step: int, steps: int) -> float:
 
 def _unit(weight: Tensor) -> Tensor:
     """Root mean square by channel, broadcast over `weight`."""
-    if weight.ndim < 2:
-        whole = weight.square().mean().sqrt().clamp(min=_SMALLEST_BIAS)
-        return torch.ones_like(weight) * whole
     whole = weight.square().mean().sqrt()
-    if weight.ndim == 2:
+    if weight.ndim < 2:
+        whole = whole.clamp(min=_SMALLEST_BIAS)
+    if weight.ndim <= 2:
         return torch.ones_like(weight) * whole
     axes = list(range(1, weight.ndim))
     return weight.square().mean(axes, keepdim=True).sqrt().clamp(min=0.1 * float(whole))

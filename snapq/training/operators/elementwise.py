@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import partial, reduce
 
 import onnx_ir as ir
 
@@ -12,21 +12,19 @@ from snapq.training.operators.base import Attributes, Operator, Unsupported
 __all__ = ["ELEMENTWISE"]
 
 
-def _gelu(a: Attributes, x: Tensor) -> Tensor:
-    return functional.gelu(x, approximate=a.text("approximate", "none"))
+def _named(*names: str, library: object = torch) -> dict[str, Operator]:
+    """Operators of one input that PyTorch has under the same names, in small letters."""
 
+    def run(name: str, a: Attributes, x: Tensor) -> Tensor:
+        result: Tensor = getattr(library, name.lower())(x)
+        return result
 
-def _hard_sigmoid(a: Attributes, x: Tensor) -> Tensor:
-    return torch.clamp(a.real("alpha", 0.2) * x + a.real("beta", 0.5), 0.0, 1.0)
+    return {name: Operator(partial(run, name)) for name in names}
 
 
 def _selu(a: Attributes, x: Tensor) -> Tensor:
     alpha, gamma = a.real("alpha", 1.67326319217681884765625), a.real("gamma", 1.05070102214813232)
     return gamma * (torch.relu(x) + alpha * torch.expm1(torch.clamp(x, max=0.0)))
-
-
-def _swish(a: Attributes, x: Tensor) -> Tensor:
-    return x * torch.sigmoid(a.real("alpha", 1.0) * x)
 
 
 def _shrink(a: Attributes, x: Tensor) -> Tensor:
@@ -58,18 +56,6 @@ def _number(bound: Tensor | None) -> float | int | None:
     return value
 
 
-def _div(a: Attributes, x: Tensor, y: Tensor) -> Tensor:
-    return x / y if x.is_floating_point() else torch.div(x, y, rounding_mode="trunc")
-
-
-def _mod(a: Attributes, x: Tensor, y: Tensor) -> Tensor:
-    return torch.fmod(x, y) if a.integer("fmod") else torch.remainder(x, y)
-
-
-def _prelu(a: Attributes, x: Tensor, slope: Tensor) -> Tensor:
-    return torch.clamp(x, min=0.0) + slope * torch.clamp(x, max=0.0)
-
-
 def _cast(a: Attributes, x: Tensor) -> Tensor:
     kind = _TYPES.get(ir.DataType(a.integer("to")).name)
     if kind is None:
@@ -95,54 +81,38 @@ ELEMENTWISE: dict[str, Operator] = {
     "Identity": Operator(lambda a, x: x),
     "Cast": Operator(_cast),
     # One input.
-    "Abs": Operator(lambda a, x: x.abs()),
-    "Neg": Operator(lambda a, x: -x),
-    "Sign": Operator(lambda a, x: torch.sign(x)),
-    "Ceil": Operator(lambda a, x: torch.ceil(x)),
-    "Floor": Operator(lambda a, x: torch.floor(x)),
-    "Round": Operator(lambda a, x: torch.round(x)),
-    "Sqrt": Operator(lambda a, x: torch.sqrt(x)),
-    "Reciprocal": Operator(lambda a, x: torch.reciprocal(x)),
-    "Exp": Operator(lambda a, x: torch.exp(x)),
-    "Log": Operator(lambda a, x: torch.log(x)),
-    "Sin": Operator(lambda a, x: torch.sin(x)),
-    "Cos": Operator(lambda a, x: torch.cos(x)),
-    "Tan": Operator(lambda a, x: torch.tan(x)),
-    "Asin": Operator(lambda a, x: torch.asin(x)),
-    "Acos": Operator(lambda a, x: torch.acos(x)),
-    "Atan": Operator(lambda a, x: torch.atan(x)),
-    "Sinh": Operator(lambda a, x: torch.sinh(x)),
-    "Cosh": Operator(lambda a, x: torch.cosh(x)),
-    "Tanh": Operator(lambda a, x: torch.tanh(x)),
-    "Erf": Operator(lambda a, x: torch.erf(x)),
-    "IsNaN": Operator(lambda a, x: torch.isnan(x)),
-    "IsInf": Operator(lambda a, x: torch.isinf(x)),
+    **_named("Abs", "Neg", "Sign", "Ceil", "Floor", "Round", "Sqrt", "Reciprocal", "Exp", "Log"),
+    **_named("Sin", "Cos", "Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Tanh", "Erf"),
+    **_named("IsNaN", "IsInf"),
     # Activations.
-    "Relu": Operator(lambda a, x: torch.relu(x)),
+    **_named("Relu", "Sigmoid"),
+    **_named("HardSwish", "Mish", "Softplus", "Softsign", library=functional),
     "LeakyRelu": Operator(lambda a, x: functional.leaky_relu(x, a.real("alpha", 0.01))),
     "ThresholdedRelu": Operator(lambda a, x: x * (x > a.real("alpha", 1.0))),
     "Elu": Operator(lambda a, x: functional.elu(x, a.real("alpha", 1.0))),
     "Celu": Operator(lambda a, x: functional.celu(x, a.real("alpha", 1.0))),
     "Selu": Operator(_selu),
-    "Gelu": Operator(_gelu),
-    "Sigmoid": Operator(lambda a, x: torch.sigmoid(x)),
-    "HardSigmoid": Operator(_hard_sigmoid),
-    "HardSwish": Operator(lambda a, x: functional.hardswish(x)),
-    "Swish": Operator(_swish),
-    "QuickGelu": Operator(_swish),
-    "Mish": Operator(lambda a, x: functional.mish(x)),
-    "Softplus": Operator(lambda a, x: functional.softplus(x)),
-    "Softsign": Operator(lambda a, x: functional.softsign(x)),
+    "Gelu": Operator(lambda a, x: functional.gelu(x, approximate=a.text("approximate", "none"))),
+    "HardSigmoid": Operator(
+        lambda a, x: torch.clamp(a.real("alpha", 0.2) * x + a.real("beta", 0.5), 0.0, 1.0)
+    ),
+    **dict.fromkeys(
+        ("Swish", "QuickGelu"), Operator(lambda a, x: x * torch.sigmoid(a.real("alpha", 1.0) * x))
+    ),
     "Shrink": Operator(_shrink),
     "Clip": Operator(_clip),
     # Two inputs and more.
     "Add": Operator(lambda a, x, y: x + y, weights=(0, 1)),
     "Sub": Operator(lambda a, x, y: x - y, weights=(0, 1)),
     "Mul": Operator(lambda a, x, y: x * y, weights=(0, 1)),
-    "Div": Operator(_div),
+    "Div": Operator(
+        lambda a, x, y: x / y if x.is_floating_point() else torch.div(x, y, rounding_mode="trunc")
+    ),
     "Pow": Operator(lambda a, x, y: torch.pow(x, y)),
-    "Mod": Operator(_mod),
-    "PRelu": Operator(_prelu, weights=(1,)),
+    "Mod": Operator(lambda a, x, y: (torch.fmod if a.integer("fmod") else torch.remainder)(x, y)),
+    "PRelu": Operator(
+        lambda a, x, slope: x.clamp(min=0.0) + slope * x.clamp(max=0.0), weights=(1,)
+    ),
     "Max": Operator(lambda a, *values: reduce(torch.maximum, values)),
     "Min": Operator(lambda a, *values: reduce(torch.minimum, values)),
     "Sum": Operator(lambda a, *values: sum(values[1:], values[0])),

@@ -45,10 +45,10 @@ def _conv(a: Attributes, x: Tensor, weight: Tensor, bias: Tensor | None = None) 
     if any(before != after for before, after in pads):
         x = functional.pad(x, [end for pair in reversed(pads) for end in pair])
         pads = [(0, 0)] * rank
-    run = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}.get(rank)
+    run = getattr(functional, f"conv{rank}d", None)
     if run is None:
         raise Unsupported(f"a convolution over {rank} axes")
-    return run(
+    result: Tensor = run(
         x,
         weight,
         bias,
@@ -57,18 +57,15 @@ def _conv(a: Attributes, x: Tensor, weight: Tensor, bias: Tensor | None = None) 
         dilation=a.integers("dilations", (1,) * rank),
         groups=a.integer("group", 1),
     )
+    return result
 
 
 def _conv_transpose(a: Attributes, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     rank = weight.ndim - 2
-    run = {
-        1: functional.conv_transpose1d,
-        2: functional.conv_transpose2d,
-        3: functional.conv_transpose3d,
-    }.get(rank)
+    run = getattr(functional, f"conv_transpose{rank}d", None)
     if run is None or a.text("auto_pad", "NOTSET") not in ("NOTSET", "VALID", ""):
         raise Unsupported("a ConvTranspose with auto_pad, or over more than 3 axes")
-    full = run(
+    full: Tensor = run(
         x,
         weight,
         bias,

@@ -39,14 +39,6 @@ def _unsqueeze(a: Attributes, x: Tensor, axes: Array | None = None) -> Tensor:
     return x
 
 
-def _transpose(a: Attributes, x: Tensor) -> Tensor:
-    return x.permute(a.integers("perm", range(x.ndim - 1, -1, -1)))
-
-
-def _expand(a: Attributes, x: Tensor, shape: Array) -> Tensor:
-    return x.expand(np.broadcast_shapes(tuple(x.shape), axis_list(shape)))
-
-
 def _slice(
     a: Attributes,
     x: Tensor,
@@ -81,15 +73,17 @@ def _split(a: Attributes, x: Tensor, sizes: Array | None = None) -> tuple[Tensor
 
 def _gather(a: Attributes, x: Tensor, indices: Tensor) -> Tensor:
     axis = a.integer("axis") % x.ndim
-    chosen = torch.where(indices < 0, indices + x.shape[axis], indices).long()
-    taken = x.index_select(axis, chosen.reshape(-1))
+    taken = x.index_select(axis, _from_front(indices, x.shape[axis]).reshape(-1))
     return taken.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
 
 
 def _gather_elements(a: Attributes, x: Tensor, indices: Tensor) -> Tensor:
     axis = a.integer("axis")
-    chosen = torch.where(indices < 0, indices + x.shape[axis], indices).long()
-    return torch.gather(x, axis, chosen)
+    return torch.gather(x, axis, _from_front(indices, x.shape[axis]))
+
+
+def _from_front(indices: Tensor, size: int) -> Tensor:
+    return torch.where(indices < 0, indices + size, indices).long()
 
 
 def _gather_nd(a: Attributes, x: Tensor, indices: Array) -> Tensor:
@@ -102,8 +96,7 @@ def _scatter_elements(a: Attributes, x: Tensor, indices: Tensor, updates: Tensor
     if a.text("reduction", "none") != "none":
         raise Unsupported("a ScatterElements with a reduction")
     axis = a.integer("axis")
-    chosen = torch.where(indices < 0, indices + x.shape[axis], indices).long()
-    return torch.scatter(x, axis, chosen, updates)
+    return torch.scatter(x, axis, _from_front(indices, x.shape[axis]), updates)
 
 
 def _scatter_nd(a: Attributes, x: Tensor, indices: Array, updates: Tensor) -> Tensor:
@@ -145,10 +138,6 @@ def _pad(
     return x
 
 
-def _tile(a: Attributes, x: Tensor, repeats: Array) -> Tensor:
-    return x.repeat(axis_list(repeats))
-
-
 def _depth_to_space(a: Attributes, x: Tensor) -> Tensor:
     batch, channels, height, width = x.shape
     size = a.integer("blocksize")
@@ -178,9 +167,12 @@ MOVEMENT: dict[str, Operator] = {
     "Flatten": Operator(_flatten),
     "Squeeze": Operator(_squeeze, static=(1,)),
     "Unsqueeze": Operator(_unsqueeze, static=(1,)),
-    "Transpose": Operator(_transpose),
-    "Expand": Operator(_expand, static=(1,)),
-    "Tile": Operator(_tile, static=(1,)),
+    "Transpose": Operator(lambda a, x: x.permute(a.integers("perm", range(x.ndim - 1, -1, -1)))),
+    "Expand": Operator(
+        lambda a, x, shape: x.expand(np.broadcast_shapes(tuple(x.shape), axis_list(shape))),
+        static=(1,),
+    ),
+    "Tile": Operator(lambda a, x, repeats: x.repeat(axis_list(repeats)), static=(1,)),
     "Slice": Operator(_slice, static=(1, 2, 3, 4)),
     "Split": Operator(_split, static=(1,)),
     "Concat": Operator(lambda a, *values: torch.cat(values, a.integer("axis"))),

@@ -13,6 +13,13 @@ def _along(values: Tensor, rank: int) -> Tensor:
     return values.reshape([1, -1] + [1] * (rank - 2))
 
 
+def _normal(a: Attributes, x: Tensor, axes: list[int]) -> Tensor:
+    """Less its mean and over its deviation, both over some axes."""
+    centred = x - x.mean(axes, keepdim=True)
+    variance = (centred * centred).mean(axes, keepdim=True)
+    return centred * torch.rsqrt(variance + a.real("epsilon", 1e-5))
+
+
 def _batch(
     a: Attributes, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, variance: Tensor
 ) -> Tensor:
@@ -21,19 +28,13 @@ def _batch(
 
 
 def _instance(a: Attributes, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
-    axes = list(range(2, x.ndim))
-    centred = x - x.mean(axes, keepdim=True)
-    variance = (centred * centred).mean(axes, keepdim=True)
-    normal = centred * torch.rsqrt(variance + a.real("epsilon", 1e-5))
+    normal = _normal(a, x, list(range(2, x.ndim)))
     return normal * _along(scale, x.ndim) + _along(bias, x.ndim)
 
 
 def _group(a: Attributes, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
     groups = a.integer("num_groups")
-    grouped = x.reshape(x.shape[0], groups, -1)
-    centred = grouped - grouped.mean(2, keepdim=True)
-    variance = (centred * centred).mean(2, keepdim=True)
-    normal = (centred * torch.rsqrt(variance + a.real("epsilon", 1e-5))).reshape(x.shape)
+    normal = _normal(a, x.reshape(x.shape[0], groups, -1), [2]).reshape(x.shape)
     if scale.shape[0] == groups and groups != x.shape[1]:
         scale = scale.repeat_interleave(x.shape[1] // groups)
         bias = bias.repeat_interleave(x.shape[1] // groups)
@@ -41,10 +42,7 @@ def _group(a: Attributes, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
 
 
 def _layer(a: Attributes, x: Tensor, scale: Tensor, bias: Tensor | None = None) -> Tensor:
-    axes = list(range(a.integer("axis", -1) % x.ndim, x.ndim))
-    centred = x - x.mean(axes, keepdim=True)
-    variance = (centred * centred).mean(axes, keepdim=True)
-    normal = centred * torch.rsqrt(variance + a.real("epsilon", 1e-5)) * scale
+    normal = _normal(a, x, list(range(a.integer("axis", -1) % x.ndim, x.ndim))) * scale
     return normal if bias is None else normal + bias
 
 

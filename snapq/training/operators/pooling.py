@@ -48,7 +48,7 @@ def _max_pool(a: Attributes, x: Tensor) -> Tensor:
         raise Unsupported("a MaxPool that gives indices")
     kernel = a.integers("kernel_shape")
     rank = len(kernel)
-    run = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}[rank]
+    run = getattr(functional, f"max_pool{rank}d")
     padded = _pad(x, _pool_padding(a, x, kernel), -torch.inf, beyond=True)
     result: Tensor = run(
         padded,
@@ -64,7 +64,7 @@ def _average_pool(a: Attributes, x: Tensor) -> Tensor:
     rank = len(kernel)
     if any(step != 1 for step in a.integers("dilations", (1,) * rank)):
         raise Unsupported("an AveragePool with dilations")
-    run = {1: functional.avg_pool1d, 2: functional.avg_pool2d, 3: functional.avg_pool3d}[rank]
+    run = getattr(functional, f"avg_pool{rank}d")
     strides = a.integers("strides", (1,) * rank)
     pads = _pool_padding(a, x, kernel)
     padded = _pad(x, pads, 0.0, beyond=True)
@@ -77,16 +77,21 @@ def _average_pool(a: Attributes, x: Tensor) -> Tensor:
         counted = _pad(counted, [(0, 0, extra) for _, _, extra in pads], 0.0, beyond=True)
     else:
         counted = _pad(counted, pads, 0.0, beyond=True)
-    return result / run(counted, kernel, stride=strides)
+    share: Tensor = run(counted, kernel, stride=strides)
+    return result / share
 
 
-def _global(reduce: Callable[[Tensor, list[int]], Tensor]) -> Operator:
-    return Operator(lambda a, x: reduce(x, list(range(2, x.ndim))))
+def _global(reduce: Callable[[Attributes, Tensor, list[int]], Tensor]) -> Operator:
+    return Operator(lambda a, x: reduce(a, x, list(range(2, x.ndim))))
 
 
-def _lp_pool_global(a: Attributes, x: Tensor) -> Tensor:
-    p = a.integer("p", 2)
-    return x.abs().pow(p).sum(list(range(2, x.ndim)), keepdim=True).pow(1 / p)
+def _norm(a: Attributes, x: Tensor, axes: list[int]) -> Tensor:
+    return x.abs().pow(p := a.integer("p", 2)).sum(axes, keepdim=True).pow(1 / p)
+
+
+def _upsample(a: Attributes, x: Tensor, scales: Array) -> Tensor:
+    how = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return _resize(Attributes({**a.values, **how}, a.outputs), x, None, scales)
 
 
 def _resize(
@@ -196,25 +201,10 @@ def _grid_sample(a: Attributes, x: Tensor, grid: Tensor) -> Tensor:
 POOLING: dict[str, Operator] = {
     "MaxPool": Operator(_max_pool),
     "AveragePool": Operator(_average_pool),
-    "GlobalAveragePool": _global(lambda x, axes: x.mean(axes, keepdim=True)),
-    "GlobalMaxPool": _global(lambda x, axes: torch.amax(x, axes, keepdim=True)),
-    "GlobalLpPool": Operator(_lp_pool_global),
+    "GlobalAveragePool": _global(lambda a, x, axes: x.mean(axes, keepdim=True)),
+    "GlobalMaxPool": _global(lambda a, x, axes: torch.amax(x, axes, keepdim=True)),
+    "GlobalLpPool": _global(_norm),
     "Resize": Operator(_resize, static=(1, 2, 3)),
-    "Upsample": Operator(
-        lambda a, x, scales: _resize(
-            Attributes(
-                {
-                    **a.values,
-                    "coordinate_transformation_mode": "asymmetric",
-                    "nearest_mode": "floor",
-                },
-                a.outputs,
-            ),
-            x,
-            None,
-            scales,
-        ),
-        static=(1,),
-    ),
+    "Upsample": Operator(_upsample, static=(1,)),
     "GridSample": Operator(_grid_sample),
 }

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from snapq.training.library import Tensor, torch
 from snapq.training.operators.base import Attributes, Operator, Unsupported
 
 __all__ = ["RECURRENT"]
 
-Step = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
+State = Sequence[Tensor]
+"""What goes from one step to the next, `[batch, hidden]` each: `(h,)`, of an LSTM `(h, c)`."""
+Cell = Callable[[Attributes, Tensor, State, Tensor, Tensor, Tensor, Tensor], State]
+"""One step: attributes, input, state, both weights, both biases; gives the next state."""
 
 
 def _directions(a: Attributes) -> tuple[bool, ...]:
@@ -20,98 +24,63 @@ def _directions(a: Attributes) -> tuple[bool, ...]:
     return {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}[direction]
 
 
-def _unroll(
-    x: Tensor, backwards: bool, step: Step, state: Tensor, cell: Tensor
+def _unrolled(
+    cell: Cell,
+    states: int,
+    a: Attributes,
+    x: Tensor,
+    weight: Tensor,
+    recurrence: Tensor,
+    bias: Tensor | None = None,
+    lengths: Tensor | None = None,
+    *others: Tensor | None,
 ) -> tuple[Tensor, ...]:
-    """Outputs `[time, batch, hidden]`, the last state and the last cell."""
-    times = range(x.shape[0] - 1, -1, -1) if backwards else range(x.shape[0])
-    outputs = []
-    for time in times:
-        state, cell = step(x[time], state, cell)
-        outputs.append(state)
-    return torch.stack(outputs[::-1] if backwards else outputs), state, cell
+    """Outputs `[time, directions, batch, hidden]`, and the last of each state."""
+    if lengths is not None or any(other is not None for other in others[states:]):
+        what = "an LSTM with sequence lengths or peepholes"
+        raise Unsupported(what if cell is _lstm else "a GRU with sequence lengths")
+    rows = weight.shape[1]
+    biases = x.new_zeros((len(weight), 2 * rows)) if bias is None else bias
+    zeros = x.new_zeros((x.shape[1], a.integer("hidden_size")))
+    found = []
+    for index, backwards in enumerate(_directions(a)):
+        given = (*others, None, None)[:states]
+        state: State = [zeros if value is None else value[index] for value in given]
+        parameters = weight[index], recurrence[index], *torch.split(biases[index], rows, -1)
+        outputs = []
+        for now in x.unbind(0)[:: -1 if backwards else 1]:
+            state = cell(a, now, state, *parameters)
+            outputs.append(state[0])
+        found.append((torch.stack(outputs[:: -1 if backwards else 1]), *state))
+    first, *last = zip(*found, strict=True)
+    return torch.stack(first, 1), *(torch.stack(each) for each in last)
 
 
 def _lstm(
-    a: Attributes,
-    x: Tensor,
-    weight: Tensor,
-    recurrence: Tensor,
-    bias: Tensor | None = None,
-    lengths: Tensor | None = None,
-    state: Tensor | None = None,
-    cell: Tensor | None = None,
-    peephole: Tensor | None = None,
-) -> tuple[Tensor, ...]:
-    if lengths is not None or peephole is not None:
-        raise Unsupported("an LSTM with sequence lengths or peepholes")
-    hidden = a.integer("hidden_size")
-    found = []
-    for index, backwards in enumerate(_directions(a)):
-        zeros = torch.zeros((x.shape[1], hidden), dtype=x.dtype, device=x.device)
-        w, r = weight[index], recurrence[index]
-        b = bias[index, : 4 * hidden] + bias[index, 4 * hidden :] if bias is not None else 0.0
-
-        def step(
-            now: Tensor, h: Tensor, c: Tensor, w: Tensor = w, r: Tensor = r, b: Tensor | float = b
-        ) -> tuple[Tensor, Tensor]:
-            gates = now @ w.T + h @ r.T + b
-            i, o, f, g = torch.split(gates, hidden, -1)
-            c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-            return torch.sigmoid(o) * torch.tanh(c), c
-
-        first = state[index] if state is not None else zeros
-        held = cell[index] if cell is not None else zeros
-        found.append(_unroll(x, backwards, step, first, held))
-    outputs, states, cells = zip(*found, strict=True)
-    return torch.stack(outputs, 1), torch.stack(states), torch.stack(cells)
+    a: Attributes, now: Tensor, state: State, w: Tensor, r: Tensor, wb: Tensor, rb: Tensor
+) -> State:
+    h, c = state
+    gates = now @ w.T + h @ r.T + (wb + rb)
+    i, o, f, g = torch.split(gates, a.integer("hidden_size"), -1)
+    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
 
 
 def _gru(
-    a: Attributes,
-    x: Tensor,
-    weight: Tensor,
-    recurrence: Tensor,
-    bias: Tensor | None = None,
-    lengths: Tensor | None = None,
-    state: Tensor | None = None,
-) -> tuple[Tensor, ...]:
-    if lengths is not None:
-        raise Unsupported("a GRU with sequence lengths")
-    hidden, late = a.integer("hidden_size"), bool(a.integer("linear_before_reset"))
-    found = []
-    for index, backwards in enumerate(_directions(a)):
-        zeros = torch.zeros((x.shape[1], hidden), dtype=x.dtype, device=x.device)
-        wb, rb = (
-            (bias[index, : 3 * hidden], bias[index, 3 * hidden :])
-            if bias is not None
-            else (x.new_zeros(3 * hidden), x.new_zeros(3 * hidden))
-        )
-
-        def step(
-            now: Tensor,
-            h: Tensor,
-            c: Tensor,
-            w: Tensor = weight[index],
-            r: Tensor = recurrence[index],
-            wb: Tensor = wb,
-            rb: Tensor = rb,
-        ) -> tuple[Tensor, Tensor]:
-            zx, rx, hx = torch.split(now @ w.T + wb, hidden, -1)
-            rz, rr, rh = torch.split(r, hidden, 0)
-            bz, br, bh = torch.split(rb, hidden, -1)
-            update = torch.sigmoid(zx + h @ rz.T + bz)
-            reset = torch.sigmoid(rx + h @ rr.T + br)
-            inner = reset * (h @ rh.T + bh) if late else (reset * h) @ rh.T + bh
-            return (1 - update) * torch.tanh(hx + inner) + update * h, c
-
-        first = state[index] if state is not None else zeros
-        found.append(_unroll(x, backwards, step, first, zeros))
-    outputs, states, _ = zip(*found, strict=True)
-    return torch.stack(outputs, 1), torch.stack(states)
+    a: Attributes, now: Tensor, state: State, w: Tensor, r: Tensor, wb: Tensor, rb: Tensor
+) -> State:
+    (h,), hidden = state, a.integer("hidden_size")
+    zx, rx, hx = torch.split(now @ w.T + wb, hidden, -1)
+    rz, rr, rh = torch.split(r, hidden, 0)
+    bz, br, bh = torch.split(rb, hidden, -1)
+    update = torch.sigmoid(zx + h @ rz.T + bz)
+    reset = torch.sigmoid(rx + h @ rr.T + br)
+    late = a.integer("linear_before_reset")
+    inner = reset * (h @ rh.T + bh) if late else (reset * h) @ rh.T + bh
+    return ((1 - update) * torch.tanh(hx + inner) + update * h,)
 
 
 RECURRENT: dict[str, Operator] = {
-    "LSTM": Operator(_lstm, weights=(1, 2, 3)),
-    "GRU": Operator(_gru, weights=(1, 2, 3)),
+    "LSTM": Operator(partial(_unrolled, _lstm, 2), weights=(1, 2, 3)),
+    "GRU": Operator(partial(_unrolled, _gru, 1), weights=(1, 2, 3)),
 }
