@@ -99,7 +99,12 @@ def _fold_nodes(model: ir.Model, edit: Editor) -> int:
             foldable[node] = None
     if not foldable:
         return 0
-    wanted = [output for node in foldable for output in node.outputs if _leaves(output, foldable)]
+    wanted = [
+        output
+        for node in foldable
+        for output in node.outputs
+        if output.is_graph_output() or any(user not in foldable for user in output.consumers())
+    ]
     results = compute(tuple(foldable), wanted, model.opset_imports)
     if results is not None:
         for node in reversed(foldable):
@@ -137,11 +142,6 @@ def _is_foldable(node: ir.Node, foldable: Mapping[ir.Node, None]) -> bool:
         shape = static_shape(output)
         growth += 4 * int(np.prod(shape, dtype=np.int64)) if shape is not None else 0
     return growth <= MAX_GROWTH
-
-
-def _leaves(output: ir.Value, foldable: Mapping[ir.Node, None]) -> bool:
-    """Whether a value is used by what stays."""
-    return output.is_graph_output() or any(user not in foldable for user in output.consumers())
 
 
 def _become_constant(node: ir.Node, results: Mapping[ir.Value, np.ndarray], edit: Editor) -> None:

@@ -45,12 +45,14 @@ def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
         with quiet("onnx_ir"):
             model = ir.serde.deserialize_model(proto)
     except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
-            f"The model's graph is damaged: {_first_line(error)}", where=where, hint=_CHECK_MEND
+            f"The model's graph is damaged: {reason}", where=where, hint=_CHECK_MEND
         ) from error
     _check_connections(model, where)
     ir.external_data.set_base_dir(model.graph, path.parent.absolute())
-    if _external_bytes(model) < limit:
+    mapped = (item for item in _model_tensors(model) if isinstance(item, ir.ExternalTensor))
+    if sum(tensor.nbytes for tensor in mapped) < limit:
         model = ir.external_data.load_to_model(model)
     return model
 
@@ -192,12 +194,11 @@ def _check_opset(proto: onnx.ModelProto, where: str) -> None:
 def _check_tensor(tensor: onnx.TensorProto, path: Path) -> None:
     """Refuses weights that are not all there: cut-off files often parse."""
     where = str(path)
+    size = int(np.prod(tensor.dims, dtype=np.int64)) * _bits(tensor.data_type) // 8
     if tensor.data_location != onnx.TensorProto.EXTERNAL:
-        expected = int(np.prod(tensor.dims, dtype=np.int64)) * _bits(tensor.data_type) // 8
-        if tensor.HasField("raw_data") and len(tensor.raw_data) < expected:
+        if tensor.HasField("raw_data") and len(tensor.raw_data) < size:
             raise ModelError(
-                f"The weights '{tensor.name}' are cut off: {len(tensor.raw_data)} of {expected} "
-                "bytes.",
+                f"The weights '{tensor.name}' are cut off: {len(tensor.raw_data)} of {size} bytes.",
                 where=where,
                 hint=_CHECK_MEND,
             )
@@ -219,7 +220,6 @@ def _check_tensor(tensor: onnx.TensorProto, path: Path) -> None:
             where=where,
             hint=f"Put it at {data}.",
         )
-    size = int(np.prod(tensor.dims, dtype=np.int64)) * _bits(tensor.data_type) // 8
     end = int(facts.get("offset") or 0) + max(int(facts.get("length") or 0), size)
     if end > data.stat().st_size:
         raise ModelError(
@@ -269,12 +269,6 @@ def _densify(graph: onnx.GraphProto) -> None:
     del graph.sparse_initializer[:]
 
 
-def _external_bytes(model: ir.Model) -> int:
-    return sum(
-        tensor.nbytes for tensor in _model_tensors(model) if isinstance(tensor, ir.ExternalTensor)
-    )
-
-
 def _model_tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:
     for graph in model.graphs():
         for value in graph.initializers.values():
@@ -285,7 +279,3 @@ def _model_tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:
                 if attribute.type is ir.AttributeType.TENSOR and not attribute.is_ref():
                     # `as_tensor` checks all members of the protocol, which costs more than the rest
                     yield attribute.value
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -12,13 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.errors import ModelError
-from snapq.graph.edit import (
-    Editor,
-    constant,
-    input_at,
-    ints_attribute,
-    rank,
-)
+from snapq.graph.edit import Editor, constant, input_at, ints_attribute, rank
 from snapq.graph.shapes import static_shape
 
 Adapter = Callable[[ir.Node, Editor], None]
@@ -42,19 +36,26 @@ def _attributes_to_inputs(*names: str) -> Adapter:
             if attribute is None:
                 continue
             kind = np.float32 if attribute.type == ir.AttributeType.FLOAT else np.int64
-            array = np.asarray(attribute.value, kind)
-            value = edit.constant(array, f"{node.outputs[0].name}_{name}")
-            node.resize_inputs(max(len(node.inputs), index + 1))
-            node.replace_input_with(index, value)
+            _set_input(node, index, name, np.asarray(attribute.value, kind), edit)
 
     return adapt
+
+
+def _set_input(node: ir.Node, index: int, name: str, array: np.ndarray, edit: Editor) -> None:
+    """Gives the node a constant input, named after it."""
+    node.resize_inputs(max(len(node.inputs), index + 1))
+    node.replace_input_with(index, edit.constant(array, f"{node.outputs[0].name}_{name}"))
+
+
+def _set_texts(node: ir.Node, **texts: str) -> None:
+    for name, text in texts.items():
+        node.attributes[name] = ir.AttrString(name, text)
 
 
 def _top_k(node: ir.Node, edit: Editor) -> None:
     k = np.array([node.attributes.get_int("k", 1)], np.int64)
     del node.attributes["k"]
-    node.resize_inputs(2)
-    node.replace_input_with(1, edit.constant(k, f"{node.outputs[0].name}_k"))
+    _set_input(node, 1, "k", k, edit)
 
 
 def _clip(node: ir.Node, edit: Editor) -> None:
@@ -62,9 +63,7 @@ def _clip(node: ir.Node, edit: Editor) -> None:
     for index, name in enumerate(("min", "max"), start=1):
         attribute = node.attributes.pop(name, None)
         if attribute is not None:
-            bound = np.array(attribute.as_float(), kind.numpy())
-            node.resize_inputs(max(len(node.inputs), index + 1))
-            node.replace_input_with(index, edit.constant(bound, f"{node.outputs[0].name}_{name}"))
+            _set_input(node, index, name, np.array(attribute.as_float(), kind.numpy()), edit)
 
 
 def _pad(node: ir.Node, edit: Editor) -> None:
@@ -73,9 +72,8 @@ def _pad(node: ir.Node, edit: Editor) -> None:
     filling = np.array(node.attributes.get_float("value", 0.0), kind.numpy())
     node.attributes.pop("pads", None)
     node.attributes.pop("value", None)
-    node.resize_inputs(3)
-    node.replace_input_with(1, edit.constant(pads, f"{node.outputs[0].name}_pads"))
-    node.replace_input_with(2, edit.constant(filling, f"{node.outputs[0].name}_value"))
+    _set_input(node, 1, "pads", pads, edit)
+    _set_input(node, 2, "value", filling, edit)
 
 
 def _dropout(node: ir.Node, edit: Editor) -> None:
@@ -101,28 +99,17 @@ def _split(node: ir.Node, edit: Editor) -> None:
         node.attributes["num_outputs"] = ir.AttrInt64("num_outputs", len(node.outputs))
 
 
-def _upsample(node: ir.Node, edit: Editor) -> None:
-    scales = node.attributes.get("scales")
-    factors = (
-        edit.constant(np.array(scales.as_floats(), np.float32), f"{node.outputs[0].name}_scales")
-        if scales is not None
-        else input_at(node, 1)
-    )
-    _as_resize(node, edit, factors)
-
-
 def _resize_10(node: ir.Node, edit: Editor) -> None:
-    _as_resize(node, edit, input_at(node, 1))
-
-
-def _as_resize(node: ir.Node, edit: Editor, factors: ir.Value | None) -> None:
     """Resize 10 and Upsample take the nearest lower source pixel of asymmetric coordinates."""
+    scales = node.attributes.get("scales")
+    if scales is not None:
+        _set_input(node, 1, "scales", np.array(scales.as_floats(), np.float32), edit)
     mode = node.attributes.get_string("mode", "nearest")
     result = edit.op(
         "Resize",
         node.inputs[0],
         None,
-        factors,
+        input_at(node, 1),
         mode="linear" if mode == "bilinear" else mode,
         coordinate_transformation_mode="asymmetric",
         nearest_mode="floor",
@@ -140,9 +127,7 @@ def _resize_13(node: ir.Node, edit: Editor) -> None:
             where=str(node.name),
             hint="Export the model with a later opset.",
         )
-    mode = "coordinate_transformation_mode"
-    node.attributes[mode] = ir.AttrString(mode, "half_pixel")
-    node.attributes["nearest_mode"] = ir.AttrString("nearest_mode", "round_prefer_ceil")
+    _set_texts(node, coordinate_transformation_mode="half_pixel", nearest_mode="round_prefer_ceil")
 
 
 def _softmax(node: ir.Node, edit: Editor) -> None:
@@ -168,8 +153,7 @@ def _softmax(node: ir.Node, edit: Editor) -> None:
 
 
 def _roi_align(node: ir.Node, edit: Editor) -> None:
-    mode = "coordinate_transformation_mode"
-    node.attributes[mode] = ir.AttrString(mode, "output_half_pixel")
+    _set_texts(node, coordinate_transformation_mode="output_half_pixel")
 
 
 def _scatter(node: ir.Node, edit: Editor) -> None:
@@ -178,16 +162,13 @@ def _scatter(node: ir.Node, edit: Editor) -> None:
 
 def _grid_sample(node: ir.Node, edit: Editor) -> None:
     mode = node.attributes.get_string("mode", "bilinear")
-    node.attributes["mode"] = ir.AttrString(
-        "mode", {"bilinear": "linear", "bicubic": "cubic"}.get(mode, mode)
-    )
+    _set_texts(node, mode={"bilinear": "linear", "bicubic": "cubic"}.get(mode, mode))
 
 
 def _dft(node: ir.Node, edit: Editor) -> None:
     axis = np.array(node.attributes.get_int("axis", 1), np.int64)
     node.attributes.pop("axis", None)
-    node.resize_inputs(3)
-    node.replace_input_with(2, edit.constant(axis, f"{node.outputs[0].name}_axis"))
+    _set_input(node, 2, "axis", axis, edit)
 
 
 def _group_normalization(node: ir.Node, edit: Editor) -> None:
@@ -203,9 +184,7 @@ def _group_normalization(node: ir.Node, edit: Editor) -> None:
                 hint="Export the model with opset 21 or later.",
             )
         spread = np.repeat(values, shape[1] // groups)
-        node.replace_input_with(
-            index, edit.constant(spread, f"{node.outputs[0].name}_parameter_{index}")
-        )
+        _set_input(node, index, f"parameter_{index}", spread, edit)
 
 
 _REDUCE = (
@@ -218,7 +197,7 @@ CHANGES = (
     Change(9, ("BatchNormalization",), _batch_normalization),
     Change(10, ("Slice",), _attributes_to_inputs("starts", "ends", "axes")),
     Change(10, ("TopK",), _top_k),
-    Change(10, ("Upsample",), _upsample),
+    Change(10, ("Upsample",), _resize_10),
     Change(11, ("Resize",), _resize_10),
     Change(11, ("Clip",), _clip),
     Change(11, ("Pad",), _pad),

@@ -135,9 +135,7 @@ def name_nodes(model: ir.Model) -> None:
     for graph in model.graphs():
         for node in graph:
             if not node.name:
-                node.name = (
-                    f"{node.op_type}_{node.outputs[0].name}" if node.outputs else node.op_type
-                )
+                node.name = "_".join((node.op_type, *(str(v.name) for v in node.outputs[:1])))
     common.NameFixPass()(model)
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
@@ -15,13 +14,10 @@ import onnx_ir.passes.common as common
 from snapq.errors import ModelError, nearest
 from snapq.graph.inference import infer_shapes
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """Name, element type and fixed shape of a graph input or output."""
+    """Name, element type and fixed shape of a graph input."""
 
     name: str
     dtype: np.dtype
@@ -58,15 +54,16 @@ InputShapes = Mapping[str, Sequence[int] | float]
 def freeze(model: ir.Model, shapes: InputShapes) -> ir.Model:
     """Returns a copy of the model with fixed input shapes and all other shapes inferred anew.
 
-    As `with_inputs`, with which it shares arguments and errors; then shapes are inferred.
+    As `fix_inputs`, with which it shares arguments and errors; then shapes are inferred.
     """
-    frozen = with_inputs(model, shapes)
+    frozen = model.clone()
+    fix_inputs(frozen, shapes)
     infer_shapes(frozen)
     return frozen
 
 
-def with_inputs(model: ir.Model, shapes: InputShapes) -> ir.Model:
-    """Returns a copy of the model with fixed input shapes and no others.
+def fix_inputs(model: ir.Model, shapes: InputShapes) -> None:
+    """Fixes the shapes of the inputs, in place, and drops all others.
 
     1. A shape in `shapes` replaces the declared one, even a static one: exporters write false
        ones (CenterFace declares 10x3x32x32 and is fully convolutional).
@@ -79,20 +76,13 @@ def with_inputs(model: ir.Model, shapes: InputShapes) -> ir.Model:
     5. Initializers that are listed as inputs too (IR 3) leave that list.
 
     Args:
-        model: the model; it is left as it is.
+        model: the model.
         shapes: shape or number by input name.
 
     Raises:
         ModelError: a name in `shapes` is no input, the rank differs, a dimension stays dynamic, or
             an input that is given a number has more than one element.
     """
-    frozen = model.clone()
-    fix_inputs(frozen, shapes)
-    return frozen
-
-
-def fix_inputs(model: ir.Model, shapes: InputShapes) -> None:
-    """As `with_inputs`, in place."""
     common.RemoveInitializersFromInputsPass()(model)
     inputs = {str(value.name): value for value in graph_inputs(model)}
     symbols: dict[str, set[int]] = {}
@@ -103,7 +93,7 @@ def fix_inputs(model: ir.Model, shapes: InputShapes) -> None:
         if not isinstance(dims, Sequence):
             _become_number(model, inputs.pop(name), dims)
             continue
-        if len(dims) == 1 and _has_no_dimensions(value):
+        if len(dims) == 1 and value.shape is not None and len(value.shape) == 0:
             _become_number(model, inputs.pop(name), dims[0])
             continue
         if value.shape is not None and len(value.shape) != len(dims):
@@ -126,7 +116,10 @@ def fix_inputs(model: ir.Model, shapes: InputShapes) -> None:
     agreed = {symbol: sizes.pop() for symbol, sizes in symbols.items() if len(sizes) == 1}
     for value in inputs.values():
         if value.shape is not None:
-            value.shape = ir.Shape([_resolve(dim, agreed) for dim in value.shape])
+            value.shape = ir.Shape(
+                dim if isinstance(dim, int) else agreed.get(str(dim.value), dim)
+                for dim in value.shape
+            )
     _refuse_dynamic(model)
     forget_shapes(model)
 
@@ -159,10 +152,6 @@ def quiet(logger: str) -> Iterator[None]:
         target.setLevel(level)
 
 
-def _has_no_dimensions(value: ir.Value) -> bool:
-    return value.shape is not None and len(value.shape) == 0
-
-
 def _become_number(model: ir.Model, value: ir.Value, number: float) -> None:
     """Makes an input of one element a constant."""
     dims = value.shape.dims if value.shape is not None else ()
@@ -179,12 +168,6 @@ def _become_number(model: ir.Model, value: ir.Value, number: float) -> None:
     model.graph.register_initializer(value)
 
 
-def _resolve(dim: int | ir.SymbolicDim, sizes: Mapping[str, int]) -> int | ir.SymbolicDim:
-    if isinstance(dim, int) or dim.value is None:
-        return dim
-    return sizes.get(str(dim.value), dim)
-
-
 def _is_dynamic(dim: int | ir.SymbolicDim) -> bool:
     """Exporters write an unknown size as a name, as -1 or as 0."""
     return not isinstance(dim, int) or dim <= 0
@@ -195,12 +178,12 @@ def _refuse_dynamic(model: ir.Model) -> None:
         value
         for value in graph_inputs(model)
         if isinstance(value.type, ir.TensorType)
-        and (value.shape is None or any(_is_dynamic(dim) for dim in value.shape))
+        and (value.shape is None or any(map(_is_dynamic, value.shape)))
     ]
     if not open_inputs:
         return
     named = "; ".join(f"input '{value.name}' {_name_dynamic(value)}" for value in open_inputs)
-    yaml = ", ".join(f"{value.name}: {_yaml_shape(value)}" for value in open_inputs)
+    yaml = ", ".join(f"{value.name}: {_yaml_shape(value.shape)}" for value in open_inputs)
     raise ModelError(
         f"The NPU needs fixed shapes, and dimensions are dynamic: {named}.",
         where="model.inputs",
@@ -222,10 +205,9 @@ def _name_dynamic(value: ir.Value) -> str:
     return f"{format_shape(value.shape)}, {', '.join(dims)}"
 
 
-def _yaml_shape(value: ir.Value) -> str:
-    if value.shape is None:
-        return "[?]"
-    return f"[{', '.join('?' if _is_dynamic(dim) else str(dim) for dim in value.shape)}]"
+def _yaml_shape(shape: ir.Shape | None) -> str:
+    dims = ["?"] if shape is None else ["?" if _is_dynamic(dim) else str(dim) for dim in shape]
+    return f"[{', '.join(dims)}]"
 
 
 def _unknown_input(name: str, inputs: Mapping[str, ir.Value]) -> ModelError:

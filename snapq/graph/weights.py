@@ -33,18 +33,13 @@ def check_weights(model: ir.Model) -> None:
             array = tensor.numpy()
             if array.dtype not in (np.float16, np.float32, np.float64):
                 array = array.astype(np.float32)
-            missing = int(np.isnan(array).sum())
-            if missing:
-                _refuse(name, missing, array.size, "not a number (NaN)")
-            if any(node.op_type in _WEIGHTED for node in value.consumers()):
-                infinite = int(np.isinf(array).sum())
-                if infinite:
-                    _refuse(name, infinite, array.size, "infinite")
-
-
-def _refuse(name: str, bad: int, size: int, what: str) -> None:
-    raise ModelError(
-        f"{bad} of {size} weights are {what}.",
-        where=name,
-        hint="Export the model again from a checkpoint that is sound.",
-    )
+            weighted = any(node.op_type in _WEIGHTED for node in value.consumers())
+            bad, what = int(np.isnan(array).sum()), "not a number (NaN)"
+            if not bad and weighted:
+                bad, what = int(np.isinf(array).sum()), "infinite"
+            if bad:
+                raise ModelError(
+                    f"{bad} of {array.size} weights are {what}.",
+                    where=name,
+                    hint="Export the model again from a checkpoint that is sound.",
+                )

@@ -15,8 +15,6 @@ MOST = 5
 EXECUTABLE = ("operators", "training/operators", "pruning/rules")
 TREATED_ONE_BY_ONE = {
     "graph/passes/algebra.py": "has the arithmetic of each",
-    "graph/passes/lower/lower_activations.py": "writes each in its own way",
-    "graph/passes/lower/lower_reductions.py": "writes each in its own way",
     "graph/passes/simplify/remove_no_ops.py": "has a condition for each",
     "graph/opset_changes.py": "operators whose axes moved in one version of ONNX",
 }

@@ -20,7 +20,9 @@ from snapq.graph.edit import (
     ints_attribute,
     new_constant,
     new_node,
+    permutation,
     rank,
+    same_padding,
     scalar,
 )
 from snapq.graph.edit.layers import scaled_kernel
@@ -79,7 +81,10 @@ def _fold(graph: ir.Graph, value: ir.Value, item: InputBoundary) -> None:
     if site.conv is None:
         _insert_affine(graph, site, factor, offset)
     elif not site.zero_padded or not offset.any():
-        _scale_weights(graph, site.conv, factor, offset)
+        groups = site.conv.attributes.get_int("group", 1)
+        weights, bias = _weights(site.conv)
+        scaled, addition = scaled_kernel(weights, groups, factor, offset)
+        _set_weights(graph, site.conv, scaled, bias + addition)
     elif site.conv.attributes.get_int("group", 1) == 1:
         _add_constant_channel(graph, site, factor, offset, item)
     else:
@@ -88,18 +93,20 @@ def _fold(graph: ir.Graph, value: ir.Value, item: InputBoundary) -> None:
 
 def _find_site(graph: ir.Graph, value: ir.Value, axis: int) -> _Site:
     """Follows the input through layout changes and padding to the Conv that consumes it alone."""
-    site, padded = value, False
-    site_axis = axis
+    site, site_axis, padded = value, axis, False
     while (node := _sole_consumer(graph, value)) is not None:
         if node.op_type == "Transpose" and not padded:
-            order = _permutation(node)
-            axis = order.index(axis)
+            axis = permutation(node).index(axis)
             value = node.outputs[0]
             site, site_axis = value, axis
         elif node.op_type == "Pad" and (kind := _padding(node, axis)) is not None:
             padded = padded or kind
             value = node.outputs[0]
-        elif node.op_type == "Conv" and axis == 1 and _has_weights(node):
+        elif (
+            node.op_type == "Conv"
+            and axis == 1
+            and all(value is None or constant(value) is not None for value in node.inputs[1:])
+        ):
             return _Site(site, site_axis, node, padded or _pads(node))
         else:
             break
@@ -114,10 +121,6 @@ def _sole_consumer(graph: ir.Graph, value: ir.Value) -> ir.Node | None:
     return node if index == 0 and node.domain in ("", "ai.onnx") and node.graph is graph else None
 
 
-def _permutation(node: ir.Node) -> tuple[int, ...]:
-    return ints_attribute(node, "perm") or tuple(reversed(range(rank(node.inputs[0]) or 0)))
-
-
 def _padding(node: ir.Node, channel_axis: int) -> bool | None:
     """Whether a Pad sets zeros (True) or repeats pixels (False); None where it is neither."""
     mode = node.attributes.get_string("mode", "constant")
@@ -130,11 +133,6 @@ def _padding(node: ir.Node, channel_axis: int) -> bool | None:
     if mode in ("reflect", "edge", "wrap"):
         return False
     return True if filling is None or scalar(filling) == 0 else None
-
-
-def _has_weights(node: ir.Node) -> bool:
-    parameters = [value for value in node.inputs[1:] if value is not None]
-    return bool(parameters) and all(constant(value) is not None for value in parameters)
 
 
 def _pads(node: ir.Node) -> bool:
@@ -152,16 +150,7 @@ def _same_needs_none(node: ir.Node) -> bool:
     weights, shape = constant(node.inputs[1]), static_shape(node.inputs[0])
     if weights is None or shape is None:
         return False
-    kernel = weights.shape[2:]
-    ones = (1,) * len(kernel)
-    strides = ints_attribute(node, "strides") or ones
-    dilations = ints_attribute(node, "dilations") or ones
-    for axis, (size, stride, dilation) in enumerate(zip(kernel, strides, dilations, strict=True)):
-        length = shape[axis + 2]
-        reach = (-(-length // stride) - 1) * stride + dilation * (size - 1) + 1
-        if reach > length:
-            return False
-    return True
+    return not any(same_padding(node, shape[2:], weights.shape[2:]))
 
 
 def _weights(conv: ir.Node) -> tuple[Array, Array]:
@@ -184,12 +173,6 @@ def _set_weights(graph: ir.Graph, conv: ir.Node, weights: Array, bias: Array) ->
         conv.resize_inputs(3)
     for index, value in enumerate(new, start=1):
         conv.replace_input_with(index, value)
-
-
-def _scale_weights(graph: ir.Graph, conv: ir.Node, factor: Array, offset: Array) -> None:
-    weights, bias = _weights(conv)
-    scaled, addition = scaled_kernel(weights, conv.attributes.get_int("group", 1), factor, offset)
-    _set_weights(graph, conv, scaled, bias + addition)
 
 
 def _add_constant_channel(
@@ -217,42 +200,31 @@ def _add_constant_channel(
     add = np.zeros(channels + 1, dtype=dtype)
     add[-1] = level
     name = f"{item.name}_with_constant"
-    node = new_node(
-        graph,
-        "Conv",
-        name,
-        [
-            site.value,
-            new_constant(graph, f"{name}_weight", copy),
-            new_constant(graph, f"{name}_bias", add),
-        ],
-        {"kernel_shape": list(spatial)},
-    )
+    parameters = (("weight", copy), ("bias", add))
+    constants = [new_constant(graph, f"{name}_{what}", array) for what, array in parameters]
+    inputs = [site.value, *constants]
+    node = new_node(graph, "Conv", name, inputs, {"kernel_shape": list(spatial)})
     insert_before_uses(graph, site.value, [node])
     _grow_channels(node.outputs[0], site, channels + 1)
 
 
 def _grow_channels(value: ir.Value, site: _Site, channels: int) -> None:
     """Sets the shape of the widened tensor and, through a Pad, of what follows to the Conv."""
-    value.type = site.value.type
-    if site.value.shape is not None:
-        dims = list(site.value.shape.dims)
-        dims[1] = channels
-        value.shape = ir.Shape(dims)
-    node = next(iter(value.uses()))[0]
-    while node is not site.conv:
-        padded = node.outputs[0]
-        if padded.shape is not None:
-            dims = list(padded.shape.dims)
+    value.type, value.shape = site.value.type, site.value.shape
+    while True:
+        if value.shape is not None:
+            dims = list(value.shape.dims)
             dims[1] = channels
-            padded.shape = ir.Shape(dims)
-        node = next(iter(padded.uses()))[0]
+            value.shape = ir.Shape(dims)
+        node = next(iter(value.uses()))[0]
+        if node is site.conv:
+            return
+        value = node.outputs[0]
 
 
 def _insert_affine(graph: ir.Graph, site: _Site, factor: Array, offset: Array) -> None:
     value = site.value
-    rank = len(value.shape) if value.shape is not None else site.channel_axis + 1
-    shape = [1] * rank
+    shape = [1] * (rank(value) or site.channel_axis + 1)
     shape[site.channel_axis] = -1
     dtype = (value.dtype or ir.DataType.FLOAT).numpy()
     nodes: list[ir.Node] = []

@@ -10,12 +10,7 @@ import numpy as np
 
 from snapq.config import Color, Io, IoDtype, IoLayout, Preprocess
 from snapq.errors import ConfigError
-from snapq.graph.boundary.values import (
-    Boundary,
-    ImageFeed,
-    InputBoundary,
-    channels_last,
-)
+from snapq.graph.boundary.values import Boundary, ImageFeed, InputBoundary, channels_last
 
 if TYPE_CHECKING:
     from snapq.graph.shapes import TensorSpec
@@ -57,24 +52,19 @@ def plan(
     )
 
 
-def _as_is(spec: TensorSpec) -> InputBoundary:
-    return InputBoundary(spec.name, spec.dtype.name, spec.shape, dtype=spec.dtype.name)
-
-
 def _other(spec: TensorSpec, io: Io) -> InputBoundary:
+    dtype = spec.dtype.name
     if spec.dtype.kind != "f":
-        return _as_is(spec)
+        return InputBoundary(spec.name, dtype, spec.shape, dtype=dtype)
     quantized = io.dtype is IoDtype.QUANTIZED
-    permutation = None
-    if io.layout is IoLayout.NHWC and len(spec.shape) == 4:
-        permutation = channels_last(4, 1)
+    nhwc = io.layout is IoLayout.NHWC and len(spec.shape) == 4
     return InputBoundary(
         spec.name,
-        spec.dtype.name,
+        dtype,
         spec.shape,
         quantized=quantized,
-        dtype=None if quantized else spec.dtype.name,
-        permutation=permutation,
+        dtype=None if quantized else dtype,
+        permutation=channels_last(4, 1) if nhwc else None,
     )
 
 

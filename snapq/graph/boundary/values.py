@@ -59,24 +59,18 @@ class ImageFeed:
 
 
 @dataclass(frozen=True)
-class InputBoundary:
-    """One input of the package.
+class TensorBoundary:
+    """One input or output of the package.
 
     Attributes:
         name: name in the float model and in the package.
         model_dtype: numpy name of the float model's type.
         model_shape: shape in the float model.
-        quantized: whether the package takes integer codes.
+        quantized: whether the package takes or gives integer codes.
         dtype: numpy name of the package's type; None until `apply` reads it from the graph.
         scale: of the encoding, None where not quantized or not known yet.
         zero_point: of the encoding.
         permutation: `np.transpose(package, permutation)` has the model's layout; None: as is.
-        channel_axis: axis of the channels in the float model, for images.
-        image: how a picture becomes the input; None for other data.
-        raw: whether 8-bit pixels feed the package as they are; where not, whoever feeds the
-            package normalizes (and quantizes) them.
-        folded: whether part of the normalization is in the graph, so that the float model takes
-            `(pixel - zero_point) * scale` instead of `(pixel - mean) / std`.
     """
 
     name: str
@@ -87,20 +81,37 @@ class InputBoundary:
     scale: float | None = None
     zero_point: int | None = None
     permutation: tuple[int, ...] | None = None
-    channel_axis: int | None = None
-    image: ImageFeed | None = None
-    raw: bool = False
-    folded: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape in the package."""
-        return _inverse_shape(self.model_shape, self.permutation)
+        if self.permutation is None:
+            return self.model_shape
+        return tuple(self.model_shape[int(axis)] for axis in np.argsort(self.permutation))
 
     @property
     def layout(self) -> str:
-        """`nhwc` where the package takes channels last and the model does not, else `as-is`."""
+        """`nhwc` where the package has channels last and the model does not, else `as-is`."""
         return "as-is" if self.permutation is None else "nhwc"
+
+
+@dataclass(frozen=True)
+class InputBoundary(TensorBoundary):
+    """One input of the package.
+
+    Attributes:
+        channel_axis: axis of the channels in the float model, for images.
+        image: how a picture becomes the input; None for other data.
+        raw: whether 8-bit pixels feed the package as they are; where not, whoever feeds the
+            package normalizes (and quantizes) them.
+        folded: whether part of the normalization is in the graph, so that the float model takes
+            `(pixel - zero_point) * scale` instead of `(pixel - mean) / std`.
+    """
+
+    channel_axis: int | None = None
+    image: ImageFeed | None = None
+    raw: bool = False
+    folded: bool = False
 
     @property
     def residual(self) -> tuple[Array, Array]:
@@ -119,16 +130,23 @@ class InputBoundary:
         if not self.folded or self.scale is None or self.zero_point is None:
             return normalized
         if self.name in sample.frames:
-            codes = self._to_model(self._fit(sample.frames[self.name])).astype(np.float32)
-            return (codes - np.float32(self.zero_point)) * np.float32(self.scale)
-        factor, offset = (self._along_channels(values) for values in self.residual)
+            codes = self._fit(sample.frames[self.name])
+            if self.permutation is not None:
+                codes = np.transpose(codes, self.permutation)
+            return dequantize(codes, self.scale, self.zero_point)
+        shape = [1] * len(self.model_shape)
+        if self.channel_axis is not None:
+            shape[self.channel_axis] = -1
+        factor, offset = (values.reshape(shape) for values in self.residual)
         return ((normalized - offset) / factor).astype(np.float32)
 
     def package_feed(self, sample: Sample) -> Array:
         """What the package takes: raw pixels where it can, else codes or floats in its layout."""
         if self.raw and self.name in sample.frames:
             return np.ascontiguousarray(self._fit(sample.frames[self.name]))
-        values = self._from_model(self.model_feed(sample))
+        values = self.model_feed(sample)
+        if self.permutation is not None:
+            values = np.transpose(values, np.argsort(self.permutation))
         if not self.quantized:
             return np.ascontiguousarray(values)
         if self.dtype is None or self.scale is None or self.zero_point is None:
@@ -151,54 +169,10 @@ class InputBoundary:
             )
         return frame.reshape(self.shape)
 
-    def _to_model(self, values: Array) -> Array:
-        return values if self.permutation is None else np.transpose(values, self.permutation)
-
-    def _from_model(self, values: Array) -> Array:
-        if self.permutation is None:
-            return values
-        return np.transpose(values, np.argsort(self.permutation))
-
-    def _along_channels(self, values: Array) -> Array:
-        shape = [1] * len(self.model_shape)
-        if self.channel_axis is not None:
-            shape[self.channel_axis] = -1
-        return values.reshape(shape)
-
 
 @dataclass(frozen=True)
-class OutputBoundary:
-    """One output of the package.
-
-    Attributes:
-        name: name in the float model and in the package.
-        model_dtype: numpy name of the float model's type.
-        model_shape: shape in the float model.
-        quantized: whether the package gives integer codes.
-        dtype: numpy name of the package's type; None until `apply` reads it from the graph.
-        scale: of the encoding, None where not quantized or not known yet.
-        zero_point: of the encoding.
-        permutation: `np.transpose(package, permutation)` has the model's layout; None: as is.
-    """
-
-    name: str
-    model_dtype: str
-    model_shape: tuple[int, ...]
-    quantized: bool = False
-    dtype: str | None = None
-    scale: float | None = None
-    zero_point: int | None = None
-    permutation: tuple[int, ...] | None = None
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape in the package."""
-        return _inverse_shape(self.model_shape, self.permutation)
-
-    @property
-    def layout(self) -> str:
-        """`nhwc` where the package gives channels last and the model does not, else `as-is`."""
-        return "as-is" if self.permutation is None else "nhwc"
+class OutputBoundary(TensorBoundary):
+    """One output of the package."""
 
     def read(self, values: Array) -> Array:
         """The float model's output from the package's: dequantized, in the model's layout."""
@@ -311,12 +285,6 @@ def channels_last(rank: int, channel_axis: int) -> tuple[int, ...]:
     """The permutation from channels last to `channel_axis`: (0, 3, 1, 2) for rank 4, axis 1."""
     order = [axis for axis in range(rank) if axis != channel_axis] + [channel_axis]
     return tuple(int(axis) for axis in np.argsort(order))
-
-
-def _inverse_shape(shape: tuple[int, ...], permutation: tuple[int, ...] | None) -> tuple[int, ...]:
-    if permutation is None:
-        return shape
-    return tuple(shape[int(axis)] for axis in np.argsort(permutation))
 
 
 def _of(values: Mapping[str, Array], name: str) -> Array:

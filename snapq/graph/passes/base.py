@@ -56,14 +56,12 @@ class Pass:
 
     Attributes:
         name: the name of its module, for `prepare.skip`.
-        summary: one line for people.
         operators: what it looks at.
         apply: decides about one node.
         keeps_shapes: not where it corrects shapes that inference gets wrong.
     """
 
     name: str
-    summary: str
     operators: tuple[str, ...]
     apply: Callable[[ir.Node, Editor], Result]
     keeps_shapes: bool = True

@@ -28,10 +28,9 @@ def passes_of(phase: Phase) -> tuple[Pass, ...]:
     found = []
     for place in ORDER[phase]:
         module = importlib.import_module(f"snapq.graph.passes.{place}")
-        summary = (module.__doc__ or "").strip().splitlines()[0]
         keeps_shapes = getattr(module, "KEEPS_SHAPES", True)
         name = place.rpartition(".")[2]
-        found.append(Pass(name, summary, module.OPERATORS, module.apply, keeps_shapes))
+        found.append(Pass(name, module.OPERATORS, module.apply, keeps_shapes))
     return tuple(found)
 
 

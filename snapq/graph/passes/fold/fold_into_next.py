@@ -44,7 +44,8 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if affine is None:
         return False
     source, scale, shift = affine
-    if np.any(shift != 0) and not _pads_nothing(node):
+    padded = node.attributes.get_string("auto_pad", "NOTSET") not in ("NOTSET", "VALID")
+    if np.any(shift != 0) and (padded or any(ints_attribute(node, "pads") or ())):
         return Skipped(f"{node.op_type} pads with zeros, which would have to be shifted too")
     scale_inputs(node, edit, scale, shift)
     node.replace_input_with(0, source)
@@ -80,9 +81,3 @@ def _affine(middle: ir.Node) -> Affine | None:
             if source is not middle.inputs[0] or np.any(values == 0):
                 return None
             return source, 1.0 / values, zero
-
-
-def _pads_nothing(node: ir.Node) -> bool:
-    if node.attributes.get_string("auto_pad", "NOTSET") not in ("NOTSET", "VALID"):
-        return False
-    return not any(ints_attribute(node, "pads") or ())

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, is_float, is_op, reduced_axes, scalar
+from snapq.graph.edit import Editor, is_float, is_op, producer, reduced_axes, scalar
 from snapq.graph.passes.algebra import Polynomial, downstream, matches, polynomial
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
@@ -43,7 +43,8 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         for root, epsilon in _deviations(source, mean, axes):
             for result in downstream(root, steps=2):
                 divided = polynomial(result, [source, mean, root])
-                sign = -1 if root.producer() is not None and _divides(root) else 1
+                power = producer(root, "Pow")
+                sign = 1 if power is not None and scalar(power.inputs[1]) == -0.5 else -1
                 if matches(divided, {(1, 0, sign): 1.0, (0, 1, sign): -1.0}):
                     return _fuse(result, source, axes, epsilon, shape, edit)
     return False
@@ -73,12 +74,6 @@ def roots(variance: ir.Value) -> Iterator[tuple[ir.Value, float]]:
             power = scalar(node.inputs[1]) if is_op(node, "Pow") else None
             if is_op(node, "Sqrt") or power in (0.5, -0.5):
                 yield node.outputs[0], epsilon
-
-
-def _divides(root: ir.Value) -> bool:
-    """Whether the normalization divides by this root; an inverse root is multiplied."""
-    node = root.producer()
-    return not (is_op(node, "Pow") and node is not None and scalar(node.inputs[1]) == -0.5)
 
 
 def _fuse(

@@ -11,14 +11,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    Editor,
-    input_at,
-    is_float,
-    same_shape,
-    scalar,
-    sole_producer,
-)
+from snapq.graph.edit import Editor, input_at, is_float, same_shape, scalar, sole_producer
 from snapq.graph.passes.algebra import polynomial
 from snapq.graph.passes.base import Result
 
@@ -29,16 +22,12 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one activation of a comparison."""
     if not is_float(node.outputs[0]):
         return False
-    if node.op_type == "Clip":
-        return _from_clip(node, edit)
-    return _bounded(node, edit) or _from_max(node, edit)
-
-
-def _from_clip(node: ir.Node, edit: Editor) -> ir.Value | None:
+    if node.op_type != "Clip":
+        return _bounded(node, edit) or _from_max(node, edit)
     upper = input_at(node, 2)
     if scalar(input_at(node, 1)) == 0 and (upper is None or scalar(upper) == np.inf):
         return edit.op("Relu", node.inputs[0])
-    return None
+    return False
 
 
 def _from_max(node: ir.Node, edit: Editor) -> ir.Value | None:
@@ -62,21 +51,19 @@ def _bounded(node: ir.Node, edit: Editor) -> ir.Value | None:
     if outer is None or inner_node is None or inner_node.op_type == node.op_type:
         return None
     if inner_node.op_type == "Relu":
-        source, bound = inner_node.inputs[0], 0.0
-        if node.op_type != "Min":
-            return None
+        inner = (inner_node.inputs[0], 0.0) if node.op_type == "Min" else None
     else:
         inner = _with_bound(inner_node)
-        if inner is None:
-            return None
-        source, bound = inner
+    if inner is None:
+        return None
+    source, bound = inner
     low, high = (bound, outer[1]) if node.op_type == "Min" else (outer[1], bound)
     if source is None or low > high or not same_shape(source, node.outputs[0]):
         return None
     return edit.op("Clip", source, np.array(low, np.float32), np.array(high, np.float32))
 
 
-def _with_bound(node: ir.Node) -> tuple[ir.Value, float] | None:
+def _with_bound(node: ir.Node) -> tuple[ir.Value | None, float] | None:
     """The value and the constant number that a Max or Min compares."""
     if len(node.inputs) != 2:
         return None

@@ -15,15 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    Editor,
-    input_at,
-    is_float,
-    is_op,
-    producer,
-    reduced_axes,
-    scalar,
-)
+from snapq.graph.edit import Editor, input_at, is_float, is_op, producer, reduced_axes, scalar
 from snapq.graph.passes.algebra import downstream, matches, polynomial, upstream
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.passes.fuse.fuse_norm import roots

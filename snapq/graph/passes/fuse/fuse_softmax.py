@@ -10,14 +10,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    Editor,
-    is_float,
-    producer,
-    rank,
-    reduced_axes,
-    sole_producer,
-)
+from snapq.graph.edit import Editor, is_float, producer, rank, reduced_axes, sole_producer
 from snapq.graph.passes.algebra import matches, polynomial
 from snapq.graph.passes.base import Result
 

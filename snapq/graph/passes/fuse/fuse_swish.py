@@ -13,13 +13,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    Editor,
-    input_at,
-    is_float,
-    number,
-    scalar,
-)
+from snapq.graph.edit import Editor, input_at, is_float, number, scalar
 from snapq.graph.passes.algebra import (
     Polynomial,
     matches,

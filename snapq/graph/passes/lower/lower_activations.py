@@ -10,20 +10,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    Editor,
-    constant,
-    input_at,
-    is_float,
-    number,
-)
+from snapq.graph.edit import Editor, constant, input_at, is_float, number
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
-
-OPERATORS = ("Celu", "Mish", "Softsign", "Shrink", "Hardmax", "Clip")
 
 
 def apply(node: ir.Node, edit: Editor) -> Result:
@@ -31,23 +25,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     source = node.inputs[0]
     if source is None or not is_float(source):
         return False
-    return _write(node, source, edit)
-
-
-def _write(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value | None:
-    match node.op_type:
-        case "Celu":
-            return _celu(node, source, edit)
-        case "Mish":
-            return edit.op("Mul", source, edit.op("Tanh", edit.op("Softplus", source)))
-        case "Softsign":
-            return edit.op("Div", source, edit.op("Add", edit.op("Abs", source), number(1)))
-        case "Shrink":
-            return _shrink(node, source, edit)
-        case "Hardmax":
-            return _hardmax(node, source, edit)
-        case _:
-            return _clip(node, source, edit)
+    return _FORMULAS[node.op_type](node, source, edit)
 
 
 def _celu(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value:
@@ -82,3 +60,17 @@ def _clip(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value | None:
         return None
     result = edit.op("Max", source, bounds[0]) if bounds[0] is not None else source
     return edit.op("Min", result, bounds[1]) if bounds[1] is not None else result
+
+
+_FORMULAS: dict[str, Callable[[ir.Node, ir.Value, Editor], ir.Value | None]] = {
+    "Celu": _celu,
+    "Mish": lambda node, x, edit: edit.op("Mul", x, edit.op("Tanh", edit.op("Softplus", x))),
+    "Softsign": lambda node, x, edit: edit.op(
+        "Div", x, edit.op("Add", edit.op("Abs", x), number(1))
+    ),
+    "Shrink": _shrink,
+    "Hardmax": _hardmax,
+    "Clip": _clip,
+}
+
+OPERATORS = tuple(_FORMULAS)

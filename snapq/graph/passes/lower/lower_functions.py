@@ -44,14 +44,10 @@ def _acos(node: ir.Node, x: ir.Value, edit: Editor) -> ir.Value:
     return edit.op("Sub", number(math.pi / 2), _asin(node, x, edit))
 
 
-def _sinh(node: ir.Node, x: ir.Value, edit: Editor) -> ir.Value:
-    difference = edit.op("Sub", edit.op("Exp", x), edit.op("Exp", edit.op("Neg", x)))
-    return edit.op("Mul", difference, number(0.5))
-
-
-def _cosh(node: ir.Node, x: ir.Value, edit: Editor) -> ir.Value:
-    total = edit.op("Add", edit.op("Exp", x), edit.op("Exp", edit.op("Neg", x)))
-    return edit.op("Mul", total, number(0.5))
+def _sinh_cosh(node: ir.Node, x: ir.Value, edit: Editor) -> ir.Value:
+    combine = "Sub" if node.op_type == "Sinh" else "Add"
+    result = edit.op(combine, edit.op("Exp", x), edit.op("Exp", edit.op("Neg", x)))
+    return edit.op("Mul", result, number(0.5))
 
 
 def _asinh(node: ir.Node, x: ir.Value, edit: Editor) -> ir.Value:
@@ -97,8 +93,8 @@ def _is_inf(node: ir.Node, x: ir.Value, edit: Editor) -> ir.Value:
 _FORMULAS: dict[str, Callable[[ir.Node, ir.Value, Editor], ir.Value]] = {
     "Asin": _asin,
     "Acos": _acos,
-    "Sinh": _sinh,
-    "Cosh": _cosh,
+    "Sinh": _sinh_cosh,
+    "Cosh": _sinh_cosh,
     "Asinh": _asinh,
     "Acosh": _acosh,
     "Atanh": _atanh,

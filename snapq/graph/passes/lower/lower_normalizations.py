@@ -14,18 +14,13 @@ less at 16, and it has a scale for each channel.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    Editor,
-    constant,
-    integers,
-    ints_attribute,
-    number,
-)
+from snapq.graph.edit import Editor, constant, integers, ints_attribute, number
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.passes.fold.fold_batch_norm import batch_norm_affine
 from snapq.graph.shapes import static_shape
@@ -33,10 +28,7 @@ from snapq.graph.shapes import static_shape
 _IMAGES = (3, 4)
 """Dimensions of the input of a Conv over lines and images."""
 
-OPERATORS = (
-    *("GroupNormalization", "MeanVarianceNormalization", "LayerNormalization"),
-    *("RMSNormalization", "BatchNormalization"),
-)
+Shape = tuple[int, ...]
 
 
 def apply(node: ir.Node, edit: Editor) -> Result:
@@ -44,23 +36,13 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     source, shape = node.inputs[0], static_shape(node.inputs[0])
     if source is None or shape is None or any(output.uses() for output in node.outputs[1:]):
         return False
-    match node.op_type:
-        case "GroupNormalization":
-            result = _group(node, source, shape, edit)
-        case "MeanVarianceNormalization":
-            result = _mean_variance(node, source, shape, edit)
-        case "BatchNormalization":
-            result = _batch(node, source, shape, edit)
-        case _:
-            result = _several_axes(node, source, shape, edit)
+    result = _WRITERS[node.op_type](node, source, shape, edit)
     if result is None and node.op_type in ("GroupNormalization", "BatchNormalization"):
         return Skipped("its parameters are computed")
     return result
 
 
-def _group(
-    node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
-) -> ir.Value | None:
+def _group(node: ir.Node, source: ir.Value, shape: Shape, edit: Editor) -> ir.Value | None:
     scale, bias = constant(node.inputs[1]), constant(node.inputs[2])
     groups = node.attributes.get_int("num_groups", 1)
     if scale is None or bias is None or prod(shape) == 0:
@@ -73,37 +55,28 @@ def _group(
     return _affine(edit.op("Reshape", normal, integers(*shape)), scale, bias, len(shape), edit)
 
 
-def _mean_variance(
-    node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
-) -> ir.Value | None:
+def _mean_variance(node: ir.Node, source: ir.Value, shape: Shape, edit: Editor) -> ir.Value:
     axes = integers(*(axis % len(shape) for axis in ints_attribute(node, "axes") or (0, 2, 3)))
     distance = edit.op("Sub", source, edit.op("ReduceMean", source, axes, keepdims=1))
     variance = edit.op("ReduceMean", edit.op("Mul", distance, distance), axes, keepdims=1)
     return edit.op("Div", distance, edit.op("Add", edit.op("Sqrt", variance), number(1e-9)))
 
 
-def _several_axes(
-    node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
-) -> ir.Value | None:
+def _several_axes(node: ir.Node, source: ir.Value, shape: Shape, edit: Editor) -> ir.Value | None:
     axis = node.attributes.get_int("axis", -1) % len(shape)
     parameters = [constant(value) for value in node.inputs[1:] if value is not None]
     if axis == len(shape) - 1 or any(array is None for array in parameters):
         return None
     merged = prod(shape[axis:])
     flat = edit.op("Reshape", source, integers(*shape[:axis], merged))
-    vectors = [
-        np.broadcast_to(array, shape[axis:]).reshape(-1)
-        for array in parameters
-        if array is not None
-    ]
+    known = (array for array in parameters if array is not None)
+    vectors = [np.broadcast_to(array, shape[axis:]).reshape(-1) for array in known]
     epsilon = node.attributes.get_float("epsilon", 1e-5)
     normal = edit.op(node.op_type, flat, *vectors, axis=axis, epsilon=epsilon)
     return edit.op("Reshape", normal, integers(*shape))
 
 
-def _batch(
-    node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
-) -> ir.Value | None:
+def _batch(node: ir.Node, source: ir.Value, shape: Shape, edit: Editor) -> ir.Value | None:
     affine = batch_norm_affine(node)
     if affine is None:
         return None
@@ -121,3 +94,13 @@ def _affine(
         return edit.op("Conv", source, weight, shift, kernel_shape=spatial, group=scale.size)
     scaled = edit.op("Mul", source, scale.reshape(-1, *spatial))
     return edit.op("Add", scaled, shift.reshape(-1, *spatial))
+
+
+_WRITERS: dict[str, Callable[[ir.Node, ir.Value, Shape, Editor], ir.Value | None]] = {
+    "GroupNormalization": _group,
+    "MeanVarianceNormalization": _mean_variance,
+    "BatchNormalization": _batch,
+    **dict.fromkeys(("LayerNormalization", "RMSNormalization"), _several_axes),
+}
+
+OPERATORS = tuple(_WRITERS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, constant_ints, input_at
+from snapq.graph.edit import Editor, constant_ints, input_at, is_used
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 from snapq.operators import Family, in_families
@@ -24,17 +24,11 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if shape is None:
         return False
     turned = node.attributes.get_int("layout", 0) == 1
-    if _drop_lengths(node, shape[1] if turned else shape[0]):
+    lengths = constant_ints(input_at(node, 4))
+    if lengths is not None and set(lengths) == {shape[1] if turned else shape[0]}:
+        node.replace_input_with(4, None)
         return True
     return turned and _turn(node, edit)
-
-
-def _drop_lengths(node: ir.Node, steps: int) -> bool:
-    lengths = constant_ints(input_at(node, 4))
-    if lengths is None or set(lengths) != {steps}:
-        return False
-    node.replace_input_with(4, None)
-    return True
 
 
 def _turn(node: ir.Node, edit: Editor) -> bool:
@@ -48,7 +42,7 @@ def _turn(node: ir.Node, edit: Editor) -> bool:
     }
     results = edit.ops(node.op_type, *inputs, outputs=len(node.outputs), **kept)
     for index, (old, new) in enumerate(zip(node.outputs, results, strict=True)):
-        if old.uses() or old.is_graph_output():
+        if is_used(old):
             order = [2, 0, 1, 3] if index == 0 else [1, 0, 2]
             edit.replace(old, edit.op("Transpose", new, perm=order))
     return True

@@ -13,32 +13,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    Editor,
-    constant_ints,
-    input_at,
-    integers,
-    rank,
-    reduced_axes,
-)
+from snapq.graph.edit import Editor, constant_ints, input_at, integers, reduced_axes
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 
 _LONGEST_PRODUCT = 16
-_TO_SUM = ("ReduceL1", "ReduceSumSquare", "ReduceLogSum")
-
-OPERATORS = (
-    *_TO_SUM,
-    "ReduceProd",
-    "GlobalLpPool",
-    "LpNormalization",
-    "CumSum",
-    "ArgMax",
-    "ArgMin",
-)
+Shape = tuple[int, ...]
 
 
 def apply(node: ir.Node, edit: Editor) -> Result:
@@ -47,31 +32,13 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     source = node.inputs[0]
     if shape is None or source is None:
         return False
-    result = _write(node, source, shape, edit)
+    result = _WRITERS[node.op_type](node, source, shape, edit)
     if result is None and node.op_type == "ReduceProd":
         return Skipped(f"it is over several axes or more than {_LONGEST_PRODUCT} elements")
     return result
 
 
-def _write(
-    node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
-) -> ir.Value | None:
-    match node.op_type:
-        case "ReduceProd":
-            return _product(node, source, shape, edit)
-        case "GlobalLpPool":
-            return _global_pool(node, source, shape, edit)
-        case "LpNormalization":
-            return _lp_normalization(node, source, len(shape), edit)
-        case "CumSum":
-            return _cumulative_sum(node, source, shape, edit)
-        case "ArgMax" | "ArgMin":
-            return _last_extreme(node, source, shape, edit)
-        case _:
-            return _to_sum(node, source, edit)
-
-
-def _to_sum(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value | None:
+def _to_sum(node: ir.Node, source: ir.Value, shape: Shape, edit: Editor) -> ir.Value | None:
     axes = reduced_axes(node)
     if axes is None:
         return None
@@ -85,9 +52,7 @@ def _to_sum(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value | None:
     return edit.op("Log", source) if node.op_type == "ReduceLogSum" else source
 
 
-def _product(
-    node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
-) -> ir.Value | None:
+def _product(node: ir.Node, source: ir.Value, shape: Shape, edit: Editor) -> ir.Value | None:
     axes = reduced_axes(node)
     if axes is None or len(axes) != 1 or not 1 <= shape[axes[0]] <= _LONGEST_PRODUCT:
         return None
@@ -104,9 +69,7 @@ def _product(
     return edit.op("Reshape", result, integers(*shape[:axis], *shape[axis + 1 :]))
 
 
-def _global_pool(
-    node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
-) -> ir.Value | None:
+def _global_pool(node: ir.Node, source: ir.Value, shape: Shape, edit: Editor) -> ir.Value | None:
     power = node.attributes.get_int("p", 2)
     axes = integers(*range(2, len(shape)))
     if power == 2:
@@ -116,21 +79,19 @@ def _global_pool(
     return None
 
 
-def _lp_normalization(node: ir.Node, source: ir.Value, dims: int, edit: Editor) -> ir.Value | None:
-    axis = node.attributes.get_int("axis", -1) % dims
+def _normalized(node: ir.Node, source: ir.Value, shape: Shape, edit: Editor) -> ir.Value | None:
+    axis = node.attributes.get_int("axis", -1) % len(shape)
     if node.attributes.get_int("p", 2) == 1:
         total = edit.op("ReduceSum", edit.op("Abs", source), integers(axis), keepdims=1)
         return edit.op("Div", source, total)
-    if (axis, dims) != (1, 4):
+    if (axis, len(shape)) != (1, 4):
         return None
     last = edit.op("Transpose", source, perm=[0, 2, 3, 1])
     normal = edit.op("LpNormalization", last, axis=3, p=2)
     return edit.op("Transpose", normal, perm=[0, 3, 1, 2])
 
 
-def _cumulative_sum(
-    node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
-) -> ir.Value | None:
+def _summed_up(node: ir.Node, source: ir.Value, shape: Shape, edit: Editor) -> ir.Value | None:
     exclusive, reverse = (node.attributes.get_int(name, 0) for name in ("exclusive", "reverse"))
     position = constant_ints(input_at(node, 1))
     if position is None or not (exclusive or reverse):
@@ -143,12 +104,10 @@ def _cumulative_sum(
     return flip(result, axis, edit) if reverse else result
 
 
-def _last_extreme(
-    node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
-) -> ir.Value | None:
+def _last_extreme(node: ir.Node, source: ir.Value, shape: Shape, edit: Editor) -> ir.Value | None:
     if not node.attributes.get_int("select_last_index", 0):
         return None
-    axis = node.attributes.get_int("axis", 0) % (rank(source) or 1)
+    axis = node.attributes.get_int("axis", 0) % (len(shape) or 1)
     keep = node.attributes.get_int("keepdims", 1)
     place = edit.op(node.op_type, flip(source, axis, edit), axis=axis, keepdims=keep)
     return edit.op("Sub", np.array(shape[axis] - 1, np.int64), place)
@@ -158,3 +117,15 @@ def flip(source: ir.Value, axis: int, edit: Editor) -> ir.Value:
     """The value with the order along `axis` turned round."""
     ends = integers(-(2**31) + 1)
     return edit.op("Slice", source, integers(-1), ends, integers(axis), integers(-1))
+
+
+_WRITERS: dict[str, Callable[[ir.Node, ir.Value, Shape, Editor], ir.Value | None]] = {
+    **dict.fromkeys(("ReduceL1", "ReduceSumSquare", "ReduceLogSum"), _to_sum),
+    "ReduceProd": _product,
+    "GlobalLpPool": _global_pool,
+    "LpNormalization": _normalized,
+    "CumSum": _summed_up,
+    **dict.fromkeys(("ArgMax", "ArgMin"), _last_extreme),
+}
+
+OPERATORS = tuple(_WRITERS)

@@ -20,11 +20,13 @@ import onnx_ir as ir
 from snapq.graph.edit import (
     Editor,
     constant,
-    constant_ints,
     input_at,
     integers,
     ints_attribute,
+    ints_input,
     is_op,
+    pad_widths,
+    permutation,
     producer,
 )
 from snapq.graph.passes.base import Result, Skipped
@@ -58,8 +60,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
 def _triangle(
     node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
 ) -> ir.Value | None:
-    given = input_at(node, 1)
-    offset = constant_ints(given) if given is not None else (0,)
+    offset = ints_input(node, 1, (0,))
     if offset is None or source.dtype is None:
         return None
     cut = np.triu if node.attributes.get_int("upper", 1) else np.tril
@@ -70,7 +71,7 @@ def _triangle(
 def _transpose(
     node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
 ) -> ir.Value | None:
-    order = ints_attribute(node, "perm") or tuple(reversed(range(len(shape))))
+    order = permutation(node)
     if len(shape) < MAX_RANK or (len(shape) == MAX_RANK and _may_be_split(node, source)):
         return None
     groups: list[list[int]] = []
@@ -103,13 +104,10 @@ def _may_be_split(node: ir.Node, source: ir.Value) -> bool:
 def _circular_pad(
     node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
 ) -> ir.Value | None:
-    pads = constant_ints(input_at(node, 1))
-    given = input_at(node, 3)
-    axes = constant_ints(given) if given is not None else tuple(range(len(shape)))
-    if node.attributes.get_string("mode", "constant") != "wrap" or pads is None or axes is None:
+    widths = pad_widths(node, len(shape))
+    if node.attributes.get_string("mode", "constant") != "wrap" or widths is None:
         return None
-    for index, axis in enumerate(axis % len(shape) for axis in axes):
-        before, after, size = pads[index], pads[index + len(axes)], shape[axis]
+    for axis, ((before, after), size) in enumerate(zip(widths, shape, strict=True)):
         if not (0 <= before <= size and 0 <= after <= size):
             return None
         parts = [source]

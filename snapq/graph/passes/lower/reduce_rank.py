@@ -17,19 +17,13 @@ from math import prod
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    Editor,
-    constant,
-    constant_ints,
-    input_at,
-    integers,
-    reduced_axes,
-)
+from snapq.graph.edit import Editor, constant, constant_ints, input_at, integers, reduced_axes
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 from snapq.operators import MAX_RANK, Family, Trait, having, in_families, spec
 
 Shape = tuple[int, ...]
+_Arguments = Callable[[list[list[int]]], tuple[dict[int, np.ndarray], dict[str, int]]]
 
 _ELEMENTWISE, _REDUCTIONS = (
     tuple(op for op in operators if spec(op).npu.domains and not spec(op).has(Trait.MOVES))
@@ -38,14 +32,8 @@ _ELEMENTWISE, _REDUCTIONS = (
 _ALONG_AXIS = ("Concat", "Split", *in_families(Family.SOFTMAX))
 
 OPERATORS = (
-    *_ELEMENTWISE,
-    *_REDUCTIONS,
-    *_ALONG_AXIS,
-    "Expand",
-    "Gather",
-    "MatMul",
-    "Slice",
-    "Tile",
+    *(*_ELEMENTWISE, *_REDUCTIONS, *_ALONG_AXIS),
+    *("Expand", "Gather", "MatMul", "Slice", "Tile"),
 )
 
 
@@ -65,9 +53,7 @@ class _Space:
     operands: tuple[Shape | None, ...]
     results: tuple[Shape, ...]
     apart: frozenset[int] = frozenset()
-    arguments: Callable[[list[list[int]]], tuple[dict[int, np.ndarray], dict[str, int]]] = (
-        lambda _: ({}, {})
-    )
+    arguments: _Arguments = lambda _: ({}, {})
 
 
 def apply(node: ir.Node, edit: Editor) -> Result:
@@ -160,10 +146,16 @@ def _place(groups: Iterable[Sequence[int]], axis: int) -> int:
 
 
 def _expand(shape: Shape, result: Shape) -> _Space:
-    def arguments(groups: list[list[int]]) -> tuple[dict[int, np.ndarray], dict[str, int]]:
-        return {1: integers(*(prod(result[axis] for axis in group) for group in groups))}, {}
-
+    arguments = _merged_sizes(result)
     return _Space((_padded(shape, len(result)), None), (result,), arguments=arguments)
+
+
+def _merged_sizes(sizes: Shape) -> _Arguments:
+    """The second input says a size for each dimension."""
+    return lambda groups: (
+        {1: integers(*(prod(sizes[axis] for axis in group) for group in groups))},
+        {},
+    )
 
 
 def _tile(node: ir.Node, shape: Shape, result: Shape) -> _Space | None:
@@ -171,18 +163,12 @@ def _tile(node: ir.Node, shape: Shape, result: Shape) -> _Space | None:
     if repeats is None:
         return None
     apart = frozenset(axis for axis, times in enumerate(repeats) if times != 1)
-
-    def arguments(groups: list[list[int]]) -> tuple[dict[int, np.ndarray], dict[str, int]]:
-        return {1: integers(*(prod(repeats[axis] for axis in group) for group in groups))}, {}
-
-    return _Space((shape, None), (result,), apart, arguments)
+    return _Space((shape, None), (result,), apart, _merged_sizes(repeats))
 
 
 def _slice(node: ir.Node, shapes: list[Shape], result: Shape) -> _Space | None:
-    starts = constant_ints(node.inputs[1])
-    given = input_at(node, 3)
-    axes = constant_ints(given) if given is not None else tuple(range(len(starts or ())))
-    if starts is None or axes is None:
+    axes = constant_ints(input_at(node, 3))
+    if axes is None or constant_ints(node.inputs[1]) is None:
         return None
     axes = tuple(axis % len(result) for axis in axes)
 
@@ -190,7 +176,7 @@ def _slice(node: ir.Node, shapes: list[Shape], result: Shape) -> _Space | None:
         return {3: integers(*(_place(groups, axis) for axis in axes))}, {}
 
     others = (None,) * (len(shapes) - 1)
-    return _Space((shapes[0], *others), (result,), frozenset(axes), arguments) if given else None
+    return _Space((shapes[0], *others), (result,), frozenset(axes), arguments)
 
 
 def _gather(node: ir.Node, shapes: list[Shape], result: Shape) -> _Space | None:

@@ -17,13 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    Editor,
-    constant,
-    input_at,
-    integers,
-    number,
-)
+from snapq.graph.edit import Editor, constant, input_at, integers, is_used, number
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 
@@ -120,28 +114,23 @@ def _layers(node: ir.Node) -> list[_Layer] | None:
 
 
 def _walk(
-    node: ir.Node,
-    shape: tuple[int, ...],
-    index: int,
-    layer: _Layer,
-    backwards: bool,
-    edit: Editor,
+    node: ir.Node, shape: tuple[int, ...], index: int, layer: _Layer, backwards: bool, edit: Editor
 ) -> Iterator[State]:
     """The states of one direction, in the order in which they are computed."""
-    state: State = tuple(
-        _initial(input_at(node, place), index, (shape[1], layer.hidden), edit)
-        for place in ((5, 6) if node.op_type == "LSTM" else (5,))
-    )
+    places = (5, 6) if node.op_type == "LSTM" else (5,)
+    size = (shape[1], layer.hidden)
+    state: State = tuple(_at(input_at(node, place), index, size, edit) for place in places)
     for step in reversed(range(shape[0])) if backwards else range(shape[0]):
-        part = edit.op("Slice", node.inputs[0], integers(step), integers(step + 1), integers(0))
-        flat = edit.op("Reshape", part, integers(*shape[1:]))
+        flat = _at(node.inputs[0], step, shape[1:], edit)
+        assert flat is not None
         state = _CELLS[node.op_type](layer, flat, state, edit)
         yield state
 
 
-def _initial(
-    given: ir.Value | None, index: int, shape: tuple[int, int], edit: Editor
+def _at(
+    given: ir.Value | None, index: int, shape: tuple[int, ...], edit: Editor
 ) -> ir.Value | None:
+    """What is at an index of the first axis; None of nothing."""
     if given is None:
         return None
     part = edit.op("Slice", given, integers(index), integers(index + 1), integers(0))
@@ -157,10 +146,6 @@ def _linear(
     if state is None:
         return result
     return edit.op("Add", result, edit.op("Gemm", state, layer.recurrence[rows], transB=1))
-
-
-def _rnn(layer: _Layer, source: ir.Value, state: State, edit: Editor) -> State:
-    return (edit.op(layer.activation, _linear(layer, source, state[0], layer.gates(0, 1), edit)),)
 
 
 def _lstm(layer: _Layer, source: ir.Value, state: State, edit: Editor) -> State:
@@ -202,7 +187,9 @@ def _gru(layer: _Layer, source: ir.Value, state: State, edit: Editor) -> State:
 
 
 _CELLS: dict[str, Callable[[_Layer, ir.Value, State, Editor], State]] = {
-    "RNN": _rnn,
+    "RNN": lambda layer, source, state, edit: (
+        edit.op(layer.activation, _linear(layer, source, state[0], layer.gates(0, 1), edit)),
+    ),
     "LSTM": _lstm,
     "GRU": _gru,
 }
@@ -217,21 +204,16 @@ def _give(
 ) -> None:
     """Puts the states in the place of the layer's outputs: Y, Y_h and Y_c."""
     size = (1, *shape)
-    if _is_used(node, 0):
+    if is_used(node.outputs[0]):
         steps = []
         for states in zip(*hidden, strict=True):
             parts = [edit.op("Reshape", state, integers(1, *size)) for state in states]
             steps.append(_concat(parts, 1, edit))
         edit.replace(node.outputs[0], _concat(steps, 0, edit))
     for place in range(1, len(node.outputs)):
-        if _is_used(node, place):
+        if is_used(node.outputs[place]):
             lasts = [edit.op("Reshape", state[place - 1], integers(*size)) for state in finals]
             edit.replace(node.outputs[place], _concat(lasts, 0, edit))
-
-
-def _is_used(node: ir.Node, place: int) -> bool:
-    output = node.outputs[place]
-    return bool(output.uses()) or output.is_graph_output()
 
 
 def _concat(parts: list[ir.Value], axis: int, edit: Editor) -> ir.Value:

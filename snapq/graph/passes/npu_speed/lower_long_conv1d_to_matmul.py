@@ -19,14 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    Editor,
-    constant,
-    input_at,
-    integers,
-    ints_attribute,
-    number,
-)
+from snapq.graph.edit import Editor, constant, input_at, integers, ints_attribute, number
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 

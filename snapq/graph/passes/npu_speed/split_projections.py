@@ -23,8 +23,8 @@ from snapq.graph.edit import (
     constant_ints,
     input_at,
     integers,
-    ints_attribute,
     is_op,
+    permutation,
 )
 from snapq.graph.edit.layers import layer_before
 from snapq.graph.passes.base import Result, Skipped
@@ -41,13 +41,14 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     shape, whole = static_shape(node.outputs[0]), static_shape(node.inputs[0])
     if layer is None or shape is None or whole is None or 0 in shape:
         return False
-    turn = _only_transpose(node.outputs[0])
-    value = node.outputs[0] if turn is None else turn.outputs[0]
-    order = list(range(len(shape)))
-    if turn is not None:
-        order = list(ints_attribute(turn, "perm") or reversed(order))
+    value, order = node.outputs[0], list(range(len(shape)))
+    users = value.consumers()
+    if len(value.uses()) == 1 and is_op(users[0], "Transpose"):
+        value, order = users[0].outputs[0], list(permutation(users[0]))
     readers = list(dict.fromkeys(reader for reader, _ in value.uses()))
-    first = _first_channel_axis(shape, whole[-1])
+    # The axis from which on the dimensions of the shape are those of the channels alone.
+    tails = list(accumulate(reversed(shape), mul))
+    first = len(shape) - 1 - tails.index(whole[-1]) if whole[-1] in tails else None
     axes = {_axis(reader, value, len(shape)) for reader in readers}
     if value.is_graph_output() or first is None or len(axes) != 1:
         return False
@@ -74,17 +75,6 @@ def apply(node: ir.Node, edit: Editor) -> Result:
             edit.replace(old, edit.op("Transpose", new, perm=perm))
         edit.remove_if_dead(reader)
     return True
-
-
-def _only_transpose(value: ir.Value) -> ir.Node | None:
-    users = value.consumers()
-    return users[0] if len(value.uses()) == 1 and is_op(users[0], "Transpose") else None
-
-
-def _first_channel_axis(shape: tuple[int, ...], channels: int) -> int | None:
-    """The axis from which on the dimensions of a shape are those of the channels alone."""
-    sizes = list(accumulate(reversed(shape), mul))
-    return len(shape) - 1 - sizes.index(channels) if channels in sizes else None
 
 
 def _axis(reader: ir.Node, value: ir.Value, rank: int) -> int | None:

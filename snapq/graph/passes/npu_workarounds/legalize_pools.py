@@ -21,18 +21,13 @@ it never does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    Editor,
-    integers,
-    ints_attribute,
-)
+from snapq.graph.edit import Editor, integers, ints_attribute
 from snapq.graph.passes.base import Result
 from snapq.graph.passes.padding import zero_padded
 from snapq.graph.shapes import static_shape
@@ -41,10 +36,13 @@ OPERATORS = ("AveragePool", "MaxPool")
 KEEPS_SHAPES = False
 """Where `ceil_mode` adds a window behind the input, ONNX infers one too many."""
 
+Sizes = npt.NDArray[np.int64]
+"""Elements along each spatial axis."""
+
 
 @dataclass(frozen=True)
 class _Windows:
-    """Where the windows of a pool lie along each spatial axis, all in elements.
+    """Where the windows of a pool lie.
 
     Attributes:
         sizes: of the input.
@@ -55,28 +53,23 @@ class _Windows:
         floors: number of windows without `ceil_mode`.
     """
 
-    sizes: tuple[int, ...]
-    spans: tuple[int, ...]
-    strides: tuple[int, ...]
-    before: tuple[int, ...]
-    after: tuple[int, ...]
-    made: tuple[int, ...]
-    floors: tuple[int, ...]
+    sizes: Sizes
+    spans: Sizes
+    strides: Sizes
+    before: Sizes
+    after: Sizes
+    made: Sizes
+    floors: Sizes
 
     @property
-    def ends(self) -> tuple[int, ...]:
+    def ends(self) -> Sizes:
         """Padding behind that the last windows need; negative where they end before the input."""
-        return tuple(
-            (count - 1) * stride + span - size - low
-            for count, stride, span, size, low in zip(
-                self.made, self.strides, self.spans, self.sizes, self.before, strict=True
-            )
-        )
+        return (self.made - 1) * self.strides + self.spans - self.sizes - self.before
 
     @property
-    def needed(self) -> tuple[int, ...]:
+    def needed(self) -> Sizes:
         """Padding behind, with what the last windows need beyond it."""
-        return tuple(max(high, end) for high, end in zip(self.after, self.ends, strict=True))
+        return np.maximum(self.after, self.ends)
 
 
 def apply(node: ir.Node, edit: Editor) -> Result:
@@ -85,108 +78,95 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     found = _windows(node, shape)
     if shape is None or output is None or found is None:
         return False
-    ceil = node.attributes.get_int("ceil_mode", 0) == 1
-    fits = all(more < span for more, span in zip(found.needed, found.spans, strict=True))
-    misnamed = output[2:] != found.made and fits
-    if ceil and (found.made == found.floors or (misnamed and node.op_type == "MaxPool")):
+    fits = bool(np.all(found.needed < found.spans))
+    misnamed = output[2:] != tuple(found.made) and fits
+    same = np.array_equal(found.made, found.floors)
+    if _ceils(node) and (same or (misnamed and node.op_type == "MaxPool")):
         del node.attributes["ceil_mode"]
-        pads = (*found.before, *found.needed) if misnamed else (*found.before, *found.after)
+        pads = [*found.before.tolist(), *(found.needed if misnamed else found.after).tolist()]
         node.attributes["pads"] = ir.AttrInt64s("pads", pads)
-        node.outputs[0].shape = ir.Shape((*shape[:2], *found.made))
+        node.outputs[0].shape = ir.Shape((*shape[:2], *found.made.tolist()))
         return True
-    if node.op_type == "MaxPool" or found.spans != ints_attribute(node, "kernel_shape"):
+    dilated = tuple(found.spans) != ints_attribute(node, "kernel_shape")
+    if node.op_type == "MaxPool" or dilated or not fits:
         return False
-    return _average(node, found, fits, edit)
+    return _average(node, found, shape, edit)
 
 
-def _average(node: ir.Node, found: _Windows, fits: bool, edit: Editor) -> Result:
+def _average(node: ir.Node, found: _Windows, shape: tuple[int, ...], edit: Editor) -> Result:
     """Makes the means of one AveragePool exact."""
-    source, shape = node.inputs[0], static_shape(node.inputs[0])
-    if source is None or shape is None or not fits:
-        return False
+    source = node.inputs[0]
+    assert source is not None
     counts = node.attributes.get_int("count_include_pad", 0) == 1
     before, after = found.before, found.needed
-    padded = any((*before, *after))
+    padded = bool(np.any(before) or np.any(after))
     if not padded and _halves(found):
-        return _in_two(node, source, found, edit)
-    spans = found.spans * 2
-    wide = any(pad > (span - 1) // 2 for pad, span in zip((*before, *after), spans, strict=True))
-    grown = after != found.after
+        return _shaped(_in_two(source, found, shape, edit), found.made, shape)
+    wide = bool(np.any(np.maximum(before, after) > (found.spans - 1) // 2))
+    grown, uneven = bool(np.any(after != found.after)), bool(np.any(before != after))
     volume = len(found.spans) > 2
-    if volume and counts and padded and not (wide or grown or before != after):
+    if volume and counts and padded and not (wide or grown or uneven):
         scale = _held(found, False) / _held(found, True)
         pooled = _pooled(source, found, before, after, edit, counts=False)
-        return _shaped(node, edit.op("Mul", pooled, scale.astype(np.float32)), found)
-    rescaled = grown or (not counts and (wide or before != after))
-    apart = padded and found.spans == found.strides and (counts or rescaled)
+        return _shaped(edit.op("Mul", pooled, scale.astype(np.float32)), found.made, shape)
+    rescaled = grown or (not counts and (wide or uneven))
+    apart = padded and np.array_equal(found.spans, found.strides) and (counts or rescaled)
     if not (apart or rescaled):
         return False
     if apart:
-        source = _tiled(source, found, edit)
-        before = after = (0,) * len(before)
+        source = _tiled(source, found, shape, edit)
+        before = after = np.zeros_like(before)
     result = _pooled(source, found, before, after, edit, counts=True)
     if rescaled:
         scale = np.prod(found.spans) / np.maximum(_held(found, counts), 1)
         result = edit.op("Mul", result, scale.astype(np.float32))
-    return _shaped(node, result, found)
+    return _shaped(result, found.made, shape)
 
 
-def _tiled(source: ir.Value, found: _Windows, edit: Editor) -> ir.Value:
+def _tiled(source: ir.Value, found: _Windows, shape: tuple[int, ...], edit: Editor) -> ir.Value:
     """The input with the padding that windows side by side read, and without what none reads."""
-    padded = zero_padded(source, found.before, [max(0, end) for end in found.ends], edit)
-    if min(found.ends) >= 0:
+    ends = found.ends
+    padded = zero_padded(source, found.before.tolist(), np.maximum(0, ends).tolist(), edit)
+    if min(ends) >= 0:
         return padded
-    read = [count * span for count, span in zip(found.made, found.spans, strict=True)]
-    axes = range(2, len(read) + 2)
-    cut = edit.op("Slice", padded, integers(*(0 for _ in read)), integers(*read), integers(*axes))
-    cut.shape = ir.Shape((*(static_shape(source) or ())[:2], *read))
-    return cut
+    read, axes = found.made * found.spans, range(2, len(shape))
+    cut = edit.op("Slice", padded, np.zeros_like(read), read, integers(*axes))
+    return _shaped(cut, read, shape)
 
 
 def _pooled(
-    source: ir.Value,
-    found: _Windows,
-    before: Sequence[int],
-    after: Sequence[int],
-    edit: Editor,
-    *,
-    counts: bool,
+    source: ir.Value, found: _Windows, before: Sizes, after: Sizes, edit: Editor, *, counts: bool
 ) -> ir.Value:
     return edit.op(
         "AveragePool",
         source,
-        kernel_shape=found.spans,
-        strides=found.strides,
-        pads=(*before, *after),
+        kernel_shape=found.spans.tolist(),
+        strides=found.strides.tolist(),
+        pads=[*before.tolist(), *after.tolist()],
         count_include_pad=int(counts),
     )
 
 
-def _shaped(node: ir.Node, result: ir.Value, found: _Windows) -> ir.Value:
-    """A result with the shape that the pool's has."""
-    shape = static_shape(node.inputs[0]) or ()
-    result.shape = ir.Shape((*shape[:2], *found.made))
-    return result
+def _shaped(value: ir.Value, sizes: Sizes, shape: tuple[int, ...]) -> ir.Value:
+    """The value, with these sizes of spatial axes and the batch and channels of `shape`."""
+    value.shape = ir.Shape((*shape[:2], *sizes.tolist()))
+    return value
 
 
 def _halves(found: _Windows) -> bool:
     """Whether the windows tile an image and are square, of an even size above 2."""
-    (size, *others) = set(found.spans)
-    tiled = all(
-        whole == count * span
-        for whole, count, span in zip(found.sizes, found.made, found.spans, strict=True)
-    )
-    image = len(found.spans) == 2 and found.spans == found.strides
+    (size, *others) = set(found.spans.tolist())
+    tiled = np.array_equal(found.sizes, found.made * found.spans)
+    image = len(found.spans) == 2 and np.array_equal(found.spans, found.strides)
     return image and tiled and not others and size > 2 and size % 2 == 0
 
 
-def _in_two(node: ir.Node, source: ir.Value, found: _Windows, edit: Editor) -> Result:
+def _in_two(source: ir.Value, found: _Windows, shape: tuple[int, ...], edit: Editor) -> ir.Value:
     """Means of 2 x 2 elements, and the means of those."""
-    rest = [span // 2 for span in found.spans]
+    rest = (found.spans // 2).tolist()
     halved = edit.op("AveragePool", source, kernel_shape=[2, 2], strides=[2, 2])
-    halved.shape = ir.Shape((*(static_shape(source) or ())[:2], *(s // 2 for s in found.sizes)))
-    result = edit.op("AveragePool", halved, kernel_shape=rest, strides=rest)
-    return _shaped(node, result, found)
+    _shaped(halved, found.sizes // 2, shape)
+    return edit.op("AveragePool", halved, kernel_shape=rest, strides=rest)
 
 
 def _held(found: _Windows, counts: bool) -> npt.NDArray[np.float64]:
@@ -210,31 +190,17 @@ def _windows(node: ir.Node, shape: tuple[int, ...] | None) -> _Windows | None:
     if node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET":
         return None
     dims = len(kernel)
-    dilations = ints_attribute(node, "dilations") or (1,) * dims
-    strides = ints_attribute(node, "strides") or (1,) * dims
-    pads = ints_attribute(node, "pads") or (0,) * 2 * dims
-    before, after = pads[:dims], pads[dims:]
-    spans = tuple((window - 1) * step + 1 for window, step in zip(kernel, dilations, strict=True))
-    padded = [sum(sides) for sides in zip(before, shape[2:], after, strict=True)]
-    floors = tuple(
-        (size - span) // stride + 1
-        for size, span, stride in zip(padded, spans, strides, strict=True)
-    )
-    ceil = node.attributes.get_int("ceil_mode", 0) == 1
-    made = _counts(padded, spans, strides, shape[2:], before) if ceil else floors
-    return _Windows(shape[2:], spans, strides, before, after, made, floors)
+    dilations = integers(*(ints_attribute(node, "dilations") or (1,) * dims))
+    strides = integers(*(ints_attribute(node, "strides") or (1,) * dims))
+    before, after = integers(*(ints_attribute(node, "pads") or (0,) * 2 * dims)).reshape(2, dims)
+    sizes, spans = integers(*shape[2:]), (integers(*kernel) - 1) * dilations + 1
+    room = sizes + before + after - spans
+    made = floors = room // strides + 1
+    if _ceils(node):
+        made = -(-room // strides) + 1
+        made = made - ((made - 1) * strides >= sizes + before)  # none starts behind the input
+    return _Windows(sizes, spans, strides, before, after, made, floors)
 
 
-def _counts(
-    padded: Sequence[int],
-    spans: Sequence[int],
-    strides: Sequence[int],
-    sizes: Sequence[int],
-    before: Sequence[int],
-) -> tuple[int, ...]:
-    """Windows along each axis with `ceil_mode`; one that starts behind the input is none."""
-    counts = []
-    for whole, span, stride, size, low in zip(padded, spans, strides, sizes, before, strict=True):
-        count = -((span - whole) // stride) + 1
-        counts.append(count - 1 if (count - 1) * stride >= size + low else count)
-    return tuple(counts)
+def _ceils(node: ir.Node) -> bool:
+    return node.attributes.get_int("ceil_mode", 0) == 1

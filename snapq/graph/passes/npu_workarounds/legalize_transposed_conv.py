@@ -17,13 +17,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    Editor,
-    constant,
-    integers,
-    ints_attribute,
-    number,
-)
+from snapq.graph.edit import Editor, constant, integers, ints_attribute, number
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 

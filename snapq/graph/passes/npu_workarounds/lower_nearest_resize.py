@@ -17,13 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    Editor,
-    constant,
-    input_at,
-    integers,
-    ints_attribute,
-)
+from snapq.graph.edit import Editor, constant, input_at, integers, ints_attribute
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import static_shape
 

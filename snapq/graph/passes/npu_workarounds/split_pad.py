@@ -11,14 +11,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    Editor,
-    constant_ints,
-    input_at,
-    integers,
-    is_float,
-    scalar,
-)
+from snapq.graph.edit import Editor, input_at, integers, is_float, pad_widths, scalar
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.passes.padding import leaves_a_column, zero_padded
 from snapq.graph.shapes import static_shape
@@ -30,16 +23,13 @@ OPERATORS = ("Pad",)
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one Pad exact."""
     source, shape = node.inputs[0], static_shape(node.inputs[0])
-    result, pads = static_shape(node.outputs[0]), constant_ints(input_at(node, 1))
-    if source is None or shape is None or result is None or pads is None or 0 in shape:
+    result = static_shape(node.outputs[0])
+    if source is None or not shape or result is None or 0 in shape:
         return False
-    given = input_at(node, 3)
-    axes = constant_ints(given) if given is not None else tuple(range(len(shape)))
-    if axes is None or node.attributes.get_string("mode", "constant") != "constant":
+    widths = pad_widths(node, len(shape))
+    if widths is None or node.attributes.get_string("mode", "constant") != "constant":
         return False
-    before, after = [0] * len(shape), [0] * len(shape)
-    for index, axis in enumerate(axes):
-        before[axis], after[axis] = pads[index], pads[index + len(axes)]
+    before, after = zip(*widths, strict=True)
     if not leaves_a_column(before, after) or min(after) < 0:
         return False
     filling = input_at(node, 2)

@@ -12,12 +12,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    Editor,
-    aligned,
-    constant,
-    input_at,
-)
+from snapq.graph.edit import Editor, aligned, constant, input_at
 from snapq.graph.edit.layers import is_canonical_gemm
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
@@ -28,8 +23,11 @@ OPERATORS = ("Gemm",)
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Brings one Gemm to the canonical form."""
     source, weight = node.inputs[0], constant(node.inputs[1])
-    shape = static_shape(node.outputs[0])
-    if source is None or shape is None or _is_done(node, weight):
+    shape, bias = static_shape(node.outputs[0]), input_at(node, 2)
+    if source is None or shape is None:
+        return False
+    vector = bias is None or (weight is not None and static_shape(bias) == weight.shape[:1])
+    if is_canonical_gemm(node) and weight is not None and vector:
         return False
     if node.attributes.get_int("transA", 0):
         source = edit.op("Transpose", source, perm=[1, 0])
@@ -43,21 +41,12 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         return _add_bias(node, result, edit)
     matrix = weight * weight.dtype.type(alpha) if alpha != 1 else weight
     matrix = matrix if turned else matrix.T
-    bias = constant(input_at(node, 2))
-    vector = aligned(bias, shape, 1) if bias is not None else None
-    if vector is not None:
-        vector = vector * vector.dtype.type(node.attributes.get_float("beta", 1.0))
-        result = edit.op("Gemm", source, matrix, vector, transB=1)
-    else:
-        result = _add_bias(node, edit.op("Gemm", source, matrix, transB=1), edit)
-    return result
-
-
-def _is_done(node: ir.Node, weight: np.ndarray | None) -> bool:
-    if not is_canonical_gemm(node) or weight is None:
-        return False
-    bias = input_at(node, 2)
-    return bias is None or static_shape(bias) == (weight.shape[0],)
+    summand = constant(bias)
+    addition = aligned(summand, shape, 1) if summand is not None else None
+    if addition is None:
+        return _add_bias(node, edit.op("Gemm", source, matrix, transB=1), edit)
+    addition = addition * addition.dtype.type(node.attributes.get_float("beta", 1.0))
+    return edit.op("Gemm", source, matrix, addition, transB=1)
 
 
 def _add_bias(node: ir.Node, result: ir.Value, edit: Editor) -> ir.Value:

@@ -23,7 +23,9 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         return False
     middle, outer = operands
     if node.op_type == "Div":
-        return _multiply_instead(node, outer, edit)
+        if constant(node.inputs[1]) is None or np.any(np.abs(outer) < 1e-30):
+            return False
+        return edit.op("Mul", middle, (1.0 / outer.astype(np.float64)).astype(outer.dtype))
     before = sole_producer(middle, node.op_type)
     inner = constant_operand(before) if before is not None else None
     if inner is None or not same_shape(inner[0], node.outputs[0]):
@@ -32,10 +34,3 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if not np.all(np.isfinite(merged)):
         return False
     return edit.op(node.op_type, inner[0], merged.astype(outer.dtype))
-
-
-def _multiply_instead(node: ir.Node, divisor: np.ndarray, edit: Editor) -> Result:
-    if constant(node.inputs[1]) is None or np.any(np.abs(divisor) < 1e-30):
-        return False
-    inverse = (1.0 / divisor.astype(np.float64)).astype(divisor.dtype)
-    return edit.op("Mul", node.inputs[0], inverse)

@@ -10,15 +10,17 @@
 
 from __future__ import annotations
 
+from operator import ge
+
 import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import (
     Editor,
     constant,
-    constant_ints,
     input_at,
     ints_attribute,
+    pad_widths,
     producer,
     rank,
     scalar,
@@ -41,7 +43,8 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         return Skipped("it would pad with other numbers, or divide by another count")
     own = ints_attribute(node, "pads") or (0,) * len(added)
     pads = [one + two for one, two in zip(own, added, strict=True)]
-    if node.op_type != "Conv" and not _fits_window(node, pads):
+    kernel = ints_attribute(node, "kernel_shape") or ()
+    if node.op_type != "Conv" and any(map(ge, pads, (*kernel, *kernel))):
         return Skipped("the padding is as large as the window")
     if node.op_type == "AveragePool":
         node.attributes["count_include_pad"] = ir.AttrInt64("count_include_pad", 1)
@@ -54,20 +57,12 @@ def apply(node: ir.Node, edit: Editor) -> Result:
 def _spatial_padding(pad: ir.Node) -> tuple[int, ...] | None:
     """Padding before and after each spatial dimension; None where others are padded."""
     dims = rank(pad.inputs[0])
-    pads = constant_ints(input_at(pad, 1))
-    if pad.attributes.get_string("mode", "constant") != "constant" or dims is None or pads is None:
+    if pad.attributes.get_string("mode", "constant") != "constant" or dims is None or dims < 3:
         return None
-    given = input_at(pad, 3)
-    axes = constant_ints(given) if given is not None else tuple(range(dims))
-    if axes is None or dims < 3 or any(amount < 0 for amount in pads):
+    widths = pad_widths(pad, dims)
+    if widths is None or min(map(min, widths)) < 0 or any(map(any, widths[:2])):
         return None
-    before, after = [0] * dims, [0] * dims
-    for index, axis in enumerate(axes):
-        before[axis % dims] = pads[index]
-        after[axis % dims] = pads[index + len(axes)]
-    if any((*before[:2], *after[:2])):
-        return None
-    return (*before[2:], *after[2:])
+    return (*(before for before, _ in widths[2:]), *(after for _, after in widths[2:]))
 
 
 def _may_take(node: ir.Node, pad: ir.Node) -> bool:
@@ -95,8 +90,3 @@ def _is_not_negative(value: ir.Value | None) -> bool:
     clip = producer(value, "Clip")
     lower = constant(input_at(clip, 1)) if clip is not None else None
     return lower is not None and bool(lower >= 0)
-
-
-def _fits_window(node: ir.Node, pads: list[int]) -> bool:
-    kernel = ints_attribute(node, "kernel_shape") or ()
-    return all(amount < window for amount, window in zip(pads, (*kernel, *kernel), strict=True))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, integers, ints_attribute, producer, rank
+from snapq.graph.edit import Editor, integers, permutation, producer
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
@@ -18,8 +18,8 @@ OPERATORS = ("Transpose",)
 
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Merges one Transpose with the one in front of it."""
-    order = _permutation(node)
-    if order is None:
+    order = permutation(node)
+    if not order:
         return False
     shape, result = static_shape(node.inputs[0]), static_shape(node.outputs[0])
     if shape is not None and result is not None and list(order) != sorted(order):
@@ -27,15 +27,8 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         if moved == sorted(moved):
             return edit.op("Reshape", node.inputs[0], integers(*result))
     before = producer(node.inputs[0], "Transpose")
-    first = _permutation(before) if before is not None else None
-    if before is None or first is None:
+    first = permutation(before) if before is not None else ()
+    if before is None or not first:
         return False
     merged = [first[axis] for axis in order]
     return edit.op("Transpose", before.inputs[0], perm=merged)
-
-
-def _permutation(node: ir.Node) -> tuple[int, ...] | None:
-    dims = rank(node.inputs[0])
-    if dims is None:
-        return None
-    return ints_attribute(node, "perm") or tuple(reversed(range(dims)))

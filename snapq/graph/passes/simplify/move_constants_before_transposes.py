@@ -9,13 +9,7 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    Editor,
-    constant_operand,
-    ints_attribute,
-    same_shape,
-    sole_producer,
-)
+from snapq.graph.edit import Editor, constant_operand, ints_attribute, same_shape, sole_producer
 from snapq.graph.edit.layers import SCALABLE, along_channels, layer_before
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape

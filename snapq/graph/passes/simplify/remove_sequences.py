@@ -10,14 +10,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    Editor,
-    constant_ints,
-    input_at,
-    integers,
-    producer,
-    rank,
-)
+from snapq.graph.edit import Editor, constant_ints, input_at, integers, producer, rank
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 

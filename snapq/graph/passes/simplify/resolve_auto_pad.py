@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, ints_attribute
+from snapq.graph.edit import Editor, ints_attribute, same_padding
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import static_shape
 
@@ -28,16 +28,9 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         kernel = weight[2:] if weight is not None else None
     if mode == "NOTSET" or shape is None or kernel is None:
         return False
-    strides = ints_attribute(node, "strides") or (1,) * len(kernel)
-    dilations = ints_attribute(node, "dilations") or (1,) * len(kernel)
-    before, after = [], []
-    for size, window, stride, dilation in zip(shape[2:], kernel, strides, dilations, strict=True):
-        wanted = -(-size // stride)
-        total = max(0, (wanted - 1) * stride + (window - 1) * dilation + 1 - size)
-        total = 0 if mode == "VALID" else total
-        less, more = total // 2, total - total // 2
-        before.append(more if mode == "SAME_LOWER" else less)
-        after.append(less if mode == "SAME_LOWER" else more)
+    totals = [0] * len(kernel) if mode == "VALID" else same_padding(node, shape[2:], kernel)
+    less, more = [total // 2 for total in totals], [total - total // 2 for total in totals]
     del node.attributes["auto_pad"]
-    node.attributes["pads"] = ir.AttrInt64s("pads", [*before, *after])
+    pads = [*more, *less] if mode == "SAME_LOWER" else [*less, *more]
+    node.attributes["pads"] = ir.AttrInt64s("pads", pads)
     return True
