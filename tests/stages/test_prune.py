@@ -84,7 +84,7 @@ def test_blocks_are_not_taken_out_of_quantized_models(project: Path) -> None:  #
 
 
 def test_pruning_by_activations_needs_samples(project: Path) -> None:  # noqa: F811
-    with pytest.raises(ConfigError, match="The prune stage needs calibration samples"):
+    with pytest.raises(ConfigError, match="The prune stage needs samples"):
         pruned_run(project, {"prune": {"ratio": 0.3}}, data={}, metric=None)
 
 
