@@ -12,21 +12,25 @@ import onnx_ir as ir
 from snapq.config import (
     DataSource,
     DeployConfig,
+    PrepareConfig,
     Preprocess,
     PruneConfig,
     QuantizeConfig,
 )
 from snapq.devices import profiles
 from snapq.devices.profiles import DeviceProfile
-from snapq.errors import ConfigError, DeviceError, nearest
+from snapq.errors import ConfigError, DeviceError, nearest, warn_renamed
 from snapq.evaluation.datasets import Dataset, image_input, open_dataset
 from snapq.evaluation.stateful import open_stateful
 from snapq.graph import boundary, io, shapes
 from snapq.graph.boundary import Boundary
+from snapq.graph.passes.order import OLD_NAMES
+from snapq.graph.passes.run import skipped_names
 from snapq.graph.shapes import TensorSpec
 from snapq.graph.weights import check_weights
 from snapq.precision import precision_name
 from snapq.quantization.existing_qdq.strip import is_quantized
+from snapq.quantization.tuning.algorithms.base import FORMER_NAMES, algorithm
 from snapq.stages.base import Input, stage
 from snapq.storage import fingerprint, sha256_file
 
@@ -85,6 +89,7 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         ModelError: the model cannot be read or frozen.
         DataError: the data does not fit the model.
     """
+    check_names(config)
     devices = tuple(profiles.find(name) for name in config.devices)
     named = tuple(
         profiles.find(item.options.target.device)
@@ -145,6 +150,22 @@ def _check_outputs(metrics: Mapping[str, str], outputs: Sequence[str]) -> None:
                 where="metric",
                 hint=f"Did you mean '{close}'?" if close else f"It has {', '.join(outputs)}.",
             )
+
+
+def check_names(config: DeployConfig) -> None:
+    """Refuses passes and algorithms that do not exist, before any work.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    for item in config.stages:
+        if isinstance(item.options, PrepareConfig):
+            skipped_names(item.options.skip)
+            for name in filter(OLD_NAMES.__contains__, item.options.skip):
+                warn_renamed(name, OLD_NAMES[name])
+        if isinstance(item.options, QuantizeConfig):
+            for name in item.options.algorithms or ():
+                algorithm(FORMER_NAMES.get(name, name))
 
 
 def check_precision(

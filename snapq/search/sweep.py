@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapq.config import DeployConfig
+from snapq.config.reading.renamed import current_path
 from snapq.errors import ConfigError, SnapqError, nearest
 from snapq.storage import write_text
 
@@ -46,12 +47,13 @@ def key_path(key: str, config: DeployConfig) -> str:
     if "." in key:
         return key
     stages = list(enumerate(config.stages))
-    having = [(i, item) for i, item in stages if key in type(item.options).model_fields]
-    given = [(i, item) for i, item in having if key in item.options.model_fields_set]
+    named = [(i, item, current_path((item.name, key))[1]) for i, item in stages]
+    having = [found for found in named if found[2] in type(found[1].options).model_fields]
+    given = [found for found in having if found[2] in found[1].options.model_fields_set]
     names = [item.name for item in config.stages]
     paths = [
-        f"stages.{item.name if names.count(item.name) == 1 else index}.{key}"
-        for index, item in (given if len(given) == 1 else having)
+        f"stages.{'' if names.count(item.name) == 1 else f'{index}.'}{item.name}.{option}"
+        for index, item, option in (given if len(given) == 1 else having)
     ]
     if len(paths) == 1:
         return paths[0]

@@ -138,6 +138,9 @@ def test_precision_rules_by_their_former_name_are_read(load_text: Load) -> None:
     with pytest.warns(RenamedWarning, match="precision_rules"):
         config = load_text(VALID, ["stages.quantize.keep_wide=false"])
     assert not config.stages[0].options.precision_rules
+    with pytest.warns(RenamedWarning, match="precision_rules"):
+        config = load_text(VALID, ["stages.quantize={keep_wide: false}"])
+    assert not config.stages[0].options.precision_rules
 
 
 def test_a_wrong_device_by_its_former_name_is_told_with_its_line(load_text: Load) -> None:

@@ -10,7 +10,7 @@ import yaml
 
 from snapq import api
 from snapq.config import DeployConfig
-from snapq.errors import ConfigError
+from snapq.errors import ConfigError, RenamedWarning
 from snapq.records import Origin
 from snapq.report.sweep import SweepPoint, SweepRecord, curve, render
 from snapq.search.sweep import key_path, parse
@@ -91,20 +91,33 @@ def staged(folder: Path, *stages: dict) -> DeployConfig:
 
 
 @pytest.mark.parametrize(
-    ("key", "path"),
-    [("ratio", "stages.1.ratio"), ("blocks", "stages.0.blocks"), ("lr", "stages.finetune.lr")],
+    ("key", "path", "value"),
+    [
+        ("ratio", "stages.1.prune.ratio", 0.5),
+        ("blocks", "stages.0.prune.blocks", 2),
+        ("lr", "stages.finetune.lr", 0.5),
+    ],
 )
 def test_of_several_stages_the_one_that_has_the_key_in_the_file_is_meant(
     project: Path,  # noqa: F811
     key: str,
     path: str,
+    value: float,
 ) -> None:
     config = staged(project, {"prune": {"blocks": 1}}, {"prune": {"ratio": 0.3}}, {"finetune": {}})
     assert key_path(key, config) == path
+    changed = api.load(project / "deploy.yaml", [f"{path}={value}"])
+    assert value in [getattr(item.options, key, None) for item in changed.stages]
+
+
+def test_a_key_by_its_former_name_is_swept_by_its_new_one(project: Path) -> None:  # noqa: F811
+    with pytest.warns(RenamedWarning, match="precision_rules"):
+        path = key_path("keep_wide", staged(project, {"quantize": {}}))
+    assert path == "stages.quantize.precision_rules"
 
 
 def test_where_it_is_not_clear_which_stage_is_meant_the_paths_are_told(project: Path) -> None:  # noqa: F811
     config = staged(project, {"prune": {"ratio": 0.1}}, {"prune": {"ratio": 0.3}})
     with pytest.raises(ConfigError, match="Several stages") as caught:
         key_path("ratio", config)
-    assert "stages.0.ratio, stages.1.ratio" in str(caught.value)
+    assert "stages.0.prune.ratio, stages.1.prune.ratio" in str(caught.value)

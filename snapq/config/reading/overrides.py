@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from snapq.config.reading.problems import KeyPath, Problem, Problems, Spot, dotted
 from snapq.config.reading.reader import Document, Value, read
-from snapq.config.reading.renamed import current_path
+from snapq.config.reading.renamed import current_path, rename_keys
 from snapq.errors import ConfigError
 
 _PART = re.compile(r'"([^"]*)"|([^".=]+)')
@@ -30,6 +30,7 @@ def apply(
         parts, text = _split(option)
         parts = current_path(parts)
         given = read(text, spot, problems, environment)
+        rename_keys(given, problems, holder=parts[-1])
         path = _put(document.value, parts, given.value)
     except _OptionError as wrong:
         raise problems.stop(Problem(spot, (), wrong.what, wrong.hint)) from None

@@ -10,9 +10,15 @@ RENAMED = {("", "targets"): "devices", ("quantize", "keep_wide"): "precision_rul
 """The key that holds the mapping (none at the top) and a former name in it, to the name."""
 
 
-def rename_keys(document: Document, problems: Problems) -> None:
-    """Gives the keys of `document` their current names, and warns of each former one."""
-    _rename(document, document.value, (), "", problems)
+def rename_keys(document: Document, problems: Problems, *, holder: str = "") -> None:
+    """Gives the keys of `document` their current names, and warns of each former one.
+
+    Args:
+        document: all of deploy.yaml, or the value of one of its keys.
+        problems: takes what is given by both names.
+        holder: that key.
+    """
+    _rename(document, document.value, (), holder, problems)
 
 
 def _rename(

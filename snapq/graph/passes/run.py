@@ -52,7 +52,9 @@ def skipped_names(skip: Sequence[str]) -> frozenset[str]:
             raise ConfigError(
                 f"There is no pass '{name}'.",
                 where="prepare.skip",
-                hint=f"Did you mean '{match}'?" if match else f"There are: {sorted(names)}.",
+                hint=f"Did you mean '{match}'?"
+                if match
+                else f"There are: {', '.join(sorted(names))}.",
             )
     return frozenset(OLD_NAMES.get(name, name) for name in skip)
 

@@ -1,0 +1,31 @@
+"""What is refused before the first stage of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from snapq import api
+from snapq.errors import ConfigError, RenamedWarning
+
+
+def check(project: Path, old: str, new: str) -> None:
+    path = project / "deploy.yaml"
+    path.write_text(path.read_text().replace(old, new))
+    api.check(api.load(path))
+
+
+def test_a_pass_that_does_not_exist_is_refused(project: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no pass 'fuse_geluu'.*'fuse_gelu'"):
+        check(project, "stages:", "stages:\n  - prepare: {skip: [fuse_geluu]}")
+
+
+def test_an_algorithm_that_does_not_exist_is_refused(project: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no algorithm 'adaraund'.*'adaround'"):
+        check(project, "quantize: {}", "quantize: {algorithms: [adaraund]}")
+
+
+def test_a_pass_by_its_former_name_is_skipped_with_a_note(project: Path) -> None:
+    with pytest.warns(RenamedWarning, match="`whole_base` is called `broadcast_pow_base`"):
+        check(project, "stages:", "stages:\n  - prepare: {skip: [whole_base]}")
