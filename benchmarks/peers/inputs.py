@@ -16,7 +16,7 @@ import numpy as np
 
 from snapq.config import DataSource, Preprocess
 from snapq.evaluation.datasets import open_dataset
-from snapq.evaluation.stateful import StatefulDataset
+from snapq.evaluation.stateful import with_state
 from snapq.graph import io, shapes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -72,7 +72,7 @@ def _speech(model: Path) -> Iterator[Feeds]:
     inner = open_dataset(
         DataSource(python="steps:steps"), specs, base=ROOT / "benchmarks/silero_vad"
     )
-    steps = StatefulDataset(inner, loaded, {"stateN": "state"}, None, None)
+    steps = with_state(inner, loaded, {"stateN": "state"})
     yield from (dict(sample.feeds) for sample in islice(steps, 200, None, 11))
 
 

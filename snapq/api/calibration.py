@@ -6,15 +6,12 @@ import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from snapq.config import DataSource
 from snapq.errors import ConfigError
-
-if TYPE_CHECKING:
-    from snapq.evaluation.samples import Sample
+from snapq.evaluation.samples import Dataset, Sample
 
 
 def calibration_source(
@@ -42,38 +39,28 @@ def calibration_source(
     )
 
 
-class GivenSamples:
+def given_samples(samples: Iterable[Mapping[str, np.ndarray]]) -> Dataset:
     """Samples that the caller holds or makes, as a data set.
 
     What can be read but once, a generator, is put into files of a temporary folder, so that no more
     than one sample is in memory.
     """
+    kept = _Kept(samples) if isinstance(samples, Iterator) else samples
+    count = len(kept) if isinstance(kept, Sized) else sum(1 for _ in kept)
 
-    random = False
-    description = "samples given in Python"
+    def made() -> Iterator[Sample]:
+        for index, feeds in enumerate(kept):
+            yield Sample(f"sample {index}", dict(feeds))
 
-    def __init__(self, samples: Iterable[Mapping[str, np.ndarray]]) -> None:
-        self._samples = _Kept(samples) if isinstance(samples, Iterator) else samples
-        sized = isinstance(self._samples, Sized)
-        self._count = len(self._samples) if sized else sum(1 for _ in self._samples)  # type: ignore[arg-type]
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[Sample]:
-        from snapq.evaluation.samples import Sample
-
-        for index, feeds in enumerate(self._samples):
-            yield Sample(name=f"sample {index}", feeds=dict(feeds), frames={}, label=None)
-
-    def fingerprint(self) -> str:
-        """SHA-256 over all arrays."""
+    def fingerprint() -> str:
         digest = hashlib.sha256()
-        for feeds in self._samples:
+        for feeds in kept:
             for name, array in sorted(feeds.items()):
                 digest.update(f"{name} {array.dtype} {array.shape}".encode())
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+    return Dataset(made, count, "samples given in Python", fingerprint)
 
 
 class _Kept:

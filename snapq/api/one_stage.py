@@ -70,7 +70,7 @@ def prepared(
     Raises:
         SnapqError: as the stage, or the data does not fit.
     """
-    from snapq.api.calibration import GivenSamples
+    from snapq.api.calibration import given_samples
     from snapq.graph import io
     from snapq.graph.shapes import fix_inputs, input_specs
     from snapq.stages import prepare
@@ -85,7 +85,7 @@ def prepared(
 
         data = open_dataset(calibration, specs, base=base or Path.cwd())
     elif calibration is not None:
-        data = GivenSamples(calibration)
+        data = given_samples(calibration)
     with tempfile.TemporaryDirectory(prefix="snapq-") as name:
         folder = Path(name) / "prepare"
         folder.mkdir()

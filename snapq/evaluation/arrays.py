@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapq.config import DataSource
-from snapq.errors import DataError, nearest
+from snapq.errors import DataError
 from snapq.evaluation.array_file import ArrayFile, open_npy, open_npz
 from snapq.evaluation.files import check_exists, list_files
 from snapq.evaluation.labels import array_labels, load_npy, no_labels, read_labels
 from snapq.evaluation.samples import (
     Array,
+    Dataset,
     Label,
     Sample,
     check_names,
     convert,
     counted,
     evenly_spaced,
+    named_input,
     shown,
     update_digest,
 )
@@ -36,48 +37,34 @@ if TYPE_CHECKING:
 _SUFFIXES = (".npy", ".npz")
 
 
-@dataclass(frozen=True)
-class ArrayDataset:
-    """Samples out of array files.
+Raw = Callable[[], Iterator[tuple[str, dict[str, Array], Label | None]]]
+"""Makes name, arrays by input name and label of each selected sample, in order."""
 
-    Attributes:
-        raw: makes name, arrays by input name and label of each selected sample, in order.
-        inputs: the model's inputs.
-        count: number of selected samples.
-        description: see `Dataset`.
-    """
 
-    raw: Callable[[], Iterator[tuple[str, dict[str, Array], Label | None]]]
-    inputs: tuple[TensorSpec, ...]
-    count: int
-    description: str
-    random: bool = False
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[Sample]:
-        for name, arrays, label in self.raw():
+def _dataset(raw: Raw, inputs: Sequence[TensorSpec], count: int, description: str) -> Dataset:
+    def samples() -> Iterator[Sample]:
+        for name, arrays, label in raw():
             feeds = {
                 spec.name: convert(arrays[spec.name].reshape(spec.shape), spec, name)
-                for spec in self.inputs
+                for spec in inputs
             }
             yield Sample(name, feeds, label=label)
 
-    def fingerprint(self) -> str:
-        """SHA-256 of the arrays and labels."""
+    def fingerprint() -> str:
         digest = hashlib.sha256()
-        for _, arrays, label in self.raw():
+        for _, arrays, label in raw():
             for key in sorted(arrays):
                 digest.update(key.encode())
                 update_digest(digest, arrays[key])
             update_digest(digest, label)
         return digest.hexdigest()
 
+    return Dataset(samples, count, description, fingerprint)
+
 
 def open_arrays(
     source: DataSource, inputs: Sequence[TensorSpec], *, base: Path, labelled: bool
-) -> ArrayDataset:
+) -> Dataset:
     """Opens `arrays:` of a data source; reads headers only.
 
     Raises:
@@ -98,7 +85,7 @@ def open_arrays(
 
 def _open_stack(
     path: Path, source: DataSource, inputs: tuple[TensorSpec, ...], base: Path
-) -> ArrayDataset:
+) -> Dataset:
     """One file that holds all samples."""
     stacks = _arrays_of(path, source, inputs)
     counts = {spec.name: _count(stacks[spec.name], spec) for spec in inputs}
@@ -122,12 +109,12 @@ def _open_stack(
             yield f"{path}[{index}]", arrays, labels[index] if labels else None
 
     description = counted(len(indices), available, source.samples, "sample", shown(path, base))
-    return ArrayDataset(raw, inputs, len(indices), description)
+    return _dataset(raw, inputs, len(indices), description)
 
 
 def _open_folder(
     folder: Path, source: DataSource, inputs: tuple[TensorSpec, ...], base: Path
-) -> ArrayDataset:
+) -> Dataset:
     """A folder with a file for each sample."""
     beside = base / source.labels if source.labels is not None else None
     files, others = list_files(folder, _SUFFIXES, "array", labels=beside)
@@ -148,7 +135,7 @@ def _open_folder(
     description = counted(
         len(chosen), len(files), source.samples, "file", shown(folder, base), others
     )
-    return ArrayDataset(raw, inputs, len(chosen), description)
+    return _dataset(raw, inputs, len(chosen), description)
 
 
 def _arrays_of(
@@ -165,22 +152,10 @@ def _arrays_of(
             where=str(path),
             hint="Write it with numpy.save or numpy.savez.",
         )
-    names = [spec.name for spec in inputs]
-    if source.input is not None and source.input not in names:
-        match = nearest(source.input, names)
-        raise DataError(
-            f"The model has no input '{source.input}'; its inputs are {', '.join(names)}.",
-            where="input",
-            hint=f"Did you mean '{match}'?" if match else "Use one of these names.",
-        )
-    if len(inputs) != 1:
-        keys = ", ".join(f"{name}=..." for name in names)
-        raise DataError(
-            f"A .npy file feeds one input, and the model has {len(inputs)}: {', '.join(names)}.",
-            where=str(path),
-            hint=f"Store all inputs in one .npz: numpy.savez(path, {keys})",
-        )
-    return {names[0]: open_npy(path)}
+    keys = ", ".join(f"{spec.name}=..." for spec in inputs)
+    hint = f"Store all inputs in one .npz: numpy.savez(path, {keys})"
+    fed = named_input(source, inputs, str(path), "A .npy file feeds", hint)
+    return {fed.name: open_npy(path)}
 
 
 def _sample_shapes(spec: TensorSpec) -> tuple[tuple[int, ...], ...]:

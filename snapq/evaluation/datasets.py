@@ -14,7 +14,7 @@ from snapq.config import DataSource
 from snapq.errors import DataError
 from snapq.evaluation.arrays import open_arrays
 from snapq.evaluation.generated import open_python, open_random
-from snapq.evaluation.images import fed_input, open_images
+from snapq.evaluation.images import image_input, open_images
 from snapq.evaluation.samples import Dataset, Label, Sample
 from snapq.storage import storage_errors
 
@@ -41,31 +41,20 @@ def open_dataset(
     """
     base = base.absolute()
     with storage_errors(base):
-        return _open(source, inputs, base, labelled)
-
-
-def _open(source: DataSource, inputs: Sequence[TensorSpec], base: Path, labelled: bool) -> Dataset:
-    if source.images is not None:
-        return open_images(source, inputs, base=base, labelled=labelled)
-    if source.arrays is not None:
-        return open_arrays(source, inputs, base=base, labelled=labelled)
-    if source.labels is not None or (labelled and source.random):
-        raise DataError(
-            "`labels` belongs to images and arrays; a function yields its labels itself."
-            if source.python
-            else "Random inputs have no labels.",
-            where=str(source.labels or "random"),
-            hint="Remove `labels`." if source.labels else "Leave `metric` out, or give real data.",
-        )
-    if source.python is not None:
-        return open_python(source, inputs, base=base, labelled=labelled)
-    return open_random(source, inputs)
-
-
-def image_input(source: DataSource, inputs: Sequence[TensorSpec]) -> str:
-    """Name of the model's input that a source of images feeds.
-
-    Raises:
-        DataError: the model has no such input, or has more than one.
-    """
-    return fed_input(source, inputs).name
+        if source.images is not None:
+            return open_images(source, inputs, base=base, labelled=labelled)
+        if source.arrays is not None:
+            return open_arrays(source, inputs, base=base, labelled=labelled)
+        if source.labels is not None or (labelled and source.random):
+            raise DataError(
+                "`labels` belongs to images and arrays; a function yields its labels itself."
+                if source.python
+                else "Random inputs have no labels.",
+                where=str(source.labels or "random"),
+                hint="Remove `labels`."
+                if source.labels
+                else "Leave `metric` out, or give real data.",
+            )
+        if source.python is not None:
+            return open_python(source, inputs, base=base, labelled=labelled)
+        return open_random(source, inputs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,15 @@ import numpy as np
 from snapq.config import DataSource
 from snapq.errors import DataError
 from snapq.evaluation.functions import load_function, user_code
-from snapq.evaluation.samples import Array, Label, Sample, check_names, convert, update_digest
+from snapq.evaluation.samples import (
+    Array,
+    Dataset,
+    Label,
+    Sample,
+    check_names,
+    convert,
+    update_digest,
+)
 
 if TYPE_CHECKING:
     from snapq.graph.shapes import TensorSpec
@@ -22,38 +29,9 @@ if TYPE_CHECKING:
 DEFAULT_RANDOM_SAMPLES = 8
 
 
-@dataclass(frozen=True)
-class GeneratedDataset:
-    """Samples that a function makes anew for each pass.
-
-    Attributes:
-        samples: makes the samples.
-        count: how many there are.
-        digest: SHA-256 of all of them.
-        description: see `Dataset`.
-        random: see `Dataset`.
-    """
-
-    samples: Callable[[], Iterator[Sample]]
-    count: int
-    digest: str
-    description: str
-    random: bool = False
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[Sample]:
-        return self.samples()
-
-    def fingerprint(self) -> str:
-        """SHA-256 of the samples, computed when the data set was opened."""
-        return self.digest
-
-
 def open_python(
     source: DataSource, inputs: Sequence[TensorSpec], *, base: Path, labelled: bool
-) -> GeneratedDataset:
+) -> Dataset:
     """Opens `python: module:function`; runs it once, to count and check what it yields.
 
     `samples: N` takes the first N: a function may go on without end. Each later pass calls it again
@@ -95,12 +73,10 @@ def open_python(
     wanted = f" ({asked} were asked for)" if asked else ""
     description = f"{count} sample{'s' if count > 1 else ''} of {reference}{wanted}"
     digest = hashlib.sha256(b"".join(digests)).hexdigest()
-    return GeneratedDataset(
-        lambda: _same(samples(), digests, reference), count, digest, description
-    )
+    return Dataset(lambda: _same(samples(), digests, reference), count, description, lambda: digest)
 
 
-def open_random(source: DataSource, inputs: Sequence[TensorSpec]) -> GeneratedDataset:
+def open_random(source: DataSource, inputs: Sequence[TensorSpec]) -> Dataset:
     """Opens `random: true`: reals from the normal distribution, whole numbers 0 or 1.
 
     Sample i depends on the seed and i alone.
@@ -117,7 +93,7 @@ def open_random(source: DataSource, inputs: Sequence[TensorSpec]) -> GeneratedDa
     digest = hashlib.sha256(f"random {source.seed} {count} {shapes}".encode()).hexdigest()
     plural = "s" if count > 1 else ""
     description = f"{count} random sample{plural} (seed {source.seed})"
-    return GeneratedDataset(samples, count, digest, description, random=True)
+    return Dataset(samples, count, description, lambda: digest, random=True)
 
 
 def _random(spec: TensorSpec, generator: np.random.Generator) -> Array:

@@ -9,25 +9,31 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image, UnidentifiedImageError
 
 from snapq.config import DataSource, Preprocess
-from snapq.errors import DataError, SnapqError, nearest
+from snapq.errors import DataError, SnapqError
 from snapq.evaluation.files import check_exists, list_files
-from snapq.evaluation.labels import Labels, no_labels, read_labels
+from snapq.evaluation.labels import no_labels, read_labels
 from snapq.evaluation.preprocess import (
-    ImageInput,
     check_size,
     image_layout,
     normalize,
     to_frame,
     upright_size,
 )
-from snapq.evaluation.samples import Sample, counted, evenly_spaced, shown, update_digest
+from snapq.evaluation.samples import (
+    Dataset,
+    Sample,
+    counted,
+    evenly_spaced,
+    named_input,
+    shown,
+    update_digest,
+)
 from snapq.storage import sha256_file
 
 if TYPE_CHECKING:
@@ -40,53 +46,9 @@ SUFFIXES = frozenset(
 _SCALED_MODES = ("I;16", "I;16B", "I;16L", "I;16N")
 
 
-@dataclass(frozen=True)
-class ImageDataset:
-    """Pictures of a folder, sorted by path.
-
-    Attributes:
-        folder: the folder that names are relative to.
-        files: the selected pictures, relative to `folder`.
-        image: the input that they feed.
-        preprocess: how a picture becomes the input.
-        labels: label of each picture by its relative path.
-        description: see `Dataset`.
-    """
-
-    folder: Path
-    files: tuple[Path, ...]
-    image: ImageInput
-    preprocess: Preprocess
-    labels: Labels
-    description: str
-    random: bool = False
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __iter__(self) -> Iterator[Sample]:
-        name = self.image.spec.name
-        for file in self.files:
-            path = self.folder / file
-            with opened(path) as picture:
-                frame = to_frame(picture, self.preprocess)
-            feed = normalize(frame, self.preprocess, self.image, str(path))
-            yield Sample(str(path), {name: feed}, {name: frame}, self.labels(file))
-
-    def fingerprint(self) -> str:
-        """SHA-256 of names, files, labels, input and preprocessing."""
-        digest = hashlib.sha256(self.preprocess.model_dump_json().encode())
-        spec = self.image.spec
-        digest.update(f"{spec.name}{spec.dtype}{spec.shape}".encode())
-        for file in self.files:
-            digest.update(f"{file.as_posix()}\0{sha256_file(self.folder / file)}".encode())
-            update_digest(digest, self.labels(file))
-        return digest.hexdigest()
-
-
 def open_images(
     source: DataSource, inputs: Sequence[TensorSpec], *, base: Path, labelled: bool
-) -> ImageDataset:
+) -> Dataset:
     """Opens `images:` of a data source.
 
     Raises:
@@ -95,7 +57,8 @@ def open_images(
     assert source.images is not None
     root = base / source.images
     preprocess = source.preprocess or Preprocess()
-    image = image_layout(fed_input(source, inputs), preprocess, str(root))
+    spec = image_input(source, inputs)
+    image = image_layout(spec, preprocess, str(root))
     check_exists(root)
     folder = root if root.is_dir() else root.parent
     beside = base / source.labels if source.labels is not None else None
@@ -122,7 +85,24 @@ def open_images(
     description = counted(
         len(files), len(available), source.samples, "image", shown(root, base), others
     )
-    return ImageDataset(folder, files, image, preprocess, labels, description)
+
+    def samples() -> Iterator[Sample]:
+        for file in files:
+            path = folder / file
+            with opened(path) as picture:
+                frame = to_frame(picture, preprocess)
+            feed = normalize(frame, preprocess, image, str(path))
+            yield Sample(str(path), {spec.name: feed}, {spec.name: frame}, labels(file))
+
+    def fingerprint() -> str:
+        digest = hashlib.sha256(preprocess.model_dump_json().encode())
+        digest.update(f"{spec.name}{spec.dtype}{spec.shape}".encode())
+        for file in files:
+            digest.update(f"{file.as_posix()}\0{sha256_file(folder / file)}".encode())
+            update_digest(digest, labels(file))
+        return digest.hexdigest()
+
+    return Dataset(samples, len(files), description, fingerprint)
 
 
 @contextmanager
@@ -171,24 +151,7 @@ def _check_kind(picture: Image.Image, path: Path) -> None:
         )
 
 
-def fed_input(source: DataSource, inputs: Sequence[TensorSpec]) -> TensorSpec:
-    """The model's input that a source of images feeds.
-
-    Raises:
-        DataError: the model has no such input, or has more than one.
-    """
-    names = [spec.name for spec in inputs]
-    if source.input is not None and source.input not in names:
-        match = nearest(source.input, names)
-        raise DataError(
-            f"The model has no input '{source.input}'; its inputs are {', '.join(names)}.",
-            where="input",
-            hint=f"Did you mean '{match}'?" if match else "Use one of these names.",
-        )
-    if len(inputs) != 1:
-        raise DataError(
-            f"Images feed one input, and the model has {len(inputs)}: {', '.join(names)}.",
-            where=str(source.images),
-            hint="Use `arrays` (an .npz with one key an input) or `python: module:function`.",
-        )
-    return inputs[0]
+def image_input(source: DataSource, inputs: Sequence[TensorSpec]) -> TensorSpec:
+    """The model's input that a source of images feeds. Raises `DataError`."""
+    hint = "Use `arrays` (an .npz with one key an input) or `python: module:function`."
+    return named_input(source, inputs, str(source.images), "Images feed", hint)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import hashlib
     from pathlib import Path
 
+    from snapq.config import DataSource
     from snapq.graph.shapes import TensorSpec
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -41,26 +42,31 @@ class Sample:
     first: bool = True
 
 
-class Dataset(Protocol):
-    """Samples that are made one after another, each time anew, in the same order."""
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Samples that are made one after another, each time anew, in the same order.
 
-    @property
-    def description(self) -> str:
-        """What is in it, for a reader: `64 of 500 images of data/val`."""
-        ...
+    Attributes:
+        make: makes the selected samples.
+        count: how many there are.
+        description: what is in it, for a reader: `64 of 500 images of data/val`.
+        fingerprint: SHA-256 of the samples, their labels and the options, in hexadecimal.
+        random: whether the inputs are random numbers; every result then says so.
+        state: of a model with state, output to the input that takes it at the next step.
+    """
 
-    @property
-    def random(self) -> bool:
-        """Whether the inputs are random numbers; every result then says so."""
-        ...
+    make: Callable[[], Iterator[Sample]]
+    count: int
+    description: str
+    fingerprint: Callable[[], str]
+    random: bool = False
+    state: Mapping[str, str] = field(default_factory=dict)
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        return self.count
 
-    def __iter__(self) -> Iterator[Sample]: ...
-
-    def fingerprint(self) -> str:
-        """SHA-256 of the selected samples, their labels and the options, in hexadecimal."""
-        ...
+    def __iter__(self) -> Iterator[Sample]:
+        return self.make()
 
 
 def evenly_spaced(count: int, samples: int | None) -> tuple[int, ...]:
@@ -87,6 +93,30 @@ def counted(
 def shown(path: Path, base: Path) -> str:
     """A path as a reader wants it: relative to the YAML file's folder where it is inside of it."""
     return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
+
+
+def named_input(
+    source: DataSource, inputs: Sequence[TensorSpec], where: str, feeds: str, hint: str
+) -> TensorSpec:
+    """The one input that a source feeds whose files do not name it.
+
+    `feeds` is what feeds an input, with its verb; `hint` what to do where there are several.
+
+    Raises:
+        DataError: the model has no such input, or has more than one.
+    """
+    names = [spec.name for spec in inputs]
+    if source.input is not None and source.input not in names:
+        match = nearest(source.input, names)
+        raise DataError(
+            f"The model has no input '{source.input}'; its inputs are {', '.join(names)}.",
+            where="input",
+            hint=f"Did you mean '{match}'?" if match else "Use one of these names.",
+        )
+    if len(inputs) != 1:
+        what = f"{feeds} one input, and the model has {len(inputs)}: {', '.join(names)}."
+        raise DataError(what, where=where, hint=hint)
+    return inputs[0]
 
 
 def convert(value: Array, spec: TensorSpec, where: str) -> Array:

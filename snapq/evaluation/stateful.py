@@ -24,12 +24,18 @@ from snapq.graph.shapes import TensorSpec, input_specs
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-__all__ = ["StatefulDataset", "in_sequence", "open_stateful"]
+__all__ = ["in_sequence", "open_stateful", "with_state"]
 
 Outputs = Mapping[str, Array]
 
 
-class StatefulDataset:
+def with_state(
+    inner: Dataset,
+    model: ir.Model,
+    state: Mapping[str, str],
+    steps: int | None = None,
+    limit: int | None = None,
+) -> Dataset:
     """Steps of sequences with the state that the float model has at each.
 
     Args:
@@ -39,56 +45,28 @@ class StatefulDataset:
         steps: length of a sequence; None where all samples are one.
         limit: use the first so many steps.
     """
+    count = len(inner) if limit is None else min(limit, len(inner))
 
-    def __init__(
-        self,
-        inner: Dataset,
-        model: ir.Model,
-        state: Mapping[str, str],
-        steps: int | None,
-        limit: int | None,
-    ) -> None:
-        self._inner = inner
-        self._model = model
-        self._steps = steps
-        self._limit = limit
-        self.state = dict(state)
-        """Output to the input that takes it."""
-
-    @property
-    def description(self) -> str:
-        """What is in it, for a reader."""
-        length = f"sequences of {self._steps}" if self._steps else "one sequence"
-        return f"the first {len(self)} steps of {self._inner.description}, {length}"
-
-    @property
-    def random(self) -> bool:
-        """Whether the inputs are random numbers."""
-        return self._inner.random
-
-    def __len__(self) -> int:
-        count = len(self._inner)
-        return count if self._limit is None else min(self._limit, count)
-
-    def __iter__(self) -> Iterator[Sample]:
-        specs = {spec.name: spec for spec in input_specs(self._model)}
-        zeros = {
-            name: np.zeros(specs[name].shape, specs[name].dtype) for name in self.state.values()
-        }
-        runnable = CpuModel(self._model)
+    def samples() -> Iterator[Sample]:
+        specs = {spec.name: spec for spec in input_specs(model)}
+        zeros = {name: np.zeros(specs[name].shape, specs[name].dtype) for name in state.values()}
+        runnable = CpuModel(model)
         carried = zeros
-        for index, sample in enumerate(islice(self._inner, len(self))):
-            first = index == 0 if self._steps is None else index % self._steps == 0
+        for index, sample in enumerate(islice(inner, count)):
+            first = index == 0 if steps is None else index % steps == 0
             start = zeros if first else carried
             step = replace(sample, feeds={**start, **sample.feeds}, first=first)
             yield step
-            found = runnable.run(step.feeds, list(self.state))
-            carried = {self.state[name]: value for name, value in found.items()}
+            found = runnable.run(step.feeds, list(state))
+            carried = {state[name]: value for name, value in found.items()}
 
-    def fingerprint(self) -> str:
-        """SHA-256 of the samples and of how state goes round, in hexadecimal."""
-        facts = (self._inner.fingerprint(), sorted(self.state.items()), self._steps, len(self))
+    def fingerprint() -> str:
+        facts = (inner.fingerprint(), sorted(state.items()), steps, count)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+    length = f"sequences of {steps}" if steps else "one sequence"
+    description = f"the first {count} steps of {inner.description}, {length}"
+    return Dataset(samples, count, description, fingerprint, inner.random, state)
 
 
 def in_sequence(
@@ -157,4 +135,4 @@ def open_stateful(
     if source.random:
         plain = plain.model_copy(update={"samples": source.samples})
     inner = opened(plain, tuple(spec for name, spec in inputs.items() if name not in takers))
-    return StatefulDataset(inner, model, source.state, source.steps, source.samples)
+    return with_state(inner, model, source.state, source.steps, source.samples)

@@ -24,7 +24,6 @@ from snapq.errors import DeviceError
 from snapq.evaluation.functions import source_fingerprint
 from snapq.evaluation.metrics import Metric, metrics
 from snapq.evaluation.samples import Dataset, Sample, update_digest
-from snapq.evaluation.stateful import StatefulDataset
 from snapq.pipeline.cache import Cache
 from snapq.pipeline.inputs import Setting
 from snapq.stages.artifact import MODEL, Artifact
@@ -171,7 +170,7 @@ def _dataset(data: Dataset, source_sha256: str) -> Fact:
     def mark() -> Any:
 
         # The model as given makes the states that its samples begin with.
-        model = source_sha256 if isinstance(data, StatefulDataset) else None
+        model = source_sha256 if data.state else None
         return [data.fingerprint(), data.description, data.random, model]
 
     return Fact(lambda: data, mark)

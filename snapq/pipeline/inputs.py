@@ -239,7 +239,7 @@ def _preprocess(inputs: Sequence[TensorSpec], *sources: DataSource | None) -> di
     for source in sources:
         if source is None or source.images is None:
             continue
-        name = image_input(source, inputs)
+        name = image_input(source, inputs).name
         preprocess = source.preprocess or Preprocess()
         if found.setdefault(name, preprocess) != preprocess:
             raise ConfigError(

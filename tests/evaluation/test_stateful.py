@@ -13,8 +13,8 @@ import snapq
 from snapq.config import DataSource
 from snapq.cpu import CpuModel
 from snapq.errors import ConfigError
-from snapq.evaluation.datasets import open_dataset
-from snapq.evaluation.stateful import StatefulDataset, in_sequence, open_stateful
+from snapq.evaluation.datasets import Dataset, open_dataset
+from snapq.evaluation.stateful import in_sequence, open_stateful
 from snapq.graph import io
 
 STEPS = 12
@@ -86,19 +86,17 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def opened(project: Path, **options: object) -> StatefulDataset:
+def opened(project: Path, **options: object) -> Dataset:
     source = DataSource.model_validate(
         {"python": "mine:steps", "state": {"next": "memory"}, **options}
     )
     model = io.load(project / "memory.onnx")
-    found = open_stateful(
+    return open_stateful(
         source,
         model,
         "data.calibration",
         lambda inner, inputs: open_dataset(inner, inputs, base=project),
     )
-    assert isinstance(found, StatefulDataset)
-    return found
 
 
 def test_each_step_takes_the_state_that_the_float_model_gave_before(project: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from snapq.cpu import CpuModel
 from snapq.evaluation.datasets import Dataset, Sample
 from snapq.evaluation.metrics import Fidelity
-from snapq.evaluation.stateful import StatefulDataset, in_sequence
+from snapq.evaluation.stateful import in_sequence
 from snapq.npu.model import Model
 from snapq.npu.runtime import status
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
@@ -114,7 +114,7 @@ def _results(subject: Subject, data: Dataset, *, simulated: bool) -> Iterator[Ou
     def result(found: Outputs) -> Outputs:
         return plan.package_outputs(found) if packaged else found
 
-    if not isinstance(data, StatefulDataset):
+    if not data.state:
         run = _simulate if simulated else _compute
         yield from map(result, run(subject, map(feeds, data)))
         return
