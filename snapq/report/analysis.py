@@ -4,52 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-from markupsafe import Markup
+from dataclasses import replace
 
 from snapq.records import AnalysisRecord, SensitivityRecord
 from snapq.report import formatting as fmt
-from snapq.report import plots, view
-from snapq.report.html import environment, source
+from snapq.report.drawing import Plane, place
+from snapq.report.html import page
 
-__all__ = ["Mark", "Plane", "plane", "render"]
-
-WIDTH, HEIGHT = 640.0, 200.0
 NAMED = 5
 """How many of the worst are coloured in the drawing and have a bar of their own."""
-
-
-@dataclass(frozen=True)
-class Mark:
-    """One node on the drawing.
-
-    Attributes:
-        x: from the left, by its part of the estimate, or by its place in the model.
-        y: from the top, by the SQNR that is left when it alone is quantized.
-        worst: whether it is one of the most sensitive.
-        title: its name and figures.
-    """
-
-    x: float
-    y: float
-    worst: bool
-    title: str
-
-
-@dataclass(frozen=True)
-class Plane:
-    """Nodes by damage and by time.
-
-    Attributes:
-        marks: in the model's order.
-        us: range of the time axis; None where the axis is the place in the model.
-        values: range of SQNR in dB, lowest first.
-    """
-
-    marks: tuple[Mark, ...]
-    us: tuple[float, float] | None
-    values: tuple[float, float]
 
 
 def worst(items: Sequence[SensitivityRecord]) -> list[SensitivityRecord]:
@@ -58,25 +21,27 @@ def worst(items: Sequence[SensitivityRecord]) -> list[SensitivityRecord]:
 
 
 def plane(items: Sequence[SensitivityRecord]) -> Plane | None:
-    """Places nodes; None where fewer than two have a finite SQNR."""
+    """Places nodes by their part of the estimate, or in the model's order where there is none.
+
+    None where fewer than two have a finite SQNR.
+    """
     found = [item for item in items if item.kind == "node" and math.isfinite(item.sqnr_db)]
     if len(found) < 2:
         return None
     timed = all(item.us is not None for item in found)
-    across = [float(item.us or 0.0) if timed else float(n) for n, item in enumerate(found)]
-    heights = [item.sqnr_db for item in found]
-    low, high, first, last = min(heights), max(heights), min(across), max(across)
     named = {item.name for item in worst(found)[:NAMED]}
-    marks = tuple(
-        Mark(
-            WIDTH * (x - first) / max(last - first, 1e-9),
-            HEIGHT * (1 - (item.sqnr_db - low) / max(high - low, 1e-9)),
-            item.name in named,
-            _title(item),
-        )
-        for x, item in zip(across, found, strict=True)
+    drawn = place(
+        [
+            (
+                float(item.us or 0.0) if timed else float(n),
+                item.sqnr_db,
+                _title(item),
+                "" if item.name in named else "tried",
+            )
+            for n, item in enumerate(found)
+        ]
     )
-    return Plane(marks, (first, last) if timed else None, (low, high))
+    return drawn if timed else replace(drawn, us=None)
 
 
 def _title(item: SensitivityRecord) -> str:
@@ -86,18 +51,9 @@ def _title(item: SensitivityRecord) -> str:
 
 def render(record: AnalysisRecord) -> str:
     """The page of an analysis, in one file that needs no network, the same for the same record."""
-    app = source("app.js")
-    return (
-        environment()
-        .get_template("analysis.html")
-        .render(
-            record=record,
-            view=view,
-            fmt=fmt,
-            drawn=plane(record.items),
-            worst=worst(record.items)[:NAMED],
-            app=Markup(app),
-            style=Markup(source("style.css")),
-            script_hashes=Markup(plots.csp_hash(app)),
-        )
+    return page(
+        "analysis.html",
+        record=record,
+        drawn=plane(record.items),
+        worst=worst(record.items)[:NAMED],
     )

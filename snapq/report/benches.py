@@ -29,8 +29,7 @@ def lines(record: BenchRecord) -> Iterator[str]:
         word = str(record.where) if record.valid.ok else f"{record.where}, not a claim"
         text = f"{label}: {fmt.ratio(record.speedup.value)} over {record.baseline.label} ({word})"
         if record.speedup.ci95 is not None:
-            low, high = record.speedup.ci95
-            text += f", 95 % interval {fmt.number(low)} to {fmt.number(high)}"
+            text += f", {fmt.interval(record.speedup.ci95)}"
         if not record.baseline.conditions_match:
             text += f"; {record.baseline.label} ran on another processor"
         yield text

@@ -67,26 +67,21 @@ def integer(value: int) -> str:
 
 def size(value: int) -> str:
     """Returns bytes as B, kB, MB or GB (powers of 1000)."""
-    if abs(value) < 1000:
-        return f"{value} B"
-    scaled = float(value)
-    for unit in ("kB", "MB", "GB"):
-        scaled /= 1000
-        if abs(scaled) < 999.5 or unit == "GB":
-            break
-    return f"{number(scaled)} {unit}"
+    return _scaled(value, ("B", "kB", "MB", "GB"))
 
 
 def count(value: int) -> str:
     """Returns a large count as k, M or G (MACs, parameters)."""
+    return _scaled(value, ("", "k", "M", "G")).rstrip()
+
+
+def _scaled(value: int, units: tuple[str, ...]) -> str:
+    """Returns the value in the first unit in which it is below 1000."""
     if abs(value) < 1000:
-        return str(value)
-    scaled = float(value)
-    for unit in ("k", "M", "G"):
-        scaled /= 1000
-        if abs(scaled) < 999.5 or unit == "G":
-            break
-    return f"{number(scaled)} {unit}"
+        return f"{value} {units[0]}"
+    last = len(units) - 1
+    power = next((n for n in range(1, last) if abs(value) < 999.5 * 1000**n), last)
+    return f"{number(value / 1000**power)} {units[power]}"
 
 
 def microseconds(value: float) -> str:
@@ -131,13 +126,18 @@ def ratio(value: float) -> str:
     return f"{number(value)}×"
 
 
+def interval(bounds: tuple[float, float]) -> str:
+    """Returns the bounds of a speed-up: `95 % interval 4.2 to 4.6`."""
+    return f"95 % interval {number(bounds[0])} to {number(bounds[1])}"
+
+
 def metric_name(metric: str) -> str:
     """Returns the name under which readers know a metric."""
     return METRICS[metric].title if metric in METRICS else metric
 
 
 def metric_value(metric: str, value: float) -> str:
-    """Returns a metric's value: per cent for rates, dB for PSNR, four digits otherwise."""
+    """Returns a metric's value: per cent for rates, dB for PSNR and `dB`, otherwise 4 digits."""
     unit = _unit(metric)
     if unit is Unit.SHARE and math.isfinite(value):
         return f"{value * 100:.1f} %".replace("-", MINUS)
@@ -153,6 +153,8 @@ def metric_change(metric: str, change: float) -> str:
 
 
 def _unit(metric: str) -> Unit | None:
+    if metric == "dB":
+        return Unit.DECIBELS
     return METRICS[metric].unit if metric in METRICS else None
 
 

@@ -41,32 +41,49 @@ _FILTERS = {
 
 def render_html(record: RunRecord) -> str:
     """Returns the report of a run as a self-contained HTML page, the same for the same record."""
-    templates = environment()
-    app = source("app.js")
     figure = plots.sqnr_figure(record.layers)
     histograms = plots.histogram_data(record.encodings)
     plotly = plots.plotly_script() if figure or any(histograms) else None
-    hashes = [plots.csp_hash(app), *([plotly.csp_hash] if plotly else [])]
-    return templates.get_template("report.html").render(
+    return page(
+        "report.html",
+        [plotly.csp_hash] if plotly else [],
         record=record,
-        view=view,
         benches=benches,
         mixture=mixture,
-        fmt=fmt,
         lowest=plots.lowest(record.layers),
         figure=figure,
         histograms=plots.pack(json.dumps(histograms)) if any(histograms) else "",
         has_histogram=[found is not None for found in histograms],
         plotly=plotly.data if plotly else "",
-        app=Markup(app),
-        style=Markup(source("style.css")),
-        script_hashes=Markup(" ".join(hashes)),
         command=shlex.join(record.provenance.command),
     )
 
 
+def page(template: str, hashes: Sequence[str] = (), **values: Any) -> str:
+    """Returns one page that needs no network, the same for the same values.
+
+    Args:
+        template: a file of the templates folder.
+        hashes: of scripts beside `app.js` that the page may run.
+        values: what the template takes beside style, script, figures in words and formats.
+    """
+    app = source("app.js")
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            **values,
+            view=view,
+            fmt=fmt,
+            app=Markup(app),
+            style=Markup(source("style.css")),
+            script_hashes=Markup(" ".join([plots.csp_hash(app), *hashes])),
+        )
+    )
+
+
 @cache
-def environment() -> jinja2.Environment:
+def _environment() -> jinja2.Environment:
     """The templates of the package, with the filters of figures; every value is escaped."""
     made = jinja2.Environment(
         loader=jinja2.PackageLoader("snapq.report", "templates"),
@@ -77,12 +94,14 @@ def environment() -> jinja2.Environment:
         finalize=_finalize,
     )
     made.filters.update(_FILTERS)
-    made.filters["loss_curve"] = loss_curve
-    made.filters["yaml"] = _yaml
-    made.filters["percent"] = _percent
-    made.filters["columns"] = _columns
-    made.filters["cell"] = _cell
-    made.filters["grouped"] = _grouped
+    made.filters |= {
+        "loss_curve": loss_curve,
+        "yaml": _yaml,
+        "percent": _percent,
+        "columns": _columns,
+        "cell": _cell,
+        "grouped": _grouped,
+    }
     return made
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from markupsafe import Markup
 from rich.console import Console
 from rich.table import Table
 
 from snapq.records import Origin, Record, RunRecord
 from snapq.report import formatting as fmt
 from snapq.report import view
-from snapq.report.html import environment, source
+from snapq.report.drawing import Plane, place
+from snapq.report.html import page
 
-WIDTH, HEIGHT = 640.0, 220.0
 UNMODIFIED = "fp16 unmodified"
 
 
@@ -93,38 +91,11 @@ def _is_package(label: str, device: str, first: str) -> bool:
     return device == first and label not in (UNMODIFIED, "fp16 same boundary")
 
 
-@dataclass(frozen=True)
-class Mark:
-    """One run on the drawing: its place and the value of the key."""
+def curve(record: SweepRecord) -> Plane | None:
+    """Places the runs of a sweep, fastest first; None where fewer than two have both figures.
 
-    x: float
-    y: float
-    value: str
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Accuracy (or SQNR) against estimated time, as drawn.
-
-    Attributes:
-        marks: the runs, fastest first.
-        line: `x,y` pairs of an SVG polyline.
-        level: y of the float model's accuracy; None where it is not known.
-        us: range of the time axis.
-        values: range of the other axis, lowest first.
-        title: what the other axis shows.
+    The float model's accuracy, where it is known, is the level to compare with.
     """
-
-    marks: tuple[Mark, ...]
-    line: str
-    level: float | None
-    us: tuple[float, float]
-    values: tuple[float, float]
-    title: str
-
-
-def curve(record: SweepRecord) -> Curve | None:
-    """Places the runs of a sweep; None where fewer than two have both figures."""
     by_metric = all(p.accuracy is not None for p in record.points if p.error is None)
     runs = [
         (p.estimate_us, y, p)
@@ -136,49 +107,26 @@ def curve(record: SweepRecord) -> Curve | None:
     if len(runs) < 2:
         return None
     runs.sort(key=lambda item: (item[0], item[1]))
-    level = runs[0][2].float_accuracy if by_metric else None
-    heights = [y for _, y, _ in runs] + ([level] if level is not None else [])
-    us = runs[0][0], runs[-1][0]
-    low, high = min(heights), max(heights)
-
-    def across(value: float) -> float:
-        return WIDTH * (value - us[0]) / max(us[1] - us[0], 1e-9)
-
-    def down(value: float) -> float:
-        return HEIGHT * (1 - (value - low) / max(high - low, 1e-9))
-
-    marks = tuple(Mark(across(x), down(y), p.value) for x, y, p in runs)
-    metric = runs[0][2].metric
-    return Curve(
-        marks,
-        " ".join(f"{mark.x:.1f},{mark.y:.1f}" for mark in marks),
-        None if level is None else down(level),
-        us,
-        (low, high),
-        fmt.metric_name(metric) if by_metric and metric else "SQNR in dB",
-    )
+    points, first = [(us, y, p.value, "") for us, y, p in runs], runs[0][2]
+    if not by_metric:
+        return place(points)
+    return place(points, fmt.metric_name(first.metric or ""), first.float_accuracy)
 
 
 def render(record: SweepRecord) -> str:
     """The page of a sweep: table and curve, without scripts and without network."""
-    return (
-        environment()
-        .get_template("sweep.html")
-        .render(
-            record=record,
-            view=view,
-            fmt=fmt,
-            curve=curve(record),
-            rows=[(item, cells(item)) for item in record.points],
-            headings=HEADINGS,
-            device=next((item.device for item in record.points if item.device), None),
-            warnings=warnings(record.points),
-            style=Markup(source("style.css")),
-        )
+    return page(
+        "sweep.html",
+        record=record,
+        curve=curve(record),
+        rows=[(item, cells(item)) for item in record.points],
+        headings=HEADINGS,
+        device=next((item.device for item in record.points if item.device), None),
+        warnings=warnings(record.points),
     )
 
 
-def show(record: SweepRecord, console: Console, page: str) -> None:
+def show(record: SweepRecord, console: Console, path: str) -> None:
     """Prints the runs of a sweep as a table, and where its page is."""
     console.print()
     table = Table(box=None, pad_edge=False, title_justify="left")
@@ -189,7 +137,7 @@ def show(record: SweepRecord, console: Console, page: str) -> None:
     for item in record.points:
         table.add_row(*(fmt.plain(text) for text in cells(item)))
     console.print(table)
-    console.print(fmt.plain(f"Page: {page}"), soft_wrap=True, markup=False)
+    console.print(fmt.plain(f"Page: {path}"), soft_wrap=True, markup=False)
 
 
 HEADINGS = ("KEY", "accuracy", "from float", "SQNR", "estimated", "over fp16", "MACs", "compiled")

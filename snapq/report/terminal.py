@@ -170,9 +170,8 @@ def _estimates_title(record: RunRecord, device: str) -> str:
 
 
 def _estimate_basis(item: EstimateRecord) -> str:
-    bounds = f"{fmt.microseconds(item.us_lower)} to {fmt.microseconds(item.us_upper)}"
     low = f", too low: {item.missing_ops} without a cost" if item.missing_ops else ""
-    return f"{Origin.ESTIMATED}, {bounds}{low}"
+    return f"{Origin.ESTIMATED}, {view.bounds_text(item)}{low}"
 
 
 def _latencies(record: RunRecord) -> Iterator[Row]:
@@ -187,8 +186,7 @@ def _latencies(record: RunRecord) -> Iterator[Row]:
         if speedup.where != Origin.ESTIMATED:
             basis = f"{speedup.where} on {view.place(speedup.device)}"
             if speedup.interval is not None:
-                low, high = speedup.interval
-                basis += f", 95 % interval {fmt.number(low)} to {fmt.number(high)}"
+                basis += f", {fmt.interval(speedup.interval)}"
             if speedup.where == Origin.EMULATED:
                 basis += ", not a performance claim"
             basis = "; ".join((basis, *speedup.remarks))

@@ -259,8 +259,7 @@ def speedup_text(speedup: SpeedupRecord) -> str:
     """`4.44× over fp16`, with the interval where there is one."""
     text = f"{fmt.ratio(speedup.value)} over {speedup.baseline}"
     if speedup.interval is not None:
-        low, high = speedup.interval
-        text += f" (95 % interval {fmt.number(low)} to {fmt.number(high)})"
+        text += f" ({fmt.interval(speedup.interval)})"
     return text
 
 
@@ -273,8 +272,7 @@ def _speedup_cards(record: RunRecord, where: Origin) -> Iterator[Card]:
         first = items[0]
         lines = [f"{candidate} over {first.baseline}"]
         if first.interval is not None:
-            lines[0] += f"; 95 % interval {fmt.number(first.interval[0])} to "
-            lines[0] += fmt.number(first.interval[1])
+            lines[0] += f"; {fmt.interval(first.interval)}"
         lines += [speedup_text(other) for other in items[1:]]
         warnings = ["Not a performance claim"] if where == Origin.EMULATED else []
         if where == Origin.ESTIMATED:
@@ -299,8 +297,12 @@ def _speedup_cards(record: RunRecord, where: Origin) -> Iterator[Card]:
 
 def estimate_text(item: EstimateRecord) -> str:
     """`224 µs (190 µs to 260 µs)`."""
-    bounds = f"{fmt.microseconds(item.us_lower)} to {fmt.microseconds(item.us_upper)}"
-    return f"{fmt.microseconds(item.us)} ({bounds})"
+    return f"{fmt.microseconds(item.us)} ({bounds_text(item)})"
+
+
+def bounds_text(item: EstimateRecord) -> str:
+    """`190 µs to 260 µs`."""
+    return f"{fmt.microseconds(item.us_lower)} to {fmt.microseconds(item.us_upper)}"
 
 
 def _plain_estimate_cards(record: RunRecord) -> Iterator[Card]:
@@ -314,10 +316,7 @@ def _plain_estimate_cards(record: RunRecord) -> Iterator[Card]:
             title=f"{item.label} on {item.device}",
             value=fmt.microseconds(item.us),
             where=Origin.ESTIMATED,
-            lines=(
-                f"bounds {fmt.microseconds(item.us_lower)} to {fmt.microseconds(item.us_upper)}",
-                "no baseline, so no speed-up",
-            ),
+            lines=(f"bounds {bounds_text(item)}", "no baseline, so no speed-up"),
             warnings=estimate_warnings(item),
         )
 

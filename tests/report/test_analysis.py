@@ -6,6 +6,7 @@ import math
 
 from snapq.records import AnalysisRecord, Origin, SensitivityRecord
 from snapq.report import analysis
+from snapq.report.drawing import HEIGHT, WIDTH
 
 
 def nodes(*damages: tuple[str, float, float | None]) -> tuple[SensitivityRecord, ...]:
@@ -44,8 +45,8 @@ def test_nodes_stand_by_time_and_damage() -> None:
     )
     assert drawn is not None
     assert [(mark.x, mark.y) for mark in drawn.marks] == [
-        (0.0, analysis.HEIGHT),
-        (analysis.WIDTH, 0.0),
+        (0.0, HEIGHT),
+        (WIDTH, 0.0),
     ]
     assert (drawn.us, drawn.values) == ((1.0, 3.0), (20.0, 50.0))
 
@@ -54,7 +55,7 @@ def test_without_estimates_nodes_stand_in_the_model_s_order() -> None:
     drawn = analysis.plane(nodes(("first", 30.0, None), ("second", 20.0, None)))
     assert drawn is not None
     assert drawn.us is None
-    assert [mark.x for mark in drawn.marks] == [0.0, analysis.WIDTH]
+    assert [mark.x for mark in drawn.marks] == [0.0, WIDTH]
 
 
 def test_one_node_alone_draws_nothing_and_is_listed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from snapq.report import mixture
+from snapq.report.drawing import HEIGHT, WIDTH
 from snapq.report.html import render_html
 from tests.report import report_records
 
@@ -10,9 +11,9 @@ from tests.report import report_records
 def test_candidates_stand_where_their_figures_put_them() -> None:
     drawn = mixture.plane(report_records.tradeoff())
     assert drawn is not None
-    assert [dot.kind for dot in drawn.dots] == ["uniform", "chosen", "uniform", "uniform"]
-    assert (drawn.dots[0].x, drawn.dots[0].y) == (0.0, mixture.HEIGHT)
-    assert (drawn.dots[-1].x, drawn.dots[-1].y) == (mixture.WIDTH, 0.0)
+    assert [mark.kind for mark in drawn.marks] == ["uniform", "chosen", "uniform", "uniform"]
+    assert (drawn.marks[0].x, drawn.marks[0].y) == (0.0, HEIGHT)
+    assert (drawn.marks[-1].x, drawn.marks[-1].y) == (WIDTH, 0.0)
 
 
 def test_one_estimate_alone_draws_nothing() -> None:

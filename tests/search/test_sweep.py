@@ -55,7 +55,7 @@ def test_the_curve_runs_from_the_fastest_to_the_slowest() -> None:
     record = points(("0.1", 170, 0.88), ("0.3", 120, 0.7), ("0.2", 150, 0.85))
     found = curve(record)
     assert found is not None
-    assert [mark.value for mark in found.marks] == ["0.3", "0.2", "0.1"]
+    assert [mark.label for mark in found.marks] == ["0.3", "0.2", "0.1"]
     assert found.us == (120, 170)
     assert found.values == (0.7, 0.9)
     assert "<polyline" in render(record)

@@ -1,0 +1,61 @@
+"""Points by time and by accuracy (or SQNR) on a small drawing that needs no script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+WIDTH, HEIGHT = 640.0, 200.0
+Point = tuple[float, float, str, str]
+"""Value of the axis to the right, of the axis upwards, label, kind."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One point: `x` from the left, `y` from the top; `kind` is a class of the style sheet."""
+
+    x: float
+    y: float
+    label: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Points as drawn.
+
+    Attributes:
+        marks: in the order of the points.
+        us: range of the axis to the right; None where that is not time.
+        values: range of the axis upwards, lowest first.
+        title: what the axis upwards shows.
+        level: y of a value to compare with; None where there is none.
+    """
+
+    marks: tuple[Mark, ...]
+    us: tuple[float, float] | None
+    values: tuple[float, float]
+    title: str
+    level: float | None = None
+
+    @property
+    def line(self) -> str:
+        """The `x,y` pairs of an SVG polyline through the points."""
+        return " ".join(f"{mark.x:.1f},{mark.y:.1f}" for mark in self.marks)
+
+
+def place(points: Sequence[Point], title: str = "SQNR in dB", level: float | None = None) -> Plane:
+    """Places points of finite values so that they, and `level`, fill the drawing."""
+    across, heights = [p[0] for p in points], [p[1] for p in points]
+    heights += [] if level is None else [level]
+    first, last, low, high = min(across), max(across), min(heights), max(heights)
+
+    def down(value: float) -> float:
+        return HEIGHT * (1 - (value - low) / max(high - low, 1e-9))
+
+    marks = tuple(
+        Mark(WIDTH * (x - first) / max(last - first, 1e-9), down(y), label, kind)
+        for x, y, label, kind in points
+    )
+    drawn = None if level is None else down(level)
+    return Plane(marks, (first, last), (low, high), title, drawn)
