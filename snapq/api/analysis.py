@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snapq.api.configuration import load
 from snapq.api.shared import refuse_existing
 from snapq.config import DataSource, QuantizeConfig
+from snapq.config.reading import load
 from snapq.errors import DataError, SnapqError
 from snapq.npu.model import Model
 from snapq.precision import precision_name
@@ -25,27 +24,11 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx_ir as ir
 
-    from snapq.devices.profiles import DeviceProfile
     from snapq.graph.shapes import InputShapes
     from snapq.quantization.analysis.sensitivity import Analysis, Sensitivity
 
 EXPLAINED = 10
 """How many of the worst nodes are looked at tensor by tensor."""
-
-
-@dataclass(frozen=True)
-class _Options:
-    """What an analysis is to find out.
-
-    Attributes:
-        where: `host` or `simulated`: who computes the outputs.
-        samples: how many calibration samples outputs are compared on.
-        tensors: whether every tensor is quantized alone too.
-    """
-
-    where: Origin = Origin.HOST
-    samples: int = 8
-    tensors: bool = False
 
 
 def analyze(
@@ -94,12 +77,12 @@ def analyze(
         StorageError: the page cannot be written.
     """
     from snapq.api.calibration import calibration_source
-    from snapq.config import QuantizeConfig
+    from snapq.api.one_stage import prepared
     from snapq.devices.profiles import find
+    from snapq.graph import io
 
     if page is not None:
         refuse_existing(Path(page), overwrite)
-    wanted = _Options(Origin.SIMULATED if simulated else Origin.HOST, samples, tensors)
     types = {"weights": weights, "activations": activations}
     given = {name: value for name, value in types.items() if value is not None}
     path, options, base = Path(model), QuantizeConfig.model_validate(given), None
@@ -113,8 +96,17 @@ def analyze(
         data = config.data.calibration or calibration_source(None, None, random_inputs)
     else:
         data = calibration_source(calibration, None, random_inputs)
-    reporter = progress or Silent()
-    found = _analyze_file(path, data, options, find(device), inputs or {}, wanted, reporter, base)
+    with prepared(path, data, inputs or {}, (find(device),), base) as values:
+        reads = Reads((Input.DEVICES, Input.CALIBRATION))
+        found = _analyze_model(
+            io.load(values[Input.PREVIOUS].model),
+            path.name,
+            options,
+            Context(reads, values, progress=progress or Silent()),
+            where=Origin.SIMULATED if simulated else Origin.HOST,
+            samples=samples,
+            tensors=tensors,
+        )
     if page is not None:
         from snapq.report.analysis import render
 
@@ -122,43 +114,17 @@ def analyze(
     return found
 
 
-def _analyze_file(
-    model: Path,
-    calibration: DataSource | Iterable[Mapping[str, np.ndarray]],
-    options: QuantizeConfig,
-    device: DeviceProfile,
-    shapes: InputShapes,
-    wanted: _Options,
-    progress: Progress,
-    base: Path | None = None,
-) -> AnalysisRecord:
-    """Prepares one file and quantizes each of its nodes alone.
-
-    Raises:
-        ConfigError: the model is quantized already.
-        DataError: there is no calibration sample, or one does not fit.
-        SnapqError: as the prepare stage and the simulator.
-    """
-    from snapq.api.one_stage import prepared
-    from snapq.graph import io
-
-    with prepared(model, calibration, shapes, (device,), base) as values:
-        source = values[Input.PREVIOUS]
-        context = Context(Reads((Input.DEVICES, Input.CALIBRATION)), values, progress=progress)
-        return _analyze_model(io.load(source.model), model.name, options, context, wanted)
-
-
 def _analyze_model(
-    model: ir.Model, name: str, options: QuantizeConfig, context: Context, wanted: _Options
+    model: ir.Model,
+    name: str,
+    options: QuantizeConfig,
+    context: Context,
+    *,
+    where: Origin,
+    samples: int,
+    tensors: bool,
 ) -> AnalysisRecord:
-    """Quantizes each node alone, and the tensors of the worst ones (or all of them) alone.
-
-    Args:
-        model: the prepared float model.
-        name: how the model is called.
-        options: the precision to analyze.
-        context: its first device is the one to analyze for.
-        wanted: what to find out.
+    """Quantizes each node of a prepared model alone; tensors too, of the worst nodes or of all.
 
     Raises:
         DataError: there is no calibration sample, or one does not fit.
@@ -176,18 +142,17 @@ def _analyze_model(
         weights=options.weights,
         activations=options.activations,
         granularity=granularity(options),
-        architecture=min(one.architecture for one in context.devices),
+        architecture=device.architecture,
         per_node=resolve(options.overrides, model),
     )
     with progress.track("Calibrate", len(data)) as advance:
         known = observe(model, (sample.feeds for sample in data), advance)
-    compared = [sample.feeds for sample in islice(data, wanted.samples)]
+    compared = [sample.feeds for sample in islice(data, samples)]
     references = list(run_on_cpu(model, compared))
-    run = runner(wanted.where, device)
-    analysis = Analysis(model, known, scheme, {}, compared, references, run)
+    analysis = Analysis(model, known, scheme, {}, compared, references, runner(where, device))
     quantized = analysis.quantized(scheme)
     noise = analysis.noise(quantized.model)
-    sensitivities = _sensitivities(analysis, context, tensors=wanted.tensors)
+    found = _sensitivities(analysis, context, tensors=tensors)
     notes = [str(note) for note in quantized.notes]
     label = precision_name(options.weights, options.activations)
     estimate, spent = _estimate(quantized.model, context, label, notes)
@@ -195,12 +160,12 @@ def _analyze_model(
         model=name,
         precision=label,
         device=device.name,
-        where=wanted.where,
+        where=where,
         samples=len(compared),
         dataset=data.description,
         random_inputs=data.random,
         sqnr_db=sqnr(1.0, noise),
-        items=sensitivity_records(sensitivities, wanted.where, device.name, len(compared), spent),
+        items=sensitivity_records(found, where, device.name, len(compared), spent),
         estimate=estimate,
         notes=tuple(notes),
     )

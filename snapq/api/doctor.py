@@ -7,15 +7,18 @@ import os
 import platform
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 from packaging.version import Version
 
 from snapq.errors import SnapqError
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 NEEDED_DISK_GB = 2
 NEEDED_MEMORY_GB = 2
@@ -148,9 +151,7 @@ def _simulator() -> Check:
     from snapq.npu.model import Model
 
     feeds = {"x": np.linspace(-1, 1, 8, dtype=np.float32).reshape(1, 8)}
-    with tempfile.TemporaryDirectory(prefix="snapq-doctor-") as folder:
-        model = _small_model(Path(folder))
-        (outputs,) = Model(model, find(SIMULATED)).simulate([feeds])
+    (outputs,) = Model(_small_model(), find(SIMULATED)).simulate([feeds])
     expected = np.maximum(feeds["x"], 0)
     worst = float(np.abs(outputs["y"] - expected).max())
     if worst > 1 / 64:
@@ -163,39 +164,26 @@ def _estimate() -> Check:
     from snapq.devices.profiles import find
     from snapq.npu.model import Model
 
-    with tempfile.TemporaryDirectory(prefix="snapq-doctor-") as folder:
-        record = Model(_small_model(Path(folder)), find(ESTIMATED)).estimate()
+    record = Model(_small_model(), find(ESTIMATED)).estimate()
     found = f"a small model, {record.us:.0f} us estimated on {record.estimated_on}"
     return Check("performance estimate", True, found)
 
 
-def _small_model(folder: Path) -> Path:
-    """Writes a Q/DQ model that computes `y = max(x, 0)` for x in -1..1 in steps of 1/128."""
-    import numpy as np
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
+def _small_model() -> ir.Model:
+    """A Q/DQ model that computes `y = max(x, 0)` for x in -1..1 in steps of 1/128."""
+    import onnx_ir as ir
 
-    nodes = [
-        helper.make_node("QuantizeLinear", ["x", "scale", "zero_point"], ["x_quantized"]),
-        helper.make_node("DequantizeLinear", ["x_quantized", "scale", "zero_point"], ["x_8"]),
-        helper.make_node("Relu", ["x_8"], ["relu"], name="relu"),
-        helper.make_node("QuantizeLinear", ["relu", "scale", "zero_point"], ["y_quantized"]),
-        helper.make_node("DequantizeLinear", ["y_quantized", "scale", "zero_point"], ["y"]),
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "doctor",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 8])],
-        [
-            numpy_helper.from_array(np.array(1 / 128, np.float32), "scale"),
-            numpy_helper.from_array(np.array(128, np.uint8), "zero_point"),
-        ],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
-    path = folder / "doctor.onnx"
-    onnx.save(model, path)
-    return path
+    return ir.from_onnx_text("""
+        <ir_version: 10, opset_import: ["" : 21]>
+        doctor (float[1, 8] x) => (float[1, 8] y)
+        <float scale = {0.0078125}, uint8 zero_point = {128}> {
+            x_quantized = QuantizeLinear(x, scale, zero_point)
+            x_8 = DequantizeLinear(x_quantized, scale, zero_point)
+            [relu] relu = Relu(x_8)
+            y_quantized = QuantizeLinear(relu, scale, zero_point)
+            y = DequantizeLinear(y_quantized, scale, zero_point)
+        }
+    """)
 
 
 def _profiles() -> Check:

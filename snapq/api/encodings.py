@@ -46,9 +46,12 @@ def export_encodings(
 
     Raises:
         ConfigError: the format is not known, or the file exists.
-        ModelError: the model is not quantized.
+        ModelError: the model is not quantized, or its float form is not known.
+        StorageError: the file cannot be written.
     """
-    from snapq.quantization.exchange.files import FORMATS
+    from snapq.graph import io
+    from snapq.quantization.exchange.files import FORMATS, write
+    from snapq.quantization.existing_qdq.strip import is_quantized, strip
 
     if file_format not in FORMATS:
         close = nearest(file_format, FORMATS)
@@ -57,39 +60,20 @@ def export_encodings(
             where="--format",
             hint=f"Did you mean '{close}'?" if close else f"There are: {', '.join(FORMATS)}.",
         )
-    written = [Path(item) for item in (output, float_model) if item is not None]
-    for item in written:
-        refuse_existing(item, overwrite)
+    for item in (output, float_model):
+        if item is not None:
+            refuse_existing(Path(item), overwrite)
     path = model_path(model)
     source = quantized_model(path) if path.is_dir() else path
-    return ExportedEncodings(*_export(source, file_format, *written))
-
-
-def _export(
-    model: Path, file_format: str, output: Path, float_model: Path | None = None
-) -> tuple[int, tuple[str, ...]]:
-    """Writes the encodings of a Q/DQ model, and its float form, for another tool.
-
-    Returns:
-        How many tensors the file lists, and the names of those that the format cannot express.
-
-    Raises:
-        ModelError: the model has no Q/DQ, or its float form is not known.
-        StorageError: the file cannot be written.
-    """
-    from snapq.graph import io
-    from snapq.quantization.exchange.files import write
-    from snapq.quantization.existing_qdq.strip import is_quantized, strip
-
-    loaded = io.load(model)
+    loaded = io.load(source)
     if not is_quantized(loaded):
         raise ModelError(
             "The model is not quantized, so it has no encodings.",
-            where=str(model),
+            where=str(source),
             hint="Give a Q/DQ model, or the folder of a run that quantized one.",
         )
     stripped = strip(loaded)
     if float_model is not None:
-        io.save(stripped.model, float_model)
-    gone = write(output, stripped.encodings, stripped.model, file_format)
-    return len(stripped.encodings) - len(gone), gone
+        io.save(stripped.model, Path(float_model))
+    gone = write(Path(output), stripped.encodings, stripped.model, file_format)
+    return ExportedEncodings(len(stripped.encodings) - len(gone), gone)

@@ -7,6 +7,8 @@ operators answers, and the result says so.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,7 +142,7 @@ def _inspect_model(
     from snapq.graph.shapes import freeze, input_specs
     from snapq.npu.runtime import status
     from snapq.quantization.existing_qdq.strip import is_quantized, strip
-    from snapq.quantization.lint.run import Finding, lint
+    from snapq.quantization.lint.run import lint
 
     given = io.load(path)
     if any(node.op_type == "EPContext" for node in given.graph):
@@ -149,21 +151,14 @@ def _inspect_model(
             where=str(path),
             hint="Inspect the .bin file beside it, or the model that it was compiled from.",
         )
-    findings: tuple[Finding, ...] = ()
-    source = freeze(given, shapes) if is_quantized(given) else given
-    if source is not given:
-        findings = lint(source, device.architecture)
-    prepared = prepare.prepare(source if source is given else strip(source).model, shapes)
+    quantized = freeze(given, shapes) if is_quantized(given) else None
+    prepared = prepare.prepare(strip(quantized).model if quantized else given, shapes)
     model = prepared.model
     costs = cost.node_costs(model)
-    operators: dict[str, int] = {}
-    for node in model.graph:
-        operators[node.op_type] = operators.get(node.op_type, 0) + 1
     found = status()
     if found.usable:
-        placements = _ask_provider(model, device, progress)
-        if source is not given:
-            placements = (_as_given(source, device), *placements)
+        as_given = (_place(quantized, device, "Q/DQ as given", {}),) if quantized else ()
+        placements = (*as_given, *_ask_provider(model, device, progress))
     else:
         placements = (_ask_table(model, str(found.reason)),)
     return Inspection(
@@ -176,69 +171,48 @@ def _inspect_model(
         prepared_nodes=len(model.graph),
         parameters=sum(node.parameters for node in costs),
         macs=sum(node.macs for node in costs),
-        operators=dict(sorted(operators.items())),
+        operators=dict(sorted(Counter(node.op_type for node in model.graph).items())),
         passes=dict(prepared.applied),
-        skipped=tuple(asdict(item) for item in prepared.skipped),
+        skipped=tuple(map(asdict, prepared.skipped)),
         notes=prepared.notes,
         placements=placements,
-        findings=tuple(asdict(finding) for finding in findings),
+        findings=tuple(map(asdict, lint(quantized, device.architecture) if quantized else ())),
     )
-
-
-def _as_given(source: ir.Model, device: DeviceProfile) -> PrecisionPlacement:
-    """Where a model that came quantized runs before anything is repaired."""
-    from snapq.npu.model import Model
-
-    label = "Q/DQ as given"
-    try:
-        placement = Model(source, device).place()
-    except SnapqError as error:
-        return PrecisionPlacement(label, 0, len(source.graph), 0, (), str(error))
-    cpu_nodes = tuple(
-        OffNpu(node.name, node.op_type, node.reason or "not said", None)
-        for node in placement.nodes
-        if node.unit == "cpu"
-    )
-    npu = sum(node.unit == "npu" for node in placement.nodes)
-    return PrecisionPlacement(label, npu, len(cpu_nodes), placement.partitions, cpu_nodes)
 
 
 def _ask_provider(
     model: ir.Model, device: DeviceProfile, progress: Progress
 ) -> tuple[PrecisionPlacement, ...]:
     """Offers the model to the execution provider at every precision that the device has."""
+    from snapq.npu.unsupported import unsupported
+
+    hints = {item.node: item.hint for item in unsupported(model)}
     wanted = [p for p in ("fp16", *QUANTIZED) if p in device.precisions]
     found = []
     with progress.track("Ask the NPU compiler", len(wanted)) as advance:
         for precision in wanted:
-            try:
-                found.append(_place(model, device, precision))
-            except SnapqError as error:
-                found.append(PrecisionPlacement(precision, 0, len(model.graph), 0, (), str(error)))
+            found.append(_place(model, device, precision, hints))
             advance(1)
     return tuple(found)
 
 
-def _place(model: ir.Model, device: DeviceProfile, precision: str) -> PrecisionPlacement:
-    """Places the model at one precision."""
+def _place(
+    model: ir.Model, device: DeviceProfile, precision: str, hints: Mapping[str, str | None]
+) -> PrecisionPlacement:
+    """Places the model at one precision; as it is, where that is none of `QUANTIZED`."""
     from snapq.npu.model import Model
-    from snapq.npu.unsupported import unsupported
 
-    hints = {item.node: item.hint for item in unsupported(model)}
-    offered = model if precision == "fp16" else _quantized(model, device, precision)
-    placement = Model(offered, device).place()
+    try:
+        offered = _quantized(model, device, precision) if precision in QUANTIZED else model
+        found = Model(offered, device).place()
+    except SnapqError as error:
+        return PrecisionPlacement(precision, 0, len(model.graph), 0, (), str(error))
     cpu_nodes = tuple(
         OffNpu(node.name, node.op_type, node.reason or "not said", hints.get(node.name))
-        for node in placement.nodes
+        for node in found.nodes
         if node.unit == "cpu"
     )
-    return PrecisionPlacement(
-        precision=precision,
-        npu=sum(node.unit == "npu" for node in placement.nodes),
-        cpu=len(cpu_nodes),
-        partitions=placement.partitions,
-        cpu_nodes=cpu_nodes,
-    )
+    return PrecisionPlacement(precision, found.npu, found.cpu, found.partitions, cpu_nodes)
 
 
 def _quantized(model: ir.Model, device: DeviceProfile, precision: str) -> ir.Model:

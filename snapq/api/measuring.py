@@ -1,8 +1,8 @@
-"""`benchmark` a bundle; `history` and `compare`: what was measured before."""
+"""`benchmark` a bundle, and `compare` two results of the history."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,6 @@ from snapq.progress import Progress, Silent
 if TYPE_CHECKING:
     from snapq.benchmarking.history.compare import Comparison
     from snapq.benchmarking.targets.base import Measurement
-    from snapq.records.bench import BenchRecord
 
 
 def benchmark(
@@ -73,22 +72,6 @@ def benchmark_all(
         Path(baseline) if baseline is not None else None,
         progress or Silent(),
     )
-
-
-def remember(records: Iterable[BenchRecord]) -> None:
-    """Adds results of benchmarks to the history. Raises `StorageError`."""
-    from snapq.benchmarking.history import store
-
-    store.remember(records)
-
-
-def history(
-    *, target: str | None = None, label: str | None = None, limit: int = 20
-) -> tuple[BenchRecord, ...]:
-    """The newest results of the history, newest first. Raises `StorageError`."""
-    from snapq.benchmarking.history import store
-
-    return store.recent(target=target, label=label, limit=limit)
 
 
 def compare(before: str, after: str, *, max_slowdown: float = 1.05) -> Comparison:

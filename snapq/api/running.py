@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snapq.api.configuration import check, load
 from snapq.config import DeployConfig
+from snapq.config.reading import load
 from snapq.errors import StorageError
 from snapq.progress import Progress, Silent
 from snapq.records import RunRecord
 
 if TYPE_CHECKING:
     from snapq.pipeline.cache import Cache
+    from snapq.pipeline.inputs import Setting
     from snapq.pipeline.plan import Plan
     from snapq.records.bench import BenchRecord
 
@@ -60,6 +61,17 @@ class Run:
     def passed(self) -> bool:
         """Whether every gate passed."""
         return all(gate.passed for gate in self.record.gates)
+
+
+def check(config: DeployConfig, *, random_inputs: bool = False) -> Setting:
+    """Reads and checks everything that a run would need: model, data, devices.
+
+    Raises:
+        SnapqError: what is wrong, where, and a hint.
+    """
+    from snapq.pipeline.inputs import load_setting
+
+    return load_setting(config, random_inputs=random_inputs)
 
 
 def plan(config: DeployConfig, *, runs: str | Path = RUNS, random_inputs: bool = False) -> Plan:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snapq.api.configuration import load
 from snapq.api.running import RUNS, run
 from snapq.config import DeployConfig
+from snapq.config.reading import load
 from snapq.progress import Progress
 from snapq.records import RunRecord
 

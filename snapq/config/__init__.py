@@ -7,12 +7,12 @@ docstrings below are its descriptions, and the sentences of the validators are w
 
 from __future__ import annotations
 
-from snapq.config.schema.base import FUNCTION_PATTERN, FilePath, Names, PerChannel, Size, Strict
-from snapq.config.schema.data import Color, Data, DataSource, Preprocess, Resample
+from snapq.config.schema.base import FUNCTION_PATTERN, Strict
+from snapq.config.schema.data import Color, DataSource, Preprocess, Resample
 from snapq.config.schema.deploy import BenchmarkConfig, DeployConfig, Gates
-from snapq.config.schema.finetune import FinetuneConfig, Losses
-from snapq.config.schema.model import Io, IoDtype, IoLayout, Model
-from snapq.config.schema.prune import PruneConfig, PruneTarget, Sparsity
+from snapq.config.schema.finetune import FinetuneConfig
+from snapq.config.schema.model import Io, IoDtype, IoLayout
+from snapq.config.schema.prune import PruneConfig, Sparsity
 from snapq.config.schema.quantize import (
     ClusterConfig,
     MixedPrecision,
@@ -21,40 +21,31 @@ from snapq.config.schema.quantize import (
     QuantizeConfig,
     RepairConfig,
 )
-from snapq.config.schema.stages import PackageConfig, PrepareConfig, StageItem, StageOptions
+from snapq.config.schema.stages import PackageConfig, PrepareConfig, StageOptions
 
 __all__ = [
     "FUNCTION_PATTERN",
     "BenchmarkConfig",
     "ClusterConfig",
     "Color",
-    "Data",
     "DataSource",
     "DeployConfig",
-    "FilePath",
     "FinetuneConfig",
     "Gates",
     "Io",
     "IoDtype",
     "IoLayout",
-    "Losses",
     "MixedPrecision",
-    "Model",
-    "Names",
     "Override",
     "PackageConfig",
-    "PerChannel",
     "PercentileObserver",
     "PrepareConfig",
     "Preprocess",
     "PruneConfig",
-    "PruneTarget",
     "QuantizeConfig",
     "RepairConfig",
     "Resample",
-    "Size",
     "Sparsity",
-    "StageItem",
     "StageOptions",
     "Strict",
 ]

@@ -39,17 +39,21 @@ FilePath = Annotated[
 """A file or folder, relative to the YAML file's folder."""
 
 
-def _one_or_many(value: Any) -> Any:
-    """Makes a tuple of a single number: `mean: 127` is `mean: [127]`."""
-    if isinstance(value, list):
-        return tuple(value)
-    return (value,) if isinstance(value, int | float) else value
+def _tuple_of(*kinds: type) -> BeforeValidator:
+    """Makes a tuple of a list, and of one value of these kinds: `mean: 127` is `mean: [127]`."""
+
+    def made(value: Any) -> Any:
+        if isinstance(value, list):
+            return tuple(value)
+        return (value,) if isinstance(value, kinds) else value
+
+    return BeforeValidator(made)
 
 
 PerChannel = Annotated[
     tuple[float, ...],
     Field(min_length=1),
-    BeforeValidator(_one_or_many),
+    _tuple_of(int, float),
     WithJsonSchema(
         {
             "anyOf": [
@@ -63,15 +67,8 @@ PerChannel = Annotated[
 Size = Annotated[int, Field(gt=0)] | tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
 
 
-def _name_or_names(value: Any) -> Any:
-    """Makes a tuple of a single name, and of a list of them."""
-    if isinstance(value, list):
-        return tuple(value)
-    return (value,) if isinstance(value, str) else value
-
-
 Names = Annotated[
     tuple[str, ...],
-    BeforeValidator(_name_or_names),
+    _tuple_of(str),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
