@@ -29,10 +29,19 @@ def devices(
 
     from snapq.cli.output import tables
     from snapq.devices import profiles
-    from snapq.errors import DeviceError
+    from snapq.errors import ConfigError, DeviceError
 
     if board is not None:
-        _probe(text, board, json)
+        if text != "probe":
+            raise ConfigError(f"{text!r} takes no board.", hint="Write: snapq devices probe BOARD")
+        from snapq import api
+
+        probed = api.probe_board(board)
+        if json:
+            needs = [asdict(need) for need in probed.requirements]
+            emit({"facts": probed.facts.model_dump(), "needs": needs})
+        else:
+            tables.show_board(probed)
         return
     if text is None:
         found = profiles.all_profiles()
@@ -49,24 +58,3 @@ def devices(
         tables.show_device(found[0])
     else:
         tables.show_devices(found)
-
-
-def _probe(text: str | None, board: str, json: bool) -> None:
-    from dataclasses import asdict
-
-    from snapq import api
-    from snapq.cli.output import tables
-    from snapq.errors import ConfigError
-
-    if text != "probe":
-        raise ConfigError(f"{text!r} takes no board.", hint="Write: snapq devices probe BOARD")
-    found = api.probe_board(board)
-    if json:
-        emit(
-            {
-                "facts": found.facts.model_dump(),
-                "needs": [asdict(need) for need in found.requirements],
-            }
-        )
-    else:
-        tables.show_board(found)

@@ -10,6 +10,7 @@ import typer
 from snapq.cli.options import Config, Json, Runs, SetOption
 from snapq.cli.output.errors import storage_warning
 from snapq.cli.output.json import emit
+from snapq.errors import ConfigError
 
 
 def run(
@@ -57,59 +58,37 @@ def run(
     from snapq.cli.output.tables import output_console
 
     options = [*(set_ or ()), *([f"benchmark.target={target}"] if target else ())]
-    if sweep is not None:
-        _sweep(config, sweep, options, runs, output, random_inputs, fresh, json)
-        return
-    done = api.run(
-        api.load(config, options),
-        runs=runs,
-        output=output,
-        random_inputs=random_inputs,
-        fresh=fresh,
-        progress=Bars(),
-    )
-    with storage_warning("the history was not written"):
-        api.remember(done.benches)
+    done: api.Run | api.Sweep
+    if sweep is None:
+        done = api.run(
+            api.load(config, options),
+            runs=runs,
+            output=output,
+            random_inputs=random_inputs,
+            fresh=fresh,
+            progress=Bars(),
+        )
+        with storage_warning("the history was not written"):
+            api.remember(done.benches)
+    elif output is None:
+        done = api.sweep(
+            config,
+            sweep,
+            options,
+            runs=runs,
+            random_inputs=random_inputs,
+            fresh=fresh,
+            progress=Bars(),
+        )
+    else:
+        hint = "Say where with --runs."
+        raise ConfigError("A sweep makes several runs.", where="--output", hint=hint)
     if json:
         emit({"folder": str(done.folder), **done.record.to_json()})
-    else:
+    elif isinstance(done, api.Run):
         from snapq.report.terminal import summary
 
         summary(done.record, output_console(), done.report)
-    if not done.passed:
-        raise typer.Exit(1)
-
-
-def _sweep(
-    config: Path,
-    option: str,
-    options: list[str],
-    runs: Path,
-    output: Path | None,
-    random_inputs: bool,
-    fresh: bool,
-    json: bool,
-) -> None:
-    from snapq import api
-    from snapq.cli.output.progress import Bars
-    from snapq.cli.output.tables import output_console
-    from snapq.errors import ConfigError
-
-    if output is not None:
-        raise ConfigError(
-            "A sweep makes several runs.", where="--output", hint="Say where with --runs."
-        )
-    done = api.sweep(
-        config,
-        option,
-        options,
-        runs=runs,
-        random_inputs=random_inputs,
-        fresh=fresh,
-        progress=Bars(),
-    )
-    if json:
-        emit({"folder": str(done.folder), **done.record.to_json()})
     else:
         from snapq.report.sweep import show
 

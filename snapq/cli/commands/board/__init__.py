@@ -1,16 +1,51 @@
-"""The commands `snapq board …`, each from its own file."""
+"""The commands `snapq board …`: emulate, setup, clean."""
 
 from __future__ import annotations
 
 import typer
 
-from snapq.cli.commands.board.clean import clean
 from snapq.cli.commands.board.emulate import emulate
-from snapq.cli.commands.board.setup import setup
+from snapq.cli.options import BoardName, Json
+from snapq.cli.output.json import emit
 
 board = typer.Typer(name="board", help="Boards to run packages on.", no_args_is_help=True)
 board.add_typer(emulate)
-board.command()(setup)
-board.command()(clean)
 
 __all__ = ["board"]
+
+
+@board.command()
+def setup(name: BoardName, json: Json = False) -> None:
+    """Bring the agent's libraries to a board, into ~/.snapq; the board needs no network.
+
+    Example: snapq board setup ssh://root@192.168.1.20
+    """
+    from dataclasses import asdict
+
+    from snapq import api
+    from snapq.cli.output.progress import Bars
+
+    done = api.set_up_board(name, progress=Bars())
+    if json:
+        emit(asdict(done))
+    elif done.new:
+        typer.echo(f"Set up: {done.path} ({done.sent_bytes / 1e6:,.0f} MB sent).")
+    else:
+        typer.echo(f"Nothing to do: {done.path or 'its own Python has all libraries'}.")
+
+
+@board.command()
+def clean(name: BoardName, json: Json = False) -> None:
+    """Remove everything that snapq put on a board.
+
+    Example: snapq board clean my-board
+    """
+    from snapq import api
+
+    root, size = api.clean_board(name)
+    if json:
+        emit({"root": root, "bytes": size})
+    else:
+        typer.echo(
+            f"Removed {root} ({size / 1e6:,.0f} MB)." if size else "There was nothing to remove."
+        )
