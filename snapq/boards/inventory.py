@@ -19,11 +19,7 @@ from typing import Annotated
 import yaml
 from pydantic import Field, ValidationError
 
-from snapq.boards.transports.address import (
-    Address,
-    SshAddress,
-    parse,
-)
+from snapq.boards.transports.address import Address, SshAddress, parse
 from snapq.config import Strict
 from snapq.errors import ConfigError
 from snapq.storage import storage_errors

@@ -9,11 +9,7 @@ from snapq.boards.emulator.address import EmulatedAddress
 from snapq.boards.emulator.connection import as_board, running
 from snapq.boards.emulator.lifecycle import DEFAULT_NAME
 from snapq.boards.environment import Environment, set_up
-from snapq.boards.inventory import (
-    Board,
-    boards,
-    find_board,
-)
+from snapq.boards.inventory import Board, boards, find_board
 from snapq.boards.requirements import Requirement, check_requirements
 from snapq.boards.session.probe import BoardFacts, probe
 from snapq.boards.session.program import ROOT, ask

@@ -14,12 +14,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from snapq.graph.edit import (
-    constant,
-    input_at,
-    ints_attribute,
-    rank,
-)
+from snapq.graph.edit import constant, input_at, ints_attribute, rank
 from snapq.graph.shapes import format_shape, static_shape
 from snapq.operators import MAX_RANK, spec
 

@@ -6,12 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from snapq.benchmarking.statistics import (
-    doubts,
-    speedup,
-    speedup_interval,
-    summarize,
-)
+from snapq.benchmarking.statistics import doubts, speedup, speedup_interval, summarize
 
 latencies = arrays(
     np.float64, st.tuples(st.integers(2, 12), st.integers(1, 6)), elements=st.floats(0.01, 1e4)

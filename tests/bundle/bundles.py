@@ -12,17 +12,9 @@ from snapq.graph import io as model_files
 from snapq.graph.boundary import fold_normalization, plan
 from snapq.graph.shapes import input_specs
 from snapq.progress import Silent
-from snapq.stages.package.build import (
-    Built,
-    Order,
-    build,
-)
+from snapq.stages.package.build import Built, Order, build
 from snapq.storage import write_json
-from tests.graph.boundary.small_models import (
-    conv_net,
-    image_samples,
-    quantized,
-)
+from tests.graph.boundary.small_models import conv_net, image_samples, quantized
 
 PICTURES = Preprocess(
     resize=20, crop=16, mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375), color="bgr"

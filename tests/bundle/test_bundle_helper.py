@@ -24,12 +24,7 @@ from snapq.graph.boundary import plan
 from snapq.graph.shapes import TensorSpec
 from snapq.stages.package.build import Built
 from tests.bundle.bundles import PICTURES
-from tests.graph.boundary.small_models import (
-    IMAGENET,
-    WHOLE,
-    image_samples,
-    run,
-)
+from tests.graph.boundary.small_models import IMAGENET, WHOLE, image_samples, run
 
 Made = tuple[Built, Path]
 

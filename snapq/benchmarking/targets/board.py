@@ -8,29 +8,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from snapq.benchmarking.targets.base import (
-    Candidate,
-    Measurement,
-    Progress,
-)
+from snapq.benchmarking.targets.base import Candidate, Measurement, Progress
 from snapq.benchmarking.targets.board_results import Setting, bench_records
 from snapq.boards.environment import check_python, set_up
 from snapq.boards.inventory import Board, find_board
-from snapq.boards.session.load import (
-    Load,
-    bundle_load,
-    plain_load,
-)
-from snapq.boards.session.measure import (
-    Limits,
-    ReadyBoard,
-    measure,
-)
-from snapq.boards.session.probe import (
-    BoardFacts,
-    probe,
-    profile_of,
-)
+from snapq.boards.session.load import Load, bundle_load, plain_load
+from snapq.boards.session.measure import Limits, ReadyBoard, measure
+from snapq.boards.session.probe import BoardFacts, probe, profile_of
 from snapq.boards.transports.address import ADDRESSES
 from snapq.boards.transports.base import Transport
 from snapq.boards.transports.connect import connect

@@ -9,17 +9,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from snapq.benchmarking.statistics import (
-    doubts,
-    speedup,
-    speedup_interval,
-)
+from snapq.benchmarking.statistics import doubts, speedup, speedup_interval
 from snapq.boards.session.answers import Conditions, GoldenSaid
-from snapq.boards.session.fallbacks import (
-    CPU,
-    headline,
-    skipped,
-)
+from snapq.boards.session.fallbacks import CPU, headline, skipped
 from snapq.boards.session.load import Load
 from snapq.boards.session.measure import Found, Session
 from snapq.boards.session.probe import BoardFacts

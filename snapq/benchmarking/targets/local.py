@@ -19,17 +19,8 @@ from typing import ClassVar
 import numpy as np
 
 from snapq.benchmarking.machine import disturbances, read
-from snapq.benchmarking.statistics import (
-    doubts,
-    speedup,
-    speedup_interval,
-    summarize,
-)
-from snapq.benchmarking.targets.base import (
-    Candidate,
-    Measurement,
-    Progress,
-)
+from snapq.benchmarking.statistics import doubts, speedup, speedup_interval, summarize
+from snapq.benchmarking.targets.base import Candidate, Measurement, Progress
 from snapq.benchmarking.targets.local_records import Timed, local_records
 from snapq.benchmarking.targets.timed_model import TimedModel
 from snapq.config import BenchmarkConfig

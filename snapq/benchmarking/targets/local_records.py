@@ -13,11 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snapq.benchmarking.statistics import (
-    doubts,
-    speedup,
-    speedup_interval,
-)
+from snapq.benchmarking.statistics import doubts, speedup, speedup_interval
 from snapq.benchmarking.targets.board_results import latency_of
 from snapq.config import BenchmarkConfig
 from snapq.records import Origin

@@ -13,18 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from snapq.benchmarking.targets.base import (
-    Candidate,
-    Measurement,
-    Progress,
-)
+from snapq.benchmarking.targets.base import Candidate, Measurement, Progress
 from snapq.benchmarking.targets.board import BoardTarget
-from snapq.boards.emulator import (
-    image,
-    lifecycle,
-    recipe,
-    tools,
-)
+from snapq.boards.emulator import image, lifecycle, recipe, tools
 from snapq.boards.emulator.address import EmulatedAddress
 from snapq.boards.emulator.connection import as_board
 from snapq.boards.emulator.lifecycle import EmulatedBoard, Options

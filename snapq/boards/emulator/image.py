@@ -11,13 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from snapq.boards.emulator import (
-    initramfs,
-    packages,
-    root_filesystem,
-    tools,
-    wheels,
-)
+from snapq.boards.emulator import initramfs, packages, root_filesystem, tools, wheels
 from snapq.boards.emulator.recipe import Recipe
 from snapq.progress import Progress
 from snapq.storage import atomic_folder, remove_leftovers, storage_errors, write_json

@@ -14,18 +14,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from snapq.boards.emulator import (
-    initramfs,
-    keys,
-    qemu,
-    soc_appearance,
-    tools,
-)
-from snapq.boards.emulator.image import (
-    Image,
-    build,
-    cache_folder,
-)
+from snapq.boards.emulator import initramfs, keys, qemu, soc_appearance, tools
+from snapq.boards.emulator.image import Image, build, cache_folder
 from snapq.boards.emulator.initramfs import Entry
 from snapq.boards.emulator.npu_state import NpuState
 from snapq.boards.emulator.qemu import Process

@@ -15,11 +15,7 @@ from snapq.boards.inventory import Board
 from snapq.boards.session import answers
 from snapq.boards.session.fallbacks import exhausted
 from snapq.boards.session.load import FEEDS, Load
-from snapq.boards.session.program import (
-    ROOT,
-    ask,
-    run,
-)
+from snapq.boards.session.program import ROOT, ask, run
 from snapq.boards.session.push import push
 from snapq.boards.transports.base import Transport
 from snapq.boards.user import user_name

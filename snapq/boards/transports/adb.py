@@ -19,18 +19,8 @@ from typing import cast
 
 from snapq.boards.transports.adb_server import device_command
 from snapq.boards.transports.address import AdbAddress
-from snapq.boards.transports.base import (
-    MAX_ERROR_BYTES,
-    Command,
-    Completed,
-    Sent,
-    Transport,
-)
-from snapq.boards.transports.lines import (
-    Collector,
-    opened,
-    readable,
-)
+from snapq.boards.transports.base import MAX_ERROR_BYTES, Command, Completed, Sent, Transport
+from snapq.boards.transports.lines import Collector, opened, readable
 from snapq.errors import ConnectionLostError, DeviceError, InstallError
 
 _BLOCK = 1 << 18

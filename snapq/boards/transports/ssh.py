@@ -18,18 +18,8 @@ from pathlib import Path
 import paramiko
 
 from snapq.boards.transports.address import SshAddress
-from snapq.boards.transports.base import (
-    MAX_ERROR_BYTES,
-    Command,
-    Completed,
-    Sent,
-    Transport,
-)
-from snapq.boards.transports.lines import (
-    Collector,
-    opened,
-    readable,
-)
+from snapq.boards.transports.base import MAX_ERROR_BYTES, Command, Completed, Sent, Transport
+from snapq.boards.transports.lines import Collector, opened, readable
 from snapq.boards.transports.ssh_login import log_in
 from snapq.boards.transports.ssh_settings import settings_of
 from snapq.errors import ConnectionLostError, DeviceError

@@ -14,11 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from snapq.errors import QnnError
-from snapq.npu.qnn import (
-    availability,
-    containers,
-    workers,
-)
+from snapq.npu.qnn import availability, containers, workers
 from snapq.npu.qnn import system_structs as c
 from snapq.npu.qnn.catalogue import lookup
 from snapq.storage import storage_errors

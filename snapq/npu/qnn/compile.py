@@ -13,20 +13,10 @@ from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, SnapqError
-from snapq.npu.qnn import (
-    compile_job,
-    model_files,
-    placement,
-    sessions,
-    workers,
-)
+from snapq.npu.qnn import compile_job, model_files, placement, sessions, workers
 from snapq.npu.qnn.compile_job import CONTEXT_NAME as CONTEXT_NAME
 from snapq.npu.qnn.compile_job import Job, Outcome
-from snapq.npu.qnn.estimate import (
-    parse,
-    record,
-    without_profiling,
-)
+from snapq.npu.qnn.estimate import parse, record, without_profiling
 from snapq.npu.qnn.model_files import ModelFiles
 from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.placement import Placement

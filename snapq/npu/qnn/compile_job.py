@@ -11,12 +11,7 @@ from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import QnnError
-from snapq.npu.qnn import (
-    model_files,
-    sessions,
-    tasks,
-    workers,
-)
+from snapq.npu.qnn import model_files, sessions, tasks, workers
 from snapq.npu.qnn.estimate import PROFILE_FILE, PROFILING
 from snapq.npu.qnn.model_files import ModelFiles
 from snapq.npu.qnn.options import CompileOptions

@@ -6,14 +6,7 @@ from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import QnnError
-from snapq.npu.qnn import (
-    availability,
-    containers,
-    model_files,
-    sessions,
-    tasks,
-    workers,
-)
+from snapq.npu.qnn import availability, containers, model_files, sessions, tasks, workers
 from snapq.npu.qnn.options import CompileOptions
 from snapq.storage import atomic_path
 

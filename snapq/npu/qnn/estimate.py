@@ -17,12 +17,7 @@ from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
 from snapq.errors import QnnError, UnansweredError
-from snapq.npu.qnn import (
-    model_files,
-    sessions,
-    tasks,
-    workers,
-)
+from snapq.npu.qnn import model_files, sessions, tasks, workers
 from snapq.npu.qnn.model_files import ModelFiles
 from snapq.npu.qnn.options import CompileOptions
 from snapq.records import EstimateRecord

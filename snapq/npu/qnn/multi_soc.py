@@ -8,14 +8,7 @@ from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, QnnError
-from snapq.npu.qnn import (
-    binary,
-    containers,
-    model_files,
-    sessions,
-    tasks,
-    workers,
-)
+from snapq.npu.qnn import binary, containers, model_files, sessions, tasks, workers
 from snapq.npu.qnn.compile_job import CONTEXT_NAME
 from snapq.npu.qnn.options import CompileOptions
 from snapq.storage import atomic_folder

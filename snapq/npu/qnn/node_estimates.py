@@ -18,18 +18,8 @@ from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
 from snapq.errors import UnansweredError
-from snapq.npu.qnn import (
-    model_files,
-    sessions,
-    tasks,
-    workers,
-)
-from snapq.npu.qnn.estimate import (
-    PROFILE_FILE,
-    parse,
-    read_text,
-    record,
-)
+from snapq.npu.qnn import model_files, sessions, tasks, workers
+from snapq.npu.qnn.estimate import PROFILE_FILE, parse, read_text, record
 from snapq.npu.qnn.options import CompileOptions
 from snapq.records import EstimateRecord
 

@@ -7,12 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile
-from snapq.npu.qnn import (
-    model_files,
-    sessions,
-    tasks,
-    workers,
-)
+from snapq.npu.qnn import model_files, sessions, tasks, workers
 from snapq.npu.qnn.model_files import ModelFiles
 from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.sessions import Refusal, Report

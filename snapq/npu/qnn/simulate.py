@@ -18,18 +18,10 @@ import numpy as np
 
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import DataError, QnnError, nearest
-from snapq.npu.qnn import (
-    model_files,
-    sessions,
-    tasks,
-)
+from snapq.npu.qnn import model_files, sessions, tasks
 from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.tasks import Input
-from snapq.npu.qnn.workers import (
-    DEFAULT_TIMEOUT_S,
-    WorkerPool,
-    worker_pool,
-)
+from snapq.npu.qnn.workers import DEFAULT_TIMEOUT_S, WorkerPool, worker_pool
 from snapq.progress import Advance
 from snapq.runtime import processors
 from snapq.workers.pool import Worker

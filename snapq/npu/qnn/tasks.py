@@ -11,11 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from snapq.npu.qnn.catalogue import explain
-from snapq.npu.qnn.sessions import (
-    Report,
-    Request,
-    open_session,
-)
+from snapq.npu.qnn.sessions import Report, Request, open_session
 
 if TYPE_CHECKING:
     import numpy as np

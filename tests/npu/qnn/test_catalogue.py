@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from snapq.npu.qnn.catalogue import (
-    entries,
-    explain,
-    lookup,
-)
+from snapq.npu.qnn.catalogue import entries, explain, lookup
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,7 @@ import pytest
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, ModelError, QnnError
 from snapq.npu.qnn.binary import inspect_binary
-from snapq.npu.qnn.compile import (
-    Compiled,
-    compile_best,
-)
+from snapq.npu.qnn.compile import Compiled, compile_best
 from snapq.npu.qnn.estimate import estimate
 from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.simulate import simulate

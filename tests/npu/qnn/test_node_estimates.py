@@ -8,12 +8,7 @@ from hypothesis import strategies as st
 
 from snapq.devices.profiles import DeviceProfile
 from snapq.npu.qnn.estimate import estimate
-from snapq.npu.qnn.node_estimates import (
-    OTHER,
-    Work,
-    estimate_nodes,
-    share,
-)
+from snapq.npu.qnn.node_estimates import OTHER, Work, estimate_nodes, share
 
 
 def test_parts_add_up_to_the_estimate_and_belong_to_nodes_of_the_model(
