@@ -22,13 +22,11 @@ from snapq.npu.qnn import compile as compiler
 from snapq.npu.qnn import dlc, estimate, multi_soc, node_estimates, placement, simulate
 from snapq.npu.qnn.compile import Candidate, Compiled
 from snapq.npu.qnn.compile_job import CONTEXT_NAME
-from snapq.npu.qnn.multi_soc import MultiSoc
 from snapq.npu.qnn.node_estimates import NodeEstimates
-from snapq.npu.qnn.options import CompileOptions
+from snapq.npu.qnn.options import CompileOptions, Variants
 from snapq.npu.qnn.placement import Placement
 from snapq.npu.qnn.simulate import Feed, Outputs
 from snapq.npu.sources import Deferred, Source
-from snapq.npu.variants import Variants
 from snapq.progress import Advance
 from snapq.records import EstimateRecord
 
@@ -233,8 +231,8 @@ class Model:
             self._source.path(), self.device, out, CompileOptions(fp16=self._fp16)
         )
 
-    def compile_container(self, devices: Sequence[DeviceProfile], folder: Path) -> MultiSoc:
-        """Compiles one container for several devices into `folder`."""
+    def compile_container(self, devices: Sequence[DeviceProfile], folder: Path) -> Path:
+        """Compiles one container for several devices into `folder`; returns the file to load."""
         fp16 = all("fp16" in device.precisions for device in devices)
         return multi_soc.compile_multi_soc(
             self._source.path(), devices, folder, CompileOptions(fp16=fp16)

@@ -18,12 +18,7 @@ PACKAGE = "onnxruntime-qnn"
 TESTED = {"2.7.0": "2.51.0"}
 """Versions of onnxruntime-qnn that snapq was tested with, and the QAIRT in each."""
 
-_PLATFORMS = {
-    ("linux", "x86_64"),
-    ("linux", "aarch64"),
-    ("win32", "amd64"),
-    ("win32", "arm64"),
-}
+_PLATFORMS = {("linux", "x86_64"), ("linux", "aarch64"), ("win32", "amd64"), ("win32", "arm64")}
 PURPOSES = {
     "libonnxruntime_providers_qnn": "the execution provider",
     "libQnnHtp": "the NPU backend and, on x86_64, its simulator",
@@ -65,44 +60,30 @@ class Availability:
 def status() -> Availability:
     """What is installed; never raises."""
     machine = platform.machine().lower()
-    supported = (sys.platform, machine) in _PLATFORMS
     version = _version()
-    if not supported:
+    if (sys.platform, machine) not in _PLATFORMS:
         reason = f"Qualcomm's runtime does not exist for {sys.platform} on {machine}."
         hint = "Use x86_64 or arm64 Linux or Windows; what needs only the CPU works here too."
         return Availability(version is not None, version, None, False, False, (), reason, hint)
     folder = library_folder()
     if version is None or folder is None:
-        return Availability(
-            False,
-            None,
-            None,
-            True,
-            False,
-            (),
-            f"{PACKAGE} is not installed.",
-            f"Run: pip install {PACKAGE}",
-        )
+        reason, hint = f"{PACKAGE} is not installed.", f"Run: pip install {PACKAGE}"
+        return Availability(False, None, None, True, False, (), reason, hint)
     missing = tuple(name for name in required() if not library(name, folder).is_file())
     tested = version in TESTED
-    qairt = _qairt(folder) or TESTED.get(version)
+    fault: tuple[str | None, str | None] = (None, None)
     if missing:
-        listed = ", ".join(missing)
-        return Availability(
-            True,
-            version,
-            qairt,
-            True,
-            tested,
-            missing,
-            f"{PACKAGE} {version} is damaged: {listed} missing.",
+        fault = (
+            f"{PACKAGE} {version} is damaged: {', '.join(missing)} missing.",
             f"Run: pip install --force-reinstall --no-deps {PACKAGE}=={version}",
         )
-    if tested:
-        return Availability(True, version, qairt, True, True, (), None, None)
-    reason = f"{PACKAGE} {version} was not tested with this version of snapq."
-    hint = f"If something fails: pip install {PACKAGE}=={max(TESTED)}"
-    return Availability(True, version, qairt, True, False, (), reason, hint)
+    elif not tested:
+        fault = (
+            f"{PACKAGE} {version} was not tested with this version of snapq.",
+            f"If something fails: pip install {PACKAGE}=={max(TESTED)}",
+        )
+    qairt = _qairt(folder) or TESTED.get(version)
+    return Availability(True, version, qairt, True, tested, missing, *fault)
 
 
 def require() -> Availability:

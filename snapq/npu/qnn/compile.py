@@ -77,7 +77,6 @@ def compile_best(
     embed: bool = False,
     allow_cpu: bool = False,
     label: str = "",
-    timeout_s: float = workers.DEFAULT_TIMEOUT_S,
 ) -> Best:
     """Compiles with each set of options and keeps the fastest by Qualcomm's estimate.
 
@@ -92,7 +91,6 @@ def compile_best(
         embed: put the binary inside the ONNX file.
         allow_cpu: leave nodes that the NPU refuses in the ONNX file, for the CPU.
         label: name of the estimates.
-        timeout_s: limit for each compilation.
 
     Raises:
         ModelError: the model cannot be read.
@@ -116,7 +114,6 @@ def compile_best(
                     model.name, device, options, embed=embed, allow_cpu=allow_cpu
                 ),
                 Path(trials.name, str(index)),
-                timeout_s,
             )
             for index, options in enumerate(tried)
         ]

@@ -20,7 +20,8 @@ from snapq.storage import storage_errors
 CONTEXT_NAME = "model_ctx.onnx"
 """The compiled model; its binary is called `model_ctx_qnn.bin`."""
 
-_OUTPUT = "out"
+OUTPUT = "out"
+"""Folder of the compiled model inside of the worker's."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,6 @@ class Job:
     request: sessions.Request
     folder: Path
     """Where the result goes."""
-    timeout_s: float
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,17 @@ def request_for(
         shown=shown,
         allow_cpu=allow_cpu,
         provider=PROFILING if device.has_estimate else {},
-        entries={
-            "ep.context_enable": "1",
-            "ep.context_embed_mode": "1" if embed else "0",
-            "ep.context_file_path": f"{_OUTPUT}/{CONTEXT_NAME}",
-        },
+        entries=context_entries(embed=embed),
     )
+
+
+def context_entries(*, embed: bool) -> dict[str, str]:
+    """Session configuration that makes the provider write what it compiles."""
+    return {
+        "ep.context_enable": "1",
+        "ep.context_embed_mode": "1" if embed else "0",
+        "ep.context_file_path": f"{OUTPUT}/{CONTEXT_NAME}",
+    }
 
 
 def run(pool: workers.WorkerPool, job: Job) -> Outcome:
@@ -77,20 +82,20 @@ def run(pool: workers.WorkerPool, job: Job) -> Outcome:
     with pool.start(job.folder.parent) as worker:
         model_files.stage(job.files, worker.scratch)
         with storage_errors(worker.scratch):
-            (worker.scratch / _OUTPUT).mkdir()
-        report, seconds = worker.call(tasks.read_back, job.request, timeout_s=job.timeout_s)
+            (worker.scratch / OUTPUT).mkdir()
+        report, seconds = worker.call(tasks.read_back, job.request)
         if report.npu_partitions == 0:
             raise sessions.off_npu(report, job.files.path.name)
         profile = worker.scratch / PROFILE_FILE
         text = profile.read_text("utf-8", "replace") if profile.is_file() else None
-        if not (worker.scratch / _OUTPUT / CONTEXT_NAME).is_file():
+        if not (worker.scratch / OUTPUT / CONTEXT_NAME).is_file():
             raise QnnError(
                 "The compiler wrote nothing and reported no error.",
                 where=job.files.path.name,
                 hint="`snapq doctor` checks the installation.",
             )
         with storage_errors(job.folder):
-            (worker.scratch / _OUTPUT).replace(job.folder)
+            (worker.scratch / OUTPUT).replace(job.folder)
     return Outcome(report, seconds, text)
 
 
@@ -109,7 +114,7 @@ def check_reload(
         shown=f"what {job.files.path.name} was compiled to",
         allow_cpu=allow_cpu,
     )
-    found = workers.call(tasks.boundary, request, timeout_s=job.timeout_s)
+    found = workers.call(tasks.boundary, request)
     if found != (job.files.inputs, job.files.outputs):
         raise QnnError(
             f"The compiled model has the inputs {', '.join(found[0])} and outputs "

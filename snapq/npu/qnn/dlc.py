@@ -7,19 +7,14 @@ from pathlib import Path
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import QnnError
 from snapq.npu.qnn import availability, containers, model_files, sessions, tasks, workers
-from snapq.npu.qnn.options import CompileOptions
+from snapq.npu.qnn.options import DEFAULTS, CompileOptions
 from snapq.storage import atomic_path
 
 _FOLDER = "dlc"
 
 
 def export_dlc(
-    model: Path,
-    device: DeviceProfile,
-    out: Path,
-    options: CompileOptions | None = None,
-    *,
-    timeout_s: float = workers.DEFAULT_TIMEOUT_S,
+    model: Path, device: DeviceProfile, out: Path, options: CompileOptions = DEFAULTS
 ) -> Path:
     """Writes a model as one DLC file, the same bytes for the same model.
 
@@ -28,7 +23,6 @@ def export_dlc(
         device: what to convert for; data types and layouts are legal there.
         out: the file to write, `model.dlc`.
         options: as for a compilation.
-        timeout_s: limit for the conversion.
 
     Raises:
         ModelError: the model cannot be read.
@@ -36,12 +30,11 @@ def export_dlc(
         InstallError, ConfigError, DeviceError, StorageError: as `compile_best`.
     """
     files = model_files.read(model)
-    chosen = options or CompileOptions()
-    model_files.check_compilable(files, fp16=chosen.fp16)
+    model_files.check_compilable(files, fp16=options.fp16)
     request = sessions.request(
         model_files.STAGED_NAME,
         device,
-        chosen,
+        options,
         shown=model.name,
         provider={
             "dump_qnn_ir_dlc": "1",
@@ -52,7 +45,7 @@ def export_dlc(
     with atomic_path(out) as target, workers.Worker() as worker:
         model_files.stage(files, worker.scratch)
         (worker.scratch / _FOLDER).mkdir()
-        worker.call(tasks.read_back, request, timeout_s=timeout_s)
+        worker.call(tasks.read_back, request)
         found = sorted((worker.scratch / _FOLDER).glob("*.dlc"))
         if len(found) != 1:
             raise QnnError(

@@ -11,7 +11,8 @@ import csv
 import io
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
 from snapq.errors import QnnError, UnansweredError
 from snapq.npu.qnn import model_files, sessions, tasks, workers
 from snapq.npu.qnn.model_files import ModelFiles
-from snapq.npu.qnn.options import CompileOptions
+from snapq.npu.qnn.options import DEFAULTS, CompileOptions
 from snapq.records import EstimateRecord
 
 PROFILE_FILE = "profile.csv"
@@ -55,10 +56,9 @@ class Figures:
 def estimate(
     model: Path,
     device: DeviceProfile,
-    options: CompileOptions | None = None,
+    options: CompileOptions = DEFAULTS,
     *,
     label: str = "",
-    timeout_s: float = workers.DEFAULT_TIMEOUT_S,
 ) -> EstimateRecord:
     """Compiles the model and reads Qualcomm's estimate; every node must run on the NPU.
 
@@ -71,6 +71,19 @@ def estimate(
         QnnError: the model cannot be compiled for the NPU, or no estimate came.
         InstallError, ConfigError: as `sessions.request`.
     """
+    with profiled(model, device, options, PROFILING) as (_, _, found):
+        return found.model_copy(update={"label": label})
+
+
+@contextmanager
+def profiled(
+    model: Path, device: DeviceProfile, options: CompileOptions, profiling: Mapping[str, str]
+) -> Iterator[tuple[ModelFiles, Path, EstimateRecord]]:
+    """Compiles a model with these provider options for profiling. Raises as `estimate`.
+
+    Yields:
+        The model's files, the folder with what the compiler wrote, and the estimate in it.
+    """
     files = model_files.read(model)
     if files.compiled:
         raise QnnError(
@@ -78,15 +91,18 @@ def estimate(
             where=str(model),
             hint="Estimate the model that it was compiled from.",
         )
-    chosen_options = options or CompileOptions()
-    model_files.check_compilable(files, fp16=chosen_options.fp16)
-    chosen_options.provider_options(device)  # what the device itself cannot do is refused
-    chosen = nearest_with_estimate(device)
-    request = sessions.request(
-        model_files.STAGED_NAME, chosen, chosen_options, shown=model.name, provider=PROFILING
-    )
-    text = _profile(files, request, timeout_s)
-    return record(parse(text, model.name), device, chosen, request, label)
+    model_files.check_compilable(files, fp16=options.fp16)
+    options.provider_options(device)  # what the device itself cannot do is refused
+    near = nearest_with_estimate(device)
+    staged = model_files.STAGED_NAME
+    request = sessions.request(staged, near, options, shown=model.name, provider=profiling)
+    with workers.Worker() as worker:
+        model_files.stage(files, worker.scratch)
+        worker.call(tasks.read_back, request)
+        worker.require_space()
+        profile = worker.scratch / PROFILE_FILE
+        text = profile.read_text("utf-8", "replace") if profile.is_file() else ""
+        yield files, worker.scratch, record(parse(text, model.name), device, near, request, "")
 
 
 def record(
@@ -101,15 +117,8 @@ def record(
         label=label,
         device=device.name,
         estimated_on=estimated_on.name,
-        us=figures.us,
-        us_lower=figures.us_lower,
-        us_upper=figures.us_upper,
-        cycles=figures.cycles,
-        cycles_lower=figures.cycles_lower,
-        cycles_upper=figures.cycles_upper,
-        ddr_bytes=figures.ddr_bytes,
-        missing_ops=figures.missing_ops,
         options=without_profiling(request.provider),
+        **vars(figures),
     )
 
 
@@ -162,16 +171,3 @@ def _rows(text: str) -> Iterable[tuple[str, int, str, str]]:
         name = row.get("Event Identifier") or ""
         if value.isdigit():
             yield name, int(value), row.get("Unit of Measurement") or "", row["Event Level"] or ""
-
-
-def _profile(files: ModelFiles, request: sessions.Request, timeout_s: float) -> str:
-    with workers.Worker() as worker:
-        model_files.stage(files, worker.scratch)
-        worker.call(tasks.read_back, request, timeout_s=timeout_s)
-        worker.require_space()
-        return read_text(worker.scratch / PROFILE_FILE)
-
-
-def read_text(path: Path) -> str:
-    """What the compiler wrote; nothing where it wrote nothing."""
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""

@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, QnnError
 from snapq.npu.qnn import binary, containers, model_files, sessions, tasks, workers
-from snapq.npu.qnn.compile_job import CONTEXT_NAME
-from snapq.npu.qnn.options import CompileOptions
+from snapq.npu.qnn.compile_job import CONTEXT_NAME, OUTPUT, context_entries
+from snapq.npu.qnn.options import DEFAULTS, CompileOptions
 from snapq.storage import atomic_folder
-
-_OUTPUT = "out"
-
-
-@dataclass(frozen=True)
-class MultiSoc:
-    """A compiled container on disk."""
-
-    model: Path
-    """`model_ctx.onnx`, the file to load."""
-    container: Path
-    """The container beside it."""
-    devices: tuple[str, ...]
-    qairt: str
-    options: dict[str, str]
 
 
 def compile_multi_soc(
     model: Path,
     devices: Sequence[DeviceProfile],
     out: Path,
-    options: CompileOptions | None = None,
-    *,
-    timeout_s: float = workers.DEFAULT_TIMEOUT_S,
-) -> MultiSoc:
+    options: CompileOptions = DEFAULTS,
+) -> Path:
     """Compiles a model for several devices into one folder, the same bytes for the same model.
 
     Each device plans with its own VTCM; `options.vtcm_mb` cannot be given.
+
+    Returns:
+        `model_ctx.onnx`, the file to load; the container stands beside it.
 
     Raises:
         ModelError: the model cannot be read.
@@ -48,7 +33,6 @@ def compile_multi_soc(
         QnnError: the compiler failed, or a device is missing in what it wrote.
         InstallError, StorageError: as `compile_best`.
     """
-    chosen = options or CompileOptions()
     ids = [device.soc_id for device in devices]
     if len(set(ids)) < 2 or len(set(ids)) != len(ids):
         raise ConfigError(
@@ -56,33 +40,26 @@ def compile_multi_soc(
             where="devices",
             hint="Name each device once.",
         )
-    if chosen.vtcm_mb is not None:
+    if options.vtcm_mb is not None:
         raise ConfigError(
             "In a container each device plans with its own VTCM.",
             where="vtcm_mb",
             hint="Leave it out.",
         )
     for device in devices:
-        chosen.provider_options(device)  # what one of them cannot do is refused
+        options.provider_options(device)  # what one of them cannot do is refused
     files = model_files.read(model)
-    model_files.check_compilable(files, fp16=chosen.fp16)
-    request = _request(model.name, devices, chosen)
+    model_files.check_compilable(files, fp16=options.fp16)
+    request = _request(model.name, devices, options)
     with atomic_folder(out) as folder, workers.Worker(out.parent) as worker:
         model_files.stage(files, worker.scratch)
-        (worker.scratch / _OUTPUT).mkdir()
-        worker.call(tasks.read_back, request, timeout_s=timeout_s)
-        written = worker.scratch / _OUTPUT
-        container = _check(written, ids, model)
-        qairt = model_files.read(written / CONTEXT_NAME).qairt or ""
+        written = worker.scratch / OUTPUT
+        written.mkdir()
+        worker.call(tasks.read_back, request)
+        _check(written, ids, model)
         for path in sorted(written.iterdir()):
             path.replace(folder / path.name)
-    return MultiSoc(
-        model=out / CONTEXT_NAME,
-        container=out / container.name,
-        devices=tuple(device.name for device in devices),
-        qairt=qairt,
-        options=request.provider,
-    )
+    return out / CONTEXT_NAME
 
 
 def _request(
@@ -98,19 +75,15 @@ def _request(
         options,
         shown=shown,
         provider=provider,
-        entries={
-            "ep.context_enable": "1",
-            "ep.context_embed_mode": "0",
-            "ep.context_file_path": f"{_OUTPUT}/{CONTEXT_NAME}",
-        },
+        entries=context_entries(embed=False),
     )
     if not all(sizes):  # the compiler knows the size of each SoC; a list would need all of them
         request.provider.pop("vtcm_mb", None)
     return request
 
 
-def _check(folder: Path, ids: Sequence[int], model: Path) -> Path:
-    """The container, with its times erased and every device found in it."""
+def _check(folder: Path, ids: Sequence[int], model: Path) -> None:
+    """Erases the times in the container, and finds every device in it."""
     found = sorted(folder.glob("*.bin"))
     if len(found) != 1:
         raise QnnError(
@@ -127,4 +100,3 @@ def _check(folder: Path, ids: Sequence[int], model: Path) -> Path:
             where=model.name,
             hint="Compile for it alone.",
         )
-    return found[0]

@@ -16,11 +16,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
+from snapq.devices.profiles import DeviceProfile
 from snapq.errors import UnansweredError
-from snapq.npu.qnn import model_files, sessions, tasks, workers
-from snapq.npu.qnn.estimate import PROFILE_FILE, parse, read_text, record
-from snapq.npu.qnn.options import CompileOptions
+from snapq.npu.qnn.estimate import PROFILE_FILE, profiled
+from snapq.npu.qnn.options import DEFAULTS, CompileOptions
 from snapq.records import EstimateRecord
 
 __all__ = ["OTHER", "NodeEstimates", "Work", "estimate_nodes", "share"]
@@ -71,36 +70,17 @@ class NodeEstimates:
 def estimate_nodes(
     model: Path,
     device: DeviceProfile,
-    options: CompileOptions | None = None,
-    *,
-    label: str = "",
-    timeout_s: float = workers.DEFAULT_TIMEOUT_S,
+    options: CompileOptions = DEFAULTS,
 ) -> NodeEstimates:
     """Compiles the model once and divides Qualcomm's estimate among its nodes.
 
     Where the device has no estimate, `total.estimated_on` names the one whose figure this is.
 
     Raises:
-        ModelError: the model cannot be read, or is compiled already.
-        DeviceError: no device with an estimate can run the model's precision.
-        QnnError: the model cannot be compiled for the NPU, or the timeline is not there.
-        InstallError, ConfigError: as `sessions.request`.
+        SnapqError: as `estimate`; QnnError also where the timeline is not there.
     """
-    files = model_files.read(model)
-    chosen = options or CompileOptions()
-    model_files.check_compilable(files, fp16=chosen.fp16)
-    chosen.provider_options(device)  # what the device itself cannot do is refused
-    near = nearest_with_estimate(device)
-    request = sessions.request(
-        model_files.STAGED_NAME, near, chosen, shown=model.name, provider=_TRACING
-    )
-    with workers.Worker() as worker:
-        model_files.stage(files, worker.scratch)
-        worker.call(tasks.read_back, request, timeout_s=timeout_s)
-        worker.require_space()
-        figures = parse(read_text(worker.scratch / PROFILE_FILE), model.name)
-        total = record(figures, device, near, request, label)
-        cycles = _by_name(worker.scratch, [node.name for node in files.nodes])
+    with profiled(model, device, options, _TRACING) as (files, folder, total):
+        cycles = _by_name(folder, [node.name for node in files.nodes])
     # The timeline ends a few cycles before the estimate does.
     scale = total.cycles / sum(cycles.values()) if cycles else 0.0
     return NodeEstimates(total, {name: spent * scale for name, spent in cycles.items()})

@@ -58,45 +58,31 @@ class Text:
 
 Rule = Choice | Whole | Text
 
-_SWITCH = Choice(("0", "1"))
+
+def _words(text: str) -> Choice:
+    return Choice(tuple(text.split()))
+
+
+_SWITCH = _words("0 1")
 _PATH = Text()
 
 _VERSION_2_7: dict[str, Rule] = {
-    "backend_type": Choice(("htp", "gpu", "saver", "ir")),  # `cpu` has no library in the wheel
+    "backend_type": _words("htp gpu saver ir"),  # `cpu` has no library in the wheel
     "backend_path": _PATH,
     "soc_model": Whole(1, many=True),
-    "htp_arch": Choice(("0", "68", "69", "73", "75", "79", "81")),
+    "htp_arch": _words("0 68 69 73 75 79 81"),
     "device_id": Whole(),
     "vtcm_mb": Whole(1, many=True),
-    "htp_performance_mode": Choice(
-        (
-            "burst",
-            "balanced",
-            "default",
-            "high_performance",
-            "high_power_saver",
-            "low_balanced",
-            "low_power_saver",
-            "power_saver",
-            "extreme_power_saver",
-            "sustained_high_performance",
-        )
+    "htp_performance_mode": _words(
+        "burst balanced default high_performance high_power_saver low_balanced low_power_saver "
+        "power_saver extreme_power_saver sustained_high_performance"
     ),
-    "htp_graph_finalization_optimization_mode": Choice(("0", "1", "2", "3")),
+    "htp_graph_finalization_optimization_mode": _words("0 1 2 3"),
     "rpc_control_latency": Whole(),
-    "qnn_context_priority": Choice(
-        (
-            "low",
-            "normal_low",
-            "normal",
-            "normal_high",
-            "high",
-            "high_plus",
-            "critical",
-            "critical_plus",
-        )
+    "qnn_context_priority": _words(
+        "low normal_low normal normal_high high high_plus critical critical_plus"
     ),
-    "profiling_level": Choice(("off", "basic", "detailed", "optrace")),
+    "profiling_level": _words("off basic detailed optrace"),
     "profiling_file_path": _PATH,
     "enable_htp_fp16_precision": _SWITCH,
     "htp_bf16_enable": _SWITCH,
@@ -106,7 +92,7 @@ _VERSION_2_7: dict[str, Rule] = {
     "enable_htp_shared_memory_allocator": _SWITCH,
     "enable_dx12_shared_memory_allocator": _SWITCH,
     "enable_vtcm_backup_buffer_sharing": _SWITCH,
-    "htp_share_resource_optimization": Choice(("1",)),
+    "htp_share_resource_optimization": _words("1"),
     "htp_reused_io_limit_mb": Whole(),
     "enable_htp_monolithic_lstm": _SWITCH,
     "enable_block_quant_weight_optimization": _SWITCH,

@@ -110,6 +110,32 @@ class CompileOptions:
             )
 
 
+DEFAULTS = CompileOptions()
+
+
+@dataclass(frozen=True)
+class Variants:
+    """The ways of compiling one model, of which the fastest by the estimate is taken.
+
+    Attributes:
+        modes: values of `CompileOptions.optimization_mode`.
+        vtcm_mb: sizes of on-chip memory to plan with, beside the device's own.
+        thin_strides: whether strided depthwise convolutions are tried at stride 1 (`strides`).
+    """
+
+    modes: tuple[int, ...] = (3,)
+    vtcm_mb: tuple[int, ...] = ()
+    thin_strides: bool = False
+
+    def options(self, *, fp16: bool) -> tuple[CompileOptions, ...]:
+        """Every set of options, each with fp16 or without; first what is best unestimated."""
+        return tuple(
+            CompileOptions(optimization_mode=mode, vtcm_mb=size, fp16=fp16)
+            for mode in sorted(set(self.modes), reverse=True)
+            for size in (None, *self.vtcm_mb)
+        )
+
+
 def check_soc(device: DeviceProfile) -> None:
     """Refuses SoC ids that the backend rejects, or for which what it compiles means nothing.
 

@@ -39,11 +39,6 @@ class Placement:
         """Number of nodes on the CPU."""
         return sum(node.unit == CPU for node in self.nodes)
 
-    @property
-    def all_on_npu(self) -> bool:
-        """Whether no node runs on the CPU."""
-        return self.cpu == 0
-
     def record(self, label: str, device: DeviceProfile) -> PlacementRecord:
         """The same for a run's record."""
         return PlacementRecord(
@@ -56,13 +51,7 @@ class Placement:
         )
 
 
-def place(
-    model: Path,
-    device: DeviceProfile,
-    options: CompileOptions | None = None,
-    *,
-    timeout_s: float = workers.DEFAULT_TIMEOUT_S,
-) -> Placement:
+def place(model: Path, device: DeviceProfile, options: CompileOptions | None = None) -> Placement:
     """Finds out where each node would run; what the NPU refuses may run on the CPU.
 
     Raises:
@@ -78,7 +67,7 @@ def place(
     )
     with workers.Worker() as worker:
         model_files.stage(files, worker.scratch, name_nodes=True)
-        report, _ = worker.call(tasks.read_back, request, timeout_s=timeout_s)
+        report, _ = worker.call(tasks.read_back, request)
     return from_report(files, report)
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from snapq.errors import InstallError, QnnError
 from snapq.npu.qnn import availability, options
 from snapq.npu.qnn.catalogue import explain
-from snapq.npu.qnn.options import CompileOptions
+from snapq.npu.qnn.options import DEFAULTS, CompileOptions
 from snapq.runtime import import_onnxruntime
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Opened:
 def request(
     model: str | Path,
     device: DeviceProfile,
-    compile_options: CompileOptions | None = None,
+    compile_options: CompileOptions = DEFAULTS,
     *,
     shown: str | None = None,
     allow_cpu: bool = False,
@@ -119,7 +119,7 @@ def request(
         DeviceError: the device cannot do what is asked.
     """
     availability.require()
-    wanted = (compile_options or CompileOptions()).provider_options(device) | dict(provider or {})
+    wanted = compile_options.provider_options(device) | dict(provider or {})
     options.validate(wanted)
     return Request(
         model=str(model),

@@ -19,9 +19,9 @@ import numpy as np
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import DataError, QnnError, nearest
 from snapq.npu.qnn import model_files, sessions, tasks
-from snapq.npu.qnn.options import CompileOptions
+from snapq.npu.qnn.options import DEFAULTS, CompileOptions
 from snapq.npu.qnn.tasks import Input
-from snapq.npu.qnn.workers import DEFAULT_TIMEOUT_S, WorkerPool, worker_pool
+from snapq.npu.qnn.workers import WorkerPool, worker_pool
 from snapq.progress import Advance
 from snapq.runtime import processors
 from snapq.workers.pool import Worker
@@ -38,10 +38,9 @@ def simulate(
     feeds: Iterable[Feed],
     *,
     workers: int | None = None,
-    options: CompileOptions | None = None,
+    options: CompileOptions = DEFAULTS,
     allow_cpu: bool = False,
     progress: Advance | None = None,
-    timeout_s: float = DEFAULT_TIMEOUT_S,
 ) -> Iterator[Outputs]:
     """Runs a model on the simulator of a device's NPU.
 
@@ -53,7 +52,6 @@ def simulate(
         options: how to compile a model that is not compiled yet.
         allow_cpu: let nodes that the NPU refuses run on the CPU.
         progress: told after each inference.
-        timeout_s: limit for compiling, and for each inference.
 
     Yields:
         For each feed, in order, every output by name.
@@ -65,9 +63,9 @@ def simulate(
         InstallError, ConfigError, DeviceError: as `sessions.request`; ConfigError also for a
             float model without fp16.
     """
-    request = _request(model, device, options, allow_cpu)
+    request = _request(model, device, options, allow_cpu=allow_cpu)
     count = workers or processors()
-    return _stream(request, feeds, count, progress, timeout_s)
+    return _stream(request, feeds, count, progress)
 
 
 @contextmanager
@@ -75,34 +73,31 @@ def simulator(
     model: Path,
     device: DeviceProfile,
     *,
-    options: CompileOptions | None = None,
-    allow_cpu: bool = False,
-    timeout_s: float = DEFAULT_TIMEOUT_S,
+    options: CompileOptions = DEFAULTS,
 ) -> Iterator[Callable[[Feed], Outputs]]:
     """A function that runs one feed on the simulator, for feeds that depend on earlier outputs.
 
     Arguments and errors are those of `simulate`; there is one worker, which ends with the block.
     """
-    request = _request(model, device, options, allow_cpu)
+    request = _request(model, device, options, allow_cpu=False)
     with worker_pool() as pool:
-        simulators = _Simulators(pool, request, 1, timeout_s)
+        simulators = _Simulators(pool, request, 1)
         count = itertools.count()
         yield lambda feed: simulators.run(next(count), dict(feed))
 
 
 def _request(
-    model: Path, device: DeviceProfile, options: CompileOptions | None, allow_cpu: bool
+    model: Path, device: DeviceProfile, options: CompileOptions, *, allow_cpu: bool
 ) -> sessions.Request:
     files = model_files.read(model)
-    chosen = options or CompileOptions()
-    model_files.check_compilable(files, fp16=chosen.fp16)
+    model_files.check_compilable(files, fp16=options.fp16)
     if files.container:
         raise QnnError(
             "The simulator cannot load a container for several SoCs (QAIRT crashes on it).",
             where=str(model),
             hint="Simulate what was compiled for one device.",
         )
-    return sessions.request(files.path, device, chosen, allow_cpu=allow_cpu)
+    return sessions.request(files.path, device, options, allow_cpu=allow_cpu)
 
 
 def _stream(
@@ -110,10 +105,9 @@ def _stream(
     feeds: Iterable[Feed],
     count: int,
     progress: Advance | None,
-    timeout_s: float,
 ) -> Iterator[Outputs]:
     with ThreadPoolExecutor(count) as threads, worker_pool() as pool:
-        simulators = _Simulators(pool, request, count, timeout_s)
+        simulators = _Simulators(pool, request, count)
         pending: deque[Future[Outputs]] = deque()
         try:
             for index, feed in enumerate(feeds):
@@ -137,12 +131,9 @@ def _finish(pending: deque[Future[Outputs]], progress: Advance | None) -> Output
 class _Simulators:
     """Workers with a session each, started as they are needed and used in turn."""
 
-    def __init__(
-        self, pool: WorkerPool, request: sessions.Request, count: int, timeout_s: float
-    ) -> None:
+    def __init__(self, pool: WorkerPool, request: sessions.Request, count: int) -> None:
         self._pool = pool
         self._request = request
-        self._timeout_s = timeout_s
         self._idle: SimpleQueue[tuple[Worker, tuple[Input, ...]] | None] = SimpleQueue()
         for _ in range(count):
             self._idle.put(None)  # room for a worker that is yet to start
@@ -154,14 +145,14 @@ class _Simulators:
             place = place or self._start()
             worker, inputs = place
             _check(feed, inputs, index)
-            outputs: Outputs = worker.request(feed, timeout_s=self._timeout_s)
+            outputs: Outputs = worker.request(feed)
             return outputs
         finally:
             self._idle.put(place)
 
     def _start(self) -> tuple[Worker, tuple[Input, ...]]:
         worker = self._pool.start()
-        worker.serve(tasks.simulator, self._request, timeout_s=self._timeout_s)
+        worker.serve(tasks.simulator, self._request)
         inputs: tuple[Input, ...] = worker.request(None)
         return worker, inputs
 

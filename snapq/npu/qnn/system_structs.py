@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import ctypes
 from ctypes import POINTER, c_char_p, c_float, c_int32, c_uint8, c_uint32, c_uint64, c_void_p
+from typing import Any
 
-
-class Version(ctypes.Structure):
-    """major.minor.patch."""
-
-    _fields_ = [("major", c_uint32), ("minor", c_uint32), ("patch", c_uint32)]
+_Version = c_uint32 * 3
 
 
 class ScaleOffset(ctypes.Structure):
@@ -26,49 +23,31 @@ class ScaleOffset(ctypes.Structure):
 class AxisScaleOffset(ctypes.Structure):
     """One scale and offset a channel."""
 
-    _fields_ = [
-        ("axis", c_int32),
-        ("count", c_uint32),
-        ("items", POINTER(ScaleOffset)),
-    ]
+    _fields_ = [("axis", c_int32), ("count", c_uint32), ("items", POINTER(ScaleOffset))]
 
 
-class WideAxisScaleOffset(ctypes.Structure):
+class _WideAxisScaleOffset(ctypes.Structure):
     """The largest member of the union; it sets the union's size."""
 
-    _fields_ = [
-        ("bitwidth", c_uint32),
-        ("axis", c_int32),
-        ("count", c_uint32),
-        ("scales", c_void_p),
-        ("offsets", c_void_p),
-    ]
+    _fields_ = [("head", c_uint32 * 3), ("scales", c_void_p), ("offsets", c_void_p)]
 
 
 class _QuantizeUnion(ctypes.Union):
     _fields_ = [
         ("scale_offset", ScaleOffset),
         ("axis_scale_offset", AxisScaleOffset),
-        ("wide", WideAxisScaleOffset),
+        ("wide", _WideAxisScaleOffset),
     ]
 
 
 class QuantizeParams(ctypes.Structure):
     """Encoding of a tensor."""
 
-    _fields_ = [
-        ("definition", c_uint32),
-        ("encoding", c_uint32),
-        ("value", _QuantizeUnion),
-    ]
+    _fields_ = [("definition", c_uint32), ("encoding", c_uint32), ("value", _QuantizeUnion)]
 
 
 class _ClientBuffer(ctypes.Structure):
     _fields_ = [("data", c_void_p), ("size", c_uint32)]
-
-
-class _Sparse(ctypes.Structure):
-    _fields_ = [("kind", c_uint32), ("a", c_uint32), ("b", c_uint32)]
 
 
 class Tensor(ctypes.Structure):
@@ -87,7 +66,7 @@ class Tensor(ctypes.Structure):
             ("memory", c_uint32),
             ("buffer", _ClientBuffer),
             ("dynamic", c_void_p),
-            ("sparse", _Sparse),
+            ("sparse", c_uint32 * 3),
             ("produced", c_uint8),
         ]
 
@@ -134,24 +113,32 @@ class ContextBlob(ctypes.Structure):
     _fields_ = [("version", c_uint32), ("architecture", c_uint32)]
 
 
+_MADE_BY: list[tuple[str, Any]] = [
+    ("backend", c_uint32),
+    ("build", c_char_p),
+    ("core_api", _Version),
+    ("backend_api", _Version),
+    ("soc_version", c_char_p),
+]
+_CONTENTS: list[tuple[str, Any]] = [
+    ("blob_size", c_uint64),
+    ("tensor_count", c_uint32),
+    ("tensors", c_void_p),
+    ("graph_count", c_uint32),
+    ("graphs", POINTER(Graph)),
+]
+
+
 class _BinaryOld(ctypes.Structure):
     """Binary information V1 and V2."""
 
     _fields_ = [
-        ("backend", c_uint32),
-        ("build", c_char_p),
-        ("core_api", Version),
-        ("backend_api", Version),
-        ("soc_version", c_char_p),
-        ("hardware_version", Version),
-        ("blob_version", Version),
+        *_MADE_BY,
+        ("hardware_version", _Version),
+        ("blob_version", _Version),
         ("hardware_size", c_uint32),
         ("hardware", c_void_p),
-        ("blob_size", c_uint64),
-        ("tensor_count", c_uint32),
-        ("tensors", c_void_p),
-        ("graph_count", c_uint32),
-        ("graphs", POINTER(Graph)),
+        *_CONTENTS,
     ]
 
 
@@ -159,17 +146,9 @@ class _BinaryNew(ctypes.Structure):
     """Binary information V3."""
 
     _fields_ = [
-        ("backend", c_uint32),
-        ("build", c_char_p),
-        ("core_api", Version),
-        ("backend_api", Version),
-        ("soc_version", c_char_p),
-        ("blob_version", Version),
-        ("blob_size", c_uint64),
-        ("tensor_count", c_uint32),
-        ("tensors", c_void_p),
-        ("graph_count", c_uint32),
-        ("graphs", POINTER(Graph)),
+        *_MADE_BY,
+        ("blob_version", _Version),
+        *_CONTENTS,
         ("platform", c_void_p),
         ("metadata_size", c_uint32),
         ("metadata", c_void_p),

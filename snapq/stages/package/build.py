@@ -210,7 +210,7 @@ def _write_extra(
         extra["dlc"] = model.export_dlc(folder / "model.dlc").relative_to(folder).as_posix()
     if config.multi_soc:
         found = model.compile_container(devices, folder / "multi_soc")
-        extra["multi_soc"] = found.model.relative_to(folder).as_posix()
+        extra["multi_soc"] = found.relative_to(folder).as_posix()
     return extra
 
 

@@ -36,7 +36,7 @@ def test_the_result_is_one_file_to_load_and_its_binary_beside_it(compiled: Compi
         "model_ctx_qnn.bin",
     ]
     assert compiled.binaries == (compiled.model.with_name("model_ctx_qnn.bin"),)
-    assert compiled.placement.all_on_npu
+    assert compiled.placement.cpu == 0
     assert compiled.options["soc_model"] == "57"
     nodes = onnx.load(str(compiled.model)).graph.node
     assert [node.op_type for node in nodes] == ["EPContext"]

@@ -22,7 +22,7 @@ def test_a_model_that_the_npu_can_run_runs_there_whole(
     placement = place(w8a8_cnn, sm8650)
     names = [node.name for node in onnx.load(str(w8a8_cnn)).graph.node]
     assert [node.name for node in placement.nodes] == names
-    assert placement.all_on_npu
+    assert placement.cpu == 0
     assert placement.partitions == 1
 
 
