@@ -6,7 +6,6 @@ Samples are arrays `[rounds, runs in a turn]` in ms. In a round each candidate h
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,42 +16,13 @@ _WIDE = 1.25
 _DRIFT = 1.1
 
 
-@dataclass(frozen=True)
-class Summary:
-    """Latency in ms."""
-
-    mean: float
-    std: float
-    min: float
-    p50: float
-    p90: float
-    p99: float
-    max: float
-
-
-def summarize(samples: np.ndarray) -> Summary:
-    """Summary of samples of any shape; percentiles interpolate linearly between runs."""
-    p50, p90, p99 = np.percentile(samples, [50, 90, 99])
-    return Summary(
-        mean=float(np.mean(samples)),
-        std=float(np.std(samples)),
-        min=float(np.min(samples)),
-        p50=float(p50),
-        p90=float(p90),
-        p99=float(p99),
-        max=float(np.max(samples)),
-    )
-
-
 def speedup(baseline: np.ndarray, candidate: np.ndarray) -> float:
     """Median of the baseline over median of the candidate: above 1 is faster."""
     return float(np.median(baseline) / np.median(candidate))
 
 
-def speedup_interval(
-    baseline: np.ndarray, candidate: np.ndarray, *, confidence: float = 0.95
-) -> tuple[float, float] | None:
-    """Percentile bootstrap interval of `speedup`.
+def speedup_interval(baseline: np.ndarray, candidate: np.ndarray) -> tuple[float, float] | None:
+    """95 % percentile bootstrap interval of `speedup`.
 
     Whole rounds are drawn, the same ones for both: runs of one turn share the state of the machine
     and so are not independent, and what slows a round down slows both of its turns.
@@ -68,15 +38,11 @@ def speedup_interval(
         speedup(baseline[drawn], candidate[drawn])
         for drawn in random.integers(0, rounds, (_RESAMPLES, rounds))
     ]
-    tail = (1 - confidence) / 2 * 100
-    low, high = np.percentile(ratios, [tail, 100 - tail])
-    return float(low), float(high)
+    return _middle(ratios)
 
 
-def ratio_interval(
-    before: np.ndarray, after: np.ndarray, *, confidence: float = 0.95
-) -> tuple[float, float] | None:
-    """Percentile bootstrap interval of the median of `after` over that of `before`.
+def ratio_interval(before: np.ndarray, after: np.ndarray) -> tuple[float, float] | None:
+    """95 % percentile bootstrap interval of the median of `after` over that of `before`.
 
     The two were taken at different times, so the rounds of each are drawn by themselves.
 
@@ -87,27 +53,31 @@ def ratio_interval(
         return None
     random = np.random.default_rng(0)
     ratios = [
-        float(
-            np.median(after[random.integers(0, len(after), len(after))])
-            / np.median(before[random.integers(0, len(before), len(before))])
+        speedup(
+            after[random.integers(0, len(after), len(after))],
+            before[random.integers(0, len(before), len(before))],
         )
         for _ in range(_RESAMPLES)
     ]
-    tail = (1 - confidence) / 2 * 100
-    low, high = np.percentile(ratios, [tail, 100 - tail])
+    return _middle(ratios)
+
+
+def _middle(ratios: list[float]) -> tuple[float, float]:
+    """Bounds of the middle 95 %."""
+    low, high = np.percentile(ratios, [2.5, 97.5])
     return float(low), float(high)
 
 
 def doubts(label: str, samples: np.ndarray) -> Iterator[str]:
     """Sentences about what makes these samples weak evidence."""
     rounds, runs = samples.shape[0], samples.size
-    found = summarize(samples)
+    median, p90 = np.percentile(samples, [50, 90])
     if runs < _FEW_RUNS:
         yield f"{label}: only {runs} runs; p99 needs {_FEW_RUNS}."
     if rounds < _FEW_ROUNDS:
         yield f"{label}: only {rounds} rounds; the interval needs {_FEW_ROUNDS} to mean much."
-    if found.p90 > _WIDE * found.p50:
-        yield f"{label}: the spread is wide, p90 is {found.p90 / found.p50:.2f} times the median."
+    if p90 > _WIDE * median:
+        yield f"{label}: the spread is wide, p90 is {p90 / median:.2f} times the median."
     if rounds >= _FEW_ROUNDS:
         early, late = np.median(samples[: rounds // 2]), np.median(samples[rounds // 2 :])
         if max(early, late) > _DRIFT * min(early, late):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -13,6 +14,7 @@ from snapq.bundle.schema import (
     BundleImage,
     BundleInput,
     BundleOutput,
+    BundleTensor,
     Manifest,
     ModelTensor,
     QuantizedAs,
@@ -70,13 +72,7 @@ def input_entry(item: InputBoundary) -> BundleInput:
     """An input of the manifest from the boundary's."""
     image = item.image
     return BundleInput(
-        name=item.name,
-        dtype=item.dtype or item.model_dtype,
-        shape=item.shape,
-        layout=item.layout,  # type: ignore[arg-type]
-        encoding=_encoding(item),
-        permutation=item.permutation,
-        model=ModelTensor(dtype=item.model_dtype, shape=item.model_shape),
+        **_tensor(item),
         image=None if image is None else BundleImage(**vars(image)),
         raw=item.raw,
         folded=item.folded,
@@ -86,15 +82,7 @@ def input_entry(item: InputBoundary) -> BundleInput:
 
 def output_entry(item: OutputBoundary) -> BundleOutput:
     """An output of the manifest from the boundary's."""
-    return BundleOutput(
-        name=item.name,
-        dtype=item.dtype or item.model_dtype,
-        shape=item.shape,
-        layout=item.layout,  # type: ignore[arg-type]
-        encoding=_encoding(item),
-        permutation=item.permutation,
-        model=ModelTensor(dtype=item.model_dtype, shape=item.model_shape),
-    )
+    return BundleOutput(**_tensor(item))
 
 
 def boundary_of(manifest: Manifest) -> Boundary:
@@ -103,44 +91,47 @@ def boundary_of(manifest: Manifest) -> Boundary:
         tuple(_input_boundary(item) for item in manifest.inputs),
         gives_codes=any(item.encoding for item in manifest.outputs),
         gives_nhwc=any(item.permutation for item in manifest.outputs),
-        outputs=tuple(_output_boundary(item) for item in manifest.outputs),
+        outputs=tuple(OutputBoundary(**_boundary(item)) for item in manifest.outputs),
     )
 
 
-def _encoding(item: InputBoundary | OutputBoundary) -> QuantizedAs | None:
-    if not item.quantized or item.scale is None or item.zero_point is None:
-        return None
-    return QuantizedAs(scale=item.scale, zero_point=item.zero_point)
+def _tensor(item: InputBoundary | OutputBoundary) -> dict[str, Any]:
+    """The fields that inputs and outputs of the manifest share."""
+    encoding = None
+    if item.quantized and item.scale is not None and item.zero_point is not None:
+        encoding = QuantizedAs(scale=item.scale, zero_point=item.zero_point)
+    return {
+        "name": item.name,
+        "dtype": item.dtype or item.model_dtype,
+        "shape": item.shape,
+        "layout": item.layout,
+        "encoding": encoding,
+        "permutation": item.permutation,
+        "model": ModelTensor(dtype=item.model_dtype, shape=item.model_shape),
+    }
+
+
+def _boundary(item: BundleTensor) -> dict[str, Any]:
+    """The fields that inputs and outputs of the boundary share."""
+    return {
+        "name": item.name,
+        "model_dtype": item.model.dtype,
+        "model_shape": item.model.shape,
+        "quantized": item.encoding is not None,
+        "dtype": item.dtype,
+        "scale": item.encoding.scale if item.encoding else None,
+        "zero_point": item.encoding.zero_point if item.encoding else None,
+        "permutation": item.permutation,
+    }
 
 
 def _input_boundary(item: BundleInput) -> InputBoundary:
-    image = None if item.image is None else ImageFeed(**dict(item.image))
     return InputBoundary(
-        item.name,
-        item.model.dtype,
-        item.model.shape,
-        quantized=item.encoding is not None,
-        dtype=item.dtype,
-        scale=item.encoding.scale if item.encoding else None,
-        zero_point=item.encoding.zero_point if item.encoding else None,
-        permutation=item.permutation,
+        **_boundary(item),
         channel_axis=item.channel_axis,
-        image=image,
+        image=None if item.image is None else ImageFeed(**dict(item.image)),
         raw=item.raw,
         folded=item.folded,
-    )
-
-
-def _output_boundary(item: BundleOutput) -> OutputBoundary:
-    return OutputBoundary(
-        item.name,
-        item.model.dtype,
-        item.model.shape,
-        quantized=item.encoding is not None,
-        dtype=item.dtype,
-        scale=item.encoding.scale if item.encoding else None,
-        zero_point=item.encoding.zero_point if item.encoding else None,
-        permutation=item.permutation,
     )
 
 

@@ -83,9 +83,7 @@ class Bundle:
         raise StorageError(
             f"The bundle is not compiled for {device}; it is for {', '.join(names) or 'none'}.",
             where=str(self.path),
-            hint=f"Did you mean {close}?"
-            if close
-            else "Add the device to `devices` and run again.",
+            hint=f"Did you mean {close}?" if close else "Add it to `devices` and run again.",
         )
 
     def compiled(self, device: str) -> Path:

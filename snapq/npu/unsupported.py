@@ -88,8 +88,12 @@ def _refused_value(node: ir.Node) -> Answer:
     return None
 
 
+def _dilated(node: ir.Node) -> bool:
+    return any(step != 1 for step in ints_attribute(node, "dilations") or ())
+
+
 def _pool(node: ir.Node) -> Answer:
-    if any(step != 1 for step in ints_attribute(node, "dilations") or ()):
+    if _dilated(node):
         return "the NPU pools without dilation", _TRAIN
     if len(node.outputs) > 1 and node.outputs[1].uses():
         return "the NPU gives no indices of maxima", _TRAIN
@@ -107,12 +111,6 @@ def _batch_norm(node: ir.Node) -> Answer:
     dims = rank(node.inputs[0])
     if dims is not None and dims > 4:
         return "the NPU normalizes batches of up to 4 dimensions", "Merge dimensions by Reshape."
-    return None
-
-
-def _conv_transpose(node: ir.Node) -> Answer:
-    if any(step != 1 for step in ints_attribute(node, "dilations") or ()):
-        return "the NPU's transposed convolution has no dilation", _TRAIN
     return None
 
 
@@ -136,30 +134,6 @@ def _resize(node: ir.Node) -> Answer:
     return None
 
 
-def _cumsum(node: ir.Node) -> Answer:
-    if node.attributes.get_int("exclusive", 0) or node.attributes.get_int("reverse", 0):
-        return "the NPU sums forward and inclusively only", _TRAIN
-    return None
-
-
-def _arg_max(node: ir.Node) -> Answer:
-    if node.attributes.get_int("select_last_index", 0):
-        return "the NPU gives the first of equal maxima", "Export with select_last_index=0."
-    return None
-
-
-def _lp_norm(node: ir.Node) -> Answer:
-    return (
-        None if node.attributes.get_int("p", 2) == 2 else ("the NPU has the L2 norm only", _TRAIN)
-    )
-
-
-def _grid_sample(node: ir.Node) -> Answer:
-    if node.attributes.get_string("mode", "linear") == "cubic":
-        return "the NPU does not sample a grid with cubic interpolation", "Use linear mode."
-    return None
-
-
 def _recurrent(node: ir.Node) -> Answer:
     if "activations" in node.attributes or "clip" in node.attributes:
         return "the NPU has the default activations only", _TRAIN
@@ -177,10 +151,18 @@ def _clip(node: ir.Node) -> Answer:
     return None
 
 
-def _mod(node: ir.Node) -> Answer:
-    return ("the NPU has no fmod", _TRAIN) if node.attributes.get_int("fmod", 0) else None
+def _never(
+    refused: Callable[[ir.Node], object], reason: str, hint: str = _TRAIN
+) -> Callable[[ir.Node], Answer]:
+    """A limit with one reason."""
+    return lambda node: (reason, hint) if refused(node) else None
 
 
+_arg_max = _never(
+    lambda node: node.attributes.get_int("select_last_index", 0),
+    "the NPU gives the first of equal maxima",
+    "Export with select_last_index=0.",
+)
 _LIMITS: dict[str, Callable[[ir.Node], Answer]] = {
     "MaxPool": _pool,
     "AveragePool": _pool,
@@ -188,16 +170,27 @@ _LIMITS: dict[str, Callable[[ir.Node], Answer]] = {
     "LayerNormalization": _layer_norm,
     "RMSNormalization": _layer_norm,
     "BatchNormalization": _batch_norm,
-    "ConvTranspose": _conv_transpose,
+    "ConvTranspose": _never(_dilated, "the NPU's transposed convolution has no dilation"),
     "Pad": _pad,
     "Resize": _resize,
-    "CumSum": _cumsum,
+    "CumSum": _never(
+        lambda node: (
+            node.attributes.get_int("exclusive", 0) or node.attributes.get_int("reverse", 0)
+        ),
+        "the NPU sums forward and inclusively only",
+    ),
     "ArgMax": _arg_max,
     "ArgMin": _arg_max,
-    "LpNormalization": _lp_norm,
-    "GridSample": _grid_sample,
+    "LpNormalization": _never(
+        lambda node: node.attributes.get_int("p", 2) != 2, "the NPU has the L2 norm only"
+    ),
+    "GridSample": _never(
+        lambda node: node.attributes.get_string("mode", "linear") == "cubic",
+        "the NPU does not sample a grid with cubic interpolation",
+        "Use linear mode.",
+    ),
     "LSTM": _recurrent,
     "GRU": _recurrent,
     "Clip": _clip,
-    "Mod": _mod,
+    "Mod": _never(lambda node: node.attributes.get_int("fmod", 0), "the NPU has no fmod"),
 }

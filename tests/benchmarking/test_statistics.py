@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from snapq.benchmarking.statistics import doubts, speedup, speedup_interval, summarize
+from snapq.benchmarking.statistics import doubts, speedup, speedup_interval
+from snapq.benchmarking.targets.results import latency_of
 
 latencies = arrays(
     np.float64, st.tuples(st.integers(2, 12), st.integers(1, 6)), elements=st.floats(0.01, 1e4)
@@ -15,7 +16,7 @@ latencies = arrays(
 
 @given(latencies)
 def test_the_summary_is_ordered(samples: np.ndarray) -> None:
-    found = summarize(samples)
+    found = latency_of(samples)
     assert found.min <= found.p50 <= found.p90 <= found.p99 <= found.max
     assert found.min * 0.999 <= found.mean <= found.max * 1.001
 

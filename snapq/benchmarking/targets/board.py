@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import numpy as np
-
 from snapq.benchmarking.targets.base import Candidate, Measurement, Progress
 from snapq.benchmarking.targets.board_results import Setting, bench_records
+from snapq.benchmarking.targets.results import check_labels, measurement_of
 from snapq.boards.environment import check_python, set_up
 from snapq.boards.inventory import Board, find_board
 from snapq.boards.session.load import Load, bundle_load, plain_load
@@ -21,11 +20,10 @@ from snapq.boards.transports.connect import connect
 from snapq.bundle.read import Bundle
 from snapq.config import BenchmarkConfig
 from snapq.devices.profiles import DeviceProfile
-from snapq.errors import ConfigError, DeviceError
+from snapq.errors import DeviceError
 from snapq.progress import Progress as Reporter
 from snapq.progress import Silent
-from snapq.records import LatencyRecord, Origin, SpeedupRecord
-from snapq.records.bench import BenchRecord
+from snapq.records import Origin
 
 
 @dataclass(frozen=True)
@@ -78,11 +76,7 @@ class BoardTarget:
             DeviceError: the board cannot be reached, refuses, or nothing that is allowed runs.
             ConnectionLostError: the connection broke.
         """
-        labels = [candidate.label for candidate in candidates]
-        if not labels or len(set(labels)) != len(labels):
-            raise ConfigError(
-                f"A benchmark needs candidates with labels of their own, not {labels}."
-            )
+        check_labels(candidates)
         with connect(self.board.address) as transport:
             facts, environment = self._ready(transport)
             device = profile_of(self.board, facts)
@@ -98,8 +92,7 @@ class BoardTarget:
             where=Origin.EMULATED if facts.emulated else self.where,
         )
         names = [candidate.model.name for candidate in candidates]
-        records = bench_records(setting, session, loads, names)
-        return _measurement(records)
+        return measurement_of(bench_records(setting, session, loads, names))
 
     def _ready(self, transport: Transport) -> tuple[BoardFacts, str | None]:
         facts = probe(transport, self.board)
@@ -132,61 +125,3 @@ def _load(candidate: Candidate, protocol: BenchmarkConfig, device: DeviceProfile
         cpu="cpu" in allowed,
         performance=protocol.performance_mode,
     )
-
-
-def _measurement(records: Sequence[BenchRecord]) -> Measurement:
-    remarks = tuple(
-        dict.fromkeys(
-            remark for record in records for remark in (*_validity_remarks(record), *record.remarks)
-        )
-    )
-    return Measurement(
-        latencies=tuple(_latency(record) for record in records),
-        speedups=tuple(_speedups(records)),
-        samples={record.model.label: np.array(record.samples) for record in records},
-        remarks=remarks,
-        records=tuple(records),
-    )
-
-
-def _validity_remarks(record: BenchRecord) -> Iterator[str]:
-    if not record.valid.ok:
-        yield f"{record.model.label}: not a claim, {'; '.join(record.valid.reasons)}."
-
-
-def _latency(record: BenchRecord) -> LatencyRecord:
-    found = record.latency_ms
-    return LatencyRecord(
-        label=record.model.label,
-        target=record.target.name,
-        where=record.where,
-        threads=record.protocol.threads,
-        runs=found.n,
-        warmup=record.protocol.warmup,
-        mean_ms=found.mean,
-        std_ms=found.std,
-        min_ms=found.min,
-        p50_ms=found.p50,
-        p90_ms=found.p90,
-        p99_ms=found.p99,
-        max_ms=found.max,
-        create_ms=record.load_ms.create_cold,
-        first_ms=record.load_ms.first_inference,
-        peak_rss_bytes=record.memory.peak,
-        placement="cpu" if record.placement.fallback == "cpu" else "npu",
-    )
-
-
-def _speedups(records: Sequence[BenchRecord]) -> Iterator[SpeedupRecord]:
-    baseline, *others = records
-    for other in others:
-        if other.speedup is not None:
-            yield SpeedupRecord(
-                baseline=baseline.model.label,
-                candidate=other.model.label,
-                value=other.speedup.value,
-                where=other.where,
-                device=other.target.name,
-                interval=other.speedup.ci95,
-                remarks=(*_validity_remarks(other), *other.remarks),
-            )

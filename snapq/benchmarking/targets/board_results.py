@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from snapq.benchmarking.statistics import doubts, speedup, speedup_interval
+from snapq.benchmarking.statistics import doubts
+from snapq.benchmarking.targets.results import latency_of, protocol_of, speedup_of
 from snapq.boards.session.answers import Conditions, GoldenSaid
 from snapq.boards.session.fallbacks import CPU, headline, skipped
 from snapq.boards.session.load import Load
@@ -116,22 +117,15 @@ def _record(
             partitions=last.placement.partitions,
             cpu_nodes=tuple(last.placement.cpu_nodes),
         ),
-        protocol=results.BenchProtocol(
-            warmup=protocol.warmup,
-            min_runs=protocol.min_runs,
-            min_duration_s=protocol.min_duration_s,
-            repeats=protocol.repeats,
-            cooldown_s=protocol.cooldown_s,
-            threads=protocol.threads,
-            performance_mode=protocol.performance_mode if on_npu else None,
-        ),
+        protocol=protocol_of(protocol, protocol.performance_mode if on_npu else None),
         load_ms=results.BenchLoad(
             create_cold=_median([one.create_cold_ms for one in found.loads]),
             create_warm=_median([one.create_warm_ms for one in found.loads]),
             first_inference=_median([one.first_ms for one in found.loads]),
         ),
         latency_ms=latency,
-        instructions=_instructions(setting, latency),
+        # An emulated board's clock advances by one nanosecond an instruction.
+        instructions=round(latency.p50 * 1e6) if setting.where is Origin.EMULATED else None,
         throughput_ips=1000 / latency.mean if latency.mean else 0.0,
         memory=results.BenchMemory(
             before=last.rss_before, loaded=last.rss_loaded, peak=found.rss_peak
@@ -139,44 +133,10 @@ def _record(
         thermal=thermal,
         golden=golden,
         baseline=baseline,
-        speedup=None if base is None else _speedup(first.samples, samples),
+        speedup=None if base is None else speedup_of(first.samples, samples),
         valid=valid,
         remarks=tuple(doubts(load.label, samples)),
         samples=tuple(tuple(turn) for turn in found.turns),
-    )
-
-
-def _instructions(setting: Setting, latency: results.BenchLatency) -> int | None:
-    """An emulated board's clock advances by one nanosecond an instruction."""
-    return round(latency.p50 * 1e6) if setting.where is Origin.EMULATED else None
-
-
-def latency_of(samples: np.ndarray) -> results.BenchLatency:
-    """Figures of latencies in ms, of any shape."""
-    p5, p50, p75, p90, p95, p99, p999 = map(
-        float, np.percentile(samples, [5, 50, 75, 90, 95, 99, 99.9])
-    )
-    return results.BenchLatency(
-        n=samples.size,
-        mean=float(samples.mean()),
-        std=float(samples.std()),
-        min=float(samples.min()),
-        p5=p5,
-        p50=p50,
-        p75=p75,
-        p90=p90,
-        p95=p95,
-        p99=p99,
-        p999=p999,
-        max=float(samples.max()),
-    )
-
-
-def _speedup(baseline: np.ndarray, candidate: np.ndarray) -> results.BenchSpeedup:
-    rounds = min(len(baseline), len(candidate))
-    return results.BenchSpeedup(
-        value=speedup(baseline, candidate),
-        ci95=speedup_interval(baseline[:rounds], candidate[:rounds]),
     )
 
 

@@ -19,14 +19,14 @@ from typing import ClassVar
 import numpy as np
 
 from snapq.benchmarking.machine import disturbances, read
-from snapq.benchmarking.statistics import doubts, speedup, speedup_interval, summarize
 from snapq.benchmarking.targets.base import Candidate, Measurement, Progress
 from snapq.benchmarking.targets.local_records import Timed, local_records
+from snapq.benchmarking.targets.results import check_labels, measurement_of
 from snapq.benchmarking.targets.timed_model import TimedModel
 from snapq.config import BenchmarkConfig
 from snapq.errors import ConfigError
 from snapq.progress import Progress as Reporter
-from snapq.records import LatencyRecord, Origin, SpeedupRecord
+from snapq.records import Origin
 
 _ROUNDS = 50
 """Rounds that a benchmark is cut into, as far as `min_runs` gives each a run: short turns spread
@@ -73,11 +73,7 @@ class LocalTarget:
             SnapqError: a model or an input is refused, or a child fails.
         """
         self.check(protocol)
-        labels = [candidate.label for candidate in candidates]
-        if not labels or len(set(labels)) != len(labels):
-            raise ConfigError(
-                f"A benchmark needs candidates with labels of their own, not {labels}."
-            )
+        check_labels(candidates)
         tallies = [_Tally(candidate, protocol) for candidate in candidates]
 
         def advance() -> None:
@@ -91,20 +87,10 @@ class LocalTarget:
             order = tallies if repeat % 2 == 0 else tallies[::-1]
             _take_turns(order, (repeat + 1) / protocol.repeats, self.timeout_s, advance)
         after = read()
-        samples = {tally.candidate.label: np.array(tally.turns) for tally in tallies}
         spent_s = sum(tally.processor_s for tally in tallies)
         disturbed = tuple(disturbances(before, after, spent_s))
-        remarks = (
-            *disturbed,
-            *(doubt for label, taken in samples.items() for doubt in doubts(label, taken)),
-        )
-        return Measurement(
-            latencies=tuple(_latency(self, tally) for tally in tallies),
-            speedups=_speedups(self, samples, remarks),
-            samples=samples,
-            remarks=remarks,
-            records=local_records([_timed(tally) for tally in tallies], protocol, disturbed),
-        )
+        timed = [_timed(tally) for tally in tallies]
+        return measurement_of(local_records(timed, protocol, disturbed))
 
 
 @dataclass
@@ -160,19 +146,16 @@ class _Seat:
         return self._model.turn(runs, settle, expected_s)
 
 
-def _open(candidate: Candidate, protocol: BenchmarkConfig, timeout_s: float) -> TimedModel:
-    return TimedModel(candidate.label, candidate.model, protocol.threads, timeout_s)
-
-
 def _take_turns(
     tallies: Sequence[_Tally], goal: float, timeout_s: float, advance: Callable[[], None]
 ) -> None:
     """Starts a process a candidate, in this order, and gives turns until each share is `goal`."""
     with ExitStack() as stack:
-        seats = [
-            _Seat(tally, stack.enter_context(_open(tally.candidate, tally.protocol, timeout_s)))
-            for tally in tallies
-        ]
+        seats = []
+        for tally in tallies:
+            label, model = tally.candidate.label, tally.candidate.model
+            opened = TimedModel(label, model, tally.protocol.threads, timeout_s)
+            seats.append(_Seat(tally, stack.enter_context(opened)))
         while any(tally.share() < goal for tally in tallies):
             for seat in seats:
                 seat.turn()
@@ -190,46 +173,4 @@ def _timed(tally: _Tally) -> Timed:
         create_ms=float(np.median(tally.create_ms)),
         first_ms=float(np.median(tally.first_ms)),
         peak_rss_bytes=tally.peak_rss_bytes,
-    )
-
-
-def _latency(target: LocalTarget, tally: _Tally) -> LatencyRecord:
-    found = summarize(np.array(tally.turns))
-    return LatencyRecord(
-        label=tally.candidate.label,
-        target=target.name,
-        where=target.where,
-        threads=tally.protocol.threads,
-        runs=sum(map(len, tally.turns)),
-        warmup=tally.protocol.warmup,
-        mean_ms=found.mean,
-        std_ms=found.std,
-        min_ms=found.min,
-        p50_ms=found.p50,
-        p90_ms=found.p90,
-        p99_ms=found.p99,
-        max_ms=found.max,
-        create_ms=float(np.median(tally.create_ms)),
-        first_ms=float(np.median(tally.first_ms)),
-        peak_rss_bytes=tally.peak_rss_bytes,
-        placement="cpu",
-    )
-
-
-def _speedups(
-    target: LocalTarget, samples: dict[str, np.ndarray], remarks: tuple[str, ...]
-) -> tuple[SpeedupRecord, ...]:
-    """The first candidate over each other."""
-    baseline, *others = samples
-    return tuple(
-        SpeedupRecord(
-            baseline=baseline,
-            candidate=other,
-            value=speedup(samples[baseline], samples[other]),
-            where=target.where,
-            device=target.name,
-            interval=speedup_interval(samples[baseline], samples[other]),
-            remarks=remarks,
-        )
-        for other in others
     )

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from snapq.benchmarking.statistics import doubts, speedup, speedup_interval
-from snapq.benchmarking.targets.board_results import latency_of
+from snapq.benchmarking.statistics import doubts
+from snapq.benchmarking.targets.results import latency_of, protocol_of, speedup_of
 from snapq.config import BenchmarkConfig
 from snapq.records import Origin
 from snapq.records import bench as results
@@ -63,14 +63,7 @@ def local_records(
                 target=_target(),
                 runtime=results.BenchRuntime(versions=_versions(), backend="cpu"),
                 placement=results.BenchPlacement(fallback="cpu", npu=0),
-                protocol=results.BenchProtocol(
-                    warmup=protocol.warmup,
-                    min_runs=protocol.min_runs,
-                    min_duration_s=protocol.min_duration_s,
-                    repeats=protocol.repeats,
-                    cooldown_s=protocol.cooldown_s,
-                    threads=protocol.threads,
-                ),
+                protocol=protocol_of(protocol),
                 load_ms=results.BenchLoad(
                     create_cold=one.create_ms, create_warm=None, first_inference=one.first_ms
                 ),
@@ -82,11 +75,7 @@ def local_records(
                 and results.BenchBaseline(
                     run_id=first.run_id, label=first.model.label, conditions_match=True
                 ),
-                speedup=first
-                and results.BenchSpeedup(
-                    value=speedup(timed[0].samples, one.samples),
-                    ci95=speedup_interval(timed[0].samples, one.samples),
-                ),
+                speedup=first and speedup_of(timed[0].samples, one.samples),
                 valid=results.BenchValid(
                     ok=runs_met,
                     min_duration_met=True,

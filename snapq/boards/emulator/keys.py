@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -13,19 +11,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 
-@dataclass(frozen=True)
-class KeyPair:
-    """An Ed25519 key in OpenSSH's formats."""
-
-    private: bytes
-    public: str
-    """One line, `ssh-ed25519 AAAA…`."""
-
-
-def generate() -> KeyPair:
-    """A new key."""
+def generate() -> tuple[bytes, str]:
+    """A new Ed25519 key in OpenSSH's formats: private, and public as `ssh-ed25519 AAAA…`."""
     key = Ed25519PrivateKey.generate()
-    return KeyPair(
+    return (
         key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()),
         key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode(),
     )

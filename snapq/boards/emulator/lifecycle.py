@@ -176,14 +176,14 @@ def _boot(name: str, folder: Path, options: Options, image: Image, attached: boo
     hidden = soc_appearance.entries(options.soc, options.npu)
     with storage_errors(folder):
         folder.mkdir(mode=0o700)
-    host_key, user_key = keys.generate(), keys.generate()
-    _write_private(folder / "id_ed25519", user_key.private)
+    (host_key, host_public), (user_key, user_public) = keys.generate(), keys.generate()
+    _write_private(folder / "id_ed25519", user_key)
     now = int(time.time()) if options.clock is None else options.clock
     entries = {
-        "board/etc/ssh/host_key": initramfs.file(host_key.private, 0o600),
+        "board/etc/ssh/host_key": initramfs.file(host_key, 0o600),
         **{f"board/{path}": entry for path, entry in hidden.items()},
         "board/root/.ssh": initramfs.folder(0o700),
-        "board/root/.ssh/authorized_keys": initramfs.file(f"{user_key.public}\n", 0o600),
+        "board/root/.ssh/authorized_keys": initramfs.file(f"{user_public}\n", 0o600),
     }
     archive = folder / "initramfs"
     _write_archive(image, entries, archive)
@@ -192,7 +192,7 @@ def _boot(name: str, folder: Path, options: Options, image: Image, attached: boo
     for attempt in range(1, _ATTEMPTS + 1):
         port = _free_port()
         adb_port = _free_port() if options.adb else None
-        (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_key.public}\n")
+        (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_public}\n")
         words = qemu.command(
             image,
             archive,
@@ -204,7 +204,8 @@ def _boot(name: str, folder: Path, options: Options, image: Image, attached: boo
         board = EmulatedBoard(
             name, folder, process, port, adb_port, options, image.key, time.time()
         )
-        write_json(folder / _RECORD, _to_json(board))
+        record = {key: value for key, value in asdict(board).items() if key != "folder"}
+        write_json(folder / _RECORD, record)
         try:
             _await(board, log)
         except DeviceError:
@@ -307,10 +308,6 @@ def _read(folder: Path) -> EmulatedBoard | None:
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None
-
-
-def _to_json(board: EmulatedBoard) -> dict[str, object]:
-    return {key: value for key, value in asdict(board).items() if key != "folder"}
 
 
 def _write_archive(image: Image, entries: dict[str, Entry], path: Path) -> None:

@@ -13,13 +13,7 @@ RELEASE = "bookworm"
 ARCHITECTURE = "arm64"
 KERNEL = "linux-image-cloud-arm64"
 """Has virtio and ext4, and is a quarter of the size of the ordinary kernel."""
-KERNEL_MODULES = (
-    "virtio_mmio",
-    "virtio_pci",
-    "virtio_blk",
-    "virtio_net",
-    "virtio_rng",
-)
+KERNEL_MODULES = ("virtio_mmio", "virtio_pci", "virtio_blk", "virtio_net", "virtio_rng")
 SYSTEM = (
     "base-files",
     "base-passwd",

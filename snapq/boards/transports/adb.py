@@ -19,12 +19,10 @@ from typing import cast
 
 from snapq.boards.transports.adb_server import device_command
 from snapq.boards.transports.address import AdbAddress
-from snapq.boards.transports.base import MAX_ERROR_BYTES, Command, Completed, Sent, Transport
-from snapq.boards.transports.lines import Collector, opened, readable
+from snapq.boards.transports.base import Command, Completed, Sent, Transport
+from snapq.boards.transports.lines import BEAT_S, BLOCK_BYTES, Collector, Tail, opened, readable
 from snapq.errors import ConnectionLostError, DeviceError, InstallError
 
-_BLOCK = 1 << 18
-_BEAT_S = 2.0
 _NOT_FOUND = 127
 _LOST = ("device offline", "no devices", "device '", "protocol fault", "closed")
 _ANDROID = ("getprop", "ro.build.version.release")
@@ -49,12 +47,12 @@ class AdbTransport(Transport):
     def run(self, command: Command) -> Completed:
         """Runs a command; see `Transport`."""
         with self._shell(command.words) as process:
-            errors = _Tail(process)
+            errors = _tail(process)
             threading.Thread(target=_feed, args=(process, command), daemon=True).start()
             watch = _Watch(process, command)
             collector = Collector(self.address, command.on_line, command.limit_bytes)
             stdout = cast(io.BufferedReader, process.stdout)
-            while block := stdout.read1(_BLOCK):
+            while block := stdout.read1(BLOCK_BYTES):
                 watch.heard()
                 collector.take(block)
             code = process.wait()
@@ -72,11 +70,11 @@ class AdbTransport(Transport):
         redirect = ">>" if offset else ">"
         words = ("sh", "-c", f"cat {redirect} {shlex.quote(path)}")
         with opened(source) as file, self._shell(words) as process:
-            errors = _Tail(process)
+            errors = _tail(process)
             file.seek(offset)
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError):  # the exit code says why
-                while block := file.read(_BLOCK):
+                while block := file.read(BLOCK_BYTES):
                     process.stdin.write(block)
                     if sent is not None:
                         sent(len(block))
@@ -185,25 +183,9 @@ class _Watch:
                 return
 
 
-class _Tail:
-    """Reads standard error in a thread of its own and keeps its end."""
-
-    def __init__(self, process: Process) -> None:
-        self._stream = process.stderr
-        self._kept = b""
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def text(self) -> bytes:
-        """The end of what was said, once it is complete or five seconds are over."""
-        self._thread.join(5)
-        return self._kept
-
-    def _read(self) -> None:
-        assert self._stream is not None
-        with contextlib.suppress(ValueError):  # closed: there is no more
-            while block := self._stream.read(4096):
-                self._kept = (self._kept + block)[-MAX_ERROR_BYTES:]
+def _tail(process: Process) -> Tail:
+    assert process.stderr is not None
+    return Tail(process.stderr.read)
 
 
 def _feed(process: Process, command: Command) -> None:
@@ -216,6 +198,6 @@ def _feed(process: Process, command: Command) -> None:
             process.stdin.close()
             return
         while process.poll() is None:
-            time.sleep(_BEAT_S)
+            time.sleep(BEAT_S)
             process.stdin.write(command.beat)
             process.stdin.flush()

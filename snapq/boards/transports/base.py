@@ -20,8 +20,6 @@ Sent = Callable[[int], None]
 
 MAX_OUTPUT_BYTES = 64 << 20
 """What a command may print in all where nobody says otherwise."""
-MAX_ERROR_BYTES = 16 << 10
-"""How much of the end of standard error is kept."""
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from snapq.errors import DeviceError
@@ -15,6 +16,11 @@ Line = Callable[[bytes], None]
 
 MAX_LINE_BYTES = 4 << 20
 """A board that sends a longer line is not one of ours."""
+MAX_ERROR_BYTES = 16 << 10
+"""How much of the end of standard error is kept."""
+BLOCK_BYTES = 1 << 18
+BEAT_S = 2.0
+"""How often the host shows a program that it still listens."""
 
 
 class Collector:
@@ -52,6 +58,30 @@ class Collector:
                 where=self._address,
                 hint="Check what runs on the board: this is not what snapq started there.",
             )
+
+
+class Tail:
+    """Reads standard error in a thread of its own and keeps its end.
+
+    Args:
+        read: gives up to so many bytes; none at its end.
+    """
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
+        self._kept = b""
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def text(self) -> bytes:
+        """The end of what was said, once it is complete or five seconds are over."""
+        self._thread.join(5)
+        return self._kept
+
+    def _run(self) -> None:
+        with suppress(Exception):  # closed: there is no more
+            while block := self._read(4096):
+                self._kept = (self._kept + block)[-MAX_ERROR_BYTES:]
 
 
 def readable(data: bytes, limit: int = 500) -> str:

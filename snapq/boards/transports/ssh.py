@@ -18,15 +18,13 @@ from pathlib import Path
 import paramiko
 
 from snapq.boards.transports.address import SshAddress
-from snapq.boards.transports.base import MAX_ERROR_BYTES, Command, Completed, Sent, Transport
-from snapq.boards.transports.lines import Collector, opened, readable
+from snapq.boards.transports.base import Command, Completed, Sent, Transport
+from snapq.boards.transports.lines import BEAT_S, BLOCK_BYTES, Collector, Tail, opened, readable
 from snapq.boards.transports.ssh_login import log_in
 from snapq.boards.transports.ssh_settings import settings_of
 from snapq.errors import ConnectionLostError, DeviceError
 
-_BLOCK = 1 << 18
 _KEEP_ALIVE_S = 15
-_BEAT_S = 2.0
 _POLL_S = 0.5
 _WRITE_TIMEOUT_S = 60.0
 # What happens on the wire is told by our errors; paramiko would print tracebacks of its threads.
@@ -57,7 +55,7 @@ class SshTransport(Transport):
             channel.exec_command(shlex.join(command.words))
             sender = threading.Thread(target=_feed, args=(channel, command), daemon=True)
             sender.start()
-            errors = _Tail(channel)
+            errors = Tail(channel.makefile_stderr("rb", 0).read)
             collector = Collector(self.address, command.on_line, command.limit_bytes)
             self._receive(channel, command, collector)
             code = self._exit_code(channel)
@@ -72,8 +70,8 @@ class SshTransport(Transport):
             file.seek(offset)
             channel.settimeout(_WRITE_TIMEOUT_S)
             channel.exec_command(f"cat {redirect} {shlex.quote(path)}")
-            errors = _Tail(channel)
-            while (block := file.read(_BLOCK)) and not channel.exit_status_ready():
+            errors = Tail(channel.makefile_stderr("rb", 0).read)
+            while (block := file.read(BLOCK_BYTES)) and not channel.exit_status_ready():
                 try:
                     channel.sendall(block)
                 except OSError:
@@ -109,7 +107,7 @@ class SshTransport(Transport):
         started = heard = time.monotonic()
         while True:
             try:
-                block = channel.recv(_BLOCK)
+                block = channel.recv(BLOCK_BYTES)
             except TimeoutError:
                 now = time.monotonic()
                 if not self._transport.is_active():
@@ -145,27 +143,6 @@ class SshTransport(Transport):
         return channel.exit_status
 
 
-class _Tail:
-    """Reads standard error in a thread of its own and keeps its end."""
-
-    def __init__(self, channel: paramiko.Channel) -> None:
-        self._channel = channel
-        self._kept = b""
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def text(self) -> bytes:
-        """The end of what was said, once it is complete or five seconds are over."""
-        self._thread.join(5)
-        return self._kept
-
-    def _read(self) -> None:
-        with contextlib.suppress(Exception):  # closed: there is no more
-            stream = self._channel.makefile_stderr("rb", 0)
-            while block := stream.read(4096):
-                self._kept = (self._kept + block)[-MAX_ERROR_BYTES:]
-
-
 def _feed(channel: paramiko.Channel, command: Command) -> None:
     """Sends what the command reads, then the beats, until it ends."""
     with contextlib.suppress(OSError, EOFError, paramiko.SSHException):  # `_receive` tells why
@@ -173,7 +150,7 @@ def _feed(channel: paramiko.Channel, command: Command) -> None:
         if command.beat is None:
             channel.shutdown_write()
             return
-        while not channel.status_event.wait(_BEAT_S) and not channel.closed:
+        while not channel.status_event.wait(BEAT_S) and not channel.closed:
             channel.sendall(command.beat)
 
 

@@ -16,20 +16,8 @@ from snapq.npu.qnn.sessions import Report, Request, open_session
 if TYPE_CHECKING:
     import numpy as np
 
-_DTYPES = {
-    "tensor(float)": "float32",
-    "tensor(float16)": "float16",
-    "tensor(double)": "float64",
-    "tensor(uint8)": "uint8",
-    "tensor(int8)": "int8",
-    "tensor(uint16)": "uint16",
-    "tensor(int16)": "int16",
-    "tensor(uint32)": "uint32",
-    "tensor(int32)": "int32",
-    "tensor(uint64)": "uint64",
-    "tensor(int64)": "int64",
-    "tensor(bool)": "bool",
-}
+_DTYPES = {"float": "float32", "double": "float64"}
+"""ONNX Runtime's names of types that NumPy calls otherwise."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +44,12 @@ def boundary(request: Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return inputs, tuple(value.name for value in session.get_outputs())
 
 
+def _dtype(kind: str) -> str:
+    """`float32` for `tensor(float)`."""
+    name = kind.removeprefix("tensor(").removesuffix(")")
+    return _DTYPES.get(name, name)
+
+
 def simulator(request: Request) -> Callable[[dict[str, np.ndarray] | None], Any]:
     """Opens a session and keeps it.
 
@@ -64,8 +58,7 @@ def simulator(request: Request) -> Callable[[dict[str, np.ndarray] | None], Any]
     """
     session = open_session(request).session
     inputs = tuple(
-        Input(value.name, _DTYPES.get(value.type, value.type), tuple(value.shape))
-        for value in session.get_inputs()
+        Input(value.name, _dtype(value.type), tuple(value.shape)) for value in session.get_inputs()
     )
     names = [value.name for value in session.get_outputs()]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -61,9 +61,8 @@ def _compare(subject: Subject, data: Dataset, *, simulated: bool) -> Figures:
     title = f"Simulate {subject.device.name}" if simulated else "Run on the CPU"
     with subject.progress.track(title, len(data)) as advance:
         results = _results(subject, data, simulated=simulated)
-        for sample, reference, result in zip(
-            data, _references(subject, data), results, strict=True
-        ):
+        references = map(CpuModel(subject.source.model).run, (sample.feeds for sample in data))
+        for sample, reference, result in zip(data, references, results, strict=True):
             fidelity.update(reference, result)
             for label, outputs in (("float", reference), (subject.label, result)):
                 for judge in judges[label]:
@@ -114,9 +113,19 @@ def _results(subject: Subject, data: Dataset, *, simulated: bool) -> Iterator[Ou
     def result(found: Outputs) -> Outputs:
         return plan.package_outputs(found) if packaged else found
 
+<<<<<<< HEAD
     if not data.state:
         run = _simulate if simulated else _compute
         yield from map(result, run(subject, map(feeds, data)))
+=======
+    if not isinstance(data, StatefulDataset):
+        ready = map(feeds, data)
+        if simulated:
+            found = Model(_candidate(subject), subject.device).simulate(ready)
+        else:
+            found = map(CpuModel(_candidate(subject)).run, ready)
+        yield from map(result, found)
+>>>>>>> 7e4247a (Make the records of every target in one place)
         return
     with _runner(subject, simulated=simulated) as run_one:
         yield from in_sequence(data, data.state, lambda sample: result(run_one(feeds(sample))))
@@ -130,26 +139,6 @@ def _runner(subject: Subject, *, simulated: bool) -> Iterator[Callable[[Outputs]
             yield run
         return
     yield CpuModel(_candidate(subject)).run
-
-
-def _references(subject: Subject, data: Dataset) -> Iterator[Outputs]:
-    """Outputs of the model as given, in float on the host."""
-    return _on_cpu(subject.source.model, (sample.feeds for sample in data))
-
-
-def _compute(subject: Subject, feeds: Iterable[Outputs]) -> Iterator[Outputs]:
-    """Outputs of the Q/DQ model on the host."""
-    return _on_cpu(_candidate(subject), feeds)
-
-
-def _on_cpu(model: Path, feeds: Iterable[Outputs]) -> Iterator[Outputs]:
-
-    return map(CpuModel(model).run, feeds)
-
-
-def _simulate(subject: Subject, feeds: Iterable[Outputs]) -> Iterator[Outputs]:
-
-    return Model(_candidate(subject), subject.device).simulate(feeds)
 
 
 EVIDENCE = Evidence(

@@ -1,0 +1,122 @@
+"""What the results of all targets share, and a measurement made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from snapq.benchmarking.statistics import speedup, speedup_interval
+from snapq.benchmarking.targets.base import Candidate, Measurement
+from snapq.config import BenchmarkConfig
+from snapq.errors import ConfigError
+from snapq.records import LatencyRecord, SpeedupRecord
+from snapq.records import bench as results
+
+
+def check_labels(candidates: Sequence[Candidate]) -> None:
+    """Refuses a benchmark of nothing, or of two with one label. Raises `ConfigError`."""
+    labels = [candidate.label for candidate in candidates]
+    if not labels or len(set(labels)) != len(labels):
+        raise ConfigError(f"A benchmark needs candidates with labels of their own, not {labels}.")
+
+
+def latency_of(samples: np.ndarray) -> results.BenchLatency:
+    """Figures of latencies in ms, of any shape; percentiles interpolate linearly between runs."""
+    p5, p50, p75, p90, p95, p99, p999 = map(
+        float, np.percentile(samples, [5, 50, 75, 90, 95, 99, 99.9])
+    )
+    return results.BenchLatency(
+        n=samples.size,
+        mean=float(samples.mean()),
+        std=float(samples.std()),
+        min=float(samples.min()),
+        p5=p5,
+        p50=p50,
+        p75=p75,
+        p90=p90,
+        p95=p95,
+        p99=p99,
+        p999=p999,
+        max=float(samples.max()),
+    )
+
+
+def speedup_of(baseline: np.ndarray, candidate: np.ndarray) -> results.BenchSpeedup:
+    """The speed-up, and its interval over the rounds that both have."""
+    rounds = min(len(baseline), len(candidate))
+    return results.BenchSpeedup(
+        value=speedup(baseline, candidate),
+        ci95=speedup_interval(baseline[:rounds], candidate[:rounds]),
+    )
+
+
+def protocol_of(
+    protocol: BenchmarkConfig, performance_mode: str | None = None
+) -> results.BenchProtocol:
+    """How a model was timed."""
+    return results.BenchProtocol(
+        warmup=protocol.warmup,
+        min_runs=protocol.min_runs,
+        min_duration_s=protocol.min_duration_s,
+        repeats=protocol.repeats,
+        cooldown_s=protocol.cooldown_s,
+        threads=protocol.threads,
+        performance_mode=performance_mode,
+    )
+
+
+def measurement_of(records: Sequence[results.BenchRecord]) -> Measurement:
+    """The results of one benchmark, the first that of the baseline."""
+    remarks = (r for record in records for r in (*_validity_remarks(record), *record.remarks))
+    return Measurement(
+        latencies=tuple(_latency(record) for record in records),
+        speedups=tuple(_speedups(records)),
+        samples={record.model.label: np.array(record.samples) for record in records},
+        remarks=tuple(dict.fromkeys(remarks)),
+        records=tuple(records),
+    )
+
+
+def _validity_remarks(record: results.BenchRecord) -> Iterator[str]:
+    if not record.valid.ok:
+        yield f"{record.model.label}: not a claim, {'; '.join(record.valid.reasons)}."
+
+
+def _latency(record: results.BenchRecord) -> LatencyRecord:
+    found = record.latency_ms
+    return LatencyRecord(
+        label=record.model.label,
+        target=record.target.name,
+        where=record.where,
+        threads=record.protocol.threads,
+        runs=found.n,
+        warmup=record.protocol.warmup,
+        mean_ms=found.mean,
+        std_ms=found.std,
+        min_ms=found.min,
+        p50_ms=found.p50,
+        p90_ms=found.p90,
+        p99_ms=found.p99,
+        max_ms=found.max,
+        create_ms=record.load_ms.create_cold,
+        first_ms=record.load_ms.first_inference,
+        peak_rss_bytes=record.memory.peak,
+        placement="cpu" if record.placement.fallback == "cpu" else "npu",
+    )
+
+
+def _speedups(records: Sequence[results.BenchRecord]) -> Iterator[SpeedupRecord]:
+    baseline, *others = records
+    for other in others:
+        if other.speedup is not None:
+            remarks = (*_validity_remarks(other), *baseline.remarks, *other.remarks)
+            yield SpeedupRecord(
+                baseline=baseline.model.label,
+                candidate=other.model.label,
+                value=other.speedup.value,
+                where=other.where,
+                device=other.target.name,
+                interval=other.speedup.ci95,
+                remarks=tuple(dict.fromkeys(remarks)),
+            )
