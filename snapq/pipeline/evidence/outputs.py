@@ -113,19 +113,13 @@ def _results(subject: Subject, data: Dataset, *, simulated: bool) -> Iterator[Ou
     def result(found: Outputs) -> Outputs:
         return plan.package_outputs(found) if packaged else found
 
-<<<<<<< HEAD
     if not data.state:
-        run = _simulate if simulated else _compute
-        yield from map(result, run(subject, map(feeds, data)))
-=======
-    if not isinstance(data, StatefulDataset):
         ready = map(feeds, data)
         if simulated:
             found = Model(_candidate(subject), subject.device).simulate(ready)
         else:
             found = map(CpuModel(_candidate(subject)).run, ready)
         yield from map(result, found)
->>>>>>> 7e4247a (Make the records of every target in one place)
         return
     with _runner(subject, simulated=simulated) as run_one:
         yield from in_sequence(data, data.state, lambda sample: result(run_one(feeds(sample))))
