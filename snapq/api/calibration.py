@@ -32,11 +32,8 @@ def calibration_source(
         return calibration
     if random_inputs:
         return DataSource(random=True, samples=samples or 8)
-    raise ConfigError(
-        "Quantizing needs calibration samples.",
-        where="--calibration",
-        hint="Give a folder of images or .npy/.npz arrays; to try things out: --random-inputs.",
-    )
+    hint = "Give a folder of images or .npy/.npz arrays; to try things out: --random-inputs."
+    raise ConfigError("Quantizing needs calibration samples.", where="--calibration", hint=hint)
 
 
 def given_samples(samples: Iterable[Mapping[str, np.ndarray]]) -> Dataset:

@@ -55,11 +55,8 @@ def export_encodings(
 
     if file_format not in FORMATS:
         close = nearest(file_format, FORMATS)
-        raise ConfigError(
-            f"There is no format '{file_format}'.",
-            where="--format",
-            hint=f"Did you mean '{close}'?" if close else f"There are: {', '.join(FORMATS)}.",
-        )
+        hint = f"Did you mean '{close}'?" if close else f"There are: {', '.join(FORMATS)}."
+        raise ConfigError(f"There is no format '{file_format}'.", where="--format", hint=hint)
     for item in (output, float_model):
         if item is not None:
             refuse_existing(Path(item), overwrite)

@@ -51,11 +51,8 @@ def npu_source(model: Path, shapes: InputShapes) -> tuple[Path | ir.Model, str]:
 def refuse_existing(path: Path, overwrite: bool) -> None:
     """Raises `ConfigError` where a file stands that shall not be overwritten."""
     if path.exists() and not overwrite:
-        raise ConfigError(
-            "The file exists.",
-            where=str(path),
-            hint="Name another one, or overwrite it with --force (overwrite=True).",
-        )
+        hint = "Name another one, or overwrite it with --force (overwrite=True)."
+        raise ConfigError("The file exists.", where=str(path), hint=hint)
 
 
 T = TypeVar("T")
@@ -83,9 +80,6 @@ def device_argument(device: str | None, target: str | None) -> str:
     """
     chosen = renamed_argument("device", device, "target", target)
     if chosen is None:
-        raise ConfigError(
-            "No device is given.",
-            where="--device",
-            hint="Name one, such as sm8650; `snapq devices` lists them.",
-        )
+        hint = "Name one, such as sm8650; `snapq devices` lists them."
+        raise ConfigError("No device is given.", where="--device", hint=hint)
     return chosen

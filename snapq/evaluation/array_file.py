@@ -21,15 +21,7 @@ from snapq.evaluation.samples import Array
 
 @dataclass(frozen=True)
 class ArrayFile:
-    """An array on disk.
-
-    Attributes:
-        path: a `.npy` or `.npz` file.
-        key: the array's name in an `.npz`; None for a `.npy`.
-        shape: of the whole array.
-        dtype: of its elements.
-        offset: bytes before the first element.
-    """
+    """A whole array on disk: `key` in an `.npz` or all of a `.npy`, after `offset` bytes."""
 
     path: Path
     key: str | None
@@ -93,11 +85,8 @@ def _header(path: Path, key: str | None, stream: IO[bytes]) -> ArrayFile:
     shape, fortran_order, dtype = read(stream)
     array = ArrayFile(path, key, shape, dtype, stream.tell())
     if dtype.hasobject:
-        raise DataError(
-            "It holds Python objects and not numbers.",
-            where=array.where,
-            hint="Store samples of one shape and type: numpy.save(path, numpy.stack(samples)).",
-        )
+        hint = "Store samples of one shape and type: numpy.save(path, numpy.stack(samples))."
+        raise DataError("It holds Python objects and not numbers.", where=array.where, hint=hint)
     if fortran_order and len(shape) > 1:
         raise DataError(
             "It is stored column by column (Fortran order), so samples cannot be read one by one.",

@@ -147,11 +147,8 @@ def _arrays_of(
         check_names(list(arrays), inputs, str(path))
         return arrays
     if path.suffix.lower() != ".npy":
-        raise DataError(
-            "Arrays come as .npy or .npz files.",
-            where=str(path),
-            hint="Write it with numpy.save or numpy.savez.",
-        )
+        hint = "Write it with numpy.save or numpy.savez."
+        raise DataError("Arrays come as .npy or .npz files.", where=str(path), hint=hint)
     keys = ", ".join(f"{spec.name}=..." for spec in inputs)
     hint = f"Store all inputs in one .npz: numpy.savez(path, {keys})"
     fed = named_input(source, inputs, str(path), "A .npy file feeds", hint)

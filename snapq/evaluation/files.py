@@ -64,11 +64,8 @@ def check_exists(path: Path) -> None:
     """Checks that there is a file or folder. Raises `DataError`."""
     with storage_errors(path):
         if not path.exists():
-            raise DataError(
-                "There is no such file or folder.",
-                where=str(path),
-                hint="Paths in the YAML file are relative to the YAML file's folder.",
-            )
+            hint = "Paths in the YAML file are relative to the YAML file's folder."
+            raise DataError("There is no such file or folder.", where=str(path), hint=hint)
 
 
 def _is_new(path: Path, passed: set[Path]) -> bool:

@@ -22,11 +22,7 @@ from snapq.storage import fingerprint, sha256_file
 
 
 def load_function(reference: str, base: Path) -> Callable[..., Any]:
-    """Imports a function.
-
-    Args:
-        reference: `module:function`; the module may have dots.
-        base: folder of the YAML file.
+    """Imports `module:function`; `base` is the folder of the YAML file.
 
     Raises:
         DataError: there is no such module or function, or importing it fails.

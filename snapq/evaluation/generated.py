@@ -127,11 +127,8 @@ def _feeds_and_label(
 ) -> tuple[Mapping[str, Any], Label | Mapping[str, Label] | None]:
     feeds, label = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
     if not isinstance(feeds, Mapping) or not all(isinstance(key, str) for key in feeds):
-        raise DataError(
-            f"The sample is {_kind(item)}.",
-            where=where,
-            hint="Yield `{input: array}` or `({input: array}, label)`.",
-        )
+        hint = "Yield `{input: array}` or `({input: array}, label)`."
+        raise DataError(f"The sample is {_kind(item)}.", where=where, hint=hint)
     if isinstance(label, Mapping):
         labels = {str(output): _label(value, where) for output, value in label.items()}
         return feeds, {output: value for output, value in labels.items() if value is not None}

@@ -137,11 +137,8 @@ def _check_kind(picture: Image.Image, path: Path) -> None:
     frames = getattr(picture, "n_frames", 1)
     # Phones write MPO: the picture, and a second one for depth or a preview.
     if frames > 1 and picture.format != "MPO":
-        raise DataError(
-            f"The file holds {frames} pictures.",
-            where=str(path),
-            hint="Save each picture to a file of its own.",
-        )
+        hint = "Save each picture to a file of its own."
+        raise DataError(f"The file holds {frames} pictures.", where=str(path), hint=hint)
     wide = picture.mode in ("I", "F") and picture.format != "PNG"
     if wide or (picture.mode.startswith("I;") and picture.mode not in _SCALED_MODES):
         raise DataError(

@@ -45,11 +45,8 @@ def read_labels(
     if path.is_dir():
         return _mask_labels(path, files, preprocess or Preprocess())
     if not path.exists():
-        raise DataError(
-            "There is no such file or folder of labels.",
-            where=str(path),
-            hint="Paths in the YAML file are relative to the YAML file's folder.",
-        )
+        hint = "Paths in the YAML file are relative to the YAML file's folder."
+        raise DataError("There is no such file or folder of labels.", where=str(path), hint=hint)
     if path.suffix.lower() == ".npy":
         values = array_labels(load_npy(path), len(files), path)
         table = dict(zip(files, values, strict=True))
@@ -78,11 +75,8 @@ def read_csv(path: Path, files: Sequence[Path], *, folder: Path) -> dict[Path, i
                         f"{file} has a second row.", where=where, hint="Remove one of the rows."
                     )
                 if file not in known:
-                    raise DataError(
-                        f"There is no {file} in {folder}.",
-                        where=where,
-                        hint="Remove the row, or name the file relative to that folder.",
-                    )
+                    hint = "Remove the row, or name the file relative to that folder."
+                    raise DataError(f"There is no {file} in {folder}.", where=where, hint=hint)
                 table[file] = label
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(
@@ -160,11 +154,8 @@ def _row(row: dict[str | Any, str | Any], where: str) -> tuple[Path, int]:
         )
     text = label.strip()
     if not (text.isascii() and text.isdigit()):
-        raise DataError(
-            f"The label '{label}' is not a class number.",
-            where=where,
-            hint="Write an integer, counted from 0.",
-        )
+        hint = "Write an integer, counted from 0."
+        raise DataError(f"The label '{label}' is not a class number.", where=where, hint=hint)
     # Tables made on Windows separate folders by backslashes.
     return Path(PurePosixPath(file.strip().replace("\\", "/"))), int(text)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from snapq.errors import ConfigError, nearest
 from snapq.evaluation.fidelity import Fidelity
 from snapq.evaluation.functions import load_function
-from snapq.evaluation.samples import Array, Label
-from snapq.evaluation.scores import MAKERS, Metric, UserMetric
+from snapq.evaluation.samples import Label
+from snapq.evaluation.scores import MAKERS, Metric, Outputs, UserMetric
 from snapq.metric_table import METRICS
 
 __all__ = ["Fidelity", "Metric", "metric", "metrics"]
@@ -37,10 +37,7 @@ class OfOutput:
         return self._inner.samples
 
     def update(
-        self,
-        outputs: Mapping[str, Array],
-        label: Label | Mapping[str, Label] | None,
-        name: str | None = None,
+        self, outputs: Outputs, label: Label | Mapping[str, Label] | None, name: str | None = None
     ) -> None:
         """Adds one sample; one without a label for this output is left out."""
         own = label.get(self._output) if isinstance(label, Mapping) else label
@@ -67,11 +64,7 @@ def metrics(named: str | Mapping[str, str] | None, base: Path | None = None) -> 
 
 
 def metric(name: str, base: Path | None = None) -> Metric:
-    """Makes a metric.
-
-    Args:
-        name: a name of `METRICS`, or `module:function`.
-        base: folder in which the module is looked for; the current one where it is not given.
+    """Makes a metric: one of `METRICS`, or `module:function` looked for in `base` or here.
 
     Raises:
         ConfigError: there is no such metric.

@@ -31,20 +31,11 @@ _ORIENTATION_TAG = 0x0112
 
 @dataclass(frozen=True)
 class ImageInput:
-    """An input that takes a picture: its size in pixels, and where its channels are.
-
-    Attributes:
-        spec: the model's input.
-        height: rows of pixels.
-        width: columns of pixels.
-        channels: 1 or 3.
-        channels_first: [1, C, H, W], as against [1, H, W, C].
-    """
+    """An input that takes a picture, [1, C, H, W] or [1, H, W, C] with 1 or 3 channels."""
 
     spec: TensorSpec
     height: int
     width: int
-    channels: int
     channels_first: bool
 
 
@@ -75,9 +66,9 @@ def image_layout(spec: TensorSpec, preprocess: Preprocess, where: str) -> ImageI
         )
     first, rows, columns = shape[-3:]
     if first == channels:
-        return ImageInput(spec, rows, columns, channels, channels_first=True)
+        return ImageInput(spec, rows, columns, channels_first=True)
     if columns == channels:
-        return ImageInput(spec, first, rows, channels, channels_first=False)
+        return ImageInput(spec, first, rows, channels_first=False)
     found = sorted({first, columns} & {1, 3})
     hint = {1: "Write `color: gray` under `preprocess:`.", 3: "Write `color: rgb` or `color: bgr`."}
     raise DataError(

@@ -162,9 +162,7 @@ def convert(value: Array, spec: TensorSpec, where: str) -> Array:
     return converted
 
 
-def check_names(
-    names: Sequence[str], inputs: Sequence[TensorSpec], where: str, *, what: str = "key"
-) -> None:
+def check_names(names: Sequence[str], inputs: Sequence[TensorSpec], where: str) -> None:
     """Checks that the names are those of the model's inputs, each one and no other.
 
     Raises:
@@ -178,14 +176,14 @@ def check_names(
         raise DataError(
             f"The model has no input '{unknown[0]}'; its inputs are {listed}.",
             where=where,
-            hint=f"Did you mean '{match}'?" if match else f"Remove or rename this {what}.",
+            hint=f"Did you mean '{match}'?" if match else "Remove or rename this key.",
         )
     missing = [name for name in wanted if name not in names]
     if missing:
         raise DataError(
-            f"It has no {what} '{missing[0]}'; the model's inputs are {listed}.",
+            f"It has no key '{missing[0]}'; the model's inputs are {listed}.",
             where=where,
-            hint=f"Give one {what} for each input.",
+            hint="Give one key for each input.",
         )
 
 

@@ -12,6 +12,8 @@ from snapq.errors import DataError
 from snapq.evaluation.functions import user_code
 from snapq.evaluation.samples import Array, Label
 
+Outputs = Mapping[str, Array]
+"""The outputs of a model for one sample by name, each of its own shape."""
 MAX_PSNR_DB = 200.0
 _IGNORED_CLASS = 255
 
@@ -29,13 +31,8 @@ class Metric(Protocol):
         """Number of samples seen."""
         ...
 
-    def update(self, outputs: Mapping[str, Array], label: Any, name: str | None = None) -> None:
-        """Adds one sample.
-
-        Args:
-            outputs: the model's outputs by name, each of its own shape.
-            label: of this sample.
-            name: of this sample, for messages.
+    def update(self, outputs: Outputs, label: Any, name: str | None = None) -> None:
+        """Adds one sample; `name` is for messages.
 
         Raises:
             DataError: the label does not fit the outputs.
@@ -79,9 +76,7 @@ class TopK(_Mean):
         self._k = k
         self.name = f"top{k}"
 
-    def update(
-        self, outputs: Mapping[str, Array], label: Label | None, name: str | None = None
-    ) -> None:
+    def update(self, outputs: Outputs, label: Label | None, name: str | None = None) -> None:
         """Adds one sample; a score that is not a number is never right."""
         scores = _only(outputs, _is_class_scores, self.name, "scores of classes, [1, classes]")
         target = _class_number(label, self.name, name)
@@ -117,9 +112,7 @@ class MeanIoU:
         self.samples = 0
         self._confusion = np.zeros((0, 0), np.int64)
 
-    def update(
-        self, outputs: Mapping[str, Array], label: Label | None, name: str | None = None
-    ) -> None:
+    def update(self, outputs: Outputs, label: Label | None, name: str | None = None) -> None:
         """Adds one sample with its mask [height, width]."""
         scores = _only(outputs, lambda array: array.ndim >= 2, self.name, "class scores a pixel")
         mask = np.squeeze(np.asarray(label))
@@ -168,9 +161,7 @@ class Psnr(_Mean):
 
     name = "psnr"
 
-    def update(
-        self, outputs: Mapping[str, Array], label: Label | None, name: str | None = None
-    ) -> None:
+    def update(self, outputs: Outputs, label: Label | None, name: str | None = None) -> None:
         """Adds one sample with its target."""
         output = _only(outputs, lambda array: array.ndim >= 1, self.name, "an array")
         if not isinstance(label, np.ndarray) or label.size != output.size:
@@ -213,9 +204,7 @@ class UserMetric(_Mean):
         self.name = name
         self._function = function
 
-    def update(
-        self, outputs: Mapping[str, Array], label: Label | None, name: str | None = None
-    ) -> None:
+    def update(self, outputs: Outputs, label: Label | None, name: str | None = None) -> None:
         """Adds one sample."""
         with user_code(self.name):
             result = self._function(dict(outputs), label)
@@ -229,9 +218,7 @@ class UserMetric(_Mean):
         self._add(float(number.item()))
 
 
-def _only(
-    outputs: Mapping[str, Array], fits: Callable[[Array], bool], metric_name: str, what: str
-) -> Array:
+def _only(outputs: Outputs, fits: Callable[[Array], bool], metric_name: str, what: str) -> Array:
     """The one output that fits a metric."""
     fitting = [name for name, output in outputs.items() if fits(output)]
     if len(fitting) != 1:

@@ -18,11 +18,9 @@ _INSTALLED = ("site-packages", "dist-packages")
 
 
 def local_sources(module: str, base: Path) -> dict[str, Path]:
-    """The files of a module and of the local modules that it imports, by module name.
+    """The files of a module and of the local modules that it imports, by dotted name.
 
-    Args:
-        module: its name, with dots where it is part of a package.
-        base: folder of the YAML file.
+    `base` is the folder of the YAML file.
     """
     found: dict[str, Path] = {}
     waiting = [module]

@@ -74,10 +74,8 @@ def in_sequence(
 ) -> Iterator[Outputs]:
     """Runs samples one after the other, each with the state that the step before gave.
 
-    Args:
-        samples: the steps; `first` says where a sequence starts.
-        state: output to the input that takes it at the next step.
-        run: runs one sample.
+    `first` of a sample says where a sequence starts; `state` maps an output to the input that
+    takes it at the next step.
     """
     carried: dict[str, Array] = {}
     for sample in samples:

@@ -6,20 +6,21 @@ or milliseconds (`_ms`), sizes are bytes, SQNR is dB.
 
 from __future__ import annotations
 
-from snapq.records.analysis import AnalysisRecord
 from snapq.records.base import Origin, Record
 from snapq.records.figures import (
     AccuracyRecord,
+    AnalysisRecord,
+    BundleTargetRecord,
     EstimateRecord,
     FidelityRecord,
     Figures,
+    FileRecord,
     LatencyRecord,
     NodePlacement,
     PlacementRecord,
     SpeedupRecord,
     StepRecord,
 )
-from snapq.records.files import BundleTargetRecord, FileRecord
 from snapq.records.run import SCHEMA, GateRecord, Provenance, RunRecord, StageRecord
 from snapq.records.tensors import (
     EncodingRecord,

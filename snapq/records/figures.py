@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from snapq.records.base import Origin, Record
 from snapq.records.bench import BenchRecord
-from snapq.records.files import BundleTargetRecord
 from snapq.records.tensors import EncodingRecord, LayerRecord, SensitivityRecord, TradeoffRecord
 
 
@@ -60,11 +61,6 @@ class EstimateRecord(Record):
     """Operators without a cost in the estimate; not 0 means that the figure is too low."""
     options: dict[str, str]
     """Effective provider options."""
-
-    @property
-    def accelerator_us(self) -> float:
-        """The estimate in microseconds."""
-        return self.us
 
     @property
     def precise_us(self) -> float:
@@ -163,6 +159,51 @@ class SpeedupRecord(Record):
     interval: tuple[float, float] | None = None
     """95 % bootstrap interval of measured ratios; estimates carry their bounds instead."""
     remarks: tuple[str, ...] = ()
+
+
+class FileRecord(Record):
+    """One file: where it is (relative to the run directory) and how large."""
+
+    path: str
+    sha256: str
+    bytes: int
+    bytes_compressed: int
+    """Size after zlib level 6: what a download costs."""
+
+
+class BundleTargetRecord(Record):
+    """One compiled target of a bundle."""
+
+    device: str
+    soc_id: int
+    architecture: int
+    vtcm_mb: int | None
+    files: tuple[FileRecord, ...]
+    options: dict[str, str]
+    candidates: tuple[dict[str, Any], ...] = ()
+    """Compile options that were tried, each with its estimate."""
+    reload: str
+    """What the reload in a fresh process showed, one sentence."""
+    qairt: str
+
+
+class AnalysisRecord(Record):
+    """What `snapq analyze` found of one model at one precision."""
+
+    model: str
+    precision: str
+    device: str
+    where: Origin
+    """How the outputs were computed."""
+    samples: int
+    dataset: str
+    random_inputs: bool
+    sqnr_db: float
+    """All quantized together, at the output with the lowest SQNR, energies summed over samples."""
+    items: tuple[SensitivityRecord, ...]
+    """In the model's order."""
+    estimate: EstimateRecord | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Figures(Record):

@@ -7,8 +7,7 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from snapq.records.base import Record
-from snapq.records.figures import Figures
-from snapq.records.files import FileRecord
+from snapq.records.figures import Figures, FileRecord
 
 SCHEMA = "snapq.run/1"
 

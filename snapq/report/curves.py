@@ -12,14 +12,7 @@ WIDTH, HEIGHT = 640.0, 120.0
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the drawing.
-
-    Attributes:
-        name: what it shows; also its CSS class.
-        points: `x,y` pairs for an SVG polyline of `WIDTH` x `HEIGHT`.
-        first: first value.
-        last: last value.
-    """
+    """One line: what it shows (also its CSS class), and the `x,y` pairs of an SVG polyline."""
 
     name: str
     points: str

@@ -18,9 +18,7 @@ _NOT_FINITE = {math.inf: "∞", -math.inf: f"{MINUS}∞"}
 def plain(text: str, keep: str = "") -> str:
     r"""Returns `text` with control, direction and surrogate characters spelled out (`\x1b`).
 
-    Args:
-        text: any string.
-        keep: characters to leave alone although they are of such a kind.
+    Those in `keep` are left alone.
     """
     if text.isprintable():
         return text

@@ -19,9 +19,10 @@ import yaml
 from markupsafe import Markup, escape
 
 from snapq.records import RunRecord
-from snapq.report import benches, mixture, plots, view
+from snapq.report import benches, plots, view
 from snapq.report import formatting as fmt
 from snapq.report.curves import loss_curve
+from snapq.report.drawing import tradeoff_plane
 
 _FILTERS = {
     "bytes": fmt.size,
@@ -49,7 +50,7 @@ def render_html(record: RunRecord) -> str:
         [plotly.csp_hash] if plotly else [],
         record=record,
         benches=benches,
-        mixture=mixture,
+        tradeoff_plane=tradeoff_plane,
         lowest=plots.lowest(record.layers),
         figure=figure,
         histograms=plots.pack(json.dumps(histograms)) if any(histograms) else "",
@@ -62,10 +63,7 @@ def render_html(record: RunRecord) -> str:
 def page(template: str, hashes: Sequence[str] = (), **values: Any) -> str:
     """Returns one page that needs no network, the same for the same values.
 
-    Args:
-        template: a file of the templates folder.
-        hashes: of scripts beside `app.js` that the page may run.
-        values: what the template takes beside style, script, figures in words and formats.
+    It may run `app.js` and the scripts with these hashes.
     """
     app = source("app.js")
     return (

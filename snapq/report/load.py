@@ -16,10 +16,7 @@ RECORD_NAME = "run.json"
 
 
 def load_record(path: Path) -> RunRecord:
-    """Reads the record of a run.
-
-    Args:
-        path: a run directory, or its `run.json`.
+    """Reads the record of a run directory, or of its `run.json`.
 
     Raises:
         StorageError: there is no such file, it is damaged, or another version of snapq wrote it.

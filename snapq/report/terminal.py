@@ -30,12 +30,9 @@ Row = tuple[str, str, str]
 
 
 def summary(record: RunRecord, console: Console, report: Path | None = None) -> None:
-    """Prints what a run came to.
+    """Prints what a run came to, as the console's width, colours and encoding allow.
 
-    Args:
-        record: the run.
-        console: where to print; its width, colours and encoding are respected.
-        report: the HTML report, named in the last line.
+    The last line names the HTML report.
     """
     verdict = view.verdict(record)
     plain = _Writer(console)

@@ -80,13 +80,8 @@ def sweep(
 ) -> SweepRecord:
     """Runs every configuration, and writes the page and the record after each.
 
-    A run that fails is marked with its reason, and the others still run.
-
-    Args:
-        key: what differs.
-        configs: value and configuration of each run.
-        execute: makes a run; returns its directory and its record.
-        folder: where `sweep.json` and `sweep.html` go.
+    A run that fails is marked with its reason, and the others still run. `execute` makes one and
+    returns its directory and its record.
 
     Raises:
         SnapqError: the reason of the first failure, where every run failed.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from snapq.report import mixture
-from snapq.report.drawing import HEIGHT, WIDTH
+from snapq.report.drawing import HEIGHT, WIDTH, tradeoff_plane
 from snapq.report.html import render_html
 from tests.report import report_records
 
 
 def test_candidates_stand_where_their_figures_put_them() -> None:
-    drawn = mixture.plane(report_records.tradeoff())
+    drawn = tradeoff_plane(report_records.tradeoff())
     assert drawn is not None
     assert [mark.kind for mark in drawn.marks] == ["uniform", "chosen", "uniform", "uniform"]
     assert (drawn.marks[0].x, drawn.marks[0].y) == (0.0, HEIGHT)
@@ -17,7 +16,7 @@ def test_candidates_stand_where_their_figures_put_them() -> None:
 
 
 def test_one_estimate_alone_draws_nothing() -> None:
-    assert mixture.plane(report_records.tradeoff()[:1]) is None
+    assert tradeoff_plane(report_records.tradeoff()[:1]) is None
 
 
 def test_the_page_has_every_candidate_and_the_worst_tensor_with_its_cause() -> None:

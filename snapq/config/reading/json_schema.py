@@ -26,9 +26,7 @@ def json_schema() -> Schema:
 def _tidy(value: Any, *, names: bool = False) -> Any:
     """Joins the lines of descriptions and drops titles, which only repeat the keys.
 
-    Args:
-        value: a part of the schema.
-        names: whether the keys of `value` are names of the user's keys, not words of JSON Schema.
+    `names`: the keys of `value` are names of the user's keys, not words of JSON Schema.
     """
     if isinstance(value, list):
         return [_tidy(item) for item in value]

@@ -13,10 +13,7 @@ RENAMED = {("", "targets"): "devices", ("quantize", "keep_wide"): "precision_rul
 def rename_keys(document: Document, problems: Problems, *, holder: str = "") -> None:
     """Gives the keys of `document` their current names, and warns of each former one.
 
-    Args:
-        document: all of deploy.yaml, or the value of one of its keys.
-        problems: takes what is given by both names.
-        holder: that key.
+    The document is all of deploy.yaml, or the value of its key `holder`.
     """
     _rename(document, document.value, (), holder, problems)
 
