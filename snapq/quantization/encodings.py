@@ -14,13 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.quantization.granularity import (
-    PER_TENSOR,
-    Granularity,
-    PerAxis,
-    PerBlock,
-    PerTensor,
-)
+from snapq.quantization.granularity import PER_TENSOR, Granularity, PerAxis, PerBlock, PerTensor
 
 __all__ = [
     "SMALLEST_SCALE",

@@ -18,11 +18,7 @@ from snapq.quantization.calibration.calibrate import Samples, calibrate
 from snapq.quantization.calibration.observers.collector import Collector, TensorStatistics
 from snapq.quantization.encodings import Encoding
 from snapq.quantization.notes import Note
-from snapq.quantization.precision_rules.keep_wide import (
-    beyond_float16,
-    in_float,
-    without_float,
-)
+from snapq.quantization.precision_rules.keep_wide import beyond_float16, in_float, without_float
 from snapq.quantization.qdq.decisions import is_float
 from snapq.quantization.qdq.insertion import Inserter
 from snapq.quantization.qdq.islands import separate

@@ -23,15 +23,7 @@ from snapq.pruning import blocks
 from snapq.pruning.budget import Limits
 from snapq.pruning.groups import Structure
 from snapq.pruning.importance import Ranking
-from snapq.pruning.prune import (
-    Choose,
-    Pruned,
-    Rank,
-    at_most,
-    prune,
-    share_of_macs,
-    within,
-)
+from snapq.pruning.prune import Choose, Pruned, Rank, at_most, prune, share_of_macs, within
 from snapq.pruning.sparsity import mask
 from snapq.pruning.statistics import Samples
 from snapq.pruning.surgery import stays

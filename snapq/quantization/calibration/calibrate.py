@@ -17,11 +17,7 @@ from snapq.cpu import CpuModel
 from snapq.errors import DataError, ModelError
 from snapq.graph.cost import total_macs
 from snapq.graph.shapes import TensorSpec, input_specs
-from snapq.quantization.calibration.digest import (
-    Digest,
-    add_digests,
-    digest,
-)
+from snapq.quantization.calibration.digest import Digest, add_digests, digest
 from snapq.quantization.calibration.observers.collector import Collector
 from snapq.runtime import processors
 

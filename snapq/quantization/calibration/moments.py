@@ -11,11 +11,7 @@ import onnx_ir as ir
 
 from snapq.quantization.calibration.calibrate import Samples, stream
 from snapq.quantization.encodings import Encoding
-from snapq.quantization.tuning.layers import (
-    Layer,
-    columns,
-    places,
-)
+from snapq.quantization.tuning.layers import Layer, columns, places
 
 __all__ = ["LARGEST", "Moments", "collect"]
 

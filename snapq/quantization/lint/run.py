@@ -9,16 +9,8 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.quantization.lint.checks import (
-    parameters,
-    units,
-    versions,
-)
-from snapq.quantization.lint.checks.base import (
-    Check,
-    Finding,
-    View,
-)
+from snapq.quantization.lint.checks import parameters, units, versions
+from snapq.quantization.lint.checks.base import Check, Finding, View
 
 __all__ = ["Finding", "lint"]
 

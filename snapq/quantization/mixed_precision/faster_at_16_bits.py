@@ -11,11 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from snapq.precision import ActivationType
-from snapq.quantization.mixed_precision.cost import (
-    Cost,
-    Estimate,
-    by_float_node,
-)
+from snapq.quantization.mixed_precision.cost import Cost, Estimate, by_float_node
 from snapq.quantization.mixed_precision.never_slower import Make
 from snapq.quantization.qdq.scheme import NodePrecision, Source
 from snapq.quantization.quantize import Quantized

@@ -15,13 +15,7 @@ from dataclasses import dataclass
 from snapq.precision import Promotion
 from snapq.quantization.analysis.sensitivity import Analysis, Sensitivity
 from snapq.quantization.mixed_precision.cost import Estimate
-from snapq.quantization.mixed_precision.promotions import (
-    Step,
-    ordered,
-    promoted,
-    steps,
-    whole,
-)
+from snapq.quantization.mixed_precision.promotions import Step, ordered, promoted, steps, whole
 from snapq.quantization.mixed_precision.trials import Evaluate, Trial, Trials, key, price
 from snapq.quantization.qdq.scheme import Scheme
 

@@ -14,12 +14,7 @@ import onnx_ir as ir
 
 from snapq.precision import ActivationType
 from snapq.quantization.analysis.alone import lowered
-from snapq.quantization.mixed_precision.cost import (
-    Cost,
-    Estimate,
-    by_float_node,
-    follows,
-)
+from snapq.quantization.mixed_precision.cost import Cost, Estimate, by_float_node, follows
 from snapq.quantization.qdq.decisions import KEPT_FLOAT
 from snapq.quantization.qdq.scheme import NodePrecision, Source
 from snapq.quantization.quantize import Quantized

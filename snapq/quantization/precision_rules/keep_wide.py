@@ -26,11 +26,7 @@ from snapq.precision import ActivationType
 from snapq.quantization.calibration.observers.collector import Collector
 from snapq.quantization.precision_rules.coordinates import coordinates
 from snapq.quantization.precision_rules.recurrent import cells
-from snapq.quantization.precision_rules.squares import (
-    fronts,
-    logarithms,
-    squared,
-)
+from snapq.quantization.precision_rules.squares import fronts, logarithms, squared
 from snapq.quantization.qdq.decisions import is_float
 from snapq.quantization.qdq.scheme import NodePrecision, Scheme, Source
 

@@ -14,20 +14,8 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.operators import weight_axes
-from snapq.quantization.encodings import (
-    Encoding,
-    QuantType,
-    asymmetric,
-    reduced_axes,
-    symmetric,
-)
-from snapq.quantization.granularity import (
-    PER_OUTPUT,
-    Granularity,
-    PerBlock,
-    PerTensor,
-    granularity,
-)
+from snapq.quantization.encodings import Encoding, QuantType, asymmetric, reduced_axes, symmetric
+from snapq.quantization.granularity import PER_OUTPUT, Granularity, PerBlock, PerTensor, granularity
 from snapq.quantization.qdq.block_scales import block_encoding, channel_step
 
 __all__ = [

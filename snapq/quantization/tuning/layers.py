@@ -18,11 +18,7 @@ import onnx_ir as ir
 
 from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.qdq.decisions import Decision, constant
-from snapq.quantization.qdq.parameters import (
-    gemm_scaled,
-    raise_for_bias,
-    weight_encoding,
-)
+from snapq.quantization.qdq.parameters import gemm_scaled, raise_for_bias, weight_encoding
 
 __all__ = ["Layer", "columns", "layers", "places", "plain_encoding", "results", "scales"]
 

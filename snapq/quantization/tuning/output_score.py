@@ -16,11 +16,7 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 from snapq.cpu import CpuModel
 from snapq.quantization.calibration.calibrate import Samples
 from snapq.quantization.qdq.wide_bias import as_added
-from snapq.quantization.tuning.score import (
-    Outputs,
-    Score,
-    score,
-)
+from snapq.quantization.tuning.score import Outputs, Score, score
 
 __all__ = ["OutputScorer", "Runner", "before_softmax"]
 

@@ -42,11 +42,7 @@ from snapq.quantization.tuning.algorithms.base import (
 )
 from snapq.quantization.tuning.fast import quantize_fast
 from snapq.quantization.tuning.output_score import OutputScorer, Runner
-from snapq.quantization.tuning.score import (
-    LEAST,
-    Gain,
-    Score,
-)
+from snapq.quantization.tuning.score import LEAST, Gain, Score
 
 __all__ = ["PRESETS", "Recipe", "Runner", "Tuning", "preset", "tune", "tuning"]
 

@@ -11,19 +11,9 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from snapq.bundle import (
-    ENCODINGS,
-    HELPER,
-    MODEL,
-    TARGETS,
-)
+from snapq.bundle import ENCODINGS, HELPER, MODEL, TARGETS
 from snapq.bundle.manifest import input_entry, output_entry, write_manifest
-from snapq.bundle.schema import (
-    BundleBinary,
-    BundleProvenance,
-    BundleTarget,
-    Manifest,
-)
+from snapq.bundle.schema import BundleBinary, BundleProvenance, BundleTarget, Manifest
 from snapq.bundle.write import list_files, write_helper
 from snapq.config import PackageConfig
 from snapq.devices.profiles import DeviceProfile
@@ -36,11 +26,7 @@ from snapq.progress import Progress
 from snapq.quantization.lint.run import lint
 from snapq.stages.artifact import library_versions
 from snapq.stages.package import golden
-from snapq.stages.package.compile_device import (
-    CompiledTarget,
-    check_fp16,
-    compile_target,
-)
+from snapq.stages.package.compile_device import CompiledTarget, check_fp16, compile_target
 from snapq.stages.package.golden import Reloaded
 from snapq.storage import atomic_folder, sha256_file, storage_errors
 from snapq.version import __version__

@@ -13,12 +13,7 @@ from snapq.errors import ConfigError, StorageError
 from snapq.graph.boundary import Boundary
 from snapq.npu.memory import Memory
 from snapq.npu.model import CONTEXT_NAME
-from snapq.records import (
-    BundleTargetRecord,
-    EstimateRecord,
-    FileRecord,
-    PlacementRecord,
-)
+from snapq.records import BundleTargetRecord, EstimateRecord, FileRecord, PlacementRecord
 from snapq.stages.base import Context, Input, Outcome, Reads
 from snapq.stages.package.build import Built, Order, build
 from snapq.stages.package.compile_device import CompiledTarget

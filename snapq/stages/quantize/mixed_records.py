@@ -11,11 +11,7 @@ from snapq.config import MixedPrecision
 from snapq.precision import precision_name
 from snapq.records import Origin, TradeoffRecord
 from snapq.stages.base import Context
-from snapq.stages.quantize.held_out import (
-    EVERY,
-    HeldOut,
-    unit,
-)
+from snapq.stages.quantize.held_out import EVERY, HeldOut, unit
 from snapq.stages.quantize.scoring import Estimator
 
 if TYPE_CHECKING:

@@ -17,22 +17,11 @@ from snapq.quantization.quantize import Quantized
 from snapq.records import Origin
 from snapq.stages.artifact import SENSITIVITY, TRADEOFF
 from snapq.stages.base import Context
-from snapq.stages.quantize.held_out import (
-    Rest,
-    evaluator,
-    float_scores,
-    held_count,
-    held_out,
-)
+from snapq.stages.quantize.held_out import Rest, evaluator, float_scores, held_count, held_out
 from snapq.stages.quantize.job import QuantizationJob
 from snapq.stages.quantize.mixed_records import Writer, notes
 from snapq.stages.quantize.never_slower import timed_device
-from snapq.stages.quantize.scoring import (
-    Estimator,
-    run_on_cpu,
-    runner,
-    sensitivity_records,
-)
+from snapq.stages.quantize.scoring import Estimator, run_on_cpu, runner, sensitivity_records
 from snapq.storage import write_json
 
 _RANKED_ON = 4

@@ -9,12 +9,7 @@ import onnx_ir as ir
 
 from snapq.operators import Role
 from snapq.quantization.encodings import QuantType
-from snapq.quantization.lint.checks.base import (
-    DEQUANTIZE,
-    Check,
-    Finding,
-    View,
-)
+from snapq.quantization.lint.checks.base import DEQUANTIZE, Check, Finding, View
 from snapq.quantization.qdq.parameters import weight_axis
 
 __all__ = ["CHECKS"]

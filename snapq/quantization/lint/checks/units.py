@@ -7,18 +7,8 @@ from collections.abc import Iterator
 import onnx_ir as ir
 
 from snapq.operators import Encodings, Role
-from snapq.quantization.lint.checks.base import (
-    DEQUANTIZE,
-    QUANTIZE,
-    Check,
-    Finding,
-    View,
-)
-from snapq.quantization.precision_rules.legality import (
-    legal,
-    legal_slope,
-    weightless,
-)
+from snapq.quantization.lint.checks.base import DEQUANTIZE, QUANTIZE, Check, Finding, View
+from snapq.quantization.precision_rules.legality import legal, legal_slope, weightless
 from snapq.quantization.qdq.decisions import is_depthwise, is_float
 
 __all__ = ["CHECKS"]

@@ -6,13 +6,7 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
-from snapq.quantization.lint.checks.base import (
-    DEQUANTIZE,
-    QUANTIZE,
-    Check,
-    Finding,
-    View,
-)
+from snapq.quantization.lint.checks.base import DEQUANTIZE, QUANTIZE, Check, Finding, View
 
 __all__ = ["CHECKS"]
 

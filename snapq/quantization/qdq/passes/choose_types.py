@@ -10,13 +10,7 @@ import onnx_ir as ir
 from snapq.npu.unsupported import unsupported
 from snapq.operators import Encodings, OpSpec, Role, quantized
 from snapq.quantization.encodings import QuantType
-from snapq.quantization.granularity import (
-    PER_TENSOR,
-    Granularity,
-    PerAxis,
-    PerBlock,
-    PerTensor,
-)
+from snapq.quantization.granularity import PER_TENSOR, Granularity, PerAxis, PerBlock, PerTensor
 from snapq.quantization.precision_rules.legality import (
     FLOAT_FROM,
     Legality,

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from snapq.quantization.tuning.algorithms.base import (
-    Stage,
-    Study,
-    register,
-)
+from snapq.quantization.tuning.algorithms.base import Stage, Study, register
 from snapq.quantization.tuning.algorithms.gptq import rounded_study
 
 __all__ = ["learn_rounding"]

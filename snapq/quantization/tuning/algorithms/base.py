@@ -26,11 +26,7 @@ from snapq.quantization.qdq.order import decide
 from snapq.quantization.qdq.parameters import Tuned
 from snapq.quantization.qdq.scheme import Scheme
 from snapq.quantization.quantize import Quantized, observe, quantize
-from snapq.quantization.tuning.layers import (
-    Layer,
-    layers,
-    plain_encoding,
-)
+from snapq.quantization.tuning.layers import Layer, layers, plain_encoding
 
 __all__ = [
     "FORMER_NAMES",

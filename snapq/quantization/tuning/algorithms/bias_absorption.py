@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from snapq.quantization.tuning.algorithms.base import (
-    Stage,
-    Study,
-    register,
-)
+from snapq.quantization.tuning.algorithms.base import Stage, Study, register
 from snapq.quantization.tuning.channels.changes import shift
 from snapq.quantization.tuning.channels.links import Link, links
 from snapq.quantization.tuning.channels.statistics import channel_statistics

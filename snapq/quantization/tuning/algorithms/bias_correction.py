@@ -9,11 +9,7 @@ import numpy as np
 from snapq.quantization.calibration.moments import Moments
 from snapq.quantization.encodings import dequantize, quantize
 from snapq.quantization.qdq.parameters import Tuned
-from snapq.quantization.tuning.algorithms.base import (
-    Stage,
-    Study,
-    register,
-)
+from snapq.quantization.tuning.algorithms.base import Stage, Study, register
 from snapq.quantization.tuning.layers import Layer
 
 __all__ = ["correct_biases", "corrected"]

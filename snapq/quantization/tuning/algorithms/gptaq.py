@@ -18,26 +18,10 @@ from snapq.quantization.calibration.partial import Part
 from snapq.quantization.granularity import PerAxis
 from snapq.quantization.qdq.decisions import Decision
 from snapq.quantization.qdq.parameters import Tuned
-from snapq.quantization.tuning.algorithms.base import (
-    Stage,
-    Study,
-    register,
-)
-from snapq.quantization.tuning.layers import (
-    Layer,
-    columns,
-    places,
-    plain_encoding,
-    results,
-    scales,
-)
+from snapq.quantization.tuning.algorithms.base import Stage, Study, register
+from snapq.quantization.tuning.layers import Layer, columns, places, plain_encoding, results, scales
 from snapq.quantization.tuning.regression import Sums, fitted
-from snapq.quantization.tuning.rounding import (
-    clip_search,
-    damped,
-    descend,
-    second_order,
-)
+from snapq.quantization.tuning.rounding import clip_search, damped, descend, second_order
 
 __all__ = ["reconstruct"]
 

@@ -10,19 +10,10 @@ from snapq.quantization.calibration.moments import Moments
 from snapq.quantization.encodings import Encoding
 from snapq.quantization.granularity import PerAxis
 from snapq.quantization.qdq.parameters import Tuned
-from snapq.quantization.tuning.algorithms.base import (
-    Stage,
-    Study,
-    register,
-)
+from snapq.quantization.tuning.algorithms.base import Stage, Study, register
 from snapq.quantization.tuning.algorithms.bias_correction import corrected
 from snapq.quantization.tuning.layers import Layer, scales
-from snapq.quantization.tuning.rounding import (
-    clip_search,
-    damped,
-    rounded,
-    second_order,
-)
+from snapq.quantization.tuning.rounding import clip_search, damped, rounded, second_order
 
 __all__ = ["round_weights", "rounded_study"]
 

@@ -10,11 +10,7 @@ import onnx_ir as ir
 
 from snapq.operators import clamps
 from snapq.quantization.qdq.decisions import constant
-from snapq.quantization.tuning.algorithms.base import (
-    Stage,
-    Study,
-    register,
-)
+from snapq.quantization.tuning.algorithms.base import Stage, Study, register
 from snapq.quantization.tuning.channels.changes import repeat
 from snapq.quantization.tuning.channels.links import Link, links
 from snapq.quantization.tuning.channels.statistics import ChannelStatistics, channel_statistics

@@ -5,11 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from snapq.quantization.tuning.algorithms.base import (
-    Stage,
-    Study,
-    register,
-)
+from snapq.quantization.tuning.algorithms.base import Stage, Study, register
 from snapq.quantization.tuning.channels.changes import rescale
 from snapq.quantization.tuning.channels.links import norm_links
 from snapq.quantization.tuning.channels.statistics import channel_statistics

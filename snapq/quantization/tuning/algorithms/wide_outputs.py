@@ -14,11 +14,7 @@ from snapq.precision import ActivationType
 from snapq.quantization.precision_rules.keep_wide import FIRST_16_BIT
 from snapq.quantization.qdq.decisions import constant, is_float
 from snapq.quantization.qdq.scheme import NodePrecision, Source
-from snapq.quantization.tuning.algorithms.base import (
-    Stage,
-    Study,
-    register,
-)
+from snapq.quantization.tuning.algorithms.base import Stage, Study, register
 
 __all__ = ["widen_outputs"]
 
