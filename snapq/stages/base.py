@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from snapq.precision import precision_name
 from snapq.progress import Progress, Silent
@@ -114,6 +114,8 @@ ESTIMATE = (
 )
 """What an estimate of a model as the run would package it rests on."""
 
+Read = TypeVar("Read")
+
 _DEFAULTS: Mapping[Input, Any] = {
     Input.NPU_SHARE: 1.0,
     Input.SEED: 0,
@@ -141,6 +143,16 @@ class Source:
     folder: Path
 
 
+class Declared(Generic[Read]):
+    """A property of a `Context`: the value of an input that has to be declared."""
+
+    def __init__(self, item: Input) -> None:
+        self._item = item
+
+    def __get__(self, context: Context, _: type[Context]) -> Read:
+        return cast(Read, context.read(self._item))
+
+
 class Context:
     """What a stage is handed: the inputs that it declared, and three services.
 
@@ -153,6 +165,45 @@ class Context:
 
     Every property raises `UndeclaredInputError` where the input is not declared.
     """
+
+    model: Declared[tuple[Path, Mapping[str, Any]]] = Declared(Input.MODEL)
+    """The model file as named in the YAML, and the shapes of its inputs."""
+    previous: Declared[Source] = Declared(Input.PREVIOUS)
+    """What the stage before left."""
+    given: Declared[Source | None] = Declared(Input.GIVEN)
+    """The model as given, with its shapes frozen."""
+    original: Declared[Source | None] = Declared(Input.ORIGINAL)
+    """The float model after the prepare stage: the teacher of training."""
+    float_model: Declared[Source | None] = Declared(Input.FLOAT)
+    """The last float model: what was quantized."""
+    devices: Declared[Sequence[DeviceProfile]] = Declared(Input.DEVICES)
+    """Profiles of the devices, in the order of the YAML."""
+    boundary: Declared[Boundary | None] = Declared(Input.BOUNDARY)
+    """What the package takes and gives."""
+    calibration: Declared[Dataset | None] = Declared(Input.CALIBRATION)
+    """Samples for calibration; None where the YAML has none."""
+    training: Declared[Dataset | None] = Declared(Input.TRAINING)
+    """Samples for training; the calibration samples where the YAML names none."""
+    evaluation: Declared[Dataset | None] = Declared(Input.EVALUATION)
+    """Samples for evaluation; the calibration samples where the YAML names none."""
+    golden: Declared[Sequence[Sample] | None] = Declared(Input.GOLDEN)
+    """Samples that the bundle carries for the check on the board."""
+    examples: Declared[Sequence[Sample]] = Declared(Input.EXAMPLES)
+    """The first samples of evaluation; none where there are none."""
+    random_inputs: Declared[bool] = Declared(Input.RANDOM)
+    """Whether any result rests on random inputs."""
+    npu_share: Declared[float] = Declared(Input.NPU_SHARE)
+    """Lowest share of nodes on the NPU with which a package is accepted."""
+    seed: Declared[int] = Declared(Input.SEED)
+    """Seed of everything random."""
+    metrics: Declared[Callable[[], tuple[Metric, ...]]] = Declared(Input.METRICS)
+    """Makes the metrics of the YAML anew; none where it has none."""
+    quantize: Declared[QuantizeConfig | None] = Declared(Input.QUANTIZE)
+    """Options of the run's quantize stage; None where it has none."""
+    optimization_modes: Declared[tuple[int, ...]] = Declared(Input.OPTIMIZATION_MODES)
+    """Values of htp_graph_finalization_optimization_mode that the package stage tries."""
+    thin_strides: Declared[bool] = Declared(Input.THIN_STRIDES)
+    """Whether it tries strided depthwise convolutions as ones of stride 1."""
 
     def __init__(
         self,
@@ -173,101 +224,6 @@ class Context:
         if item not in self._values:
             raise UndeclaredInputError(f"`{item}` is read and not declared.")
         return self._values[item]
-
-    @property
-    def model(self) -> tuple[Path, Mapping[str, Any]]:
-        """The model file as named in the YAML, and the shapes of its inputs."""
-        return cast("tuple[Path, Mapping[str, Any]]", self.read(Input.MODEL))
-
-    @property
-    def previous(self) -> Source:
-        """What the stage before left."""
-        return cast(Source, self.read(Input.PREVIOUS))
-
-    @property
-    def given(self) -> Source | None:
-        """The model as given, with its shapes frozen."""
-        return cast("Source | None", self.read(Input.GIVEN))
-
-    @property
-    def original(self) -> Source | None:
-        """The float model after the prepare stage: the teacher of training."""
-        return cast("Source | None", self.read(Input.ORIGINAL))
-
-    @property
-    def float_model(self) -> Source | None:
-        """The last float model: what was quantized."""
-        return cast("Source | None", self.read(Input.FLOAT))
-
-    @property
-    def devices(self) -> Sequence[DeviceProfile]:
-        """Profiles of the devices, in the order of the YAML."""
-        return cast("Sequence[DeviceProfile]", self.read(Input.DEVICES))
-
-    @property
-    def boundary(self) -> Boundary | None:
-        """What the package takes and gives."""
-        return cast("Boundary | None", self.read(Input.BOUNDARY))
-
-    @property
-    def calibration(self) -> Dataset | None:
-        """Samples for calibration; None where the YAML has none."""
-        return cast("Dataset | None", self.read(Input.CALIBRATION))
-
-    @property
-    def training(self) -> Dataset | None:
-        """Samples for training; the calibration samples where the YAML names none."""
-        return cast("Dataset | None", self.read(Input.TRAINING))
-
-    @property
-    def evaluation(self) -> Dataset | None:
-        """Samples for evaluation; the calibration samples where the YAML names none."""
-        return cast("Dataset | None", self.read(Input.EVALUATION))
-
-    @property
-    def golden(self) -> Sequence[Sample] | None:
-        """Samples that the bundle carries for the check on the board."""
-        return cast("Sequence[Sample] | None", self.read(Input.GOLDEN))
-
-    @property
-    def examples(self) -> Sequence[Sample]:
-        """The first samples of evaluation; none where there are none."""
-        return cast("Sequence[Sample]", self.read(Input.EXAMPLES))
-
-    @property
-    def random_inputs(self) -> bool:
-        """Whether any result rests on random inputs."""
-        return bool(self.read(Input.RANDOM))
-
-    @property
-    def npu_share(self) -> float:
-        """Lowest share of nodes on the NPU with which a package is accepted."""
-        return float(self.read(Input.NPU_SHARE))
-
-    @property
-    def seed(self) -> int:
-        """Seed of everything random."""
-        return int(self.read(Input.SEED))
-
-    @property
-    def metrics(self) -> Callable[[], tuple[Metric, ...]]:
-        """Makes the metrics of the YAML anew; none where it has none."""
-        return cast("Callable[[], tuple[Metric, ...]]", self.read(Input.METRICS))
-
-    @property
-    def quantize(self) -> QuantizeConfig | None:
-        """Options of the run's quantize stage; None where it has none."""
-        return cast("QuantizeConfig | None", self.read(Input.QUANTIZE))
-
-    @property
-    def optimization_modes(self) -> tuple[int, ...]:
-        """Values of htp_graph_finalization_optimization_mode that the package stage tries."""
-        return cast("tuple[int, ...]", self.read(Input.OPTIMIZATION_MODES))
-
-    @property
-    def thin_strides(self) -> bool:
-        """Whether it tries strided depthwise convolutions as ones of stride 1."""
-        return bool(self.read(Input.THIN_STRIDES))
 
     @property
     def final_precision(self) -> str:

@@ -20,7 +20,7 @@ from snapq.quantization.existing_qdq.strip import strip
 from snapq.quantization.granularity import PerAxis, PerBlock, PerTensor
 from snapq.quantization.qdq.decisions import constant
 from snapq.quantization.qdq.parameters import weight_axis
-from snapq.quantization.tuning.weight_sharing import Shared, integers_of, share
+from snapq.quantization.tuning.weight_sharing import Shared, share
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads
 from snapq.stages.imposing import write_weights
@@ -126,12 +126,11 @@ def _depthwise(node: ir.Node, array: np.ndarray) -> bool:
 
 
 def _count(tally: _Tally, array: np.ndarray, shared: Shared) -> None:
-
     granularity = shared.encoding.granularity
     assert not isinstance(granularity, PerBlock)
     peak = np.abs(array).max(axis=reduced_axes(array.shape, granularity))
     plain = quantize(array, symmetric(peak, QuantType.INT8, granularity)).tobytes()
-    integers = integers_of(shared).astype(np.int8).reshape(-1)
+    integers = quantize(shared.values, shared.encoding).astype(np.int8).reshape(-1)
     stored = integers.tobytes()
     if shared.encoding.dtype.bits == 4:
         nibbles = np.pad(integers.astype(np.uint8) & 15, (0, integers.size % 2))
@@ -149,7 +148,6 @@ def _count(tally: _Tally, array: np.ndarray, shared: Shared) -> None:
 
 
 def _told(tally: _Tally, options: ClusterConfig) -> tuple[dict[str, object], tuple[str, ...]]:
-
     quality = sqnr(tally.signal, tally.noise)
     int4 = options.spacing == "even" and options.clusters <= 16
     details: dict[str, object] = {

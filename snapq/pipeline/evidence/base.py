@@ -18,7 +18,7 @@ from snapq.pipeline.available import Available, StepModel
 from snapq.pipeline.cache import Cache
 from snapq.progress import Progress
 from snapq.records import Figures
-from snapq.stages.base import Context, Input, Reads, Source
+from snapq.stages.base import Context, Declared, Input, Reads, Source
 
 if TYPE_CHECKING:
     from snapq.config import BenchmarkConfig
@@ -30,15 +30,14 @@ if TYPE_CHECKING:
 class Subject(Context):
     """What evidence is gathered about: the inputs that a kind declared."""
 
-    @property
-    def source(self) -> Source:
-        """The model as given: the baseline."""
-        return cast(Source, self.read(Input.GIVEN))
-
-    @property
-    def quantized(self) -> Source | None:
-        """The last Q/DQ model with float inputs and outputs; None where there is none."""
-        return cast("Source | None", self.read(Input.QUANTIZED))
+    source: Declared[Source] = Declared(Input.GIVEN)
+    """The model as given: the baseline."""
+    quantized: Declared[Source | None] = Declared(Input.QUANTIZED)
+    """The last Q/DQ model with float inputs and outputs; None where there is none."""
+    steps: Declared[Sequence[StepModel]] = Declared(Input.STEPS)
+    """The models on the way."""
+    benchmark: Declared[BenchmarkConfig] = Declared(Input.BENCHMARK)
+    """How latency is measured."""
 
     @property
     def packaged(self) -> Packaged | None:
@@ -51,16 +50,6 @@ class Subject(Context):
         """The bundle; None where there is none."""
         package = self.read(Input.PACKAGE)
         return None if package is None else cast(Path, package[1])
-
-    @property
-    def steps(self) -> Sequence[StepModel]:
-        """The models on the way."""
-        return cast("Sequence[StepModel]", self.read(Input.STEPS))
-
-    @property
-    def benchmark(self) -> BenchmarkConfig:
-        """How latency is measured."""
-        return cast("BenchmarkConfig", self.read(Input.BENCHMARK))
 
     @property
     def label(self) -> str:

@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from snapq.quantization.calibration.calibrate import Samples, stream
 from snapq.quantization.encodings import Encoding
-from snapq.quantization.tuning.layers import Layer, columns, places
+from snapq.quantization.tuning.layers import Layer, columns, places, positions
 
 __all__ = ["LARGEST", "Moments", "collect"]
 
@@ -38,21 +38,17 @@ class Moments:
     """
 
     count: int = 0
-    x: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
-    q: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
-    qq: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
+    x: Floats = field(default_factory=lambda: np.zeros((), np.float32))
+    q: Floats = field(default_factory=lambda: np.zeros((), np.float32))
+    qq: Floats = field(default_factory=lambda: np.zeros((), np.float32))
 
     def update(self, x: Floats, q: Floats, *, second: bool) -> None:
         """Adds positions, `[G, positions, K]` each."""
-        if not self.count:
-            self.x = np.zeros(x.shape[::2], np.float32)
-            self.q = np.zeros_like(self.x)
-            self.qq = np.zeros((*x.shape[::2], x.shape[2] if second else 0), np.float32)
         self.count += x.shape[1]
-        self.x += x.sum(axis=1)
-        self.q += q.sum(axis=1)
+        self.x = self.x + x.sum(axis=1)
+        self.q = self.q + q.sum(axis=1)
         if second:
-            self.qq += q.transpose(0, 2, 1) @ q
+            self.qq = self.qq + q.transpose(0, 2, 1) @ q
 
 
 def collect(
@@ -63,17 +59,10 @@ def collect(
     *,
     second: bool,
 ) -> dict[str, Moments]:
-    """Moments of each layer's input, by name of the layer.
+    """Moments of the input of each `chosen` layer, by its name; `second` ones, or means alone.
 
-    What `q` holds is the float input, quantized: errors of the layers before are theirs to hint,
+    What `q` holds is the float input, quantized: errors of the layers before are theirs to mend,
     and a layer that made up for them too would do so twice over.
-
-    Args:
-        model: the float model.
-        chosen: its layers.
-        encodings: of the tensors that they read.
-        samples: calibration samples, read once.
-        second: whether second moments are wanted, or means alone.
 
     Raises:
         DataError, ModelError: as `calibration.stream`.
@@ -87,15 +76,11 @@ def collect(
         for number, layer in enumerate(fitting):
             random = np.random.default_rng((index, number))
             data = values[layer.data]
-            x = columns(layer, data, places(layer, data.shape, _positions(layer), random))
+            limit = positions(layer, _VALUES, _FEWEST_POSITIONS, _MOST_POSITIONS)
+            x = columns(layer, data, places(layer, data.shape, limit, random))
             q = _held(x, encodings[layer.data])
             found[layer.name].update(x, q, second=second)
     return found
-
-
-def _positions(layer: Layer) -> int:
-    groups, _, width = layer.matrix.shape
-    return int(np.clip(_VALUES // (groups * width), _FEWEST_POSITIONS, _MOST_POSITIONS))
 
 
 def _held(values: Floats, encoding: Encoding) -> Floats:

@@ -145,15 +145,6 @@ RULES = (
     WideRule(coordinates, f"a place to read at {_RUINED}"),
     WideRule(_long_filters, "the NPU has no fast 8-bit kernel for a depthwise filter this long"),
 )
-"""The first rule that names a node gives the reason."""
-
-
-RULES = (
-    WideRule(squared, f"a root of squares {_RUINED}"),
-    WideRule(cells, "the cell of a recurrent layer loses too much at 8"),
-    WideRule(coordinates, f"a place to read at {_RUINED}"),
-    WideRule(_long_filters, "the NPU has no fast 8-bit kernel for a depthwise filter this long"),
-)
 """The first rule that names a node gives the reason. To add one, add a line."""
 
 

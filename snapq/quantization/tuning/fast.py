@@ -52,15 +52,9 @@ def quantize_fast(
 ) -> Quantized:
     """Quantizes in one pass, and says so where the model is far from float.
 
-    Small models are looked at with 64 samples or more only, large ones of 512 MB not at all.
-
-    Args:
-        model: the prepared float model; left as it is.
-        samples: read once.
-        scheme: precision and observer.
-        fixed: encodings imposed on tensors, by name.
-        correct: whether biases may be corrected, with 16-bit activations.
-        progress: called with 1 for each sample.
+    Small models are looked at with 64 samples or more only, large ones of 512 MB not at all. Takes
+    what `quantize` does; samples are read once. With 16-bit activations, biases are corrected where
+    they may be (`correct`).
 
     Raises:
         DataError, ModelError: as `quantize`.
@@ -69,7 +63,8 @@ def quantize_fast(
     result = quantize(model, some, scheme, fixed=fixed, progress=progress)
     constants = (value.const_value for value in model.graph.initializers.values())
     size = sum(tensor.nbytes for tensor in constants if tensor is not None)
-    if not some.kept or size > _LARGEST or not _worth_a_look(model, some.count):
+    little = some.count < _MANY and total_macs(model) < _LITTLE_WORK
+    if not some.kept or size > _LARGEST or little:
         return result
     training, held = some.kept[:-_SCORED_ON], some.kept[-_SCORED_ON:]
     scorer = OutputScorer(model, held)
@@ -84,10 +79,6 @@ def quantize_fast(
             result, score = found, better
     on = f" on {len(held)} calibration samples"
     return replace(result, notes=(*notes, *advice(score.decibels, scheme, on)))
-
-
-def _worth_a_look(model: ir.Model, count: int) -> bool:
-    return count >= _MANY or total_macs(model) >= _LITTLE_WORK
 
 
 def _corrected(

@@ -20,7 +20,16 @@ from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.qdq.decisions import Decision, constant
 from snapq.quantization.qdq.parameters import gemm_scaled, raise_for_bias, weight_encoding
 
-__all__ = ["Layer", "columns", "layers", "places", "plain_encoding", "results", "scales"]
+__all__ = [
+    "Layer",
+    "columns",
+    "layers",
+    "places",
+    "plain_encoding",
+    "positions",
+    "results",
+    "scales",
+]
 
 Floats = npt.NDArray[np.float32]
 
@@ -89,17 +98,16 @@ def layers(decisions: Mapping[ir.Node, Decision]) -> Iterator[Layer]:
             yield found
 
 
+def positions(layer: Layer, values: int, fewest: int, most: int) -> int:
+    """How many output positions see about so many values of a layer's input."""
+    groups, _, width = layer.matrix.shape
+    return int(np.clip(values // (groups * width), fewest, most))
+
+
 def places(
     layer: Layer, shape: Sequence[int], limit: int, random: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Up to `limit` output positions of a layer, in ascending order.
-
-    Args:
-        layer: the layer.
-        shape: of its input tensor.
-        limit: how many, chosen by chance where there are more.
-        random: the source of chance.
-    """
+    """Up to `limit` output positions of a layer, ascending, for an input tensor of that shape."""
     if layer.op_type == "Conv":
         count = shape[0] * math.prod(_output_sizes(layer, shape))
     else:
@@ -110,13 +118,7 @@ def places(
 
 
 def columns(layer: Layer, data: npt.NDArray[np.generic], chosen: npt.NDArray[np.int64]) -> Floats:
-    """What the layer sees at some output positions, as `[G, positions, K]`.
-
-    Args:
-        layer: the layer.
-        data: its input tensor in one sample.
-        chosen: positions, see `places`.
-    """
+    """What the layer sees at the chosen `places` of its input tensor, as `[G, positions, K]`."""
     array = np.asarray(data, np.float32)
     if layer.op_type != "Conv":
         return array.reshape(-1, array.shape[-1])[chosen][None]
@@ -158,14 +160,9 @@ def _output_sizes(layer: Layer, shape: Sequence[int]) -> tuple[int, int]:
 
 
 def plain_encoding(layer: Layer, decision: Decision, data: Encoding) -> Encoding:
-    """The encoding that a layer's weight has where no algorithm chooses another.
+    """The encoding of a layer's weight where no algorithm chooses another; `data` is what it reads.
 
     Its scale leaves room for a bias that is a little larger than the layer's own.
-
-    Args:
-        layer: the layer.
-        decision: its types.
-        data: the encoding of the tensor that it reads.
     """
     dtype = decision.dtype or QuantType.UINT8
     encoding = weight_encoding(layer.weight, decision.weights, decision.granularity, dtype)

@@ -67,14 +67,14 @@ class Recipe:
     algorithms: tuple[str, ...] = ()
     quick_correction: bool = False
 
-    def check(self) -> None:
-        """Refuses names that do not exist.
+    @property
+    def plain(self) -> bool:
+        """Whether there is nothing to choose from."""
+        return len(self.observers) == 1 and not self.algorithms
 
-        Raises:
-            ConfigError: with the nearest name.
-        """
-        for name in self.algorithms:
-            algorithm(name)
+    def check(self) -> None:
+        """Refuses names of algorithms that do not exist. Raises `ConfigError`."""
+        in_order(self.algorithms)
 
 
 PRESETS: dict[str, Recipe] = {
@@ -136,7 +136,7 @@ def tune(
         DataError, ModelError: as `quantize`.
     """
     recipe.check()
-    if len(recipe.observers) == 1 and not recipe.algorithms:
+    if recipe.plain:
         plain = replace(scheme, observer=recipe.observers[0])
         correct = recipe.quick_correction
         return quantize_fast(model, samples, plain, fixed=fixed, correct=correct, progress=progress)
@@ -180,21 +180,21 @@ def tuning(
     imposed = dict(fixed or {})
     lowered = lower(model, scheme)
     source, scheme = lowered.model, lowered.scheme
-    if len(recipe.observers) == 1 and not recipe.algorithms:
+    if recipe.plain:
         seen = observe(source, samples, progress)
         return Tuning(Study(source, scheme, imposed, samples, seen))
     training, held = _Split(samples, held=False), list(_Split(samples, held=True))
     scorer = OutputScorer(model, held or list(training))
     study = Study(source, scheme, imposed, training, observe(source, training, progress))
-    start = study.built
-    kept = [_Candidate("plain", study, start, scorer.score(start.model))]
+    kept = [_Candidate("plain", study, scorer.score(study.built.model))]
     notes, chosen, tried = [], list[str](), list[str]()
     steps = dict(_steps(recipe, scheme))
 
-    def keep(name: str, told: str, changed: Study) -> bool:
-        found = _Candidate(name, changed, changed.built, scorer.score(changed.built.model))
+    def keep(name: str, changed: Study) -> bool:
+        found = _Candidate(name, changed, scorer.score(changed.built.model))
         gain = found.score.over(kept[-1].score)
-        notes.append(f"{told} {_change(kept[-1].score, found.score)}, {_verdict(gain)}")
+        change = f"{kept[-1].score.decibels:.1f} to {found.score.decibels:.1f} dB"
+        notes.append(f"{name} {change}, {_verdict(gain)}")
         if gain.counts:
             kept.append(found)
         return gain.counts
@@ -204,23 +204,23 @@ def tuning(
         if changed is None:
             continue
         tried.append(name)
-        if keep(name, name, changed):
+        if keep(name, changed):
             chosen.append(name)
     rewrites = [name for name in tried if _stage(name) == Stage.MODEL]
     for name in rewrites if any(_stage(one) in _ROUNDS for one in chosen) else ():
         # Judged when weights were rounded carelessly: with or without it may be better now.
         others = [one for one in steps if (one in chosen) != (one == name)]
         told = f"without {name}" if name in chosen else f"then {name}"
-        if keep(told, told, _replayed(study, steps, others)):
+        if keep(told, _replayed(study, steps, others)):
             chosen = others
     for observer in _observers(recipe, scheme) if any(map(_stage, chosen)) else ():
         # Judged when other errors were larger than those of the ranges.
         now = replace(kept[-1].study.scheme, observer=observer)
         if now != kept[-1].study.scheme:
-            told = f"then {observer} ranges"
-            keep(told, told, replace(kept[-1].study, scheme=now))
+            keep(f"then {observer} ranges", replace(kept[-1].study, scheme=now))
     best, said = _best(runner, scorer, kept, len(held))
-    story = tuple(Note(NoteKind.TUNING, (), text) for text in (*_told(notes), said))
+    summary = [f"Tried, in SQNR at the outputs: {'; '.join(notes)}."] if notes else []
+    story = tuple(Note(NoteKind.TUNING, (), text) for text in (*summary, said))
     if best is kept[0]:  # nothing was chosen that more samples would undo
         study = replace(study, samples=samples, seen=observe(source, samples))
     else:
@@ -247,7 +247,6 @@ def _best(
 class _Candidate:
     name: str
     study: Study
-    built: Quantized
     score: Score
 
 
@@ -322,21 +321,15 @@ def _best_by(
     runner: Runner, scorer: OutputScorer, kept: Sequence[_Candidate]
 ) -> tuple[_Candidate, str]:
     """The best of the last candidates and the plain one, by the runner."""
-    finalists = [kept[0], *kept[1:][-2:]]
-    scores = [scorer.score(candidate.built.model, runner) for candidate in finalists]
-    best = 0
-    for index in range(1, len(finalists)):
-        if scores[index].over(scores[best]).counts:
-            best = index
-    listed = ", ".join(
-        f"{candidate.name} {score.decibels:.1f} dB"
-        for candidate, score in zip(finalists, scores, strict=True)
-    )
-    return finalists[best], f"On the simulator, held-out samples, SQNR at the outputs: {listed}."
-
-
-def _change(before: Score, after: Score) -> str:
-    return f"{before.decibels:.1f} to {after.decibels:.1f} dB"
+    finalists = [
+        (one, scorer.score(one.study.built.model, runner)) for one in (kept[0], *kept[1:][-2:])
+    ]
+    best, highest = finalists[0]
+    for one, score in finalists[1:]:
+        if score.over(highest).counts:
+            best, highest = one, score
+    listed = ", ".join(f"{one.name} {score.decibels:.1f} dB" for one, score in finalists)
+    return best, f"On the simulator, held-out samples, SQNR at the outputs: {listed}."
 
 
 def _verdict(gain: Gain) -> str:
@@ -352,7 +345,3 @@ def _by_cpu(kept: Sequence[_Candidate], held: int) -> str:
         f"SQNR at the outputs on {where}, on the CPU: {plain:.1f} dB by min-max ranges and "
         f"plain rounding, {best:.1f} dB as it is."
     )
-
-
-def _told(notes: Sequence[str]) -> tuple[str, ...]:
-    return (f"Tried, in SQNR at the outputs: {'; '.join(notes)}.",) if notes else ()

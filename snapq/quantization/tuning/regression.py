@@ -22,10 +22,6 @@ STRENGTHS = (0.0003, 0.003, 0.03, 0.3)
 second moment's diagonal; and one that leaves the weight as it is."""
 
 
-def _empty() -> Floats:
-    return np.zeros(0, np.float32)
-
-
 @dataclass
 class Sums:
     """Sums over output positions.
@@ -39,26 +35,20 @@ class Sums:
     """
 
     count: int = 0
-    q: Floats = field(default_factory=_empty)
-    t: Floats = field(default_factory=_empty)
-    qq: Floats = field(default_factory=_empty)
-    tq: Floats = field(default_factory=_empty)
+    q: Floats = field(default_factory=lambda: np.zeros((), np.float32))
+    t: Floats = field(default_factory=lambda: np.zeros((), np.float32))
+    qq: Floats = field(default_factory=lambda: np.zeros((), np.float32))
+    tq: Floats = field(default_factory=lambda: np.zeros((), np.float32))
 
     def update(self, q: Floats, t: Floats) -> None:
         """Adds positions: `q [G, positions, K]`, `t [G, positions, O]`."""
-        parts = (q.sum(axis=1), t.sum(axis=1), q.transpose(0, 2, 1) @ q, t.transpose(0, 2, 1) @ q)
-        if not self.count:
-            self.q, self.t, self.qq, self.tq = parts
-        else:
-            self.q += parts[0]
-            self.t += parts[1]
-            self.qq += parts[2]
-            self.tq += parts[3]
         self.count += q.shape[1]
+        self.q = self.q + q.sum(axis=1)
+        self.t = self.t + t.sum(axis=1)
+        self.qq = self.qq + q.transpose(0, 2, 1) @ q
+        self.tq = self.tq + t.transpose(0, 2, 1) @ q
 
     def __add__(self, other: Sums) -> Sums:
-        if not self.count or not other.count:
-            return self if self.count else other
         return Sums(
             self.count + other.count,
             self.q + other.q,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["clip_search", "damped", "descend", "error", "rounded", "second_order"]
+__all__ = ["clip_search", "damped", "descend", "rounded", "second_order"]
 
 Floats = npt.NDArray[np.float32]
 _DAMPING = 0.01
@@ -26,9 +26,7 @@ _MOST_STEPS = 200
 def damped(moment: Floats, count: int) -> Floats:
     """H with a little added to its diagonal, so that it can be inverted and does not overfit.
 
-    Args:
-        moment: `[G, K, K]`.
-        count: the number of observations behind it.
+    `count` is the number of observations behind it.
     """
     diagonal = np.einsum("gkk->gk", moment)
     mean = np.maximum(diagonal.mean(axis=1), 1e-12)
@@ -37,23 +35,11 @@ def damped(moment: Floats, count: int) -> Floats:
     return np.asarray(moment + share * mean[:, None, None] * np.eye(width, dtype=np.float32))
 
 
-def error(weight: Floats, rounded: Floats, moment: Floats) -> float:
-    """The layer's output error, summed over outputs."""
-    off = rounded - weight
-    return float(np.einsum("gok,gok->", off @ moment, off))
-
-
 def clip_search(weight: Floats, moment: Floats, scale: Floats, qmax: int) -> Floats:
     """For each output the share of its scale at which plain rounding errs least.
 
-    Args:
-        weight: `[G, O, K]`.
-        moment: `[G, K, K]`; its diagonal weighs the errors.
-        scale: `[G, O, 1]`, that holds the largest weight.
-        qmax: largest integer; the smallest is `-qmax`.
-
-    Returns:
-        `[G, O, 1]`, at most `scale`.
+    The moment's diagonal weighs the errors. `scale` and the result are `[G, O, 1]`; the former
+    holds the largest weight. Integers go from `-qmax` to `qmax`.
     """
     importance = np.einsum("gkk->gk", moment)[:, None, :]
     best, least = scale, np.full(scale.shape, np.inf, np.float32)
@@ -70,15 +56,8 @@ def second_order(weight: Floats, moment: Floats, scale: Floats, qmin: int, qmax:
 
     Source: Frantar et al., "GPTQ", arXiv:2210.17323, with inputs in order of their moment.
 
-    Args:
-        weight: `[G, O, K]`.
-        moment: `[G, K, K]`, damped.
-        scale: `[G, O, 1]`, or one for each weight.
-        qmin: smallest integer.
-        qmax: largest integer.
-
-    Returns:
-        Integers as float32, `[G, O, K]`.
+    The moment is damped; `scale` is `[G, O, 1]`, or has one for each weight. Gives integers as
+    float32, `[G, O, K]`.
     """
     order = np.argsort(-np.einsum("gkk->gk", moment), axis=1, kind="stable")
     sorted_moment = np.take_along_axis(
@@ -114,13 +93,8 @@ def descend(
     The objective is that of AdaRound (Nagel et al., arXiv:2004.10568), the search a greedy
     coordinate descent instead of gradients through a soft rounding.
 
-    Args:
-        weight: `[G, O, K]`.
-        moment: `[G, K, K]`.
-        scale: `[G, O, 1]`, or one for each weight.
-        integers: where to start, `[G, O, K]`.
-        limits: smallest and largest integer.
-        steps: most moves of an output.
+    It starts with `integers`, `[G, O, K]`, keeps them within the `limits`, and moves each output
+    `steps` times at most; `scale` as for `second_order`.
     """
     found = integers.copy()
     slope = (found * scale - weight) @ moment
@@ -150,19 +124,12 @@ def rounded(
     The fewer inputs an output has, the more it depends on luck how they fall between the steps, so
     the more scales are tried.
 
-    Args:
-        weight: `[G, O, K]`.
-        moment: `[G, K, K]`, damped.
-        scale: `[G, O, 1]`, that holds the largest weight.
-        qmax: largest integer; the smallest is `-qmax`.
-        move: whether to descend.
-
-    Returns:
-        Integers as float32, `[G, O, K]`, and scales, `[G, O, 1]`.
+    Takes what `clip_search` takes, the moment damped; `move` says whether to descend. Gives
+    integers as float32, `[G, O, K]`, and scales, `[G, O, 1]`.
     """
     width = weight.shape[2]
     shares = np.linspace(1.0, 0.8, 25 if width <= _NARROW else 3, dtype=np.float32)
-    best = found = least = None
+    best, found, least = weight, scale, np.full_like(scale, np.inf)
     for share in shares:
         tried = scale * share
         integers = second_order(weight, moment, tried, -qmax, qmax)
@@ -171,12 +138,7 @@ def rounded(
             integers = descend(weight, moment, tried, integers, (-qmax, qmax), steps)
         off = integers * tried - weight
         missed = np.einsum("gok,gok->go", off @ moment, off)[:, :, None]
-        if best is None or found is None or least is None:
-            best, found, least = integers, tried, missed
-            continue
         won = missed < least
         best, found = np.where(won, integers, best), np.where(won, tried, found)
         least = np.minimum(missed, least)
-    assert best is not None
-    assert found is not None
     return best, found

@@ -17,7 +17,6 @@ from snapq.quantization.encodings import (
     Encoding,
     QuantType,
     broadcast,
-    quantize,
     reduced_axes,
     symmetric,
 )
@@ -52,12 +51,8 @@ class Shared:
 def codebook(levels: npt.NDArray[np.float64], clusters: int) -> npt.NDArray[np.int64]:
     """The integers of -127..127 that hold some numbers with the least squared error.
 
-    Args:
-        levels: real numbers in units of the scale, flat.
-        clusters: most integers to use.
-
-    Returns:
-        The integers, ascending; no more than there are different ones among the rounded numbers.
+    The numbers are in units of the scale, flat. Gives at most `clusters` integers, ascending; no
+    more than there are different ones among the rounded numbers.
     """
     places = np.clip(np.rint(levels), -_LIMIT, _LIMIT).astype(np.int64) + _LIMIT
     size = 2 * _LIMIT + 1
@@ -92,16 +87,10 @@ def codebook(levels: npt.NDArray[np.float64], clusters: int) -> npt.NDArray[np.i
 def even(
     weight: Real, shared: PerTensor | PerAxis, clusters: int
 ) -> tuple[Encoding, npt.NDArray[np.generic]]:
-    """Multiples of one step a channel: the step with the least squared error.
+    """Multiples of one step, or of one a channel: the step with the least squared error.
 
-    Args:
-        weight: the weight.
-        shared: one step, or one for each channel.
-        clusters: number of multiples, from `-clusters / 2` to `clusters / 2 - 1`.
-
-    Returns:
-        An encoding whose scale is the step, int4 where 16 multiples or fewer are enough, and the
-        integers.
+    They go from `-clusters / 2` to `clusters / 2 - 1`. Gives an encoding whose scale is the step,
+    int4 where 16 multiples or fewer are enough, and the integers.
     """
     low, high = -(clusters // 2), clusters // 2 - 1
     dtype = QuantType.INT4 if clusters <= 16 else QuantType.INT8
@@ -128,14 +117,9 @@ def share(
     spacing: str,
     channels: int | None,
 ) -> Shared:
-    """Gives a weight few values.
+    """Gives a weight few values: `clusters` a codebook, which `channels` share (None for all).
 
-    Args:
-        weight: the weight.
-        granularity: per output channel; per tensor where it can have one scale only.
-        clusters: values a codebook.
-        spacing: `free` or `even`; an even codebook has a step for each channel.
-        channels: output channels that share a codebook; None for all.
+    Spacing is `free` or `even`; an even codebook has a step for each channel.
     """
     if spacing == "even":
         encoding, integers = even(weight, granularity, clusters)
@@ -167,8 +151,3 @@ def _groups(
         part = list(everything)
         part[granularity.axis] = slice(start, start + channels)
         yield tuple(part)
-
-
-def integers_of(shared: Shared) -> npt.NDArray[np.generic]:
-    """The integers that a shared weight is stored as."""
-    return quantize(shared.values, shared.encoding)

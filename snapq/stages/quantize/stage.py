@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +9,8 @@ import onnx_ir as ir
 
 from snapq.config import QuantizeConfig
 from snapq.errors import ConfigError
-from snapq.evaluation.samples import Sample
 from snapq.graph import io
 from snapq.precision import precision_name
-from snapq.quantization.encodings import Encoding
 from snapq.quantization.quantize import Quantized
 from snapq.records import EncodingRecord, HistogramRecord
 from snapq.stages.artifact import MODEL
@@ -100,30 +97,6 @@ def _quantize(
         return Kept(result, label, {})
     kept = keep_fast(job, result, label, context)
     return replace(kept, details={"never_slower": kept.details})
-
-
-def quantized(
-    model: ir.Model,
-    options: QuantizeConfig,
-    context: Context,
-    samples: Iterable[Sample],
-    progress: Callable[[int], None] | None = None,
-    shared: Mapping[str, Encoding] | None = None,
-) -> Quantized:
-    """Quantizes a float model as the options and the boundary of the run ask for.
-
-    Args:
-        model: the prepared float model.
-        options: of the stage.
-        context: of the run.
-        samples: for calibration.
-        progress: called with the number of samples done.
-        shared: encodings of weights that an earlier stage made.
-
-    Raises:
-        DataError: a sample does not fit the model or is not finite.
-    """
-    return quantization_job(model, options, context, shared).quantized(samples, progress)
 
 
 def encoding_records(result: Quantized) -> list[EncodingRecord]:

@@ -87,13 +87,9 @@ class Study:
         """The study of another float model; what was measured of this one is measured again."""
         return replace(self, model=model, seen=observe(model, self.samples), tuned={})
 
-    def decisions(self) -> Mapping[ir.Node, Decision]:
-        """What happens to each node."""
-        return decide(self.model, self.scheme, self.fixed)
-
     def layers(self) -> dict[str, tuple[Layer, Decision]]:
         """The layers whose weights may be chosen, by name; imposed weights are not."""
-        decisions = self.decisions()
+        decisions = decide(self.model, self.scheme, self.fixed)
         by_name = {str(node.name): (node, found) for node, found in decisions.items()}
         free = {}
         for layer in layers(decisions):
@@ -106,8 +102,7 @@ class Study:
 
     def plain(self, layer: Layer, decision: Decision) -> Encoding:
         """The encoding of a layer's weight where no algorithm chooses another."""
-        data = self.built.encodings[layer.data]
-        return plain_encoding(layer, decision, data)
+        return plain_encoding(layer, decision, self.built.encodings[layer.data])
 
     def moments(self, *, second: bool) -> dict[str, Moments]:
         """Moments of what the layers see, float and quantized."""

@@ -37,13 +37,7 @@ def correct_biases(study: Study) -> Study | None:
 
 
 def corrected(layer: Layer, rounded: Layer, moments: Moments) -> np.ndarray:
-    """The bias, `[O]`, with which the mean output is that of the float layer.
-
-    Args:
-        layer: the float layer, with a bias.
-        rounded: the layer with its rounded weight.
-        moments: of its input.
-    """
+    """The bias, `[O]`, with which a rounded layer gives the mean output of the float layer."""
     assert layer.bias is not None
     x, q = moments.x / moments.count, moments.q / moments.count
     shift = np.einsum("gok,gk->go", layer.matrix, x) - np.einsum("gok,gk->go", rounded.matrix, q)

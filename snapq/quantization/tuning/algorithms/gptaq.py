@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.quantization.calibration.partial import Part
@@ -19,7 +18,15 @@ from snapq.quantization.granularity import PerAxis
 from snapq.quantization.qdq.decisions import Decision
 from snapq.quantization.qdq.parameters import Tuned
 from snapq.quantization.tuning.algorithms.base import Stage, Study, register
-from snapq.quantization.tuning.layers import Layer, columns, places, plain_encoding, results, scales
+from snapq.quantization.tuning.layers import (
+    Layer,
+    columns,
+    places,
+    plain_encoding,
+    positions,
+    results,
+    scales,
+)
 from snapq.quantization.tuning.regression import Sums, fitted
 from snapq.quantization.tuning.rounding import clip_search, damped, descend, second_order
 
@@ -32,8 +39,6 @@ _MOST_ROUNDS = 64
 _VALUES = 1 << 19
 _MOST_POSITIONS, _FEWEST_POSITIONS = 256, 32
 _MOST_STEPS = 200
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,8 @@ def _observe(
         for number, place in enumerate(together):
             layer, data = place.layer, now[read[number]]
             random = np.random.default_rng((index, number))
-            chosen = places(layer, data.shape, _positions(layer), random)
+            limit = positions(layer, _VALUES, _FEWEST_POSITIONS, _MOST_POSITIONS)
+            chosen = places(layer, data.shape, limit, random)
             target = results(layer, truth[place.output], chosen)
             if added[number]:
                 was, became = added[number]
@@ -158,11 +164,6 @@ def _summands(built: Mapping[str, ir.Node], place: _Place) -> tuple[str, ...]:
 def _input(built: Mapping[str, ir.Node], node: str, index: int) -> str:
     value = built[node].inputs[index]
     return str(value.name) if value is not None else ""
-
-
-def _positions(layer: Layer) -> int:
-    groups, _, width = layer.matrix.shape
-    return int(np.clip(_VALUES // (groups * width), _FEWEST_POSITIONS, _MOST_POSITIONS))
 
 
 def _tuned(study: Study, place: _Place, halves: tuple[Sums, Sums]) -> Tuned:

@@ -32,12 +32,7 @@ def round_weights(study: Study) -> Study | None:
 
 
 def rounded_study(study: Study, *, descent: bool) -> Study | None:
-    """The study with all its layers rounded.
-
-    Args:
-        study: the model.
-        descent: whether single weights are then moved as long as that gains.
-    """
+    """The study with all layers rounded, with `descent` moved while that gains."""
     moments = study.moments(second=True)
     found = {
         name: _rounded(layer, study.plain(layer, decision), moments[name], descent)

@@ -79,11 +79,8 @@ def split(study: Study) -> Study | None:
 def copies(noise: Floats, dead: Indices) -> Indices:
     """Which channel each channel shall hold, `[C]`: itself, or for a dead one the one it copies.
 
-    A channel with `k` copies has `1 / k^2` of its noise; each dead one goes where it saves most.
-
-    Args:
-        noise: what the rounding of each channel does further on, `[C]`.
-        dead: channels that are free.
+    A channel with `k` copies has `1 / k^2` of its `noise`, which is what its rounding does further
+    on, `[C]`; each dead one goes where it saves most.
     """
     source = np.arange(len(noise))
     count = np.ones(len(noise))

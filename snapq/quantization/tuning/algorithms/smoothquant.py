@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from snapq.quantization.tuning.algorithms.base import Stage, Study, register
 from snapq.quantization.tuning.channels.changes import rescale
 from snapq.quantization.tuning.channels.links import norm_links
 from snapq.quantization.tuning.channels.statistics import channel_statistics
+from snapq.quantization.tuning.channels.weights import by_channel
 
 __all__ = ["migrate"]
-
-Floats = npt.NDArray[np.float32]
 
 _STRENGTH = 0.5
 """How much of the difficulty moves from activations to weights."""
@@ -34,7 +32,8 @@ def migrate(study: Study) -> Study | None:
     seen = channel_statistics(model, links, study.samples)
     for link in links:
         largest = np.maximum(seen[str(link.read.name)].largest, 1e-5)
-        weights = np.maximum(link.sink_weights(), 1e-5)
+        taken = [np.abs(by_channel(node)).max(axis=(0, 2)) for node in link.sinks]
+        weights = np.maximum(np.max(taken, axis=0), 1e-5)
         factor = largest**_STRENGTH / weights ** (1 - _STRENGTH)
         rescale(model.graph, link, np.asarray(factor / np.median(factor), np.float32))
     return study.of(model)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.graph.edit import add_constant
 from snapq.quantization.qdq.decisions import constant
 from snapq.quantization.tuning.channels.links import Link
 from snapq.quantization.tuning.channels.weights import (
@@ -29,22 +30,15 @@ Floats = npt.NDArray[np.float32]
 
 
 def rescale(graph: ir.Graph, link: Link, factor: Floats) -> None:
-    """Divides each channel by its factor, in place, and lets the sinks multiply it back.
+    """Divides each channel by its factor (`[C]`, above 0), in place; the sinks multiply it back.
 
     Tensors that change get a name with `_equalized`, as they no longer hold what they did.
-
-    Args:
-        graph: the graph.
-        link: where.
-        factor: `[C]`, above 0.
     """
     inverse = np.asarray(1 / factor, np.float32)
     for source in link.sources:
         _scale(graph, source, 1, inverse, source_axis(source))
-        if len(source.inputs) > 2 and source.inputs[2] is not None:
-            bias = constant(source.inputs[2])
-            last = np.asarray(bias.numpy()).ndim - 1 if bias is not None else 0
-            _scale(graph, source, 2, inverse, last)
+        if len(source.inputs) > 2:
+            _scale(graph, source, 2, inverse, -1)
     for node in link.sinks:
         _scale(graph, node, 1, factor, 0 if is_depthwise(node) else sink_axis(node))
     for value in link.tensors:
@@ -64,8 +58,8 @@ def shift(graph: ir.Graph, link: Link, floor: Floats) -> None:
     else:
         given = (weight if sink_axis(sink) else weight.T) @ floor
         given = given * np.float32(sink.attributes.get_float("alpha", 1.0))
-    _add(graph, link.sources[0], -floor)
-    _add(graph, sink, given)
+    _replace(graph, link.sources[0], 2, lambda bias: bias - floor)
+    _replace(graph, sink, 2, lambda bias: bias + given)
     for value in link.tensors:
         value.name = f"{value.name}_shifted"
 
@@ -76,14 +70,8 @@ def repeat(
     """Lets channels of a layer and of the depthwise Conv behind it hold copies of others, in place.
 
     The copies of a channel are moved by equal parts of a step against each other, which the
-    depthwise Conv's bias takes back, and the layer behind it takes their mean.
-
-    Args:
-        graph: the graph.
-        first: from one layer to the depthwise Conv; both have a bias.
-        second: from the depthwise Conv to one layer.
-        source: the channel that each channel shall hold, `[C]`.
-        step: the step in which the first link's tensor is rounded.
+    depthwise Conv's bias takes back, and the layer behind it takes their mean. `source` has the
+    channel that each channel shall hold, `[C]`; the first link's tensor is rounded in that `step`.
     """
     count = np.bincount(source, minlength=len(source))[source]
     rank = np.array([int((source[:index] == one).sum()) for index, one in enumerate(source)])
@@ -98,11 +86,6 @@ def repeat(
     _scale(graph, last, 1, np.asarray(1 / count, np.float32), sink_axis(last))
     for value in (*first.tensors, *second.tensors):
         value.name = f"{value.name}_split"
-
-
-def _add(graph: ir.Graph, node: ir.Node, amount: Floats) -> None:
-    """Gives a node its own bias with `amount` added."""
-    _replace(graph, node, 2, lambda array: array + amount)
 
 
 def _scale(graph: ir.Graph, node: ir.Node, index: int, factor: Floats, axis: int) -> None:
@@ -128,10 +111,6 @@ def _replace(
     name = f"{value.name}_of_{node.name}"
     while name in graph.initializers:
         name += "_2"
-    fresh = ir.Value(
-        name=name, shape=value.shape, type=value.type, const_value=ir.Tensor(array, name=name)
-    )
-    graph.register_initializer(fresh)
-    node.replace_input_with(index, fresh)
+    node.replace_input_with(index, add_constant(graph, name, array))
     if not value.uses() and not value.is_graph_output():
         graph.initializers.pop(str(value.name), None)

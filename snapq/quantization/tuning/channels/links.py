@@ -17,9 +17,7 @@ from snapq.graph.shapes import static_shape
 from snapq.operators import Family, Role, Trait, having, in_families, spec
 from snapq.quantization.qdq.decisions import constant
 from snapq.quantization.tuning.channels.weights import (
-    by_channel,
     group,
-    is_depthwise,
     layer_weight,
     sink_axis,
 )
@@ -61,17 +59,6 @@ class Link:
     def read(self) -> ir.Value:
         """The last tensor on the way to the sinks."""
         return self.tensors[-1]
-
-    def sink_weights(self) -> Floats:
-        """Largest weight that takes each channel, over all sinks, `[C]`; 0 for a depthwise sink.
-
-        A depthwise Conv has a scale for each channel of its own, so a factor costs it nothing.
-        """
-        found = np.zeros(self.channels, np.float32)
-        for node in self.sinks:
-            if not is_depthwise(node):
-                found = np.maximum(found, np.abs(by_channel(node)).max(axis=(0, 2)))
-        return found
 
 
 def links(graph: ir.Graph) -> list[Link]:
