@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -51,17 +52,17 @@ class ArtifactRecord(Record):
         return fingerprint(self.model_dump(mode="json", exclude={"sha256"}))
 
 
+@dataclass(frozen=True)
 class Artifact:
     """A model on disk with what is known of it.
 
-    Args:
+    Attributes:
         folder: holds the model, `artifact.json` and what else the stage wrote.
         record: what `artifact.json` holds.
     """
 
-    def __init__(self, folder: Path, record: ArtifactRecord) -> None:
-        self.folder = folder
-        self.record = record
+    folder: Path
+    record: ArtifactRecord
 
     @property
     def model(self) -> Path:

@@ -20,7 +20,7 @@ from snapq.records import EstimateRecord
 from snapq.stages.base import Context
 from snapq.stages.quantize.job import quantization_job
 
-Estimate = Callable[["ir.Model"], EstimateRecord]
+Estimate = Callable[[ir.Model], EstimateRecord]
 
 
 def estimator(context: Context, device: DeviceProfile) -> Estimate:
@@ -28,11 +28,7 @@ def estimator(context: Context, device: DeviceProfile) -> Estimate:
 
     As the package stage does, it compiles with each of the run's optimization modes and takes the
     fastest. Which strided convolutions are thinned out is found on the first model and kept for the
-    others: candidates of one search differ little.
-
-    Args:
-        context: the run's; what is estimated is kept in its memo.
-        device: the device, or one that the nearest with an estimate stands for.
+    others: candidates of one search differ little. Estimates are kept in the context's memo.
 
     The function raises `QnnError` where the model does not compile.
     """

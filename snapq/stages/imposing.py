@@ -47,12 +47,7 @@ def from_file(
 ) -> Requantized:
     """Quantizes a prepared model with the encodings of a file that was made for the model as given.
 
-    Args:
-        path: the file.
-        model: the prepared float model.
-        overrides: precisions that the YAML imposes.
-        context: of the run; `given` is the model as given.
-        progress: told after each sample.
+    Overrides are the YAML's; `progress` is told after each sample.
 
     Raises:
         ConfigError: the file is not of the format, or not for this model.

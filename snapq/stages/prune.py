@@ -140,12 +140,11 @@ def _cut(
     details: dict[str, Any],
 ) -> ir.Model:
     """Cuts channels, and writes what else belongs into the folder."""
+    gradients = options.importance is Importance.TAYLOR
     pruned = prune(
         model,
         _choose(options, context),
-        by=_gradients(context.seed)
-        if options.importance is Importance.TAYLOR
-        else options.importance,
+        by=_gradients(context.seed) if gradients else options.importance,
         limits=Limits(options.step, options.most),
         keep=options.keep,
         samples=_samples(source, options, context),
@@ -204,7 +203,6 @@ def _compressed_bytes(model: ir.Model, folder: Path) -> int:
 
 
 def _choose(options: PruneConfig, context: Context) -> Choose:
-
     if options.ratio is not None:
         return share_of_macs(options.ratio)
     goal = options.target

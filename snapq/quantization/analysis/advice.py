@@ -12,13 +12,7 @@ _FAR = 12.0
 
 
 def advice(decibels: float, scheme: Scheme, on: str = "") -> tuple[Note, ...]:
-    """One note for the reader; none where the model is near enough.
-
-    Args:
-        decibels: SQNR at the outputs, on the CPU.
-        scheme: the precision that it has.
-        on: which samples they are of, ` on ...`.
-    """
+    """One note on the SQNR at the outputs (CPU), ` on ...` these samples; none if it is enough."""
     if decibels >= _FAR:
         return ()
     more = "`activations: uint16`, or " if scheme.largest_activation_bits <= 8 else ""

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.graph.edit import Names, add_constant
+from snapq.graph.edit import add_constant, free_name, insert_before_uses, new_node
 from snapq.quantization.encodings import Encoding, dequantize, quantize
 from snapq.quantization.qdq.lowering.order import lower
 from snapq.quantization.qdq.scheme import Scheme
@@ -53,40 +53,18 @@ def alone(
 
 def _round(graph: ir.Graph, value: ir.Value, encoding: Encoding) -> None:
     """Puts Q and DQ behind a value, in front of all its readers and of the output."""
-    names = Names(graph)
-    users = tuple(value.uses())
-    stem = str(value.name)
-    held = encoding.dtype.dtype
-    parameters = []
-    for part, array, dtype in (
-        ("scale", encoding.scale, ir.DataType.FLOAT),
-        ("zero_point", encoding.zero_point, held),
-    ):
-        parameters.append(add_constant(graph, _fresh(names, f"{stem}_{part}"), array, dtype))
-    nodes = []
-    source = value
+    stem, held = str(value.name), encoding.dtype.dtype
+    scale = add_constant(graph, free_name(graph, f"{stem}_scale"), encoding.scale)
+    zero = free_name(graph, f"{stem}_zero_point")
+    parameters = [scale, add_constant(graph, zero, encoding.zero_point, held)]
+    nodes, source = [], value
     for op_type, dtype in (("QuantizeLinear", held), ("DequantizeLinear", ir.DataType.FLOAT)):
-        result = ir.Value(
-            name=_fresh(names, f"{stem}_{op_type}"), shape=value.shape, type=ir.TensorType(dtype)
-        )
-        name = names.fresh_node(f"{stem}_{op_type}")
-        nodes.append(ir.node(op_type, [source, *parameters], outputs=[result], name=name))
-        source = result
-    producer = value.producer()
-    if producer is None:
-        graph.insert_before(graph[0], nodes)
-    else:
-        graph.insert_after(producer, nodes)
-    for user, index in users:
-        user.replace_input_with(index, source)
+        nodes.append(new_node(graph, op_type, f"{stem}_{op_type}", [source, *parameters], {}))
+        source = nodes[-1].outputs[0]
+        source.shape, source.type = value.shape, ir.TensorType(dtype)
+    insert_before_uses(graph, value, nodes)
     for position, output in enumerate(tuple(graph.outputs)):
         if output is value:
-            value.name = names.fresh(f"{stem}_float")
+            value.name = free_name(graph, f"{stem}_float")
             source.name = stem
             graph.outputs[position] = source
-
-
-def _fresh(names: Names, wanted: str) -> str:
-    name = names.fresh(wanted)
-    names.take(name)
-    return name

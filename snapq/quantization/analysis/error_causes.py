@@ -17,12 +17,7 @@ _CUT = 0.02
 
 
 def error_cause(seen: TensorStatistics, encoding: Encoding) -> str | None:
-    """One clause that says it; None where nothing stands out.
-
-    Args:
-        seen: what calibration saw of the tensor.
-        encoding: of the tensor, with one scale.
-    """
+    """One clause on a tensor with one scale; None where nothing stands out."""
     low, high = float(encoding.minimum.min()), float(encoding.maximum.max())
     bulk = _bulk(seen)
     steps = (bulk[1] - bulk[0]) / (high - low) * 2.0**encoding.dtype.bits if high > low else 0.0

@@ -161,8 +161,7 @@ def only(analysis: Analysis, node: str) -> ir.Model:
 
 def sensitive_nodes(analysis: Analysis) -> list[ir.Node]:
     """The nodes that compute in integers under the scheme, in graph order."""
-    copy = lifted(analysis.model)
-    decisions = decide(copy, analysis.scheme, analysis.fixed)
+    decisions = decide(lifted(analysis.model), analysis.scheme, analysis.fixed)
     return [
         node
         for node, decision in decisions.items()
@@ -175,12 +174,9 @@ def analyze_tensors(
     names: Iterable[str] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> list[Sensitivity]:
-    """The sensitivity of each activation and weight that the scheme quantizes, in graph order.
+    """The sensitivity of each activation and weight (of those named) that the scheme quantizes.
 
-    Args:
-        analysis: what to work on.
-        names: of tensors; all where not given.
-        progress: called after each tensor.
+    They are in graph order; `progress` is called with 1 after each.
     """
     whole = analysis.quantized(analysis.scheme)
     wanted = None if names is None else set(names)
@@ -214,29 +210,21 @@ def explain(
     most: int,
     progress: Callable[[int], None] | None = None,
 ) -> list[Sensitivity]:
-    """Gives the most sensitive nodes their cause: the tensor behind the sensitivity, and why.
+    """Gives so many of the worst nodes their cause: the tensor behind the sensitivity, and why.
 
-    Args:
-        analysis: what to work on.
-        sensitivities: of nodes.
-        most: how many of the worst to explain.
-        progress: called after each of their tensors.
+    `progress` is called with 1 after each of their tensors.
     """
     worst = sorted(sensitivities, key=lambda sensitivity: -sensitivity.noise)[:most]
     whole = analysis.quantized(analysis.scheme)
-    graph = lowered(analysis.model).graph
-    nodes = {str(node.name): node for node in graph}
+    nodes = {str(node.name): node for node in lowered(analysis.model).graph}
     tensors = {d.name: _tensors(nodes[d.name], whole) for d in worst if d.name in nodes}
     wanted = [name for names in tensors.values() for name in names]
     found = {one.name: one for one in analyze_tensors(analysis, wanted, progress)}
     return [
-        replace(
-            sensitivity,
-            cause=_blame(sensitivity, [found[n] for n in tensors[sensitivity.name] if n in found]),
-        )
-        if sensitivity.name in tensors
-        else sensitivity
-        for sensitivity in sensitivities
+        replace(one, cause=_blame(one, [found[n] for n in tensors[one.name] if n in found]))
+        if one.name in tensors
+        else one
+        for one in sensitivities
     ]
 
 

@@ -81,7 +81,8 @@ def stream(
     specs = input_specs(model)
     fed = {spec.name for spec in specs}
     computed = [name for name in tensors if name not in fed]
-    runnable = CpuModel(expose(model, computed), threads=_threads(model), spin=False)
+    threads = 1 if total_macs(model) < _FEW_MACS else processors()
+    runnable = CpuModel(expose(model, computed), threads=threads, spin=False)
     done = 0
     for index, sample in enumerate(samples):
         feeds = check_sample(sample, specs, f"calibration sample {index}")
@@ -105,22 +106,16 @@ def _run(
     names: Sequence[str],
     feeds: Mapping[str, npt.NDArray[np.generic]],
     index: int,
-) -> dict[str, npt.NDArray[np.generic]]:
+) -> Mapping[str, npt.NDArray[np.generic]]:
     """Outputs of one sample. Raises `ModelError` where a node cannot take what it is given."""
     try:
-        return dict(model.run(feeds, names))
+        return model.run(feeds, names)
     except ModelError as error:
         raise ModelError(
             error.what,
             where=f"calibration sample {index}",
             hint="Check the model and the sample in ONNX Runtime.",
         ) from error
-
-
-def _threads(model: ir.Model) -> int:
-    if total_macs(model) < _FEW_MACS:
-        return 1
-    return processors()
 
 
 def check_sample(
@@ -154,7 +149,7 @@ def check_sample(
             raise DataError(
                 f"Input '{spec.name}' holds NaN or infinity.",
                 where=where,
-                hint="Leave this sample out, or hint how it is made.",
+                hint="Leave this sample out, or mend how it is made.",
             )
         feeds[spec.name] = array
     return feeds
@@ -184,5 +179,5 @@ def _check(seen: Digest, name: str, index: int, masked: bool) -> None:
         raise DataError(
             f"Tensor '{name}' holds {kind} when the float model runs on this sample.",
             where=f"calibration sample {index}",
-            hint="Leave this sample out, or hint the model: it has no range to quantize.",
+            hint="Leave this sample out, or mend the model: it has no range to quantize.",
         )

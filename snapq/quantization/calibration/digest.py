@@ -77,11 +77,7 @@ class Digests:
         return tuple(str(value.name) for value in self.model.graph.outputs)
 
     def read(self, values: Mapping[str, npt.NDArray[np.generic]]) -> Iterator[tuple[str, Digest]]:
-        """The digests of one sample, by name of the tensor.
-
-        Args:
-            values: what the model gave, by output.
-        """
+        """The digests of one sample, by name of the tensor; `values` is what the model gave."""
         if self.whole is not None:
             whole = values[self.whole].astype(np.float32, copy=False)
             ends = tuple(accumulate(self.small.values()))
@@ -101,11 +97,9 @@ class Digests:
 
 
 def add_digests(model: ir.Model, tensors: Sequence[str]) -> Digests:
-    """A copy of the model that gives the digests of some tensors, and nothing else.
+    """A copy of a float model that gives the digests of some tensors, and nothing else.
 
-    Args:
-        model: the float model.
-        tensors: names of float values that nodes of the main graph give; none is empty.
+    Nodes of its main graph give these, and none is empty.
     """
     copy = model.clone()
     graph = copy.graph
@@ -168,10 +162,7 @@ def _constant(graph: ir.Graph, names: Names, stem: str, number: int) -> ir.Value
 
 def _add(graph: ir.Graph, names: Names, node: ir.Node, stem: str) -> ir.Value:
     """Appends a node with one output; both get a name after `stem`."""
-    name = names.fresh(f"{stem}_digest")
-    names.take(name)
-    node.name = names.fresh_node(name)
-    node.outputs[0].name = name
+    node.name = node.outputs[0].name = names.unique(f"{stem}_digest")
     graph.append(node)
     return node.outputs[0]
 

@@ -20,11 +20,8 @@ Array = npt.NDArray[np.generic]
 class Part:
     """Computes tensors of a model on the CPU, and nothing that they do not need.
 
-    Args:
-        model: the model; left as it is.
-        tensors: names of values of its main graph.
-        optimize: whether ONNX Runtime may rewrite it; Q/DQ models have to run as written, as fused
-            integer kernels of some CPUs saturate where the NPU does not.
+    ONNX Runtime may rewrite it (`optimize`) where it has no Q/DQ: these have to run as written, as
+    fused integer kernels of some CPUs saturate where the NPU does not.
     """
 
     def __init__(self, model: ir.Model, tensors: Sequence[str], *, optimize: bool) -> None:

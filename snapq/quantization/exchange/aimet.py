@@ -164,16 +164,12 @@ def _encoding(entry: Entry, value: ir.Value | None) -> Encoding:
     if scale.size == 1:
         return Encoding(dtype, scale.reshape(()), zero.astype(dtype.numpy).reshape(()))
     axis = channel_axis(value)
-    size = (
-        value.shape[axis]
-        if value is not None and value.shape is not None and axis is not None
-        else None
-    )
-    if size != scale.size:
+    shape = value.shape if value is not None else None
+    size = shape[axis] if shape is not None and axis is not None else None
+    if axis is None or size != scale.size:
         raise ValueError(
             f"'{entry.name}' has {scale.size} scales, and {size} channels in the model"
         )
-    assert axis is not None
     return Encoding(dtype, scale, zero.astype(dtype.numpy), PerAxis(axis))
 
 
@@ -213,24 +209,15 @@ def _by_blocks(
 
 def left_out(encodings: Mapping[str, Encoding], version: str) -> tuple[str, ...]:
     """Names of the tensors that a version has no words for: scales of blocks in all but 1.0.0."""
-    blocks = {name: held for name, held in encodings.items() if held.block}
-    if version == NEW:
-        return tuple(name for name, held in blocks.items() if not _is_matrix(held))
-    return tuple(blocks)
-
-
-def _is_matrix(encoding: Encoding) -> bool:
-    return by_output(encoding.scale, encoding.axis) is not None
+    return tuple(
+        name
+        for name, held in encodings.items()
+        if held.block and (version != NEW or by_output(held.scale, held.axis) is None)
+    )
 
 
 def render(encodings: Mapping[str, Encoding], model: ir.Model, version: str) -> dict[str, Any]:
-    """A document with the encodings, sorted by name.
-
-    Args:
-        encodings: by tensor name.
-        model: the float model that they belong to: its constants are the parameters.
-        version: `0.6.1` or `1.0.0`.
-    """
+    """A document with the encodings, sorted by name; constants of the model are the parameters."""
     constants = {str(value.name) for value in model.graph.initializers.values()}
     parts: dict[bool, list[tuple[str, Encoding]]] = {True: [], False: []}
     for name in sorted(set(encodings) - set(left_out(encodings, version))):

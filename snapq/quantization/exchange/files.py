@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import onnx_ir as ir
 import onnx_ir.passes.common as common
@@ -68,21 +67,14 @@ def write(
     Raises:
         StorageError: the file cannot be written.
     """
-    document: dict[str, Any] = aimet.render(encodings, model, FORMATS[format_])
-    write_json(path, document)
+    write_json(path, aimet.render(encodings, model, FORMATS[format_]))
     return aimet.left_out(encodings, FORMATS[format_])
 
 
 def _check_names(path: Path, names: list[str], model: ir.Model) -> None:
     graph = model.graph
-    known = {
-        str(value.name)
-        for value in (
-            *graph.inputs,
-            *graph.initializers.values(),
-            *(output for node in graph.all_nodes() for output in node.outputs),
-        )
-    }
+    computed = (output for node in graph.all_nodes() for output in node.outputs)
+    known = {str(v.name) for v in (*graph.inputs, *graph.initializers.values(), *computed)}
     unknown = [name for name in names if name not in known]
     if not unknown:
         return

@@ -18,11 +18,6 @@ _CHECKS: tuple[Check, ...] = (*units.CHECKS, *parameters.CHECKS, *versions.CHECK
 
 
 def lint(model: ir.Model, architecture: int) -> tuple[Finding, ...]:
-    """Finds what breaks the rules, in graph order.
-
-    Args:
-        model: a model with QuantizeLinear and DequantizeLinear nodes.
-        architecture: Hexagon version (73 for v73) for which it shall be legal.
-    """
+    """Finds what breaks the rules of a Hexagon version (73 for v73), in graph order."""
     view = View(model, architecture)
     return tuple(found for node in model.graph for check in _CHECKS for found in check(view, node))

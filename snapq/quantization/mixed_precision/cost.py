@@ -40,10 +40,6 @@ def by_float_node(model: ir.Model, cost: Cost) -> dict[str, float]:
     """Cycles by node of the float model: a conversion counts for the float node beside it.
 
     Conversions of graph inputs and outputs belong to the boundary, and to no node.
-
-    Args:
-        model: the model that was estimated.
-        cost: its estimate.
     """
     shares: dict[str, float] = {}
     for node in model.graph:

@@ -59,17 +59,9 @@ def faster_at_16_bits(
 
     1. All of them at 16 bits at once tell which gain; these, and the heavy ones of them, are tried
        without the others, as each change of precision is paid for with conversions.
-    2. The fastest choice is taken where it wins at least 2 % of all cycles.
+    2. The fastest choice is taken where it wins at least 2 % of all cycles; None where none does.
 
-    Args:
-        quantized: the model with activations of 8 bits.
-        free: the nodes that may have another precision, by name.
-        make: quantizes the model with other precisions of nodes.
-        estimate: estimates a model.
-        float_cost: the estimate of the float model.
-
-    Returns:
-        The fastest choice; None where 8 bits stay.
+    Only nodes that are `free` (by name) may have another precision than 8 bits.
     """
     first = estimate(quantized.model)
     spent = by_float_node(quantized.model, first)
@@ -89,12 +81,10 @@ def faster_at_16_bits(
     found = [tried(suspects)]
     now = by_float_node(found[0].quantized.model, found[0].cost)
     gains = {name: cycles - now.get(name, 0.0) for name, cycles in suspects.items()}
-    told = [set(suspects)]
     for share in (0.0, _HEAVY):
         least = share * max(gains.values())
         chosen = {name for name, gain in gains.items() if gain > max(least, 0.0)}
-        if chosen and chosen not in told:
-            told.append(chosen)
+        if chosen and all(chosen != one.nodes.keys() for one in found):
             found.append(tried(chosen))
     best = min(found, key=lambda one: (one.cost.cycles, len(one.nodes)))
     if best.cost.cycles >= (1 - _GAIN) * first.cycles:

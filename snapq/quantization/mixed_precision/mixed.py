@@ -70,7 +70,10 @@ def promote(
     wholes = _wholes(trials, analysis.scheme, to)
     waiting = [_Candidate(one) for one in wholes if one.evaluation.met]
     for one in wholes:
-        if any(found.plan and _next_to_free(found.trial, base) for found in waiting):
+        if base.cost and any(
+            found.plan and price(found.trial)[0] <= _NEXT_TO_NOTHING * base.cost.cycles
+            for found in waiting
+        ):
             break
         if one.evaluation.met or one.evaluation.value > base.evaluation.value:
             found = _search(_Plan(analysis, sensitivities, trials, base, one), trials)
@@ -85,12 +88,6 @@ def promote(
     best = max(trials.all, key=lambda trial: (trial.evaluation.value, not trial.whole))
     trials.prove(trials.timed(best))
     return Mixed(trials.best(), trials.all)
-
-
-def _next_to_free(trial: Trial, base: Trial) -> bool:
-    if trial.cost is None or base.cost is None:
-        return False
-    return trial.cost.cycles <= _NEXT_TO_NOTHING * base.cost.cycles
 
 
 def _wholes(trials: Trials, scheme: Scheme, to: Iterable[Promotion]) -> list[Trial]:
@@ -116,7 +113,7 @@ class _Plan:
     ) -> None:
         assert raised.to is not None
         self.to = raised.to
-        self._scheme = analysis.scheme
+        self._scheme, self._trials = analysis.scheme, trials
         held = analysis.quantized(analysis.scheme).encodings
         total = base.cost.cycles if base.cost is not None else 1.0
         before, after = trials.spent(base), trials.spent(raised)
@@ -130,9 +127,9 @@ class _Plan:
         found = steps(sensitivities, trials.graph, analysis.scheme, self.to, held)
         self.steps = ordered(found, extra)
 
-    def scheme(self, chosen: Iterable[Step]) -> Scheme:
-        """The scheme in which these promotions are made."""
-        return promoted(self._scheme, chosen)
+    def guess(self, chosen: Iterable[Step]) -> Trial:
+        """The candidate in which these promotions are made."""
+        return self._trials.guess(self.to, promoted(self._scheme, chosen))
 
 
 @dataclass(frozen=True)
@@ -157,7 +154,7 @@ class _Candidate:
         if plan is None or not self.more or self.count >= len(plan.steps):
             return None
         count = min(max(self.count + 1, round(self.count * _GROWTH)), len(plan.steps))
-        trial = trials.timed(trials.guess(plan.to, plan.scheme(plan.steps[:count])))
+        trial = trials.timed(plan.guess(plan.steps[:count]))
         return _Candidate(trial, plan, count, self.more - 1)
 
 
@@ -169,7 +166,7 @@ def _search(plan: _Plan, trials: Trials) -> _Candidate | None:
     tried: list[Trial] = []
 
     def met(chosen: Sequence[Step]) -> bool:
-        tried.append(trials.guess(plan.to, plan.scheme(chosen)))
+        tried.append(plan.guess(chosen))
         return tried[-1].evaluation.met
 
     most = len(plan.steps)
@@ -189,4 +186,4 @@ def _search(plan: _Plan, trials: Trials) -> _Candidate | None:
     shown = sorted(different.values(), key=lambda trial: len(trial.nodes))
     for trial in shown[:: max(1, len(shown) // _CURVE)][:_CURVE]:
         trials.timed(trial)
-    return _Candidate(trials.timed(trials.guess(plan.to, plan.scheme(kept))), plan, enough)
+    return _Candidate(trials.timed(plan.guess(kept)), plan, enough)

@@ -73,9 +73,7 @@ class Faster:
         return dict.fromkeys(self.floats, _IN_FLOAT)
 
 
-def never_slower(
-    model: ir.Model, quantized: Quantized, make: Make, estimate: Estimate, *, most: int = _MOST
-) -> Faster:
+def never_slower(model: ir.Model, quantized: Quantized, make: Make, estimate: Estimate) -> Faster:
     """Leaves nodes in float until the estimate is at most that of the float model.
 
     1. Nothing is done where the quantized model is not slower.
@@ -83,14 +81,7 @@ def never_slower(
        ones, the costlier half, all of them, each without and with its neighbours. The fastest
        choice stays.
     3. That is repeated while it helps and the model is slower than float. Where it still is after
-       `most` estimates, all of it stays in float.
-
-    Args:
-        model: the prepared float model.
-        quantized: what it was quantized to.
-        make: quantizes it with more nodes in float.
-        estimate: estimates a model.
-        most: how many candidates to estimate.
+       10 candidates, all of it stays in float.
     """
     float_cost = estimate(model)
     first = cost = estimate(quantized.model)
@@ -100,11 +91,11 @@ def never_slower(
     neighbours = _neighbours(graph)
     computing = {str(node.name) for node in graph if not follows(node)}
     excess = _excess(quantized.model, first, float_cost)
-    while cost.cycles > float_cost.cycles and len(attempts) <= most:
+    while cost.cycles > float_cost.cycles and len(attempts) <= _MOST:
         now = _excess(quantized.model, cost, float_cost)
         found = []
         for more in _choices(now, floats, neighbours, computing):
-            if len(attempts) > most:
+            if len(attempts) > _MOST:
                 break
             candidate = make(dict.fromkeys(floats | more, _IN_FLOAT))
             attempts.append(Attempt(tuple(sorted(floats | more)), estimate(candidate.model)))
@@ -119,17 +110,12 @@ def never_slower(
         cost = estimate(quantized.model)
         attempts.append(Attempt(tuple(sorted(floats)), cost))
     ordered = tuple(str(node.name) for node in graph if str(node.name) in floats)
-    everything = not _integer_nodes(quantized.model, computing)
+    everything = all(
+        KEPT_FLOAT in node.metadata_props
+        for node in quantized.model.graph
+        if str(node.name) in computing
+    )
     return Faster(quantized, cost, float_cost, first, ordered, everything, excess, tuple(attempts))
-
-
-def _integer_nodes(model: ir.Model, computing: set[str]) -> list[str]:
-    """Nodes of the float model that compute in integers."""
-    return [
-        str(node.name)
-        for node in model.graph
-        if str(node.name) in computing and KEPT_FLOAT not in node.metadata_props
-    ]
 
 
 def _excess(model: ir.Model, cost: Cost, float_cost: Cost) -> dict[str, float]:

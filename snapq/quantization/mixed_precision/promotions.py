@@ -78,55 +78,43 @@ def steps(
 ) -> list[tuple[Step, float]]:
     """Each tensor that the promotion helps, with what it needs and the noise that it takes away.
 
-    Args:
-        sensitivities: of the tensors.
-        graph: the lowered float graph.
-        scheme: the precision that all nodes have at first.
-        to: the promotion.
-        held: how tensors are held at first, by name.
+    `graph` is the lowered one; `scheme` and `held` are what nodes and tensors have at first.
     """
-    producers = {str(value.name): node for node in graph for value in node.outputs}
-    readers: dict[str, list[ir.Node]] = {}
-    for node in graph:
-        for value in node.inputs:
-            if value is not None:
-                readers.setdefault(str(value.name), []).append(node)
+    values = {str(value.name): value for value in (*graph.inputs, *graph.initializers.values())}
+    values |= {str(value.name): value for node in graph for value in node.outputs}
     found = []
     for sensitivity in sensitivities:
         types = _types(sensitivity, scheme, to, held)
-        if sensitivity.noise <= 0.0 or types == (None, None):
+        value = values.get(sensitivity.name)
+        if value is None or sensitivity.noise <= 0.0 or types == (None, None):
             continue
-        nodes = {
-            str(node.name) for user in readers.get(sensitivity.name, []) for node in _onward(user)
-        }
-        producer = producers.get(sensitivity.name)
+        nodes = {node for user, _ in value.uses() for node in _onward(user)}
+        producer = value.producer()
         if producer is not None:
-            nodes |= {str(node.name) for node in _back(producer)}
+            nodes.add(_back(producer))
         if nodes:
-            found.append((Step(frozenset(nodes), *types), sensitivity.noise))
+            names = frozenset(str(node.name) for node in nodes)
+            found.append((Step(names, *types), sensitivity.noise))
     return found
 
 
 def ordered(found: Sequence[tuple[Step, float]], extra: Callable[[Step, str], float]) -> list[Step]:
     """Most noise per cycle first, given what is promoted before.
 
-    Args:
-        found: steps with the noise that they take away.
-        extra: what a node costs more after a step, as share of the whole model.
+    `extra` says what a node costs more after a step, as share of the whole model.
     """
     left = list(found)
     done: set[str] = set()
     result = []
     while left:
-        gains = [noise / _cost(step, done, extra) for step, noise in left]
+        gains = []
+        for step, noise in left:
+            costs = (max(extra(step, name), _FREE) for name in step.nodes - done)
+            gains.append(noise / (_FREE + sum(costs)))
         step, _ = left.pop(gains.index(max(gains)))
         done |= step.nodes
         result.append(step)
     return result
-
-
-def _cost(step: Step, done: set[str], extra: Callable[[Step, str], float]) -> float:
-    return _FREE + sum(max(extra(step, name), _FREE) for name in step.nodes - done)
 
 
 def _wanted(scheme: Scheme, to: Promotion) -> tuple[WeightType | None, ActivationType | None]:
@@ -164,8 +152,8 @@ def _onward(node: ir.Node) -> list[ir.Node]:
     return [found for user in users for found in _onward(user)]
 
 
-def _back(node: ir.Node) -> list[ir.Node]:
+def _back(node: ir.Node) -> ir.Node:
     """The node that computed what a node gives, through such that only move or clamp."""
     source = node.inputs[0] if node.inputs else None
     producer = source.producer() if source is not None else None
-    return _back(producer) if follows(node) and producer is not None else [node]
+    return _back(producer) if follows(node) and producer is not None else node

@@ -68,7 +68,6 @@ class Trials:
         self._analysis, self._estimate, self._report = analysis, estimate, report
         self._quick, self._final = evaluators
         self.graph = lowered(analysis.model).graph
-        self._order = [str(node.name) for node in self.graph]
         self._trials: dict[object, Trial] = {}
 
     @property
@@ -86,7 +85,10 @@ class Trials:
         """A candidate with its quick evaluation."""
         found = key(scheme)
         if found not in self._trials:
-            quick, named = self._quick(self._model(scheme)), self._named(to, scheme)
+            before, own = self._analysis.scheme.per_node, scheme.per_node
+            names = (str(node.name) for node in self.graph)
+            named = tuple(name for name in names if to and own.get(name) != before.get(name))
+            quick = self._quick(self._model(scheme))
             self._keep(Trial(to, named, whole, quick, False, None, scheme))
         return self._trials[found]
 
@@ -114,11 +116,6 @@ class Trials:
 
     def _model(self, scheme: Scheme) -> ir.Model:
         return self._analysis.quantized(scheme).model
-
-    def _named(self, to: Promotion | None, scheme: Scheme) -> tuple[str, ...]:
-        before = self._analysis.scheme.per_node
-        own = scheme.per_node
-        return tuple(name for name in self._order if to and own.get(name) != before.get(name))
 
     def _keep(self, trial: Trial, *, report: bool = True) -> Trial:
         self._trials[key(trial.scheme)] = trial

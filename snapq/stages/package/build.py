@@ -71,14 +71,12 @@ class Built:
     """A bundle that was written.
 
     Attributes:
-        manifest: what is in it.
         boundary: the plan with every type and encoding filled in.
         targets: what was compiled, in the manifest's order.
         reloads: what each compiled model gave, in the same order.
         notes: sentences for the reader.
     """
 
-    manifest: Manifest
     boundary: Boundary
     targets: tuple[CompiledTarget, ...]
     reloads: tuple[Reloaded, ...]
@@ -116,11 +114,9 @@ def build(order: Order, config: PackageConfig, out: Path, progress: Progress) ->
                 reloads.append(reloaded)
                 advance(1)
         extra = _write_extra(config, devices, folder)
-        manifest = _manifest(order, applied, compiled, reloads, extra, folder)
-        write_manifest(folder, manifest)
+        write_manifest(folder, _manifest(order, applied, compiled, reloads, extra, folder))
     all_notes = (*applied.boundary.notes, *lints, *notes, *(n for t in compiled for n in t.notes))
     return Built(
-        manifest,
         applied.boundary,
         tuple(_moved(target, out) for target in compiled),
         tuple(reloads),

@@ -40,11 +40,7 @@ class CompiledTarget:
 
 
 def check_fp16(devices: Sequence[DeviceProfile]) -> None:
-    """Refuses a float model for devices that cannot run one.
-
-    Raises:
-        DeviceError: a device has no 16-bit floating point; it is named.
-    """
+    """Refuses a float model for devices without 16-bit floating point. Raises `DeviceError`."""
     for device in devices:
         if "fp16" not in device.precisions:
             raise DeviceError(
@@ -67,14 +63,8 @@ def compile_target(
 ) -> CompiledTarget:
     """Compiles with each sensible set of options and keeps the fastest by estimate.
 
-    Args:
-        source: the model with the package's boundary.
-        device: what to compile for.
-        folder: where `model_ctx.onnx` and its binary go.
-        config: options of the package stage.
-        label: precision, the name of the estimates.
-        npu_share: lowest share of nodes on the NPU; below 1 the CPU may run the others.
-        memory: estimates that are known.
+    `model_ctx.onnx` and its binary go into `folder`. The `label` is the precision, the name of the
+    estimates; with an `npu_share` below 1 the CPU may run the others.
 
     Raises:
         QnnError: the compiler failed, or too few nodes run on the NPU; each is named with the

@@ -27,13 +27,11 @@ class Reloaded:
     Attributes:
         golden: folder of its outputs inside the bundle; None without samples.
         sentence: how it compares with the model that it was compiled from.
-        exact: whether every output is the same, bit by bit.
         notes: sentences for the reader.
     """
 
     golden: str | None
     sentence: str
-    exact: bool
     notes: tuple[str, ...] = ()
 
 
@@ -62,14 +60,7 @@ def reload(
 ) -> Iterator[Reloaded]:
     """Runs each compiled model and the model it came from on the simulator, and compares.
 
-    Outputs are kept once for all targets that give the same.
-
-    Args:
-        model: the portable model of the bundle.
-        targets: what was compiled.
-        feeds: the golden samples.
-        folder: the bundle.
-        allow_cpu: whether nodes may run on the CPU.
+    Outputs are kept once, in the bundle `folder`, for all targets that give the same.
 
     Raises:
         QnnError: a compiled model does not load or run.
@@ -77,19 +68,19 @@ def reload(
     written: dict[str, Sequence[Values]] = {}
     for target in targets:
         if not feeds:
-            yield Reloaded(None, "loaded in a fresh process; no samples to compare", exact=False)
+            yield Reloaded(None, "loaded in a fresh process; no samples to compare")
             continue
         made = target.compilation
         compiled, came_from = Model(made.files.model, target.device), Model(model, target.device)
         found = list(compiled.simulate(feeds, allow_cpu=allow_cpu))
         expected = came_from.simulate(feeds, options=made.options, allow_cpu=allow_cpu)
-        sentence, exact = _compare(expected, found)
+        sentence = _compare(expected, found)
         name = _place(found, target, written)
         if name not in written:
             written[name] = found
             for number, outputs in enumerate(found):
                 write_arrays(folder / golden_file(name, number), outputs)
-        yield Reloaded(name, sentence, exact, tuple(_not_finite(found, target)))
+        yield Reloaded(name, sentence, tuple(_not_finite(found, target)))
 
 
 def _random(item: InputBoundary, generator: np.random.Generator) -> Array:
@@ -103,8 +94,8 @@ def _random(item: InputBoundary, generator: np.random.Generator) -> Array:
     return np.zeros(item.shape, dtype)
 
 
-def _compare(expected: Iterable[Values], found: Sequence[Values]) -> tuple[str, bool]:
-    """Says how far the outputs are apart, and whether they are the same bit by bit."""
+def _compare(expected: Iterable[Values], found: Sequence[Values]) -> str:
+    """Says how far the outputs are apart."""
     worst: dict[str, float] = {}
     for one, other in zip(expected, found, strict=True):
         for name, values in one.items():
@@ -113,12 +104,11 @@ def _compare(expected: Iterable[Values], found: Sequence[Values]) -> tuple[str, 
                 worst[name] = max(worst.get(name, 0.0), float(gap))
     samples = f"{len(found)} sample{'s' if len(found) != 1 else ''}"
     if not worst:
-        return f"bit-exact with the model it came from, {samples}, in a fresh process", True
+        return f"bit-exact with the model it came from, {samples}, in a fresh process"
     name = max(worst, key=lambda key: worst[key])
     return (
         f"differs from the model it came from by up to {worst[name]:g} in '{name}', {samples}, in "
-        "a fresh process",
-        False,
+        "a fresh process"
     )
 
 

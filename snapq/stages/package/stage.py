@@ -125,15 +125,8 @@ def _record(built: Built, label: str, folder: Path) -> Packaged:
             _target_record(target, reloaded, folder)
             for target, reloaded in zip(built.targets, built.reloads, strict=True)
         ),
-        tuple(
-            target.compilation.estimate
-            for target in built.targets
-            if target.compilation.estimate is not None
-        ),
-        tuple(
-            target.compilation.files.placement.record(label, target.device)
-            for target in built.targets
-        ),
+        tuple(found for one in built.targets if (found := one.compilation.estimate) is not None),
+        tuple(one.compilation.files.placement.record(label, one.device) for one in built.targets),
     )
 
 

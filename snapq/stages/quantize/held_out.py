@@ -108,15 +108,7 @@ def held_out(
 def evaluator(
     options: MixedPrecision, held: HeldOut, run: Run, context: Context, title: str
 ) -> Evaluate:
-    """Whether a model keeps the budget on the samples that were held out.
-
-    Args:
-        options: the budget.
-        held: the samples.
-        run: who computes the outputs.
-        context: of the run.
-        title: of the bar that is shown meanwhile.
-    """
+    """Whether a model keeps the budget on held-out samples; `title` is that of the progress bar."""
 
     def outputs(model: ir.Model) -> Iterator[Feeds]:
         with context.progress.track(title, len(held.feeds)) as advance:

@@ -32,17 +32,15 @@ from snapq.stages.quantize.scoring import runner
 Found = TypeVar("Found", "Quantized", "Tuning")
 
 
+@dataclass(frozen=True)
 class Feeds:
     """The model's inputs of samples, made anew each time that they are read."""
 
-    def __init__(
-        self, samples: Iterable[Sample], feeds: Callable[[Sample], Mapping[str, Array]]
-    ) -> None:
-        self._samples = samples
-        self._feeds = feeds
+    samples: Iterable[Sample]
+    feeds: Callable[[Sample], Mapping[str, Array]]
 
     def __iter__(self) -> Iterator[Mapping[str, Array]]:
-        return map(self._feeds, self._samples)
+        return map(self.feeds, self.samples)
 
 
 LEAVES_WEIGHTS = ("bias-correction",)
@@ -84,21 +82,13 @@ class QuantizationJob:
     def quantized(
         self, samples: Iterable[Sample], progress: Callable[[int], None] | None = None
     ) -> Quantized:
-        """Calibrates on the samples and quantizes.
-
-        Raises:
-            DataError: a sample does not fit the model or is not finite.
-        """
+        """Calibrates and quantizes. Raises `DataError` where a sample does not fit the model."""
         return self._by(tune, samples, progress)
 
     def tuned(
         self, samples: Iterable[Sample], progress: Callable[[int], None] | None = None
     ) -> Tuning:
-        """What the recipe finds for the model, for whoever quantizes it more than once.
-
-        Raises:
-            DataError: a sample does not fit the model or is not finite.
-        """
+        """What the recipe finds, for whoever quantizes more than once. Raises as `quantized`."""
         return self._by(tuning, samples, progress)
 
     def _by(
@@ -127,11 +117,7 @@ def quantization_job(
 ) -> QuantizationJob:
     """What the options and the boundary of the run ask for.
 
-    Args:
-        model: the prepared float model.
-        options: of the stage.
-        context: of the run.
-        shared: encodings of weights that an earlier stage made.
+    An earlier stage may have made encodings of weights that are `shared`.
 
     Raises:
         ConfigError: an override matches no node.

@@ -100,15 +100,7 @@ def notes(
     held: HeldOut,
     scores: Sequence[float],
 ) -> Iterator[str]:
-    """Sentences for the reader.
-
-    Args:
-        found: what was taken.
-        curve: every candidate.
-        options: the budget.
-        held: the samples that evaluate.
-        scores: of the float model; none where SQNR evaluates.
-    """
+    """Sentences for the reader; `scores` are the float model's, none where SQNR is the budget."""
     names = ", ".join(found.nodes[:_NAMED])
     more = f" and {len(found.nodes) - _NAMED} more" if len(found.nodes) > _NAMED else ""
     shown = f" ({names}{more})" if names else ""

@@ -61,12 +61,6 @@ def keep_fast(job: QuantizationJob, result: Quantized, label: str, context: Cont
 
     Nodes of 8 bits that 16 bits make faster get these. Where the model is slower than at fp16 even
     so, nodes stay in fp16 until it is not.
-
-    Args:
-        job: how the model was quantized.
-        result: what came of it.
-        label: name of its precision.
-        context: of the run.
     """
     device, data = timed_device(context), context.calibration
     if device is None or data is None or not status().usable:
@@ -130,7 +124,6 @@ def _free(job: QuantizationJob, context: Context) -> frozenset[str]:
 
 
 def _told(text: str) -> Note:
-
     return Note(NoteKind.ESTIMATE, (), text)
 
 

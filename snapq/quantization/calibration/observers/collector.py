@@ -53,13 +53,9 @@ class Collector:
         self._histogram = LogHistogram()
 
     def update(self, minimum: float, maximum: float, count: int, picks: Floats) -> None:
-        """Takes one sample.
+        """Takes one sample: of its values the extremes, their number, and an even subsample.
 
-        Args:
-            minimum: smallest value of the tensor; -inf, a mask, is none.
-            maximum: largest value.
-            count: how many values there are.
-            picks: an even subsample of them for the histogram, flat, not NaN.
+        A minimum of -inf, a mask, is none. The subsample is flat and has no NaN.
         """
         if not count:
             return

@@ -72,13 +72,7 @@ class RunningSums:
         self._logs = _running(_n_log_n(self._counts))
 
     def divergence(self, first: int, last: int, levels: int) -> float:
-        """Divergence of the bins `first..last`, the rest added at their ends, from `levels` steps.
-
-        Args:
-            first: the first bin of the range.
-            last: behind its last bin.
-            levels: number of integers.
-        """
+        """Divergence of bins `[first, last)`, the rest at their ends, from `levels` integers."""
         size = last - first
         if size < levels:
             return float("inf")

@@ -66,14 +66,9 @@ class LogHistogram:
     def bins(
         self, low: float, high: float
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-        """The bins that hold values, in ascending order.
+        """Lower ends, upper ends and counts, `[n]` each, of the bins that hold values, ascending.
 
-        Args:
-            low: smallest value seen; no bin reaches below it.
-            high: largest value seen.
-
-        Returns:
-            Lower ends, upper ends, counts, each `[n]`. The bin of zero has both ends at zero.
+        No bin reaches beyond what was seen, `low` to `high`. That of zero has both ends at zero.
         """
         self._count_waiting()
         negative = self._counts[_BINS:][:0:-1]

@@ -19,19 +19,10 @@ Floats = npt.NDArray[np.float64]
 def noise(
     seen: Collector, lows: Floats, highs: Floats, dtype: QuantType, clipping: float
 ) -> Floats:
-    """Sum of squared errors for every pair of `lows` and `highs`.
+    """Sum of squared errors, `[L, H]`, of each pair of `lows` (`[L]`, at most 0) and `highs`.
 
-    A value inside a range is off by `step^2 / 12`, zero by nothing; one outside by its distance.
-
-    Args:
-        seen: what was collected.
-        lows: lower ends, at most 0, `[L]`.
-        highs: upper ends, at least 0, `[H]`.
-        dtype: the integer type.
-        clipping: weight of the noise of clipping against that of rounding.
-
-    Returns:
-        `[L, H]`.
+    A value inside a range is off by `step^2 / 12`, zero by nothing; one outside by its distance,
+    whose noise counts `clipping` times.
     """
     lower, upper, counts = seen.bins()
     centre = (lower + upper) / 2

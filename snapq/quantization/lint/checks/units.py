@@ -87,16 +87,11 @@ def illegal_types(view: View, node: ir.Node) -> Iterator[Finding]:
                 )
     reader = view.input_of(node, Role.WEIGHT) or view.input_of(node, Role.SCALE)
     weight = view.encoding(reader) if reader is not None and view.stored(reader) else None
+    op, architecture = node.op_type, view.architecture
     answer = (
-        legal(
-            node.op_type,
-            data.dtype,
-            weight.dtype,
-            view.architecture,
-            depthwise=is_depthwise(node),
-        )
+        legal(op, data.dtype, weight.dtype, architecture, depthwise=is_depthwise(node))
         if weight is not None
-        else weightless(node.op_type, data.dtype, view.architecture)
+        else weightless(op, data.dtype, architecture)
     )
     if not answer.ok:
         scale = view.input_of(node, Role.SCALE) is not None
@@ -157,14 +152,10 @@ def _quantized(view: View, value: ir.Value) -> bool:
 def _clamps(view: View, node: ir.Node) -> bool:
     """Whether a node is a Relu or Clip between a quantized node and its Q, which are fused."""
     rule = view.rule(node)
-    if (
-        rule is None
-        or rule.encodings is not Encodings.CLAMPED
-        or not view.quantizers(node.outputs[0])
-    ):
-        return False
-    producer = node.inputs[0].producer() if node.inputs[0] is not None else None
-    return producer is not None and view.rule(producer) is not None
+    clamps = rule is not None and rule.encodings is Encodings.CLAMPED
+    producer = node.inputs[0].producer() if clamps and node.inputs[0] is not None else None
+    quantized = producer is not None and view.rule(producer) is not None
+    return quantized and bool(view.quantizers(node.outputs[0]))
 
 
 def _slopes_in_integers(view: View, node: ir.Node) -> bool:
