@@ -137,11 +137,7 @@ def asymmetric(
 ) -> Encoding:
     """An encoding of `[low, high]`, widened to hold 0, in which 0 is held exactly.
 
-    Args:
-        low: smallest value, `[]` or `[C]`.
-        high: largest value, shaped as `low`.
-        dtype: the integer type.
-        granularity: per axis where `low` is `[C]`.
+    Both ends are `[]`, or `[C]` with a granularity per axis.
     """
     low64 = np.minimum(np.asarray(low, np.float64), 0.0)
     high64 = np.maximum(np.asarray(high, np.float64), 0.0)
@@ -159,10 +155,7 @@ def symmetric(
 
     The most negative integer is not used, so that a value and its opposite are held alike.
 
-    Args:
-        magnitude: largest absolute value, `[]` or `[C]`.
-        dtype: a signed integer type.
-        granularity: per axis where `magnitude` is `[C]`.
+    The magnitude is `[]`, or `[C]` with a granularity per axis; the type is a signed one.
     """
     scale = _guarded(np.asarray(magnitude, np.float64) / dtype.qmax)
     return Encoding(dtype, scale, np.zeros(scale.shape, dtype.numpy), granularity)
@@ -207,11 +200,6 @@ def reduced_axes(shape: Sequence[int], granularity: PerTensor | PerAxis) -> tupl
 
 
 def _guarded(scale: npt.NDArray[np.float64], of_zeros: float = 1.0) -> npt.NDArray[np.float32]:
-    """As float32, with a scale that is too small for arithmetic replaced by one that is not.
-
-    Args:
-        scale: of each channel.
-        of_zeros: the scale of a tensor of zeros, for which any would do.
-    """
+    """As float32, with scales too small for arithmetic raised; tensors of zeros get `of_zeros`."""
     safe = np.where(scale > 0, np.maximum(scale, SMALLEST_SCALE), of_zeros)
     return np.asarray(safe, np.float32)

@@ -41,13 +41,6 @@ PER_OUTPUT = PerAxis(0)
 """A scale an output channel of a weight `[O, I]`."""
 
 
-def granularity(axis: int | None, block: int = 0) -> Granularity:
-    """The granularity that ONNX's attributes `axis` and `block_size` stand for.
-
-    Args:
-        axis: None for one scale.
-        block: 0 where scales are not by blocks.
-    """
-    if axis is None:
-        return PER_TENSOR
-    return PerBlock(axis, block) if block else PerAxis(axis)
+def granularity(axis: int | None) -> PerTensor | PerAxis:
+    """A scale for each index of an axis; one where there is none."""
+    return PER_TENSOR if axis is None else PerAxis(axis)

@@ -13,7 +13,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.errors import ModelError
-from snapq.graph.edit import add_constant
+from snapq.graph.edit import add_constant, input_at
 
 __all__ = ["expand_qoperators"]
 
@@ -65,8 +65,7 @@ def expand_qoperators(model: ir.Model) -> int:
             continue
         form = FORMS.get(node.op_type)
         if node.op_type == "QLinearConcat":
-            triples = tuple(range(2, len(node.inputs), 3))
-            form = _Form("Concat", triples, 0)
+            form = _Form("Concat", tuple(range(2, len(node.inputs), 3)), 0)
         if form is None or node.attributes.get_int("channels_last", 0) != 0:
             raise ModelError(
                 f"'{node.name}' is a {node.op_type}, whose float form is not known here.",
@@ -91,9 +90,7 @@ def _expand(graph: ir.Graph, node: ir.Node, form: _Form) -> None:
         read = _dequantized(inputs, name, axis if per_channel else None)
         before.append(read)
         floats.append(read.outputs[0])
-    bias = (
-        node.inputs[form.bias] if form.bias is not None and len(node.inputs) > form.bias else None
-    )
+    bias = input_at(node, form.bias) if form.bias is not None else None
     if bias is not None:
         read = _dequantized([bias, _bias_scale(graph, node, stem)], f"{stem}_bias", 0)
         before.append(read)
@@ -112,10 +109,7 @@ def _expand(graph: ir.Graph, node: ir.Node, form: _Form) -> None:
         name=f"{node.name}_QuantizeLinear",
     )
     old.name = None
-    old.replace_all_uses_with(given)
-    for position, output in enumerate(tuple(graph.outputs)):
-        if output is old:
-            graph.outputs[position] = given
+    old.replace_all_uses_with(given, replace_graph_outputs=True)
     graph.insert_before(node, [*before, real, quantize])
     graph.remove(node, safe=True)
 

@@ -35,15 +35,9 @@ def legal(
     depthwise: bool = False,
     per_channel: bool = True,
 ) -> Legality:
-    """Whether a kernel with a constant weight exists.
+    """Whether a kernel with a constant weight, or scale of a normalization, exists.
 
-    Args:
-        op: ONNX operator.
-        activation: type of the data in and out.
-        weight: type of the weight or of a normalization's scale.
-        architecture: Hexagon version, 73 for v73.
-        depthwise: whether it is a depthwise layer.
-        per_channel: whether the weight has one scale a channel.
+    `activation` is the type of the data in and out; the architecture is 73 for v73.
     """
     npu = spec(op).npu
     rows = npu.depthwise if depthwise and npu.depthwise is not None else npu.weighted
@@ -69,11 +63,9 @@ def weightless(op: str, activation: QuantType, architecture: int) -> Legality:
 
 
 def legal_slope(elements: int | None, activation: QuantType) -> Legality:
-    """Whether there is a PRelu of that type; at 16 bits the compiler fails on several slopes.
+    """Whether there is a PRelu of that type with so many slopes, None where they are computed.
 
-    Args:
-        elements: number of slopes; None where they are computed.
-        activation: type of the data and the slopes.
+    At 16 bits the compiler fails on several.
     """
     if activation is QuantType.UINT8 or elements == 1:
         return Legality(True)

@@ -16,11 +16,9 @@ __all__ = ["resolve"]
 
 
 def resolve(overrides: Sequence[Override], model: ir.Model) -> dict[str, NodePrecision]:
-    """The precision of every node that an override names; a later one wins, type by type.
+    """The precision of every node of a prepared model that an override of the YAML names.
 
-    Args:
-        overrides: as the YAML gives them.
-        model: the prepared model, whose node names count.
+    A later one wins, type by type.
 
     Raises:
         ConfigError: an override matches no node.

@@ -30,14 +30,9 @@ INPUTS = 1
 
 
 def block_encoding(weight: npt.NDArray[np.float32], size: int) -> Encoding:
-    """The encoding of a convolution's weight by blocks.
+    """The encoding of a convolution's weight `[O, I, 1, 1]`, with scales `[O, I / size, 1, 1]`.
 
-    Args:
-        weight: `[O, I, 1, 1]`, I a multiple of `size`.
-        size: input channels that share a scale.
-
-    Returns:
-        An encoding with scales `[O, I / size, 1, 1]`.
+    So many input channels (I is a multiple of `size`) share a scale.
     """
     outputs, inputs = weight.shape[:2]
     parts = np.abs(weight.astype(np.float64)).reshape(outputs, inputs // size, size)
@@ -88,9 +83,7 @@ def in_steps(
 def by_output(values: npt.NDArray[np.generic], axis: int | None) -> npt.NDArray[np.generic] | None:
     """Scales or zero points of blocks as `[O, I / block]`; None where there are more than two axes.
 
-    Args:
-        values: for each block, shaped as the weight.
-        axis: the one that the blocks divide.
+    They are shaped as the weight, and the blocks divide the axis.
     """
     if axis not in (0, 1) or values.ndim < 2 or any(size != 1 for size in values.shape[2:]):
         return None

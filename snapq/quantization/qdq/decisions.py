@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.operators import Encodings, OpSpec, Role
@@ -11,7 +13,7 @@ from snapq.quantization.encodings import QuantType
 from snapq.quantization.granularity import PER_TENSOR, Granularity
 from snapq.quantization.qdq.scheme import Source
 
-__all__ = ["KEPT_FLOAT", "Decision", "constant", "is_depthwise", "is_float"]
+__all__ = ["KEPT_FLOAT", "Decision", "array", "constant", "is_depthwise", "is_float"]
 
 KEPT_FLOAT = "snapq.kept_float"
 """Metadata key of a node that the quantizer left in float on purpose; lint does not complain."""
@@ -54,6 +56,12 @@ def constant(value: ir.Value | None) -> ir.TensorProtocol | None:
     if value is None or value.producer() is not None or value.is_graph_input():
         return None
     return value.const_value
+
+
+def array(value: ir.Value) -> npt.NDArray[np.float32]:
+    """What a constant holds, in float32."""
+    tensor = value.const_value
+    return np.asarray(tensor.numpy() if tensor is not None else 0.0, np.float32)
 
 
 def is_float(value: ir.Value | None) -> bool:

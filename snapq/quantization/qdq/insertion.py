@@ -16,7 +16,7 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Names, add_constant, remove_unused_constants
 from snapq.quantization.encodings import Encoding, quantize
-from snapq.quantization.qdq.decisions import Decision, constant
+from snapq.quantization.qdq.decisions import Decision, array, constant
 from snapq.quantization.qdq.plan import QdqPlan
 
 __all__ = ["Inserter"]
@@ -77,7 +77,7 @@ class Inserter:
                 encoding = self._plan.read(node, index)
                 assert encoding is not None
                 found[index] = (
-                    self._store(value, _array(value), encoding)
+                    self._store(value, array(value), encoding)
                     if constant(value) is not None
                     else self._dequantized(value, encoding)
                 )
@@ -108,13 +108,11 @@ class Inserter:
             value.name = self._names.fresh(f"{name}_float")
         self._quantize(value, name)
         if positions:
-            _, integers, scale, zero = self._integers[value]
-            output = self._node(
-                "DequantizeLinear", (integers, scale, zero), name, value, ir.DataType.FLOAT
-            )
+            output = self._dequantize(self._integers[value][1:], name, value)
             for position in positions:
                 self._graph.outputs[position] = output
-        self._flush_after(node)
+        self._graph.insert_after(node, self._pending)
+        self._pending = []
 
     def _quantize(self, value: ir.Value, name: str | None = None) -> None:
         stem = name or str(value.name)
@@ -146,22 +144,26 @@ class Inserter:
             own = self._dequantized(value, self._plan.encodings[value])
             stem = self._names.fresh(f"{quantized[0]}_as_{encoding.dtype.value}")
             quantized = self._quantize_as(value, own, stem, encoding)
-        stem, integers, scale, zero = quantized
-        result = self._node(
-            "DequantizeLinear",
-            (integers, scale, zero),
-            self._names.fresh(f"{stem}_dequantized"),
-            value,
-            ir.DataType.FLOAT,
-        )
+        stem, given = quantized[0], quantized[1:]
+        result = self._dequantize(given, self._names.fresh(f"{stem}_dequantized"), value)
         self._read[value, encoding] = result
         return result
 
+    def _dequantize(
+        self,
+        given: tuple[ir.Value, ...],
+        output: str,
+        like: ir.Value,
+        attributes: Mapping[str, int] | None = None,
+    ) -> ir.Value:
+        """A DQ node of integers, scale and zero point; returns what it gives."""
+        return self._node("DequantizeLinear", given, output, like, ir.DataType.FLOAT, attributes)
+
     def _store(
-        self, value: ir.Value, array: npt.NDArray[np.float32], encoding: Encoding
+        self, value: ir.Value, real: npt.NDArray[np.float32], encoding: Encoding
     ) -> ir.Value:
         """A constant as integers and a DQ; nodes that store it alike share both."""
-        integers = quantize(array, encoding)
+        integers = quantize(real, encoding)
         key = (value, encoding, integers.tobytes())
         if key not in self._stored:
             stem = self._names.fresh(str(value.name), also=("_quantized", "_scale", "_dequantized"))
@@ -170,15 +172,9 @@ class Inserter:
             attributes = {} if encoding.axis is None else {"axis": encoding.axis}
             if encoding.block:
                 attributes["block_size"] = encoding.block
-            like = ir.Value(name=stem, shape=ir.Shape(array.shape))
-            self._stored[key] = self._node(
-                "DequantizeLinear",
-                (held, scale, zero),
-                f"{stem}_dequantized",
-                like,
-                ir.DataType.FLOAT,
-                attributes,
-            )
+            like = ir.Value(name=stem, shape=ir.Shape(real.shape))
+            given = (held, scale, zero)
+            self._stored[key] = self._dequantize(given, f"{stem}_dequantized", like, attributes)
             self.written[stem] = encoding
         return self._stored[key]
 
@@ -191,9 +187,9 @@ class Inserter:
         )
         return scale, zero
 
-    def _constant(self, name: str, array: npt.NDArray[np.generic], dtype: ir.DataType) -> ir.Value:
+    def _constant(self, name: str, values: npt.NDArray[np.generic], dtype: ir.DataType) -> ir.Value:
         self._names.take(name)
-        return add_constant(self._graph, name, array, dtype)
+        return add_constant(self._graph, name, values, dtype)
 
     def _node(
         self,
@@ -218,21 +214,11 @@ class Inserter:
         return result
 
     def _flush_before(self, node: ir.Node | None) -> None:
-        if node is not None and self._pending:
+        if node is not None:
             self._graph.insert_before(node, self._pending)
-        elif self._pending:
+        else:
             self._graph.extend(self._pending)
         self._pending = []
-
-    def _flush_after(self, node: ir.Node) -> None:
-        if self._pending:
-            self._graph.insert_after(node, self._pending)
-        self._pending = []
-
-
-def _array(value: ir.Value) -> npt.NDArray[np.float32]:
-    tensor = value.const_value
-    return np.asarray(tensor.numpy() if tensor is not None else 0.0, np.float32)
 
 
 def _graphs(attribute: ir.Attr) -> tuple[ir.Graph, ...]:

@@ -73,11 +73,7 @@ def weight_encoding(
     compiler gives a layer with widely spread scales slower code (EfficientNet-Lite0, w8a8, float
     boundary, QCS9075: 484 to 460 thousand cycles by Qualcomm's estimate).
 
-    Args:
-        weight: the weight, any shape.
-        dtype: its integer type.
-        shared: which of its values share a scale.
-        data: the type of the data that it is multiplied with.
+    `data` is the type of the data that it is multiplied with.
     """
     if isinstance(shared, PerBlock):
         return block_encoding(weight, shared.size)
@@ -110,13 +106,7 @@ def takes(
 def raise_for_bias(
     weight: Encoding, bias: npt.NDArray[np.float32], data_scale: npt.NDArray[np.float32]
 ) -> Encoding:
-    """The weight's encoding, with scales raised where the bias would overflow 32 bits.
-
-    Args:
-        weight: one scale, or one for each element of `bias`.
-        bias: `[C]`.
-        data_scale: 0-d.
-    """
+    """The weight's encoding, with scales raised where the bias, `[C]`, would overflow 32 bits."""
     needed = np.abs(bias.astype(np.float64)) / (float(data_scale) * LARGEST_BIAS)
     if weight.block:
         step = channel_step(weight)

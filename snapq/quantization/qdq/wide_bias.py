@@ -56,14 +56,8 @@ def in_npu_steps(
 ) -> npt.NDArray[np.float32]:
     """The bias with which the NPU computes, on average, what the layer asks for.
 
-    It differs from the one given by no more than is needed: other processors hardly notice it.
-
-    Args:
-        bias: `[C]`, real numbers.
-        node: the layer.
-        weight: its integers.
-        weight_scale: one, or one for each channel.
-        data: the encoding of what it reads.
+    It differs from the one given by no more than is needed: other processors hardly notice it. The
+    bias is `[C]`, in real numbers, the weight in integers; `data` is what the layer reads.
     """
     unit = weight_scale.astype(np.float64).reshape(-1) * float(data.scale)
     wanted = bias.astype(np.float64) / unit

@@ -44,10 +44,7 @@ def _split(graph: ir.Graph, node: ir.Node, names: Names) -> str:
     result = product.outputs[0]
     result.shape, result.type = output.shape, output.type
     graph.insert_before(node, [gate, product])
-    for position, value in enumerate(tuple(graph.outputs)):
-        if value is output:
-            graph.outputs[position] = result
-    output.replace_all_uses_with(result)
+    output.replace_all_uses_with(result, replace_graph_outputs=True)
     graph.remove(node, safe=True)
     result.name = output.name
     return str(gate.name)

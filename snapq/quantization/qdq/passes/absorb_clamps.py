@@ -33,11 +33,8 @@ def absorb_clamps(plan: QdqPlan) -> QdqPlan:
         alone = len(source.uses()) == 1 and not source.is_graph_output()
         if not alone or source.producer() is None or not _within(node, held[source]):
             continue
-        for position, value in enumerate(tuple(plan.graph.outputs)):
-            if value is output:
-                plan.graph.outputs[position] = source
         name = output.name
-        output.replace_all_uses_with(source)
+        output.replace_all_uses_with(source, replace_graph_outputs=True)
         plan.graph.remove(node, safe=True)
         source.name = name
         del left[node], held[output]

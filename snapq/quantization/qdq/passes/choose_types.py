@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import onnx_ir as ir
@@ -83,8 +83,7 @@ def _blocked(node: ir.Node, rule: OpSpec) -> str | None:
         if rule.role(index) in (Role.BIAS, Role.SCALE):
             part = "bias" if rule.role(index) is Role.BIAS else "scale"
             return f"{node.op_type} with a computed {part} has no integer kernel"
-    check = _SPECIAL.get(node.op_type)
-    return check(node) if check else None
+    return _gemm(node) if node.op_type == "Gemm" else None
 
 
 def _typed(node: ir.Node, rule: OpSpec, scheme: Scheme) -> Decision:
@@ -102,7 +101,8 @@ def _typed(node: ir.Node, rule: OpSpec, scheme: Scheme) -> Decision:
     if weight is QuantType.INT4 and is_depthwise(node) and not (named and named.weights):
         refused.append("4 bits are too few for weights of a depthwise layer")
         weight = QuantType.INT8
-    for dtype, stored in _candidates(wanted, weight, _better_in_float(rule, scheme)):
+    in_float = rule.npu.better_in_float and scheme.architecture >= FLOAT_FROM
+    for dtype, stored in _candidates(wanted, weight, in_float):
         found = _legal(node, rule, dtype, stored, scheme)
         if found.ok:
             reason = _deviation(node, rule, (wanted, QuantType(weights.value)), (dtype, stored))
@@ -162,10 +162,6 @@ def _held_type(node: ir.Node, rule: OpSpec, dtype: QuantType, weight: QuantType)
     return QuantType.INT8 if dtype is QuantType.INT8 else QuantType.UINT8
 
 
-def _better_in_float(rule: OpSpec, scheme: Scheme) -> bool:
-    return rule.npu.better_in_float and scheme.architecture >= FLOAT_FROM
-
-
 def _legal(
     node: ir.Node, rule: OpSpec, dtype: QuantType, weight: QuantType, scheme: Scheme
 ) -> Legality:
@@ -208,16 +204,7 @@ def _gemm(node: ir.Node) -> str | None:
     if scaled and constant(node.inputs[1]) is None:
         return "Gemm with alpha or beta and a computed second input has no integer kernel"
     bias = node.inputs[2] if len(node.inputs) > 2 else None
-    if (
-        bias is not None
-        and bias.shape is not None
-        and bias.shape.rank() == 2
-        and bias.shape[0] != 1
-    ):
+    shape = bias.shape if bias is not None else None
+    if shape is not None and shape.rank() == 2 and shape[0] != 1:
         return "Gemm with a bias for each row has no integer kernel"
     return None
-
-
-_SPECIAL: dict[str, Callable[[ir.Node], str | None]] = {
-    "Gemm": _gemm,
-}

@@ -38,12 +38,7 @@ def cut_saturated(plan: QdqPlan) -> QdqPlan:
 
 
 def visible_range(value: ir.Value, decisions: Mapping[ir.Node, Decision]) -> Range:
-    """The values of a tensor between which its readers see a difference; infinite for all.
-
-    Args:
-        value: an activation.
-        decisions: what happens to each node.
-    """
+    """The values of an activation between which its readers see a difference; infinite for all."""
     if value.is_graph_output() or not value.uses():
         return _EVERYTHING
     low, high = inf, -inf

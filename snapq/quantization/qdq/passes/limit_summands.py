@@ -41,13 +41,7 @@ def unsaturated(
 ) -> tuple[float, float]:
     """Where the constant summand at `index` of an Add or Sub decides about the result.
 
-    Outside, the result is at its smallest or largest value whatever the other operand is.
-
-    Args:
-        node: an Add or Sub.
-        index: of the constant.
-        other: encoding of the other operand, with one scale.
-        result: encoding of the result, with one scale.
+    Outside, the result is at its smallest or largest value whatever the `other` operand is.
     """
     low, high = float(result.minimum), float(result.maximum)
     least, most = float(other.minimum), float(other.maximum)

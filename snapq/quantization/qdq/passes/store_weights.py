@@ -12,7 +12,7 @@ import onnx_ir as ir
 from snapq.operators import Role
 from snapq.quantization.encodings import Encoding, dequantize
 from snapq.quantization.qdq.block_scales import in_steps, takes_blocks
-from snapq.quantization.qdq.decisions import Decision, constant
+from snapq.quantization.qdq.decisions import Decision, array, constant
 from snapq.quantization.qdq.parameters import (
     Tuned,
     bias_encoding,
@@ -50,26 +50,26 @@ def _stored(plan: QdqPlan, node: ir.Node, decision: Decision) -> dict[int, Store
         return {}
     if constant(value) is None:
         return _bias_alone(plan, node, roles)
-    array = _array(value)
+    weight = array(value)
     bias_index = roles.get(Role.BIAS)
     bias_value = node.inputs[bias_index] if bias_index is not None else None
-    bias = _array(bias_value) if bias_value is not None else None
+    bias = array(bias_value) if bias_value is not None else None
     if node.op_type == "Gemm":
-        array, bias = gemm_scaled(node, array, bias)
+        weight, bias = gemm_scaled(node, weight, bias)
         node.attributes.pop("alpha", None)
         node.attributes.pop("beta", None)
     tuned = plan.tuned.get(str(node.name))
     encoding = tuned.encoding if tuned else plan.imposed.get(str(value.name))
-    if encoding is None or not _fits(encoding, node, decision, array.shape):
-        encoding = weight_encoding(array, decision.weights, decision.granularity, data_type)
+    if encoding is None or not _fits(encoding, node, decision, weight.shape):
+        encoding = weight_encoding(weight, decision.weights, decision.granularity, data_type)
     if tuned and tuned.bias is not None and bias is not None:
         bias = tuned.bias
     read = plan.read(node, 0)
     if bias is None or bias_index is None or read is None:
-        return {index: Stored(_rounded(array, encoding, tuned), encoding)}
+        return {index: Stored(_rounded(weight, encoding, tuned), encoding)}
     encoding = raise_for_bias(encoding, bias, read.scale)
     return {
-        index: Stored(_rounded(array, encoding, tuned), encoding),
+        index: Stored(_rounded(weight, encoding, tuned), encoding),
         bias_index: Stored(bias, bias_encoding(encoding, read.scale)),
     }
 
@@ -83,7 +83,7 @@ def _bias_alone(plan: QdqPlan, node: ir.Node, roles: Mapping[Role, int]) -> dict
     data, weight = plan.read(node, 0), plan.read(node, 1)
     if data is None or weight is None:
         return {}
-    return {index: Stored(_array(bias), bias_encoding(weight, data.scale))}
+    return {index: Stored(array(bias), bias_encoding(weight, data.scale))}
 
 
 def _fits(encoding: Encoding, node: ir.Node, decision: Decision, shape: tuple[int, ...]) -> bool:
@@ -96,14 +96,9 @@ def _fits(encoding: Encoding, node: ir.Node, decision: Decision, shape: tuple[in
 
 
 def _rounded(
-    array: npt.NDArray[np.float32], encoding: Encoding, tuned: Tuned | None
+    weight: npt.NDArray[np.float32], encoding: Encoding, tuned: Tuned | None
 ) -> npt.NDArray[np.float32]:
     """The weight as it shall be stored: as tuned, where its encoding did not have to change."""
     if tuned is None or tuned.encoding != encoding:
-        return array
+        return weight
     return dequantize(tuned.integers, encoding)
-
-
-def _array(value: ir.Value) -> npt.NDArray[np.float32]:
-    tensor = value.const_value
-    return np.asarray(tensor.numpy() if tensor is not None else 0.0, np.float32)

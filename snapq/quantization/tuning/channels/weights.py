@@ -7,7 +7,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.operators import weight_axes
-from snapq.quantization.qdq.decisions import constant
+from snapq.quantization.qdq.decisions import array
 
 __all__ = ["by_channel", "group", "is_depthwise", "layer_weight", "sink_axis", "source_axis"]
 
@@ -49,5 +49,6 @@ def group(node: ir.Node) -> int:
 
 def layer_weight(node: ir.Node) -> Floats:
     """The weight of a layer as ONNX has it."""
-    tensor = constant(node.inputs[1])
-    return np.asarray(tensor.numpy() if tensor is not None else 0.0, np.float32)
+    value = node.inputs[1]
+    assert value is not None
+    return array(value)
