@@ -19,6 +19,7 @@ from snapq.quantization.granularity import PER_TENSOR, Granularity, PerAxis, Per
 __all__ = [
     "SMALLEST_SCALE",
     "Encoding",
+    "Floats",
     "QuantType",
     "asymmetric",
     "broadcast",
@@ -26,6 +27,8 @@ __all__ = [
     "quantize",
     "symmetric",
 ]
+
+Floats = npt.NDArray[np.float32]
 
 SMALLEST_SCALE = 2.0**-40
 """No scale is below this: a tensor of zeros still has a scale that can be divided by, and a bias

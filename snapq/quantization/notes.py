@@ -27,13 +27,7 @@ class NoteKind(Enum):
 
 @dataclass(frozen=True)
 class Note:
-    """One note; printed as its text.
-
-    Attributes:
-        kind: what it is about.
-        nodes: names of the nodes that it is about; none where it is about the model.
-        text: sentences.
-    """
+    """What it is about, the nodes by name (none: the model), and sentences for the reader."""
 
     kind: NoteKind
     nodes: tuple[str, ...]

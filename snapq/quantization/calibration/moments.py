@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.quantization.calibration.calibrate import Samples, stream
-from snapq.quantization.encodings import Encoding
+from snapq.quantization.encodings import Encoding, Floats
 from snapq.quantization.tuning.layers import Layer, columns, places, positions
 
 __all__ = ["LARGEST", "Moments", "collect"]
@@ -22,8 +21,6 @@ _MOST_POSITIONS, _FEWEST_POSITIONS = 192, 24
 """Output positions of a sample that are looked at, in between by `_VALUES`."""
 _VALUES = 1 << 18
 """Values of a layer's input that are looked at, a sample."""
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass

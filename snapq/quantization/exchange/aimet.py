@@ -61,12 +61,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Given:
-    """What a file says of a model.
-
-    Attributes:
-        encodings: by tensor name.
-        floats: names of tensors that stay in float.
-    """
+    """Encodings that a file gives, by tensor name, and the tensors that stay in float."""
 
     encodings: dict[str, Encoding] = field(default_factory=dict)
     floats: tuple[str, ...] = ()

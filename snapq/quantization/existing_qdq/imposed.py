@@ -7,7 +7,7 @@ what the NPU has no kernel for is dropped, so that the quantizer makes it anew, 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -86,25 +86,16 @@ class _Work:
         value = self._values.get(name)
         if value is None:
             return
-        fitted = (
-            self._activation(encoding)
-            if constant(value) is None
-            else self._constant(value, encoding)
-        )
+        computed = constant(value) is None
+        fitted = self._activation(encoding) if computed else self._constant(value, encoding)
         if fitted is not None:
             self.kept[name] = fitted
 
     def result(self, floats: Collection[str]) -> Imposed:
         """The scheme of what was kept."""
-        activations = Counter(self._types(constants=False))
-        weights = Counter(self._types(constants=True))
-        scheme = Scheme(
-            weights=WeightType.INT8,
-            activations=_ACTIVATIONS[activations.most_common(1)[0][0]]
-            if activations
-            else ActivationType.UINT8,
-            architecture=self.architecture,
-        )
+        activations = self._most_common(QuantType.UINT8, constants=False)
+        weights = self._most_common(QuantType.INT8, constants=True)
+        scheme = Scheme(activations=_ACTIVATIONS[activations], architecture=self.architecture)
         per_node: dict[str, NodePrecision] = {}
         for node in self.model.graph:
             own = self._precision(node, scheme, floats)
@@ -118,8 +109,7 @@ class _Work:
             Note(NoteKind.ENCODINGS, (), f"{count} encodings {what}.")
             for what, count in self.counts.items()
         ]
-        common = _WEIGHTS[weights.most_common(1)[0][0]] if weights else WeightType.INT8
-        return Imposed(self.kept, scheme, common, tuple(notes))
+        return Imposed(self.kept, scheme, _WEIGHTS[weights], tuple(notes))
 
     @cached_property
     def _values(self) -> dict[str, ir.Value]:
@@ -170,14 +160,14 @@ class _Work:
         (axis,) = axes if len(axes) == 1 else (None,)
         return _spread(encoding, axis, value) if encoding.dtype.bits == 4 else encoding
 
-    def _types(self, *, constants: bool) -> list[QuantType]:
-        found = []
+    def _most_common(self, otherwise: QuantType, *, constants: bool) -> QuantType:
+        found = Counter[QuantType]()
         for name, encoding in self.kept.items():
             value = self._values[name]
             weight = any(rule.role(i) is Role.WEIGHT for rule, _, i in _readers(value))
             if (constant(value) is not None) is constants and (weight or not constants):
-                found.append(encoding.dtype)
-        return found
+                found[encoding.dtype] += 1
+        return found.most_common(1)[0][0] if found else otherwise
 
     def _follows_unknown(self, node: ir.Node, per_node: Mapping[str, NodePrecision]) -> bool:
         """Whether all that a node computes with comes from nodes without encodings.
@@ -190,13 +180,8 @@ class _Work:
             return False
         taken = [value for _, value in _data(node, rule) if constant(value) is None]
         makers = [_maker(value) for value in taken if str(value.name) not in self.kept]
-        return (
-            bool(makers)
-            and len(makers) == len(taken)
-            and all(
-                maker is not None and per_node.get(str(maker.name)) is _UNKNOWN for maker in makers
-            )
-        )
+        unknown = [m for m in makers if m and per_node.get(str(m.name)) is _UNKNOWN]
+        return bool(taken) and len(unknown) == len(taken)
 
     def _precision(
         self, node: ir.Node, scheme: Scheme, floats: Collection[str]
@@ -207,33 +192,24 @@ class _Work:
             return None
         if any(str(value.name) in floats for value in node.outputs):
             return NodePrecision(activations=ActivationType.FLOAT16, reason="the encodings file")
-        around = [
-            value
-            for value in (*(v for _, v in _data(node, rule)), *node.outputs)
-            if value is not None and is_float(value)
-        ]
-        known = [self.kept[str(v.name)] for v in around if str(v.name) in self.kept]
-        if not known and around and self.architecture >= FLOAT_FROM:
+        data = _data(node, rule)
+        around = [v for v in (*(v for _, v in data), *node.outputs) if is_float(v)]
+        if around and self.architecture >= FLOAT_FROM and not self._types(around):
             return _UNKNOWN
-        given = next(
-            (self.kept[str(v.name)] for v in node.outputs if str(v.name) in self.kept), None
-        )
-        stored = next(
-            (
-                self.kept[str(value.name)]
-                for role, value in _data(node, rule)
-                if role is Role.WEIGHT and constant(value) and str(value.name) in self.kept
-            ),
-            None,
-        )
-        activations = _ACTIVATIONS[given.dtype] if given is not None else None
-        weights = _WEIGHTS[stored.dtype] if stored is not None else None
+        stored = [v for role, v in data if role is Role.WEIGHT and constant(v) is not None]
+        activations = next((_ACTIVATIONS[held] for held in self._types(node.outputs)), None)
+        weights = next((_WEIGHTS[held] for held in self._types(stored)), None)
         own = NodePrecision(
             weights=weights if weights is not scheme.weights else None,
             activations=activations if activations is not scheme.activations else None,
             reason="the encodings given",
         )
         return own if own.weights or own.activations else None
+
+    def _types(self, values: Iterable[ir.Value]) -> list[QuantType]:
+        """The types of those that have an encoding."""
+        names = (str(value.name) for value in values)
+        return [self.kept[name].dtype for name in names if name in self.kept]
 
 
 def _maker(value: ir.Value) -> ir.Node | None:

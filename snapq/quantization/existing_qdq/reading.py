@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.graph.edit import input_at
 from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.granularity import PerAxis
 
@@ -30,7 +31,7 @@ def encoding_of(node: ir.Node) -> Encoding | None:
     scale = constant_array(node.inputs[1])
     if scale is None or node.attributes.get_int("block_size", 0) != 0:
         return None
-    given = node.inputs[2] if len(node.inputs) > 2 else None
+    given = input_at(node, 2)
     zero = constant_array(given)
     integers = node.inputs[0] if node.op_type == "DequantizeLinear" else node.outputs[0]
     held = given if given is not None else integers

@@ -14,7 +14,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from snapq.errors import ModelError
-from snapq.graph.edit import Names, add_constant, remove_unused_constants
+from snapq.graph.edit import Names, add_constant, input_at, remove_unused_constants
 from snapq.graph.inference import infer_shapes
 from snapq.graph.shapes import forget_shapes
 from snapq.operators import Trait, having, quantized
@@ -66,9 +66,7 @@ def strip(model: ir.Model) -> Stripped:
     Raises:
         ModelError: an integer is read or given by something else than Q and DQ (the node is named).
     """
-    work = _Work(model.clone())
-    work.run()
-    return work.result()
+    return _Work(model.clone()).run()
 
 
 class _Work:
@@ -78,7 +76,7 @@ class _Work:
         self._held: dict[ir.Value, Encoding] = {}
         self._several: list[str] = []
 
-    def run(self) -> None:
+    def run(self) -> Stripped:
         """Rewrites the graph."""
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(self._model)
         expand_qoperators(self._model)
@@ -96,8 +94,6 @@ class _Work:
         self._name()
         forget_shapes(self._model)
         infer_shapes(self._model)
-
-    def result(self) -> Stripped:
         notes = []
         if self._several:
             names = ", ".join(f"'{name}'" for name in self._several[:5])
@@ -127,13 +123,7 @@ class _Work:
             else dequantize(np.asarray(tensor.numpy()), encoding)
         )
         name = Names(self._graph).fresh(_stem(str(source.name), Names(self._graph)))
-        real = ir.Value(
-            name=name,
-            shape=ir.Shape(array.shape),
-            type=ir.TensorType(ir.DataType.FLOAT),
-            const_value=ir.Tensor(array, name=name),
-        )
-        self._graph.register_initializer(real)
+        real = add_constant(self._graph, name, array)
         node.outputs[0].replace_all_uses_with(real)
         held = _block_encoding(node, block) if block else encoding
         if held is not None:
@@ -200,11 +190,8 @@ class _Work:
             limits.append(add_constant(self._graph, f"{free}_{end}", array))
         clipped = ir.Value(name=f"{free}_clamp", shape=value.shape, type=value.type)
         clip = ir.node("Clip", [value, *limits], outputs=[clipped], name=f"{free}_Clip")
-        value.replace_all_uses_with(clipped)
+        value.replace_all_uses_with(clipped, replace_graph_outputs=True)
         clip.replace_input_with(0, value)
-        for position, output in enumerate(tuple(self._graph.outputs)):
-            if output is value:
-                self._graph.outputs[position] = clipped
         self._graph.insert_after(node, clip)
         value.name, clipped.name = free, stem
         self._held[clipped] = self._held.pop(value)
@@ -238,9 +225,7 @@ def _become_real(dtype: ir.DataType, value: ir.Value) -> None:
 
 def _blocks(node: ir.Node, integers: npt.NDArray[np.generic], size: int) -> npt.NDArray[np.float32]:
     """Real numbers of a constant with a scale for each block along an axis; DequantizeLinear-21."""
-    scale, zero = constant_array(node.inputs[1]), None
-    if len(node.inputs) > 2:
-        zero = constant_array(node.inputs[2])
+    scale, zero = constant_array(node.inputs[1]), constant_array(input_at(node, 2))
     if scale is None:
         raise _integers(node, "has a scale that is computed")
     axis = node.attributes.get_int("axis", 1) % integers.ndim
@@ -259,7 +244,7 @@ def _block_encoding(node: ir.Node, size: int) -> Encoding | None:
     dtype = QuantType.of(source.dtype) if source is not None else None
     if source is None or source.shape is None or scale is None or dtype is None:
         return None
-    zero = constant_array(node.inputs[2]) if len(node.inputs) > 2 else None
+    zero = constant_array(input_at(node, 2))
     if zero is None:
         zero = np.zeros(scale.shape, dtype.numpy)
     axis = node.attributes.get_int("axis", 1) % source.shape.rank()

@@ -30,12 +30,7 @@ constants changes the last bits of a float."""
 
 @dataclass(frozen=True)
 class Transferred:
-    """Encodings by the names of the prepared model.
-
-    Attributes:
-        encodings: by tensor name.
-        lost: names of the given model whose tensors the prepared model does not have.
-    """
+    """Encodings by name in the prepared model, and the given names that it has no tensor for."""
 
     encodings: dict[str, Encoding]
     lost: tuple[str, ...]

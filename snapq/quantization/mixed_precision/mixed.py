@@ -34,12 +34,7 @@ _NEXT_TO_NOTHING = 1.02
 
 @dataclass(frozen=True)
 class Mixed:
-    """What came of it.
-
-    Attributes:
-        chosen: the fastest candidate that keeps the budget; the best one where none does.
-        trials: every candidate, in the order in which they were tried.
-    """
+    """Every candidate in order, and the fastest that keeps the budget; the best where none does."""
 
     chosen: Trial
     trials: tuple[Trial, ...]

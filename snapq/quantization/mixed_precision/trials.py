@@ -18,12 +18,7 @@ __all__ = ["Evaluate", "Evaluation", "Trial", "Trials", "key", "price"]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How good a model is.
-
-    Attributes:
-        value: higher is better; SQNR in dB or a metric.
-        met: whether it keeps the budget.
-    """
+    """How good a model is (higher is better: dB, a metric), and whether that keeps the budget."""
 
     value: float
     met: bool

@@ -58,12 +58,7 @@ _SIDES = 64
 
 @dataclass(frozen=True)
 class WideRule:
-    """What has 16 bits where activations have 8.
-
-    Attributes:
-        nodes: names of the nodes of a graph.
-        reason: a clause for the notes.
-    """
+    """What finds nodes that have 16 bits where activations have 8, and a clause that says why."""
 
     nodes: Callable[[ir.Graph], frozenset[str]]
     reason: str

@@ -15,12 +15,7 @@ FLOAT_FROM = 69
 
 @dataclass(frozen=True)
 class Legality:
-    """Whether a combination is legal, and why not.
-
-    Attributes:
-        ok: whether the kernel exists.
-        reason: one clause for the reader where it does not.
-    """
+    """Whether a combination is legal, and if not why: one clause for the reader."""
 
     ok: bool
     reason: str = ""

@@ -22,12 +22,7 @@ __all__ = ["PlanPass", "QdqPlan", "Stored"]
 
 @dataclass(frozen=True)
 class Stored:
-    """A weight, scale or bias before it is rounded.
-
-    Attributes:
-        values: real numbers, shaped as the node takes them.
-        encoding: how they are held.
-    """
+    """A weight, scale or bias in real numbers, shaped as the node takes it, and how it is held."""
 
     values: npt.NDArray[np.float32]
     encoding: Encoding

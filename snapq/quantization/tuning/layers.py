@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.quantization.encodings import Encoding, QuantType
+from snapq.quantization.encodings import Encoding, Floats, QuantType
 from snapq.quantization.qdq.decisions import Decision, constant
 from snapq.quantization.qdq.parameters import gemm_scaled, raise_for_bias, weight_encoding
 
@@ -31,7 +31,6 @@ __all__ = [
     "scales",
 ]
 
-Floats = npt.NDArray[np.float32]
 
 _ROOM = np.float32(1.25)
 

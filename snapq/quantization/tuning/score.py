@@ -46,12 +46,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class Score:
-    """Energies of a model's outputs.
-
-    Attributes:
-        signal: of the float model, `[samples, outputs]`.
-        noise: of the difference, shaped as `signal`.
-    """
+    """Energies of the float outputs, and of the difference from them: `[samples, outputs]` each."""
 
     signal: Floats
     noise: Floats

@@ -15,13 +15,7 @@ from snapq.npu.model import Candidate, Compilation, Memory, Model, Placement, So
 
 @dataclass(frozen=True)
 class CompiledTarget:
-    """The package for one device.
-
-    Attributes:
-        device: what it was compiled for.
-        compilation: the files, and how they came to be.
-        notes: sentences for the reader.
-    """
+    """The package for one device: how its files came to be, and sentences for the reader."""
 
     device: DeviceProfile
     compilation: Compilation

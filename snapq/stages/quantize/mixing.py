@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from snapq.config import MixedPrecision
 from snapq.npu.runtime import status
@@ -13,40 +12,23 @@ from snapq.precision import Promotion
 from snapq.quantization.analysis.sensitivity import Analysis, analyze_tensors
 from snapq.quantization.mixed_precision.mixed import promote
 from snapq.quantization.notes import Note, NoteKind
-from snapq.quantization.quantize import Quantized
 from snapq.records import Origin
 from snapq.stages.artifact import SENSITIVITY, TRADEOFF
 from snapq.stages.base import Context
 from snapq.stages.quantize.held_out import Rest, evaluator, float_scores, held_count, held_out
 from snapq.stages.quantize.job import QuantizationJob
 from snapq.stages.quantize.mixed_records import Writer, notes
-from snapq.stages.quantize.never_slower import timed_device
+from snapq.stages.quantize.never_slower import Kept, timed_device
 from snapq.stages.quantize.scoring import Estimator, run_on_cpu, runner, sensitivity_records
 from snapq.storage import write_json
 
 _RANKED_ON = 4
 """Samples on which single tensors are evaluated; it only gives the order of promotions."""
-_CPU = "Prove a mix on the CPU"
-
-
-@dataclass(frozen=True)
-class Mixture:
-    """What the stage goes on with.
-
-    Attributes:
-        quantized: the model.
-        precision: its name, `w8a8+w8a16`.
-        details: figures for the record.
-    """
-
-    quantized: Quantized
-    precision: str
-    details: dict[str, Any]
 
 
 def mix(
     job: QuantizationJob, options: MixedPrecision, label: str, context: Context, folder: Path
-) -> Mixture:
+) -> Kept:
     """Finds and makes the fastest mix of precisions that keeps the budget.
 
     Writes the sensitivity of each tensor and every candidate into `folder`.
@@ -81,8 +63,8 @@ def mix(
     estimate = Estimator(device, context) if device is not None else None
     quick = evaluator(options, held, run_on_cpu, context, "Evaluate a mix on the CPU")
     run = runner(where, context.devices[0])
-    title = "Prove a mix on the simulator" if usable else _CPU
-    final = evaluator(options, held, run, context, title)
+    place = "simulator" if usable else "CPU"
+    final = evaluator(options, held, run, context, f"Prove a mix on the {place}")
     kinds = [Promotion(kind) for kind in options.to]
     if not all("fp16" in one.precisions for one in context.devices):
         kinds = [kind for kind in kinds if kind is not Promotion.FLOAT16]
@@ -106,7 +88,7 @@ def mix(
     scores = float_scores(held, context) if options.max_drop is not None else ()
     texts = notes(found, curve, options, held, scores)
     told = (*(Note(NoteKind.TUNING, (), text) for text in texts), *tuned.notes)
-    return Mixture(
+    return Kept(
         replace(result, notes=(*told, *result.notes)),
         writer.precision(mixed.chosen),
         {

@@ -89,8 +89,7 @@ def _quantize(
     job = quantization_job(model, options, context, read_weights(source))
     if options.mixed_precision is not None:
         mixed = mix(job, options.mixed_precision, label, context, folder)
-        details = {"mixed_precision": mixed.details}
-        return Kept(mixed.quantized, mixed.precision, details)
+        return replace(mixed, details={"mixed_precision": mixed.details})
     with context.progress.track("Calibrate", len(data)) as advance:
         result = job.quantized(data, advance)
     if not options.never_slower:

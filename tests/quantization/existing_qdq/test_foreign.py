@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 import pytest
 
@@ -77,6 +78,24 @@ def test_saturation_that_stood_for_a_relu_is_a_clip_in_the_float_form() -> None:
     sample = next(feeds(1))
     assert run_on_cpu(stripped, sample).min() >= 0
     assert db(run_on_cpu(given, sample), run_on_cpu(stripped, sample)) > 30
+
+
+def test_saturation_at_a_graph_output_is_a_clip_that_has_the_name_of_the_output() -> None:
+    given = onnx.parser.parse_model(
+        """<ir_version: 10, opset_import: ["": 21]>
+        g (float[1, 4] x) => (float[1, 4] y)
+        <float scale = {0.1}, uint8 middle = {128}, uint8 low = {0}> {
+            q = QuantizeLinear(x, scale, middle)
+            d = DequantizeLinear(q, scale, middle)
+            sum = Add(d, d)
+            held = QuantizeLinear(sum, scale, low)
+            y = DequantizeLinear(held, scale, low)
+        }"""
+    )
+    stripped = strip(ir.from_proto(given)).model
+    assert [node.op_type for node in stripped.graph] == ["Add", "Clip"]
+    sample = {"x": np.array([[-1.0, 0.0, 2.0, 99.0]], np.float32)}
+    np.testing.assert_allclose(CpuModel(stripped).run(sample)["y"], [[0.0, 0.0, 4.0, 25.5]])
 
 
 def test_repairing_what_is_right_changes_nothing() -> None:

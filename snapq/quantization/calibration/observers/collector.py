@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from snapq.quantization.calibration.observers.histogram import Histogram, LogHistogram
+from snapq.quantization.encodings import Floats
 
 __all__ = ["SUBSAMPLE", "Collector", "TensorStatistics"]
 
 SUBSAMPLE = 8192
 """About how many values of a large tensor go into the histogram, a sample."""
-Floats = npt.NDArray[np.float32]
 
 _MOMENTUM = 0.9
 _GAP = 64.0

@@ -20,14 +20,7 @@ QUANTIZE = "QuantizeLinear"
 
 @dataclass(frozen=True)
 class Finding:
-    """One broken rule.
-
-    Attributes:
-        node: name of the node concerned.
-        rule: short name of the rule.
-        message: what is wrong.
-        hint: what to do about it.
-    """
+    """One broken rule: the node, the short name of the rule, what is wrong, what to do about it."""
 
     node: str
     rule: str

@@ -34,12 +34,7 @@ LOWERINGS: tuple[tuple[Lowering, str], ...] = (
 
 @dataclass(frozen=True)
 class LoweredModel:
-    """A float model in the form in which it is quantized.
-
-    Attributes:
-        model: a copy of its own; constants are initializers.
-        scheme: the precision of every node that it has now.
-    """
+    """A copy of a float model in the form in which it is quantized, and the scheme for that."""
 
     model: ir.Model
     scheme: Scheme

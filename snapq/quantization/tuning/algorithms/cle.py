@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.operators import clamps
-from snapq.quantization.encodings import QuantType
+from snapq.quantization.encodings import Floats, QuantType
 from snapq.quantization.tuning.algorithms.base import Stage, Study, register
 from snapq.quantization.tuning.channels.changes import rescale
 from snapq.quantization.tuning.channels.links import Link, links
@@ -19,7 +18,6 @@ from snapq.quantization.tuning.channels.weights import by_channel, is_depthwise
 
 __all__ = ["Reader", "equalize", "factors"]
 
-Floats = npt.NDArray[np.float32]
 
 _ROOM = 1.25
 """How far above what was seen a channel may go before a Clip cuts it off."""

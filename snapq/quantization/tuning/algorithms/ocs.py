@@ -9,6 +9,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.operators import clamps
+from snapq.quantization.encodings import Floats
 from snapq.quantization.qdq.decisions import constant
 from snapq.quantization.tuning.algorithms.base import Stage, Study, register
 from snapq.quantization.tuning.channels.changes import repeat
@@ -18,7 +19,6 @@ from snapq.quantization.tuning.channels.weights import by_channel, is_depthwise
 
 __all__ = ["copies", "split"]
 
-Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
 
@@ -31,12 +31,7 @@ would not let the offset through."""
 
 @dataclass(frozen=True)
 class _Chain:
-    """A layer, a depthwise Conv and a layer behind each other, channel by channel.
-
-    Attributes:
-        first: from the layer to the depthwise Conv.
-        second: from the depthwise Conv to the last layer.
-    """
+    """From a layer to a depthwise Conv and on to the layer behind it, channel by channel."""
 
     first: Link
     second: Link

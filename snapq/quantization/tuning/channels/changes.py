@@ -13,6 +13,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.graph.edit import add_constant
+from snapq.quantization.encodings import Floats
 from snapq.quantization.qdq.decisions import constant
 from snapq.quantization.tuning.channels.links import Link
 from snapq.quantization.tuning.channels.weights import (
@@ -25,8 +26,6 @@ from snapq.quantization.tuning.channels.weights import (
 )
 
 __all__ = ["repeat", "rescale", "shift"]
-
-Floats = npt.NDArray[np.float32]
 
 
 def rescale(graph: ir.Graph, link: Link, factor: Floats) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.graph.shapes import static_shape
@@ -24,7 +23,6 @@ from snapq.quantization.tuning.channels.weights import (
 
 __all__ = ["Link", "links", "norm_links"]
 
-Floats = npt.NDArray[np.float32]
 
 _LAYERS = having(Trait.SUMS_CHANNELS, role=Role.BIAS)
 _NORMS = tuple(op for op in in_families(Family.NORMALIZATION) if spec(op).channel_axis == -1)

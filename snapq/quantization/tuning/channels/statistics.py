@@ -10,23 +10,15 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.quantization.calibration.calibrate import Samples, stream
+from snapq.quantization.encodings import Floats
 from snapq.quantization.tuning.channels.links import Link
 
 __all__ = ["ChannelStatistics", "channel_statistics"]
 
-Floats = npt.NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class ChannelStatistics:
-    """What was seen of each channel of a tensor, `[C]` each.
-
-    Attributes:
-        low: smallest value.
-        high: largest value.
-        mean: mean.
-        square: mean of the squares.
-    """
+    """What was seen of each channel of a tensor: extremes, mean, mean of squares, `[C]` each."""
 
     low: Floats
     high: Floats

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.operators import weight_axes
+from snapq.quantization.encodings import Floats
 from snapq.quantization.qdq.decisions import array
 
 __all__ = ["by_channel", "group", "is_depthwise", "layer_weight", "sink_axis", "source_axis"]
-
-Floats = npt.NDArray[np.float32]
 
 
 def is_depthwise(node: ir.Node) -> bool:
