@@ -24,8 +24,7 @@ from snapq.quantization.tuning.weight_sharing import Shared, share
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads
 from snapq.stages.imposing import write_weights
-from snapq.stages.quantize.stage import ENCODINGS, encoding_records
-from snapq.storage import write_json
+from snapq.stages.quantize.stage import write
 
 _ZLIB = 6
 
@@ -74,8 +73,7 @@ def run(options: ClusterConfig, context: Context, folder: Path) -> Outcome:
         return Outcome("float", notes, details)
     architecture = min(device.architecture for device in context.devices)
     found = requantize(model, {**kept, **weights}, architecture)
-    io.save(found.quantized.model, folder / MODEL)
-    write_json(folder / ENCODINGS, [e.to_json() for e in encoding_records(found.quantized)])
+    write(found.quantized, folder)
     return Outcome(found.precision, (*notes, *map(str, found.quantized.notes)), details)
 
 

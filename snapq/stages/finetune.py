@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx_ir as ir
 
+from snapq.bundle import ENCODINGS
 from snapq.config import FinetuneConfig
 from snapq.errors import ConfigError
 from snapq.evaluation.datasets import Dataset
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from snapq.training.options import TrainingOptions
     from snapq.training.train import Feeds, Trained
 
-ENCODINGS = "encodings.json"
 EPOCHS = 10
 """Epochs where the YAML gives neither epochs nor steps."""
 

@@ -164,11 +164,7 @@ def _cut(
 
 
 def _mask(
-    model: ir.Model,
-    options: Sparsity,
-    folder: Path,
-    notes: list[str],
-    details: dict[str, Any],
+    model: ir.Model, options: Sparsity, folder: Path, notes: list[str], details: dict[str, Any]
 ) -> None:
     """Sets weights to zero, in place."""
     before = _compressed_bytes(model, folder)

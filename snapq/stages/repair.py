@@ -11,11 +11,9 @@ from snapq.graph import io
 from snapq.quantization.existing_qdq.requantize import requantize
 from snapq.quantization.existing_qdq.strip import is_quantized, strip
 from snapq.quantization.lint.run import lint
-from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads
 from snapq.stages.imposing import carried, feeds, fixed_inputs
-from snapq.stages.quantize.stage import ENCODINGS, encoding_records
-from snapq.storage import write_json
+from snapq.stages.quantize.stage import write
 
 
 def reads(options: RepairConfig) -> Reads:
@@ -47,8 +45,7 @@ def run(options: RepairConfig, context: Context, folder: Path) -> Outcome:
         prepared, transferred, architecture, feeds(context), inputs=fixed_inputs(context.boundary)
     )
     left = lint(found.quantized.model, architecture)
-    io.save(found.quantized.model, folder / MODEL)
-    write_json(folder / ENCODINGS, [e.to_json() for e in encoding_records(found.quantized)])
+    write(found.quantized, folder)
     counts = Counter(finding.rule for finding in findings)
     notes = [f"Repaired {count} x {rule}." for rule, count in sorted(counts.items())]
     if lost:

@@ -13,6 +13,7 @@ from snapq.npu.model import Model
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
 from snapq.progress import Advance
 from snapq.quantization.analysis import fidelity
+from snapq.quantization.calibration.calibrate import expose
 from snapq.records import Figures, LayerRecord, Origin
 from snapq.stages.base import Input, Reads
 
@@ -72,8 +73,8 @@ def _compare(subject: Subject, samples: Sequence[Sample], advance: Advance) -> d
     meter = SqnrMeter(names)
     if not layers:  # the whole model stays in float, as that is faster
         return {}
-    reference = CpuModel(fidelity.expose_float(floats, layers))
-    exposed = Model(fidelity.expose_quantized(quantized, layers), subject.device)
+    reference = CpuModel(expose(floats, names))
+    exposed = Model(expose(quantized, [layer.quantized for layer in layers]), subject.device)
     feeds = [plan.model_feeds(sample) for sample in samples]
     for feed, found in zip(feeds, exposed.simulate(feeds, progress=advance), strict=True):
         meter.update(reference.run(feed, names), fidelity.read_back(layers, found))

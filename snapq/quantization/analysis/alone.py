@@ -20,10 +20,7 @@ def lowered(model: ir.Model) -> ir.Model:
 
 
 def alone(
-    model: ir.Model,
-    name: str,
-    encoding: Encoding,
-    values: npt.NDArray[np.generic] | None = None,
+    model: ir.Model, name: str, encoding: Encoding, values: npt.NDArray[np.generic] | None = None
 ) -> ir.Model:
     """A copy of the float model in which one tensor is rounded.
 

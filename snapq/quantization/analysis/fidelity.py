@@ -14,11 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.quantization.calibration.calibrate import expose
 from snapq.quantization.encodings import Encoding, dequantize
 from snapq.quantization.existing_qdq.reading import encoding_of
 
-__all__ = ["LayerOutput", "expose_float", "expose_quantized", "layer_outputs", "read_back"]
+__all__ = ["LayerOutput", "layer_outputs", "read_back"]
 
 Feeds = Mapping[str, npt.NDArray[np.generic]]
 
@@ -57,16 +56,6 @@ def layer_outputs(float_model: ir.Model, quantized_model: ir.Model) -> tuple[Lay
         for value in node.outputs
         if (name := f"{value.name}_quantized") in held
     )
-
-
-def expose_float(model: ir.Model, layers: Iterable[LayerOutput]) -> ir.Model:
-    """A copy of the float model that also gives the layers' outputs."""
-    return expose(model, [layer.tensor for layer in layers])
-
-
-def expose_quantized(model: ir.Model, layers: Iterable[LayerOutput]) -> ir.Model:
-    """A copy of the quantized model that also gives the layers' outputs, as integers."""
-    return expose(model, [layer.quantized for layer in layers])
 
 
 def read_back(layers: Iterable[LayerOutput], outputs: Feeds) -> dict[str, npt.NDArray[np.float32]]:

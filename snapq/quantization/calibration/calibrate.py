@@ -102,10 +102,7 @@ def stream(
 
 
 def _run(
-    model: CpuModel,
-    names: Sequence[str],
-    feeds: Mapping[str, npt.NDArray[np.generic]],
-    index: int,
+    model: CpuModel, names: Sequence[str], feeds: Mapping[str, npt.NDArray[np.generic]], index: int
 ) -> Mapping[str, npt.NDArray[np.generic]]:
     """Outputs of one sample. Raises `ModelError` where a node cannot take what it is given."""
     try:

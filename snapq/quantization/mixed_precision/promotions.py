@@ -48,9 +48,7 @@ def whole(scheme: Scheme, to: Promotion) -> Scheme:
     if to is Promotion.UINT16 and scheme.activations is not ActivationType.UINT16:
         weights = weights if weights is WeightType.INT8 else None
     return replace(
-        scheme,
-        weights=weights or scheme.weights,
-        activations=activations or scheme.activations,
+        scheme, weights=weights or scheme.weights, activations=activations or scheme.activations
     )
 
 
@@ -62,9 +60,7 @@ def promoted(scheme: Scheme, chosen: Iterable[Step]) -> Scheme:
             before = per_node.get(name, NodePrecision())
             if scheme.precision(name)[1] is not ActivationType.FLOAT16:
                 per_node[name] = NodePrecision(
-                    step.weights or before.weights,
-                    step.activations or before.activations,
-                    _REASON,
+                    step.weights or before.weights, step.activations or before.activations, _REASON
                 )
     return replace(scheme, per_node=per_node)
 

@@ -47,32 +47,30 @@ def cells(graph: ir.Graph) -> frozenset[str]:
 def _lstm(node: ir.Node) -> set[ir.Node]:
     """The cell that ends in this sum; empty where it is none."""
     for fresh, kept in _orders(node, "Add", "Mul", "Mul"):
-        entered, gate = _pair(fresh, "Tanh", "Sigmoid"), _gate(kept)
-        if entered is None or gate is None:
+        gates = _by(fresh, "Tanh"), _by(fresh, "Sigmoid"), _by(kept, "Sigmoid")
+        if None in gates:
             continue
         given = [user for user, _ in node.outputs[0].uses() if user.op_type == "Tanh"]
         left = [
             (user, other)
             for one in given
             for user, _ in one.outputs[0].uses()
-            if user.op_type == "Mul" and (other := _other(user, one, "Sigmoid")) is not None
+            if user.op_type == "Mul" and (other := _by(user, "Sigmoid")) is not None
         ]
         if left:
             ends = {part for pair in left for part in pair}
-            return {node, fresh, kept, *entered, gate, *given, *ends}
+            return {node, fresh, kept, *filter(None, gates), *given, *ends}
     return set()
 
 
 def _gru(node: ir.Node) -> set[ir.Node]:
     """The cell that ends in this sum; empty where it is none."""
     for fresh, kept in _orders(node, "Add", "Mul", "Mul"):
-        gate = _gate(kept)
-        inverse = _by(fresh, "Sub")
-        entered = _by(fresh, "Tanh")
-        if gate and inverse and entered and _gate(inverse) is gate:
+        gate, inverse, entered = _by(kept, "Sigmoid"), _by(fresh, "Sub"), _by(fresh, "Tanh")
+        if gate and inverse and entered and _by(inverse, "Sigmoid") is gate:
             return {node, fresh, kept, gate, inverse, entered}
     for entered, kept in _orders(node, "Add", "Tanh", "Mul"):
-        gate, difference = _gate(kept), _by(kept, "Sub")
+        gate, difference = _by(kept, "Sigmoid"), _by(kept, "Sub")
         if gate and difference and _by(difference, "Tanh") is entered:
             return {node, entered, kept, gate, difference}
     return set()
@@ -105,20 +103,6 @@ def _giver(value: ir.Value | None) -> ir.Node | None:
         first = node.inputs[0]
         node = first.producer() if first is not None else None
     return node
-
-
-def _pair(node: ir.Node, first: str, second: str) -> tuple[ir.Node, ir.Node] | None:
-    one, other = _by(node, first), _by(node, second)
-    return (one, other) if one is not None and other is not None else None
-
-
-def _gate(node: ir.Node) -> ir.Node | None:
-    return _by(node, "Sigmoid")
-
-
-def _other(node: ir.Node, one: ir.Node, op: str) -> ir.Node | None:
-    found = _by(node, op)
-    return found if found is not one else None
 
 
 def _ways(nodes: Iterable[ir.Node]) -> set[ir.Node]:

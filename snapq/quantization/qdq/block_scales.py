@@ -55,9 +55,7 @@ def channel_step(weight: Encoding) -> npt.NDArray[np.float32]:
     return np.asarray(largest / BLOCK_STEPS, np.float32)
 
 
-def in_steps(
-    encoding: Encoding,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]] | None:
+def in_steps(encoding: Encoding) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]] | None:
     """Scales of blocks as the NPU holds them: a step a channel, and how many of it each block has.
 
     Args:

@@ -23,11 +23,7 @@ __all__ = ["Inserter"]
 
 
 class Inserter:
-    """Puts Q and DQ into the main graph of a plan's model, in place.
-
-    Args:
-        plan: with encodings of all tensors, constants and uses.
-    """
+    """Puts Q and DQ into the main graph of the model of a finished plan, in place."""
 
     def __init__(self, plan: QdqPlan) -> None:
         self._plan = plan

@@ -13,13 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from snapq.quantization.encodings import (
-    Encoding,
-    QuantType,
-    broadcast,
-    reduced_axes,
-    symmetric,
-)
+from snapq.quantization.encodings import Encoding, QuantType, broadcast, reduced_axes, symmetric
 from snapq.quantization.granularity import PerAxis, PerTensor
 
 __all__ = ["Shared", "codebook", "even", "share"]

@@ -37,12 +37,7 @@ def run_on_cpu(model: ir.Model, samples: Sequence[Feeds]) -> Iterator[Feeds]:
 
 
 class Estimator:
-    """Estimates candidates, and remembers whose estimate it was.
-
-    Args:
-        device: what to estimate for.
-        context: of the run: its boundary, and where estimates are kept.
-    """
+    """Estimates candidates for a device, and remembers whose estimate it was."""
 
     def __init__(self, device: DeviceProfile, context: Context) -> None:
         self._device, self._plan = device, context.boundary

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from snapq.bundle import ENCODINGS
 from snapq.config import QuantizeConfig
 from snapq.errors import ConfigError
 from snapq.graph import io
@@ -20,8 +21,6 @@ from snapq.stages.quantize.job import quantization_job
 from snapq.stages.quantize.mixing import mix
 from snapq.stages.quantize.never_slower import Kept, keep_fast
 from snapq.storage import write_json
-
-ENCODINGS = "encodings.json"
 
 
 def reads(options: QuantizeConfig) -> Reads:
@@ -58,8 +57,7 @@ def run(options: QuantizeConfig, context: Context, folder: Path) -> Outcome:
     model = io.load(source.model)
     kept = _quantize(model, source, options, context, folder)
     result = kept.quantized
-    io.save(result.model, folder / MODEL)
-    write_json(folder / ENCODINGS, [e.to_json() for e in encoding_records(result)])
+    write(result, folder)
     return Outcome(
         precision=kept.precision,
         notes=tuple(map(str, result.notes)),
@@ -96,6 +94,12 @@ def _quantize(
         return Kept(result, label, {})
     kept = keep_fast(job, result, label, context)
     return replace(kept, details={"never_slower": kept.details})
+
+
+def write(result: Quantized, folder: Path) -> None:
+    """Writes a quantized model, and its encodings beside it. Raises `StorageError`."""
+    io.save(result.model, folder / MODEL)
+    write_json(folder / ENCODINGS, [record.to_json() for record in encoding_records(result)])
 
 
 def encoding_records(result: Quantized) -> list[EncodingRecord]:

@@ -28,17 +28,12 @@ class Finding:
     hint: str
 
 
+@dataclass(frozen=True)
 class View:
-    """A Q/DQ model as the checks look at it.
+    """A Q/DQ model, and the Hexagon version for which it shall be legal, as checks see them."""
 
-    Args:
-        model: the model.
-        architecture: Hexagon version for which it shall be legal.
-    """
-
-    def __init__(self, model: ir.Model, architecture: int) -> None:
-        self.model = model
-        self.architecture = architecture
+    model: ir.Model
+    architecture: int
 
     def rule(self, node: ir.Node) -> OpSpec | None:
         """How the node's operator is quantized; None for Q, DQ and what is float on purpose."""

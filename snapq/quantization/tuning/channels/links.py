@@ -15,11 +15,7 @@ import onnx_ir as ir
 from snapq.graph.shapes import static_shape
 from snapq.operators import Family, Role, Trait, having, in_families, spec
 from snapq.quantization.qdq.decisions import constant
-from snapq.quantization.tuning.channels.weights import (
-    group,
-    layer_weight,
-    sink_axis,
-)
+from snapq.quantization.tuning.channels.weights import group, layer_weight, sink_axis
 
 __all__ = ["Link", "links", "norm_links"]
 
