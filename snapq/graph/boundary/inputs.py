@@ -99,25 +99,17 @@ def _feed_codes(
     users = list(value.uses())
     quantizers = _alike(value, encoding)
     others = [(node, index) for node, index in users if node not in quantizers]
-    floats = ir.TensorType(value.dtype or ir.DataType.FLOAT)
     value.type, value.shape = ir.TensorType(encoding.dtype), ir.Shape(item.shape)
-
     chain: list[ir.Node] = []
     codes = value
     if item.permutation is not None and (quantizers or not others):
-        chain += transpose_unit(graph, value, encoding, floats, item.permutation, item.model_shape)
+        chain += transpose_unit(graph, value, encoding, item.permutation)
         codes = chain[-1].outputs[0]
     if others:
-        name = f"{item.name}_dequantized"
+        chain.append(linear_node(graph, DEQUANTIZE, f"{item.name}_dequantized", codes, encoding))
         if codes is value and item.permutation is not None:
             # Where no QuantizeLinear follows, the Transpose needs no unit of its own.
-            first = linear_node(graph, DEQUANTIZE, name, codes, encoding, floats, item.shape)
-            shape, source = ir.Shape(item.model_shape), first.outputs[0]
-            chain += [first, transpose_node(graph, source, item.permutation, floats, shape)]
-        else:
-            chain.append(
-                linear_node(graph, DEQUANTIZE, name, codes, encoding, floats, item.model_shape)
-            )
+            chain.append(transpose_node(graph, chain[-1].outputs[0], item.permutation))
         for node, index in others:
             node.replace_input_with(index, chain[-1].outputs[0])
     _replace(graph, quantizers, codes)
@@ -132,22 +124,16 @@ def _feed_other_layout(graph: ir.Graph, value: ir.Value, permutation: tuple[int,
     It moves codes where the graph quantizes the input, which are cheaper to move.
     """
     shape = static_shape(value) or ()
-    floats = ir.TensorType(value.dtype or ir.DataType.FLOAT)
-    before = [shape[int(axis)] for axis in np.argsort(permutation)]
-    encoding = _declared(value)
-    users = list(value.uses())
-    value.shape = ir.Shape(before)
+    encoding, users = _declared(value), list(value.uses())
+    value.shape = ir.Shape([shape[int(axis)] for axis in np.argsort(permutation)])
     if encoding is None:
-        chain = [transpose_node(graph, value, permutation, floats, ir.Shape(shape))]
+        chain = [transpose_node(graph, value, permutation)]
         for user, index in users:
             user.replace_input_with(index, chain[0].outputs[0])
     else:
         quantizers = _alike(value, encoding)
-        kind = ir.TensorType(encoding.dtype)
-        name = f"{value.name}_as_given"
-        first = linear_node(graph, QUANTIZE, name, value, encoding, kind, before)
-        codes = first.outputs[0]
-        chain = [first, *transpose_unit(graph, codes, encoding, floats, permutation, shape)]
+        first = linear_node(graph, QUANTIZE, f"{value.name}_as_given", value, encoding)
+        chain = [first, *transpose_unit(graph, first.outputs[0], encoding, permutation)]
         _replace(graph, quantizers, chain[-1].outputs[0])
     _prepend(graph, chain)
 

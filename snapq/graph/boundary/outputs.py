@@ -59,9 +59,8 @@ def apply_output(graph: ir.Graph, index: int, item: OutputBoundary) -> OutputBou
     if item.quantized and encoding is not None and producer is not None:
         codes = producer.inputs[0]
         assert codes is not None
-        maker = codes.producer()
-        if maker is not None and codes not in graph.outputs:
-            return _give_codes(graph, index, item, encoding, producer)
+        if codes.producer() is not None and codes not in graph.outputs:
+            return _give_codes(graph, index, item, encoding, producer, codes)
     floats = replace(item, quantized=False, dtype=numpy_name(value), scale=None, zero_point=None)
     if item.permutation is not None and producer is not None:
         _give_other_layout(graph, index, item, encoding, producer)
@@ -75,23 +74,21 @@ def _give_codes(
     item: OutputBoundary,
     encoding: TensorEncoding,
     dequantizer: ir.Node,
+    codes: ir.Value,
 ) -> OutputBoundary:
     """Makes the codes that `dequantizer` reads the output."""
     value = graph.outputs[index]
-    codes = dequantizer.inputs[0]
-    assert codes is not None
-    floats = ir.TensorType(value.dtype or ir.DataType.FLOAT)
+    codes.type, codes.shape = ir.TensorType(encoding.dtype), ir.Shape(item.model_shape)
     scale, zero_point = encoding.numbers
     done = replace(item, dtype=encoding.dtype.numpy().name, scale=scale, zero_point=zero_point)
     value.name = free_name(graph, f"{item.name}_dequantized")
     if item.permutation is not None:
         order = tuple(int(axis) for axis in np.argsort(item.permutation))
-        unit = transpose_unit(graph, codes, encoding, floats, order, item.shape, at=item.name)
+        unit = transpose_unit(graph, codes, encoding, order, at=item.name)
         graph.insert_after(dequantizer, unit)
         codes = unit[-1].outputs[0]
     graph.outputs[index] = codes
     codes.name = item.name
-    codes.type, codes.shape = ir.TensorType(encoding.dtype), ir.Shape(item.shape)
     if not value.uses() and value not in graph.outputs:
         graph.remove(dequantizer, safe=True)
     return done
@@ -109,16 +106,11 @@ def _give_other_layout(
     assert item.permutation is not None
     order = [int(axis) for axis in np.argsort(item.permutation)]
     value.name = free_name(graph, f"{item.name}_as_is")
-    floats = ir.TensorType(value.dtype or ir.DataType.FLOAT)
-    nodes = [transpose_node(graph, value, order, floats, ir.Shape(item.shape))]
+    nodes = [transpose_node(graph, value, order)]
     if encoding is not None:
-        kind, shape = ir.TensorType(encoding.dtype), item.shape
-        for op, name, typed in (
-            (QUANTIZE, f"{item.name}_requantized", kind),
-            (DEQUANTIZE, f"{item.name}_float", floats),
-        ):
+        for op, what in ((QUANTIZE, "requantized"), (DEQUANTIZE, "float")):
             source = nodes[-1].outputs[0]
-            nodes.append(linear_node(graph, op, name, source, encoding, typed, shape))
+            nodes.append(linear_node(graph, op, f"{item.name}_{what}", source, encoding))
     graph.insert_after(producer, nodes)
     graph.outputs[index] = nodes[-1].outputs[0]
     graph.outputs[index].name = item.name

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import new_node
 
 QUANTIZE, DEQUANTIZE = "QuantizeLinear", "DequantizeLinear"
+_FLOAT = ir.DataType.FLOAT
 _CODES = (ir.DataType.UINT8, ir.DataType.INT8, ir.DataType.UINT16, ir.DataType.INT16)
 
 
@@ -56,57 +56,40 @@ def _scalar(value: ir.Value) -> float:
 
 def numpy_name(value: ir.Value) -> str:
     """The numpy name of a value's type, `float32`."""
-    dtype = value.dtype or ir.DataType.FLOAT
+    dtype = value.dtype or _FLOAT
     return str(dtype.numpy().name)
 
 
 def linear_node(
-    graph: ir.Graph,
-    op_type: str,
-    name: str,
-    source: ir.Value,
-    encoding: TensorEncoding,
-    kind: ir.TensorType,
-    shape: Sequence[int],
+    graph: ir.Graph, op_type: str, name: str, source: ir.Value, encoding: TensorEncoding
 ) -> ir.Node:
-    """A QuantizeLinear or DequantizeLinear with an encoding of the graph."""
-    inputs = [source, encoding.scale, encoding.zero_point]
-    return _typed(new_node(graph, op_type, name, inputs, {}), kind, ir.Shape(list(shape)))
+    """A QuantizeLinear or DequantizeLinear with an encoding of the graph, not in the graph yet."""
+    node = new_node(graph, op_type, name, [source, encoding.scale, encoding.zero_point], {})
+    dtype = encoding.dtype if op_type == QUANTIZE else encoding.scale.dtype
+    node.outputs[0].type, node.outputs[0].shape = ir.TensorType(dtype or _FLOAT), source.shape
+    return node
 
 
-def transpose_node(
-    graph: ir.Graph,
-    source: ir.Value,
-    permutation: Sequence[int],
-    kind: ir.TensorType,
-    shape: ir.Shape,
-) -> ir.Node:
-    """A Transpose of `source`, not in the graph yet."""
-    name = f"{source.name}_turned"
-    node = new_node(graph, "Transpose", name, [source], {"perm": list(permutation)})
-    return _typed(node, kind, shape)
+def transpose_node(graph: ir.Graph, source: ir.Value, permutation: Sequence[int]) -> ir.Node:
+    """A Transpose of `source`, whose shape is known, not in the graph yet."""
+    assert source.shape is not None
+    attributes = {"perm": list(permutation)}
+    node = new_node(graph, "Transpose", f"{source.name}_turned", [source], attributes)
+    shape = ir.Shape([source.shape[axis] for axis in permutation])
+    node.outputs[0].type, node.outputs[0].shape = source.type, shape
+    return node
 
 
 def transpose_unit(
     graph: ir.Graph,
     codes: ir.Value,
     encoding: TensorEncoding,
-    floats: ir.TensorType,
     permutation: Sequence[int],
-    shape: Sequence[int],
     *,
     at: str | None = None,
 ) -> list[ir.Node]:
-    """DequantizeLinear, Transpose, QuantizeLinear: codes in, codes of `shape` out."""
+    """DequantizeLinear, Transpose, QuantizeLinear: codes in, codes out."""
     name = at or str(codes.name)
-    before = [shape[int(axis)] for axis in np.argsort(permutation)]
-    first = linear_node(graph, DEQUANTIZE, f"{name}_before_layout", codes, encoding, floats, before)
-    move = transpose_node(graph, first.outputs[0], permutation, floats, ir.Shape(shape))
-    kind = ir.TensorType(encoding.dtype)
-    last = linear_node(graph, QUANTIZE, f"{name}_codes", move.outputs[0], encoding, kind, shape)
-    return [first, move, last]
-
-
-def _typed(node: ir.Node, kind: ir.TensorType, shape: ir.Shape) -> ir.Node:
-    node.outputs[0].type, node.outputs[0].shape = kind, shape
-    return node
+    first = linear_node(graph, DEQUANTIZE, f"{name}_before_layout", codes, encoding)
+    move = transpose_node(graph, first.outputs[0], permutation)
+    return [first, move, linear_node(graph, QUANTIZE, f"{name}_codes", move.outputs[0], encoding)]
