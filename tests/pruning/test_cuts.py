@@ -98,3 +98,11 @@ def test_scales_and_biases_are_cut_with_their_channels() -> None:
     assert shapes["constant_0_scale"] == shapes["constant_1_quantized"] == (5,)
     assert shapes["constant_2_quantized"] == (4, 5, 1, 1)
     assert shapes["constant_2_scale"] == (4,)
+
+
+def test_a_pad_that_takes_rows_and_columns_away_goes_on_doing_so() -> None:
+    build = Builder()
+    hidden = build.add("Conv", build.feed("x", 1, 3, 6, 6), build.normal(8, 3, 1, 1))
+    cropped = build.add("Pad", hidden, np.array([0, 0, -1, 0, 0, 0, 0, -2], np.int64))
+    model = build.model(build.add("Conv", cropped, build.normal(2, 8, 1, 1)))
+    assert assert_cut_is_silence(model, 0).groups

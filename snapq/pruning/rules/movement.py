@@ -121,7 +121,9 @@ def _resize_pad(node: ir.Node, cut: Cut) -> None:
     new = []
     for axis, (before, after) in enumerate(pads):
         kept = cut.masks(node.outputs[0])[axis]
-        new.append((int(kept[:before].sum()), int(kept[len(kept) - after :].sum())))
+        if not kept.all():  # never where a width is negative: such an axis stays
+            before, after = int(kept[:before].sum()), int(kept[len(kept) - after :].sum())
+        new.append((before, after))
     cut.set_integers(node, 1, chain.from_iterable(zip(*new, strict=True)))
     if input_at(node, 3) is not None:
         cut.set_integers(node, 3, range(rank))
