@@ -45,19 +45,14 @@ def _convert_value(value: ir.Value) -> int:
 def _convert_attribute(node: ir.Node, attribute: ir.Attr) -> int:
     if attribute.is_ref():
         return 0
-    if attribute.type == ir.AttributeType.TENSOR:
+    name, kind = attribute.name, attribute.type
+    if kind == ir.AttributeType.TENSOR and attribute.as_tensor().dtype in _OTHER_FLOATS:
         tensor = attribute.as_tensor()
-        if tensor.dtype in _OTHER_FLOATS:
-            node.attributes[attribute.name] = ir.AttrTensor(
-                attribute.name, _convert_tensor(tensor, tensor.name)
-            )
-            return 1
-    elif (
-        attribute.name in _TYPE_ATTRIBUTES
-        and attribute.type == ir.AttributeType.INT
-        and attribute.as_int() in _OTHER_FLOATS
-    ):
-        node.attributes[attribute.name] = ir.AttrInt64(attribute.name, int(ir.DataType.FLOAT))
+        node.attributes[name] = ir.AttrTensor(name, _convert_tensor(tensor, tensor.name))
+        return 1
+    named = name in _TYPE_ATTRIBUTES and kind == ir.AttributeType.INT
+    if named and attribute.as_int() in _OTHER_FLOATS:
+        node.attributes[name] = ir.AttrInt64(name, int(ir.DataType.FLOAT))
         return 1
     return 0
 

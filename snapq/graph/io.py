@@ -20,8 +20,6 @@ OLDEST_OPSET = 7
 IN_MEMORY_LIMIT = 1_900_000_000
 """Bytes of weights above which a model is kept in, and written to, a file beside the graph."""
 
-_CHECK_MEND = "Download or export the model again."
-
 
 def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
     """Loads an ONNX model; weights in other files are read from beside it.
@@ -46,10 +44,8 @@ def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
             model = ir.serde.deserialize_model(proto)
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ModelError(
-            f"The model's graph is damaged: {reason}", where=where, hint=_CHECK_MEND
-        ) from error
-    _check_connections(model, where)
+        raise _damaged(f"The model's graph is damaged: {reason}", path) from error
+    _check_connections(model, path)
     ir.external_data.set_base_dir(model.graph, path.parent.absolute())
     mapped = (item for item in _model_tensors(model) if isinstance(item, ir.ExternalTensor))
     if sum(tensor.nbytes for tensor in mapped) < limit:
@@ -139,7 +135,7 @@ def _parse(path: Path) -> onnx.ModelProto:
             f"The file cannot be read: {error.strerror}.", where=where, hint="Check it."
         ) from error
     if not data:
-        raise ModelError("The file is empty.", where=where, hint=_CHECK_MEND)
+        raise _damaged("The file is empty.", path)
     if len(data) >= 1 << 31:
         raise ModelError(
             "The file is over 2 GB, more than an ONNX file can hold.",
@@ -149,15 +145,17 @@ def _parse(path: Path) -> onnx.ModelProto:
     try:
         proto: onnx.ModelProto = onnx.load_from_string(data)
     except Exception:  # the class of the error depends on protobuf's implementation
-        raise ModelError(
-            "The file is not ONNX, or it is cut off or damaged.", where=where, hint=_CHECK_MEND
-        ) from None
+        raise _damaged("The file is not ONNX, or it is cut off or damaged.", path) from None
     if not proto.HasField("graph") or not (proto.graph.output and proto.ir_version):
-        raise ModelError("The file is not an ONNX model.", where=where, hint=_CHECK_MEND)
+        raise _damaged("The file is not an ONNX model.", path)
     return proto
 
 
-def _check_connections(model: ir.Model, where: str) -> None:
+def _damaged(what: str, path: Path) -> ModelError:
+    return ModelError(what, where=str(path), hint="Download or export the model again.")
+
+
+def _check_connections(model: ir.Model, path: Path) -> None:
     """Sorts nodes so that what one reads stands in front of it; refuses what nothing makes."""
     reads = [
         (f"{node.op_type} '{node.name}' reads", value)
@@ -168,15 +166,11 @@ def _check_connections(model: ir.Model, where: str) -> None:
     for what, value in (*reads, *(("An output is", value) for value in model.graph.outputs)):
         known = value.is_graph_input() or value.is_initializer() or value.producer() is not None
         if not known:
-            raise ModelError(
-                f"{what} '{value.name}', which nothing makes.", where=where, hint=_CHECK_MEND
-            )
+            raise _damaged(f"{what} '{value.name}', which nothing makes.", path)
     try:
         model.graph.sort()
     except ValueError as error:
-        raise ModelError(
-            "Nodes read each other's results in a circle.", where=where, hint=_CHECK_MEND
-        ) from error
+        raise _damaged("Nodes read each other's results in a circle.", path) from error
 
 
 def _check_opset(proto: onnx.ModelProto, where: str) -> None:
@@ -197,11 +191,8 @@ def _check_tensor(tensor: onnx.TensorProto, path: Path) -> None:
     size = int(np.prod(tensor.dims, dtype=np.int64)) * _bits(tensor.data_type) // 8
     if tensor.data_location != onnx.TensorProto.EXTERNAL:
         if tensor.HasField("raw_data") and len(tensor.raw_data) < size:
-            raise ModelError(
-                f"The weights '{tensor.name}' are cut off: {len(tensor.raw_data)} of {size} bytes.",
-                where=where,
-                hint=_CHECK_MEND,
-            )
+            held = f"{len(tensor.raw_data)} of {size} bytes"
+            raise _damaged(f"The weights '{tensor.name}' are cut off: {held}.", path)
         return
     facts = {entry.key: entry.value for entry in tensor.external_data}
     location = facts.get("location", "")
@@ -222,11 +213,10 @@ def _check_tensor(tensor: onnx.TensorProto, path: Path) -> None:
         )
     end = int(facts.get("offset") or 0) + max(int(facts.get("length") or 0), size)
     if end > data.stat().st_size:
-        raise ModelError(
+        raise _damaged(
             f"The file '{location}' is cut off: the weights '{tensor.name}' end at byte {end} and "
             f"the file has {data.stat().st_size}.",
-            where=where,
-            hint=_CHECK_MEND,
+            path,
         )
 
 

@@ -36,7 +36,7 @@ def _attributes_to_inputs(*names: str) -> Adapter:
             if attribute is None:
                 continue
             kind = np.float32 if attribute.type == ir.AttributeType.FLOAT else np.int64
-            _set_input(node, index, name, np.asarray(attribute.value, kind), edit)
+            _set_input(node, index, name, np.asarray(attribute.value, kind).reshape(-1), edit)
 
     return adapt
 
@@ -47,15 +47,13 @@ def _set_input(node: ir.Node, index: int, name: str, array: np.ndarray, edit: Ed
     node.replace_input_with(index, edit.constant(array, f"{node.outputs[0].name}_{name}"))
 
 
+def _refusal(node: ir.Node, what: str, opset: str = "a later opset") -> ModelError:
+    return ModelError(what, where=str(node.name), hint=f"Export the model with {opset}.")
+
+
 def _set_texts(node: ir.Node, **texts: str) -> None:
     for name, text in texts.items():
         node.attributes[name] = ir.AttrString(name, text)
-
-
-def _top_k(node: ir.Node, edit: Editor) -> None:
-    k = np.array([node.attributes.get_int("k", 1)], np.int64)
-    del node.attributes["k"]
-    _set_input(node, 1, "k", k, edit)
 
 
 def _clip(node: ir.Node, edit: Editor) -> None:
@@ -84,11 +82,10 @@ def _dropout(node: ir.Node, edit: Editor) -> None:
 
 def _batch_normalization(node: ir.Node, edit: Editor) -> None:
     if node.attributes.get_int("spatial", 1) != 1:
-        raise ModelError(
-            "BatchNormalization with spatial=0 (statistics for each activation) no longer exists.",
-            where=str(node.name),
-            hint="Export the model with a later opset.",
+        what = (
+            "BatchNormalization with spatial=0 (statistics for each activation) no longer exists."
         )
+        raise _refusal(node, what)
     node.attributes.pop("spatial", None)
     if not any(output.uses() for output in node.outputs[1:]):
         node.resize_outputs(1)
@@ -122,11 +119,7 @@ def _resize_13(node: ir.Node, edit: Editor) -> None:
     if node.attributes.get_string("coordinate_transformation_mode", "") != "tf_half_pixel_for_nn":
         return
     if node.attributes.get_string("nearest_mode", "round_prefer_floor") != "floor":
-        raise ModelError(
-            "Resize with tf_half_pixel_for_nn no longer exists.",
-            where=str(node.name),
-            hint="Export the model with a later opset.",
-        )
+        raise _refusal(node, "Resize with tf_half_pixel_for_nn no longer exists.")
     _set_texts(node, coordinate_transformation_mode="half_pixel", nearest_mode="round_prefer_ceil")
 
 
@@ -136,11 +129,8 @@ def _softmax(node: ir.Node, edit: Editor) -> None:
     dims = rank(source)
     axis = node.attributes.get_int("axis", 1)
     if source is None or dims is None:
-        raise ModelError(
-            f"{node.op_type} of an old opset needs an input of known rank.",
-            where=str(node.name),
-            hint="Export the model with opset 13 or later.",
-        )
+        what = f"{node.op_type} of an old opset needs an input of known rank."
+        raise _refusal(node, what, "opset 13 or later")
     axis %= max(dims, 1)
     shape = static_shape(source)
     if axis == dims - 1 or (shape is not None and all(dim == 1 for dim in shape[axis + 1 :])):
@@ -178,11 +168,8 @@ def _group_normalization(node: ir.Node, edit: Editor) -> None:
     for index in (1, 2):
         values = constant(node.inputs[index])
         if values is None or shape is None:
-            raise ModelError(
-                "GroupNormalization of opset 18 needs a constant scale and bias.",
-                where=str(node.name),
-                hint="Export the model with opset 21 or later.",
-            )
+            what = "GroupNormalization of opset 18 needs a constant scale and bias."
+            raise _refusal(node, what, "opset 21 or later")
         spread = np.repeat(values, shape[1] // groups)
         _set_input(node, index, f"parameter_{index}", spread, edit)
 
@@ -196,7 +183,7 @@ _REDUCE = (
 CHANGES = (
     Change(9, ("BatchNormalization",), _batch_normalization),
     Change(10, ("Slice",), _attributes_to_inputs("starts", "ends", "axes")),
-    Change(10, ("TopK",), _top_k),
+    Change(10, ("TopK",), _attributes_to_inputs("k")),
     Change(10, ("Upsample",), _resize_10),
     Change(11, ("Resize",), _resize_10),
     Change(11, ("Clip",), _clip),

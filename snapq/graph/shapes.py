@@ -14,6 +14,9 @@ import onnx_ir.passes.common as common
 from snapq.errors import ModelError, nearest
 from snapq.graph.inference import infer_shapes
 
+Shape = tuple[int, ...]
+"""A shape of which every dimension is known."""
+
 
 @dataclass(frozen=True)
 class TensorSpec:
@@ -21,7 +24,7 @@ class TensorSpec:
 
     name: str
     dtype: np.dtype
-    shape: tuple[int, ...]
+    shape: Shape
 
 
 def graph_inputs(model: ir.Model) -> tuple[ir.Value, ...]:
@@ -29,7 +32,7 @@ def graph_inputs(model: ir.Model) -> tuple[ir.Value, ...]:
     return tuple(value for value in model.graph.inputs if not value.is_initializer())
 
 
-def static_shape(value: ir.Value | None) -> tuple[int, ...] | None:
+def static_shape(value: ir.Value | None) -> Shape | None:
     """The shape of a value where every dimension is known, else None."""
     if value is None or value.shape is None:
         return None

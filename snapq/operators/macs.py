@@ -8,19 +8,6 @@ import onnx_ir as ir
 
 from snapq.operators.spec import Shapes
 
-__all__ = [
-    "attention",
-    "conv",
-    "conv_transpose",
-    "einsum",
-    "gemm",
-    "input_elements",
-    "matmul",
-    "nothing",
-    "pool",
-    "recurrent",
-]
-
 
 def _elements(shape: tuple[int, ...] | None) -> int:
     return 0 if shape is None else prod(shape)

@@ -9,28 +9,6 @@ from math import prod
 
 import onnx_ir as ir
 
-__all__ = [
-    "MAX_RANK",
-    "NEVER",
-    "S4",
-    "S8",
-    "S16",
-    "TAKEN",
-    "U8",
-    "U16",
-    "Encodings",
-    "Family",
-    "FixedRange",
-    "Macs",
-    "Npu",
-    "OpSpec",
-    "Role",
-    "Shapes",
-    "Trait",
-    "lacking",
-    "rows",
-]
-
 MAX_RANK = 5
 """Dimensions that the NPU takes (onnxruntime-qnn 2.7.0, HTP v73)."""
 NEVER = 1000

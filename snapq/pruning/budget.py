@@ -55,11 +55,7 @@ def counts(group: Group, limits: Limits) -> tuple[int, ...]:
 
 
 class Size:
-    """What a cut model would cost, without making it.
-
-    Args:
-        structure: what `groups.find` returned.
-    """
+    """What a cut model would cost, without making it."""
 
     def __init__(self, structure: Structure) -> None:
         self._structure = structure

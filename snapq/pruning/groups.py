@@ -66,12 +66,6 @@ class Structure:
     fixed: tuple[Fixed, ...]
     summed: tuple[Summed, ...]
 
-    def axis_labels(self, value: ir.Value | str | None, axis: int) -> Ids:
-        """Label of each index of an axis."""
-        assert value is not None
-        name = value if isinstance(value, str) else str(value.name)
-        return self.labels[self.ids[name][axis]]
-
 
 def find(model: ir.Model) -> Structure:
     """Finds the channels of a model from its graph alone.

@@ -59,15 +59,8 @@ def repair(
     """Refits every layer in `cut` that lost input channels, from the first to the last, in place.
 
     Each layer sees what the layers before it give after their own repair. Depthwise and dynamic
-    products are not refitted; integer weights are left as they are.
-
-    Args:
-        structure: the original.
-        cut: what `surgery.cut` returned.
-        removed: the labels that were cut.
-        sites: the sites of the original.
-        samples: the calibration samples.
-        progress: called with the number of sites done.
+    products are not refitted; integer weights are left as they are. `progress` is called with the
+    number of layers done.
 
     Raises:
         DataError, ModelError: as `statistics.moments`.

@@ -39,11 +39,8 @@ def sensitivities(
 ) -> dict[str, float]:
     """Error of the outputs for each unit of loss, by name of the group, from one trial cut each.
 
-    Args:
-        structure: the channels of the model.
-        rankings: the groups' rankings; their loss is that of a cut without repair.
-        samples: the calibration samples; the first ones are used.
-        progress: called with the number of groups done.
+    The rankings' losses are those of cuts without repair. Only the first samples are used;
+    `progress` is called with the number of groups done.
     """
     feeds = [dict(sample) for sample in islice(samples(), SAMPLES)]
     expected = outputs_of(structure.model, feeds)

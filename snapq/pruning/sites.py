@@ -50,18 +50,10 @@ def sites(structure: Structure) -> tuple[Site, ...]:
         value = node.inputs[summed.index]
         if summed.weight is None or value is None or weight_of(node, summed.weight) is None:
             continue
-        axis = summed.axis % len(structure.ids[str(value.name)])
-        found.append(
-            Site(
-                str(node.name),
-                node.op_type,
-                str(value.name),
-                axis,
-                structure.axis_labels(value, axis),
-                summed.weight,
-                summed.weight_axis,
-            )
-        )
+        name, places = str(value.name), (summed.weight, summed.weight_axis)
+        axis = summed.axis % len(structure.ids[name])
+        labels = structure.labels[structure.ids[name][axis]]
+        found.append(Site(str(node.name), node.op_type, name, axis, labels, *places))
     return tuple(found)
 
 

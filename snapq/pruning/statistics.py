@@ -49,11 +49,7 @@ def moments(
 ) -> dict[str, Moments]:
     """Moments of the activation in front of each site, by the activation's name.
 
-    Args:
-        model: a float model with fixed shapes.
-        sites: where to look.
-        samples: the calibration samples.
-        progress: called with the number of samples that were read once more.
+    `progress` is called with the number of samples that were read once more.
 
     Raises:
         DataError: there is no sample.

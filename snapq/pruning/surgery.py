@@ -16,17 +16,10 @@ from snapq.pruning.rules.base import Cut, Mask
 
 
 def cut(structure: Structure, removed: npt.ArrayLike) -> ir.Model:
-    """The model without some channels; inputs and outputs keep names, types and shapes.
+    """A copy without the channels of these labels; its inputs and outputs keep their shapes.
 
     Every constant loses the indices of the channels on every axis in which they appear (weights,
     biases, scales, zero points), and nodes that say how long an axis is are told.
-
-    Args:
-        structure: what `groups.find` returned.
-        removed: labels of the channels to cut.
-
-    Returns:
-        A new model.
     """
     model = structure.model.clone()
     made = Cut(model.graph, structure.ids, stays(structure, removed))
@@ -60,16 +53,9 @@ def stays(structure: Structure, removed: npt.ArrayLike) -> Mask:
 
 
 def silence(structure: Structure, removed: npt.ArrayLike) -> ir.Model:
-    """The uncut model in which the channels contribute nothing: what a cut must be equal to.
+    """An uncut copy in which these labels contribute nothing: what a cut must be equal to.
 
-    In front of every sum over an axis, the indices of these channels are multiplied by zero.
-
-    Args:
-        structure: what `groups.find` returned.
-        removed: labels of the channels to silence.
-
-    Returns:
-        A new model of the same shapes as the original.
+    In front of every sum over an axis, the indices of their channels are multiplied by zero.
     """
     model = structure.model.clone()
     kept = stays(structure, removed)

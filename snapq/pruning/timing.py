@@ -92,12 +92,7 @@ class Watch:
 
 
 class Gains:
-    """What cuts of single groups gain, measured at a few counts and drawn straight in between.
-
-    Args:
-        watch: measures.
-        limits: what every cut keeps to.
-    """
+    """What cuts of single groups gain, measured at a few counts and drawn straight in between."""
 
     def __init__(self, watch: Watch, limits: Limits) -> None:
         self.whole = watch.measure({})

@@ -21,7 +21,7 @@ from snapq.graph.boundary.quantize_nodes import (
     transpose_unit,
 )
 from snapq.graph.boundary.values import InputBoundary
-from snapq.graph.edit import new_constant, reroute
+from snapq.graph.edit import new_constant, prepend
 from snapq.graph.shapes import static_shape
 
 
@@ -113,7 +113,7 @@ def _feed_codes(
         for node, index in others:
             node.replace_input_with(index, chain[-1].outputs[0])
     _replace(graph, quantizers, codes)
-    _prepend(graph, chain)
+    prepend(graph, chain)
     scale, zero_point = encoding.numbers
     return replace(item, dtype=encoding.dtype.numpy().name, scale=scale, zero_point=zero_point)
 
@@ -135,7 +135,7 @@ def _feed_other_layout(graph: ir.Graph, value: ir.Value, permutation: tuple[int,
         first = linear_node(graph, QUANTIZE, f"{value.name}_as_given", value, encoding)
         chain = [first, *transpose_unit(graph, first.outputs[0], encoding, permutation)]
         _replace(graph, quantizers, chain[-1].outputs[0])
-    _prepend(graph, chain)
+    prepend(graph, chain)
 
 
 def _alike(value: ir.Value, encoding: TensorEncoding) -> list[ir.Node]:
@@ -150,7 +150,7 @@ def _alike(value: ir.Value, encoding: TensorEncoding) -> list[ir.Node]:
 def _replace(graph: ir.Graph, quantizers: Sequence[ir.Node], codes: ir.Value) -> None:
     """Gives the users of QuantizeLinear nodes other codes, and removes the nodes."""
     for node in quantizers:
-        reroute(node.outputs[0], codes)
+        node.outputs[0].replace_all_uses_with(codes)
         graph.remove(node, safe=True)
 
 
@@ -158,12 +158,3 @@ def _quantizers(value: ir.Value) -> list[ir.Node]:
     """The QuantizeLinear nodes that take `value`, in a fixed order."""
     nodes = [node for node, index in value.uses() if node.op_type == QUANTIZE and index == 0]
     return sorted(nodes, key=lambda node: str(node.name))
-
-
-def _prepend(graph: ir.Graph, nodes: Sequence[ir.Node]) -> None:
-    if not nodes:
-        return
-    if len(graph):
-        graph.insert_before(graph[0], nodes)
-    else:
-        graph.extend(nodes)

@@ -6,7 +6,7 @@ from snapq.graph.edit.additions import (
     insert_before_uses,
     new_constant,
     new_node,
-    reroute,
+    prepend,
 )
 from snapq.graph.edit.constants import (
     aligned,
@@ -68,13 +68,13 @@ __all__ = [
     "number",
     "pad_widths",
     "permutation",
+    "prepend",
     "producer",
     "rank",
     "reduced_axes",
     "release_outer_values",
     "remove_dead_nodes",
     "remove_unused_constants",
-    "reroute",
     "same_padding",
     "same_shape",
     "scalar",

@@ -58,16 +58,15 @@ def insert_before_uses(graph: ir.Graph, value: ir.Value, nodes: Sequence[ir.Node
     producer = value.producer()
     if producer is not None and producer.graph is graph:
         graph.insert_after(producer, nodes)
-    elif len(graph):
-        graph.insert_before(graph[0], nodes)
     else:
-        graph.extend(nodes)
+        prepend(graph, nodes)
     for node, index in users:
         node.replace_input_with(index, nodes[-1].outputs[0])
 
 
-def reroute(value: ir.Value, new: ir.Value, *, keep: Sequence[ir.Node] = ()) -> None:
-    """Gives every user of `value`, apart from those in `keep`, the value `new`."""
-    for node, index in list(value.uses()):
-        if node not in keep:
-            node.replace_input_with(index, new)
+def prepend(graph: ir.Graph, nodes: Sequence[ir.Node]) -> None:
+    """Puts nodes in front of all others."""
+    if len(graph):
+        graph.insert_before(graph[0], nodes)
+    else:
+        graph.extend(nodes)

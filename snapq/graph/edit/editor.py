@@ -13,6 +13,7 @@ from snapq.graph.edit.neighbours import can_rename, is_dead, release_outer_value
 
 Operand = ir.Value | np.ndarray | None
 """An input of a new node: a value of the graph, a new constant, or nothing."""
+Attribute = int | float | str | Sequence[int] | Sequence[float] | ir.TensorProtocol
 
 _PARAMETER_NAMES = {1: "weight", 2: "bias"}
 
@@ -36,23 +37,12 @@ class Editor:
         self.anchor = place if isinstance(place, ir.Node) else place.producer()
         self._fresh = set()
 
-    def op(
-        self,
-        op_type: str,
-        *inputs: Operand,
-        domain: str = "",
-        **attributes: int | float | str | Sequence[int] | Sequence[float] | ir.TensorProtocol,
-    ) -> ir.Value:
+    def op(self, op_type: str, *inputs: Operand, **attributes: Attribute) -> ir.Value:
         """Adds a node with one output in front of the anchor."""
-        return self.ops(op_type, *inputs, outputs=1, domain=domain, **attributes)[0]
+        return self.ops(op_type, *inputs, outputs=1, **attributes)[0]
 
     def ops(
-        self,
-        op_type: str,
-        *inputs: Operand,
-        outputs: int,
-        domain: str = "",
-        **attributes: int | float | str | Sequence[int] | Sequence[float] | ir.TensorProtocol,
+        self, op_type: str, *inputs: Operand, outputs: int, **attributes: Attribute
     ) -> tuple[ir.Value, ...]:
         """Adds a node with several outputs in front of the anchor.
 
@@ -69,14 +59,8 @@ class Editor:
             for item in inputs
         ]
         results = [ir.Value(name=self._names.unique(base)) for _ in range(outputs)]
-        node = ir.node(
-            op_type,
-            values,
-            attributes=attributes,
-            domain=domain,
-            outputs=results,
-            name=self._names.unique(f"{self.anchor.name}_{op_type}"),
-        )
+        name = self._names.unique(f"{self.anchor.name}_{op_type}")
+        node = ir.node(op_type, values, attributes=attributes, outputs=results, name=name)
         self.graph.insert_before(self.anchor, node)
         self._fresh.update(results)
         return tuple(results)

@@ -34,14 +34,16 @@ def _tie(node: ir.Node, axes: Axes) -> None:
         sizes = [len(before[axis]) for axis in left], [len(after[axis]) for axis in right]
         option = axes.choose(name, [before[first] for first, _ in pairs]) if len(pairs) > 1 else 0
         source, target = pairs[option]
-        axes.tie(*_shared(before, after, source, target, left, right, sizes))
-        reason = f"{title(node)} splits or merges it"
-        for axis in left:
-            if axis != source:
-                axes.freeze(before[axis], reason, name)
-        for axis in right:
-            if axis != target:
-                axes.freeze(after[axis], reason, name)
+        # The numbers of both axes at each flat index; runs in which neither changes count once.
+        inner = prod(sizes[0][left.index(source) + 1 :]), prod(sizes[1][right.index(target) + 1 :])
+        flat = np.arange(0, prod(sizes[0]), gcd(*inner), dtype=np.int64)
+        axes.tie(
+            before[source][flat // inner[0] % len(before[source])],
+            after[target][flat // inner[1] % len(after[target])],
+        )
+        others = (before[axis] for axis in left if axis != source)
+        for ids in (*others, *(after[axis] for axis in right if axis != target)):
+            axes.freeze(ids, f"{title(node)} splits or merges it", name)
 
 
 def _matches(
@@ -64,25 +66,6 @@ def _matches(
                 second += 1
         yield tuple(left[:first]), tuple(right[:second])
         left, right = left[first:], right[second:]
-
-
-def _shared(
-    before: Sequence[Ids],
-    after: Sequence[Ids],
-    source: int,
-    target: int,
-    left: Sequence[int],
-    right: Sequence[int],
-    sizes: tuple[list[int], list[int]],
-) -> tuple[Ids, Ids]:
-    """The numbers of both axes at each flat index; runs in which neither changes count once."""
-    inner = prod(sizes[0][left.index(source) + 1 :]), prod(sizes[1][right.index(target) + 1 :])
-    step = gcd(*inner)
-    flat = np.arange(0, prod(sizes[0]), step, dtype=np.int64)
-    return (
-        before[source][flat // inner[0] % len(before[source])],
-        after[target][flat // inner[1] % len(after[target])],
-    )
 
 
 RULES = {

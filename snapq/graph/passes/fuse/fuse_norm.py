@@ -20,7 +20,7 @@ import onnx_ir as ir
 from snapq.graph.edit import Editor, is_float, is_op, producer, reduced_axes, scalar
 from snapq.graph.passes.algebra import Polynomial, downstream, matches, polynomial
 from snapq.graph.passes.base import Result, Skipped
-from snapq.graph.shapes import static_shape
+from snapq.graph.shapes import Shape, static_shape
 
 OPERATORS = ("ReduceMean",)
 
@@ -32,8 +32,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one normalization of a mean and what follows from it."""
     source, mean = node.inputs[0], node.outputs[0]
     axes = reduced_axes(node)
-    shape = static_shape(source)
-    if source is None or shape is None or not axes or not is_float(source):
+    if source is None or static_shape(source) is None or not axes or not is_float(source):
         return False
     if not node.attributes.get_int("keepdims", 1):
         return False
@@ -46,7 +45,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
                 power = producer(root, "Pow")
                 sign = 1 if power is not None and scalar(power.inputs[1]) == -0.5 else -1
                 if matches(divided, {(1, 0, sign): 1.0, (0, 1, sign): -1.0}):
-                    return _fuse(result, source, axes, epsilon, shape, edit)
+                    return _fuse(result, source, axes, epsilon, edit)
     return False
 
 
@@ -77,13 +76,9 @@ def roots(variance: ir.Value) -> Iterator[tuple[ir.Value, float]]:
 
 
 def _fuse(
-    result: ir.Value,
-    source: ir.Value,
-    axes: tuple[int, ...],
-    epsilon: float,
-    shape: tuple[int, ...],
-    edit: Editor,
+    result: ir.Value, source: ir.Value, axes: tuple[int, ...], epsilon: float, edit: Editor
 ) -> Result:
+    shape = static_shape(source) or ()
     edit.begin(result)
     dims = len(shape)
     if axes == tuple(range(axes[0], dims)) and (dims < 3 or axes != tuple(range(2, dims))):
@@ -105,8 +100,6 @@ def _fuse(
     return True
 
 
-def _layer_norm(
-    source: ir.Value, size: tuple[int, ...], axis: int, epsilon: float, edit: Editor
-) -> ir.Value:
+def _layer_norm(source: ir.Value, size: Shape, axis: int, epsilon: float, edit: Editor) -> ir.Value:
     ones, zeros = np.ones(size, np.float32), np.zeros(size, np.float32)
     return edit.op("LayerNormalization", source, ones, zeros, axis=axis, epsilon=epsilon)

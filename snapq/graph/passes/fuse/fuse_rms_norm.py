@@ -34,15 +34,14 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         return False
     sources = [squared] if node.op_type == "ReduceL2" else list(upstream(squared, steps=2))
     for source in sources:
-        shape = static_shape(source)
-        if shape is None or (
+        if static_shape(source) is None or (
             node.op_type != "ReduceL2" and not matches(polynomial(squared, [source]), {(2,): 1.0})
         ):
             continue
         for root, epsilon, sign in _divisors(node):
             for result in downstream(root, steps=2):
                 if matches(polynomial(result, [source, root]), {(1, sign): 1.0}):
-                    return _fuse(node, result, source, axes[0], epsilon, shape, edit)
+                    return _fuse(node, result, source, axes[0], epsilon, edit)
     return False
 
 
@@ -79,14 +78,9 @@ def _expanded(value: ir.Value) -> Iterator[ir.Value]:
 
 
 def _fuse(
-    node: ir.Node,
-    result: ir.Value,
-    source: ir.Value,
-    axis: int,
-    epsilon: float,
-    shape: tuple[int, ...],
-    edit: Editor,
+    node: ir.Node, result: ir.Value, source: ir.Value, axis: int, epsilon: float, edit: Editor
 ) -> Result:
+    shape = static_shape(source) or ()
     edit.begin(result)
     if node.op_type != "ReduceMean":
         fused = edit.op("LpNormalization", source, axis=axis, p=2)

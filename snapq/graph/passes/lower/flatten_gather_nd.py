@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, integers
 from snapq.graph.passes.base import Result
-from snapq.graph.shapes import static_shape
+from snapq.graph.shapes import Shape, static_shape
 
 OPERATORS = ("GatherND",)
 
@@ -37,7 +37,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     return result
 
 
-def _positions(indices: np.ndarray, shape: tuple[int, ...], batch: int) -> np.ndarray:
+def _positions(indices: np.ndarray, shape: Shape, batch: int) -> np.ndarray:
     """Row-major positions, `[*batch dimensions, ...]`, of coordinates `[..., counted - batch]`."""
     outer = np.indices(indices.shape[:-1])[:batch]
     inner = np.moveaxis(indices, -1, 0)

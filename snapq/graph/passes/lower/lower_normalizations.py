@@ -23,12 +23,10 @@ import onnx_ir as ir
 from snapq.graph.edit import Editor, constant, integers, ints_attribute, number
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.passes.fold.fold_batch_norm import batch_norm_affine
-from snapq.graph.shapes import static_shape
+from snapq.graph.shapes import Shape, static_shape
 
 _IMAGES = (3, 4)
 """Dimensions of the input of a Conv over lines and images."""
-
-Shape = tuple[int, ...]
 
 
 def apply(node: ir.Node, edit: Editor) -> Result:

@@ -20,10 +20,9 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant_ints, input_at, integers, reduced_axes
 from snapq.graph.passes.base import Result, Skipped
-from snapq.graph.shapes import static_shape
+from snapq.graph.shapes import Shape, static_shape
 
 _LONGEST_PRODUCT = 16
-Shape = tuple[int, ...]
 
 
 def apply(node: ir.Node, edit: Editor) -> Result:

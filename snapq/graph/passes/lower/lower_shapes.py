@@ -30,7 +30,7 @@ from snapq.graph.edit import (
     producer,
 )
 from snapq.graph.passes.base import Result, Skipped
-from snapq.graph.shapes import static_shape
+from snapq.graph.shapes import Shape, static_shape
 from snapq.operators import MAX_RANK
 
 OPERATORS = ("Trilu", "Transpose", "Pad", "Resize", "ConvTranspose")
@@ -57,9 +57,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     return result
 
 
-def _triangle(
-    node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
-) -> ir.Value | None:
+def _triangle(node: ir.Node, source: ir.Value, shape: Shape, edit: Editor) -> ir.Value | None:
     offset = ints_input(node, 1, (0,))
     if offset is None or source.dtype is None:
         return None
@@ -68,9 +66,7 @@ def _triangle(
     return edit.op("Where", mask, source, np.zeros((), source.dtype.numpy()))
 
 
-def _transpose(
-    node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
-) -> ir.Value | None:
+def _transpose(node: ir.Node, source: ir.Value, shape: Shape, edit: Editor) -> ir.Value | None:
     order = permutation(node)
     if len(shape) < MAX_RANK or (len(shape) == MAX_RANK and _may_be_split(node, source)):
         return None
@@ -101,9 +97,7 @@ def _may_be_split(node: ir.Node, source: ir.Value) -> bool:
     return parts and producer(before, "Gemm", "MatMul", "Add", "Reshape") is not None
 
 
-def _circular_pad(
-    node: ir.Node, source: ir.Value, shape: tuple[int, ...], edit: Editor
-) -> ir.Value | None:
+def _circular_pad(node: ir.Node, source: ir.Value, shape: Shape, edit: Editor) -> ir.Value | None:
     widths = pad_widths(node, len(shape))
     if node.attributes.get_string("mode", "constant") != "wrap" or widths is None:
         return None
@@ -120,7 +114,7 @@ def _circular_pad(
     return source
 
 
-def _resize(node: ir.Node, shape: tuple[int, ...]) -> bool:
+def _resize(node: ir.Node, shape: Shape) -> bool:
     rounding = node.attributes.get_string("nearest_mode", "round_prefer_floor")
     place = node.attributes.get_string("coordinate_transformation_mode", "half_pixel")
     result = static_shape(node.outputs[0])

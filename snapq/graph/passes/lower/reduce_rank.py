@@ -19,10 +19,9 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, constant_ints, input_at, integers, reduced_axes
 from snapq.graph.passes.base import Result, Skipped
-from snapq.graph.shapes import static_shape
+from snapq.graph.shapes import Shape, static_shape
 from snapq.operators import MAX_RANK, Family, Trait, having, in_families, spec
 
-Shape = tuple[int, ...]
 _Arguments = Callable[[list[list[int]]], tuple[dict[int, np.ndarray], dict[str, int]]]
 
 _ELEMENTWISE, _REDUCTIONS = (
@@ -30,11 +29,6 @@ _ELEMENTWISE, _REDUCTIONS = (
     for operators in (having(Trait.ELEMENTWISE), in_families(Family.REDUCTION))
 )
 _ALONG_AXIS = ("Concat", "Split", *in_families(Family.SOFTMAX))
-
-OPERATORS = (
-    *(*_ELEMENTWISE, *_REDUCTIONS, *_ALONG_AXIS),
-    *("Expand", "Gather", "MatMul", "Slice", "Tile"),
-)
 
 
 @dataclass(frozen=True)
@@ -67,7 +61,8 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         shape is not None for shape, value in zip(shapes, node.inputs, strict=True) if value
     ):
         return False
-    space = _space(node, [shape or () for shape in shapes], [shape or () for shape in results])
+    made = [shape or () for shape in results]
+    space = _SPACES[node.op_type](node, [shape or () for shape in shapes], made)
     groups = _groups(space) if space is not None else None
     if space is None or groups is None:
         return Skipped(f"its dimensions cannot be merged to {MAX_RANK}")
@@ -80,13 +75,13 @@ def apply(node: ir.Node, edit: Editor) -> Result:
             inputs.append(value)
         else:
             inputs.append(_merged(value, sizes, groups, edit))
-    made = edit.ops(node.op_type, *inputs, outputs=len(node.outputs))
-    maker = made[0].producer()
+    values = edit.ops(node.op_type, *inputs, outputs=len(node.outputs))
+    maker = values[0].producer()
     assert maker is not None
     maker.attributes.update(node.attributes)
     maker.attributes.update({key: ir.AttrInt64(key, value) for key, value in attributes.items()})
-    for old, new, shape in zip(node.outputs, made, results, strict=True):
-        edit.replace(old, edit.op("Reshape", new, integers(*(shape or ()))))
+    for old, new, shape in zip(node.outputs, values, made, strict=True):
+        edit.replace(old, edit.op("Reshape", new, integers(*shape)))
     return True
 
 
@@ -115,22 +110,7 @@ def _groups(space: _Space) -> list[list[int]] | None:
     return left if 0 < len(left) <= MAX_RANK else None
 
 
-def _space(node: ir.Node, shapes: list[Shape], results: list[Shape]) -> _Space | None:
-    match node.op_type:
-        case "Expand":
-            return _expand(shapes[0], results[0])
-        case "Tile":
-            return _tile(node, shapes[0], results[0])
-        case "Slice":
-            return _slice(node, shapes, results[0])
-        case "Gather":
-            return _gather(node, shapes, results[0])
-        case "MatMul":
-            return _matmul(shapes, results[0])
-        case kind if kind in _REDUCTIONS:
-            return _reduction(node, shapes)
-        case kind if kind in _ALONG_AXIS:
-            return _along_axis(node, shapes, results)
+def _elementwise(_: ir.Node, shapes: list[Shape], results: list[Shape]) -> _Space | None:
     if any(len(shape) > len(results[0]) for shape in shapes):
         return None
     padded = [_padded(shape, len(results[0])) for shape in shapes]
@@ -145,9 +125,10 @@ def _place(groups: Iterable[Sequence[int]], axis: int) -> int:
     return next(index for index, group in enumerate(groups) if axis in group)
 
 
-def _expand(shape: Shape, result: Shape) -> _Space:
-    arguments = _merged_sizes(result)
-    return _Space((_padded(shape, len(result)), None), (result,), arguments=arguments)
+def _expand(_: ir.Node, shapes: list[Shape], results: list[Shape]) -> _Space:
+    (result,) = results
+    padded = _padded(shapes[0], len(result))
+    return _Space((padded, None), (result,), arguments=_merged_sizes(result))
 
 
 def _merged_sizes(sizes: Shape) -> _Arguments:
@@ -158,28 +139,29 @@ def _merged_sizes(sizes: Shape) -> _Arguments:
     )
 
 
-def _tile(node: ir.Node, shape: Shape, result: Shape) -> _Space | None:
+def _tile(node: ir.Node, shapes: list[Shape], results: list[Shape]) -> _Space | None:
     repeats = constant_ints(node.inputs[1])
     if repeats is None:
         return None
     apart = frozenset(axis for axis, times in enumerate(repeats) if times != 1)
-    return _Space((shape, None), (result,), apart, _merged_sizes(repeats))
+    return _Space((shapes[0], None), (results[0],), apart, _merged_sizes(repeats))
 
 
-def _slice(node: ir.Node, shapes: list[Shape], result: Shape) -> _Space | None:
+def _slice(node: ir.Node, shapes: list[Shape], results: list[Shape]) -> _Space | None:
     axes = constant_ints(input_at(node, 3))
     if axes is None or constant_ints(node.inputs[1]) is None:
         return None
-    axes = tuple(axis % len(result) for axis in axes)
+    axes = tuple(axis % len(shapes[0]) for axis in axes)
 
     def arguments(groups: list[list[int]]) -> tuple[dict[int, np.ndarray], dict[str, int]]:
         return {3: integers(*(_place(groups, axis) for axis in axes))}, {}
 
     others = (None,) * (len(shapes) - 1)
-    return _Space((shapes[0], *others), (result,), frozenset(axes), arguments)
+    return _Space((shapes[0], *others), (results[0],), frozenset(axes), arguments)
 
 
-def _gather(node: ir.Node, shapes: list[Shape], result: Shape) -> _Space | None:
+def _gather(node: ir.Node, shapes: list[Shape], results: list[Shape]) -> _Space | None:
+    (result,) = results
     axis, picked = node.attributes.get_int("axis", 0) % len(shapes[0]), len(shapes[1])
     if picked > 1:
         return None
@@ -196,15 +178,15 @@ def _gather(node: ir.Node, shapes: list[Shape], result: Shape) -> _Space | None:
     return _Space((shapes[0], None), (kept,), frozenset({axis}), arguments)
 
 
-def _matmul(shapes: list[Shape], result: Shape) -> _Space | None:
+def _matmul(_: ir.Node, shapes: list[Shape], results: list[Shape]) -> _Space | None:
     if min(map(len, shapes)) < 2:
         return None
-    dims = len(result)
+    dims = len(results[0])
     padded = [_padded(shape, dims) for shape in shapes]
-    return _Space(tuple(padded), (result,), frozenset({dims - 2, dims - 1}))
+    return _Space(tuple(padded), (results[0],), frozenset({dims - 2, dims - 1}))
 
 
-def _reduction(node: ir.Node, shapes: list[Shape]) -> _Space | None:
+def _reduction(node: ir.Node, shapes: list[Shape], _: list[Shape]) -> _Space | None:
     axes = reduced_axes(node)
     if not axes:
         return None
@@ -231,3 +213,17 @@ def _along_axis(node: ir.Node, shapes: list[Shape], results: list[Shape]) -> _Sp
         return {}, {"axis": _place(groups, axis)}
 
     return _Space(tuple(operands), tuple(results), frozenset({axis}), arguments)
+
+
+_SPACES: dict[str, Callable[[ir.Node, list[Shape], list[Shape]], _Space | None]] = {
+    **dict.fromkeys(_ELEMENTWISE, _elementwise),
+    **dict.fromkeys(_REDUCTIONS, _reduction),
+    **dict.fromkeys(_ALONG_AXIS, _along_axis),
+    "Expand": _expand,
+    "Gather": _gather,
+    "MatMul": _matmul,
+    "Slice": _slice,
+    "Tile": _tile,
+}
+
+OPERATORS = tuple(_SPACES)

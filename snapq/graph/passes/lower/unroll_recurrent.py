@@ -19,7 +19,7 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, input_at, integers, is_used, number
 from snapq.graph.passes.base import Result, Skipped
-from snapq.graph.shapes import static_shape
+from snapq.graph.shapes import Shape, static_shape
 
 _LONGEST = {"RNN": 64, "LSTM": 8, "GRU": 8}
 _RNN_ACTIVATIONS = ("Tanh", "Relu", "Sigmoid")
@@ -114,7 +114,7 @@ def _layers(node: ir.Node) -> list[_Layer] | None:
 
 
 def _walk(
-    node: ir.Node, shape: tuple[int, ...], index: int, layer: _Layer, backwards: bool, edit: Editor
+    node: ir.Node, shape: Shape, index: int, layer: _Layer, backwards: bool, edit: Editor
 ) -> Iterator[State]:
     """The states of one direction, in the order in which they are computed."""
     places = (5, 6) if node.op_type == "LSTM" else (5,)
@@ -127,9 +127,7 @@ def _walk(
         yield state
 
 
-def _at(
-    given: ir.Value | None, index: int, shape: tuple[int, ...], edit: Editor
-) -> ir.Value | None:
+def _at(given: ir.Value | None, index: int, shape: Shape, edit: Editor) -> ir.Value | None:
     """What is at an index of the first axis; None of nothing."""
     if given is None:
         return None

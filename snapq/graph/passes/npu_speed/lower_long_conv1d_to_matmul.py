@@ -21,7 +21,7 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, input_at, integers, ints_attribute, number
 from snapq.graph.passes.base import Result, Skipped
-from snapq.graph.shapes import static_shape
+from snapq.graph.shapes import Shape, static_shape
 
 OPERATORS = ("Conv",)
 
@@ -58,9 +58,11 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     """Writes one long filter as a convolution over frames."""
     source, weight = node.inputs[0], constant(node.inputs[1])
     shape, made = static_shape(source), static_shape(node.outputs[0])
-    found = _filter(node, shape, made, weight)
     bias = constant(input_at(node, 2))
-    if source is None or shape is None or made is None or weight is None or found is None:
+    if source is None or shape is None or made is None or weight is None:
+        return False
+    found = _filter(node, shape, made, weight)
+    if found is None:
         return False
     if input_at(node, 2) is not None and bias is None:
         return False
@@ -92,14 +94,9 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     return edit.op("Reshape", result, integers(*made))
 
 
-def _filter(
-    node: ir.Node,
-    shape: tuple[int, ...] | None,
-    made: tuple[int, ...] | None,
-    weight: np.ndarray | None,
-) -> _Filter | None:
+def _filter(node: ir.Node, shape: Shape, made: Shape, weight: np.ndarray) -> _Filter | None:
     """What a Conv does along its one long dimension; None where it is no such filter."""
-    if shape is None or made is None or weight is None or 0 in (*shape, *made):
+    if 0 in (*shape, *made):
         return None
     dims = len(shape) - 2
     plain = node.attributes.get_string("auto_pad", "NOTSET") == "NOTSET"

@@ -17,7 +17,7 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, integers
 from snapq.graph.passes.base import Result
-from snapq.graph.shapes import static_shape
+from snapq.graph.shapes import Shape, static_shape
 
 OPERATORS = ("LayerNormalization", "LpNormalization", "RMSNormalization")
 
@@ -43,7 +43,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     return edit.op("Reshape", normal, integers(*shape))
 
 
-def _needs_rows(node: ir.Node, shape: tuple[int, ...]) -> bool:
+def _needs_rows(node: ir.Node, shape: Shape) -> bool:
     if len(shape) > _LARGEST_RANK:
         return True
     several = any(size != 1 for size in shape[:-2])

@@ -30,7 +30,7 @@ import onnx_ir as ir
 from snapq.graph.edit import Editor, integers, ints_attribute
 from snapq.graph.passes.base import Result
 from snapq.graph.passes.padding import zero_padded
-from snapq.graph.shapes import static_shape
+from snapq.graph.shapes import Shape, static_shape
 
 OPERATORS = ("AveragePool", "MaxPool")
 KEEPS_SHAPES = False
@@ -93,7 +93,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     return _average(node, found, shape, edit)
 
 
-def _average(node: ir.Node, found: _Windows, shape: tuple[int, ...], edit: Editor) -> Result:
+def _average(node: ir.Node, found: _Windows, shape: Shape, edit: Editor) -> Result:
     """Makes the means of one AveragePool exact."""
     source = node.inputs[0]
     assert source is not None
@@ -123,7 +123,7 @@ def _average(node: ir.Node, found: _Windows, shape: tuple[int, ...], edit: Edito
     return _shaped(result, found.made, shape)
 
 
-def _tiled(source: ir.Value, found: _Windows, shape: tuple[int, ...], edit: Editor) -> ir.Value:
+def _tiled(source: ir.Value, found: _Windows, shape: Shape, edit: Editor) -> ir.Value:
     """The input with the padding that windows side by side read, and without what none reads."""
     ends = found.ends
     padded = zero_padded(source, found.before.tolist(), np.maximum(0, ends).tolist(), edit)
@@ -147,7 +147,7 @@ def _pooled(
     )
 
 
-def _shaped(value: ir.Value, sizes: Sizes, shape: tuple[int, ...]) -> ir.Value:
+def _shaped(value: ir.Value, sizes: Sizes, shape: Shape) -> ir.Value:
     """The value, with these sizes of spatial axes and the batch and channels of `shape`."""
     value.shape = ir.Shape((*shape[:2], *sizes.tolist()))
     return value
@@ -161,7 +161,7 @@ def _halves(found: _Windows) -> bool:
     return image and tiled and not others and size > 2 and size % 2 == 0
 
 
-def _in_two(source: ir.Value, found: _Windows, shape: tuple[int, ...], edit: Editor) -> ir.Value:
+def _in_two(source: ir.Value, found: _Windows, shape: Shape, edit: Editor) -> ir.Value:
     """Means of 2 x 2 elements, and the means of those."""
     rest = (found.spans // 2).tolist()
     halved = edit.op("AveragePool", source, kernel_shape=[2, 2], strides=[2, 2])
@@ -182,7 +182,7 @@ def _held(found: _Windows, counts: bool) -> npt.NDArray[np.float64]:
     return held
 
 
-def _windows(node: ir.Node, shape: tuple[int, ...] | None) -> _Windows | None:
+def _windows(node: ir.Node, shape: Shape | None) -> _Windows | None:
     """The windows of one pool; None where its padding or its input is not known."""
     kernel = ints_attribute(node, "kernel_shape")
     if shape is None or kernel is None or len(shape) != len(kernel) + 2:

@@ -19,7 +19,7 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, input_at, integers, ints_attribute
 from snapq.graph.passes.base import Result, Skipped
-from snapq.graph.shapes import static_shape
+from snapq.graph.shapes import Shape, static_shape
 
 OPERATORS = ("Resize",)
 
@@ -72,7 +72,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     return source
 
 
-def axis_scales(node: ir.Node, shape: tuple[int, ...]) -> list[np.float32] | None:
+def axis_scales(node: ir.Node, shape: Shape) -> list[np.float32] | None:
     """The scale of each axis."""
     axes = [axis % len(shape) for axis in ints_attribute(node, "axes") or range(len(shape))]
     given, sizes = constant(input_at(node, 2)), constant(input_at(node, 3))

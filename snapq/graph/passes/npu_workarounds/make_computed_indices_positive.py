@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, input_at
 from snapq.graph.passes.base import Result
-from snapq.graph.shapes import static_shape
+from snapq.graph.shapes import Shape, static_shape
 from snapq.operators import Role, Trait, having, spec
 
 OPERATORS = having(role=Role.INDICES)
@@ -33,7 +33,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if _never_negative(indices, _MAX_STEPS) or _picks_a_row(node):
         return False
     if spec(node.op_type).has(Trait.HAS_AXIS):
-        sizes: tuple[int, ...] = (shape[node.attributes.get_int("axis", 0)],)
+        sizes: Shape = (shape[node.attributes.get_int("axis", 0)],)
     else:
         first, depth = node.attributes.get_int("batch_dims", 0), static_shape(indices)
         if depth is None:

@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, is_op, producer
 from snapq.graph.passes.base import Result, Skipped
-from snapq.graph.shapes import static_shape
+from snapq.graph.shapes import Shape, static_shape
 from snapq.operators import Trait, spec_of
 
 OPERATORS = ("Where",)
@@ -67,7 +67,7 @@ def _finite(value: ir.Value | None, steps: int) -> bool:
     return row.has(Trait.KEEPS_FINITE) and all(_finite(item, steps - 1) for item in data)
 
 
-def _leaves_some(value: ir.Value | None, shape: tuple[int, ...], axis: int) -> bool:
+def _leaves_some(value: ir.Value | None, shape: Shape, axis: int) -> bool:
     """Whether logits with a constant mask have a finite number in each row, and no NaN or +inf."""
     node = producer(value, "Add", "Where")
     if node is None:
@@ -75,9 +75,11 @@ def _leaves_some(value: ir.Value | None, shape: tuple[int, ...], axis: int) -> b
     if node.op_type == "Add":
         pairs = [(node.inputs[0], node.inputs[1]), (node.inputs[1], node.inputs[0])]
         return any(
-            _finite(other, _STEPS) and _rows_left(mask, shape, axis)
+            _finite(other, _STEPS)
+            and _below_infinity(mask)
+            and _each_row(np.isfinite(array), shape, axis)
             for other, mask in pairs
-            if constant(mask) is not None
+            if (array := constant(mask)) is not None
         )
     chosen = constant(node.inputs[0])
     if chosen is None or not all(_below_infinity(item) for item in node.inputs[1:]):
@@ -87,19 +89,12 @@ def _leaves_some(value: ir.Value | None, shape: tuple[int, ...], axis: int) -> b
     return _each_row(kept, shape, axis)
 
 
-def _rows_left(mask: ir.Value | None, shape: tuple[int, ...], axis: int) -> bool:
-    array = constant(mask)
-    return (
-        array is not None and _below_infinity(mask) and _each_row(np.isfinite(array), shape, axis)
-    )
-
-
 def _below_infinity(value: ir.Value | None) -> bool:
     """Whether a value holds neither NaN nor +inf."""
     array = constant(value)
     return _finite(value, _STEPS) if array is None else bool(np.all(array < np.inf))
 
 
-def _each_row(kept: np.ndarray, shape: tuple[int, ...], axis: int) -> bool:
+def _each_row(kept: np.ndarray, shape: Shape, axis: int) -> bool:
     full = kept.reshape((1,) * (len(shape) - kept.ndim) + kept.shape)
     return bool(full.any(axis=axis).all())

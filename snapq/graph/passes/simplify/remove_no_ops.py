@@ -106,15 +106,11 @@ def _keeps_order(node: ir.Node) -> bool:
 
 
 def _is_unbounded(node: ir.Node) -> bool:
-    bounds = [(index, input_at(node, index)) for index in (1, 2)]
-    for index, bound in bounds:
-        if bound is None:
-            continue
-        array = constant(bound)
-        limit = -np.inf if index == 1 else np.inf
-        if array is None or not np.all(array == limit):
-            return False
-    return True
+    bounds = ((input_at(node, 1), -np.inf), (input_at(node, 2), np.inf))
+    return all(
+        bound is None or ((array := constant(bound)) is not None and bool(np.all(array == limit)))
+        for bound, limit in bounds
+    )
 
 
 def _neutral(node: ir.Node) -> ir.Value | None:
