@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 __all__ = ["Memo", "Memory"]
+
+T = TypeVar("T")
 
 
 class Memo(Protocol):
@@ -33,21 +35,36 @@ class Memory:
         self._memo = memo
         self._held: dict[str, Any] = {}
 
-    def recall(self, kind: str, parts: dict[str, object], make: Callable[[], Any]) -> Any:
-        """The JSON value that is kept, or what `make` gives now; an error is not kept.
+    def recall(
+        self,
+        kind: str,
+        parts: dict[str, object],
+        make: Callable[[], Any],
+        read: Callable[[Any], T],
+    ) -> T:
+        """What is kept, or what `make` gives now; an error is not kept.
 
         Args:
             kind: of the value.
             parts: all that the value depends on.
-            make: makes it.
+            make: makes it, as a JSON value.
+            read: makes the answer of it; what it cannot read is made again.
         """
         held = json.dumps([kind, parts], sort_keys=True, default=str)
         if held not in self._held:
             key = "" if self._memo is None else self._memo.key(kind, **parts)
             value = None if self._memo is None else self._memo.value(key)
-            if value is None:
+            if value is None or not _is_readable(value, read):
                 value = make()
                 if self._memo is not None:
                     self._memo.keep_value(key, value)
             self._held[held] = value
-        return self._held[held]
+        return read(self._held[held])
+
+
+def _is_readable(value: Any, read: Callable[[Any], object]) -> bool:
+    try:
+        read(value)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return True

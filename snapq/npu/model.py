@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import onnx_ir as ir
 
@@ -135,11 +136,12 @@ class Model:
             found = node_estimates.estimate_nodes(self._source.path(), self.device, options)
             return {"total": found.total.to_json(), "cycles": dict(found.cycles)}
 
-        kept = self._memory.recall("nodes", self._parts((), options), make)
-        update = {"label": label, "device": self.device.name}
-        return NodeEstimates(
-            EstimateRecord.model_validate({**kept["total"], **update}), kept["cycles"]
-        )
+        def read(kept: dict[str, Any]) -> NodeEstimates:
+            named = {**kept["total"], "label": label, "device": self.device.name}
+            cycles = {name: float(value) for name, value in kept["cycles"].items()}
+            return NodeEstimates(EstimateRecord.model_validate(named), cycles)
+
+        return self._memory.recall("nodes", self._parts((), options), make, read)
 
     def place(self) -> Placement:
         """Which node runs where, and why; what the NPU refuses may run on the CPU."""
@@ -256,14 +258,15 @@ class Model:
         def make() -> object:
             return estimate.estimate(self._source.path(thinned), self.device, options).to_json()
 
-        kept = self._memory.recall("estimate", self._parts(thinned, options), make)
-        return EstimateRecord.model_validate(kept)
+        parts = self._parts(thinned, options)
+        return self._memory.recall("estimate", parts, make, EstimateRecord.model_validate)
 
     def _keep(
         self, record: EstimateRecord, options: CompileOptions, thinned: tuple[str, ...]
     ) -> None:
         """Keeps an estimate that came with a compilation."""
-        self._memory.recall("estimate", self._parts(thinned, options), record.to_json)
+        parts = self._parts(thinned, options)
+        self._memory.recall("estimate", parts, record.to_json, EstimateRecord.model_validate)
 
     def _parts(self, thinned: tuple[str, ...], options: CompileOptions) -> dict[str, object]:
         """All that an estimate depends on."""

@@ -90,11 +90,15 @@ class Cache:
         write_json(path, {"sha256": fingerprint(plain), "value": plain})
 
     def _place(self, name: str) -> Path:
-        """A folder of the cache; a file that stands in its place goes. Raises `StorageError`."""
+        """A folder of the cache; a file or a broken link in its place goes.
+
+        Raises:
+            StorageError: it cannot be removed.
+        """
         place = self._folder / name
         with storage_errors(place):
             for folder in (self._folder, place):
-                if folder.exists() and not folder.is_dir():
+                if not folder.is_dir():
                     remove(folder)
         return place
 

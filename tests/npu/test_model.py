@@ -57,6 +57,22 @@ def test_what_is_known_is_not_asked_for_again(w8a8_cnn: Path, qcs9075: DevicePro
     assert len(notebook.kept) == 2
 
 
+@pytest.mark.parametrize("other", [3, "text", [1], {"total": 1}, {"total": {}, "cycles": [1]}])
+def test_what_is_kept_in_another_shape_is_asked_for_again(
+    w8a8_cnn: Path, qcs9075: DeviceProfile, other: Any
+) -> None:
+    notebook = Notebook()
+
+    def answers() -> tuple[Any, Any]:
+        model = Model(w8a8_cnn, qcs9075, memory=Memory(notebook))
+        return model.estimate(), model.estimate_nodes()
+
+    first, kept = answers(), dict(notebook.kept)
+    notebook.kept = dict.fromkeys(kept, other)
+    assert answers() == first
+    assert notebook.kept == kept
+
+
 @pytest.mark.parametrize(
     "variants", [Variants((1,)), Variants(thin_strides=True)], ids=["mode", "strides"]
 )

@@ -109,10 +109,18 @@ def test_a_damaged_value_is_computed_again(cache: Cache, tmp_path: Path, damage:
     assert cache.value(KEY) == {"value": 3}
 
 
-def test_a_file_in_the_place_of_a_folder_of_the_cache_goes(tmp_path: Path) -> None:
-    for name in ("stages", "values"):
-        (tmp_path / name).write_text("a file")
-    cache = Cache(tmp_path)
+@pytest.mark.parametrize(
+    "put", [lambda path: path.write_text("a file"), lambda path: path.symlink_to("nowhere")]
+)
+@pytest.mark.parametrize("names", [("",), ("stages", "values")])
+def test_what_stands_in_the_place_of_a_folder_of_the_cache_goes(
+    tmp_path: Path, names: tuple[str, ...], put: Callable[[Path], object]
+) -> None:
+    cache = Cache(tmp_path / "cache")
+    if len(names) > 1:
+        (tmp_path / "cache").mkdir()
+    for name in names:
+        put(tmp_path / "cache" / name)
     cache.keep(KEY, build)
     cache.keep_value(KEY, 1)
     assert cache.artifact(KEY) is not None
