@@ -77,10 +77,8 @@ def mask(
     layers = zeros = total = 0
     done: set[ir.Value] = set()
     for node in model.graph:
-        if (
-            not spec(node.op_type).has(Trait.SUMS_CHANNELS)
-            or node.attributes.get_int("group", 1) > 1
-        ):
+        grouped = node.attributes.get_int("group", 1) > 1
+        if grouped or not spec(node.op_type).has(Trait.SUMS_CHANNELS):
             continue
         weight = weight_of(node, 1)
         held, zero = _held(node)

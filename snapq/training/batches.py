@@ -118,19 +118,16 @@ class Batches:
 
     def _judging(self) -> Iterator[_Held]:
         kept: list[_Held] = []
-        for index, item in enumerate(self._data):
-            if index not in self._held_out:
-                continue
-            held = _held(item)
+        for held in self._stream(judging=True):
             yield held
             if len(kept) * _bytes(held) <= self._memory:
                 kept.append(held)
         if len(kept) == self.judging:
             self._judges = kept
 
-    def _stream(self) -> Iterator[_Held]:
+    def _stream(self, *, judging: bool = False) -> Iterator[_Held]:
         for index, item in enumerate(self._data):
-            if index not in self._held_out:
+            if (index in self._held_out) is judging:
                 yield _held(item)
 
     def _all(self) -> list[_Held] | None:

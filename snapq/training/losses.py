@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from snapq.graph.edit import is_op
 from snapq.graph.shapes import static_shape
 from snapq.training.library import Tensor, functional, torch
 
 __all__ = ["Feature", "features", "label_loss", "output_loss", "relative_error"]
 
 _FEATURES = 8
-_PROBABILITIES = frozenset({"Softmax", "Sigmoid"})
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def features(
         count: how many at most.
         equal: names of values of which it is known that they are equal.
     """
-    outputs = {str(value.name) for value in teacher.graph.outputs}
+    left_out = {*equal, *(str(value.name) for value in teacher.graph.outputs)}
     own = {str(value.name): value for node in student.graph for value in node.outputs}
     found = []
     for node in teacher.graph:
@@ -54,13 +54,7 @@ def features(
         name = str(value.name)
         read = own.get(f"{name}_dequantized", own.get(name))
         shape = static_shape(value)
-        if (
-            read is None
-            or name in outputs
-            or name in equal
-            or value.dtype != ir.DataType.FLOAT
-            or not shape
-        ):
+        if read is None or name in left_out or value.dtype != ir.DataType.FLOAT or not shape:
             continue
         other = static_shape(read)
         if other == shape:
@@ -138,12 +132,7 @@ def output_kinds(model: ir.Model) -> dict[str, str]:
         shape, producer = static_shape(value), value.producer()
         if producer is not None and producer.op_type == "Softmax":
             kinds[str(value.name)] = "probabilities"
-        elif (
-            shape is not None
-            and len(shape) == 2
-            and shape[1] > 1
-            and (producer is None or producer.op_type not in _PROBABILITIES)
-        ):
+        elif shape and len(shape) == 2 and shape[1] > 1 and not is_op(producer, "Sigmoid"):
             kinds[str(value.name)] = "scores"
         else:
             kinds[str(value.name)] = "values"

@@ -16,11 +16,8 @@ OPERATORS = ("LpPool",)
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Moves the padding of one LpPool in front of it."""
     pads = ints_attribute(node, "pads")
-    if (
-        pads is None
-        or not any(pads)
-        or node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET"
-    ):
+    automatic = node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET"
+    if pads is None or not any(pads) or automatic:
         return False
     half = len(pads) // 2
     every = integers(0, 0, *pads[:half], 0, 0, *pads[half:])

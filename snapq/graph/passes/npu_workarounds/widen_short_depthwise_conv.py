@@ -25,11 +25,8 @@ _LANES, _WRONG_REST = 32, range(1, 5)
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes one depthwise convolution exact."""
     shape, weight = static_shape(node.inputs[0]), constant(node.inputs[1])
-    if (
-        shape is None
-        or weight is None
-        or node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET"
-    ):
+    automatic = node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET"
+    if shape is None or weight is None or automatic:
         return False
     channels, dims = shape[1], weight.ndim - 2
     if channels == 1 or node.attributes.get_int("group", 1) != channels:
