@@ -39,7 +39,9 @@ def stage_file(
     from snapq.graph import io
     from snapq.stages.artifact import MODEL
 
-    found = tuple(profiles.find(name) for name in devices) or (_strictest(),)
+    # What obeys the rules of the oldest architecture runs on all.
+    oldest = min(profiles.all_profiles(), key=lambda p: (p.architecture, p.name))
+    found = tuple(map(profiles.find, devices)) or (oldest,)
     with prepared(model, calibration, shapes, found) as values:
         folder = values[Input.PREVIOUS].folder.with_name(name)
         folder.mkdir()
@@ -99,8 +101,3 @@ def prepared(
             Input.GIVEN: Source(given, "float", given.parent),
             Input.PREVIOUS: Source(folder / MODEL, "float", folder),
         }
-
-
-def _strictest() -> DeviceProfile:
-    """A device of the oldest architecture: what obeys its rules runs on all."""
-    return min(profiles.all_profiles(), key=lambda p: (p.architecture, p.name))

@@ -14,7 +14,6 @@ from snapq.progress import Progress, Silent
 from snapq.records import RunRecord
 
 if TYPE_CHECKING:
-    from snapq.pipeline.cache import Cache
     from snapq.pipeline.inputs import Setting
     from snapq.pipeline.plan import Plan
     from snapq.records.bench import BenchRecord
@@ -80,9 +79,10 @@ def plan(config: DeployConfig, *, runs: str | Path = RUNS, random_inputs: bool =
     Raises:
         SnapqError: what is wrong, where, and a hint.
     """
+    from snapq.pipeline.cache import Cache
     from snapq.pipeline.plan import make_plan
 
-    return make_plan(check(config, random_inputs=random_inputs), _cache(Path(runs), fresh=False))
+    return make_plan(check(config, random_inputs=random_inputs), Cache(Path(runs) / ".cache"))
 
 
 def run(
@@ -110,6 +110,7 @@ def run(
     Raises:
         SnapqError: what is wrong, where, and a hint; no run directory is left.
     """
+    from snapq.pipeline.cache import Cache
     from snapq.pipeline.inputs import command_line
     from snapq.pipeline.run import execute
     from snapq.pipeline.run_directory import new_place, run_folder
@@ -119,7 +120,7 @@ def run(
     place = Path(output) if output else new_place(Path(runs), loaded.name)
     with run_folder(place) as folder:
         chosen = check(loaded, random_inputs=random_inputs)
-        cache = _cache(Path(runs), fresh=fresh)
+        cache = Cache(Path(runs) / ".cache", enabled=not fresh)
         record = execute(chosen, folder, cache, reporter, command_line())
         write_report(Run(folder, record))
     return Run(place, record)
@@ -165,9 +166,3 @@ def quantized_model(folder: Path) -> Path:
     """The Q/DQ model of a run: that of its last stage before the package."""
     stages = [s for s in open_run(folder).record.stages if s.name not in ("source", "package")]
     return folder / stages[-1].model.path
-
-
-def _cache(runs: Path, *, fresh: bool) -> Cache:
-    from snapq.pipeline.cache import Cache
-
-    return Cache(runs / ".cache", enabled=not fresh)

@@ -72,6 +72,7 @@ def suggest_inputs(model: ir.Model, path: Path) -> tuple[SuggestedInput, ...]:
         The suggestions, in the order of the inputs; where the model runs at none of the usual
         sizes, those of the first try.
     """
+    from snapq.cpu import CpuModel
     from snapq.graph.shapes import graph_inputs
 
     values = graph_inputs(model)
@@ -83,8 +84,11 @@ def suggest_inputs(model: ir.Model, path: Path) -> tuple[SuggestedInput, ...]:
     tries = list(dict.fromkeys(tries))
     if len(tries) == 1:
         return tries[0]
-    model_file = _opened(path)
-    return next((one for one in tries if model_file and _runs(model_file, one)), tries[0])
+    try:
+        runnable = CpuModel(path, optimize=False)
+    except ModelError:
+        return tries[0]
+    return next((one for one in tries if _runs(runnable, one)), tries[0])
 
 
 def _suggest(value: ir.Value, image: int, length: int) -> SuggestedInput:
@@ -114,15 +118,6 @@ def _size(axis: int, name: str, declared: Sequence[Dim], size: int) -> int:
     if len(declared) == 3 and axis == 1 and isinstance(declared[0], int):
         return 1  # the state of a recurrent layer: [layers, batch, features]
     return size
-
-
-def _opened(path: Path) -> CpuModel | None:
-    from snapq.cpu import CpuModel
-
-    try:
-        return CpuModel(path, optimize=False)
-    except ModelError:
-        return None
 
 
 def _runs(model: CpuModel, inputs: Sequence[SuggestedInput]) -> bool:

@@ -161,13 +161,8 @@ def _sample_shapes(spec: TensorSpec) -> tuple[tuple[int, ...], ...]:
     return (spec.shape, *without)
 
 
-def _is_one_sample(array: ArrayFile, spec: TensorSpec) -> bool:
-    """Whether the array is a single sample; [1, ...] is also a stack of one, which is the same."""
-    return array.shape == spec.shape
-
-
 def _count(array: ArrayFile, spec: TensorSpec) -> int:
-    if _is_one_sample(array, spec):
+    if array.shape == spec.shape:
         return 1
     if array.shape and array.shape[1:] in _sample_shapes(spec):
         return array.shape[0]
@@ -175,7 +170,7 @@ def _count(array: ArrayFile, spec: TensorSpec) -> int:
 
 
 def _samples(array: ArrayFile, spec: TensorSpec, indices: tuple[int, ...]) -> Iterator[Array]:
-    if _is_one_sample(array, spec):
+    if array.shape == spec.shape:  # [1, ...] is also a stack of one, which is the same
         yield array.whole()
     else:
         yield from array.slices(indices)

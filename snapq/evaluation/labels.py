@@ -66,7 +66,13 @@ def read_csv(path: Path, files: Sequence[Path], *, folder: Path) -> dict[Path, i
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream, strict=True)
-            _check_header(reader.fieldnames, path)
+            if not set(_COLUMNS) <= set(found := reader.fieldnames or ()):
+                raise DataError(
+                    f"Its first line is `{','.join(found)}` and has to name the columns "
+                    "`file,label`.",
+                    where=f"{path}:1",
+                    hint="Write `file,label` as the first line.",
+                )
             for row in reader:
                 where = f"{path}:{reader.line_num}"
                 file, label = _row(row, where)
@@ -132,16 +138,6 @@ def load_npy(path: Path) -> Array:
     with readable(path):
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
     return array
-
-
-def _check_header(found: Sequence[str] | None, path: Path) -> None:
-    if not set(_COLUMNS) <= set(found or ()):
-        raise DataError(
-            f"Its first line is `{','.join(found or ())}` and has to name the columns "
-            "`file,label`.",
-            where=f"{path}:1",
-            hint="Write `file,label` as the first line.",
-        )
 
 
 def _row(row: dict[str | Any, str | Any], where: str) -> tuple[Path, int]:

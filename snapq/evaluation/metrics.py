@@ -20,16 +20,12 @@ __all__ = ["Fidelity", "Metric", "metric", "metrics"]
 
 
 class OfOutput:
-    """A metric of one output; of labels for several outputs it takes that output's."""
+    """A metric of one output, `top1 of logits`; of several labels it takes that output's."""
 
     def __init__(self, output: str, inner: Metric) -> None:
         self._output = output
         self._inner = inner
-
-    @property
-    def name(self) -> str:
-        """Metric and output: `top1 of logits`."""
-        return f"{self._inner.name} of {self._output}"
+        self.name = f"{inner.name} of {output}"
 
     @property
     def samples(self) -> int:

@@ -19,12 +19,6 @@ from snapq.evaluation.samples import Array, convert
 if TYPE_CHECKING:
     from snapq.graph.shapes import TensorSpec
 
-_FILTERS = {
-    Resample.NEAREST: Image.Resampling.NEAREST,
-    Resample.BILINEAR: Image.Resampling.BILINEAR,
-    Resample.BICUBIC: Image.Resampling.BICUBIC,
-    Resample.LANCZOS: Image.Resampling.LANCZOS,
-}
 _TRANSPOSING_ORIENTATIONS = (5, 6, 7, 8)
 _ORIENTATION_TAG = 0x0112
 
@@ -148,7 +142,7 @@ def geometry(picture: Image.Image, preprocess: Preprocess, filtering: Resample) 
     """Resizes and crops an upright picture."""
     size = resized_size(picture.size, preprocess)
     if size != picture.size:
-        picture = picture.resize(size, _FILTERS[filtering])
+        picture = picture.resize(size, Image.Resampling[filtering.name])
     crop = crop_size(preprocess)
     if crop is not None:
         left = round((picture.width - crop[0]) / 2)

@@ -102,7 +102,9 @@ def sqnr_figure(layers: Sequence[LayerRecord]) -> dict[str, Any] | None:
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         margin={"l": 52, "r": 8, "t": 30, "b": 44},
     )
-    return _plain_values(json.loads(figure.to_json()))
+    made = json.loads(figure.to_json())
+    made["layout"].pop("template", None)
+    return {"data": made["data"], "layout": made["layout"]}
 
 
 def histogram_data(encodings: Sequence[EncodingRecord]) -> list[list[Any] | None]:
@@ -126,9 +128,3 @@ def _label(layer: LayerRecord, sqnr: float) -> str:
         f"<b>{name}</b><br>{html.escape(fmt.plain(layer.op_type))}<br>"
         f"SQNR {fmt.decibels(sqnr)}{where}<br>{fmt.count(layer.macs)} MACs"
     )
-
-
-def _plain_values(value: dict[str, Any]) -> dict[str, Any]:
-    """Drops what plotly adds for its own templates."""
-    value["layout"].pop("template", None)
-    return {"data": value["data"], "layout": value["layout"]}

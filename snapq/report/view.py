@@ -83,9 +83,8 @@ def precisions(record: RunRecord) -> tuple[str, ...]:
 
 def has_random_inputs(record: RunRecord) -> bool:
     """Whether any value rests on random inputs."""
-    return any(item.random_inputs for item in record.accuracy) or any(
-        item.random_inputs for item in record.fidelity
-    )
+    items: tuple[AccuracyRecord | FidelityRecord, ...] = (*record.accuracy, *record.fidelity)
+    return any(item.random_inputs for item in items)
 
 
 def verdict(record: RunRecord) -> Verdict:
@@ -96,10 +95,8 @@ def verdict(record: RunRecord) -> Verdict:
     detail = f"{fmt.shorten(record.name, 60)}{what} for {devices}"
     total = fmt.plural(len(record.gates), "gate")
     if not record.finished:
-        level, headline = (
-            Level.UNFINISHED,
-            "Not finished: the run is in progress or was interrupted",
-        )
+        level = Level.UNFINISHED
+        headline = "Not finished: the run is in progress or was interrupted"
     elif failed:
         level = Level.FAIL
         headline = f"Failed: {len(failed)} of {total} ({_names(failed)})"
@@ -174,11 +171,9 @@ def _headline_accuracy(record: RunRecord) -> tuple[AccuracyRecord, ...]:
 
 def float_accuracy(record: RunRecord, item: AccuracyRecord) -> AccuracyRecord | None:
     """The float model's value of the same metric on the same data."""
-    for other in record.accuracy:
-        same = other.metric == item.metric and other.dataset == item.dataset
-        if same and other.label == FLOAT and item.label != FLOAT:
-            return other
-    return None
+    wanted = (FLOAT, item.metric, item.dataset)
+    bases = (one for one in record.accuracy if (one.label, one.metric, one.dataset) == wanted)
+    return None if item.label == FLOAT else next(bases, None)
 
 
 def accuracy_change(record: RunRecord, item: AccuracyRecord) -> str | None:
@@ -236,13 +231,6 @@ def _fidelity_cards(record: RunRecord) -> Iterator[Card]:
         )
 
 
-def _estimate(record: RunRecord, label: str, device: str) -> EstimateRecord | None:
-    for item in record.estimates:
-        if item.label == label and item.device == device:
-            return item
-    return None
-
-
 def place(target: str) -> str:
     """Name of a target as a reader knows it."""
     return "this machine's CPU" if target == "local" else target
@@ -276,10 +264,10 @@ def _speedup_cards(record: RunRecord, where: Origin) -> Iterator[Card]:
         lines += [speedup_text(other) for other in items[1:]]
         warnings = ["Not a performance claim"] if where == Origin.EMULATED else []
         if where == Origin.ESTIMATED:
-            found = _estimate(record, candidate, device)
-            if found is not None:
-                lines.append(f"{candidate}: {estimate_text(found)}")
-                warnings += estimate_warnings(found)
+            for found in record.estimates:
+                if (found.label, found.device) == (candidate, device):
+                    lines.append(f"{candidate}: {estimate_text(found)}")
+                    warnings += estimate_warnings(found)
         lines += [
             f"{timed.label}: median of {runs_text(timed)}"
             for timed in record.latencies

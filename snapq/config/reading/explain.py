@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Sequence
 
@@ -15,13 +14,7 @@ from snapq.errors import nearest
 
 _CHOICE = re.compile(r"`(\w+)`")
 _SHOWN = 40
-_OWN_RULES = ("value_error",)
 _YAML_1_1_BOOLEANS = ("yes", "no", "on", "off", "y", "n")
-
-
-@functools.cache
-def _schema() -> Schema:
-    return json_schema()
 
 
 def explain(errors: Sequence[ErrorDetails], document: Document, problems: Problems) -> None:
@@ -31,7 +24,7 @@ def explain(errors: Sequence[ErrorDetails], document: Document, problems: Proble
     some part has one (pydantic calls a list too short when none of its entries is valid); and about
     missing keys that are there, misspelt.
     """
-    schema = _schema()
+    schema = json_schema()
     located = [(_path(error, document.value), error) for error in errors]
     reported = {problem.path for problem in problems.found}
     for path, error in located:
@@ -47,7 +40,7 @@ def explain(errors: Sequence[ErrorDetails], document: Document, problems: Proble
             what, hint = _unknown_key(schema, path)
         elif error["type"] == "missing":
             what, hint = _missing_key(schema, path)
-        elif error["type"] in _OWN_RULES:
+        elif error["type"] == "value_error":
             what, hint = error["msg"].removeprefix("Value error, "), None
         else:
             what, hint = _unfit(schema, path, error["input"])
@@ -77,13 +70,9 @@ def _unknown_key(schema: Schema, path: KeyPath) -> tuple[str, str]:
     stages = f"The stages are {', '.join(legal)}."
     close = nearest(key, legal)
     hint = f"Did you mean `{close}`? " if close else ""
-    if _is_stage(path):
+    if len(path) == 3 and path[0] == "stages":
         return f"There is no stage `{key}`.", hint + stages
     return f"Unknown key `{key}`.", f"{hint}Keys here: {', '.join(legal)}."
-
-
-def _is_stage(path: KeyPath) -> bool:
-    return len(path) == 3 and path[0] == "stages"
 
 
 def _missing_key(schema: Schema, path: KeyPath) -> tuple[str, str]:

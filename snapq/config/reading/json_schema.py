@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import Any
 
@@ -13,13 +14,13 @@ Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
+@functools.cache
 def json_schema() -> Schema:
     """The JSON Schema (2020-12) of deploy.yaml, after environment variables are put in.
 
     Editors read it for completion and checks; `snapq schema` prints it.
     """
-    schema = DeployConfig.model_json_schema()
-    tidied = _tidy(schema)
+    tidied = _tidy(DeployConfig.model_json_schema())
     return {"$schema": DIALECT, **tidied, "title": "deploy.yaml of snapq"}
 
 

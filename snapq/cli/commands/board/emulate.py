@@ -79,20 +79,16 @@ def start(
     seconds = None if clock is None else int(clock.replace(tzinfo=UTC).timestamp())
     options = lifecycle.Options(bare=bare, soc=soc, npu=npu_state, clock=seconds, adb=adb)
     board = lifecycle.start(name, options, Bars(), attached=foreground)
-    _show(board, json=json)
-    if foreground:
-        lifecycle.wait(board)
-
-
-def _show(board: EmulatedBoard, *, json: bool) -> None:
     if json:
         emit(_values(board))
-        return
-    typer.echo(f"{board.name} runs; SSH on 127.0.0.1 port {board.port}.")
-    if board.adb_port is not None:
-        typer.echo(f"As a target: adb://127.0.0.1:{board.adb_port}")
-    typer.echo(f"A shell: snapq board emulate shell {board.name}")
-    typer.echo(f"Its end: snapq board emulate stop {board.name}")
+    else:
+        typer.echo(f"{board.name} runs; SSH on 127.0.0.1 port {board.port}.")
+        if board.adb_port is not None:
+            typer.echo(f"As a target: adb://127.0.0.1:{board.adb_port}")
+        typer.echo(f"A shell: snapq board emulate shell {board.name}")
+        typer.echo(f"Its end: snapq board emulate stop {board.name}")
+    if foreground:
+        lifecycle.wait(board)
 
 
 @emulate.command()
@@ -129,9 +125,10 @@ def status(json: Json = False) -> None:
         typer.echo("No emulated board runs. Start one: snapq board emulate start")
     for board in boards:
         if board.running:
+            soc = f" as {board.options.soc}" if board.options.soc else ""
             typer.echo(
-                f"{board.name}: runs{_soc(board)}, SSH on 127.0.0.1 port {board.port}, "
-                f"{board.memory_bytes / 1e6:.0f} MB of memory"
+                f"{board.name}: runs{soc} ({board.options.npu}), SSH on 127.0.0.1 port "
+                f"{board.port}, {board.memory_bytes / 1e6:.0f} MB of memory"
             )
         else:
             typer.echo(
@@ -154,11 +151,6 @@ def shell(
     from snapq.boards.emulator import shell as board_shell
 
     board_shell.replace_with_shell(name, command or [])
-
-
-def _soc(board: EmulatedBoard) -> str:
-    soc = f" as {board.options.soc}" if board.options.soc else ""
-    return f"{soc} ({board.options.npu})"
 
 
 def _values(board: EmulatedBoard) -> dict[str, Any]:
