@@ -107,9 +107,47 @@ def inspect(
         DeviceError: the device is unknown.
     """
     from snapq.devices.profiles import find
+    from snapq.graph import cost, io, prepare
+    from snapq.graph.shapes import freeze, input_specs
+    from snapq.npu.runtime import status
+    from snapq.quantization.existing_qdq.strip import is_quantized, strip
+    from snapq.quantization.lint.run import lint
 
-    return _inspect_model(
-        Path(model), find(device_argument(device, target)), inputs or {}, progress or Silent()
+    profile = find(device_argument(device, target))
+    path = Path(model)
+    given = io.load(path)
+    if any(node.op_type == "EPContext" for node in given.graph):
+        raise ModelError(
+            "The model is compiled: its nodes are inside a binary.",
+            where=str(path),
+            hint="Inspect the .bin file beside it, or the model that it was compiled from.",
+        )
+    quantized = freeze(given, inputs or {}) if is_quantized(given) else None
+    prepared = prepare.prepare(strip(quantized).model if quantized else given, inputs or {})
+    ready = prepared.model
+    costs = cost.node_costs(ready)
+    found = status()
+    if found.usable:
+        as_given = (_place(quantized, profile, "Q/DQ as given", {}),) if quantized else ()
+        placements = (*as_given, *_ask_provider(ready, profile, progress or Silent()))
+    else:
+        placements = (_ask_table(ready, str(found.reason)),)
+    return Inspection(
+        model=str(path),
+        device=profile.name,
+        architecture=profile.architecture,
+        opset=given.opset_imports.get("", 0),
+        inputs={spec.name: list(spec.shape) for spec in input_specs(ready)},
+        nodes=len(given.graph),
+        prepared_nodes=len(ready.graph),
+        parameters=sum(node.parameters for node in costs),
+        macs=sum(node.macs for node in costs),
+        operators=dict(sorted(Counter(node.op_type for node in ready.graph).items())),
+        passes=dict(prepared.applied),
+        skipped=tuple(map(asdict, prepared.skipped)),
+        notes=prepared.notes,
+        placements=placements,
+        findings=tuple(map(asdict, lint(quantized, profile.architecture) if quantized else ())),
     )
 
 
@@ -128,56 +166,6 @@ def inspect_compiled(file: str | Path) -> tuple[BinaryInfo, ...]:
 
     path = Path(file)
     return inspect_container(path) if is_container(path) else (inspect_binary(path),)
-
-
-def _inspect_model(
-    path: Path, device: DeviceProfile, shapes: InputShapes, progress: Progress
-) -> Inspection:
-    """Asks the execution provider where each node of the prepared model would run.
-
-    Raises:
-        ModelError: the model cannot be read, frozen or prepared.
-    """
-    from snapq.graph import cost, io, prepare
-    from snapq.graph.shapes import freeze, input_specs
-    from snapq.npu.runtime import status
-    from snapq.quantization.existing_qdq.strip import is_quantized, strip
-    from snapq.quantization.lint.run import lint
-
-    given = io.load(path)
-    if any(node.op_type == "EPContext" for node in given.graph):
-        raise ModelError(
-            "The model is compiled: its nodes are inside a binary.",
-            where=str(path),
-            hint="Inspect the .bin file beside it, or the model that it was compiled from.",
-        )
-    quantized = freeze(given, shapes) if is_quantized(given) else None
-    prepared = prepare.prepare(strip(quantized).model if quantized else given, shapes)
-    model = prepared.model
-    costs = cost.node_costs(model)
-    found = status()
-    if found.usable:
-        as_given = (_place(quantized, device, "Q/DQ as given", {}),) if quantized else ()
-        placements = (*as_given, *_ask_provider(model, device, progress))
-    else:
-        placements = (_ask_table(model, str(found.reason)),)
-    return Inspection(
-        model=str(path),
-        device=device.name,
-        architecture=device.architecture,
-        opset=given.opset_imports.get("", 0),
-        inputs={spec.name: list(spec.shape) for spec in input_specs(model)},
-        nodes=len(given.graph),
-        prepared_nodes=len(model.graph),
-        parameters=sum(node.parameters for node in costs),
-        macs=sum(node.macs for node in costs),
-        operators=dict(sorted(Counter(node.op_type for node in model.graph).items())),
-        passes=dict(prepared.applied),
-        skipped=tuple(map(asdict, prepared.skipped)),
-        notes=prepared.notes,
-        placements=placements,
-        findings=tuple(map(asdict, lint(quantized, device.architecture) if quantized else ())),
-    )
 
 
 def _ask_provider(

@@ -20,6 +20,7 @@ from snapq.evaluation.samples import (
     Sample,
     check_names,
     convert,
+    counted,
     update_digest,
 )
 
@@ -69,9 +70,7 @@ def open_python(
         raise DataError(
             "The function yields nothing.", where=reference, hint="Yield at least one sample."
         )
-    asked = source.samples if source.samples is not None and source.samples > count else None
-    wanted = f" ({asked} were asked for)" if asked else ""
-    description = f"{count} sample{'s' if count > 1 else ''} of {reference}{wanted}"
+    description = counted(count, count, source.samples, "sample", reference)
     digest = hashlib.sha256(b"".join(digests)).hexdigest()
     return Dataset(lambda: _same(samples(), digests, reference), count, description, lambda: digest)
 

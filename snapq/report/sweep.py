@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -122,7 +121,7 @@ def render(record: SweepRecord) -> str:
         rows=[(item, cells(item)) for item in record.points],
         headings=HEADINGS,
         device=next((item.device for item in record.points if item.device), None),
-        warnings=warnings(record.points),
+        random_inputs=any(item.random_inputs for item in record.points),
     )
 
 
@@ -168,9 +167,3 @@ def cells(item: SweepPoint) -> tuple[str, ...]:
 
 def _text(value: Any, say: Any) -> str:
     return "" if value is None else str(say(value))
-
-
-def warnings(points: Sequence[SweepPoint]) -> tuple[str, ...]:
-    """What a reader must know before using the curve."""
-    random = any(item.random_inputs for item in points)
-    return ("Random inputs: accuracy and SQNR prove nothing.",) if random else ()

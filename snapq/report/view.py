@@ -152,8 +152,9 @@ def estimate_warnings(estimate: EstimateRecord) -> tuple[str, ...]:
 
 def cards(record: RunRecord) -> tuple[Card, ...]:
     """The key figures, in the order of the story: right, fast, on the NPU, small."""
+    quantized = tuple(item for item in record.accuracy if item.label != FLOAT)
     return (
-        *(_accuracy_card(record, item) for item in _headline_accuracy(record)),
+        *(_accuracy_card(record, item) for item in quantized or record.accuracy),
         *_fidelity_cards(record),
         *_speedup_cards(record, Origin.ESTIMATED),
         *_plain_estimate_cards(record),
@@ -162,11 +163,6 @@ def cards(record: RunRecord) -> tuple[Card, ...]:
         *_speedup_cards(record, Origin.MEASURED),
         *_speedup_cards(record, Origin.EMULATED),
     )
-
-
-def _headline_accuracy(record: RunRecord) -> tuple[AccuracyRecord, ...]:
-    quantized = tuple(item for item in record.accuracy if item.label != FLOAT)
-    return quantized or record.accuracy
 
 
 def float_accuracy(record: RunRecord, item: AccuracyRecord) -> AccuracyRecord | None:

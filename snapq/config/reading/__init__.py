@@ -51,7 +51,10 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> DeployConfig:
     document = read(_text(path), Spot(str(path), 1), problems, os.environ)
     rename_keys(document, problems)
     if not isinstance(document.value, dict):
-        raise _not_a_mapping(document, path)
+        empty = document.value is None
+        what = "The file is empty." if empty else "The file is not `key: value` lines."
+        hint = "Write one: snapq init MODEL.onnx; `snapq schema` has every key."
+        raise ConfigError(what, where=str(path), hint=hint)
     for option in overrides:
         options.apply(document, option, problems, os.environ)
     try:
@@ -93,12 +96,6 @@ def _text(path: Path) -> str:
         hint = "A deploy.yaml has some dozens of lines; is this the right file?"
         raise ConfigError("The file is larger than 1 MiB.", where=where, hint=hint)
     return text
-
-
-def _not_a_mapping(document: Document, path: Path) -> ConfigError:
-    what = "The file is empty." if document.value is None else "The file is not `key: value` lines."
-    hint = "Write one: snapq init MODEL.onnx; `snapq schema` has every key."
-    return ConfigError(what, where=str(path), hint=hint)
 
 
 def _with_absolute_paths(
