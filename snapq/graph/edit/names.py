@@ -26,6 +26,12 @@ class Names:
         """`name`, or `name_2`, `name_3`, …: the first that is new with each suffix in `also`."""
         return _first_new(name, (self._values,), also)
 
+    def fresh_value(self, name: str) -> str:
+        """A new value name, taken at once."""
+        found = self.fresh(name)
+        self._values.add(found)
+        return found
+
     def fresh_node(self, name: str) -> str:
         """A new node name, taken at once."""
         found = _first_new(name, (self._nodes,), ("",))

@@ -64,7 +64,6 @@ def _cast(value: ir.Value, dtype: ir.DataType, names: Names) -> ir.Node:
         "Cast", [value], attributes={"to": dtype.value}, name=names.fresh_node(f"{stem}_Cast")
     )
     result = node.outputs[0]
-    result.name = names.fresh(stem)
-    names.take(str(result.name))
+    result.name = names.fresh_value(stem)
     result.shape, result.type = value.shape, ir.TensorType(dtype)
     return node

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.graph.edit import Names, add_constant
+from snapq.graph.edit import Names, add_constant, constant, input_at
 from snapq.graph.shapes import static_shape
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.granularity import PerBlock
@@ -79,36 +79,31 @@ def _convert(graph: ir.Graph, node: ir.Node, names: Names) -> None:
         value = made.outputs[0]
         value.name = name
         value.shape, value.type = ir.Shape(shape), output.type
-        names.take(name)
         nodes.append(made)
         return value
 
-    def constant(array: npt.NDArray[np.generic], name: str) -> ir.Value:
-        fresh = names.fresh(f"{stem}_{name}")
-        names.take(fresh)
-        return add_constant(graph, fresh, array)
+    def stored(array: npt.NDArray[np.generic], name: str) -> ir.Value:
+        return add_constant(graph, names.fresh_value(f"{stem}_{name}"), array)
 
     output.name = None
     first, last = (1, rows, 1, inputs), (1, rows, 1, outputs)
-    name = names.fresh(f"{stem}_in")
-    flat = add("Reshape", [source, constant(np.array(first), "rows")], first, name)
-    name = names.fresh(f"{stem}_turned")
+    name = names.fresh_value(f"{stem}_in")
+    flat = add("Reshape", [source, stored(np.array(first), "rows")], first, name)
+    name = names.fresh_value(f"{stem}_turned")
     turned = add("Transpose", [flat], (1, inputs, rows, 1), name, perm=[0, 3, 1, 2])
-    kernel = constant(np.ascontiguousarray(matrix).reshape(outputs, inputs, 1, 1), "weight")
-    parts = [turned, kernel, *([constant(bias, "bias")] if bias is not None else [])]
+    kernel = stored(np.ascontiguousarray(matrix).reshape(outputs, inputs, 1, 1), "weight")
+    parts = [turned, kernel, *([stored(bias, "bias")] if bias is not None else [])]
     product = add("Conv", parts, (1, outputs, rows, 1), stem, kernel_shape=[1, 1])
     nodes[-1].name = node.name
-    name = names.fresh(f"{stem}_back")
+    name = names.fresh_value(f"{stem}_back")
     back = add("Transpose", [product], last, name, perm=[0, 2, 3, 1])
-    name = names.fresh(f"{stem}_rows")
-    result = add("Reshape", [back, constant(np.array(made), "shape")], made, name)
+    name = names.fresh_value(f"{stem}_rows")
+    result = add("Reshape", [back, stored(np.array(made), "shape")], made, name)
     graph.insert_before(node, nodes)
     output.replace_all_uses_with(result)
     graph.remove(node, safe=True)
 
 
 def _constant(node: ir.Node, index: int) -> npt.NDArray[np.float32] | None:
-    value = node.inputs[index] if len(node.inputs) > index else None
-    if value is None or value.producer() is not None or value.is_graph_input():
-        return None
-    return np.asarray(value.const_value.numpy(), np.float32) if value.const_value else None
+    array = constant(input_at(node, index))
+    return None if array is None else np.asarray(array, np.float32)

@@ -37,8 +37,7 @@ def _split(graph: ir.Graph, node: ir.Node, names: Names) -> str:
     source, output = node.inputs[0], node.outputs[0]
     gate = ir.node("Sigmoid", [source], name=names.fresh_node(f"{node.name}_gate"))
     opened = gate.outputs[0]
-    opened.name = names.fresh(f"{output.name}_gate")
-    names.take(opened.name)
+    opened.name = names.fresh_value(f"{output.name}_gate")
     opened.shape, opened.type = output.shape, output.type
     product = ir.Node("", "Mul", [source, opened], outputs=[ir.Value()], name=node.name)
     result = product.outputs[0]

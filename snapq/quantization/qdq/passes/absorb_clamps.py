@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import onnx_ir as ir
 
+from snapq.graph.edit import input_at
 from snapq.operators import Encodings
 from snapq.quantization.encodings import Encoding
 from snapq.quantization.qdq.decisions import constant
@@ -53,7 +54,7 @@ def _within(node: ir.Node, encoding: Encoding) -> bool:
 
 def _limit(node: ir.Node, index: int) -> float | None:
     """A limit of a Clip; infinite where it has none, None where it is computed."""
-    value = node.inputs[index] if len(node.inputs) > index else None
+    value = input_at(node, index)
     if value is None:
         return -np.inf if index == 1 else np.inf
     tensor = constant(value)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
+from snapq.graph.edit import input_at
 from snapq.graph.shapes import static_shape
 from snapq.operators import Family, Role, Trait, having, in_families, spec
 from snapq.quantization.qdq.decisions import constant
@@ -219,8 +220,7 @@ def _leaves_channels(node: ir.Node, output: tuple[int, ...]) -> bool:
 
 
 def _number(node: ir.Node, index: int) -> float | None:
-    value = node.inputs[index] if len(node.inputs) > index else None
-    tensor = constant(value)
+    tensor = constant(input_at(node, index))
     return float(tensor.numpy().reshape(-1)[0]) if tensor is not None else None
 
 
