@@ -95,16 +95,25 @@ _RUN: dict[Path, str] = {}
 
 
 def _forget_edited(name: str, base: Path) -> None:
-    """Makes Python import local modules anew whose source has changed since it last did."""
+    """Makes Python import local modules anew where the source of one has changed since it did.
+
+    All of them, as a module that did not change may hold values of one that did.
+    """
+    loaded, edited = [], False
     for module, path in local_sources(name, base).items():
         digest = sha256_file(path)
         file = getattr(sys.modules.get(module), "__file__", None)
-        changed = _RUN.get(path) != digest or file != str(path)
-        if file is not None and changed and not is_foreign(Path(file)):
-            del sys.modules[module]
-            # Python takes an old byte code for new where second and size of the source agree.
-            Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
+        if file is not None and not is_foreign(Path(file)):
+            loaded.append((module, path))
+            edited |= _RUN.get(path) != digest or file != str(path)
         _RUN[path] = digest
+    for module, path in loaded if edited else ():
+        del sys.modules[module]
+        package, _, leaf = module.rpartition(".")
+        if package in sys.modules:  # which may hold it as an attribute
+            vars(sys.modules[package]).pop(leaf, None)
+        # Python takes an old byte code for new where second and size of the source agree.
+        Path(importlib.util.cache_from_source(str(path))).unlink(missing_ok=True)
 
 
 def _import_file(file: Path) -> ModuleType:

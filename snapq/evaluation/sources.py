@@ -23,8 +23,11 @@ def local_sources(module: str, base: Path) -> dict[str, Path]:
     `base` is the folder of the YAML file.
     """
     found: dict[str, Path] = {}
-    waiting = [module]
     top = module.partition(".")[0]
+    beside = base / f"{module}.py"
+    waiting = [module]
+    if beside.is_file():  # is what runs, even where a package of the same name lies there too
+        found[module], waiting = beside, list(_imports(beside, ""))
     while waiting:
         name = waiting.pop()
         path = None if name in found else _find(name, base, installed=top)
@@ -73,9 +76,20 @@ def _imports(path: Path, package: str) -> Iterator[str]:
             yield from filter(
                 None, (origin, *(f"{origin}.{a.name}".lstrip(".") for a in node.names))
             )
-        elif isinstance(node, ast.Call) and node.args:
+        elif isinstance(node, ast.Call):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else None
             called = node.func.id if isinstance(node.func, ast.Name) else called
-            first = node.args[0]
-            if called in ("import_module", "__import__") and isinstance(first, ast.Constant):
-                yield str(first.value)
+            if called in ("import_module", "__import__"):
+                yield from _called_for(node, package)
+
+
+def _called_for(call: ast.Call, package: str) -> Iterator[str]:
+    """The module that a call of `import_module` or `__import__` with literals imports."""
+    given = dict(zip(("name", "package"), call.args, strict=False))
+    given |= {word.arg: word.value for word in call.keywords if word.arg is not None}
+    texts = {key: value.value for key, value in given.items() if isinstance(value, ast.Constant)}
+    if "name" in texts:
+        name = str(texts["name"])
+        level = len(name) - len(name.lstrip("."))
+        above = str(texts.get("package", package)).split(".")
+        yield ".".join([*above[: len(above) - level + 1], name[level:]] if level else [name])

@@ -299,7 +299,9 @@ def test_a_function_counts_by_its_module_and_the_local_modules_it_imports(tmp_pa
     files = {
         "first.py": "import pack.deep.leaf\ndef f():\n    from second import X\n",
         "second.py": "import importlib\nX = importlib.import_module('third')\n",
-        "third.py": "import json, numpy\n",
+        "third.py": "import json, numpy\nimport_module(name='fourth')\n",
+        "fourth.py": "import_module('.by_name', 'pack')\n",
+        "pack/by_name.py": "import_module('.deep.leaf', package=__package__)\n",
         "pack/__init__.py": "",
         "pack/deep/__init__.py": "",
         "pack/deep/leaf.py": "from ..near import Y\n",
@@ -308,6 +310,8 @@ def test_a_function_counts_by_its_module_and_the_local_modules_it_imports(tmp_pa
     }
     for name, text in files.items():
         (tmp_path / name).write_text(text)
+    (tmp_path / "first").mkdir()
+    (tmp_path / "first" / "__init__.py").touch()  # is not what runs
     before = source_fingerprint("first:f", tmp_path)
     counted = set()
     for name, text in files.items():
