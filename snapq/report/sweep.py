@@ -15,6 +15,7 @@ from snapq.report.drawing import Plane, place
 from snapq.report.html import page
 
 UNMODIFIED = "fp16 unmodified"
+BASELINES = (UNMODIFIED, "fp16 same boundary")
 
 
 class SweepPoint(Record):
@@ -56,7 +57,8 @@ class SweepRecord(Record):
 def point(value: str, folder: str, record: RunRecord) -> SweepPoint:
     """What a finished run adds to the curve: the package on its first device."""
     device = record.devices[0]
-    found = next((e for e in record.estimates if _is_package(e.label, e.device, device)), None)
+    own = (e for e in record.estimates if e.device == device and e.label not in BASELINES)
+    found = next(own, None)
     accuracy = next((a for a in record.accuracy if a.label != view.FLOAT), None)
     base = view.float_accuracy(record, accuracy) if accuracy else None
     fidelity = min(record.fidelity, key=lambda item: item.sqnr_db, default=None)
@@ -84,10 +86,6 @@ def point(value: str, folder: str, record: RunRecord) -> SweepPoint:
         macs=sum(layer.macs for layer in record.layers) or None,
         compiled_bytes=view.target_size(bundle)[0] if bundle else None,
     )
-
-
-def _is_package(label: str, device: str, first: str) -> bool:
-    return device == first and label not in (UNMODIFIED, "fp16 same boundary")
 
 
 def curve(record: SweepRecord) -> Plane | None:

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from snapq.records import EstimateRecord, Origin, RunRecord
+from snapq.records import Origin, RunRecord
 from snapq.report import benches, view
 from snapq.report import formatting as fmt
 
@@ -153,7 +153,9 @@ def _sizes(record: RunRecord) -> Iterator[Row]:
 def _estimates(record: RunRecord, device: str) -> Iterator[Row]:
     for item in record.estimates:
         if item.device == device:
-            yield item.label, fmt.microseconds(item.us), _estimate_basis(item)
+            low = f", too low: {item.missing_ops} without a cost" if item.missing_ops else ""
+            basis = f"{Origin.ESTIMATED}, {view.bounds_text(item)}{low}"
+            yield item.label, fmt.microseconds(item.us), basis
     for speedup in record.speedups:
         if speedup.device == device and speedup.where == Origin.ESTIMATED:
             what = f"{speedup.candidate} over {speedup.baseline}"
@@ -164,11 +166,6 @@ def _estimates_title(record: RunRecord, device: str) -> str:
     used = (item.estimated_on for item in record.estimates if item.device == device)
     others = [name for name in dict.fromkeys(used) if name != device]
     return f"Latency on {device}" + (f" (estimates of {fmt.join(others)})" if others else "")
-
-
-def _estimate_basis(item: EstimateRecord) -> str:
-    low = f", too low: {item.missing_ops} without a cost" if item.missing_ops else ""
-    return f"{Origin.ESTIMATED}, {view.bounds_text(item)}{low}"
 
 
 def _latencies(record: RunRecord) -> Iterator[Row]:

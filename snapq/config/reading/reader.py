@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from snapq.config.reading import variables
 from snapq.config.reading.problems import KeyPath, Problem, Problems, Spot
 from snapq.errors import ConfigError
 
@@ -31,6 +30,12 @@ _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_VARIABLE = re.compile(
+    r"\$(?:(?P<dollar>\$)"
+    r"|(?P<bare>[A-Za-z_][A-Za-z0-9_]*)"
+    r"|\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}]*)?\}"
+    r"|(?P<wrong>))"
+)
 _PLAIN_TAGS = ("str", "map", "seq")
 _MERGED = "snapq:merged"
 
@@ -205,7 +210,7 @@ class _Builder:
     def _scalar(self, node: yaml.ScalarNode, path: KeyPath, spot: Spot) -> Value:
         text: str = node.value
         try:
-            text = variables.expand(text, self.environment)
+            text = expand(text, self.environment)
         except ConfigError as error:
             self.problems.add(spot, path, error.what, error.hint)
             return None
@@ -245,3 +250,33 @@ def scalar(text: str) -> bool | int | float | str | None:
             raise ValueError("The number is too large.")
         return number
     return text
+
+
+def expand(text: str, environment: Mapping[str, str]) -> str:
+    """Replaces `$NAME`, `${NAME}`, `${NAME:-default}` by their values, once; `$$` is a dollar.
+
+    Raises:
+        ConfigError: a variable is not set and has no default, or a dollar begins no variable.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        if match["dollar"]:
+            return "$"
+        if match["wrong"] is not None:
+            raise ConfigError(
+                f"The `$` in `{text}` begins no variable.",
+                hint="Write ${NAME} for an environment variable, or $$ for a dollar sign.",
+            )
+        name = match["bare"] or match["braced"]
+        default: str | None = match["default"]
+        found = environment.get(name)
+        if default is not None:
+            return found or default.removeprefix(":-")
+        if found is None:
+            raise ConfigError(
+                f"The environment variable {name} is not set.",
+                hint=f"Set it, or give a default: ${{{name}:-default}}.",
+            )
+        return found
+
+    return _VARIABLE.sub(value, text)
