@@ -21,11 +21,7 @@ FORMATS = {"aimet-0.6.1": aimet.OLD, "aimet-1.0": aimet.NEW}
 
 
 def read(path: Path, model: ir.Model) -> aimet.Given:
-    """Reads encodings that were made for a model.
-
-    Args:
-        path: a JSON file of AIMET's encodings, 0.4 to 0.6.1 or 1.0.
-        model: the float model; every tensor of the file has to be one of its own.
+    """Reads encodings that were made for a float model: AIMET's JSON, 0.4 to 0.6.1 or 1.0.
 
     Raises:
         ConfigError: the file is not of the format, or names a tensor that the model does not have.

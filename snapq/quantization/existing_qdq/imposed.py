@@ -57,13 +57,9 @@ def impose(
     architecture: int,
     floats: Collection[str] = (),
 ) -> Imposed:
-    """Fits encodings to a model and to the NPU.
+    """Fits encodings, by tensor name, to a prepared float model and a Hexagon version.
 
-    Args:
-        model: the prepared float model.
-        encodings: by tensor name, see `transfer.transfer`.
-        architecture: Hexagon version, the lowest of all devices.
-        floats: tensors that shall stay in float: so do the nodes that give them.
+    The nodes that give `floats`, tensors that shall stay in float, stay in float too.
     """
     work = _Work(model, architecture)
     for name, encoding in encodings.items():

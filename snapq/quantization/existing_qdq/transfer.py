@@ -48,10 +48,7 @@ def transfer(
     2. A weight goes to the constant of the same values, or of those values transposed, whose axis
        then is the other one.
 
-    Args:
-        encodings: by tensor name of the original model.
-        original: the float model that they were made for, and a sample.
-        prepared: the model that shall have them, and the same sample for it.
+    Each of the two models comes with the same sample; the encodings are the original's, by name.
 
     Raises:
         ModelError: ONNX Runtime does not accept a model.

@@ -50,13 +50,9 @@ def promote(
 ) -> Mixed:
     """Finds the fastest mix of precisions that keeps the budget.
 
-    Args:
-        analysis: the model, and the scheme that all nodes have at first.
-        sensitivities: of its tensors, from `analyze_tensors`.
-        evaluators: the quick one, and the final one.
-        estimate: of a candidate; None where the time is not known, then the fewest nodes win.
-        to: the promotions to try; what would change nothing is passed over.
-        report: called with each candidate when it has been evaluated.
+    The analysis has the scheme of all nodes at first; the evaluators are the quick and the final
+    one. Without an estimate the fewest nodes win. Promotions that would change nothing are passed
+    over; `report` is called with each candidate when it has been evaluated.
     """
     trials = Trials(analysis, evaluators, estimate, report)
     base = trials.timed(trials.guess(None, analysis.scheme))

@@ -58,9 +58,8 @@ def channel_step(weight: Encoding) -> npt.NDArray[np.float32]:
 def in_steps(encoding: Encoding) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]] | None:
     """Scales of blocks as the NPU holds them: a step a channel, and how many of it each block has.
 
-    Args:
-        encoding: of a weight whose scales, but for axes of 1, are `[O, I / block]`, or the other
-            way round where the blocks divide axis 0.
+    The weight's scales, but for axes of 1, are `[O, I / block]`, or the other way round where the
+    blocks divide axis 0.
 
     Returns:
         Steps `[O]` and counts of 1 to 16 `[O, I / block]`; None where the scales are no multiples,

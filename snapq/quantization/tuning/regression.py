@@ -72,16 +72,12 @@ def fitted(weight: Floats, halves: tuple[Sums, Sums], *, about_mean: bool) -> tu
     """The weight that gives t from q with the least squared error, pulled towards a given one.
 
     The strength of the pull is the one that does best on each half of the data when fitted to the
-    other half; it may be so strong that the weight stays as it is.
-
-    Args:
-        weight: `[G, O, K]`.
-        halves: two sets of sums.
-        about_mean: whether a bias takes up the means.
+    other half; it may be so strong that the weight stays as it is. A bias may take up the means
+    (`about_mean`).
 
     Returns:
-        The weight, and the strength as a share of the mean of the second moment's diagonal;
-        infinite where it stays.
+        The weight, `[G, O, K]`, and the strength as a share of the mean of the second moment's
+        diagonal; infinite where it stays.
     """
     given = weight.astype(np.float64)
     if not (halves[0].count and halves[1].count):

@@ -93,14 +93,10 @@ def factors(
     room: Floats | None,
     bits: tuple[int, int],
 ) -> Floats:
-    """What to divide each channel by, at most 1, `[C]`.
+    """What to divide each channel of the rounded tensors (`held`) by, at most 1, `[C]`.
 
-    Args:
-        readers: what takes the channels.
-        held: of each tensor that is rounded.
-        room: how near each channel comes to the limit of a Clip, as a share of it, `[C]`; None
-            where there is no Clip.
-        bits: of activations and of weights.
+    `room` says how near each channel comes to the limit of a Clip, as a share of it, `[C]`; None
+    where there is no Clip. Bits are those of activations and of weights.
     """
     shares = np.maximum.reduce([one.largest / max(one.largest.max(), 1e-12) for one in held])
     dense = [np.abs(r.weight).max(axis=(0, 2)) for r in readers if not r.own_scales]
