@@ -113,6 +113,12 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     return known[match[0]] if match else None
 
 
+def did_you_mean(word: str, choices: Iterable[str], otherwise: str) -> str:
+    """The hint that names the choice most like `word`, or another where none is close."""
+    match = nearest(word, choices)
+    return f"Did you mean '{match}'?" if match else otherwise
+
+
 class RenamedWarning(FutureWarning):
     """Something was named as it was in an earlier version; the old name still works."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from snapq.api.running import quantized_model
 from snapq.api.shared import QuantizedModel, model_path, refuse_existing
-from snapq.errors import ConfigError, ModelError, nearest
+from snapq.errors import ConfigError, ModelError, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,7 @@ def export_encodings(
     from snapq.quantization.existing_qdq.strip import is_quantized, strip
 
     if file_format not in FORMATS:
-        close = nearest(file_format, FORMATS)
-        hint = f"Did you mean '{close}'?" if close else f"There are: {', '.join(FORMATS)}."
+        hint = did_you_mean(file_format, FORMATS, f"There are: {', '.join(FORMATS)}.")
         raise ConfigError(f"There is no format '{file_format}'.", where="--format", hint=hint)
     for item in (output, float_model):
         if item is not None:

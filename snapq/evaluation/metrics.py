@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from snapq.errors import ConfigError, nearest
+from snapq.errors import ConfigError, did_you_mean
 from snapq.evaluation.fidelity import Fidelity
 from snapq.evaluation.functions import load_function
 from snapq.evaluation.samples import Label
@@ -69,12 +69,11 @@ def metric(name: str, base: Path | None = None) -> Metric:
     if ":" in name:
         return UserMetric(name, load_function(name, base or Path.cwd()))
     if name not in METRICS:
-        match = nearest(name, METRICS)
         raise ConfigError(
             f"There is no metric '{name}'.",
             where="metric",
-            hint=f"Did you mean '{match}'?"
-            if match
-            else f"Use {', '.join(METRICS)}, or `module:function` of your own.",
+            hint=did_you_mean(
+                name, METRICS, f"Use {', '.join(METRICS)}, or `module:function` of your own."
+            ),
         )
     return MAKERS[name]()

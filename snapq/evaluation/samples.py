@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snapq.errors import DataError, nearest
+from snapq.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
     import hashlib
@@ -107,11 +107,10 @@ def named_input(
     """
     names = [spec.name for spec in inputs]
     if source.input is not None and source.input not in names:
-        match = nearest(source.input, names)
         raise DataError(
             f"The model has no input '{source.input}'; its inputs are {', '.join(names)}.",
             where="input",
-            hint=f"Did you mean '{match}'?" if match else "Use one of these names.",
+            hint=did_you_mean(source.input, names, "Use one of these names."),
         )
     if len(inputs) != 1:
         what = f"{feeds} one input, and the model has {len(inputs)}: {', '.join(names)}."
@@ -171,14 +170,13 @@ def check_names(names: Sequence[str], inputs: Sequence[TensorSpec], where: str) 
     wanted = [spec.name for spec in inputs]
     listed = ", ".join(f"'{spec.name}' {list(spec.shape)}" for spec in inputs)
     unknown = [name for name in names if name not in wanted]
+    missing = [name for name in wanted if name not in names]
     if unknown:
-        match = nearest(unknown[0], [name for name in wanted if name not in names])
         raise DataError(
             f"The model has no input '{unknown[0]}'; its inputs are {listed}.",
             where=where,
-            hint=f"Did you mean '{match}'?" if match else "Remove or rename this key.",
+            hint=did_you_mean(unknown[0], missing, "Remove or rename this key."),
         )
-    missing = [name for name in wanted if name not in names]
     if missing:
         raise DataError(
             f"It has no key '{missing[0]}'; the model's inputs are {listed}.",

@@ -17,7 +17,7 @@ import numpy as np
 
 from snapq.config import DataSource
 from snapq.cpu import CpuModel
-from snapq.errors import ConfigError, nearest
+from snapq.errors import ConfigError, did_you_mean
 from snapq.evaluation.samples import Array, Dataset, Sample
 from snapq.graph.shapes import TensorSpec, input_specs
 
@@ -114,11 +114,10 @@ def open_stateful(
     for giver, taker in source.state.items():
         for name, known, kind in ((giver, outputs, "output"), (taker, inputs, "input")):
             if name not in known:
-                close = nearest(name, known)
                 raise ConfigError(
                     f"The model has no {kind} '{name}'.",
                     where=f"{key}.state",
-                    hint=f"Did you mean '{close}'?" if close else f"It has {', '.join(known)}.",
+                    hint=did_you_mean(name, known, f"It has {', '.join(known)}."),
                 )
         given, taken = outputs[giver], inputs[taker]
         if (given.shape, given.dtype) != (taken.shape, taken.dtype):

@@ -11,7 +11,7 @@ import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
-from snapq.errors import ModelError, nearest
+from snapq.errors import ModelError, did_you_mean
 from snapq.graph.inference import infer_shapes
 
 Shape = tuple[int, ...]
@@ -214,12 +214,11 @@ def _yaml_shape(shape: ir.Shape | None) -> str:
 
 
 def _unknown_input(name: str, inputs: Mapping[str, ir.Value]) -> ModelError:
-    match = nearest(name, inputs)
     listed = ", ".join(f"{key} {format_shape(value.shape)}" for key, value in inputs.items())
     return ModelError(
         f"The model has no input '{name}'. Its inputs: {listed or 'none'}.",
         where=f"model.inputs.{name}",
-        hint=f"Did you mean '{match}'?" if match else "Use one of these names.",
+        hint=did_you_mean(name, inputs, "Use one of these names."),
     )
 
 

@@ -19,7 +19,7 @@ from snapq.config import (
 )
 from snapq.devices import profiles
 from snapq.devices.profiles import DeviceProfile
-from snapq.errors import ConfigError, DeviceError, nearest, warn_renamed
+from snapq.errors import ConfigError, DeviceError, did_you_mean, warn_renamed
 from snapq.evaluation.datasets import Dataset, image_input, open_dataset
 from snapq.evaluation.stateful import open_stateful
 from snapq.graph import boundary, io, shapes
@@ -144,11 +144,10 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
 def _check_outputs(metrics: Mapping[str, str], outputs: Sequence[str]) -> None:
     for name in metrics:
         if name not in outputs:
-            close = nearest(name, outputs)
             raise ConfigError(
                 f"The model has no output '{name}'.",
                 where="metric",
-                hint=f"Did you mean '{close}'?" if close else f"It has {', '.join(outputs)}.",
+                hint=did_you_mean(name, outputs, f"It has {', '.join(outputs)}."),
             )
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import onnx_ir as ir
 
-from snapq.errors import ModelError, nearest
+from snapq.errors import ModelError, did_you_mean
 from snapq.operators import Trait, spec
 from snapq.progress import Progress
 from snapq.pruning import importance
@@ -252,11 +252,10 @@ def without(
     barred: list[Ids] = []
     for name in keep:
         if name not in nodes:
-            match = nearest(name, nodes)
             raise ModelError(
                 f"The prepared model has no node '{name}'.",
                 where="stages.prune.keep",
-                hint=f"Did you mean '{match}'?" if match else "The report lists the nodes.",
+                hint=did_you_mean(name, nodes, "The report lists the nodes."),
             )
         for output in nodes[name].outputs:
             axes = structure.ids.get(str(output.name), ())

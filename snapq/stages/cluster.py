@@ -10,7 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.config import ClusterConfig
-from snapq.errors import ConfigError, nearest
+from snapq.errors import ConfigError, did_you_mean
 from snapq.evaluation.sqnr import sqnr
 from snapq.graph import io
 from snapq.operators import Role, quantized
@@ -82,11 +82,10 @@ def _share(model: ir.Model, options: ClusterConfig) -> tuple[dict[str, Encoding]
     names = [str(node.name) for node in model.graph]
     for name in options.keep:
         if name not in names:
-            close = nearest(name, names)
             raise ConfigError(
                 f"The model has no node '{name}'.",
                 where="cluster.keep",
-                hint=f"Did you mean '{close}'?" if close else "`snapq inspect` lists the nodes.",
+                hint=did_you_mean(name, names, "`snapq inspect` lists the nodes."),
             )
     found: dict[str, Encoding] = {}
     tally = _Tally()

@@ -10,7 +10,7 @@ from functools import cache
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
-from snapq.errors import ConfigError, nearest
+from snapq.errors import ConfigError, did_you_mean
 from snapq.graph import folding
 from snapq.graph.completion import record_shapes
 from snapq.graph.edit import Editor, is_dead, remove_dead_nodes
@@ -48,13 +48,10 @@ def skipped_names(skip: Sequence[str]) -> frozenset[str]:
     names = {item.name for item in all_passes()}
     for name in skip:
         if OLD_NAMES.get(name, name) not in names:
-            match = nearest(name, names)
             raise ConfigError(
                 f"There is no pass '{name}'.",
                 where="prepare.skip",
-                hint=f"Did you mean '{match}'?"
-                if match
-                else f"There are: {', '.join(sorted(names))}.",
+                hint=did_you_mean(name, names, f"There are: {', '.join(sorted(names))}."),
             )
     return frozenset(OLD_NAMES.get(name, name) for name in skip)
 

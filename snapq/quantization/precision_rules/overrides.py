@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 import onnx_ir as ir
 
 from snapq.config import Override
-from snapq.errors import ConfigError, nearest
+from snapq.errors import ConfigError, did_you_mean
 from snapq.precision import ActivationType
 from snapq.quantization.qdq.scheme import NodePrecision
 
@@ -56,11 +56,8 @@ def _matches(override: Override, nodes: Sequence[tuple[str, str]], where: str) -
 
 
 def _refuse(kind: str, wanted: str, known: Iterable[str], where: str) -> None:
-    near = nearest(wanted, sorted(known))
     raise ConfigError(
         f"The prepared model has no {kind} '{wanted}'.",
         where=where,
-        hint=f"Did you mean '{near}'?"
-        if near
-        else "`snapq inspect` and the report list the nodes.",
+        hint=did_you_mean(wanted, sorted(known), "`snapq inspect` and the report list the nodes."),
     )

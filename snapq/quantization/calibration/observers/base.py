@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
-from snapq.errors import ConfigError, nearest
+from snapq.errors import ConfigError, did_you_mean
 from snapq.precision import ObserverName
 from snapq.quantization.calibration.observers.collector import Collector
 from snapq.quantization.encodings import QuantType
@@ -53,10 +53,9 @@ def observer(name: str) -> Observer:
     """
     classes = _classes()
     if name not in classes:
-        near = nearest(name, tuple(classes))
         raise ConfigError(
             f"There is no observer '{name}'.",
-            hint=f"Did you mean '{near}'?" if near else f"There are: {', '.join(sorted(classes))}.",
+            hint=did_you_mean(name, tuple(classes), f"There are: {', '.join(sorted(classes))}."),
         )
     return classes[name]()
 

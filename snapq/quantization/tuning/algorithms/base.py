@@ -16,7 +16,7 @@ from functools import cached_property
 
 import onnx_ir as ir
 
-from snapq.errors import ConfigError, nearest
+from snapq.errors import ConfigError, did_you_mean
 from snapq.quantization.calibration.calibrate import Samples
 from snapq.quantization.calibration.moments import Moments, collect
 from snapq.quantization.calibration.observers.collector import Collector
@@ -150,11 +150,10 @@ def algorithm(name: str) -> Algorithm:
     """
     names = algorithm_names()
     if name not in names:
-        near = nearest(name, names)
         raise ConfigError(
             f"There is no algorithm '{name}'.",
             where="quantize.algorithms",
-            hint=f"Did you mean '{near}'?" if near else f"There are: {', '.join(names)}.",
+            hint=did_you_mean(name, names, f"There are: {', '.join(names)}."),
         )
     return _ALGORITHMS[name][1]
 
