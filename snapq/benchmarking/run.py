@@ -16,11 +16,7 @@ from snapq.progress import Percent, Progress
 
 
 def benchmark_bundle(
-    bundle: Path,
-    target: str,
-    protocol: BenchmarkConfig,
-    baseline: Path | None,
-    progress: Progress,
+    bundle: Path, target: str, protocol: BenchmarkConfig, baseline: Path | None, progress: Progress
 ) -> Measurement:
     """Times a bundle with its first golden input, against the float model where one is given.
 

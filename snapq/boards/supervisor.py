@@ -57,10 +57,7 @@ def start(words: Sequence[str], log: Path) -> int | None:
 def main() -> int:
     """Runs the program; returns its exit code."""
     child = subprocess.Popen(
-        sys.argv[1:],
-        stdin=subprocess.DEVNULL,
-        stdout=sys.stderr,
-        preexec_fn=_die_with_parent,
+        sys.argv[1:], stdin=subprocess.DEVNULL, stdout=sys.stderr, preexec_fn=_die_with_parent
     )
     print(child.pid, flush=True)
 

@@ -158,9 +158,7 @@ def _read_arrays(path: Path, names: dict[str, tuple[str, tuple[int, ...]]]) -> d
             found = {name: arrays[name] for name in names}
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise StorageError(
-            f"A golden sample cannot be read ({type(error).__name__}).",
-            where=str(path),
-            hint=_MEND,
+            f"A golden sample cannot be read ({type(error).__name__}).", where=str(path), hint=_MEND
         ) from error
     for name, (dtype, shape) in names.items():
         if found[name].dtype.name != dtype or found[name].shape != shape:

@@ -88,10 +88,7 @@ def make_plan(chosen: Setting, cache: Cache) -> Plan:
         ),
         devices=tuple(
             PlannedDevice(
-                device.name,
-                device.soc_id,
-                device.architecture,
-                nearest_with_estimate(device).name,
+                device.name, device.soc_id, device.architecture, nearest_with_estimate(device).name
             )
             for device in chosen.devices
         ),

@@ -80,11 +80,7 @@ def walk(
             progress.say(f"Stage {step.index}: {step.name}")
             checkpoint = cache.checkpoint(key)
             context = Context(
-                reads,
-                inputs.values(reads),
-                checkpoint=checkpoint,
-                memo=cache,
-                progress=progress,
+                reads, inputs.values(reads), checkpoint=checkpoint, memo=cache, progress=progress
             )
             artifact = cache.keep(key, _builder(asked, step, context))
             checkpoint.unlink(missing_ok=True)

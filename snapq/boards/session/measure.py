@@ -154,10 +154,7 @@ def measure(
 
 
 def _push_and_run(
-    ready: ReadyBoard,
-    loads: Sequence[Load],
-    job: Mapping[str, Any],
-    take: Callable[[Any], None],
+    ready: ReadyBoard, loads: Sequence[Load], job: Mapping[str, Any], take: Callable[[Any], None]
 ) -> int:
     """Pushes and runs the agent; pushes once more where it finds damaged files."""
     sent = 0

@@ -95,11 +95,7 @@ def push(
 
 
 def _send(
-    transport: Transport,
-    files: Sequence[PushedFile],
-    token: str,
-    progress: Progress,
-    python: str,
+    transport: Transport, files: Sequence[PushedFile], token: str, progress: Progress, python: str
 ) -> int:
     """Sends what is missing; returns the number of bytes."""
     sources = {file.sha256: file for file in files}

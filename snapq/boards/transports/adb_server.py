@@ -37,8 +37,7 @@ def program() -> str:
     found = shutil.which("adb")
     if found is None:
         raise InstallError(
-            "The program adb is not found here.",
-            hint="Debian and Ubuntu: sudo apt install adb",
+            "The program adb is not found here.", hint="Debian and Ubuntu: sudo apt install adb"
         )
     return found
 

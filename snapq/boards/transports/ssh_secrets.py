@@ -21,11 +21,7 @@ from snapq.boards.transports.ssh_settings import SshSettings
 PASSWORD_VARIABLE = "SNAPQ_SSH_PASSWORD"
 PASSPHRASE_VARIABLE = "SNAPQ_SSH_PASSPHRASE"
 _DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
-_KINDS: tuple[type[paramiko.PKey], ...] = (
-    paramiko.Ed25519Key,
-    paramiko.ECDSAKey,
-    paramiko.RSAKey,
-)
+_KINDS: tuple[type[paramiko.PKey], ...] = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,4 @@ def _known_hosts(address: SshAddress, found: dict[str, Any]) -> tuple[Path, ...]
     if address.known_hosts:
         return (address.known_hosts.expanduser(),)
     named = str(found.get("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2"))
-    return (
-        *(Path(name).expanduser() for name in named.split()),
-        Path("/etc/ssh/ssh_known_hosts"),
-    )
+    return (*(Path(name).expanduser() for name in named.split()), Path("/etc/ssh/ssh_known_hosts"))

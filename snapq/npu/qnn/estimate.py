@@ -54,11 +54,7 @@ class Figures:
 
 
 def estimate(
-    model: Path,
-    device: DeviceProfile,
-    options: CompileOptions = DEFAULTS,
-    *,
-    label: str = "",
+    model: Path, device: DeviceProfile, options: CompileOptions = DEFAULTS, *, label: str = ""
 ) -> EstimateRecord:
     """Compiles the model and reads Qualcomm's estimate; every node must run on the NPU.
 

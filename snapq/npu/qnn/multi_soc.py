@@ -14,10 +14,7 @@ from snapq.storage import atomic_folder
 
 
 def compile_multi_soc(
-    model: Path,
-    devices: Sequence[DeviceProfile],
-    out: Path,
-    options: CompileOptions = DEFAULTS,
+    model: Path, devices: Sequence[DeviceProfile], out: Path, options: CompileOptions = DEFAULTS
 ) -> Path:
     """Compiles a model for several devices into one folder, the same bytes for the same model.
 

@@ -68,9 +68,7 @@ class NodeEstimates:
 
 
 def estimate_nodes(
-    model: Path,
-    device: DeviceProfile,
-    options: CompileOptions = DEFAULTS,
+    model: Path, device: DeviceProfile, options: CompileOptions = DEFAULTS
 ) -> NodeEstimates:
     """Compiles the model once and divides Qualcomm's estimate among its nodes.
 

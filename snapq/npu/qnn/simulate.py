@@ -70,10 +70,7 @@ def simulate(
 
 @contextmanager
 def simulator(
-    model: Path,
-    device: DeviceProfile,
-    *,
-    options: CompileOptions = DEFAULTS,
+    model: Path, device: DeviceProfile, *, options: CompileOptions = DEFAULTS
 ) -> Iterator[Callable[[Feed], Outputs]]:
     """A function that runs one feed on the simulator, for feeds that depend on earlier outputs.
 
@@ -101,10 +98,7 @@ def _request(
 
 
 def _stream(
-    request: sessions.Request,
-    feeds: Iterable[Feed],
-    count: int,
-    progress: Advance | None,
+    request: sessions.Request, feeds: Iterable[Feed], count: int, progress: Advance | None
 ) -> Iterator[Outputs]:
     with ThreadPoolExecutor(count) as threads, worker_pool() as pool:
         simulators = _Simulators(pool, request, count)

@@ -107,7 +107,5 @@ def _evaluate(subject: Subject) -> list[dict[str, Any]]:
 
 
 EVIDENCE = Evidence(
-    "steps",
-    Reads((Input.GIVEN, Input.STEPS), (Input.EVALUATION, Input.METRICS, *ESTIMATE)),
-    gather,
+    "steps", Reads((Input.GIVEN, Input.STEPS), (Input.EVALUATION, Input.METRICS, *ESTIMATE)), gather
 )
