@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from snapq.benchmarking.float_feeds import float_feeds
+import numpy as np
+
 from snapq.benchmarking.targets.base import Candidate, Measurement
 from snapq.benchmarking.targets.resolve import resolve_target
 from snapq.bundle.read import Bundle
+from snapq.bundle.schema import BundleInput, Manifest
 from snapq.config import BenchmarkConfig
 from snapq.errors import DataError, SnapqError
 from snapq.progress import Percent, Progress
@@ -69,3 +71,25 @@ def benchmark_all(
         result or SnapqError("The benchmark ended without a result.", where=target)
         for result, target in zip(results, targets, strict=True)
     ]
+
+
+def float_feeds(manifest: Manifest, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What the float model takes for what its package takes, to time both on the same input."""
+    return {item.name: _float_feed(item, feeds[item.name]) for item in manifest.inputs}
+
+
+def _float_feed(item: BundleInput, codes: np.ndarray) -> np.ndarray:
+    values = codes
+    if item.encoding is not None:
+        steps = codes.astype(np.int64) - item.encoding.zero_point
+        values = steps.astype(np.float32) * np.float32(item.encoding.scale)
+    if item.permutation is not None:
+        values = np.transpose(values, item.permutation)
+    if item.image is not None and item.raw:
+        # The encoding says what the graph computes with; the model wants the normalized picture.
+        shape = [1] * len(item.model.shape)
+        shape[item.channel_axis or 0] = -1
+        pixels = codes if item.permutation is None else np.transpose(codes, item.permutation)
+        mean, std = np.reshape(item.image.mean, shape), np.reshape(item.image.std, shape)
+        values = (pixels.astype(np.float64) - mean) / std
+    return np.ascontiguousarray(values, dtype=item.model.dtype)

@@ -15,6 +15,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -52,6 +53,13 @@ def start(words: Sequence[str], log: Path) -> int | None:
     assert supervisor.stdout is not None
     line = supervisor.stdout.readline()
     return int(line) if line.strip().isdigit() else None
+
+
+def free_port() -> int:
+    """A port of this machine's loopback that no program listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+    return port
 
 
 def main() -> int:

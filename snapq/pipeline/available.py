@@ -22,7 +22,7 @@ from snapq.config import PackageConfig, QuantizeConfig
 from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
 from snapq.errors import DeviceError
 from snapq.evaluation.functions import source_fingerprint
-from snapq.evaluation.metrics import Metric, metrics
+from snapq.evaluation.metrics import metrics
 from snapq.evaluation.samples import Dataset, Sample, update_digest
 from snapq.pipeline.cache import Cache
 from snapq.pipeline.inputs import Setting
@@ -99,7 +99,9 @@ class Available:
         elif name == "prepare":
             facts[Input.ORIGINAL] = fact
         if name == "package":
-            facts[Input.PACKAGE] = Fact(lambda: _package(artifact), lambda: mark)
+            bundle = artifact.folder / BUNDLE
+            package = Fact(lambda: (Packaged.read(artifact.folder), bundle), lambda: mark)
+            facts[Input.PACKAGE] = package
         elif name != SOURCE:
             facts[Input.STEPS] = _with_steps(facts.get(Input.STEPS), index, name, artifact)
             item = Input.FLOAT if artifact.precision == "float" else Input.QUANTIZED
@@ -120,7 +122,10 @@ def available(setting: Setting) -> Available:
         Input.BOUNDARY: known(setting.boundary, setting.boundary.to_json()),
         Input.DEVICES: known(setting.devices, _facts_of(setting)),
         Input.SEED: known(config.seed),
-        Input.METRICS: Fact(lambda: _metrics(setting), lambda: _sources(setting)),
+        Input.METRICS: Fact(  # made anew each time that it is called
+            lambda: functools.partial(metrics, config.metric, config.folder),
+            lambda: _sources(setting),
+        ),
         Input.OPTIMIZATION_MODES: known(package.optimization_modes),
         Input.THIN_STRIDES: known(package.thin_strides),
         Input.NPU_SHARE: known(1.0 if share in (None, "all") else float(share)),
@@ -168,7 +173,6 @@ def _dataset(data: Dataset, source_sha256: str) -> Fact:
 
     @functools.cache
     def mark() -> Any:
-
         # The model as given makes the states that its samples begin with.
         model = source_sha256 if data.state else None
         return [data.fingerprint(), data.description, data.random, model]
@@ -198,11 +202,6 @@ def _sample_mark(sample: Sample) -> str:
     return digest.hexdigest()
 
 
-def _package(artifact: Artifact) -> Any:
-    """What the package stage recorded, and its bundle."""
-    return Packaged.read(artifact.folder), artifact.folder / BUNDLE
-
-
 def _with_steps(before: Fact | None, index: int, name: str, artifact: Artifact) -> Fact:
     """The models of earlier stages and of this one."""
     changed = artifact.record.changed
@@ -226,16 +225,6 @@ def _stands_for(device: DeviceProfile) -> DeviceProfile | None:
         return nearest_with_estimate(device)
     except DeviceError:
         return None
-
-
-def _metrics(setting: Setting) -> Callable[[], tuple[Metric, ...]]:
-    """Makes the run's metrics anew each time it is called."""
-
-    def make() -> tuple[Metric, ...]:
-
-        return metrics(setting.config.metric, setting.config.folder)
-
-    return make
 
 
 def _sources(setting: Setting) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from snapq.benchmarking.float_feeds import float_feeds
+from snapq.benchmarking.run import float_feeds
 from snapq.benchmarking.targets.base import Candidate, Measurement
 from snapq.benchmarking.targets.board import BoardTarget
 from snapq.bundle.read import Bundle

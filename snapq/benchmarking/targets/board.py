@@ -13,9 +13,8 @@ from snapq.boards.environment import check_python, set_up
 from snapq.boards.inventory import Board, find_board
 from snapq.boards.session.load import Load, bundle_load, plain_load
 from snapq.boards.session.measure import Limits, ReadyBoard, measure
-from snapq.boards.session.probe import BoardFacts, probe, profile_of
+from snapq.boards.session.probe import probe, profile_of
 from snapq.boards.transports.address import ADDRESSES
-from snapq.boards.transports.base import Transport
 from snapq.boards.transports.connect import connect
 from snapq.bundle.read import Bundle
 from snapq.config import BenchmarkConfig
@@ -78,7 +77,9 @@ class BoardTarget:
         """
         check_labels(candidates)
         with connect(self.board.address) as transport:
-            facts, environment = self._ready(transport)
+            facts = probe(transport, self.board)
+            check_python(facts, transport.address)
+            environment = set_up(transport, self.board, facts, self.reporter).path
             device = profile_of(self.board, facts)
             loads = [_load(candidate, protocol, device) for candidate in candidates]
             ready = ReadyBoard(transport, self.board, environment, self.reporter, self.limits)
@@ -93,11 +94,6 @@ class BoardTarget:
         )
         names = [candidate.model.name for candidate in candidates]
         return measurement_of(bench_records(setting, session, loads, names))
-
-    def _ready(self, transport: Transport) -> tuple[BoardFacts, str | None]:
-        facts = probe(transport, self.board)
-        check_python(facts, transport.address)
-        return facts, set_up(transport, self.board, facts, self.reporter).path
 
 
 def _allowed(protocol: BenchmarkConfig) -> tuple[str, ...]:

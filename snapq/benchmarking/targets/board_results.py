@@ -52,9 +52,8 @@ def bench_records(
     thermal = thermal_of(session.conditions)
     records: list[results.BenchRecord] = []
     for load, name in zip(loads, names, strict=True):
+        base, first = records[0] if records else None, session.models[loads[0].label]
         found = session.models[load.label]
-        base = records[0] if records else None
-        first = session.models[loads[0].label]
         records.append(_record(setting, load, name, found, thermal, base, first, started))
     return tuple(records)
 
@@ -73,12 +72,11 @@ def _record(
     on_npu = found.fallback != CPU
     golden = tuple(_golden(found))
     passed = skipped(load, found.skipped)
-    baseline = None
-    if base is not None:
-        match = (base.placement.fallback == CPU) == (not on_npu)
-        baseline = results.BenchBaseline(
-            run_id=base.run_id, label=base.model.label, conditions_match=match
-        )
+    baseline = base and results.BenchBaseline(
+        run_id=base.run_id,
+        label=base.model.label,
+        conditions_match=(base.placement.fallback == CPU) == (not on_npu),
+    )
     last = found.loads[-1]
     latency = latency_of(samples)
     valid = _validity(
@@ -133,7 +131,7 @@ def _record(
         thermal=thermal,
         golden=golden,
         baseline=baseline,
-        speedup=None if base is None else speedup_of(first.samples, samples),
+        speedup=base and speedup_of(first.samples, samples),
         valid=valid,
         remarks=tuple(doubts(load.label, samples)),
         samples=tuple(tuple(turn) for turn in found.turns),

@@ -105,7 +105,7 @@ class _Tally:
     peak_rss_bytes: int = 0
     processor_s: float = 0.0
     runs: int = 0
-    """Runs in a turn; 0 before the first warm-up has reporter how long one takes."""
+    """Runs in a turn; 0 before the first warm-up has told how long one takes."""
 
     def share(self) -> float:
         """How much of what the protocol asks for is there; 1 or more is enough."""

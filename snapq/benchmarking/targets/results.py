@@ -55,15 +55,8 @@ def protocol_of(
     protocol: BenchmarkConfig, performance_mode: str | None = None
 ) -> results.BenchProtocol:
     """How a model was timed."""
-    return results.BenchProtocol(
-        warmup=protocol.warmup,
-        min_runs=protocol.min_runs,
-        min_duration_s=protocol.min_duration_s,
-        repeats=protocol.repeats,
-        cooldown_s=protocol.cooldown_s,
-        threads=protocol.threads,
-        performance_mode=performance_mode,
-    )
+    shared = protocol.model_dump(include=set(results.BenchProtocol.model_fields))
+    return results.BenchProtocol(**{**shared, "performance_mode": performance_mode})
 
 
 def measurement_of(records: Sequence[results.BenchRecord]) -> Measurement:

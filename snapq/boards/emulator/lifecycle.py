@@ -16,10 +16,10 @@ from filelock import FileLock, Timeout
 
 from snapq.boards.emulator import initramfs, keys, qemu, soc_appearance, tools
 from snapq.boards.emulator.image import Image, build, cache_folder
-from snapq.boards.emulator.initramfs import Entry
 from snapq.boards.emulator.npu_state import NpuState
 from snapq.boards.emulator.qemu import Process
 from snapq.boards.emulator.recipe import recipe
+from snapq.boards.supervisor import free_port
 from snapq.errors import ConfigError, DeviceError
 from snapq.progress import Progress
 from snapq.storage import storage_errors, write_json
@@ -120,7 +120,14 @@ def start(
     tools.require(tools.RUNS)
     image = build(recipe(bare=options.bare), progress)
     with _locked(folder):
-        _clear(name, folder)
+        board = _read(folder)
+        if board is not None and board.running:
+            raise DeviceError(
+                "An emulated board of this name runs already.",
+                where=name,
+                hint=f"Use it, stop it (snapq board emulate stop {name}), or choose another name.",
+            )
+        _end(folder)
         try:
             with progress.track(f"Starting the emulated board {name}", None):
                 return _boot(name, folder, options, image, attached)
@@ -174,10 +181,7 @@ def wait(board: EmulatedBoard) -> None:
 
 def _boot(name: str, folder: Path, options: Options, image: Image, attached: bool) -> EmulatedBoard:
     hidden = soc_appearance.entries(options.soc, options.npu)
-    with storage_errors(folder):
-        folder.mkdir(mode=0o700)
     (host_key, host_public), (user_key, user_public) = keys.generate(), keys.generate()
-    _write_private(folder / "id_ed25519", user_key)
     now = int(time.time()) if options.clock is None else options.clock
     entries = {
         "board/etc/ssh/host_key": initramfs.file(host_key, 0o600),
@@ -185,13 +189,19 @@ def _boot(name: str, folder: Path, options: Options, image: Image, attached: boo
         "board/root/.ssh": initramfs.folder(0o700),
         "board/root/.ssh/authorized_keys": initramfs.file(f"{user_public}\n", 0o600),
     }
-    archive = folder / "initramfs"
-    _write_archive(image, entries, archive)
+    archive, identity = folder / "initramfs", folder / "id_ed25519"
+    with storage_errors(folder):
+        folder.mkdir(mode=0o700)
+        identity.touch(mode=0o600)
+        identity.write_bytes(user_key)
+        own = image.initramfs.read_bytes()
+        # The kernel looks for the next archive at a multiple of four bytes.
+        archive.write_bytes(own + bytes(-len(own) % 4) + initramfs.archive(entries))
     console, log = folder / "console.log", folder / _LOG
     # Another program may take a free port before QEMU does.
     for attempt in range(1, _ATTEMPTS + 1):
-        port = _free_port()
-        adb_port = _free_port() if options.adb else None
+        port = free_port()
+        adb_port = free_port() if options.adb else None
         (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {host_public}\n")
         words = qemu.command(
             image,
@@ -237,18 +247,6 @@ def _await(board: EmulatedBoard, log: Path) -> None:
         where=board.name,
         hint="Build it anew: snapq board emulate build --fresh",
     )
-
-
-def _clear(name: str, folder: Path) -> None:
-    """Makes room for a board of this name, where none runs."""
-    board = _read(folder)
-    if board is not None and board.running:
-        raise DeviceError(
-            "An emulated board of this name runs already.",
-            where=name,
-            hint=f"Use it, stop it (snapq board emulate stop {name}), or choose another name.",
-        )
-    _end(folder)
 
 
 def _end(folder: Path) -> None:
@@ -308,22 +306,3 @@ def _read(folder: Path) -> EmulatedBoard | None:
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None
-
-
-def _write_archive(image: Image, entries: dict[str, Entry], path: Path) -> None:
-    with storage_errors(path):
-        own = image.initramfs.read_bytes()
-        # The kernel looks for the next archive at a multiple of four bytes.
-        path.write_bytes(own + bytes(-len(own) % 4) + initramfs.archive(entries))
-
-
-def _write_private(path: Path, data: bytes) -> None:
-    with storage_errors(path):
-        path.touch(mode=0o600)
-        path.write_bytes(data)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port

@@ -74,8 +74,7 @@ def parent(job: dict[str, Any]) -> None:
         threading.Thread(target=_beat, daemon=True).start()
         for candidate in job["candidates"]:
             verify(root, candidate)
-        environment = job["environment"]
-        _prepare_environment(environment)
+        _prepare_environment(job["environment"])
         measure(job)
         tell("done")
 
@@ -86,12 +85,8 @@ def verify(root: Path, candidate: dict[str, Any]) -> None:
     bad = []
     for path, size, digest in candidate["files"]:
         place = folder / path
-        if (
-            place.is_symlink()
-            or not place.is_file()
-            or place.stat().st_size != size
-            or _digest(place) != digest
-        ):
+        plain = place.is_file() and not place.is_symlink() and place.stat().st_size == size
+        if not plain or _digest(place) != digest:
             bad.append((path, digest))
     for path, digest in bad:
         for damaged in (folder / path, root / "objects" / digest):
@@ -144,8 +139,8 @@ def _take_turns(
 def _climb(tally: Tally, job: dict[str, Any], first: bool) -> Child:
     """Starts the candidate on the first of its fallbacks that works."""
     candidate, protocol = tally.candidate, tally.protocol
-    fallbacks = [tally.fallback] if tally.fallback else candidate["fallbacks"]
-    for fallback in fallbacks:
+    for fallback in [tally.fallback] if tally.fallback else candidate["fallbacks"]:
+        told = {"label": tally.label, "fallback": fallback["name"]}
         reason, log, child = _npu_absent() if fallback["npu"] else None, "", None
         if reason is None:
             child = Child(tally.label, job)
@@ -159,25 +154,11 @@ def _climb(tally: Tally, job: dict[str, Any], first: bool) -> Child:
                 if fallback["npu"] and first:
                     log = _explain(tally, fallback, job) or log
         if reason is not None or child is None:
-            tell(
-                "fallback",
-                label=tally.label,
-                fallback=fallback["name"],
-                taken=False,
-                reason=reason,
-                log=log,
-            )
+            tell("fallback", **told, taken=False, reason=reason, log=log)
             continue
         tally.fallback, tally.first_ms = fallback, loaded["first_ms"]
         if first:
-            tell(
-                "fallback",
-                label=tally.label,
-                fallback=fallback["name"],
-                taken=True,
-                reason="",
-                log="",
-            )
+            tell("fallback", **told, taken=True, reason="", log="")
         tell("loaded", label=tally.label, **loaded)
         if candidate["feeds"]:
             warm = child.ask("turn", runs=max(1, protocol["warmup"]), settle=0)["ms"]
@@ -197,16 +178,14 @@ def _explain(tally: Tally, fallback: dict[str, Any], job: dict[str, Any]) -> str
     It is asked in a process of its own: whatever it says takes time where a model is measured.
     """
     child = Child(tally.label, job)
+    load: dict[str, Any] = {
+        "fallback": fallback,
+        "candidate": tally.candidate,
+        "protocol": tally.protocol,
+    }
     try:
-        child.ask(
-            "load",
-            fallback=fallback,
-            candidate=tally.candidate,
-            protocol=tally.protocol,
-            verbose=True,
-        )
-    except FailedError:
-        pass
+        with contextlib.suppress(FailedError):
+            child.ask("load", **load, verbose=True)
     finally:
         log = child.log(limit=64 * MAX_LOG_BYTES)
         child.close()
@@ -457,7 +436,9 @@ class Model:
         self._folder = Path(candidate["folder"])
         model = self._folder / fallback["model"]
         if values.get("verbose"):
-            _say_all()
+            import onnxruntime as ort
+
+            ort.set_default_logger_severity(0)  # the libraries print all that they know
         before = _memory("VmRSS")
         _drop_from_cache(self._folder, candidate["files"])
         cold_ms, session = _timed(lambda: _open(model, fallback, protocol))
@@ -581,13 +562,6 @@ def _open(model: Path, fallback: dict[str, Any], protocol: dict[str, Any]) -> An
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     options.add_provider_for_devices((npu or devices)[:1], fallback["options"])
     return ort.InferenceSession(str(model), options)
-
-
-def _say_all() -> None:
-    """Has the libraries print all that they know; to be called before a session is opened."""
-    import onnxruntime as ort
-
-    ort.set_default_logger_severity(0)
 
 
 def _placement(session: Any, npu: bool) -> dict[str, Any]:

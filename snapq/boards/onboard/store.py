@@ -34,12 +34,7 @@ def main() -> None:
     try:
         answer = actions[job["action"]](root, job)
     except RefusedError as error:
-        answer = {
-            "type": "error",
-            "what": error.args[0],
-            "where": error.args[1],
-            "hint": error.args[2],
-        }
+        answer = {"type": "error", **dict(zip(("what", "where", "hint"), error.args))}
     except OSError as error:
         answer = {
             "type": "error",
@@ -77,7 +72,8 @@ def commit(root: Path, job: dict[str, Any]) -> dict[str, Any]:
         if _size(part) is None:
             continue
         if _size(part) == size and _digest(part) == digest:
-            _sync(part)
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
             part.replace(place)
         else:
             part.unlink()
@@ -108,7 +104,8 @@ def install(root: Path, job: dict[str, Any]) -> dict[str, Any]:
             shutil.rmtree(str(building), ignore_errors=True)
     shutil.rmtree(str(root / "folders" / _name(job["folder"])), ignore_errors=True)
     for digest in job["digests"]:
-        _unlink(_object(root / "objects", digest))
+        with contextlib.suppress(OSError):
+            _object(root / "objects", digest).unlink()
     return {"type": "installed", "environment": str(place)}
 
 
@@ -225,16 +222,6 @@ def _digest(path: Path) -> str:
         for block in iter(lambda: file.read(1 << 20), b""):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _unlink(path: Path) -> None:
-    with contextlib.suppress(OSError):
-        path.unlink()
 
 
 def _started(pid: int) -> str | None:

@@ -23,6 +23,8 @@ from snapq.config import BenchmarkConfig
 from snapq.errors import DeviceError, SnapqError
 from snapq.progress import Progress
 
+_PROTOCOL = {"warmup", "min_runs", "min_duration_s", "threads", "repeats", "cooldown_s"}
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -132,17 +134,7 @@ def measure(
             case answers.Progress() if share is not None:
                 share(said.share)
 
-    job = {
-        "action": "measure",
-        "protocol": {
-            "warmup": protocol.warmup,
-            "min_runs": protocol.min_runs,
-            "min_duration_s": protocol.min_duration_s,
-            "threads": protocol.threads,
-            "repeats": protocol.repeats,
-            "cooldown_s": protocol.cooldown_s,
-        },
-    }
+    job = {"action": "measure", "protocol": protocol.model_dump(mode="json", include=_PROTOCOL)}
     found.sent_bytes = _push_and_run(ready, loads, job, take)
     for model in found.models.values():
         lengths = {len(turn) for turn in model.turns}

@@ -66,7 +66,8 @@ def push(
         InstallError: there is no Python on the board.
         StorageError: a file cannot be read.
     """
-    folder = _identity({file.path: file.sha256 for file in files})
+    content = json.dumps({file.path: file.sha256 for file in files}, sort_keys=True)
+    folder = hashlib.sha256(content.encode()).hexdigest()[:32]  # named after what is in it
     sent, token = 0, _token()
     for _ in range(2):
         sent += _send(transport, files, token, progress, python)
@@ -143,11 +144,6 @@ def _missing(
             case _:
                 raise DeviceError("The board gave an answer that makes no sense.", where=address)
     return found
-
-
-def _identity(content: Mapping[str, str]) -> str:
-    """Names a folder after what is in it."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _token() -> str:

@@ -79,7 +79,7 @@ def device_command(serial: str) -> list[str]:
 def _private_port(adb: str) -> int:
     with _lock:
         if not _private:
-            port = _free_port()
+            port = supervisor.free_port()
             log = Path(tempfile.gettempdir()) / f"snapq-adb-{os.getpid()}.log"
             with storage_errors(log):
                 # Without `-a` it listens on the loopback alone.
@@ -130,9 +130,3 @@ def _refusal(serial: str, said: str) -> DeviceError:
         where=f"adb://{serial}",
         hint=hint,
     )
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port

@@ -39,9 +39,7 @@ class SshAddress:
     """Whether `~/.ssh/config` has a say."""
 
     @classmethod
-    def parse(
-        cls, text: str, *, identity: Path | None = None, known_hosts: Path | None = None
-    ) -> SshAddress:
+    def parse(cls, text: str) -> SshAddress:
         """Reads `ssh://user@host:port`.
 
         Raises:
@@ -72,7 +70,7 @@ class SshAddress:
             or (user is not None and not _USER.fullmatch(user))
         ):
             raise ConfigError("This is not an SSH address.", where=_shown(text), hint=_EXAMPLE)
-        return cls(host, user, port, identity, known_hosts)
+        return cls(host, user, port)
 
     def __str__(self) -> str:
         user = f"{self.user}@" if self.user else ""

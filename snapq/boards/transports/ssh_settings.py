@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,13 +94,9 @@ def _jump(text: str, depth: int) -> SshSettings:
     settings: SshSettings | None = None
     for hop in hops:
         found = settings_of(hop, _depth=depth + 1)
-        settings = found if settings is None else _through(found, settings)
+        settings = found if settings is None else replace(found, jump=settings)
     assert settings is not None
     return settings
-
-
-def _through(settings: SshSettings, jump: SshSettings) -> SshSettings:
-    return SshSettings(**{**vars(settings), "jump": jump})
 
 
 def _known_hosts(address: SshAddress, found: dict[str, Any]) -> tuple[Path, ...]:

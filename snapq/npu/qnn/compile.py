@@ -13,7 +13,7 @@ from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, SnapqError
-from snapq.npu.qnn import compile_job, model_files, placement, sessions, workers
+from snapq.npu.qnn import compile_job, model_files, placement, workers
 from snapq.npu.qnn.compile_job import CONTEXT_NAME as CONTEXT_NAME
 from snapq.npu.qnn.compile_job import Job, Outcome
 from snapq.npu.qnn.estimate import parse, record, without_profiling
@@ -78,28 +78,11 @@ def compile_best(
     allow_cpu: bool = False,
     label: str = "",
 ) -> Best:
-    """Compiles with each set of options and keeps the fastest by Qualcomm's estimate.
+    """Compiles with each set of options and keeps the fastest; else as `npu.Model.compile` says.
 
     Where the device has no estimate there is nothing to choose by: the first set that compiles is
-    kept and the others are not tried. Of equal estimates the first stays.
-
-    Args:
-        model: an ONNX model with fixed shapes, Q/DQ or float.
-        device: what to compile for.
-        out: the folder to write; what was there is replaced as a whole, or not at all.
-        candidates: at least one set of options; sets that mean the same are tried once.
-        embed: put the binary inside the ONNX file.
-        allow_cpu: leave nodes that the NPU refuses in the ONNX file, for the CPU.
-        label: name of the estimates.
-
-    Raises:
-        ModelError: the model cannot be read.
-        ConfigError: an option is wrong, or embedding is not safe.
-        DeviceError: the device cannot do what is asked.
-        QnnError: the compiler failed, or what it wrote does not load; what the first set failed
-            with where none compiles.
-        InstallError: Qualcomm's runtime is not installed or damaged.
-        StorageError: the folder cannot be written.
+    kept and the others are not tried. Of equal estimates the first stays, and sets that mean the
+    same are tried once. Where none compiles, what the first failed with is raised.
     """
     tried = _distinct(candidates, device)
     files = _read(model, tried[0], embed=embed)
@@ -123,7 +106,7 @@ def compile_best(
         job, outcome = outcomes[best]
         assert isinstance(outcome, Outcome)
         if embed:
-            _check_one_part(outcome.report)
+            _check_one_part(outcome.report.npu_partitions)
         compile_job.check_reload(job, device, tried[best], allow_cpu=allow_cpu)
         qairt = model_files.read(job.folder / CONTEXT_NAME).qairt or ""
         with atomic_folder(out) as folder:
@@ -203,11 +186,10 @@ def _fastest(
     return min(succeeded, key=lambda i: getattr(estimates[i], "cycles", 0))
 
 
-def _check_one_part(report: sessions.Report) -> None:
-    if report.npu_partitions != 1:
+def _check_one_part(parts: int) -> None:
+    if parts != 1:
         raise ConfigError(
-            f"The model runs on the NPU in {report.npu_partitions} parts, and only one part can be "
-            "embedded.",
+            f"The model runs on the NPU in {parts} parts, and only one part can be embedded.",
             where="embed",
             hint="Leave embed out: the binaries then stay files of their own.",
         )

@@ -16,18 +16,10 @@ _FOLDER = "dlc"
 def export_dlc(
     model: Path, device: DeviceProfile, out: Path, options: CompileOptions = DEFAULTS
 ) -> Path:
-    """Writes a model as one DLC file, the same bytes for the same model.
-
-    Args:
-        model: an ONNX model with fixed shapes that runs whole on the NPU.
-        device: what to convert for; data types and layouts are legal there.
-        out: the file to write, `model.dlc`.
-        options: as for a compilation.
+    """Writes a model that runs whole on the NPU as one DLC file, the same bytes for the same model.
 
     Raises:
-        ModelError: the model cannot be read.
-        QnnError: nodes cannot run on the NPU, or the model falls into several parts.
-        InstallError, ConfigError, DeviceError, StorageError: as `compile_best`.
+        SnapqError: as `npu.Model`; QnnError also where the model falls into several parts.
     """
     files = model_files.read(model)
     model_files.check_compilable(files, fp16=options.fp16)

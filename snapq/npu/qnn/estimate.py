@@ -56,17 +56,7 @@ class Figures:
 def estimate(
     model: Path, device: DeviceProfile, options: CompileOptions = DEFAULTS, *, label: str = ""
 ) -> EstimateRecord:
-    """Compiles the model and reads Qualcomm's estimate; every node must run on the NPU.
-
-    Where the device has no estimate, `estimated_on` names the device of the nearest architecture
-    that has one and whose figure this is.
-
-    Raises:
-        ModelError: the model cannot be read.
-        DeviceError: no device with an estimate can run the model's precision.
-        QnnError: the model cannot be compiled for the NPU, or no estimate came.
-        InstallError, ConfigError: as `sessions.request`.
-    """
+    """Compiles the model and reads its estimate; all else is as `npu.Model.estimate` says."""
     with profiled(model, device, options, PROFILING) as (_, _, found):
         return found.model_copy(update={"label": label})
 

@@ -24,11 +24,8 @@ def compile_multi_soc(
         `model_ctx.onnx`, the file to load; the container stands beside it.
 
     Raises:
-        ModelError: the model cannot be read.
-        ConfigError: fewer than two devices, one given twice, or an option is wrong.
-        DeviceError: a device cannot do what is asked.
-        QnnError: the compiler failed, or a device is missing in what it wrote.
-        InstallError, StorageError: as `compile_best`.
+        SnapqError: as `npu.Model`; ConfigError also for fewer than two devices or one given twice,
+            QnnError where a device is missing in what the compiler wrote.
     """
     ids = [device.soc_id for device in devices]
     if len(set(ids)) < 2 or len(set(ids)) != len(ids):

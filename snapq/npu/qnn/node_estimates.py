@@ -70,13 +70,7 @@ class NodeEstimates:
 def estimate_nodes(
     model: Path, device: DeviceProfile, options: CompileOptions = DEFAULTS
 ) -> NodeEstimates:
-    """Compiles the model once and divides Qualcomm's estimate among its nodes.
-
-    Where the device has no estimate, `total.estimated_on` names the one whose figure this is.
-
-    Raises:
-        SnapqError: as `estimate`; QnnError also where the timeline is not there.
-    """
+    """Compiles the model once and divides its estimate among its nodes. Raises as `npu.Model`."""
     with profiled(model, device, options, _TRACING) as (files, folder, total):
         cycles = _by_name(folder, [node.name for node in files.nodes])
     # The timeline ends a few cycles before the estimate does.

@@ -14,76 +14,57 @@ from types import MappingProxyType
 
 
 @dataclass(frozen=True)
-class Choice:
+class Rule:
+    """Which values an option takes."""
+
+    pattern: str
+    """Regular expression of a whole value."""
+    meaning: str
+    """In words, `one of 0, 1`."""
+
+    def accepts(self, value: str) -> bool:
+        """Whether the provider takes `value`."""
+        return re.fullmatch(self.pattern, value, re.DOTALL) is not None
+
+
+def _words(text: str) -> Rule:
     """One of these words."""
-
-    values: tuple[str, ...]
-
-    def accepts(self, value: str) -> bool:
-        """Whether the provider takes `value`."""
-        return value in self.values
-
-    def __str__(self) -> str:
-        return "one of " + ", ".join(self.values)
+    return Rule(text.replace(" ", "|"), "one of " + text.replace(" ", ", "))
 
 
-@dataclass(frozen=True)
-class Whole:
-    """A whole number of at least `least`; with `many`, also several with commas between."""
-
-    least: int = 0
-    many: bool = False
-
-    def accepts(self, value: str) -> bool:
-        """Whether the provider takes `value`."""
-        parts = value.split(",") if self.many else [value]
-        return all(re.fullmatch(r"\d+", part) and int(part) >= self.least for part in parts)
-
-    def __str__(self) -> str:
-        several = ", or several with commas between" if self.many else ""
-        return f"an integer of at least {self.least}{several}"
+def _whole(least: int = 0) -> Rule:
+    """A whole number of at least 0 or 1."""
+    return Rule(r"0*[1-9]\d*" if least else r"\d+", f"an integer of at least {least}")
 
 
-@dataclass(frozen=True)
-class Text:
-    """A path or other text that is not empty."""
-
-    def accepts(self, value: str) -> bool:
-        """Whether the provider takes `value`."""
-        return bool(value)
-
-    def __str__(self) -> str:
-        return "text that is not empty"
-
-
-Rule = Choice | Whole | Text
-
-
-def _words(text: str) -> Choice:
-    return Choice(tuple(text.split()))
+def _wholes() -> Rule:
+    """A whole number of at least 1, or several."""
+    one = _whole(1)
+    several = f"{one.meaning}, or several with commas between"
+    return Rule(f"{one.pattern}(,{one.pattern})*", several)
 
 
 _SWITCH = _words("0 1")
-_PATH = Text()
+_TEXT = Rule(".+", "text that is not empty")
 
 _VERSION_2_7: dict[str, Rule] = {
     "backend_type": _words("htp gpu saver ir"),  # `cpu` has no library in the wheel
-    "backend_path": _PATH,
-    "soc_model": Whole(1, many=True),
+    "backend_path": _TEXT,
+    "soc_model": _wholes(),
     "htp_arch": _words("0 68 69 73 75 79 81"),
-    "device_id": Whole(),
-    "vtcm_mb": Whole(1, many=True),
+    "device_id": _whole(),
+    "vtcm_mb": _wholes(),
     "htp_performance_mode": _words(
         "burst balanced default high_performance high_power_saver low_balanced low_power_saver "
         "power_saver extreme_power_saver sustained_high_performance"
     ),
     "htp_graph_finalization_optimization_mode": _words("0 1 2 3"),
-    "rpc_control_latency": Whole(),
+    "rpc_control_latency": _whole(),
     "qnn_context_priority": _words(
         "low normal_low normal normal_high high high_plus critical critical_plus"
     ),
     "profiling_level": _words("off basic detailed optrace"),
-    "profiling_file_path": _PATH,
+    "profiling_file_path": _TEXT,
     "enable_htp_fp16_precision": _SWITCH,
     "htp_bf16_enable": _SWITCH,
     "enable_htp_fp16_clamp_overflow": _SWITCH,
@@ -93,30 +74,30 @@ _VERSION_2_7: dict[str, Rule] = {
     "enable_dx12_shared_memory_allocator": _SWITCH,
     "enable_vtcm_backup_buffer_sharing": _SWITCH,
     "htp_share_resource_optimization": _words("1"),
-    "htp_reused_io_limit_mb": Whole(),
+    "htp_reused_io_limit_mb": _whole(),
     "enable_htp_monolithic_lstm": _SWITCH,
     "enable_block_quant_weight_optimization": _SWITCH,
     "extended_udma": _SWITCH,
     "enable_htp_prepare_only": _SWITCH,
     "enable_htp_prepare_and_load": _SWITCH,
     "enable_htp_graph_splitting": _SWITCH,
-    "htp_graph_splitting_num_prepare_threads": Whole(1),
-    "num_graph_prepare_threads": Whole(1),
+    "htp_graph_splitting_num_prepare_threads": _whole(1),
+    "num_graph_prepare_threads": _whole(1),
     "disable_file_mapped_weights": _SWITCH,
-    "op_packages": Text(),
-    "op_affinity": _PATH,
+    "op_packages": _TEXT,
+    "op_affinity": _TEXT,
     "skip_backend_op_validation": _SWITCH,
     "skip_qnn_version_check": _SWITCH,
     "dump_json_qnn_graph": _SWITCH,
-    "json_qnn_graph_dir": _PATH,
+    "json_qnn_graph_dir": _TEXT,
     "dump_qnn_ir_dlc": _SWITCH,
-    "dump_qnn_ir_dlc_dir": _PATH,
-    "qnn_ir_backend_path": _PATH,
+    "dump_qnn_ir_dlc_dir": _TEXT,
+    "qnn_ir_backend_path": _TEXT,
     "enable_framework_op_trace": _SWITCH,
-    "framework_op_trace_dir": _PATH,
+    "framework_op_trace_dir": _TEXT,
     "dump_qnn_ep_input_graph": _SWITCH,
-    "dump_qnn_ep_input_graph_dir": _PATH,
-    "qnn_saver_path": _PATH,
+    "dump_qnn_ep_input_graph_dir": _TEXT,
+    "qnn_saver_path": _TEXT,
 }
 
 TABLES: Mapping[str, Mapping[str, Rule]] = MappingProxyType({"2.7": _VERSION_2_7})

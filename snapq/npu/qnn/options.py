@@ -173,7 +173,9 @@ def validate(options: Mapping[str, str]) -> None:
                 hint=f"Did you mean {close}?" if close else "Leave it out.",
             )
         if not rule.accepts(value):
-            raise ConfigError(f"{value!r} is not {rule}.", where=name, hint="Change the value.")
+            raise ConfigError(
+                f"{value!r} is not {rule.meaning}.", where=name, hint="Change the value."
+            )
     if "backend_type" in options and "backend_path" in options:
         raise ConfigError(
             "The provider takes either backend_type or backend_path.",

@@ -52,13 +52,7 @@ class Placement:
 
 
 def place(model: Path, device: DeviceProfile, options: CompileOptions | None = None) -> Placement:
-    """Finds out where each node would run; what the NPU refuses may run on the CPU.
-
-    Raises:
-        ModelError: the model cannot be read or has dynamic shapes.
-        QnnError: the NPU's compiler failed.
-        InstallError, ConfigError, DeviceError: as `sessions.request`.
-    """
+    """Where each node would run; the CPU is allowed. Raises as `npu.Model`."""
     files = model_files.read(model)
     model_files.check_static(files)
     chosen = options or CompileOptions(optimization_mode=1)  # placement is the same in each mode

@@ -76,20 +76,11 @@ class Report:
 
     nodes: tuple[AssignedNode, ...]
     refusals: tuple[Refusal, ...]
-    warnings: tuple[str, ...]
 
     @property
     def npu_partitions(self) -> int:
         """Number of parts of the graph on the NPU."""
         return len({node.partition for node in self.nodes if node.on_npu})
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A session in a worker, and what was read back from it."""
-
-    session: Any
-    report: Report
 
 
 def request(
@@ -104,14 +95,7 @@ def request(
 ) -> Request:
     """Checks what can be checked before a worker starts.
 
-    Args:
-        model: path of the ONNX file.
-        device: what to compile for.
-        compile_options: how to compile.
-        shown: the model's name in messages, where `model` is only a copy of it.
-        allow_cpu: let nodes that the NPU refuses run on the CPU.
-        provider: provider options that snapq itself adds.
-        entries: session configuration that snapq itself adds.
+    `provider` and `entries` are what snapq itself adds to the options; the rest is as in `Request`.
 
     Raises:
         InstallError: Qualcomm's runtime is not installed or damaged.
@@ -130,7 +114,7 @@ def request(
     )
 
 
-def open_session(wanted: Request) -> Opened:
+def open_session(wanted: Request) -> tuple[Any, Report]:
     """Opens a session and reads back what became of each node. Runs in a worker.
 
     Raises:
@@ -162,13 +146,17 @@ def open_session(wanted: Request) -> Opened:
         session = ort.InferenceSession(wanted.model, session_options)
     except Exception as error:
         raise _failure(error, log, wanted) from error
-    nodes = _assignment(session)
+    nodes = tuple(
+        AssignedNode(base_name(node.name), node.op_type, part.ep_name == PROVIDER, index)
+        for index, part in enumerate(session.get_provider_graph_assignment_info())
+        for node in part.get_nodes()
+    )
     if not any(node.on_npu for node in nodes):
         _check_backend(log, wanted)
-    report = Report(nodes, _refusals(log), _warnings(log))
+    report = Report(nodes, _refusals(log))
     if not wanted.allow_cpu and not all(node.on_npu for node in nodes):
         raise off_npu(report, wanted.shown)
-    return Opened(session, report)
+    return session, report
 
 
 def base_name(name: str) -> str:
@@ -208,14 +196,6 @@ def _device(ort: Any) -> Any:
     return next((device for device in devices if device.device.type == npu), devices[0])
 
 
-def _assignment(session: Any) -> tuple[AssignedNode, ...]:
-    return tuple(
-        AssignedNode(base_name(node.name), node.op_type, part.ep_name == PROVIDER, index)
-        for index, part in enumerate(session.get_provider_graph_assignment_info())
-        for node in part.get_nodes()
-    )
-
-
 def _refusals(log: list[tuple[int, str, str]]) -> tuple[Refusal, ...]:
     """The node units that the provider refused, each once, from its last say on them."""
     found: dict[tuple[str, ...], Refusal] = {}
@@ -238,12 +218,6 @@ def _readable(reason: str) -> str:
     return text if not text or text.endswith((".", "!", "?")) else text + "."
 
 
-def _warnings(log: list[tuple[int, str, str]]) -> tuple[str, ...]:
-    return tuple(
-        dict.fromkeys(" ".join(message.split()) for level, _, message in log if level >= _WARNING)
-    )
-
-
 def _log_text(log: list[tuple[int, str, str]]) -> str:
     return "\n".join(
         f"[E:{location}] {' '.join(message.split())}"
@@ -264,7 +238,7 @@ def _failure(error: Exception, log: list[tuple[int, str, str]], wanted: Request)
     _check_backend(log, wanted)
     refusals = _refusals(log)
     if refusals and "explicitly disabled" in str(error):
-        return off_npu(Report((), refusals, ()), wanted.shown)
+        return off_npu(Report((), refusals), wanted.shown)
     return explain(f"{type(error).__name__}: {error}", log=_log_text(log), where=_where(wanted))
 
 

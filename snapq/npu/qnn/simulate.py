@@ -42,26 +42,16 @@ def simulate(
     allow_cpu: bool = False,
     progress: Advance | None = None,
 ) -> Iterator[Outputs]:
-    """Runs a model on the simulator of a device's NPU.
+    """Runs a model on the simulator of a device's NPU; all else is as `npu.Model.simulate` says.
 
     Args:
         model: an ONNX model with fixed shapes, Q/DQ, float or compiled (`model_ctx.onnx`).
         device: whose arithmetic to use; for a compiled model the one it was compiled for.
-        feeds: for each inference an array for each input, of exactly its shape and type.
+        feeds: for each inference an array for each input.
         workers: processes; one a processor where not given. More are not started than feeds come.
-        options: how to compile a model that is not compiled yet.
+        options: how to compile a model that is not compiled yet, with fp16 where it is float.
         allow_cpu: let nodes that the NPU refuses run on the CPU.
         progress: told after each inference.
-
-    Yields:
-        For each feed, in order, every output by name.
-
-    Raises:
-        ModelError: the model cannot be read or has dynamic shapes.
-        DataError: a feed lacks an input, has one too many, or one of a wrong shape or type.
-        QnnError: the model cannot run on the NPU, or the simulator failed.
-        InstallError, ConfigError, DeviceError: as `sessions.request`; ConfigError also for a
-            float model without fp16.
     """
     request = _request(model, device, options, allow_cpu=allow_cpu)
     count = workers or processors()

@@ -33,13 +33,13 @@ class Input:
 def read_back(request: Request) -> tuple[Report, float]:
     """Opens a session; tells what became of each node, and how many seconds it took."""
     start = time.perf_counter()
-    report = open_session(request).report
+    _, report = open_session(request)
     return report, time.perf_counter() - start
 
 
 def boundary(request: Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Opens a session and names its inputs and outputs."""
-    session = open_session(request).session
+    session, _ = open_session(request)
     inputs = tuple(value.name for value in session.get_inputs())
     return inputs, tuple(value.name for value in session.get_outputs())
 
@@ -56,7 +56,7 @@ def simulator(request: Request) -> Callable[[dict[str, np.ndarray] | None], Any]
     Returns:
         A handler that gives the outputs for a feed by name, and for None the session's inputs.
     """
-    session = open_session(request).session
+    session, _ = open_session(request)
     inputs = tuple(
         Input(value.name, _dtype(value.type), tuple(value.shape)) for value in session.get_inputs()
     )

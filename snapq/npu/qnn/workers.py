@@ -7,7 +7,7 @@ same bytes only the first time in a process. So each piece of work gets a proces
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from functools import partial
 from typing import Any, TypeVar
 
 from snapq.errors import SnapqError, UnansweredError
@@ -30,16 +30,10 @@ _WORDING = Wording(
 )
 
 
-class Worker(pool.Worker):
-    """One process for Qualcomm's runtime. Raises `UnansweredError` where it dies or time is up."""
-
-    def __init__(self, scratch_parent: Path | None = None) -> None:
-        super().__init__(_WORDING, scratch_parent)
-
-
-def worker_pool() -> WorkerPool:
-    """Workers for Qualcomm's runtime that end together."""
-    return WorkerPool(_WORDING)
+Worker = partial(pool.Worker, _WORDING)
+"""One process for Qualcomm's runtime. Raises `UnansweredError` where it dies or time is up."""
+worker_pool = partial(WorkerPool, _WORDING)
+"""Workers for Qualcomm's runtime that end together."""
 
 
 def call(function: Callable[..., T], *args: Any, timeout_s: float = DEFAULT_TIMEOUT_S) -> T:

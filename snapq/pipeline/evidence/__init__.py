@@ -1,4 +1,4 @@
-"""What the stages did to accuracy, size and time: one file a kind of evidence."""
+"""What the stages did to accuracy, size and time: the kinds of evidence."""
 
 from __future__ import annotations
 
@@ -6,16 +6,7 @@ from collections.abc import Iterator
 
 from snapq.pipeline.available import Available
 from snapq.pipeline.cache import Cache
-from snapq.pipeline.evidence import (
-    encodings,
-    estimates,
-    latency,
-    layers,
-    outputs,
-    package,
-    steps,
-    tradeoff,
-)
+from snapq.pipeline.evidence import estimates, latency, layers, outputs, recorded, steps
 from snapq.pipeline.evidence.base import Evidence, Found
 from snapq.pipeline.inputs import Setting
 from snapq.progress import Progress
@@ -26,9 +17,7 @@ KINDS: tuple[Evidence, ...] = (
     layers.EVIDENCE,
     steps.EVIDENCE,
     latency.EVIDENCE,
-    tradeoff.EVIDENCE,
-    encodings.EVIDENCE,
-    package.EVIDENCE,
+    *recorded.EVIDENCE,
 )
 """In the order in which they are gathered, and in which their notes are told."""
 

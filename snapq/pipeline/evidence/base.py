@@ -1,6 +1,6 @@
 """What a kind of evidence is: what it reads, how it is gathered, whether it is kept.
 
-A kind is a file of this package with an `Evidence`, which `snapq.pipeline.evidence` lists. It is
+A kind is an `Evidence` in a file of this package, which `snapq.pipeline.evidence` lists. It is
 handed what it declares and nothing else, and what it finds is kept under a key of the same
 declaration. It looks at what the stages left and never runs one.
 """
