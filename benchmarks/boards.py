@@ -21,7 +21,7 @@ import numpy as np
 from snapq.boards.onboard.agent import Model
 from snapq.boards.session.load import npz
 from snapq.boards.session.push import PushedFile, push
-from snapq.boards.transports.connect import connect
+from snapq.boards.transports.base import connect
 from snapq.bundle.read import Bundle
 from snapq.progress import Silent
 from tests.boards import sshd

@@ -13,7 +13,7 @@ from snapq.boards.inventory import Board, boards, find_board
 from snapq.boards.requirements import Requirement, check_requirements
 from snapq.boards.session.probe import BoardFacts, probe
 from snapq.boards.session.program import ROOT, ask
-from snapq.boards.transports.connect import connect
+from snapq.boards.transports.base import connect
 from snapq.errors import ConfigError, nearest
 from snapq.progress import Progress
 

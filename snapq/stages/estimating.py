@@ -1,4 +1,6 @@
-"""Estimates of models that are not yet what the run will package: for stages that look for speed.
+"""Estimates of models that are not yet what the run will package.
+
+For stages that look for speed, and for the evidence of what each stage did to it.
 
 A float model is brought to the precision of the run's quantize stage with a single sample: time on
 the NPU hangs on types and shapes, not on scales.

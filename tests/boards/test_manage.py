@@ -45,7 +45,7 @@ def test_a_probe_says_what_the_npu_lacks_and_how_to_get_it(listed: Path) -> None
 
 def test_cleaning_leaves_nothing_and_may_be_repeated(server: sshd.Sshd, listed: Path) -> None:
     from snapq.boards.session.push import PushedFile, push
-    from snapq.boards.transports.connect import connect
+    from snapq.boards.transports.base import connect
     from snapq.progress import Silent
 
     with connect(server.address()) as transport:

@@ -15,7 +15,7 @@ from snapq.boards.session.load import Load, bundle_load, plain_load
 from snapq.boards.session.measure import Limits, ReadyBoard, measure
 from snapq.boards.session.probe import probe, profile_of
 from snapq.boards.transports.address import ADDRESSES
-from snapq.boards.transports.connect import connect
+from snapq.boards.transports.base import connect
 from snapq.bundle.read import Bundle
 from snapq.config import BenchmarkConfig
 from snapq.devices.profiles import DeviceProfile

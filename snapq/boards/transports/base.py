@@ -10,8 +10,10 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
+from snapq.boards.transports.address import Address
 from snapq.boards.transports.lines import Line, readable
 from snapq.errors import DeviceError
 
@@ -121,3 +123,17 @@ class Transport(AbstractContextManager["Transport"]):
             where=f"{self.address}:{path}",
             hint="Check the free disk space and the permissions there.",
         )
+
+
+def connect(address: Address) -> Transport:
+    """Opens a connection to a board.
+
+    Raises:
+        HostKeyError: the host key is unknown or changed.
+        DeviceError: there is no way to the board, or it does not let us in.
+        InstallError: the address needs a program that is missing.
+        ConfigError: `~/.ssh/config` cannot be understood.
+    """
+    module, _, name = address.transport.partition(":")
+    transport: Transport = getattr(import_module(module), name)(address)
+    return transport

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile
@@ -53,11 +53,11 @@ class Candidate:
     options: CompileOptions
     estimate: EstimateRecord | None
     seconds: float | None
-    failure: str | None
+    failure: str | None = None
     """Why it did not compile."""
-    transient: bool
+    transient: bool = False
     """Whether it may compile when it is tried again."""
-    chosen: bool
+    chosen: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ def compile_best(
     kept and the others are not tried. Of equal estimates the first stays, and sets that mean the
     same are tried once. Where none compiles, what the first failed with is raised.
     """
-    tried = _distinct(candidates, device)
-    files = _read(model, tried[0], embed=embed)
+    distinct = _distinct(candidates, device)
+    files = _read(model, distinct[0], embed=embed)
     with storage_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         trials = tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=out.parent)
@@ -93,35 +93,37 @@ def compile_best(
         jobs = [
             Job(
                 files,
-                compile_job.request_for(
-                    model.name, device, options, embed=embed, allow_cpu=allow_cpu
-                ),
+                options,
+                compile_job.request_for(files, device, options, embed=embed, allow_cpu=allow_cpu),
                 Path(trials.name, str(index)),
             )
-            for index, options in enumerate(tried)
+            for index, options in enumerate(distinct)
         ]
         outcomes = _run(jobs, choose=device.has_estimate)
-        estimates = [_estimate(job, result, device, label) for job, result in outcomes]
-        best = _fastest([result for _, result in outcomes], estimates)
+        tried = [_candidate(job, result, device, label) for job, result in outcomes]
+        compiled = [index for index, one in enumerate(tried) if one.failure is None]
+        # Where there are no estimates, only one has compiled.
+        best = min(compiled, key=lambda index: getattr(tried[index].estimate, "cycles", 0))
         job, outcome = outcomes[best]
         assert isinstance(outcome, Outcome)
         if embed:
             _check_one_part(outcome.report.npu_partitions)
-        compile_job.check_reload(job, device, tried[best], allow_cpu=allow_cpu)
+        compile_job.check_reload(job, device, allow_cpu=allow_cpu)
         qairt = model_files.read(job.folder / CONTEXT_NAME).qairt or ""
         with atomic_folder(out) as folder:
             for path in sorted(job.folder.iterdir()):
                 path.replace(folder / path.name)
-    compiled = Compiled(
+    tried[best] = replace(tried[best], chosen=True)
+    kept = Compiled(
         model=out / CONTEXT_NAME,
         binaries=tuple(sorted(out.glob("*.bin"))),
-        estimate=estimates[best],
+        estimate=tried[best].estimate,
         placement=placement.from_report(files, outcome.report),
         qairt=qairt,
         seconds=outcome.seconds,
         options=without_profiling(job.request.provider),
     )
-    return Best(compiled, _candidates(tried, outcomes, estimates, best))
+    return Best(kept, tuple(tried))
 
 
 def _distinct(
@@ -169,21 +171,16 @@ def _run(jobs: Sequence[Job], *, choose: bool) -> list[tuple[Job, Outcome | Snap
     raise first
 
 
-def _estimate(
+def _candidate(
     job: Job, result: Outcome | SnapqError, device: DeviceProfile, label: str
-) -> EstimateRecord | None:
-    if isinstance(result, SnapqError) or result.profile is None:
-        return None
-    figures = parse(result.profile, job.files.path.name)
-    return record(figures, device, device, job.request, label)
-
-
-def _fastest(
-    results: Sequence[Outcome | SnapqError], estimates: Sequence[EstimateRecord | None]
-) -> int:
-    """Index of the lowest estimate; of the first success where there are no estimates."""
-    succeeded = [i for i, result in enumerate(results) if isinstance(result, Outcome)]
-    return min(succeeded, key=lambda i: getattr(estimates[i], "cycles", 0))
+) -> Candidate:
+    if isinstance(result, SnapqError):
+        return Candidate(job.options, None, None, result.what, result.transient)
+    estimate = None
+    if result.profile is not None:
+        figures = parse(result.profile, job.files.path.name)
+        estimate = record(figures, device, device, job.request, label)
+    return Candidate(job.options, estimate, result.seconds)
 
 
 def _check_one_part(parts: int) -> None:
@@ -193,25 +190,3 @@ def _check_one_part(parts: int) -> None:
             where="embed",
             hint="Leave embed out: the binaries then stay files of their own.",
         )
-
-
-def _candidates(
-    tried: Sequence[CompileOptions],
-    outcomes: Sequence[tuple[Job, Outcome | SnapqError]],
-    estimates: Sequence[EstimateRecord | None],
-    best: int,
-) -> tuple[Candidate, ...]:
-    """What became of each set; those after the first success were not tried and are left out."""
-    return tuple(
-        Candidate(
-            options=options,
-            estimate=figure,
-            seconds=result.seconds if isinstance(result, Outcome) else None,
-            failure=result.what if isinstance(result, SnapqError) else None,
-            transient=isinstance(result, SnapqError) and result.transient,
-            chosen=index == best,
-        )
-        for index, (options, (_, result), figure) in enumerate(
-            zip(tried, outcomes, estimates, strict=False)
-        )
-    )

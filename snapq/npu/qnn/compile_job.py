@@ -29,6 +29,7 @@ class Job:
     """One compilation."""
 
     files: ModelFiles
+    options: CompileOptions
     request: sessions.Request
     folder: Path
     """Where the result goes."""
@@ -45,7 +46,12 @@ class Outcome:
 
 
 def request_for(
-    shown: str, device: DeviceProfile, options: CompileOptions, *, embed: bool, allow_cpu: bool
+    files: ModelFiles,
+    device: DeviceProfile,
+    options: CompileOptions,
+    *,
+    embed: bool,
+    allow_cpu: bool,
 ) -> sessions.Request:
     """The session that compiles a staged model, with the estimate where the device has one.
 
@@ -56,7 +62,7 @@ def request_for(
         model_files.STAGED_NAME,
         device,
         options,
-        shown=shown,
+        shown=files.path.name,
         allow_cpu=allow_cpu,
         provider=PROFILING if device.has_estimate else {},
         entries=context_entries(embed=embed),
@@ -99,9 +105,7 @@ def run(pool: workers.WorkerPool, job: Job) -> Outcome:
     return Outcome(report, seconds, text)
 
 
-def check_reload(
-    job: Job, device: DeviceProfile, options: CompileOptions, *, allow_cpu: bool
-) -> None:
+def check_reload(job: Job, device: DeviceProfile, *, allow_cpu: bool) -> None:
     """Loads what was compiled in a fresh process and compares its inputs and outputs by name.
 
     Raises:
@@ -110,7 +114,7 @@ def check_reload(
     request = sessions.request(
         job.folder.absolute() / CONTEXT_NAME,
         device,
-        options,
+        job.options,
         shown=f"what {job.files.path.name} was compiled to",
         allow_cpu=allow_cpu,
     )

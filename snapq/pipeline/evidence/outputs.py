@@ -55,7 +55,6 @@ def _no_simulator(subject: Subject) -> str | None:
 
 
 def _compare(subject: Subject, data: Dataset, *, simulated: bool) -> Figures:
-
     judges = {label: subject.metrics() for label in ("float", subject.label)}
     fidelity = Fidelity()
     title = f"Simulate {subject.device.name}" if simulated else "Run on the CPU"

@@ -52,7 +52,6 @@ def gather(subject: Subject) -> Found:
 
 
 def _estimate(step: StepModel, subject: Subject) -> EstimateRecord:
-
     found = estimator(subject, subject.device)(io.load(step.model))
     label = subject.final_precision if step.precision == "float" else step.precision
     return found.model_copy(update={"label": f"{step.label} at {label}"})

@@ -10,7 +10,7 @@ import pytest
 
 from snapq.benchmarking.targets.base import Candidate
 from snapq.boards.session.push import PushedFile, push
-from snapq.boards.transports.connect import connect
+from snapq.boards.transports.base import connect
 from snapq.errors import ConnectionLostError
 from snapq.progress import Silent
 from tests.boards import recovery, sshd, tested_board

@@ -15,7 +15,7 @@ from snapq.boards.session import answers
 from snapq.boards.session.load import plain_load
 from snapq.boards.session.measure import Limits
 from snapq.boards.session.push import PushedFile, push
-from snapq.boards.transports.connect import connect
+from snapq.boards.transports.base import connect
 from snapq.errors import ConnectionLostError, DeviceError, ModelError, SnapqError
 from snapq.progress import Silent
 from snapq.report.html import render_html

@@ -16,7 +16,7 @@ from snapq.boards.session.probe import (
     probe,
     profile_of,
 )
-from snapq.boards.transports.connect import connect
+from snapq.boards.transports.base import connect
 from snapq.errors import DeviceError
 from tests.boards import boards, sshd
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from snapq.boards.transports.address import SshAddress
-from snapq.boards.transports.base import Command
-from snapq.boards.transports.connect import connect
+from snapq.boards.transports.base import Command, connect
 from snapq.errors import ConfigError, ConnectionLostError, DeviceError, HostKeyError
 from tests.boards import sshd
 
