@@ -110,7 +110,7 @@ class Bundle:
         for number in range(self.manifest.golden_samples):
             name = golden_file(folder, number)
             if name not in listed:
-                raise StorageError("A golden sample is not listed.", where=name, hint=_MEND)
+                raise _damaged("A golden sample is not listed.", name)
             yield _read_arrays(self.path / name, names)
 
 
@@ -122,23 +122,21 @@ def golden_file(folder: str, number: int) -> str:
 def _check_file(folder: Path, file: BundleFile) -> None:
     path = folder / file.path
     if any(part.is_symlink() for part in _inside(folder, path)):
-        raise StorageError("A link stands where a file should be.", where=str(path), hint=_MEND)
+        raise _damaged("A link stands where a file should be.", path)
     if not path.is_file():
-        raise StorageError("The file is missing from the bundle.", where=str(path), hint=_MEND)
+        raise _damaged("The file is missing from the bundle.", path)
     with storage_errors(path):
         size = path.stat().st_size
     if size != file.bytes:
-        raise StorageError(
-            f"The file has {size} bytes and the manifest says {file.bytes}.",
-            where=str(path),
-            hint=_MEND,
-        )
+        raise _damaged(f"The file has {size} bytes and the manifest says {file.bytes}.", path)
     if sha256_file(path) != file.sha256:
-        raise StorageError(
-            "The file is not the one that the manifest describes (SHA-256 differs).",
-            where=str(path),
-            hint=_MEND,
+        raise _damaged(
+            "The file is not the one that the manifest describes (SHA-256 differs).", path
         )
+
+
+def _damaged(what: str, where: Path | str) -> StorageError:
+    return StorageError(what, where=str(where), hint=_MEND)
 
 
 def _inside(folder: Path, path: Path) -> Iterator[Path]:
@@ -153,19 +151,16 @@ def _read_arrays(path: Path, names: dict[str, tuple[str, tuple[int, ...]]]) -> d
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > _MAX_GOLDEN_BYTES:
-                raise StorageError("A golden sample is too large.", where=str(path), hint=_MEND)
+                raise _damaged("A golden sample is too large.", path)
         with np.load(path, allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in names}
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise StorageError(
-            f"A golden sample cannot be read ({type(error).__name__}).", where=str(path), hint=_MEND
-        ) from error
+        raise _damaged(f"A golden sample cannot be read ({type(error).__name__}).", path) from error
     for name, (dtype, shape) in names.items():
         if found[name].dtype.name != dtype or found[name].shape != shape:
-            raise StorageError(
+            raise _damaged(
                 f"The golden sample of '{name}' is {found[name].dtype} {list(found[name].shape)} "
                 f"and the manifest says {dtype} {list(shape)}.",
-                where=str(path),
-                hint=_MEND,
+                path,
             )
     return found

@@ -213,7 +213,9 @@ class Model:
         )
         for tried in best.candidates:
             if tried.estimate is not None and tried.options.vtcm_mb is None:
-                self._keep(tried.estimate, tried.options, thinned)
+                parts = self._parts(thinned, tried.options)
+                read = EstimateRecord.model_validate
+                self._memory.recall("estimate", parts, tried.estimate.to_json, read)
         chosen = next(tried for tried in best.candidates if tried.chosen)
         figure, reason = best.compiled.estimate, None
         if figure is None:
@@ -260,13 +262,6 @@ class Model:
 
         parts = self._parts(thinned, options)
         return self._memory.recall("estimate", parts, make, EstimateRecord.model_validate)
-
-    def _keep(
-        self, record: EstimateRecord, options: CompileOptions, thinned: tuple[str, ...]
-    ) -> None:
-        """Keeps an estimate that came with a compilation."""
-        parts = self._parts(thinned, options)
-        self._memory.recall("estimate", parts, record.to_json, EstimateRecord.model_validate)
 
     def _parts(self, thinned: tuple[str, ...], options: CompileOptions) -> dict[str, object]:
         """All that an estimate depends on."""
