@@ -161,6 +161,7 @@ def test_an_error_is_json_where_json_is_asked_for(
         (("quantize", "tiny.onnx", "-o", "out.onnx"), "--random-inputs"),
         (("quantize", "tiny.onnx", "-o", "tiny.onnx", "--random-inputs"), "--force"),
         (("devices", "nothing-like-it"), "snapq devices"),
+        (("devices", "show", "sm8650"), "snapq devices sm8650"),
         (("report", "ghost"), "ghost"),
         (("init", "ghost.onnx"), "ghost.onnx"),
         (

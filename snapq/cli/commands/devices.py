@@ -33,7 +33,10 @@ def devices(
 
     if board is not None:
         if text != "probe":
-            raise ConfigError(f"{text!r} takes no board.", hint="Write: snapq devices probe BOARD")
+            raise ConfigError(
+                f"{text!r} is followed by {board!r}, and only `probe` takes a second word.",
+                hint=f"Write: snapq devices {board}, or snapq devices probe BOARD",
+            )
         from snapq import api
 
         probed = api.probe_board(board)
