@@ -108,7 +108,7 @@ def check_size(
     """Checks that a picture of this width and height becomes the size that the input takes.
 
     Raises:
-        DataError: it does not; the message has the YAML that would mend it.
+        DataError: it does not; the message has the YAML that would fix it.
     """
     height, width = image.height, image.width
     resized = resized_size(size, preprocess)

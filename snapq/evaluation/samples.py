@@ -138,7 +138,7 @@ def convert(value: Array, spec: TensorSpec, where: str) -> Array:
         raise DataError(
             f"Input '{spec.name}' holds {value[index]} at index {list(index)}.",
             where=where,
-            hint="Remove this sample, or hint how it was made.",
+            hint="Remove this sample, or fix how it was made.",
         )
     if value.dtype == spec.dtype:
         return np.asarray(value, order="C")

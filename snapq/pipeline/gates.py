@@ -18,7 +18,7 @@ NOTHING = "nothing: the run has no such figure"
 
 
 @dataclass(frozen=True)
-class Judged:
+class Evaluated:
     """What gates look at.
 
     Attributes:
@@ -36,29 +36,29 @@ Verdict = tuple[str, str, bool]
 """The limit in words, what was found, and whether it passed."""
 
 
-def check(gates: Gates, judged: Judged) -> tuple[GateRecord, ...]:
+def check(gates: Gates, evaluated: Evaluated) -> tuple[GateRecord, ...]:
     """Checks every gate that the YAML names. A gate without a figure to judge by has failed."""
     records = []
     for name, gate in GATES.items():
         wanted = getattr(gates, name)
         if wanted is not None:
-            limit, found, passed = gate(wanted, judged)
+            limit, found, passed = gate(wanted, evaluated)
             records.append(GateRecord(name=name, limit=limit, found=found, passed=passed))
     return tuple(records)
 
 
-def _accuracy_drop(most: float, judged: Judged) -> Verdict:
+def _accuracy_drop(most: float, evaluated: Evaluated) -> Verdict:
     limit = f"at most {most:g}"
-    drop = _largest_drop(judged.figures.accuracy, judged.precision)
+    drop = _largest_drop(evaluated.figures.accuracy, evaluated.precision)
     if drop is None:
         return limit, NOTHING, False
     found = f"{drop[0]:.4f} ({drop[1].where}, {drop[1].samples} samples)"
     return limit, found, drop[0] <= most + 1e-9
 
 
-def _sqnr(least: float, judged: Judged) -> Verdict:
+def _sqnr(least: float, evaluated: Evaluated) -> Verdict:
     limit = f"at least {least:g} dB"
-    records = [item for item in judged.figures.fidelity if item.label == judged.precision]
+    records = [item for item in evaluated.figures.fidelity if item.label == evaluated.precision]
     worst = min(records, key=lambda record: record.sqnr_db, default=None)
     if worst is None:
         return limit, NOTHING, False
@@ -66,10 +66,10 @@ def _sqnr(least: float, judged: Judged) -> Verdict:
     return limit, found, worst.sqnr_db >= least
 
 
-def _npu_nodes(least: float | str, judged: Judged) -> Verdict:
+def _npu_nodes(least: float | str, evaluated: Evaluated) -> Verdict:
     share = 1.0 if isinstance(least, str) else least
     limit = "all" if isinstance(least, str) else f"at least {share:.0%}"
-    records = [item for item in judged.figures.placements if item.label == judged.precision]
+    records = [item for item in evaluated.figures.placements if item.label == evaluated.precision]
     worst = min(records, key=_share, default=None)
     if worst is None:
         return limit, NOTHING, False
@@ -77,9 +77,9 @@ def _npu_nodes(least: float | str, judged: Judged) -> Verdict:
     return limit, found, _share(worst) >= share
 
 
-def _estimated_speedup(least: float, judged: Judged) -> Verdict:
+def _estimated_speedup(least: float, evaluated: Evaluated) -> Verdict:
     limit = f"at least {least:g}x"
-    speedups = _gate_speedups(judged.figures.speedups, judged.devices)
+    speedups = _gate_speedups(evaluated.figures.speedups, evaluated.devices)
     slowest = min(speedups, key=lambda record: record.value, default=None)
     if slowest is None:
         return limit, NOTHING, False
@@ -87,7 +87,7 @@ def _estimated_speedup(least: float, judged: Judged) -> Verdict:
     return limit, found, slowest.value >= least
 
 
-GATES: dict[str, Callable[[Any, Judged], Verdict]] = {
+GATES: dict[str, Callable[[Any, Evaluated], Verdict]] = {
     "max_accuracy_drop": _accuracy_drop,
     "min_sqnr_db": _sqnr,
     "npu_nodes": _npu_nodes,
@@ -98,7 +98,7 @@ GATES: dict[str, Callable[[Any, Judged], Verdict]] = {
 def _gate_speedups(
     speedups: Sequence[SpeedupRecord], devices: Sequence[DeviceProfile]
 ) -> tuple[SpeedupRecord, ...]:
-    """The speed-ups by which `min_estimated_speedup` is judged.
+    """The speed-ups by which `min_estimated_speedup` is evaluated.
 
     Those over the unmodified model at fp16, on the devices that have an estimate of their own; on
     all devices where none has.

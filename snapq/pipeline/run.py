@@ -18,7 +18,7 @@ from snapq.pipeline import steps as stages
 from snapq.pipeline.available import available
 from snapq.pipeline.cache import Cache, copy_artifact
 from snapq.pipeline.evidence.latency import check_target
-from snapq.pipeline.gates import Judged, check
+from snapq.pipeline.gates import Evaluated, check
 from snapq.pipeline.inputs import Setting
 from snapq.progress import Advance, Progress
 from snapq.records import Figures, FileRecord, Provenance, RunRecord, StageRecord
@@ -78,7 +78,7 @@ def execute(
                 for path in sorted((folder / "bundle").rglob("*"))
                 if path.is_file()
             ),
-            gates=check(chosen.config.gates, Judged(figures, chosen.devices, precision)),
+            gates=check(chosen.config.gates, Evaluated(figures, chosen.devices, precision)),
             notes=found.notes,
         )
         _write_measurements(figures, folder)

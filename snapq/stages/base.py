@@ -244,7 +244,7 @@ class Outcome:
         failures: what failed on the way (a full disk, a compiler that did not answer), although a
             model came of it; such a result is not kept for later runs.
         changed: of a stage that changes what the model computes, the models that it made one
-            after the other: label to file; a run with such a stage is judged step by step.
+            after the other: label to file; a run with such a stage is evaluated step by step.
     """
 
     precision: str

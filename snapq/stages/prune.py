@@ -34,7 +34,7 @@ from snapq.stages.estimating import estimator
 from snapq.storage import compressed_size, storage_errors, write_json
 
 _JUDGES = 64
-"""Samples by which blocks are judged, at most."""
+"""Samples by which blocks are compared, at most."""
 CUT = "cut.onnx"
 """The model after the cut and before the repair, beside the stage's result."""
 

@@ -12,7 +12,7 @@ from snapq.graph import io as model_files
 from snapq.graph.boundary import fold_normalization, plan
 from snapq.graph.shapes import input_specs
 from snapq.progress import Silent
-from snapq.stages.package.build import Built, Order, build
+from snapq.stages.package.build import Built, PackageJob, build
 from snapq.storage import write_json
 from tests.graph.boundary.small_models import conv_net, image_samples, quantized
 
@@ -28,7 +28,7 @@ def order(
     quantize: bool = True,
     samples: list[Sample] | None = None,
     npu_share: float = 1.0,
-) -> Order:
+) -> PackageJob:
     """The order of a bundle of the small network, its model written into `folder`."""
     model = conv_net(pads=[1, 1, 1, 1])
     chosen = plan(input_specs(model), Io(), {"image": PICTURES})
@@ -37,7 +37,7 @@ def order(
         model = quantized(fold_normalization(model, chosen), chosen, given, architecture=68)
         write_json(folder / "encodings.json", [])
     model_files.save(model, folder / "source.onnx")
-    return Order(
+    return PackageJob(
         model=folder / "source.onnx",
         precision="w8a8" if quantize else "float",
         encodings=folder / "encodings.json" if quantize else None,

@@ -48,17 +48,17 @@ def headline(label: str, target: str, fallback: str, passed: Sequence[BenchSkipp
 def exhausted(load: Load, said: Sequence[Fallback], address: str) -> DeviceError:
     """What to say where a model runs on none of the fallbacks that are allowed."""
     passed = skipped(load, said)
-    mends = list(dict.fromkeys(one.hint for one in passed if one.hint))
+    hints = list(dict.fromkeys(one.hint for one in passed if one.hint))
     if not load.is_bundle:
-        mends.append("To compare with the model on the CPU: benchmark.baseline: float32.")
+        hints.append("To compare with the model on the CPU: benchmark.baseline: float32.")
     elif CPU not in {fallback.name for fallback in load.fallbacks}:
-        mends.append(
+        hints.append(
             "To let it run on the CPU instead: benchmark.allow: [npu, cpu], or --allow npu "
             "--allow cpu."
         )
-    mends.append("`snapq devices probe` says what the board lacks.")
+    hints.append("`snapq devices probe` says what the board lacks.")
     return DeviceError(
-        f"{load.label} does not run there. {_reasons(passed)}", where=address, hint=" ".join(mends)
+        f"{load.label} does not run there. {_reasons(passed)}", where=address, hint=" ".join(hints)
     )
 
 

@@ -1,4 +1,4 @@
-"""What each layer costs, and how much quantization hurt its output on the simulator."""
+"""What each layer costs, and how much quantization changed its output on the simulator."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def check_sample(
             raise DataError(
                 f"Input '{spec.name}' holds NaN or infinity.",
                 where=where,
-                hint="Leave this sample out, or mend how it is made.",
+                hint="Leave this sample out, or fix how it is made.",
             )
         feeds[spec.name] = array
     return feeds
@@ -176,5 +176,5 @@ def _check(seen: Digest, name: str, index: int, masked: bool) -> None:
         raise DataError(
             f"Tensor '{name}' holds {kind} when the float model runs on this sample.",
             where=f"calibration sample {index}",
-            hint="Leave this sample out, or mend the model: it has no range to quantize.",
+            hint="Leave this sample out, or fix the model: it has no range to quantize.",
         )

@@ -35,7 +35,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
-class Order:
+class PackageJob:
     """What a bundle is to be made of.
 
     Attributes:
@@ -83,7 +83,7 @@ class Built:
     notes: tuple[str, ...]
 
 
-def build(order: Order, config: PackageConfig, out: Path, progress: Progress) -> Built:
+def build(job: PackageJob, config: PackageConfig, out: Path, progress: Progress) -> Built:
     """Writes the bundle `out`, as a whole or not at all.
 
     Raises:
@@ -92,8 +92,8 @@ def build(order: Order, config: PackageConfig, out: Path, progress: Progress) ->
         QnnError: a model does not compile or load, or too few nodes run on the NPU.
         ConfigError, InstallError, StorageError: as `compile_best`.
     """
-    devices = tuple({device.name: device for device in order.devices}.values())
-    if order.precision == "float":
+    devices = tuple({device.name: device for device in job.devices}.values())
+    if job.precision == "float":
         check_fp16(devices)
     if config.multi_soc and len(devices) < 2:
         raise ConfigError(
@@ -102,19 +102,19 @@ def build(order: Order, config: PackageConfig, out: Path, progress: Progress) ->
             hint="Add a target, or leave multi_soc out.",
         )
     with atomic_folder(out) as folder:
-        applied = _write_model(order, folder)
-        lints = _lint(order, applied, devices)
-        compiled = _compile(order, config, devices, folder, progress)
-        feeds, notes = _golden_feeds(order, config, applied.boundary, folder)
+        applied = _write_model(job, folder)
+        lints = _lint(job, applied, devices)
+        compiled = _compile(job, config, devices, folder, progress)
+        feeds, notes = _golden_feeds(job, config, applied.boundary, folder)
         with progress.track("Compare on the simulator", len(compiled)) as advance:
             reloads = []
             for reloaded in golden.reload(
-                folder / MODEL, compiled, feeds, folder, allow_cpu=order.npu_share < 1
+                folder / MODEL, compiled, feeds, folder, allow_cpu=job.npu_share < 1
             ):
                 reloads.append(reloaded)
                 advance(1)
         extra = _write_extra(config, devices, folder)
-        write_manifest(folder, _manifest(order, applied, compiled, reloads, extra, folder))
+        write_manifest(folder, _manifest(job, applied, compiled, reloads, extra, folder))
     all_notes = (*applied.boundary.notes, *lints, *notes, *(n for t in compiled for n in t.notes))
     return Built(
         applied.boundary,
@@ -124,30 +124,30 @@ def build(order: Order, config: PackageConfig, out: Path, progress: Progress) ->
     )
 
 
-def _write_model(order: Order, folder: Path) -> Applied:
+def _write_model(job: PackageJob, folder: Path) -> Applied:
     """The portable model with the package's boundary, the encodings and the helper."""
-    model = io.load(order.model)
-    if order.precision == "float":
-        model = boundary.fold_normalization(model, order.plan)
-    applied = boundary.apply(model, order.plan)
+    model = io.load(job.model)
+    if job.precision == "float":
+        model = boundary.fold_normalization(model, job.plan)
+    applied = boundary.apply(model, job.plan)
     io.save(applied.model, folder / MODEL)
     write_helper(folder)
-    if order.encodings is not None:
+    if job.encodings is not None:
         with storage_errors(folder / ENCODINGS):
-            shutil.copyfile(order.encodings, folder / ENCODINGS)
+            shutil.copyfile(job.encodings, folder / ENCODINGS)
     return applied
 
 
-def _lint(order: Order, applied: Applied, devices: Sequence[DeviceProfile]) -> tuple[str, ...]:
+def _lint(job: PackageJob, applied: Applied, devices: Sequence[DeviceProfile]) -> tuple[str, ...]:
     """What breaks the provider's rules for node units; a float model has none to break."""
-    if order.precision == "float":
+    if job.precision == "float":
         return ()
     found = lint(applied.model, min(device.architecture for device in devices))
     return tuple(f"{item.node}: {item.message} {item.hint}" for item in found)
 
 
 def _compile(
-    order: Order,
+    job: PackageJob,
     config: PackageConfig,
     devices: Sequence[DeviceProfile],
     folder: Path,
@@ -163,22 +163,22 @@ def _compile(
                 device,
                 folder / TARGETS / device.name,
                 config,
-                label=order.label,
-                npu_share=order.npu_share,
-                memory=order.memory,
+                label=job.label,
+                npu_share=job.npu_share,
+                memory=job.memory,
             )
             advance(1)
     return tuple(done[device.name] for device in devices)
 
 
 def _golden_feeds(
-    order: Order, config: PackageConfig, applied: Boundary, folder: Path
+    job: PackageJob, config: PackageConfig, applied: Boundary, folder: Path
 ) -> tuple[tuple[dict[str, Array], ...], tuple[str, ...]]:
     count = config.golden_samples
-    if order.samples is None:
+    if job.samples is None:
         feeds = golden.write_feeds(folder, golden.random_feeds(applied, count))
         return feeds, (f"There are no samples; the golden data are {count} random inputs.",)
-    chosen = (applied.package_feeds(s) for s, _ in zip(order.samples, range(count), strict=False))
+    chosen = (applied.package_feeds(s) for s, _ in zip(job.samples, range(count), strict=False))
     return golden.write_feeds(folder, chosen), ()
 
 
@@ -197,7 +197,7 @@ def _write_extra(
 
 
 def _manifest(
-    order: Order,
+    job: PackageJob,
     applied: Applied,
     compiled: Sequence[CompiledTarget],
     reloads: Sequence[Reloaded],
@@ -206,23 +206,23 @@ def _manifest(
 ) -> Manifest:
     try:
         return Manifest(
-            precision=order.label,
+            precision=job.label,
             inputs=tuple(input_entry(item) for item in applied.boundary.inputs),
             outputs=tuple(output_entry(item) for item in applied.boundary.outputs),
             model=MODEL,
-            encodings=None if order.encodings is None else ENCODINGS,
+            encodings=None if job.encodings is None else ENCODINGS,
             helper=HELPER,
             targets=tuple(
                 _target(target, reloaded, folder)
                 for target, reloaded in zip(compiled, reloads, strict=True)
             ),
             golden_samples=len(list((folder / "golden" / "inputs").glob("*.npz"))),
-            random_inputs=order.random_inputs,
+            random_inputs=job.random_inputs,
             extra=dict(extra),
             provenance=BundleProvenance(
                 snapq=__version__,
                 versions=library_versions(),
-                source_sha256=sha256_file(order.model),
+                source_sha256=sha256_file(job.model),
             ),
             files=list_files(folder),
         )

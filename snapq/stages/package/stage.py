@@ -15,7 +15,7 @@ from snapq.npu.memory import Memory
 from snapq.npu.model import CONTEXT_NAME
 from snapq.records import BundleTargetRecord, EstimateRecord, FileRecord, PlacementRecord
 from snapq.stages.base import Context, Input, Outcome, Reads
-from snapq.stages.package.build import Built, Order, build
+from snapq.stages.package.build import Built, PackageJob, build
 from snapq.stages.package.compile_device import CompiledTarget
 from snapq.stages.package.golden import Reloaded
 from snapq.storage import compressed_size, sha256_file, storage_errors, write_json
@@ -90,7 +90,7 @@ def run(options: PackageConfig, context: Context, folder: Path) -> Outcome:
         raise ConfigError("The package stage needs the boundary.", where="io")
     source = context.previous
     encodings = source.folder / ENCODINGS
-    order = Order(
+    job = PackageJob(
         model=source.model,
         precision=source.precision,
         encodings=encodings if encodings.is_file() else None,
@@ -101,11 +101,11 @@ def run(options: PackageConfig, context: Context, folder: Path) -> Outcome:
         random_inputs=context.random_inputs,
         memory=Memory(context.memo),
     )
-    built = build(order, options, folder / BUNDLE, context.progress)
-    packaged = _record(built, order.label, folder)
+    built = build(job, options, folder / BUNDLE, context.progress)
+    packaged = _record(built, job.label, folder)
     packaged.write(folder)
     return Outcome(
-        precision=order.label,
+        precision=job.label,
         notes=built.notes,
         details={
             "boundary": built.boundary.describe(),
