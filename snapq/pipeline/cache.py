@@ -68,7 +68,7 @@ class Cache:
 
     def checkpoint(self, key: str) -> Path:
         """Where a stage keeps the state of unfinished work. Raises `StorageError`."""
-        return self._place("checkpoints") / f"{key}.checkpoint"
+        return self._file("checkpoints", f"{key}.checkpoint")
 
     def value(self, key: str) -> Any | None:
         """Returns the kept JSON value; None where there is none, or it is damaged."""
@@ -83,11 +83,17 @@ class Cache:
 
     def keep_value(self, key: str, value: Any) -> None:
         """Keeps a JSON value. Raises `StorageError`."""
-        path = self._place("values") / f"{key}.json"
-        if path.is_dir():
-            remove(path)
+        path = self._file("values", f"{key}.json")
         plain = json.loads(json.dumps(value))
         write_json(path, {"sha256": fingerprint(plain), "value": plain})
+
+    def _file(self, place: str, name: str) -> Path:
+        """A file of the cache; a folder in its place goes. Raises `StorageError`."""
+        path = self._place(place) / name
+        with storage_errors(path):
+            if path.is_dir():
+                remove(path)
+        return path
 
     def _place(self, name: str) -> Path:
         """A folder of the cache; a file or a broken link in its place goes.

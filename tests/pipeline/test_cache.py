@@ -127,6 +127,12 @@ def test_what_stands_in_the_place_of_a_folder_of_the_cache_goes(
     assert cache.value(KEY) == 1
 
 
+def test_a_folder_in_the_place_of_a_checkpoint_goes(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    (cache.checkpoint(KEY) / "more").mkdir(parents=True)
+    assert not cache.checkpoint(KEY).exists()
+
+
 def test_what_rests_on_a_failure_is_used_once_and_not_kept(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     used = cache.keep(KEY, lambda folder: build(folder, failures=("The disk is full.",)))
