@@ -76,6 +76,7 @@ def test_onnxruntime_is_opened_in_one_place() -> None:
     "code",
     [
         "import snapq",
+        "import snapq.api",
         "import sys; sys.argv = ['snapq', '--help']; from snapq.cli.main import main; main()",
     ],
 )
