@@ -29,16 +29,6 @@ class _Group:
     """Members whose observed ranges make up the range of the group."""
     constants: list[Range] = field(default_factory=list)
     fixed: Encoding | None = None
-    known: dict[ir.Value, Encoding] = field(default_factory=dict)
-    """Encodings of members whose operators have a fixed range."""
-
-    @property
-    def only_known(self) -> Encoding | None:
-        """The encoding of an operator with a fixed range, where all else lies within it."""
-        known = next(iter(self.known.values()), None)
-        if self.sources or known is None or len(set(self.known.values())) != 1:
-            return None
-        return known if all(_within(each, known) for each in self.constants) else None
 
 
 class Groups:
@@ -51,10 +41,6 @@ class Groups:
         """Adds a tensor that shares with none, and is a source of its own range."""
         self._group[value] = _Group(dtype, [value], [value], fixed=fixed)
 
-    def add_known(self, value: ir.Value, known: Encoding) -> None:
-        """Adds what an operator with a fixed range gives; what it shares with may widen that."""
-        self._group[value] = _Group(known.dtype, [value], known={value: known})
-
     def __contains__(self, value: ir.Value) -> bool:
         return value in self._group
 
@@ -63,22 +49,19 @@ class Groups:
         return self._group[value].dtype
 
     def fixed(self, value: ir.Value) -> Encoding | None:
-        """The encoding of a tensor's group that no range changes: imposed, or an operator's."""
-        return self._group[value].fixed or self._group[value].only_known
+        """The encoding imposed on a tensor's group."""
+        return self._group[value].fixed
 
     def tie(self, first: ir.Value, second: ir.Value) -> bool:
         """Gives two tensors one encoding; False where types or imposed encodings differ."""
         a, b = self._group[first], self._group[second]
         if a is b:
             return True
-        imposed = {a.fixed, b.fixed} - {None}
-        others = {*a.known.values(), *b.known.values()} if imposed else set()
-        if a.dtype is not b.dtype or len(imposed | others) > 1:
+        if a.dtype is not b.dtype or (a.fixed and b.fixed and a.fixed != b.fixed):
             return False
         a.members += b.members
         a.sources += b.sources
         a.constants += b.constants
-        a.known |= b.known
         a.fixed = a.fixed or b.fixed
         for member in b.members:
             self._group[member] = a
@@ -103,30 +86,14 @@ class Groups:
         """The range of a tensor's group."""
         group = self._group[value]
         if group.fixed is not None:
-            return _limits(group.fixed)
-        known = {_limits(encoding) for encoding in group.known.values()}
+            return float(group.fixed.minimum.min()), float(group.fixed.maximum.max())
         parts = [ranges[source] for source in group.sources] + group.constants
-        first = next(iter(group.known.values()), None)
-        if first is not None and len(known) == 1 and all(_within(part, first) for part in parts):
-            return _limits(first)
-        parts += known
         return min(p[0] for p in parts), max(p[1] for p in parts)
 
     def encoding(self, value: ir.Value, ranges: Mapping[ir.Value, Range]) -> Encoding:
         """The encoding of a tensor, once ranges are known."""
-        group, limits = self._group[value], self.range(value, ranges)
-        known = next((each for each in group.known.values() if _limits(each) == limits), None)
-        return group.fixed or known or asymmetric(*limits, group.dtype)
-
-
-def _limits(encoding: Encoding) -> Range:
-    return float(encoding.minimum.min()), float(encoding.maximum.max())
-
-
-def _within(limits: Range, encoding: Encoding) -> bool:
-    """Whether an encoding holds a range, but for one step at its ends."""
-    (low, high), step = _limits(encoding), float(encoding.scale.max())
-    return limits[0] >= low - step and limits[1] <= high + step
+        group = self._group[value]
+        return group.fixed or asymmetric(*self.range(value, ranges), group.dtype)
 
 
 def constant_range(tensor: ir.TensorProtocol) -> Range:

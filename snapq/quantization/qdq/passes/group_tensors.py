@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import onnx_ir as ir
 
-from snapq.quantization.encodings import QuantType
+from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.precision_rules.ranges import fixed_output
 from snapq.quantization.qdq.decisions import Decision, is_float
 from snapq.quantization.qdq.groups import Groups
@@ -32,13 +32,18 @@ def group_tensors(plan: QdqPlan) -> QdqPlan:
             if not is_float(value) or not (value.uses() or value.is_graph_output()):
                 continue
             dtype = decision.dtype or _wanted_type(value, plan.decisions)
-            imposed = plan.imposed.get(str(value.name))
-            known = fixed_output(node.op_type, decision.dtype) if decision.dtype else None
-            if known is not None and imposed is None:
-                groups.add_known(value, known)
-            elif dtype:
-                groups.add(value, dtype, imposed)
+            if dtype:
+                groups.add(value, dtype, _known(node, value, decision, plan.imposed))
     return replace(plan, groups=groups)
+
+
+def _known(
+    node: ir.Node, value: ir.Value, decision: Decision, imposed: Mapping[str, Encoding]
+) -> Encoding | None:
+    given = imposed.get(str(value.name))
+    if given is not None or decision.dtype is None:
+        return given
+    return fixed_output(node.op_type, decision.dtype)
 
 
 def _wanted_type(value: ir.Value, decisions: Mapping[ir.Node, Decision]) -> QuantType | None:
