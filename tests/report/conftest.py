@@ -58,12 +58,13 @@ class Page:
         return [entry["message"] for entry in self.driver.get_log("browser")]
 
     def requests(self) -> list[str]:
-        """Every address that the page asked for."""
+        """Every address that a page of ours asked for; Chromium's start page asks for its own."""
         messages = [json.loads(x["message"])["message"] for x in self.driver.get_log("performance")]
         return [
             message["params"]["request"]["url"]
             for message in messages
             if message["method"] == "Network.requestWillBeSent"
+            and not message["params"]["documentURL"].startswith("chrome://")
         ]
 
 

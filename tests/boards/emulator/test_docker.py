@@ -15,7 +15,7 @@ import yaml
 
 from snapq.boards.emulator import tools
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 DOCKER = ROOT / "docker"
 WORKFLOW = ROOT / "examples" / "ci" / "github-actions.yml"
 
