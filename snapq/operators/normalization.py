@@ -56,7 +56,7 @@ SPECS: dict[str, OpSpec] = {
         Family.SOFTMAX,
         traits=_AXIS | {Trait.NOT_NEGATIVE, Trait.FINITE},
         encodings=_OWN,
-        npu=Npu(fixed_range=FixedRange(0.0, 1.0)),
+        npu=Npu(fixed_range=FixedRange(0.0, 1.0, saturates=True, low_is_zero_point=True)),
     ),
     "LogSoftmax": OpSpec(Family.SOFTMAX, traits=_AXIS, encodings=_OWN),
     "Hardmax": OpSpec(Family.SOFTMAX, traits=_AXIS | {Trait.NOT_NEGATIVE}, npu=lacking()),

@@ -6,8 +6,9 @@ import numpy as np
 
 from snapq.operators import spec
 from snapq.quantization.encodings import Encoding, QuantType
+from snapq.quantization.qdq.groups import within
 
-__all__ = ["fixed_output", "with_headroom"]
+__all__ = ["computed_right", "fixed_output", "with_headroom"]
 
 _HEADROOM = 2.0
 
@@ -26,6 +27,16 @@ def fixed_output(op: str, dtype: QuantType) -> Encoding | None:
     scale = span / (steps - 2 * known.spare_codes)
     zero = dtype.qmin + round(-known.low / span * steps)
     return Encoding(dtype, np.asarray(scale, np.float32), np.asarray(zero, dtype.numpy))
+
+
+def computed_right(op: str, encoding: Encoding) -> bool:
+    """Whether the NPU computes an operator of a fixed range right in this output encoding."""
+    known = spec(op).npu.fixed_range
+    if known is None:
+        return True
+    if encoding.dtype.bits <= 8:
+        return not known.low_is_zero_point or int(encoding.zero_point) == encoding.dtype.qmin
+    return known.saturates or within((known.low, known.high), encoding)
 
 
 def with_headroom(op: str, limits: tuple[float, float]) -> tuple[float, float]:

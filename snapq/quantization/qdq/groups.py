@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from snapq.quantization.encodings import Encoding, QuantType, asymmetric
 
-__all__ = ["Groups", "Range", "constant_range"]
+__all__ = ["Groups", "Range", "constant_range", "within"]
 
 Range = tuple[float, float]
 
@@ -94,6 +94,13 @@ class Groups:
         """The encoding of a tensor, once ranges are known."""
         group = self._group[value]
         return group.fixed or asymmetric(*self.range(value, ranges), group.dtype)
+
+
+def within(limits: Range, encoding: Encoding) -> bool:
+    """Whether an encoding holds a range, but for one step at its ends."""
+    step = float(encoding.scale.max())
+    low, high = float(encoding.minimum.min()) - step, float(encoding.maximum.max()) + step
+    return low <= limits[0] and limits[1] <= high
 
 
 def constant_range(tensor: ir.TensorProtocol) -> Range:

@@ -25,6 +25,7 @@ from snapq.quantization.qdq.passes.limit_summands import limit_summands
 from snapq.quantization.qdq.passes.mark_floats import mark_floats
 from snapq.quantization.qdq.passes.measure_ranges import measure_ranges
 from snapq.quantization.qdq.passes.raise_masked import raise_masked
+from snapq.quantization.qdq.passes.separate_fixed import separate_fixed
 from snapq.quantization.qdq.passes.store_weights import store_weights
 from snapq.quantization.qdq.passes.tie_clamped import tie_clamped
 from snapq.quantization.qdq.passes.tie_joined import tie_joined
@@ -45,6 +46,7 @@ BEFORE_SAMPLES: Order = (
     *TYPES,
     (mark_floats, "once types are final"),
     (group_tensors, "needs the types; what is known of an encoding spares watching the tensor"),
+    (separate_fixed, "needs the known encodings; behind ties they would hold for all that is tied"),
     (tie_moved, "before clamps, which are tied back through data movement"),
     (tie_clamped, "the last tie that needs no ranges: what is tied is not watched"),
 )

@@ -15,6 +15,7 @@ import onnx_ir as ir
 
 from snapq.graph.passes.simplify.remove_nan_check_after_softmax import tested
 from snapq.quantization.notes import Note, NoteKind
+from snapq.quantization.qdq.groups import within
 from snapq.quantization.qdq.plan import QdqPlan
 
 __all__ = ["drop_nan_tests"]
@@ -45,9 +46,12 @@ def _always_false(node: ir.Node, plan: QdqPlan) -> bool:
     softmax, result = tested(node), node.outputs[0]
     if softmax is None or plan.decisions[softmax].dtype is None or result.is_graph_output():
         return False
-    if result not in plan.groups or not plan.groups.tie(softmax.outputs[0], result):
+    groups, held = plan.groups, plan.groups.fixed(softmax.outputs[0])
+    if result not in groups or (held and not within(groups.range(result, plan.ranges), held)):
         return False
-    plan.groups.forget_source(result)
+    if not groups.tie(softmax.outputs[0], result):
+        return False
+    groups.forget_source(result)
     return True
 
 

@@ -5,13 +5,14 @@ An encoding is known where it is imposed, or where the operator has a fixed rang
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import onnx_ir as ir
 
-from snapq.quantization.encodings import Encoding, QuantType
-from snapq.quantization.precision_rules.ranges import fixed_output
+from snapq.quantization.encodings import QuantType
+from snapq.quantization.notes import Note, NoteKind
+from snapq.quantization.precision_rules.ranges import computed_right, fixed_output
 from snapq.quantization.qdq.decisions import Decision, is_float
 from snapq.quantization.qdq.groups import Groups
 from snapq.quantization.qdq.plan import QdqPlan
@@ -20,8 +21,12 @@ __all__ = ["group_tensors"]
 
 
 def group_tensors(plan: QdqPlan) -> QdqPlan:
-    """Puts each tensor into a group of its own."""
-    groups = Groups()
+    """Puts each tensor into a group of its own.
+
+    An imposed encoding in which the NPU computes an operator of a fixed range wrongly gives way to
+    the operator's own.
+    """
+    groups, wrong = Groups(), list[str]()
     for value in plan.graph.inputs:
         imposed = plan.imposed.get(str(value.name))
         dtype = imposed.dtype if imposed else _wanted_type(value, plan.decisions)
@@ -32,18 +37,23 @@ def group_tensors(plan: QdqPlan) -> QdqPlan:
             if not is_float(value) or not (value.uses() or value.is_graph_output()):
                 continue
             dtype = decision.dtype or _wanted_type(value, plan.decisions)
+            given = plan.imposed.get(str(value.name))
+            own = fixed_output(node.op_type, decision.dtype) if decision.dtype else None
+            if given is not None and own is not None and not computed_right(node.op_type, given):
+                wrong.append(str(node.name))
+                given = None
             if dtype:
-                groups.add(value, dtype, _known(node, value, decision, plan.imposed))
-    return replace(plan, groups=groups)
+                groups.add(value, dtype, given or own)
+    notes = (*plan.notes, _note(wrong)) if wrong else plan.notes
+    return replace(plan, groups=groups, notes=notes)
 
 
-def _known(
-    node: ir.Node, value: ir.Value, decision: Decision, imposed: Mapping[str, Encoding]
-) -> Encoding | None:
-    given = imposed.get(str(value.name))
-    if given is not None or decision.dtype is None:
-        return given
-    return fixed_output(node.op_type, decision.dtype)
+def _note(names: Sequence[str]) -> Note:
+    text = (
+        f"{', '.join(names)}: in the given output encodings the NPU computes wrong values, so the "
+        "outputs have the encodings that it wants."
+    )
+    return Note(NoteKind.ENCODINGS, tuple(names), text)
 
 
 def _wanted_type(value: ir.Value, decisions: Mapping[ir.Node, Decision]) -> QuantType | None:

@@ -13,6 +13,7 @@ import onnx_ir as ir
 from snapq.operators import Encodings
 from snapq.quantization.qdq.decisions import Decision
 from snapq.quantization.qdq.groups import Groups
+from snapq.quantization.qdq.passes.tie_moved import mixes
 from snapq.quantization.qdq.plan import QdqPlan
 
 __all__ = ["tie_clamped"]
@@ -41,7 +42,7 @@ def _tie(groups: Groups, node: ir.Node, decisions: Mapping[ir.Node, Decision]) -
         chain.append(value)
         if decision.rule.encodings is not Encodings.SHARED:
             break
-        if len(producer.outputs) != 1:
+        if len(producer.outputs) != 1 or mixes(producer):
             return
         value = producer.inputs[0]
     if decision.rule.encodings is not Encodings.OWN or node.outputs[0] not in groups:

@@ -5,13 +5,11 @@ The tie is not made where another reader of an input would lose steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import onnx_ir as ir
 
 from snapq.operators import Encodings
 from snapq.quantization.qdq.decisions import Decision, constant
-from snapq.quantization.qdq.groups import Groups, Range, constant_range
+from snapq.quantization.qdq.groups import constant_range, within
 from snapq.quantization.qdq.plan import QdqPlan
 
 __all__ = ["tie_joined"]
@@ -25,18 +23,17 @@ def tie_joined(plan: QdqPlan) -> QdqPlan:
     """Ties the inputs of each Concat to its output, where nothing speaks against it.
 
     An imposed encoding is not carried over to the others, unless all have the same one. An input
-    with other readers is not tied to a range that is much larger than its own.
+    with other readers is not tied to a range that is much larger than its own, nor a Concat of
+    what operators of a fixed range give to something wider.
     """
     for node, decision in plan.decisions.items():
         if decision.encodings is Encodings.JOINED and decision.dtype:
-            _join(plan.groups, node, decision, plan.ranges)
+            _join(plan, node, decision)
     return plan
 
 
-def _join(
-    groups: Groups, node: ir.Node, decision: Decision, ranges: Mapping[ir.Value, Range]
-) -> None:
-    output = node.outputs[0]
+def _join(plan: QdqPlan, node: ir.Node, decision: Decision) -> None:
+    output, groups, ranges = node.outputs[0], plan.groups, plan.ranges
     if output not in groups:
         return
     inputs = []
@@ -47,9 +44,12 @@ def _join(
         elif value is not None and value in groups and groups.dtype(value) is decision.dtype:
             inputs.append(value)
     imposed = {groups.fixed(value) for value in inputs}
-    if len(imposed) == 1 and None not in imposed and groups.fixed(output) is None:
-        for value in inputs:
-            groups.tie(output, value)
+    only = imposed.pop() if len(imposed) == 1 else None
+    if only is not None and groups.fixed(output) is None:
+        given = any(str(value.name) in plan.imposed for value in inputs)
+        if given or within(groups.range(output, ranges), only):
+            for value in inputs:
+                groups.tie(output, value)
         return
     low, high = groups.range(output, ranges)
     for value in inputs:

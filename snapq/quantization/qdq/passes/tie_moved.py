@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.operators import Encodings
+from snapq.operators import Encodings, Trait, spec_of
 from snapq.quantization.qdq.decisions import Decision, constant
 from snapq.quantization.qdq.groups import Groups, constant_range
 from snapq.quantization.qdq.plan import QdqPlan
 
-__all__ = ["tie_moved"]
+__all__ = ["exceeds", "mixes", "tie_moved"]
 
 
 def tie_moved(plan: QdqPlan) -> QdqPlan:
@@ -36,6 +36,23 @@ def _tie(groups: Groups, node: ir.Node, decision: Decision) -> None:
             tied = tied or index == 0
         elif value in groups:
             tied = groups.tie(value, outputs[0]) or tied
-    if tied:
+    if tied and not exceeds(node):
         for output in outputs:
             groups.forget_source(output)
+
+
+def mixes(node: ir.Node) -> bool:
+    """Whether a node gives values that stand in none of its inputs: interpolated, or summed."""
+    if node.op_type == "Resize":
+        return node.attributes.get_string("mode", "nearest") != "nearest"
+    moves = spec_of(node).has(Trait.MOVES) or node.op_type == "MaxPool"
+    return not moves and node.attributes.get_string("reduction", "none") in ("add", "mul")
+
+
+def exceeds(node: ir.Node) -> bool:
+    """Whether a node can give values beyond the range of its inputs."""
+    if node.op_type != "Resize":
+        return mixes(node)
+    outside = node.attributes.get_string("coordinate_transformation_mode", "")
+    cubic = node.attributes.get_string("mode", "nearest") == "cubic"
+    return cubic or outside == "tf_crop_and_resize"
