@@ -1,10 +1,10 @@
 """The bundle: the folder that goes to the board, and how it is checked.
 
 ```
-manifest.json             what is in it: hashes, inputs and outputs, targets, golden data
+manifest.json             what is in it: hashes, inputs and outputs, devices, golden data
 model.onnx                the portable model with the package's boundary
 encodings.json            encoding of every tensor (quantized models)
-targets/DEVICE/           model_ctx.onnx and its binary, compiled for the SoC
+devices/DEVICE/           model_ctx.onnx and its binary, compiled for the SoC
 golden/inputs/, golden/vNN/   samples, and what Qualcomm's simulator gave for them
 snapq_io.py               feeds and reads the package; needs numpy only
 ```
@@ -14,5 +14,5 @@ MODEL = "model.onnx"
 MANIFEST = "manifest.json"
 ENCODINGS = "encodings.json"
 HELPER = "snapq_io.py"
-TARGETS = "targets"
+DEVICES = "devices"
 GOLDEN = "golden"

@@ -13,7 +13,7 @@ import numpy as np
 from snapq.bundle import GOLDEN, MANIFEST
 from snapq.bundle.manifest import boundary_of, read_manifest
 from snapq.bundle.references import check_references
-from snapq.bundle.schema import BundleFile, BundleTarget, Manifest
+from snapq.bundle.schema import BundleDevice, BundleFile, Manifest
 from snapq.errors import StorageError, nearest
 from snapq.graph.boundary import Boundary
 from snapq.storage import sha256_file, storage_errors
@@ -69,16 +69,16 @@ class Bundle:
         """Every file that belongs to the bundle, the manifest first."""
         return (self.path / MANIFEST, *(self.path / file.path for file in self.manifest.files))
 
-    def target(self, device: str) -> BundleTarget:
+    def device(self, device: str) -> BundleDevice:
         """The package compiled for a device.
 
         Raises:
             StorageError: the bundle was not compiled for it.
         """
-        for target in self.manifest.targets:
-            if target.device == device:
-                return target
-        names = [target.device for target in self.manifest.targets]
+        for entry in self.manifest.devices:
+            if entry.device == device:
+                return entry
+        names = [entry.device for entry in self.manifest.devices]
         close = nearest(device, names)
         raise StorageError(
             f"The bundle is not compiled for {device}; it is for {', '.join(names) or 'none'}.",
@@ -88,7 +88,7 @@ class Bundle:
 
     def compiled(self, device: str) -> Path:
         """The compiled model of a device. Raises `StorageError` where there is none."""
-        return self.path / self.target(device).model
+        return self.path / self.device(device).model
 
     def golden_feeds(self) -> Iterator[dict[str, Array]]:
         """Feeds of the package, sample by sample. Raises `StorageError`."""
@@ -97,7 +97,7 @@ class Bundle:
 
     def golden_outputs(self, device: str) -> Iterator[dict[str, Array]]:
         """What the simulator of a device gave for `golden_feeds`. Raises `StorageError`."""
-        folder = self.target(device).golden
+        folder = self.device(device).golden
         if folder is None:
             return
         names = {item.name: (item.dtype, item.shape) for item in self.manifest.outputs}

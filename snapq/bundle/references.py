@@ -19,7 +19,7 @@ def check_references(folder: Path, manifest: Manifest) -> None:
         StorageError: a file is not ONNX, or names a file that the manifest does not list.
     """
     listed = {file.path for file in manifest.files}
-    models = {manifest.model, *(target.model for target in manifest.targets)}
+    models = {manifest.model, *(entry.model for entry in manifest.devices)}
     if "multi_soc" in manifest.extra:
         models.add(manifest.extra["multi_soc"])
     for model in sorted(models):

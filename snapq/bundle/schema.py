@@ -7,7 +7,15 @@ import unicodedata
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from snapq.records import EstimateRecord
 
@@ -170,7 +178,7 @@ class BundleBinary(Entry):
     graphs: Annotated[tuple[Text, ...], BeforeValidator(_as_tuple)]
 
 
-class BundleTarget(Entry):
+class BundleDevice(Entry):
     """The package compiled for one SoC."""
 
     device: DeviceName
@@ -189,7 +197,7 @@ class BundleTarget(Entry):
     qairt: Text
 
     @model_validator(mode="after")
-    def _estimate_is_one(self) -> BundleTarget:
+    def _estimate_is_one(self) -> BundleDevice:
         if self.estimate is not None:
             found = EstimateRecord.model_validate(self.estimate)
             for text in (found.label, found.device, found.estimated_on, *found.ddr_bytes):
@@ -219,7 +227,12 @@ class Manifest(Entry):
     model: BundlePath
     encodings: BundlePath | None
     helper: BundlePath
-    targets: Annotated[tuple[BundleTarget, ...], BeforeValidator(_as_tuple)]
+    devices: Annotated[
+        tuple[BundleDevice, ...],
+        BeforeValidator(_as_tuple),
+        Field(validation_alias=AliasChoices("devices", "targets")),
+    ]
+    """`targets` in bundles of former versions."""
     golden_samples: Annotated[int, Field(ge=0, le=100_000)]
     random_inputs: bool
     """Whether calibration or golden data are random numbers."""
@@ -240,8 +253,8 @@ class Manifest(Entry):
             raise ValueError("a file is listed twice")
         named = {self.model, self.helper, *self.extra.values()}
         named |= {self.encodings} if self.encodings else set()
-        for target in self.targets:
-            named |= {target.model, *target.files, *(binary.path for binary in target.binaries)}
+        for entry in self.devices:
+            named |= {entry.model, *entry.files, *(binary.path for binary in entry.binaries)}
         missing = sorted(named - set(listed))
         if missing:
             raise ValueError(f"{missing[0]} is used and not listed in files")

@@ -96,10 +96,10 @@ class Package:
         """Path of the portable model, or of the one compiled for a device (`qcs9075`)."""
         if device is None:
             return self.folder / str(self.manifest["model"])
-        for target in self.manifest["targets"]:
-            if target["device"] == device:
-                return self.folder / str(target["model"])
-        names = [target["device"] for target in self.manifest["targets"]]
+        for entry in self.manifest["devices"]:
+            if entry["device"] == device:
+                return self.folder / str(entry["model"])
+        names = [entry["device"] for entry in self.manifest["devices"]]
         raise ValueError(f"not compiled for {device}; compiled for {names}")
 
     def open_session(self, device: str) -> Any:
@@ -120,10 +120,10 @@ class Package:
         found = [one for one in onnxruntime.get_ep_devices() if one.ep_name == name]
         options = onnxruntime.SessionOptions()
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
-        target = next(t for t in self.manifest["targets"] if t["device"] == device)
+        entry = next(t for t in self.manifest["devices"] if t["device"] == device)
         provider = {
             key: value
-            for key, value in target["options"].items()
+            for key, value in entry["options"].items()
             if key in ("backend_type", "soc_model", "enable_htp_fp16_precision")
         }
         options.add_provider_for_devices(found[:1], provider)

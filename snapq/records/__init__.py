@@ -10,7 +10,7 @@ from snapq.records.base import Origin, Record
 from snapq.records.figures import (
     AccuracyRecord,
     AnalysisRecord,
-    BundleTargetRecord,
+    BundleDeviceRecord,
     EstimateRecord,
     FidelityRecord,
     Figures,
@@ -34,7 +34,7 @@ __all__ = [
     "SCHEMA",
     "AccuracyRecord",
     "AnalysisRecord",
-    "BundleTargetRecord",
+    "BundleDeviceRecord",
     "EncodingRecord",
     "EstimateRecord",
     "FidelityRecord",

@@ -171,7 +171,7 @@ class FileRecord(Record):
     """Size after zlib level 6: what a download costs."""
 
 
-class BundleTargetRecord(Record):
+class BundleDeviceRecord(Record):
     """One compiled target of a bundle."""
 
     device: str
@@ -228,7 +228,7 @@ class Figures(Record):
     sensitivity: tuple[SensitivityRecord, ...] = ()
     tradeoff: tuple[TradeoffRecord, ...] = ()
     encodings: tuple[EncodingRecord, ...] = ()
-    bundle: tuple[BundleTargetRecord, ...] = ()
+    bundle: tuple[BundleDeviceRecord, ...] = ()
 
     def and_also(self, other: Figures) -> Figures:
         """The figures of both, those of `other` behind."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from snapq.records import (
     AccuracyRecord,
-    BundleTargetRecord,
+    BundleDeviceRecord,
     EstimateRecord,
     FidelityRecord,
     GateRecord,
@@ -328,7 +328,7 @@ def _placement_cards(record: RunRecord) -> Iterator[Card]:
         )
 
 
-def target_size(target: BundleTargetRecord) -> tuple[int, int]:
+def target_size(target: BundleDeviceRecord) -> tuple[int, int]:
     """Bytes of a compiled target's files, raw and compressed."""
     return (
         sum(file.bytes for file in target.files),

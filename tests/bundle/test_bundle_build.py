@@ -31,19 +31,19 @@ pytestmark = [pytest.mark.npu, pytest.mark.slow]
 Made = tuple[Built, Path]
 
 
-def test_every_target_is_compiled_and_gives_what_the_quantized_model_gives(made: Made) -> None:
+def test_every_device_is_compiled_and_gives_what_the_quantized_model_gives(made: Made) -> None:
     built, folder = made
-    assert [target.device.name for target in built.targets] == ["qcs6490", "qcs9075"]
+    assert [entry.device.name for entry in built.devices] == ["qcs6490", "qcs9075"]
     for reloaded in built.reloads:
         assert reloaded.sentence.startswith("bit-exact")
-    assert all(target.compilation.files.placement.cpu == 0 for target in built.targets)
+    assert all(entry.compilation.files.placement.cpu == 0 for entry in built.devices)
     bundle = Bundle.open(folder)
     assert bundle.compiled("qcs9075").is_file()
-    assert {b.architecture for t in bundle.manifest.targets for b in t.binaries} == {68, 73}
+    assert {b.architecture for t in bundle.manifest.devices for b in t.binaries} == {68, 73}
 
 
 def test_the_fastest_set_of_options_by_estimate_is_kept(made: Made) -> None:
-    target = made[0].targets[1]
+    target = made[0].devices[1]
     assert target.compilation.estimate is not None
     assert target.compilation.estimate.estimated_on == "qcs9075"
     assert target.compilation.estimate.cycles == min(c["cycles"] for c in target.candidates)
@@ -53,7 +53,7 @@ def test_the_fastest_set_of_options_by_estimate_is_kept(made: Made) -> None:
 def test_a_device_without_estimate_is_compiled_with_mode_3_and_names_whose_figure_it_shows(
     made: Made,
 ) -> None:
-    target = made[0].targets[0]
+    target = made[0].devices[0]
     assert target.compilation.options.optimization_mode == 3
     assert target.compilation.estimate is not None
     assert target.compilation.estimate.device == "qcs6490"
@@ -113,10 +113,10 @@ def test_extra_artefacts_come_where_asked_and_embedding_leaves_one_file(tmp_path
     make(tmp_path, config, devices=("qcs9075", "sm8650"))
     bundle = Bundle.open(tmp_path / "bundle")
     assert bundle.manifest.extra == {"dlc": "model.dlc", "multi_soc": "multi_soc/model_ctx.onnx"}
-    assert bundle.manifest.targets[0].files == ("targets/qcs9075/model_ctx.onnx",)
+    assert bundle.manifest.devices[0].files == ("devices/qcs9075/model_ctx.onnx",)
 
 
-def test_one_target_makes_no_container(tmp_path: Path) -> None:
+def test_one_device_makes_no_container(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="at least two devices"):
         make(tmp_path, PackageConfig(multi_soc=True))
 
@@ -124,7 +124,7 @@ def test_one_target_makes_no_container(tmp_path: Path) -> None:
 def test_vtcm_sizes_that_a_device_lacks_are_left_out_and_said(tmp_path: Path) -> None:
     config = PackageConfig(vtcm_mb=(2, 64), optimization_modes=(3,), golden_samples=1)
     built = make(tmp_path, config)
-    assert [c["vtcm_mb"] for c in built.targets[0].candidates] == [None, 2]
+    assert [c["vtcm_mb"] for c in built.devices[0].candidates] == [None, 2]
     assert any("64 MB is not tried" in note for note in built.notes)
 
 

@@ -91,10 +91,10 @@ MANIFESTS: dict[str, tuple[Callable[[Value], object], str]] = {
     "another schema": (lambda v: v.update(schema_version="snapq.bundle/2"), "of schema"),
     "no schema": (lambda v: v.pop("schema_version"), "of schema"),
     "an unknown key": (lambda v: v.update(run="rm -rf /"), "run"),
-    "a key that is missing": (lambda v: v.pop("targets"), "targets"),
-    "a wrong type": (lambda v: v.update(targets="all"), "targets"),
+    "a key that is missing": (lambda v: v.pop("devices"), "devices"),
+    "a wrong type": (lambda v: v.update(devices="all"), "devices"),
     "a device that is a path": (
-        lambda v: v["targets"][0].update(device="../../x"),
+        lambda v: v["devices"][0].update(device="../../x"),
         "not a device name",
     ),
     "a model that is not listed": (lambda v: v.update(model="other.onnx"), "not listed"),
@@ -227,7 +227,7 @@ def test_a_model_that_names_files_outside_the_bundle_is_refused(
 
 
 def test_a_compiled_model_that_names_another_binary_is_refused(copy: Path) -> None:
-    name = "targets/qcs9075/model_ctx.onnx"
+    name = "devices/qcs9075/model_ctx.onnx"
     model = onnx.load(str(copy / name), load_external_data=False)
     for attribute in model.graph.node[0].attribute:
         if attribute.name == "ep_cache_context":
@@ -258,6 +258,11 @@ def test_golden_data_of_another_kind_are_refused(kind: str, copy: Path) -> None:
         list(bundle.golden_feeds())
 
 
+def test_a_manifest_of_a_former_version_that_says_targets_is_read(copy: Path) -> None:
+    edit_manifest(copy, lambda value: value.update(targets=value.pop("devices")))
+    assert Bundle.open(copy).device("qcs9075").device == "qcs9075"
+
+
 def test_files_that_the_manifest_does_not_list_are_not_the_bundles(copy: Path) -> None:
     (copy / "extra.sh").write_text("rm -rf /")
     assert copy / "extra.sh" not in Bundle.open(copy).files
@@ -265,4 +270,4 @@ def test_files_that_the_manifest_does_not_list_are_not_the_bundles(copy: Path) -
 
 def test_a_device_that_is_not_there_is_named_with_the_nearest(copy: Path) -> None:
     with pytest.raises(StorageError, match=r"not compiled for qcs9070.*Did you mean qcs9075"):
-        Bundle.open(copy).target("qcs9070")
+        Bundle.open(copy).device("qcs9070")

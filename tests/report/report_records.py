@@ -7,7 +7,7 @@ from typing import Any
 
 from snapq.records import (
     AccuracyRecord,
-    BundleTargetRecord,
+    BundleDeviceRecord,
     EncodingRecord,
     EstimateRecord,
     FidelityRecord,
@@ -227,15 +227,15 @@ def _latency(label: str, p50: float) -> LatencyRecord:
     )
 
 
-def _target(device: str, soc_id: int, architecture: int) -> BundleTargetRecord:
-    return BundleTargetRecord(
+def _target(device: str, soc_id: int, architecture: int) -> BundleDeviceRecord:
+    return BundleDeviceRecord(
         device=device,
         soc_id=soc_id,
         architecture=architecture,
         vtcm_mb=8,
         files=(
-            file(f"targets/{device}/model_ctx.onnx", 812, 430),
-            file(f"targets/{device}/model_qnn.bin", 5_111_808, 4_402_113),
+            file(f"devices/{device}/model_ctx.onnx", 812, 430),
+            file(f"devices/{device}/model_qnn.bin", 5_111_808, 4_402_113),
         ),
         options={"soc_model": str(soc_id), "htp_arch": str(architecture)},
         candidates=(
@@ -375,8 +375,8 @@ def realistic(**changes: Any) -> RunRecord:
         "bundle_files": (
             file("manifest.json", 6_120, 1_900),
             file("model.onnx", 4_931_000, 4_211_000),
-            file("targets/qcs9075/model_qnn.bin", 5_111_808, 4_402_113),
-            file("targets/sm8650/model_qnn.bin", 5_111_808, 4_402_113),
+            file("devices/qcs9075/model_qnn.bin", 5_111_808, 4_402_113),
+            file("devices/sm8650/model_qnn.bin", 5_111_808, 4_402_113),
         ),
         "gates": (
             GateRecord(name="max_accuracy_drop", limit="0.015", found="0.006", passed=True),

@@ -14,7 +14,7 @@ from snapq.boards.session.push import PushedFile
 from snapq.bundle import GOLDEN, MANIFEST
 from snapq.bundle.read import Bundle, golden_file
 from snapq.bundle.references import named_files
-from snapq.bundle.schema import BundleTarget
+from snapq.bundle.schema import BundleDevice
 from snapq.bundle.write import write_arrays_to
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ModelError
@@ -119,22 +119,22 @@ def bundle_load(
         performance: `htp_performance_mode` of the NPU.
     """
     manifest = bundle.manifest
-    target = next((t for t in manifest.targets if device and t.device == device.name), None)
+    entry = next((one for one in manifest.devices if device and one.device == device.name), None)
     fallbacks, skipped = [], []
     mode = {"htp_performance_mode": performance}
-    if npu and target is not None:
-        options = {**_chosen(target, _RUN_OPTIONS), **mode}
-        fallbacks.append(Fallback("npu context binary", target.model, npu=True, options=options))
+    if npu and entry is not None:
+        options = {**_chosen(entry, _RUN_OPTIONS), **mode}
+        fallbacks.append(Fallback("npu context binary", entry.model, npu=True, options=options))
     elif npu:
-        names = ", ".join(t.device for t in manifest.targets) or "none"
+        names = ", ".join(one.device for one in manifest.devices) or "none"
         whose = f"a {device.name}" if device else "of a SoC that is not known"
         skipped.append(
             ("npu context binary", f"The board is {whose}, and the bundle is for {names}.")
         )
     if npu:
-        known = target or next(iter(manifest.targets), None)
+        known = entry or next(iter(manifest.devices), None)
         options = {**(_chosen(known, _COMPILE_OPTIONS) if known else {"backend_type": "htp"})}
-        if target is None:  # what was chosen is for another SoC
+        if entry is None:  # what was chosen is for another SoC
             options = {key: value for key, value in options.items() if key not in _SOC_OPTIONS}
             options |= {"soc_model": str(device.soc_id)} if device else {}
         fallbacks.append(
@@ -142,10 +142,10 @@ def bundle_load(
         )
     if cpu:
         fallbacks.append(Fallback("cpu", manifest.model, npu=False))
-    expected = target or _golden_target(bundle, device)
+    expected = entry or _golden_entry(bundle, device)
     return Load(
         label,
-        (*_bundle_files(bundle, target, expected), _feeds(feeds)),
+        (*_bundle_files(bundle, entry, expected), _feeds(feeds)),
         tuple(fallbacks),
         tuple(skipped),
         tuple(_golden(bundle, expected)),
@@ -153,30 +153,30 @@ def bundle_load(
     )
 
 
-def _chosen(target: BundleTarget, names: frozenset[str]) -> dict[str, str]:
-    return {"backend_type": "htp"} | {k: v for k, v in target.options.items() if k in names}
+def _chosen(entry: BundleDevice, names: frozenset[str]) -> dict[str, str]:
+    return {"backend_type": "htp"} | {k: v for k, v in entry.options.items() if k in names}
 
 
-def _golden_target(bundle: Bundle, device: DeviceProfile | None) -> BundleTarget | None:
+def _golden_entry(bundle: Bundle, device: DeviceProfile | None) -> BundleDevice | None:
     """Whose golden outputs to compare with where the bundle is not for the board itself."""
-    with_data = [target for target in bundle.manifest.targets if target.golden]
+    with_data = [entry for entry in bundle.manifest.devices if entry.golden]
     same = [t for t in with_data if device and t.architecture == device.architecture]
     return next(iter((*same, *with_data)), None)
 
 
-def _golden(bundle: Bundle, target: BundleTarget | None) -> Iterator[tuple[str, str]]:
-    if target is not None and target.golden is not None:
+def _golden(bundle: Bundle, entry: BundleDevice | None) -> Iterator[tuple[str, str]]:
+    if entry is not None and entry.golden is not None:
         for number in range(bundle.manifest.golden_samples):
-            yield golden_file(f"{GOLDEN}/inputs", number), golden_file(target.golden, number)
+            yield golden_file(f"{GOLDEN}/inputs", number), golden_file(entry.golden, number)
 
 
 def _bundle_files(
-    bundle: Bundle, target: BundleTarget | None, expected: BundleTarget | None
+    bundle: Bundle, entry: BundleDevice | None, expected: BundleDevice | None
 ) -> Iterator[PushedFile]:
     """The files that this board needs; binaries of other SoCs stay at home."""
-    others = {path for t in bundle.manifest.targets if t != target for path in t.files}
-    mine = set(target.files) if target else set()
-    golden = {t.golden for t in bundle.manifest.targets if t.golden}
+    others = {path for one in bundle.manifest.devices if one != entry for path in one.files}
+    mine = set(entry.files) if entry else set()
+    golden = {t.golden for t in bundle.manifest.devices if t.golden}
     unwanted = golden - ({expected.golden} if expected else set())
     manifest = bundle.path / MANIFEST
     yield _file(MANIFEST, manifest)

@@ -45,7 +45,7 @@ def package(subject: Subject) -> Found:
     """Placement of nodes, and what was compiled."""
     packaged = subject.packaged
     assert packaged is not None
-    return Found(Figures(placements=packaged.placements, bundle=packaged.targets))
+    return Found(Figures(placements=packaged.placements, bundle=packaged.devices))
 
 
 def _read(path: Path) -> list[Any]:

@@ -1,4 +1,4 @@
-"""Builds a bundle: boundary, compilation for every target, golden data, manifest."""
+"""Builds a bundle: boundary, compilation for every device, golden data, manifest."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from snapq.bundle import ENCODINGS, HELPER, MODEL, TARGETS
+from snapq.bundle import DEVICES, ENCODINGS, HELPER, MODEL
 from snapq.bundle.manifest import input_entry, output_entry, write_manifest
-from snapq.bundle.schema import BundleBinary, BundleProvenance, BundleTarget, Manifest
+from snapq.bundle.schema import BundleBinary, BundleDevice, BundleProvenance, Manifest
 from snapq.bundle.write import list_files, write_helper
 from snapq.config import PackageConfig
 from snapq.devices.profiles import DeviceProfile
@@ -26,7 +26,7 @@ from snapq.progress import Progress
 from snapq.quantization.lint.run import lint
 from snapq.stages.artifact import library_versions
 from snapq.stages.package import golden
-from snapq.stages.package.compile_device import CompiledTarget, check_fp16, compile_target
+from snapq.stages.package.compile_device import CompiledDevice, check_fp16, compile_for
 from snapq.stages.package.golden import Reloaded
 from snapq.storage import atomic_folder, sha256_file, storage_errors
 from snapq.version import __version__
@@ -72,13 +72,13 @@ class Built:
 
     Attributes:
         boundary: the plan with every type and encoding filled in.
-        targets: what was compiled, in the manifest's order.
+        devices: what was compiled, in the manifest's order.
         reloads: what each compiled model gave, in the same order.
         notes: sentences for the reader.
     """
 
     boundary: Boundary
-    targets: tuple[CompiledTarget, ...]
+    devices: tuple[CompiledDevice, ...]
     reloads: tuple[Reloaded, ...]
     notes: tuple[str, ...]
 
@@ -99,7 +99,7 @@ def build(job: PackageJob, config: PackageConfig, out: Path, progress: Progress)
         raise ConfigError(
             "One container for several SoCs needs at least two devices.",
             where="stages.package.multi_soc",
-            hint="Add a target, or leave multi_soc out.",
+            hint="Add a device, or leave multi_soc out.",
         )
     with atomic_folder(out) as folder:
         applied = _write_model(job, folder)
@@ -118,7 +118,7 @@ def build(job: PackageJob, config: PackageConfig, out: Path, progress: Progress)
     all_notes = (*applied.boundary.notes, *lints, *notes, *(n for t in compiled for n in t.notes))
     return Built(
         applied.boundary,
-        tuple(_moved(target, out) for target in compiled),
+        tuple(_moved(entry, out) for entry in compiled),
         tuple(reloads),
         tuple(dict.fromkeys((*all_notes, *(n for r in reloads for n in r.notes)))),
     )
@@ -152,16 +152,16 @@ def _compile(
     devices: Sequence[DeviceProfile],
     folder: Path,
     progress: Progress,
-) -> tuple[CompiledTarget, ...]:
-    done: dict[str, CompiledTarget] = {}
+) -> tuple[CompiledDevice, ...]:
+    done: dict[str, CompiledDevice] = {}
     source = Source(folder / MODEL)
     with progress.track("Compile", len(devices)) as advance:
         # Those with an estimate first: theirs serves the others.
         for device in sorted(devices, key=lambda device: not device.has_estimate):
-            done[device.name] = compile_target(
+            done[device.name] = compile_for(
                 source,
                 device,
-                folder / TARGETS / device.name,
+                folder / DEVICES / device.name,
                 config,
                 label=job.label,
                 npu_share=job.npu_share,
@@ -199,7 +199,7 @@ def _write_extra(
 def _manifest(
     job: PackageJob,
     applied: Applied,
-    compiled: Sequence[CompiledTarget],
+    compiled: Sequence[CompiledDevice],
     reloads: Sequence[Reloaded],
     extra: Mapping[str, str],
     folder: Path,
@@ -212,9 +212,9 @@ def _manifest(
             model=MODEL,
             encodings=None if job.encodings is None else ENCODINGS,
             helper=HELPER,
-            targets=tuple(
-                _target(target, reloaded, folder)
-                for target, reloaded in zip(compiled, reloads, strict=True)
+            devices=tuple(
+                _entry(entry, reloaded, folder)
+                for entry, reloaded in zip(compiled, reloads, strict=True)
             ),
             golden_samples=len(list((folder / "golden" / "inputs").glob("*.npz"))),
             random_inputs=job.random_inputs,
@@ -235,10 +235,10 @@ def _manifest(
         ) from error
 
 
-def _target(target: CompiledTarget, reloaded: Reloaded, folder: Path) -> BundleTarget:
-    device, made = target.device, target.compilation
+def _entry(entry: CompiledDevice, reloaded: Reloaded, folder: Path) -> BundleDevice:
+    device, made = entry.device, entry.compilation
     compiled = made.files
-    return BundleTarget(
+    return BundleDevice(
         device=device.name,
         marketing=device.marketing,
         soc_id=device.soc_id,
@@ -280,13 +280,13 @@ def _binary(path: Path, device: DeviceProfile, folder: Path) -> BundleBinary:
     )
 
 
-def _moved(target: CompiledTarget, out: Path) -> CompiledTarget:
+def _moved(entry: CompiledDevice, out: Path) -> CompiledDevice:
     """The same with the paths that its files have now."""
-    place = out / TARGETS / target.device.name
-    made = target.compilation
+    place = out / DEVICES / entry.device.name
+    made = entry.compilation
     files = replace(
         made.files,
         model=place / made.files.model.name,
         binaries=tuple(place / path.name for path in made.files.binaries),
     )
-    return replace(target, compilation=replace(made, files=files))
+    return replace(entry, compilation=replace(made, files=files))

@@ -14,7 +14,7 @@ from snapq.npu.model import Candidate, Compilation, Memory, Model, Placement, So
 
 
 @dataclass(frozen=True)
-class CompiledTarget:
+class CompiledDevice:
     """The package for one device: how its files came to be, and sentences for the reader."""
 
     device: DeviceProfile
@@ -41,11 +41,11 @@ def check_fp16(devices: Sequence[DeviceProfile]) -> None:
                 f"{device.name} (v{device.architecture}) cannot run a float model: its NPU has no "
                 "16-bit floating point.",
                 where="devices",
-                hint="Add a quantize stage before package, or leave this target out.",
+                hint="Add a quantize stage before package, or leave this device out.",
             )
 
 
-def compile_target(
+def compile_for(
     source: Source,
     device: DeviceProfile,
     folder: Path,
@@ -54,7 +54,7 @@ def compile_target(
     label: str,
     npu_share: float,
     memory: Memory,
-) -> CompiledTarget:
+) -> CompiledDevice:
     """Compiles with each sensible set of options and keeps the fastest by estimate.
 
     `model_ctx.onnx` and its binary go into `folder`. The `label` is the precision, the name of the
@@ -72,11 +72,11 @@ def compile_target(
             folder, label=label, embed=config.embed, allow_cpu=npu_share < 1
         )
     except QnnError as error:
-        # Of several targets, the one that fails must be named as the user named it.
+        # Of several devices, the one that fails must be named as the user named it.
         raise type(error)(error.what, where=device.name, hint=error.hint) from error
     _check_share(found.files.placement, npu_share, device)
     notes = tuple(f"{device.name}: {note}" for note in _notes(found, device, config))
-    return CompiledTarget(device, found, notes)
+    return CompiledDevice(device, found, notes)
 
 
 def _notes(found: Compilation, device: DeviceProfile, config: PackageConfig) -> Iterator[str]:

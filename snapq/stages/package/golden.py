@@ -14,7 +14,7 @@ from snapq.bundle.read import golden_file
 from snapq.bundle.write import write_arrays
 from snapq.graph.boundary import Boundary, InputBoundary
 from snapq.npu.model import Model
-from snapq.stages.package.compile_device import CompiledTarget
+from snapq.stages.package.compile_device import CompiledDevice
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Values = Mapping[str, Array]
@@ -52,7 +52,7 @@ def write_feeds(folder: Path, feeds: Iterable[Values]) -> tuple[dict[str, Array]
 
 def reload(
     model: Path,
-    targets: Sequence[CompiledTarget],
+    devices: Sequence[CompiledDevice],
     feeds: Sequence[Values],
     folder: Path,
     *,
@@ -60,27 +60,27 @@ def reload(
 ) -> Iterator[Reloaded]:
     """Runs each compiled model and the model it came from on the simulator, and compares.
 
-    Outputs are kept once, in the bundle `folder`, for all targets that give the same.
+    Outputs are kept once, in the bundle `folder`, for all devices that give the same.
 
     Raises:
         QnnError: a compiled model does not load or run.
     """
     written: dict[str, Sequence[Values]] = {}
-    for target in targets:
+    for entry in devices:
         if not feeds:
             yield Reloaded(None, "loaded in a fresh process; no samples to compare")
             continue
-        made = target.compilation
-        compiled, came_from = Model(made.files.model, target.device), Model(model, target.device)
+        made = entry.compilation
+        compiled, came_from = Model(made.files.model, entry.device), Model(model, entry.device)
         found = list(compiled.simulate(feeds, allow_cpu=allow_cpu))
         expected = came_from.simulate(feeds, options=made.options, allow_cpu=allow_cpu)
         sentence = _compare(expected, found)
-        name = _place(found, target, written)
+        name = _place(found, entry, written)
         if name not in written:
             written[name] = found
             for number, outputs in enumerate(found):
                 write_arrays(folder / golden_file(name, number), outputs)
-        yield Reloaded(name, sentence, tuple(_not_finite(found, target)))
+        yield Reloaded(name, sentence, tuple(_not_finite(found, entry)))
 
 
 def _random(item: InputBoundary, generator: np.random.Generator) -> Array:
@@ -113,14 +113,14 @@ def _compare(expected: Iterable[Values], found: Sequence[Values]) -> str:
 
 
 def _place(
-    found: Sequence[Values], target: CompiledTarget, written: Mapping[str, Sequence[Values]]
+    found: Sequence[Values], entry: CompiledDevice, written: Mapping[str, Sequence[Values]]
 ) -> str:
     """The folder that has these outputs already, or a new one named after the architecture."""
     for name, kept in written.items():
         if all(_same(one, other) for one, other in zip(found, kept, strict=True)):
             return name
-    name = f"{GOLDEN}/v{target.device.architecture}"
-    return f"{name}-{target.device.name}" if name in written else name
+    name = f"{GOLDEN}/v{entry.device.architecture}"
+    return f"{name}-{entry.device.name}" if name in written else name
 
 
 def _same(one: Values, other: Values) -> bool:
@@ -131,13 +131,13 @@ def _is_float(values: Array) -> bool:
     return bool(values.dtype.kind == "f")
 
 
-def _not_finite(found: Sequence[Values], target: CompiledTarget) -> Iterator[str]:
+def _not_finite(found: Sequence[Values], entry: CompiledDevice) -> Iterator[str]:
     for name in found[0]:
         bad = sum(
             _is_float(outputs[name]) and not np.isfinite(outputs[name]).all() for outputs in found
         )
         if bad:
             yield (
-                f"{target.device.name}: output '{name}' is not finite in {bad} of {len(found)} "
+                f"{entry.device.name}: output '{name}' is not finite in {bad} of {len(found)} "
                 "golden samples: 16-bit floating point overflows. Quantize the model."
             )

@@ -1,4 +1,4 @@
-"""The package stage: compile for every target, prove each result, write the bundle."""
+"""The package stage: compile for every device, prove each result, write the bundle."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from snapq.bundle import ENCODINGS, TARGETS
+from snapq.bundle import DEVICES, ENCODINGS
 from snapq.config import PackageConfig
 from snapq.errors import ConfigError, StorageError
 from snapq.graph.boundary import Boundary
 from snapq.npu.memory import Memory
 from snapq.npu.model import CONTEXT_NAME
-from snapq.records import BundleTargetRecord, EstimateRecord, FileRecord, PlacementRecord
+from snapq.records import BundleDeviceRecord, EstimateRecord, FileRecord, PlacementRecord
 from snapq.stages.base import Context, Input, Outcome, Reads
 from snapq.stages.package.build import Built, PackageJob, build
-from snapq.stages.package.compile_device import CompiledTarget
+from snapq.stages.package.compile_device import CompiledDevice
 from snapq.stages.package.golden import Reloaded
 from snapq.storage import compressed_size, sha256_file, storage_errors, write_json
 
@@ -30,13 +30,13 @@ class Packaged:
 
     Attributes:
         boundary: what the package takes and gives, with every type and encoding.
-        targets: what was compiled; paths of files are relative to the bundle's parent.
-        estimates: one a target where there is one.
-        placements: one a target.
+        devices: what was compiled; paths of files are relative to the bundle's parent.
+        estimates: one a device where there is one.
+        placements: one a device.
     """
 
     boundary: Boundary
-    targets: tuple[BundleTargetRecord, ...]
+    devices: tuple[BundleDeviceRecord, ...]
     estimates: tuple[EstimateRecord, ...]
     placements: tuple[PlacementRecord, ...]
 
@@ -50,7 +50,7 @@ class Packaged:
             value = json.loads(text)
             return cls(
                 Boundary.from_json(value["boundary"]),
-                tuple(BundleTargetRecord.model_validate(item) for item in value["targets"]),
+                tuple(BundleDeviceRecord.model_validate(item) for item in value["devices"]),
                 tuple(EstimateRecord.model_validate(item) for item in value["estimates"]),
                 tuple(PlacementRecord.model_validate(item) for item in value["placements"]),
             )
@@ -60,15 +60,15 @@ class Packaged:
     def write(self, folder: Path) -> None:
         """Writes the record. Raises `StorageError`."""
         value: dict[str, Any] = {"boundary": self.boundary.to_json()}
-        for name in ("targets", "estimates", "placements"):
+        for name in ("devices", "estimates", "placements"):
             value[name] = [record.model_dump(mode="json") for record in getattr(self, name)]
         write_json(folder / RECORD, value)
 
     def compiled_model(self, bundle: Path, device: str) -> Path:
         """The compiled model of a device in a bundle. Raises `StorageError`."""
-        if all(target.device != device for target in self.targets):
+        if all(entry.device != device for entry in self.devices):
             raise StorageError(f"The bundle is not compiled for {device}.", where=str(bundle))
-        return bundle / TARGETS / device / CONTEXT_NAME
+        return bundle / DEVICES / device / CONTEXT_NAME
 
 
 def reads(options: PackageConfig) -> Reads:
@@ -109,12 +109,12 @@ def run(options: PackageConfig, context: Context, folder: Path) -> Outcome:
         notes=built.notes,
         details={
             "boundary": built.boundary.describe(),
-            "candidates": {target.device: target.candidates for target in packaged.targets},
-            "reload": {target.device: target.reload for target in packaged.targets},
+            "candidates": {entry.device: entry.candidates for entry in packaged.devices},
+            "reload": {entry.device: entry.reload for entry in packaged.devices},
             "npu_nodes": {place.device: place.npu for place in packaged.placements},
             "cpu_nodes": {place.device: place.cpu for place in packaged.placements},
         },
-        failures=tuple(text for target in built.targets for text in target.failures),
+        failures=tuple(text for entry in built.devices for text in entry.failures),
     )
 
 
@@ -122,17 +122,17 @@ def _record(built: Built, label: str, folder: Path) -> Packaged:
     return Packaged(
         built.boundary,
         tuple(
-            _target_record(target, reloaded, folder)
-            for target, reloaded in zip(built.targets, built.reloads, strict=True)
+            _device_record(entry, reloaded, folder)
+            for entry, reloaded in zip(built.devices, built.reloads, strict=True)
         ),
-        tuple(found for one in built.targets if (found := one.compilation.estimate) is not None),
-        tuple(one.compilation.files.placement.record(label, one.device) for one in built.targets),
+        tuple(found for one in built.devices if (found := one.compilation.estimate) is not None),
+        tuple(one.compilation.files.placement.record(label, one.device) for one in built.devices),
     )
 
 
-def _target_record(target: CompiledTarget, reloaded: Reloaded, folder: Path) -> BundleTargetRecord:
-    device, compiled = target.device, target.compilation.files
-    return BundleTargetRecord(
+def _device_record(entry: CompiledDevice, reloaded: Reloaded, folder: Path) -> BundleDeviceRecord:
+    device, compiled = entry.device, entry.compilation.files
+    return BundleDeviceRecord(
         device=device.name,
         soc_id=device.soc_id,
         architecture=device.architecture,
@@ -147,7 +147,7 @@ def _target_record(target: CompiledTarget, reloaded: Reloaded, folder: Path) -> 
             for path in (compiled.model, *compiled.binaries)
         ),
         options=compiled.options,
-        candidates=target.candidates,
+        candidates=entry.candidates,
         reload=reloaded.sentence,
         qairt=compiled.qairt,
     )
