@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from snapq.errors import DataError, ModelError
 from snapq.graph.node_order import last_reader_first
-from snapq.precision import WeightType
+from snapq.precision import ActivationType, WeightType
 from snapq.quantization.calibration.calibrate import Samples, calibrate
 from snapq.quantization.calibration.observers.collector import Collector, TensorStatistics
 from snapq.quantization.encodings import Encoding
@@ -23,6 +23,7 @@ from snapq.quantization.qdq.decisions import is_float
 from snapq.quantization.qdq.insertion import Inserter
 from snapq.quantization.qdq.islands import separate
 from snapq.quantization.qdq.logits import logits
+from snapq.quantization.qdq.lowering.expand_softplus import expand_softplus
 from snapq.quantization.qdq.lowering.order import lower
 from snapq.quantization.qdq.order import BEFORE_SAMPLES, ON_RANGES, planned
 from snapq.quantization.qdq.parameters import Tuned
@@ -101,6 +102,8 @@ def observe(
         DataError: a sample does not fit or is not finite, or there is none.
     """
     source = lower(model, Scheme()).model
+    # What a Softplus of 16 bits is made of is watched too; its own values are the same.
+    expand_softplus(source.graph, Scheme(activations=ActivationType.UINT16))
     values = QdqPlan(source, Scheme()).values
     names = [str(value.name) for value in values if value.name and is_float(value)]
     return calibrate(source, samples, names, progress, logits=logits(source.graph))

@@ -25,6 +25,7 @@ from snapq.quantization.qdq.passes.limit_summands import limit_summands
 from snapq.quantization.qdq.passes.mark_floats import mark_floats
 from snapq.quantization.qdq.passes.measure_ranges import measure_ranges
 from snapq.quantization.qdq.passes.raise_masked import raise_masked
+from snapq.quantization.qdq.passes.requantize_gates import requantize_gates
 from snapq.quantization.qdq.passes.separate_fixed import separate_fixed
 from snapq.quantization.qdq.passes.store_weights import store_weights
 from snapq.quantization.qdq.passes.tie_clamped import tie_clamped
@@ -61,6 +62,7 @@ ON_RANGES: Order = (
     (encode, "behind all ties"),
     (convert_inputs, "needs how tensors are held"),
     (limit_summands, "narrows what the pass before chose for constants"),
+    (requantize_gates, "behind the passes that say how nodes read what they read"),
     (absorb_clamps, "needs the encodings; takes nodes out, so nothing that names nodes is behind"),
     (store_weights, "needs in which encoding a layer reads its data, for the bias"),
     (correct_wide_biases, "needs the integers of the weight"),

@@ -1,0 +1,92 @@
+"""What kernels of the NPU compute wrongly comes out right, as it is written for them otherwise.
+
+Each model holds several kinds, an output each, as to start the simulator takes longest.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from snapq.cpu import CpuModel
+from snapq.devices.profiles import find
+from snapq.evaluation.sqnr import sqnr
+from snapq.graph import io
+from snapq.graph.prepare import prepare
+from snapq.npu.qnn.options import CompileOptions
+from snapq.npu.qnn.simulate import simulate
+from snapq.precision import ActivationType
+from snapq.quantization.quantize import Scheme, quantize
+from tests.quantization.odd_models import Builder, feeds, scalar
+
+pytestmark = pytest.mark.npu
+
+
+def conv(b, x, channels=8, size=1, **attributes):
+    weight = b.normal(channels, channels, size, size, scale=1 / np.sqrt(channels * size))
+    return b.add("Conv", x, weight, b.normal(channels), **attributes)
+
+
+def gates_of_ten_rows():
+    """Behind a Conv, a depthwise and a transposed one, a normalization and a matrix product."""
+    b = Builder(opset=24)
+    x, half = b.feed("x", 1, 8, 10, 12), b.feed("half", 1, 8, 5, 6)
+    full = b.add("ConvTranspose", half, b.normal(8, 8, 2, 2, scale=0.4), strides=[2, 2])
+    depthwise = b.add("Conv", x, b.normal(8, 1, 3, 3), pads=[1] * 4, group=8)
+    normal = b.add("InstanceNormalization", x, b.normal(8) + 1, b.normal(8))
+    rows = b.add("MatMul", b.feed("rows", 1, 10, 12, 8), b.normal(8, 8, scale=0.4))
+    thrice, given = conv(b, x), conv(b, x)
+    return b.model(
+        b.add("Mul", thrice, b.add("Sigmoid", b.add("Mul", thrice, scalar(3)))),
+        b.add("Mul", given, b.add("Sigmoid", b.add("Neg", given))),
+        *(b.add("Swish", one) for one in (conv(b, x, size=3, pads=[1] * 4), full, depthwise)),
+        *(b.add("Mul", b.add("Sigmoid", one), one) for one in (normal, rows)),
+    )
+
+
+def narrow_gates():
+    """Maps of few columns and channels, whatever their height, at 9 and at 12 rows, and above."""
+    b = Builder(opset=24)
+    shapes = (("x", 1, 8, 20, 4), ("y", 1, 64, 9, 9), ("z", 1, 64, 12, 3), ("w", 1, 8, 24, 24))
+    return b.model(*(b.add("Swish", conv(b, b.feed(*one), one[2])) for one in shapes))
+
+
+def softpluses():
+    """Of a map that is left unwritten, of large values, and as Mish has it."""
+    b = Builder()
+    x = b.feed("x", 1, 8, 10, 12)
+    far = b.add("Mul", conv(b, x), scalar(200))
+    mish = conv(b, b.feed("narrow", 1, 8, 20, 4))
+    mish = b.add("Mul", mish, b.add("Tanh", b.add("Softplus", mish)))
+    return b.model(b.add("Softplus", conv(b, x)), b.add("Softplus", far), mish)
+
+
+@pytest.mark.parametrize("make", [gates_of_ten_rows, narrow_gates, softpluses])
+def test_at_16_bits_the_npu_computes_what_the_q_dq_model_says(make, tmp_path: Path):
+    model = make()
+    samples = feeds(model, 1)
+    prepared = prepare(model, {}).model
+    scheme = Scheme(activations=ActivationType.UINT16, architecture=73)
+    result = quantize(prepared, samples, scheme).model
+    expected = CpuModel(result, optimize=False).session.run(None, samples[0])
+    least = [one - 3 for one in levels(model, samples[0], expected)]
+    agrees(model, result, samples[0], tmp_path, least)
+
+
+def levels(model, sample, found):
+    """The SQNR of each output, against the float model."""
+    truths = CpuModel(model).session.run(None, sample)
+    return [
+        sqnr(float(np.square(truth).sum()), float(np.square(truth - values).sum()))
+        for truth, values in zip(truths, found, strict=True)
+    ]
+
+
+def agrees(model, result, sample, folder: Path, least):
+    """Asserts that the simulator's outputs have so many dB."""
+    io.save(result, folder / "model.onnx")
+    options, chip = CompileOptions(fp16=True), find("qcs9075")
+    (found,) = simulate(folder / "model.onnx", chip, [sample], workers=1, options=options)
+    names = [str(value.name) for value in model.graph.outputs]
+    reached = levels(model, sample, [found[name] for name in names])
+    assert all(np.asarray(reached) > np.asarray(least)), dict(zip(names, reached, strict=True))
