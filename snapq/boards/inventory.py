@@ -11,7 +11,6 @@ boards:
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +20,8 @@ from pydantic import Field, ValidationError
 
 from snapq.boards.transports.address import Address, SshAddress, parse
 from snapq.config import Strict
-from snapq.errors import ConfigError
+from snapq.errors import ConfigError, StorageError
+from snapq.home import user_path
 from snapq.storage import storage_errors
 
 VARIABLE = "SNAPQ_BOARDS"
@@ -68,12 +68,14 @@ class Board:
 
 
 def inventory_path() -> Path:
-    """Where the inventory is: `$SNAPQ_BOARDS`, else `~/.config/snapq/boards.yaml`."""
-    given = os.environ.get(VARIABLE)
-    if given:
-        return Path(given).expanduser()
-    config = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(config).expanduser() / "snapq" / "boards.yaml"
+    """Where the inventory is: `$SNAPQ_BOARDS`, else `~/.config/snapq/boards.yaml`.
+
+    Raises:
+        StorageError: there is no home folder.
+    """
+    return user_path(
+        "snapq/boards.yaml", variable=VARIABLE, base="XDG_CONFIG_HOME", otherwise="~/.config"
+    )
 
 
 def boards() -> tuple[Board, ...]:
@@ -83,7 +85,10 @@ def boards() -> tuple[Board, ...]:
         ConfigError: the file is not an inventory.
         StorageError: it cannot be read.
     """
-    path = inventory_path()
+    try:
+        path = inventory_path()
+    except StorageError:  # no home, so no inventory in it
+        return ()
     if not path.is_file():
         return ()
     with storage_errors(path):

@@ -9,7 +9,6 @@ of a packaged profile replaces it.
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,7 +20,8 @@ import yaml
 from pydantic import Field, ValidationError
 
 from snapq.config import Strict
-from snapq.errors import DeviceError
+from snapq.errors import DeviceError, StorageError
+from snapq.home import user_path
 from snapq.storage import parse_yaml, storage_errors
 
 _IN_WHEEL = Path(__file__).parents[1] / "device_profiles"
@@ -74,12 +74,17 @@ class _ProfileFile(Strict):
 
 
 def user_folder() -> Path:
-    """The folder in which a user keeps profiles of their own; it need not exist."""
-    given = os.environ.get(FOLDER_VARIABLE)
-    if given:
-        return Path(given).expanduser()
-    config = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(config).expanduser() / "snapq" / "device_profiles"
+    """The folder in which a user keeps profiles of their own; it need not exist.
+
+    Raises:
+        StorageError: there is no home folder.
+    """
+    return user_path(
+        "snapq/device_profiles",
+        variable=FOLDER_VARIABLE,
+        base="XDG_CONFIG_HOME",
+        otherwise="~/.config",
+    )
 
 
 def all_profiles(folder: Path | None = None) -> tuple[DeviceProfile, ...]:
@@ -91,7 +96,7 @@ def all_profiles(folder: Path | None = None) -> tuple[DeviceProfile, ...]:
     Raises:
         DeviceError: a file is not a valid profile, or two profiles share an id or a name.
     """
-    own = _read_folder(folder if folder is not None else user_folder())
+    own = _read_folder(folder) if folder is not None else _own()
     profiles = {file.name: (path, file) for path, file in (*_packaged(), *own)}
     _index(profiles.values())
     return tuple(_profile(*profiles[name]) for name in sorted(profiles))
@@ -235,6 +240,15 @@ def _packaged() -> tuple[tuple[Path, _ProfileFile], ...]:
     return _read_folder(PACKAGED)
 
 
+def _own() -> tuple[tuple[Path, _ProfileFile], ...]:
+    """The user's own profiles; none where there is no home to keep them in."""
+    try:
+        folder = user_folder()
+    except StorageError:
+        return ()
+    return _read_folder(folder)
+
+
 def _read_folder(folder: Path) -> tuple[tuple[Path, _ProfileFile], ...]:
     with storage_errors(folder):
         paths = sorted(folder.glob("*.yaml")) if folder.is_dir() else []
@@ -261,6 +275,6 @@ def _read_yaml(path: Path) -> Any:
         data = path.read_bytes()
     try:
         return parse_yaml(data)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise DeviceError(f"not valid YAML: {reason}.", where=str(path)) from error

@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from snapq.boards.emulator import initramfs, packages, root_filesystem, tools, wheels
 from snapq.boards.emulator.recipe import Recipe
+from snapq.home import user_path
 from snapq.progress import Progress
 from snapq.storage import atomic_folder, remove_leftovers, storage_errors, write_json
 
@@ -52,12 +53,13 @@ class Image:
 
 
 def cache_folder() -> Path:
-    """Where images and boards are kept: `$SNAPQ_CACHE`, else the user's cache directory."""
-    given = os.environ.get(CACHE_VARIABLE)
-    if given:
-        return Path(given).expanduser().absolute() / "emulator"
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser().absolute() / "snapq" / "emulator"
+    """Where images and boards are kept: `$SNAPQ_CACHE`, else the user's cache directory.
+
+    Raises:
+        StorageError: there is no home folder.
+    """
+    cache = user_path("snapq", variable=CACHE_VARIABLE, base="XDG_CACHE_HOME", otherwise="~/.cache")
+    return cache.absolute() / "emulator"
 
 
 def cached(recipe: Recipe) -> Image | None:

@@ -43,7 +43,7 @@ def load_known(settings: SshSettings) -> KnownKeys:
     for path in settings.known_hosts:
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a NUL in its name
             continue
         for line in text.splitlines():
             entry = _ENTRY.match(line.strip())

@@ -46,7 +46,7 @@ def log_in(settings: SshSettings, stack: ExitStack) -> paramiko.Transport:
                 break
     except SnapqError:
         raise
-    except (OSError, EOFError, paramiko.SSHException) as error:
+    except Exception as error:  # for damaged keys and packets paramiko raises errors of many kinds
         raise _no_way(settings, error) from error
     raise DeviceError(
         f"The board does not let user {settings.user!r} in. Tried: "

@@ -17,6 +17,7 @@ from pathlib import Path
 import paramiko
 
 from snapq.boards.transports.ssh_settings import SshSettings
+from snapq.home import expanded_or_none
 
 PASSWORD_VARIABLE = "SNAPQ_SSH_PASSWORD"
 PASSPHRASE_VARIABLE = "SNAPQ_SSH_PASSPHRASE"
@@ -38,7 +39,8 @@ def logins(settings: SshSettings) -> Iterator[Login]:
     """Every way to log in, those that ask the user last."""
     files = [*settings.identities]
     if not settings.only_identities:
-        files += [Path("~/.ssh", name).expanduser() for name in _DEFAULT_KEYS]
+        folder = expanded_or_none("~/.ssh")
+        files += [folder / name for name in _DEFAULT_KEYS] if folder else []
     locked = []
     offered = set()
     for path in dict.fromkeys(files):

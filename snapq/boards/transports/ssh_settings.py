@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import os
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from snapq.boards.transports.address import SshAddress
+from snapq.boards.transports.lines import readable
 from snapq.boards.user import user_name
-from snapq.errors import ConfigError
+from snapq.errors import ConfigError, SnapqError
+from snapq.home import expanded, expanded_or_none
 from snapq.storage import storage_errors
 
 _MAX_JUMPS = 5
+_PORT = 22
+_CONNECT_TIMEOUT_S = 15.0
+_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DIGITS = re.compile(r"[0-9]{1,5}")
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ def settings_of(address: SshAddress, *, _depth: int = 0) -> SshSettings:
 
     Raises:
         ConfigError: the file cannot be understood, or hosts jump in a circle.
-        StorageError: it cannot be read.
+        StorageError: it cannot be read, or a path needs a home folder and there is none.
     """
     found = _lookup(address.host) if address.configured else {}
     if _depth > _MAX_JUMPS:
@@ -51,11 +60,11 @@ def settings_of(address: SshAddress, *, _depth: int = 0) -> SshSettings:
             hint="Check it for hosts that jump to each other.",
         )
     host = str(found.get("hostname", address.host))
-    port = address.port or int(found.get("port", 22))
+    port = address.port or _port(found, address.host)
     alias = str(found.get("hostkeyalias", host))
-    plain = port == 22 or "hostkeyalias" in found
-    given = (address.identity,) if address.identity else ()
-    configured = tuple(Path(name).expanduser() for name in found.get("identityfile", ()))
+    plain = port == _PORT or "hostkeyalias" in found
+    given = (expanded(address.identity),) if address.identity else ()
+    configured = filter(None, map(expanded_or_none, found.get("identityfile", ())))
     jump = found.get("proxyjump")
     return SshSettings(
         shown=str(address),
@@ -63,10 +72,10 @@ def settings_of(address: SshAddress, *, _depth: int = 0) -> SshSettings:
         port=port,
         user=address.user or str(found.get("user") or user_name()),
         host_key_name=alias if plain else f"[{alias}]:{port}",
-        identities=tuple(path.expanduser() for path in (*given, *configured)),
+        identities=(*given, *configured),
         only_identities=bool(given) or str(found.get("identitiesonly", "no")).lower() == "yes",
         known_hosts=_known_hosts(address, found),
-        connect_timeout_s=float(found.get("connecttimeout", 15)),
+        connect_timeout_s=_connect_timeout_s(found, address.host),
         proxy_command=found.get("proxycommand") if not jump else None,
         jump=_jump(str(jump), _depth) if jump and str(jump).lower() != "none" else None,
     )
@@ -75,16 +84,46 @@ def settings_of(address: SshAddress, *, _depth: int = 0) -> SshSettings:
 def _lookup(host: str) -> dict[str, Any]:
     import paramiko
 
-    path = Path("~/.ssh/config").expanduser()
-    if not path.is_file():
+    path = expanded_or_none("~/.ssh/config")
+    if path is None or not path.is_file():
         return {}
+    os.environ.setdefault("LOGNAME", user_name())  # else paramiko looks for an entry of the user
     try:
         with storage_errors(path), path.open(encoding="utf-8", errors="replace") as file:
             config = paramiko.SSHConfig()
             config.parse(file)
             return dict(config.lookup(host))
-    except (paramiko.SSHException, ValueError) as error:
-        raise ConfigError(f"It cannot be understood: {error}.", where=str(path)) from error
+    except SnapqError:
+        raise
+    except Exception as error:  # for odd lines paramiko raises errors of many kinds
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise ConfigError(f"It cannot be understood: {said}.", where=str(path)) from error
+
+
+def _port(found: Mapping[str, Any], host: str) -> int:
+    text = str(found.get("port", _PORT))
+    if not _DIGITS.fullmatch(text) or not 0 < int(text) < 1 << 16:
+        raise _unfit("Port", text, host, "Write a number from 1 to 65535.")
+    return int(text)
+
+
+def _connect_timeout_s(found: Mapping[str, Any], host: str) -> float:
+    """Seconds; in words such as `1m30s` too. Source: sshd_config(5), "TIME FORMATS"."""
+    text = str(found.get("connecttimeout", "none")).strip().lower()
+    if text in ("none", "0"):
+        return _CONNECT_TIMEOUT_S
+    parts = re.findall(r"(\d{1,9})([smhdw]?)", text, re.ASCII)
+    if "".join(map("".join, parts)) != text or not parts:
+        raise _unfit("ConnectTimeout", text, host, "Write seconds, such as 15.")
+    return float(sum(int(number) * _SECONDS[unit] for number, unit in parts))
+
+
+def _unfit(key: str, value: str, host: str, hint: str) -> ConfigError:
+    return ConfigError(
+        f"{key} is {readable(value.encode(), 40)!r}, which ssh does not take.",
+        where=f"~/.ssh/config, Host {host}",
+        hint=hint,
+    )
 
 
 def _jump(text: str, depth: int) -> SshSettings:
@@ -101,6 +140,7 @@ def _jump(text: str, depth: int) -> SshSettings:
 
 def _known_hosts(address: SshAddress, found: dict[str, Any]) -> tuple[Path, ...]:
     if address.known_hosts:
-        return (address.known_hosts.expanduser(),)
+        return (expanded(address.known_hosts),)
     named = str(found.get("userknownhostsfile", "~/.ssh/known_hosts ~/.ssh/known_hosts2"))
-    return (*(Path(name).expanduser() for name in named.split()), Path("/etc/ssh/ssh_known_hosts"))
+    own = filter(None, map(expanded_or_none, named.split()))
+    return (*own, Path("/etc/ssh/ssh_known_hosts"))
