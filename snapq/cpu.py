@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from snapq.errors import ModelError
 from snapq.runtime import import_onnxruntime
+from snapq.scratch import Scratch
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,7 +110,7 @@ def _loadable(source: Path | bytes | ir.Model, in_memory: int) -> Iterator[Any]:
         if io.weight_bytes(source) <= in_memory:
             yield io.serialized(source)
             return
-        with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
-            path = Path(folder) / "model.onnx"
+        with Scratch() as scratch:
+            path = scratch.path / "model.onnx"
             io.save(source, path)
             yield str(path)

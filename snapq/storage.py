@@ -26,6 +26,15 @@ from snapq.errors import StorageError
 _CHUNK = 1 << 20
 _LEFTOVER_AGE_S = 24 * 3600
 TEMPORARY = ".tmp-"
+_HINTS = {
+    errno.ENOSPC: "Free some disk space, or choose another folder.",
+    errno.EDQUOT: "Free some of the disk quota, or choose another folder.",
+    errno.EROFS: "The file system is read-only; choose another folder.",
+    errno.EACCES: "Change its permissions, or choose another folder.",
+    errno.EPERM: "Change its permissions, or choose another folder.",
+    errno.ENOENT: "Check the path.",
+    errno.EMFILE: "Allow more open files: ulimit -n 4096",
+}
 
 
 @contextmanager
@@ -34,18 +43,14 @@ def storage_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        hints = {
-            errno.ENOSPC: "Free some disk space, or choose another folder.",
-            errno.EDQUOT: "Free some of the disk quota, or choose another folder.",
-            errno.EROFS: "The file system is read-only; choose another folder.",
-            errno.EACCES: "Change its permissions, or choose another folder.",
-            errno.EPERM: "Change its permissions, or choose another folder.",
-            errno.ENOENT: "Check the path.",
-        }
-        what = os.strerror(error.errno) if error.errno else str(error)
-        raise StorageError(
-            f"{what}.", where=str(error.filename or path), hint=hints.get(error.errno or 0)
-        ) from error
+        raise storage_error(error, str(path)) from error
+
+
+def storage_error(error: OSError, where: str | None = None) -> StorageError:
+    """The error of ours for one of the system's; `where` unless that names a file itself."""
+    what = os.strerror(error.errno) if error.errno else str(error)
+    named = str(error.filename) if error.filename else where
+    return StorageError(f"{what}.", where=named, hint=_HINTS.get(error.errno or 0))
 
 
 @contextmanager
@@ -73,7 +78,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 def _is_passing(path: Path) -> bool:
     """Whether a file is in the system's temporary folder, which need not outlive a power cut."""
-    return path.absolute().is_relative_to(tempfile.gettempdir())
+    try:
+        return path.absolute().is_relative_to(tempfile.gettempdir())
+    except FileNotFoundError:  # there is no such folder that can be written
+        return False
 
 
 @contextmanager

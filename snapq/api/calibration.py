@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import numpy as np
 from snapq.config import DataSource
 from snapq.errors import ConfigError
 from snapq.evaluation.samples import Dataset, Sample
+from snapq.scratch import Scratch
 
 
 def calibration_source(
@@ -64,14 +64,14 @@ class _Kept:
     """What an iterator gives, in files that go with this object."""
 
     def __init__(self, samples: Iterator[Mapping[str, np.ndarray]]) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="snapq-")
+        self._folder = Scratch()
         self._names: list[tuple[str, ...]] = []
         for feeds in samples:
             np.savez(self._file(len(self)), *map(np.asarray, feeds.values()))
             self._names.append(tuple(feeds))
 
     def _file(self, index: int) -> Path:
-        return Path(self._folder.name) / f"{index}.npz"
+        return self._folder.path / f"{index}.npz"
 
     def __len__(self) -> int:
         return len(self._names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from snapq.config import DataSource, PrepareConfig, PruneConfig, QuantizeConfig
 from snapq.devices import profiles
 from snapq.devices.profiles import DeviceProfile
 from snapq.progress import Progress
+from snapq.scratch import Scratch
 from snapq.stages.base import Context, Input, Outcome, Source, stage
 
 if TYPE_CHECKING:
@@ -88,10 +88,10 @@ def prepared(
         data = open_dataset(calibration, specs, base=base or Path.cwd())
     elif calibration is not None:
         data = given_samples(calibration)
-    with tempfile.TemporaryDirectory(prefix="snapq-") as name:
-        folder = Path(name) / "prepare"
+    with Scratch() as scratch:
+        folder = scratch.path / "prepare"
         folder.mkdir()
-        given = Path(name) / MODEL if shapes else model
+        given = scratch.path / MODEL if shapes else model
         if shapes:
             io.save(frozen, given)
         prepare.write(frozen, PrepareConfig(), folder)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import onnx_ir as ir
 from snapq import storage
 from snapq.errors import ModelError
 from snapq.graph.shapes import quiet
+from snapq.scratch import Scratch
 
 OLDEST_OPSET = 7
 IN_MEMORY_LIMIT = 1_900_000_000
@@ -69,8 +69,8 @@ def digest(model: ir.Model, limit: int = IN_MEMORY_LIMIT) -> str:
     """SHA-256 of a model, whatever its size, in hexadecimal; the same for the same model."""
     if weight_bytes(model) <= limit:
         return hashlib.sha256(serialized(model)).hexdigest()
-    with tempfile.TemporaryDirectory(prefix="snapq-") as folder:
-        path = Path(folder) / "model.onnx"
+    with Scratch() as scratch:
+        path = scratch.path / "model.onnx"
         save(model, path, limit)
         parts = f"{storage.sha256_file(path)} {storage.sha256_file(_beside(path))}"
     return hashlib.sha256(parts.encode()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +12,8 @@ import onnx_ir as ir
 from snapq.graph import io
 from snapq.npu import strides
 from snapq.npu.qnn import model_files
-from snapq.storage import sha256_file, storage_errors
+from snapq.scratch import Scratch
+from snapq.storage import sha256_file
 
 __all__ = ["Deferred", "Source"]
 
@@ -42,7 +42,7 @@ class Source:
 
     def __init__(self, given: Path | ir.Model | Deferred) -> None:
         self._given = given
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Scratch | None = None
         self._written: dict[tuple[str, ...], Path] = {}
 
     @cached_property
@@ -83,10 +83,9 @@ class Source:
             return self._given
         if thinned not in self._written:
             if self._folder is None:
-                with storage_errors(Path(tempfile.gettempdir())):
-                    self._folder = tempfile.TemporaryDirectory(prefix="snapq-")
+                self._folder = Scratch()
             name = self._given.name if isinstance(self._given, Path) else "model.onnx"
-            path = Path(self._folder.name) / str(len(self._written)) / name
+            path = self._folder.path / str(len(self._written)) / name
             model = strides.thin_out(self.model, thinned) if thinned else self.model
             io.save(model, path)
             self._written[thinned] = path

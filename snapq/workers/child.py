@@ -35,7 +35,8 @@ class Failure:
 
 def main() -> None:
     """Serves requests until the caller closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller ends its workers itself
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # the caller ends its workers itself
     os.environ.update(TELEMETRY_OFF)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     replies = os.fdopen(os.dup(1), "wb")

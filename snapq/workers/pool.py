@@ -24,6 +24,7 @@ from typing import Any, Self, TypeVar
 
 from snapq.errors import SnapqError, StorageError
 from snapq.runtime import TELEMETRY_OFF, processors
+from snapq.scratch import Scratch
 from snapq.storage import TEMPORARY, storage_errors
 from snapq.workers.child import SCRATCH_VARIABLE, Failure
 
@@ -73,16 +74,20 @@ class Worker:
 
     def __init__(self, wording: Wording, scratch_parent: Path | None = None) -> None:
         self._wording = wording
-        prefix = TEMPORARY if scratch_parent else "snapq-"
-        parent = scratch_parent or Path(tempfile.gettempdir())
-        with storage_errors(parent):
-            parent.mkdir(parents=True, exist_ok=True)
-            self.scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=parent)).absolute()
+        self._passing: Scratch | None = None
+        if scratch_parent is None:
+            self._passing = Scratch()
+            self.scratch = self._passing.path
+        else:
+            with storage_errors(scratch_parent):
+                scratch_parent.mkdir(parents=True, exist_ok=True)
+                made = tempfile.mkdtemp(prefix=TEMPORARY, dir=scratch_parent)
+                self.scratch = Path(made).absolute()
         self._printed = self.scratch / ".printed"
         self._timed_out = False
         self._closed = False
         try:
-            with self._printed.open("ab") as capture:
+            with storage_errors(self.scratch), self._printed.open("ab") as capture:
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", "-m", "snapq.workers.child"],
                     stdin=subprocess.PIPE,
@@ -92,7 +97,7 @@ class Worker:
                     env=_environment(self.scratch),
                 )
         except BaseException:
-            shutil.rmtree(self.scratch, ignore_errors=True)
+            self._remove_files()
             raise
 
     def __enter__(self) -> Self:
@@ -139,7 +144,13 @@ class Worker:
                     pipe.close()
             except OSError:  # unsent bytes of a request to a dead process
                 pass
-        shutil.rmtree(self.scratch, ignore_errors=True)
+        self._remove_files()
+
+    def _remove_files(self) -> None:
+        if self._passing is not None:
+            self._passing.remove()
+        else:
+            shutil.rmtree(self.scratch, ignore_errors=True)
 
     def _ask(self, message: tuple[Any, ...], timeout_s: float) -> Any:
         stdin, stdout = self._process.stdin, self._process.stdout
