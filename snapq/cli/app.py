@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from inspect import signature
 from typing import Annotated, Any
 
@@ -30,7 +28,8 @@ from snapq.cli.commands.schema import schema
 from snapq.cli.commands.simulate import simulate
 from snapq.cli.commands.validate import validate
 from snapq.cli.options import DeviceCommand
-from snapq.cli.output.errors import report_error, report_internal
+from snapq.cli.output.environment import of_environment, require_working_directory
+from snapq.cli.output.errors import report_error, report_internal, told_usage
 from snapq.errors import SnapqError
 from snapq.version import __version__
 
@@ -66,21 +65,33 @@ class Guarded(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Runs the command that the user named."""
         try:
+            require_working_directory()
             return super().invoke(ctx)
-        except SnapqError as error:
-            report_error(error)
-            raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
             typer.secho(f"\n{INTERRUPTED}", fg="yellow", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from error
-        except BrokenPipeError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(0) from error
         except Exception as error:
-            if type(error).__module__.startswith(("typer", "click")):
-                raise
-            report_internal(error)
-            raise typer.Exit(EXIT_INTERNAL) from error
+            raise _told(error) from error
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads the arguments before the command's name."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            raise _told(error) from error
+
+
+def _told(error: Exception) -> Exception:
+    """Tells what ended a command, and returns what ends the program with the right code."""
+    if type(error).__module__.startswith(("typer", "click")):
+        code = told_usage(error)
+        return error if code is None else typer.Exit(code)
+    known = error if isinstance(error, SnapqError) else of_environment(error)
+    if known is None:
+        report_internal(error)
+        return typer.Exit(EXIT_INTERNAL)
+    report_error(known)
+    return typer.Exit(known.exit_code)
 
 
 app = typer.Typer(

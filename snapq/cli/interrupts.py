@@ -1,4 +1,4 @@
-"""Ctrl-C and a request to end: whenever they come, the command ends and nothing is left."""
+"""Ctrl-C, a request to end and a closed terminal: the command ends and nothing is left."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ _IMPORT = "<frozen importlib._bootstrap>"
 
 
 def listen() -> None:
-    """Ends the command by `KeyboardInterrupt` at Ctrl-C and at SIGTERM, and never loses one.
+    """Ends the command by `KeyboardInterrupt` at Ctrl-C, SIGTERM and SIGHUP, and never loses one.
 
     1. Within an import the interrupt waits until that is over: libraries in C++ abort the program
        where one of their imports raises.
     2. Python drops an exception in a place that cannot raise it, such as a finalizer or a callback
        of a weak reference. An interrupt that is dropped there is raised again as soon as the
        program has left it.
+    3. Where SIGHUP is ignored from the start it stays so: that is what `nohup` asks for.
     """
     waiting = _Waiting()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, waiting.interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, waiting.interrupt)
     sys.unraisablehook = _raise_again
 
 

@@ -9,6 +9,7 @@ import typer
 
 from snapq.cli.options import Force, Json, existing
 from snapq.cli.output.json import emit
+from snapq.cli.output.text import say
 
 _NAMED = 8
 
@@ -53,11 +54,11 @@ def export(
             }
         )
         return
-    typer.echo(f"Wrote {output}: {done.count} encodings ({format_}).")
+    say(f"Wrote {output}: {done.count} encodings ({format_}).")
     if done.left_out:
         names = ", ".join(done.left_out[:_NAMED])
         more = f" and {len(done.left_out) - _NAMED} more" if len(done.left_out) > _NAMED else ""
-        typer.echo(
+        say(
             f"Left out, as {format_} cannot express a scale for each block: {names}{more}. "
             "aimet-1.0 can."
         )

@@ -9,6 +9,7 @@ import typer
 
 from snapq.cli.options import Force, Json, existing
 from snapq.cli.output.json import emit
+from snapq.cli.output.text import say
 
 
 def init(
@@ -32,4 +33,4 @@ def init(
     if json:
         emit({"path": str(written)})
     else:
-        typer.echo(f"Wrote {written}. Next: edit its data section, then snapq run {written}")
+        say(f"Wrote {written}. Next: edit its data section, then snapq run {written}")

@@ -19,6 +19,7 @@ from snapq.cli.options import (
     parse_shapes,
 )
 from snapq.cli.output.json import emit
+from snapq.cli.output.text import say
 from snapq.ranking import Importance
 
 
@@ -67,11 +68,11 @@ def prune(
         emit({"path": str(done.path), **done.details, "notes": done.notes})
         return
     macs, size = done.details["macs"], done.details["weight_bytes"]
-    typer.echo(
+    say(
         f"Wrote {done.path}: {macs['after'] / macs['before']:.1%} of the MACs, "
         f"{size['after'] / size['before']:.1%} of the weights' bytes."
     )
     for layer in done.details["layers"]:
-        typer.echo(f"  {layer['layer']}: {layer['before']} to {layer['after']} channels")
+        say(f"  {layer['layer']}: {layer['before']} to {layer['after']} channels")
     for note in done.notes:
-        typer.echo(f"  {note}")
+        say(f"  {note}")

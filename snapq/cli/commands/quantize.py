@@ -19,6 +19,7 @@ from snapq.cli.options import (
     parse_shapes,
 )
 from snapq.cli.output.json import emit
+from snapq.cli.output.text import say
 from snapq.precision import ActivationType, Preset, WeightType
 
 
@@ -72,6 +73,6 @@ def quantize(
     if json:
         emit({"path": str(done.path), "precision": done.precision, "notes": done.notes})
         return
-    typer.echo(f"Wrote {done.path} ({done.precision}, {done.encodings} encodings).")
+    say(f"Wrote {done.path} ({done.precision}, {done.encodings} encodings).")
     for note in done.notes:
-        typer.echo(f"  {note}")
+        say(f"  {note}")

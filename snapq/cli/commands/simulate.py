@@ -9,6 +9,7 @@ import typer
 
 from snapq.cli.options import Device, Force, Json, ModelArgument, existing
 from snapq.cli.output.json import emit
+from snapq.cli.output.text import say
 
 
 def simulate(
@@ -36,4 +37,4 @@ def simulate(
     if json:
         emit({"path": str(output), "samples": count, "outputs": names})
     else:
-        typer.echo(f"Wrote {output}: {', '.join(names)} of {count} samples (simulated).")
+        say(f"Wrote {output}: {', '.join(names)} of {count} samples (simulated).")

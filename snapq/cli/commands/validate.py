@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import typer
-
 from snapq.cli.options import Config, Json, SetOption
 from snapq.cli.output.json import emit
+from snapq.cli.output.text import say
 
 
 def validate(config: Config, set_: SetOption = None, json: Json = False) -> None:
@@ -22,4 +21,4 @@ def validate(config: Config, set_: SetOption = None, json: Json = False) -> None
         return
     inputs = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in chosen.inputs)
     devices = ", ".join(device.name for device in chosen.devices)
-    typer.echo(f"{config} is valid: {loaded.name}, inputs {inputs}, devices {devices}.")
+    say(f"{config} is valid: {loaded.name}, inputs {inputs}, devices {devices}.")

@@ -11,35 +11,46 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import typer
-
 from snapq.cli.output.json import emit, error_values
+from snapq.cli.output.text import warn
 from snapq.errors import RenamedWarning, SnapqError, StorageError
 
 
 def report_error(error: SnapqError) -> None:
     """Prints an error as one block on standard error, or as JSON where that was asked for."""
-    if "--json" in sys.argv:
+    if _asked_for_json():
         emit({"error": error_values(error)})
         return
     for one in (error, *error.also):
         head = f"{one.where}: {one.what}" if one.where else one.what
-        typer.secho(f"error: {head}", fg="red", err=True)
+        warn(f"error: {head}", "red")
         if one.hint:
-            typer.echo(f"       {one.hint}", err=True)
+            warn(f"       {one.hint}")
 
 
 def report_internal(error: BaseException) -> None:
     """Prints that snapq has a defect, and writes the traceback to a file to report."""
-    handle, name = tempfile.mkstemp(prefix="snapq-", suffix=".txt")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        traceback.print_exception(error, file=file)
-    typer.secho(
-        f"internal error: {type(error).__name__}: {error}\n"
-        f"       This is a defect of snapq. Please report it with the file {name}",
-        fg="red",
-        err=True,
-    )
+    what = f"{type(error).__name__}: {error}"
+    hint = f"This is a defect of snapq. Please report it with {_traceback_file(error)}"
+    if _asked_for_json():
+        emit({"error": _values("InternalError", what, None, hint)})
+    warn(f"internal error: {what}", "red")
+    warn(f"       {hint}", "red")
+
+
+def told_usage(error: Exception) -> int | None:
+    """Prints a wrong use of the command line as JSON where that was asked for.
+
+    Returns:
+        The exit code; None where it was not asked for, and is yet to be told.
+    """
+    said = getattr(error, "format_message", None)
+    if said is None or not _asked_for_json():
+        return None
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "snapq"
+    emit({"error": _values("UsageError", said(), command, f"See: {command} --help")})
+    return int(getattr(error, "exit_code", 2))
 
 
 @contextmanager
@@ -48,7 +59,7 @@ def storage_warning(what: str) -> Iterator[None]:
     try:
         yield
     except StorageError as error:
-        typer.secho(f"warning: {what}: {error}", fg="yellow", err=True)
+        warn(f"warning: {what}: {error}", "yellow")
 
 
 def print_renamed_as_notes() -> None:
@@ -57,8 +68,30 @@ def print_renamed_as_notes() -> None:
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **named: Any) -> None:
         if issubclass(category, RenamedWarning):
-            typer.secho(f"note: {message}", fg="yellow", err=True)
+            warn(f"note: {message}", "yellow")
         else:
             standard(message, category, *where, **named)
 
     warnings.showwarning = show
+
+
+def _asked_for_json() -> bool:
+    return "--json" in sys.argv
+
+
+def _values(kind: str, what: str, where: str | None, hint: str) -> dict[str, Any]:
+    """An error that is no `SnapqError` in the form of one."""
+    values = error_values(SnapqError(" ".join(what.split()), where=where, hint=hint))
+    return {**values, "kind": kind}
+
+
+def _traceback_file(error: BaseException) -> str:
+    """Writes the traceback; says where it is, or prints it where no file can be written."""
+    try:
+        handle, name = tempfile.mkstemp(prefix="snapq-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            traceback.print_exception(error, file=file)
+    except OSError:
+        traceback.print_exception(error)
+        return "the lines above."
+    return f"the file {name}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -17,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from snapq.cli.output.console import console
 from snapq.progress import Advance
 
 
@@ -24,7 +24,7 @@ class Bars:
     """Reports progress as bars on a terminal, and as a line a step on a pipe."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True, highlight=False)
+        self._console = console(stderr=True)
 
     def say(self, text: str) -> None:
         """Prints one line."""

@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from snapq.cli.output.console import console
+
 if TYPE_CHECKING:
     from snapq.api.doctor import Check
     from snapq.api.inspection import Inspection
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 def output_console() -> Console:
     """The console for results: standard output."""
-    return Console(highlight=False)
+    return console()
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -7,6 +7,7 @@ import typer
 from snapq.cli.commands.board.emulate import emulate
 from snapq.cli.options import BoardName, Json
 from snapq.cli.output.json import emit
+from snapq.cli.output.text import say
 
 board = typer.Typer(name="board", help="Boards to run packages on.", no_args_is_help=True)
 board.add_typer(emulate)
@@ -29,9 +30,9 @@ def setup(name: BoardName, json: Json = False) -> None:
     if json:
         emit(asdict(done))
     elif done.new:
-        typer.echo(f"Set up: {done.path} ({done.sent_bytes / 1e6:,.0f} MB sent).")
+        say(f"Set up: {done.path} ({done.sent_bytes / 1e6:,.0f} MB sent).")
     else:
-        typer.echo(f"Nothing to do: {done.path or 'its own Python has all libraries'}.")
+        say(f"Nothing to do: {done.path or 'its own Python has all libraries'}.")
 
 
 @board.command()
@@ -46,6 +47,4 @@ def clean(name: BoardName, json: Json = False) -> None:
     if json:
         emit({"root": root, "bytes": size})
     else:
-        typer.echo(
-            f"Removed {root} ({size / 1e6:,.0f} MB)." if size else "There was nothing to remove."
-        )
+        say(f"Removed {root} ({size / 1e6:,.0f} MB)." if size else "There was nothing to remove.")

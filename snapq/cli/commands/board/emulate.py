@@ -10,6 +10,7 @@ import typer
 from snapq.boards.emulator.npu_state import NpuState
 from snapq.cli.options import Json
 from snapq.cli.output.json import emit
+from snapq.cli.output.text import say
 
 if TYPE_CHECKING:
     from snapq.boards.emulator.lifecycle import EmulatedBoard
@@ -46,7 +47,7 @@ def build(
     if json:
         emit({"folder": str(built.folder), "key": built.key, **built.contents()})
     else:
-        typer.echo(f"The image is {built.folder}")
+        say(f"The image is {built.folder}")
 
 
 @emulate.command()
@@ -82,11 +83,11 @@ def start(
     if json:
         emit(_values(board))
     else:
-        typer.echo(f"{board.name} runs; SSH on 127.0.0.1 port {board.port}.")
+        say(f"{board.name} runs; SSH on 127.0.0.1 port {board.port}.")
         if board.adb_port is not None:
-            typer.echo(f"As a target: adb://127.0.0.1:{board.adb_port}")
-        typer.echo(f"A shell: snapq board emulate shell {board.name}")
-        typer.echo(f"Its end: snapq board emulate stop {board.name}")
+            say(f"As a target: adb://127.0.0.1:{board.adb_port}")
+        say(f"A shell: snapq board emulate shell {board.name}")
+        say(f"Its end: snapq board emulate stop {board.name}")
     if foreground:
         lifecycle.wait(board)
 
@@ -104,9 +105,9 @@ def stop(
     names = [board.name for board in lifecycle.status()] if every else [name]
     for one in names:
         there = lifecycle.stop(one)
-        typer.echo(f"{one} is stopped." if there else f"{one} does not run.")
+        say(f"{one} is stopped." if there else f"{one} does not run.")
     if not names:
-        typer.echo("No emulated board runs.")
+        say("No emulated board runs.")
 
 
 @emulate.command()
@@ -122,16 +123,16 @@ def status(json: Json = False) -> None:
         emit([_values(board) for board in boards])
         return
     if not boards:
-        typer.echo("No emulated board runs. Start one: snapq board emulate start")
+        say("No emulated board runs. Start one: snapq board emulate start")
     for board in boards:
         if board.running:
             soc = f" as {board.options.soc}" if board.options.soc else ""
-            typer.echo(
+            say(
                 f"{board.name}: runs{soc} ({board.options.npu}), SSH on 127.0.0.1 port "
                 f"{board.port}, {board.memory_bytes / 1e6:.0f} MB of memory"
             )
         else:
-            typer.echo(
+            say(
                 f"{board.name}: ended without being stopped. "
                 f"Remove what it left: snapq board emulate stop {board.name}"
             )
