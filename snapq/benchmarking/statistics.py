@@ -76,7 +76,7 @@ def doubts(label: str, samples: np.ndarray) -> Iterator[str]:
         yield f"{label}: only {runs} runs; p99 needs {_FEW_RUNS}."
     if rounds < _FEW_ROUNDS:
         yield f"{label}: only {rounds} rounds; the interval needs {_FEW_ROUNDS} to mean much."
-    if p90 > _WIDE * median:
+    if p90 > _WIDE * median > 0:
         yield f"{label}: the spread is wide, p90 is {p90 / median:.2f} times the median."
     if rounds >= _FEW_ROUNDS:
         early, late = np.median(samples[: rounds // 2]), np.median(samples[rounds // 2 :])

@@ -15,12 +15,13 @@ from importlib import metadata
 from pathlib import Path
 
 from snapq.boards.inventory import Board
-from snapq.boards.session.probe import BoardFacts
+from snapq.boards.session.probe import BoardFacts, whole_number
 from snapq.boards.session.program import ROOT, ask
 from snapq.boards.session.push import PushedFile, push
 from snapq.boards.transports.base import Transport
 from snapq.boards.transports.lines import readable
 from snapq.errors import DeviceError, InstallError
+from snapq.home import expanded
 from snapq.progress import Progress
 from snapq.storage import atomic_folder, sha256_file
 
@@ -115,13 +116,15 @@ def set_up(
             python=board.setup.python,
             timeout_s=1200,
         )
-    return Environment(str(answer.get("environment")), pushed.sent_bytes, new=True)
+    folder = answer.get("environment")
+    if not isinstance(folder, str):
+        raise DeviceError("The board did not say where its libraries are.", where=transport.address)
+    return Environment(folder, pushed.sent_bytes, new=True)
 
 
 def check_python(facts: BoardFacts, address: str) -> None:
     """Refuses a Python that is too old for the agent. Raises `InstallError`."""
-    parts = facts.python.version.split(".")[:2]
-    if tuple(int(p) if p.isdigit() else 0 for p in parts) < _OLDEST_PYTHON:
+    if facts.python.numbers < _OLDEST_PYTHON:
         raise InstallError(
             f"The board has Python {facts.python.version}.",
             where=address,
@@ -132,8 +135,8 @@ def check_python(facts: BoardFacts, address: str) -> None:
 
 def _wheels(facts: BoardFacts, progress: Progress) -> Path:
     """Folder with the wheels for the board, fetched once."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    folder = cache / "snapq" / "wheels" / environment_id(facts)
+    cache = expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "snapq"
+    folder = cache / "wheels" / environment_id(facts)
     if not folder.is_dir():
         with progress.track("Fetch libraries for the board"), atomic_folder(folder) as building:
             _download(facts, building)
@@ -169,6 +172,6 @@ def _platforms(facts: BoardFacts) -> list[str]:
     machine = facts.system.machine
     name, version = (*facts.system.libc, "", "")[:2]
     major, _, minor = version.partition(".")
-    newest = int(minor) if name == "glibc" and major == "2" and minor.isdigit() else 28
-    tags = [f"manylinux_2_{number}_{machine}" for number in range(min(newest, 60), 16, -1)]
+    newest = whole_number(minor) if name == "glibc" and major == "2" else None
+    tags = [f"manylinux_2_{number}_{machine}" for number in range(min(newest or 28, 60), 16, -1)]
     return [*tags, f"manylinux2014_{machine}"]

@@ -73,11 +73,10 @@ def _npu(facts: BoardFacts) -> Iterator[Requirement]:
 
 
 def _agent(facts: BoardFacts, now: float) -> Iterator[Requirement]:
-    parts = [int(p) for p in facts.python.version.split(".")[:2] if p.isdigit()]
     yield Requirement(
         "Python",
         f"{facts.python.version}, {facts.python.executable}",
-        parts >= [3, 9],
+        facts.python.numbers >= (3, 9),
         "Install Python 3.9 or later (3.11 for the newest onnxruntime).",
     )
     found = find(facts)

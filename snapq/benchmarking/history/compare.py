@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snapq.benchmarking.statistics import ratio_interval
+from snapq.errors import ConfigError
 from snapq.records.bench import BenchRecord
 
 
@@ -53,7 +54,17 @@ def compare(before: BenchRecord, after: BenchRecord, max_slowdown: float) -> Com
         before: the older result.
         after: the newer one.
         max_slowdown: how many times the old median the new one may be, such as 1.05.
+
+    Raises:
+        ConfigError: a result has runs that took no time, so that it is no measure.
     """
+    for name, record in (("older", before), ("newer", after)):
+        if not _is_measure(record):
+            raise ConfigError(
+                f"The {name} result has runs that took no time; it is no measure of anything.",
+                where=record.run_id,
+                hint="Measure again: snapq benchmark BUNDLE --target TARGET.",
+            )
     ratio = after.latency_ms.p50 / before.latency_ms.p50
     interval = None
     if before.samples and after.samples:
@@ -67,6 +78,10 @@ def compare(before: BenchRecord, after: BenchRecord, max_slowdown: float) -> Com
         differences,
         tuple(_checks(before, after, ratio, interval, differences, max_slowdown)),
     )
+
+
+def _is_measure(record: BenchRecord) -> bool:
+    return record.latency_ms.p50 > 0 and all(ms > 0 for turn in record.samples for ms in turn)
 
 
 def _checks(
@@ -93,6 +108,8 @@ def _checks(
                 f"{golden.largest:g} {golden.unit} from the golden data, {known.largest:g} before",
                 golden.largest <= known.largest,
             )
+    for output in sorted(old.keys() - {golden.output for golden in after.golden}):
+        yield Check(f"golden {output}", "no longer compared with the golden data", passed=False)
 
 
 def _differences(before: BenchRecord, after: BenchRecord) -> Iterator[str]:

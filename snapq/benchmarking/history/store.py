@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from snapq.errors import ConfigError, StorageError
+from snapq.home import user_path
 from snapq.records.bench import BenchRecord
 from snapq.storage import storage_errors
 
@@ -31,12 +31,14 @@ CREATE TABLE IF NOT EXISTS benchmarks (
 
 
 def history_path() -> Path:
-    """Where the history is: `$SNAPQ_HISTORY`, else under `~/.local/share/snapq`."""
-    given = os.environ.get(VARIABLE)
-    if given:
-        return Path(given).expanduser()
-    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(data).expanduser() / "snapq" / "history.sqlite"
+    """Where the history is: `$SNAPQ_HISTORY`, else under `~/.local/share/snapq`.
+
+    Raises:
+        StorageError: there is no home folder.
+    """
+    return user_path(
+        "snapq/history.sqlite", variable=VARIABLE, base="XDG_DATA_HOME", otherwise="~/.local/share"
+    )
 
 
 def remember(records: Iterable[BenchRecord], path: Path | None = None) -> None:
@@ -123,6 +125,12 @@ def find(run: str, path: Path | None = None) -> BenchRecord:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Opens the history; its file is for its user alone, as it names boards and their addresses."""
+    with storage_errors(path):
+        if not path.exists():
+            path.touch(mode=0o600)
+    with suppress(OSError):  # it is somebody else's, or on a disk that cannot be written
+        path.chmod(0o600)
     try:
         with closing(sqlite3.connect(path, timeout=_BUSY_S)) as database:
             yield database

@@ -23,6 +23,8 @@ from snapq.records import bench as results
 from snapq.version import __version__
 
 _SLOWER = 0.9
+_CLOCKS_DIFFER = 1.05
+"""How much faster a board's clock may run than the host's."""
 
 
 @dataclass(frozen=True)
@@ -53,22 +55,22 @@ def bench_records(
     records: list[results.BenchRecord] = []
     for load, name in zip(loads, names, strict=True):
         base, first = records[0] if records else None, session.models[loads[0].label]
-        found = session.models[load.label]
-        records.append(_record(setting, load, name, found, thermal, base, first, started))
+        records.append(_record(setting, session, load, name, thermal, base, first, started))
     return tuple(records)
 
 
 def _record(
     setting: Setting,
+    session: Session,
     load: Load,
     name: str,
-    found: Found,
     thermal: results.BenchThermal,
     base: results.BenchRecord | None,
     first: Found,
     started: str,
 ) -> results.BenchRecord:
-    samples, protocol, facts = found.samples, setting.protocol, setting.facts
+    found, protocol, facts = session.models[load.label], setting.protocol, setting.facts
+    samples = found.samples
     on_npu = found.fallback != CPU
     golden = tuple(_golden(found))
     passed = skipped(load, found.skipped)
@@ -79,9 +81,7 @@ def _record(
     )
     last = found.loads[-1]
     latency = latency_of(samples)
-    valid = _validity(
-        setting, found, thermal, golden, any(fallback.npu for fallback in load.fallbacks)
-    )
+    valid = _validity(setting, session, load, thermal, golden)
     return results.BenchRecord(
         run_id=str(uuid.uuid4()),
         started_at=started,
@@ -149,7 +149,7 @@ def _golden(found: Found) -> Iterator[results.BenchGolden]:
         yield results.BenchGolden(
             output=name,
             samples=len(found.loads[0].golden),
-            exact=all(one.exact for one in all_of),
+            exact=all(one.exact and one.largest == 0 for one in all_of),
             largest=max(one.largest for one in all_of),
             unit="steps" if all_of[0].integer else "absolute",
             span=max(one.span for one in all_of),
@@ -158,16 +158,17 @@ def _golden(found: Found) -> Iterator[results.BenchGolden]:
 
 def _validity(
     setting: Setting,
-    found: Found,
+    session: Session,
+    load: Load,
     thermal: results.BenchThermal,
     golden: Sequence[results.BenchGolden],
-    wanted_npu: bool,
 ) -> results.BenchValid:
-    samples, protocol = found.samples, setting.protocol
+    found, protocol = session.models[load.label], setting.protocol
+    samples, wanted_npu = found.samples, any(fallback.npu for fallback in load.fallbacks)
     runs_met = samples.size >= protocol.min_runs
     duration_met = bool(samples.sum() / 1000 >= protocol.min_duration_s)
     last = found.loads[-1].placement
-    on_npu = found.fallback != CPU and not last.cpu
+    on_npu = found.fallback != CPU and not last.cpu and last.npu != 0
     golden_met = all(one.exact for one in golden) if golden and found.fallback != CPU else None
     reasons = [
         reason
@@ -178,6 +179,7 @@ def _validity(
             (thermal.throttled is not True, "the board slowed its clocks down"),
             (setting.where is not Origin.EMULATED, "the board is emulated"),
             (golden_met is not False, "the outputs differ from the golden data"),
+            *_proof(setting, session, load),
         )
         if not holds
     ]
@@ -191,6 +193,27 @@ def _validity(
         golden_met=golden_met,
         reasons=tuple(reasons),
     )
+
+
+def _proof(setting: Setting, session: Session, load: Load) -> Iterator[tuple[bool, str]]:
+    """What a board must send so that its figures can be a claim: whether it did, and the reason.
+
+    The agent sends all of it; a board that does not is broken, or runs something else.
+    """
+    found = session.models[load.label]
+    compared = all(
+        len(one.golden) == len(load.golden) and all(set(s) == load.outputs for s in one.golden)
+        for one in found.loads
+    )
+    yield compared or not load.is_bundle, "outputs were not compared with all golden data"
+    yield bool((found.samples > 0).all()), "some runs are said to have taken no time"
+    repeats = setting.protocol.repeats
+    yield len(found.loads) >= repeats, f"only {len(found.loads)} of {repeats} fresh processes"
+    said = {one.when for one in session.conditions}
+    yield {"before", "after"} <= said, "the board did not tell its state before and after"
+    spent = sum(model.samples.sum() for model in session.models.values()) / 1000
+    plausible = setting.where is Origin.EMULATED or spent <= _CLOCKS_DIFFER * session.seconds
+    yield bool(plausible), "the times add up to more than the measurement took"
 
 
 def thermal_of(conditions: Sequence[Conditions]) -> results.BenchThermal:

@@ -42,8 +42,13 @@ def latency_of(samples: np.ndarray) -> results.BenchLatency:
     )
 
 
-def speedup_of(baseline: np.ndarray, candidate: np.ndarray) -> results.BenchSpeedup:
-    """The speed-up, and its interval over the rounds that both have."""
+def speedup_of(baseline: np.ndarray, candidate: np.ndarray) -> results.BenchSpeedup | None:
+    """The speed-up, and its interval over the rounds that both have.
+
+    None where a run is said to have taken no time, which no run does.
+    """
+    if min(baseline.min(), candidate.min()) <= 0:
+        return None
     rounds = min(len(baseline), len(candidate))
     return results.BenchSpeedup(
         value=speedup(baseline, candidate),

@@ -23,6 +23,7 @@ Plain = Annotated[str, BeforeValidator(_plain)]
 Milliseconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Size = Annotated[int, Field(ge=0, le=1 << 50)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Said(BaseModel):
@@ -53,9 +54,9 @@ class GoldenSaid(_Said):
     """One output against its golden data."""
 
     exact: bool
-    largest: Finite
+    largest: NotNegative
     """Largest absolute difference: steps of the encoding for integers."""
-    span: Finite
+    span: NotNegative
     """Largest absolute golden value."""
     integer: bool
 

@@ -51,6 +51,7 @@ class Load:
         fallbacks: the fallback chain, best first, never empty.
         skipped: fallbacks that are not even tried, each with the reason.
         golden: paths of golden inputs and outputs, sample by sample.
+        outputs: names of the outputs in each of these samples.
         is_bundle: whether it is a package, and not the model that one is compared with.
     """
 
@@ -59,6 +60,7 @@ class Load:
     fallbacks: tuple[Fallback, ...]
     skipped: tuple[tuple[str, str], ...] = ()
     golden: tuple[tuple[str, str], ...] = ()
+    outputs: frozenset[str] = frozenset()
     is_bundle: bool = False
 
     @property
@@ -149,6 +151,7 @@ def bundle_load(
         tuple(fallbacks),
         tuple(skipped),
         tuple(_golden(bundle, expected)),
+        frozenset(output.name for output in manifest.outputs),
         is_bundle=True,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -63,6 +64,8 @@ class Session:
     models: dict[str, Found]
     conditions: list[answers.Conditions] = field(default_factory=list)
     sent_bytes: int = 0
+    seconds: float = 0.0
+    """How long all of it took, by the host's clock."""
 
 
 @dataclass(frozen=True)
@@ -109,15 +112,14 @@ def measure(
         SnapqError: as `push`.
     """
     found = Session({load.label: Found(load.label) for load in loads})
+    names = {load.label: {fallback.name for fallback in load.fallbacks} for load in loads}
+    started = time.monotonic()
 
     def take(said: Any) -> None:
         match said:
             case answers.Fallback():
                 model = _model(found, said.label, ready.address)
-                if said.taken:
-                    model.fallback = said.fallback
-                else:
-                    model.skipped.append(said)
+                _note_fallback(model, said, names[said.label], ready.address)
             case answers.Loaded():
                 _model(found, said.label, ready.address).loads.append(said)
             case answers.Turn():
@@ -129,8 +131,9 @@ def measure(
             case answers.Conditions():
                 found.conditions.append(said)
             case answers.Exhausted():
+                model = _model(found, said.label, ready.address)
                 load = next(load for load in loads if load.label == said.label)
-                raise exhausted(load, found.models[said.label].skipped, ready.address)
+                raise exhausted(load, model.skipped, ready.address)
             case answers.Progress() if share is not None:
                 share(said.share)
 
@@ -138,11 +141,21 @@ def measure(
     found.sent_bytes = _push_and_run(ready, loads, job, take)
     for model in found.models.values():
         lengths = {len(turn) for turn in model.turns}
-        if len(lengths) != 1 or not model.loads:
+        if len(lengths) != 1 or not model.loads or not model.fallback:
             raise DeviceError(
                 "The board's results are incomplete.", where=f"{ready.address}: {model.label}"
             )
+    found.seconds = time.monotonic() - started
     return found
+
+
+def _note_fallback(model: Found, said: answers.Fallback, sent: set[str], address: str) -> None:
+    if said.fallback not in sent:
+        raise DeviceError("The board speaks of a fallback that was not sent.", where=address)
+    if said.taken:
+        model.fallback = said.fallback
+    else:
+        model.skipped.append(said)
 
 
 def _push_and_run(

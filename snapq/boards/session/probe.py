@@ -21,6 +21,11 @@ def _plain(value: Any) -> Any:
     return "".join(c if c.isprintable() else "?" for c in value)[:300]
 
 
+def whole_number(text: str) -> int | None:
+    """The number that a board wrote in up to 8 decimal digits; None where it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None
+
+
 Text = Annotated[str, BeforeValidator(_plain)]
 Count = Annotated[int, Field(ge=0, le=1 << 50)]
 
@@ -70,6 +75,11 @@ class Python(_Answer):
     executable: Text
     distributions: dict[Text, Text]
 
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The first two numbers of the version; 0 for what is none."""
+        return tuple(whole_number(part) or 0 for part in self.version.split(".")[:2])
+
 
 class NpuNode(_Answer):
     """A device node through which a processor of the SoC is reached."""
@@ -103,8 +113,7 @@ class BoardFacts(_Answer):
     @property
     def soc_id(self) -> int | None:
         """The kernel's number of the SoC."""
-        text = self.soc.get("soc_id", "")
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else None
+        return whole_number(self.soc.get("soc_id", ""))
 
     @property
     def has_npu(self) -> bool:

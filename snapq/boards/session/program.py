@@ -7,6 +7,7 @@ Answers are checked before they are believed: a board may be broken, or not ours
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -24,6 +25,7 @@ _MAX_ANSWER_BYTES = 4 << 20
 _MAX_ANSWERS_BYTES = 1 << 30
 """What the agent may say: latencies, and outputs of samples."""
 Answer = dict[str, Any]
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _START = (
     "import sys; r = sys.stdin.buffer.read; s = r({source}); "
     "exec(compile(s, 'snapq-{name}', 'exec'), "
@@ -115,13 +117,23 @@ def _parse(line: bytes, address: str) -> Answer:
         value = json.loads(line)
     except (ValueError, RecursionError):
         value = None
-    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+    plain = _SURROGATE.search(line) is None or _is_unicode(value)
+    if not isinstance(value, dict) or not isinstance(value.get("type"), str) or not plain:
         raise DeviceError(
             f"The board sent what is no answer: {readable(line, 100)!r}.",
             where=address,
             hint="Check that nothing prints when a program starts on the board (.bashrc, motd).",
         )
     return value
+
+
+def _is_unicode(value: object) -> bool:
+    """Whether no text in `value` has half a surrogate pair, which nothing can write or send."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _error(answer: Answer, address: str) -> DeviceError:

@@ -85,8 +85,9 @@ def push(
             python=python,
             timeout_s=600,
         )
-        if not answer.get("bad") and isinstance(answer.get("folder"), str):
-            return Pushed(answer["folder"], sent, folder)
+        place = answer.get("folder")
+        if not answer.get("bad") and isinstance(place, str) and place.startswith("/"):
+            return Pushed(place, sent, folder)
         token = secrets.token_hex(8)  # somebody else may be writing the same names
     raise DeviceError(
         "Bytes arrive damaged on the board, twice.",
