@@ -14,7 +14,8 @@ from snapq.bundle import GOLDEN, MANIFEST
 from snapq.bundle.manifest import boundary_of, read_manifest
 from snapq.bundle.references import check_references
 from snapq.bundle.schema import BundleDevice, BundleFile, Manifest
-from snapq.errors import StorageError, nearest
+from snapq.errors import DataError, StorageError, nearest
+from snapq.evaluation.array_file import open_npz
 from snapq.graph.boundary import Boundary
 from snapq.storage import sha256_file, storage_errors
 
@@ -152,15 +153,17 @@ def _read_arrays(path: Path, names: dict[str, tuple[str, tuple[int, ...]]]) -> d
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > _MAX_GOLDEN_BYTES:
                 raise _damaged("A golden sample is too large.", path)
-        with np.load(path, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in names}
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        stored = open_npz(path)
+        # Nothing is read before its header is known to be what the manifest says.
+        for name, (dtype, shape) in names.items():
+            if stored[name].dtype.name != dtype or stored[name].shape != shape:
+                raise _damaged(
+                    f"The golden sample of '{name}' is {stored[name].dtype} "
+                    f"{list(stored[name].shape)} and the manifest says {dtype} {list(shape)}.",
+                    path,
+                )
+        return {name: stored[name].whole() for name in names}
+    except DataError as error:
+        raise _damaged(f"A golden sample cannot be read: {error.what}", path) from error
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise _damaged(f"A golden sample cannot be read ({type(error).__name__}).", path) from error
-    for name, (dtype, shape) in names.items():
-        if found[name].dtype.name != dtype or found[name].shape != shape:
-            raise _damaged(
-                f"The golden sample of '{name}' is {found[name].dtype} {list(found[name].shape)} "
-                f"and the manifest says {dtype} {list(shape)}.",
-                path,
-            )
-    return found

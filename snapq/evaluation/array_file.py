@@ -6,6 +6,7 @@ needed, so that memory does not grow with the number of samples.
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,21 +61,22 @@ class ArrayFile:
 def open_npy(path: Path) -> ArrayFile:
     """Reads the header of a `.npy` file. Raises `DataError`."""
     with readable(path), path.open("rb") as stream:
-        return _header(path, None, stream)
+        return _header(path, None, stream, path.stat().st_size)
 
 
 def open_npz(path: Path) -> dict[str, ArrayFile]:
     """Reads the headers of an `.npz` file, by key. Raises `DataError`."""
     with readable(path), zipfile.ZipFile(path) as archive:
         arrays = {}
-        for member in archive.namelist():
-            key = member.removesuffix(".npy")
+        for member in archive.infolist():
+            key = member.filename.removesuffix(".npy")
             with archive.open(member) as stream:
-                arrays[key] = _header(path, key, stream)
+                arrays[key] = _header(path, key, stream, member.file_size)
         return arrays
 
 
-def _header(path: Path, key: str | None, stream: IO[bytes]) -> ArrayFile:
+def _header(path: Path, key: str | None, stream: IO[bytes], size: int) -> ArrayFile:
+    """What the first bytes of an array of `size` bytes say; what they promise has to be there."""
     version = np.lib.format.read_magic(stream)
     read = {
         (1, 0): np.lib.format.read_array_header_1_0,
@@ -84,6 +86,13 @@ def _header(path: Path, key: str | None, stream: IO[bytes]) -> ArrayFile:
         raise ValueError(f"the version of its format is {version}")
     shape, fortran_order, dtype = read(stream)
     array = ArrayFile(path, key, shape, dtype, stream.tell())
+    promised = array.offset + math.prod(shape) * dtype.itemsize
+    if promised > size or (dtype.itemsize == 0 and shape):
+        raise DataError(
+            f"Its header promises {list(shape)} of {dtype}, and the file ends before that.",
+            where=array.where,
+            hint="Write it anew, or copy it again.",
+        )
     if dtype.hasobject:
         hint = "Store samples of one shape and type: numpy.save(path, numpy.stack(samples))."
         raise DataError("It holds Python objects and not numbers.", where=array.where, hint=hint)

@@ -17,7 +17,7 @@ def list_files(
     """Lists the files with one of these suffixes under a folder.
 
     Links to folders are followed. Hidden files and folders are passed over, and so are the labels
-    where they lie in the folder.
+    where they lie in the folder. A pipe or device is no file: who opens it may wait for ever.
 
     Args:
         root: the folder.
@@ -35,16 +35,16 @@ def list_files(
     check_exists(root)
     found: list[Path] = []
     others = 0
-    passed = {labels.resolve()} if labels is not None else set()
+    passed = {_real(labels)} if labels is not None else set()
     with storage_errors(root):
         for place, folders, names in os.walk(root, followlinks=True, onerror=_raise):
             # A link to a folder above itself would have no end.
-            passed.add(Path(place).resolve())
+            passed.add(_real(Path(place)))
             folders[:] = [name for name in folders if _is_new(Path(place) / name, passed)]
             for name in names:
                 if not _is_new(Path(place) / name, passed):
                     continue
-                if Path(name).suffix.lower() in suffixes:
+                if Path(name).suffix.lower() in suffixes and (Path(place) / name).is_file():
                     found.append((Path(place) / name).relative_to(root))
                 else:
                     others += 1
@@ -69,7 +69,12 @@ def check_exists(path: Path) -> None:
 
 
 def _is_new(path: Path, passed: set[Path]) -> bool:
-    return not path.name.startswith(".") and path.resolve() not in passed
+    return not path.name.startswith(".") and _real(path) not in passed
+
+
+def _real(path: Path) -> Path:
+    """The path behind all links; of links in a circle one of them, where `resolve` raises."""
+    return Path(os.path.realpath(path))
 
 
 def _raise(error: OSError) -> NoReturn:

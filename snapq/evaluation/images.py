@@ -18,6 +18,7 @@ from snapq.config import DataSource, Preprocess
 from snapq.errors import DataError, SnapqError
 from snapq.evaluation.files import check_exists, list_files
 from snapq.evaluation.labels import no_labels, read_labels
+from snapq.evaluation.pictures import open_picture
 from snapq.evaluation.preprocess import (
     check_size,
     image_layout,
@@ -113,7 +114,7 @@ def opened(path: Path) -> Iterator[Image.Image]:
         DataError: the file is empty, damaged, too large or not a picture.
     """
     try:
-        with Image.open(path) as picture:
+        with open_picture(path) as picture:
             yield picture
     except SnapqError:
         raise

@@ -8,11 +8,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ImageOps
 
 from snapq.config import Preprocess, Resample
-from snapq.errors import DataError, StorageError
+from snapq.errors import DataError, SnapqError, StorageError
 from snapq.evaluation.array_file import readable
+from snapq.evaluation.pictures import open_picture
 from snapq.evaluation.preprocess import geometry
 from snapq.evaluation.samples import Array, Label
 
@@ -21,6 +22,8 @@ Labels = Callable[[Path], Label | None]
 
 _COLUMNS = ("file", "label")
 _MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif", ".npy")
+_MAX_DIGITS = 18
+_SHOWN = 40
 _MASK_MODES = ("1", "L", "P", "I;16", "I;16B", "I;16L", "I")
 
 
@@ -149,9 +152,10 @@ def _row(row: dict[str | Any, str | Any], where: str) -> tuple[Path, int]:
             hint="Write a file and its label: `cat.jpg,281`.",
         )
     text = label.strip()
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
         hint = "Write an integer, counted from 0."
-        raise DataError(f"The label '{label}' is not a class number.", where=where, hint=hint)
+        shown = label if len(label) <= _SHOWN else f"{label[:_SHOWN]}…"
+        raise DataError(f"The label '{shown}' is not a class number.", where=where, hint=hint)
     # Tables made on Windows separate folders by backslashes.
     return Path(PurePosixPath(file.strip().replace("\\", "/"))), int(text)
 
@@ -176,9 +180,11 @@ def _mask(path: Path, preprocess: Preprocess) -> Array:
     if path.suffix == ".npy":
         return np.array(load_npy(path))
     try:
-        with Image.open(path) as opened:
+        with open_picture(path) as opened:
             picture = ImageOps.exif_transpose(opened)
-    except (OSError, ValueError, SyntaxError) as error:
+    except SnapqError:
+        raise
+    except Exception as error:  # Pillow's decoders raise errors of many kinds for damaged files
         raise DataError(
             f"The mask cannot be read: {str(error).rstrip('.')}.",
             where=str(path),

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 
 from snapq.config import Color, Preprocess, Resample
 from snapq.errors import DataError
+from snapq.evaluation.pictures import MAX_PIXELS
 from snapq.evaluation.samples import Array, convert
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ def resized_size(size: tuple[int, int], preprocess: Preprocess) -> tuple[int, in
         return preprocess.resize[1], preprocess.resize[0]
     width, height = size
     shorter = preprocess.resize
+    if min(size) < 1:
+        raise ValueError("it has no pixels")
     if width <= height:
         return shorter, max(shorter * height // width, shorter)
     return max(shorter * width // height, shorter), shorter
@@ -114,6 +117,13 @@ def check_size(
     resized = resized_size(size, preprocess)
     crop = crop_size(preprocess)
     exact = f"`resize: [{height}, {width}]`"
+    if resized[0] * resized[1] > MAX_PIXELS:
+        raise DataError(
+            f"`resize` makes {_pixels(resized)} of it, and at most {MAX_PIXELS / 1e6:.0f} million "
+            "pixels are held in memory.",
+            where=where,
+            hint=f"Write {exact}, or a smaller `resize`, under `preprocess:`.",
+        )
     if crop is not None and (crop[0] > resized[0] or crop[1] > resized[1]):
         raise DataError(
             f"It is {_pixels(resized)}{' after resize' if preprocess.resize else ''}, which is "

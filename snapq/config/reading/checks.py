@@ -42,8 +42,9 @@ def _devices(config: DeployConfig) -> Iterator[Finding]:
 
 def _stages(config: DeployConfig) -> Iterator[Finding]:
     names = [stage.name for stage in config.stages]
+    first = {name: index for index, name in reversed(list(enumerate(names)))}
     for index, name in enumerate(names):
-        if name in names[:index] and not config.stages[index].options.repeats:
+        if first[name] < index and not config.stages[index].options.repeats:
             what = f"The stage `{name}` is there twice."
             yield ("stages", index, name), what, "Remove one of them."
         elif name == "prepare" and index > 0:

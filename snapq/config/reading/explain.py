@@ -14,6 +14,8 @@ from snapq.errors import nearest
 
 _CHOICE = re.compile(r"`(\w+)`")
 _SHOWN = 40
+_COMPARED = 100
+"""So many wrong keys are compared with the right ones; more are no slip of the hand."""
 _YAML_1_1_BOOLEANS = ("yes", "no", "on", "off", "y", "n")
 
 
@@ -27,16 +29,20 @@ def explain(errors: Sequence[ErrorDetails], document: Document, problems: Proble
     schema = json_schema()
     located = [(_path(error, document.value), error) for error in errors]
     reported = {problem.path for problem in problems.found}
-    for path, error in located:
-        close = nearest(str(path[-1]), keys(schema, path[:-1])) if path else None
-        if error["type"] == "extra_forbidden" and close:
+    unknown = [path for path, error in located if error["type"] == "extra_forbidden" and path]
+    for path in unknown[:_COMPARED]:
+        close = nearest(str(path[-1]), keys(schema, path[:-1]))
+        if close:
             reported.add((*path[:-1], close))
+    around = {path[:length] for path, _ in located for length in range(len(path))}
     for path, error in located:
-        if path in reported or any(other[: len(path)] == path != other for other, _ in located):
+        if path in reported or path in around:
             continue
         reported.add(path)
         spot = document.spot(path)
-        if error["type"] == "extra_forbidden":
+        if len(problems.found) > _COMPARED:  # of so many, only the first are told
+            what, hint = error["msg"], None
+        elif error["type"] == "extra_forbidden":
             what, hint = _unknown_key(schema, path)
         elif error["type"] == "missing":
             what, hint = _missing_key(schema, path)
@@ -96,8 +102,9 @@ def _hint(schema: Schema, path: KeyPath, needed: str, value: object) -> str | No
             return f"Did you mean `{close}`?"
         if needed == "true or false" and value.lower() in _YAML_1_1_BOOLEANS:
             return "Write true or false."
-        if value.replace("_", "").isdigit():
-            return f"Write {int(value.replace('_', ''))}, without quotes, zeros before or `_`."
+        digits = value.replace("_", "")
+        if digits.isascii() and digits.isdigit() and len(digits) <= _SHOWN:
+            return f"Write {int(digits)}, without quotes, zeros before or `_`."
     legal = keys(schema, path)
     if legal:
         ready = f"Write `{value}: {{}}`. " if value in legal else ""

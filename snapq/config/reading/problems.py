@@ -9,6 +9,7 @@ from snapq.errors import ConfigError
 KeyPath = tuple[str | int, ...]
 
 MAX_TOLD = 20
+_MAX_SHOWN = 500
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Problem:
         where = self.spot.source
         if self.spot.line is not None:
             where += f":{self.spot.line}"
-            where += f": {dotted(self.path)}" if self.path else ""
-        return ConfigError(self.what, where=where or None, hint=self.hint)
+            where += f": {_short(dotted(self.path))}" if self.path else ""
+        return ConfigError(_short(self.what), where=where or None, hint=self.hint)
 
 
 @dataclass
@@ -46,10 +47,12 @@ class Problems:
     """The problems found so far."""
 
     found: list[Problem] = field(default_factory=list)
+    _known: set[tuple[Spot, str]] = field(default_factory=set)
 
     def add(self, spot: Spot, path: KeyPath, what: str, hint: str | None = None) -> None:
         """Notes a problem; the same one on the same line (by way of an alias) only once."""
-        if not any(known.spot == spot and known.what == what for known in self.found):
+        if (spot, what) not in self._known:
+            self._known.add((spot, what))
             self.found.append(Problem(spot, path, what, hint))
 
     def stop(self, problem: Problem) -> ConfigError:
@@ -67,6 +70,11 @@ def _together(problems: list[Problem]) -> ConfigError:
     if len(problems) > MAX_TOLD:
         others.append(ConfigError(f"And {len(problems) - MAX_TOLD} more."))
     return ConfigError(first.what, where=first.where, hint=first.hint, also=others)
+
+
+def _short(text: str) -> str:
+    """A text of the file's, or the beginning of it: a key can have a million letters."""
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
 
 
 def dotted(path: KeyPath) -> str:

@@ -59,10 +59,15 @@ class Document:
             path = path[:-1]
         return self.spots.get(path, Spot(""))
 
-    def move(self, old: KeyPath, new: KeyPath) -> None:
-        """Notes that what stood at `old` is at `new` now."""
-        for known in [known for known in self.spots if known[: len(old)] == old]:
-            self.spots[(*new, *known[len(old) :])] = self.spots.pop(known)
+    def move(self, moves: Mapping[KeyPath, KeyPath]) -> None:
+        """Notes that what stood at each key of `moves` is at its value now, outer ones first."""
+        moved: dict[KeyPath, Spot] = {}
+        for known, spot in self.spots.items():
+            path: KeyPath = ()
+            for step in known:
+                path = moves.get((*path, step), (*path, step))
+            moved[path] = spot
+        self.spots = moved
 
     def forget(self, path: KeyPath) -> None:
         """Forgets where `path` and all below it stand, because their value is replaced."""

@@ -15,15 +15,23 @@ def rename_keys(document: Document, problems: Problems, *, holder: str = "") -> 
 
     The document is all of deploy.yaml, or the value of its key `holder`.
     """
-    _rename(document, document.value, (), holder, problems)
+    moves: dict[KeyPath, KeyPath] = {}
+    _rename(document, document.value, (), holder, problems, moves)
+    if moves:
+        document.move(moves)
 
 
 def _rename(
-    document: Document, value: Value, path: KeyPath, holder: str, problems: Problems
+    document: Document,
+    value: Value,
+    path: KeyPath,
+    holder: str,
+    problems: Problems,
+    moves: dict[KeyPath, KeyPath],
 ) -> None:
     if isinstance(value, list):
         for index, item in enumerate(value):
-            _rename(document, item, (*path, index), holder, problems)
+            _rename(document, item, (*path, index), holder, problems, moves)
     if not isinstance(value, dict):
         return
     for old in list(value):
@@ -35,9 +43,9 @@ def _rename(
         elif new is not None:
             warn_renamed(old, new)
             value[new] = value.pop(old)
-            document.move((*path, old), (*path, new))
+            moves[(*path, old)] = (*path, new)
     for key, item in value.items():
-        _rename(document, item, (*path, key), key, problems)
+        _rename(document, item, (*path, key), key, problems, moves)
 
 
 def current_path(parts: tuple[str, ...]) -> tuple[str, ...]:

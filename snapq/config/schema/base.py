@@ -64,7 +64,9 @@ PerChannel = Annotated[
     ),
 ]
 
-Size = Annotated[int, Field(gt=0)] | tuple[Annotated[int, Field(gt=0)], Annotated[int, Field(gt=0)]]
+Pixels = Annotated[int, Field(gt=0, le=100_000)]
+"""Length of a side of a picture; the bundle's manifest takes no more either."""
+Size = Pixels | tuple[Pixels, Pixels]
 
 
 Names = Annotated[
