@@ -87,7 +87,7 @@ def _header(path: Path, key: str | None, stream: IO[bytes], size: int) -> ArrayF
     shape, fortran_order, dtype = read(stream)
     array = ArrayFile(path, key, shape, dtype, stream.tell())
     promised = array.offset + math.prod(shape) * dtype.itemsize
-    if promised > size or (dtype.itemsize == 0 and shape):
+    if promised > size or min(shape, default=0) < 0 or (dtype.itemsize == 0 and shape):
         raise DataError(
             f"Its header promises {list(shape)} of {dtype}, and the file ends before that.",
             where=array.where,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -243,7 +245,30 @@ def test_a_file_that_is_no_model_is_refused(copy: Path) -> None:
     assert "not an ONNX model" in refused(copy)
 
 
-@pytest.mark.parametrize("kind", ["pickle", "shape", "no zip"])
+def member(data: bytes) -> bytes:
+    """An `.npz` with these bytes in the place of the array `image`."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("image.npy", data)
+    return file.getvalue()
+
+
+def header(shape: tuple[int, ...]) -> bytes:
+    file = io.BytesIO()
+    values = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, values)
+    return file.getvalue()
+
+
+GOLDEN = {
+    "no zip": b"PK nothing",
+    "no array": member(b"text in the place of an array"),
+    "a million million numbers": member(header((1000, 1000, 1000, 1000))),
+    "a header alone": member(header((1, 8, 8, 3))),
+}
+
+
+@pytest.mark.parametrize("kind", ["pickle", "shape", *GOLDEN])
 def test_golden_data_of_another_kind_are_refused(kind: str, copy: Path) -> None:
     path = copy / "golden" / "inputs" / "0000.npz"
     if kind == "pickle":
@@ -251,7 +276,7 @@ def test_golden_data_of_another_kind_are_refused(kind: str, copy: Path) -> None:
     elif kind == "shape":
         write_arrays(path, {"image": np.zeros((1, 2, 2, 3), np.uint8)})
     else:
-        path.write_bytes(b"PK nothing")
+        path.write_bytes(GOLDEN[kind])
     relist(copy, "golden/inputs/0000.npz")
     bundle = Bundle.open(copy)
     with pytest.raises(StorageError, match="golden sample"):

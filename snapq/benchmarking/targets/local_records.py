@@ -68,7 +68,7 @@ def local_records(
                     create_cold=one.create_ms, create_warm=None, first_inference=one.first_ms
                 ),
                 latency_ms=latency,
-                throughput_ips=1000 / latency.mean,
+                throughput_ips=1000 / latency.mean if latency.mean else 0.0,
                 memory=results.BenchMemory(before=None, loaded=None, peak=one.peak_rss_bytes),
                 thermal=results.BenchThermal(),
                 baseline=first

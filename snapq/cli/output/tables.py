@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from snapq.cli.output.console import console
+from snapq.report.formatting import plain
 
 if TYPE_CHECKING:
     from snapq.api.doctor import Check
@@ -33,13 +34,13 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(plain(str(cell), keep="\n")) for cell in row))
     output_console().print(table)
 
 
 def show_line(text: str) -> None:
     """Prints one line of plain text."""
-    output_console().print(Text(text), soft_wrap=True)
+    output_console().print(Text(plain(text)), soft_wrap=True)
 
 
 def show_plan(plan: Plan) -> None:

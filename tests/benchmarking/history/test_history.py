@@ -16,7 +16,7 @@ from snapq.benchmarking.history.junit import junit
 from snapq.benchmarking.targets.local_records import Timed, local_records
 from snapq.config import BenchmarkConfig
 from snapq.errors import ConfigError, StorageError
-from snapq.records.bench import BenchRecord
+from snapq.records.bench import BenchGolden, BenchRecord
 
 
 def result(model: Path, median_ms: float, label: str = "w8a8", seed: int = 0) -> BenchRecord:
@@ -106,3 +106,27 @@ def test_the_checks_are_cases_of_junit_whatever_names_they_have(model: Path) -> 
     assert suite.get("failures") == "1"
     assert suite.get("name") == 'snapq <w8a8 "x">?[31m& on local'
     assert suite.find("testcase/failure") is not None
+
+
+def test_the_history_is_for_its_user_alone(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "history.sqlite"
+    store.remember([result(model, 5)], path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.chmod(0o644)
+    store.recent(path=path)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_output_that_is_no_longer_compared_fails_the_gate(model: Path) -> None:
+    golden = BenchGolden(
+        output="logits", samples=2, exact=True, largest=0.0, unit="steps", span=100.0
+    )
+    before = result(model, 5).model_copy(update={"golden": (golden,)})
+    found = compare(before, result(model, 5), 1.05)
+    assert not found.passed
+    assert [check.name for check in found.checks if not check.passed] == ["golden logits"]
+
+
+def test_runs_that_took_no_time_are_compared_with_nothing(model: Path) -> None:
+    with pytest.raises(ConfigError, match="The older result has runs that took no time"):
+        compare(result(model, 0), result(model, 5), 1.05)

@@ -12,6 +12,7 @@ import pytest
 
 from snapq.boards.transports.address import SshAddress
 from snapq.boards.transports.base import Command, connect
+from snapq.boards.transports.ssh_settings import settings_of
 from snapq.errors import ConfigError, ConnectionLostError, DeviceError, HostKeyError
 from tests.boards import sshd
 
@@ -215,3 +216,26 @@ def test_a_cut_cable_is_one_clear_error(server: sshd.Sshd, cut_after: int) -> No
         server.know(cable.port)
         with pytest.raises(DeviceError), connect(server.address(cable.port)) as board:
             board.put(os.urandom(1_000_000), str(server.home / "cut"))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("ConnectTimeout soon", "ConnectTimeout is 'soon'"),
+        ("ConnectTimeout -1", "ConnectTimeout is '-1'"),
+        ("ConnectTimeout nan", "ConnectTimeout is 'nan'"),
+        ("Port twenty-two", "Port is 'twenty-two'"),
+        ("Port 99999999999999", "Port is"),
+        ("Port \u00b2", "Port is"),
+        ("Match exec", "cannot be understood"),
+    ],
+)
+def test_a_setting_that_ssh_does_not_take_is_named(line: str, words: str, at_home: Path) -> None:
+    (at_home / "config").write_text(f"Host board\n  {line}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=words):
+        settings_of(SshAddress.parse("ssh://board"))
+
+
+def test_a_timeout_may_be_written_in_words(at_home: Path) -> None:
+    (at_home / "config").write_text("Host board\n  ConnectTimeout 1m30s\n")
+    assert settings_of(SshAddress.parse("ssh://board")).connect_timeout_s == 90
