@@ -212,7 +212,10 @@ def _quantized(model: ir.Model, device: DeviceProfile, precision: str) -> ir.Mod
     source = DataSource(random=True, samples=RANDOM_SAMPLES)
     data = open_dataset(source, input_specs(model), base=Path())
     scheme = Scheme(
-        weights=WeightType.INT8, activations=QUANTIZED[precision], architecture=device.architecture
+        weights=WeightType.INT8,
+        activations=QUANTIZED[precision],
+        architecture=device.architecture,
+        float16="fp16" in device.precisions,
     )
     return quantize(model, (sample.feeds for sample in data), scheme).model
 

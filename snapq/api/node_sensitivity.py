@@ -48,6 +48,7 @@ def analyze_model(
         activations=options.activations,
         granularity=granularity(options),
         architecture=device.architecture,
+        float16="fp16" in device.precisions,
         per_node=resolve(options.overrides, model),
     )
     with progress.track("Calibrate", len(data)) as advance:

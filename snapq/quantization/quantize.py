@@ -18,6 +18,7 @@ from snapq.quantization.calibration.calibrate import Samples, calibrate
 from snapq.quantization.calibration.observers.collector import Collector, TensorStatistics
 from snapq.quantization.encodings import Encoding
 from snapq.quantization.notes import Note
+from snapq.quantization.precision_rules.joined_outputs import joined_outputs
 from snapq.quantization.precision_rules.keep_wide import beyond_float16, in_float, without_float
 from snapq.quantization.qdq.decisions import is_float
 from snapq.quantization.qdq.insertion import Inserter
@@ -25,7 +26,7 @@ from snapq.quantization.qdq.islands import separate
 from snapq.quantization.qdq.logits import logits
 from snapq.quantization.qdq.lowering.expand_softplus import expand_softplus
 from snapq.quantization.qdq.lowering.order import lower
-from snapq.quantization.qdq.order import BEFORE_SAMPLES, ON_RANGES, planned
+from snapq.quantization.qdq.order import BEFORE_SAMPLES, MEASURED, ON_RANGES, planned
 from snapq.quantization.qdq.parameters import Tuned
 from snapq.quantization.qdq.passes.convert_inputs import read_otherwise
 from snapq.quantization.qdq.plan import QdqPlan
@@ -90,6 +91,10 @@ def quantize(
     if beyond_float16(plan.graph, plan.scheme, plan.seen):
         narrow = without_float(plan.scheme)
         return quantize(model, samples, narrow, fixed=fixed, known=plan.seen, tuned=tuned)
+    unlike = joined_outputs(planned(MEASURED, plan))
+    if unlike:
+        wider = replace(scheme, per_node={**scheme.per_node, **unlike})
+        return quantize(model, samples, wider, fixed=fixed, known=plan.seen, tuned=tuned)
     return _written(planned(ON_RANGES, plan))
 
 

@@ -7,6 +7,7 @@
 | cells of recurrent layers, their state, small heads | 16 bits, where activations have 8 |
 | the places at which a GridSample reads | 16 bits, where activations have 8 |
 | a depthwise filter whose sides add up to 64 or more | 16 bits, where activations have 8 |
+| what joins unlike ranges in an output (`joined_outputs`) | float, where activations have 8 |
 
 The NPU has no fast 8-bit kernel for such a filter: by Qualcomm's estimate for QCS9075, 62 taps
 over 64 channels and 200 steps take 23 us at 8 bits and 31 at 16, 63 taps 28,006 and 61.
@@ -32,6 +33,7 @@ from snapq.quantization.qdq.scheme import NodePrecision, Scheme, Source
 
 __all__ = [
     "FIRST_16_BIT",
+    "FLOAT_FROM",
     "RULES",
     "WideRule",
     "beyond_float16",
@@ -42,7 +44,7 @@ __all__ = [
 
 FIRST_16_BIT = 21
 """Opset whose Q and DQ take 16 bits; source: QuantizeLinear-21 of ONNX."""
-_FLOAT_FROM = 73
+FLOAT_FROM = 73
 """The first architecture that runs these operators in fp16 (v69 has it in part)."""
 _LARGEST = 2.0**15
 """fp16 ends at 65504; half of it leaves room for sums that calibration did not meet."""
@@ -71,7 +73,7 @@ def keep_wide(graph: ir.Graph, scheme: Scheme) -> Scheme:
     chosen: dict[str, NodePrecision] = {}
     named = scheme.per_node
     front = frozenset[str]()
-    if scheme.architecture >= _FLOAT_FROM:
+    if scheme.float16 and scheme.architecture >= FLOAT_FROM:
         front = fronts(graph) | logarithms(graph)
     if scheme.activations in (ActivationType.UINT8, _WIDE) and front.isdisjoint(named):
         chosen |= dict.fromkeys(front, _rule(ActivationType.FLOAT16, _FRONT))

@@ -35,7 +35,7 @@ from snapq.quantization.qdq.passes.write_notes import write_notes
 from snapq.quantization.qdq.plan import PlanPass, QdqPlan
 from snapq.quantization.qdq.scheme import Scheme
 
-__all__ = ["BEFORE_SAMPLES", "ON_RANGES", "TYPES", "decide", "planned"]
+__all__ = ["BEFORE_SAMPLES", "MEASURED", "ON_RANGES", "TYPES", "decide", "planned"]
 
 Order = tuple[tuple[PlanPass, str], ...]
 
@@ -52,11 +52,15 @@ BEFORE_SAMPLES: Order = (
     (tie_clamped, "the last tie that needs no ranges: what is tied is not watched"),
 )
 """Decides which tensors calibration has to watch."""
-ON_RANGES: Order = (
+MEASURED: Order = (
     (measure_ranges, "first: all others change ranges"),
     (leave_headroom, "before cuts, so that what no reader sees has no room either"),
     (cut_saturated, "before masks, which are measured against the range of the other summand"),
     (raise_masked, "before ties by range: a mask must not keep logits apart from others"),
+)
+"""Finds the ranges."""
+ON_RANGES: Order = (
+    *MEASURED,
     (tie_joined, "compares the final ranges of its inputs"),
     (drop_nan_tests, "the last tie; what it takes out needs no encoding"),
     (encode, "behind all ties"),

@@ -60,6 +60,7 @@ class Scheme:
             data follows what comes in unless it is named here.
         observer: sets the ranges of activations.
         keep_wide: whether the rules of `wide` hold.
+        float16: whether all devices compute floats, which is a matter of the SoC.
     """
 
     weights: WeightType = WeightType.INT8
@@ -69,6 +70,7 @@ class Scheme:
     per_node: Mapping[str, NodePrecision] = field(default_factory=dict)
     observer: Observer = field(default_factory=MinMax)
     keep_wide: bool = True
+    float16: bool = True
 
     @property
     def activation_type(self) -> QuantType | None:

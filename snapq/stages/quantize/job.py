@@ -147,6 +147,7 @@ def quantization_job(
         granularity=granularity(options),
         architecture=min(device.architecture for device in context.devices),
         keep_wide=options.precision_rules,
+        float16=all("fp16" in device.precisions for device in context.devices),
         per_node={**stored_types(model, shared or {}), **resolve(options.overrides, model)},
     )
     fixed = {**(shared or {}), **fixed_inputs(context.boundary)}

@@ -101,7 +101,7 @@ def _typed(node: ir.Node, rule: OpSpec, scheme: Scheme) -> Decision:
     if weight is QuantType.INT4 and is_depthwise(node) and not (named and named.weights):
         refused.append("4 bits are too few for weights of a depthwise layer")
         weight = QuantType.INT8
-    in_float = rule.npu.better_in_float and scheme.architecture >= FLOAT_FROM
+    in_float = rule.npu.better_in_float and scheme.float16 and scheme.architecture >= FLOAT_FROM
     for dtype, stored in _candidates(wanted, weight, in_float):
         found = _legal(node, rule, dtype, stored, scheme)
         if found.ok:
