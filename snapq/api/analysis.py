@@ -69,6 +69,7 @@ def analyze(
     from snapq.api.one_stage import prepared
     from snapq.devices.profiles import find
     from snapq.graph import io
+    from snapq.graph.foreign import explaining
     from snapq.stages.base import Context, Input, Reads
 
     if page is not None:
@@ -86,7 +87,7 @@ def analyze(
         data = config.data.calibration or calibration_source(None, None, random_inputs)
     else:
         data = calibration_source(calibration, None, random_inputs)
-    with prepared(path, data, inputs or {}, (find(device),), base) as values:
+    with explaining(path), prepared(path, data, inputs or {}, (find(device),), base) as values:
         reads = Reads((Input.DEVICES, Input.CALIBRATION))
         found = analyze_model(
             io.load(values[Input.PREVIOUS].model),

@@ -49,7 +49,7 @@ def export_encodings(
         ModelError: the model is not quantized, or its float form is not known.
         StorageError: the file cannot be written.
     """
-    from snapq.graph import io
+    from snapq.graph import foreign, io
     from snapq.quantization.exchange.files import FORMATS, write
     from snapq.quantization.existing_qdq.strip import is_quantized, strip
 
@@ -68,7 +68,9 @@ def export_encodings(
             where=str(source),
             hint="Give a Q/DQ model, or the folder of a run that quantized one.",
         )
-    stripped = strip(loaded)
+    with foreign.explaining(loaded):
+        foreign.guarded(lambda: strip(loaded).notes, loaded, path=source)
+        stripped = strip(loaded)
     if float_model is not None:
         io.save(stripped.model, Path(float_model))
     gone = write(Path(output), stripped.encodings, stripped.model, file_format)

@@ -32,8 +32,11 @@ def estimate(
         InstallError: onnxruntime-qnn is missing.
     """
     from snapq.devices.profiles import find
+    from snapq.graph.foreign import explaining
     from snapq.npu.model import Model
 
     profile = find(device)
-    source, precision = npu_source(model_path(model), inputs or {})
-    return Model(source, profile).estimate(precision)
+    path = model_path(model)
+    with explaining(path):
+        source, precision = npu_source(path, inputs or {})
+        return Model(source, profile).estimate(precision)

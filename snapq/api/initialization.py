@@ -97,10 +97,12 @@ def initialize(model: Path, device: str | None = None, *, folder: Path | None = 
     from snapq.api.suggest_sizes import suggest_inputs
     from snapq.devices.profiles import find
     from snapq.graph import io
+    from snapq.graph.foreign import explaining
 
     profile = find(device or PLACEHOLDER_DEVICE)
     graph = io.load(model)
-    inputs = suggest_inputs(graph, model)
+    with explaining(graph):
+        inputs = suggest_inputs(graph, model)
     quantized = any(node.op_type == "QuantizeLinear" for node in graph.graph)
     remark = (
         profile.marketing if device else "CHANGE: the model's device; `snapq devices` lists all"

@@ -107,11 +107,9 @@ def inspect(
         DeviceError: the device is unknown.
     """
     from snapq.devices.profiles import find
-    from snapq.graph import cost, io, prepare
-    from snapq.graph.shapes import freeze, input_specs
-    from snapq.npu.runtime import status
-    from snapq.quantization.existing_qdq.strip import is_quantized, strip
-    from snapq.quantization.lint.run import lint
+    from snapq.graph import io
+    from snapq.graph.foreign import explaining
+    from snapq.scratch import Scratch
 
     profile = find(device_argument(device, target))
     path = Path(model)
@@ -122,14 +120,34 @@ def inspect(
             where=str(path),
             hint="Inspect the .bin file beside it, or the model that it was compiled from.",
         )
-    quantized = freeze(given, inputs or {}) if is_quantized(given) else None
-    prepared = prepare.prepare(strip(quantized).model if quantized else given, inputs or {})
-    ready = prepared.model
+    with explaining(given), Scratch() as scratch:
+        return _inspected(given, path, profile, inputs or {}, progress or Silent(), scratch.path)
+
+
+def _inspected(
+    given: ir.Model,
+    path: Path,
+    profile: DeviceProfile,
+    inputs: InputShapes,
+    progress: Progress,
+    folder: Path,
+) -> Inspection:
+    """Prepares the model in a file in `folder`, and says where its nodes run."""
+    from snapq.graph import cost, io
+    from snapq.graph.shapes import freeze, input_specs
+    from snapq.npu.runtime import status
+    from snapq.quantization.existing_qdq.strip import is_quantized
+    from snapq.quantization.lint.run import lint
+    from snapq.stages.prepare import convert
+
+    prepared = convert(given, inputs, folder / "model.onnx")
+    ready = io.load(folder / "model.onnx")
+    quantized = freeze(given, inputs) if is_quantized(given) else None
     costs = cost.node_costs(ready)
     found = status()
     if found.usable:
         as_given = (_place(quantized, profile, "Q/DQ as given", {}),) if quantized else ()
-        placements = (*as_given, *_ask_provider(ready, profile, progress or Silent()))
+        placements = (*as_given, *_ask_provider(ready, profile, progress))
     else:
         placements = (_ask_table(ready, str(found.reason)),)
     return Inspection(

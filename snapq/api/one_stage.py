@@ -37,12 +37,13 @@ def stage_file(
         SnapqError: as the two stages.
     """
     from snapq.graph import io
+    from snapq.graph.foreign import explaining
     from snapq.stages.artifact import MODEL
 
     # What obeys the rules of the oldest architecture runs on all.
     oldest = min(profiles.all_profiles(), key=lambda p: (p.architecture, p.name))
     found = tuple(map(profiles.find, devices)) or (oldest,)
-    with prepared(model, calibration, shapes, found) as values:
+    with explaining(model), prepared(model, calibration, shapes, found) as values:
         folder = values[Input.PREVIOUS].folder.with_name(name)
         folder.mkdir()
         asked = stage(name)

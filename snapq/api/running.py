@@ -68,9 +68,11 @@ def check(config: DeployConfig, *, random_inputs: bool = False) -> Setting:
     Raises:
         SnapqError: what is wrong, where, and a hint.
     """
+    from snapq.graph.foreign import explaining
     from snapq.pipeline.inputs import load_setting
 
-    return load_setting(config, random_inputs=random_inputs)
+    with explaining(config.model.path):
+        return load_setting(config, random_inputs=random_inputs)
 
 
 def plan(config: DeployConfig, *, runs: str | Path = RUNS, random_inputs: bool = False) -> Plan:
@@ -110,6 +112,7 @@ def run(
     Raises:
         SnapqError: what is wrong, where, and a hint; no run directory is left.
     """
+    from snapq.graph.foreign import explaining
     from snapq.pipeline.cache import Cache
     from snapq.pipeline.inputs import command_line
     from snapq.pipeline.run import execute
@@ -118,7 +121,7 @@ def run(
     loaded = config if isinstance(config, DeployConfig) else load(config)
     reporter = progress or Silent()
     place = Path(output) if output else new_place(Path(runs), loaded.name)
-    with run_folder(place) as folder:
+    with run_folder(place) as folder, explaining(loaded.model.path):
         chosen = check(loaded, random_inputs=random_inputs)
         cache = Cache(Path(runs) / ".cache", enabled=not fresh)
         record = execute(chosen, folder, cache, reporter, command_line())

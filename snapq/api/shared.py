@@ -38,14 +38,14 @@ def model_path(model: str | Path | QuantizedModel) -> Path:
 
 def npu_source(model: Path, shapes: InputShapes) -> tuple[Path | ir.Model, str]:
     """A model with fixed shapes for the NPU, and its precision: `fp16`, `Q/DQ`, `compiled`."""
-    from snapq.graph import io
-    from snapq.graph.shapes import freeze
+    from snapq.graph import foreign, io
 
     loaded = io.load(model)
     operators = {node.op_type for node in loaded.graph}
     if "EPContext" in operators:
         return model, "compiled"
-    return freeze(loaded, shapes), "Q/DQ" if "DequantizeLinear" in operators else "fp16"
+    frozen = foreign.freeze(loaded, shapes, model)
+    return frozen, "Q/DQ" if "DequantizeLinear" in operators else "fp16"
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:

@@ -38,10 +38,12 @@ def simulate(
         DataError: a sample does not fit the model.
     """
     from snapq.devices.profiles import find
+    from snapq.graph.foreign import explaining
     from snapq.npu.model import Model
 
-    source, _ = npu_source(model_path(model), {})
-    with (progress or Silent()).track("Simulate") as advance:
+    path = model_path(model)
+    source, _ = npu_source(path, {})
+    with explaining(path), (progress or Silent()).track("Simulate") as advance:
         return list(Model(source, find(device)).simulate(samples, progress=advance))
 
 

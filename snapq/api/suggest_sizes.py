@@ -73,6 +73,7 @@ def suggest_inputs(model: ir.Model, path: Path) -> tuple[SuggestedInput, ...]:
         sizes, those of the first try.
     """
     from snapq.cpu import CpuModel
+    from snapq.graph.foreign import guarded
     from snapq.graph.shapes import graph_inputs
 
     values = graph_inputs(model)
@@ -84,11 +85,15 @@ def suggest_inputs(model: ir.Model, path: Path) -> tuple[SuggestedInput, ...]:
     tries = list(dict.fromkeys(tries))
     if len(tries) == 1:
         return tries[0]
-    try:
+
+    def first_that_runs() -> int:
         runnable = CpuModel(path, optimize=False)
+        return next((place for place, one in enumerate(tries) if _runs(runnable, one)), 0)
+
+    try:
+        return tries[guarded(first_that_runs, model)]
     except ModelError:
         return tries[0]
-    return next((one for one in tries if _runs(runnable, one)), tries[0])
 
 
 def _suggest(value: ir.Value, image: int, length: int) -> SuggestedInput:

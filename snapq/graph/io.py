@@ -7,12 +7,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import onnx
 import onnx_ir as ir
 
 from snapq import storage
 from snapq.errors import ModelError
+from snapq.graph.declared import check_functions, check_tensors, damaged, densify
 from snapq.graph.shapes import quiet
 from snapq.scratch import Scratch
 
@@ -35,16 +35,15 @@ def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
     where = str(path)
     proto = _parse(path)
     _check_opset(proto, where)
-    for tensor in _tensors(proto):
-        _check_tensor(tensor, path)
-    for graph in _graphs(proto.graph):
-        _densify(graph)
+    check_tensors(proto, path)
+    densify(proto, path)
     try:
         with quiet("onnx_ir"):
             model = ir.serde.deserialize_model(proto)
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise _damaged(f"The model's graph is damaged: {reason}", path) from error
+        raise damaged(f"The model's graph is damaged: {reason}", path) from error
+    check_functions(model)
     _check_connections(model, path)
     ir.external_data.set_base_dir(model.graph, path.parent.absolute())
     mapped = (item for item in _model_tensors(model) if isinstance(item, ir.ExternalTensor))
@@ -135,7 +134,7 @@ def _parse(path: Path) -> onnx.ModelProto:
             f"The file cannot be read: {error.strerror}.", where=where, hint="Check it."
         ) from error
     if not data:
-        raise _damaged("The file is empty.", path)
+        raise damaged("The file is empty.", path)
     if len(data) >= 1 << 31:
         raise ModelError(
             "The file is over 2 GB, more than an ONNX file can hold.",
@@ -145,14 +144,10 @@ def _parse(path: Path) -> onnx.ModelProto:
     try:
         proto: onnx.ModelProto = onnx.load_from_string(data)
     except Exception:  # the class of the error depends on protobuf's implementation
-        raise _damaged("The file is not ONNX, or it is cut off or damaged.", path) from None
+        raise damaged("The file is not ONNX, or it is cut off or damaged.", path) from None
     if not proto.HasField("graph") or not (proto.graph.output and proto.ir_version):
-        raise _damaged("The file is not an ONNX model.", path)
+        raise damaged("The file is not an ONNX model.", path)
     return proto
-
-
-def _damaged(what: str, path: Path) -> ModelError:
-    return ModelError(what, where=str(path), hint="Download or export the model again.")
 
 
 def _check_connections(model: ir.Model, path: Path) -> None:
@@ -166,11 +161,11 @@ def _check_connections(model: ir.Model, path: Path) -> None:
     for what, value in (*reads, *(("An output is", value) for value in model.graph.outputs)):
         known = value.is_graph_input() or value.is_initializer() or value.producer() is not None
         if not known:
-            raise _damaged(f"{what} '{value.name}', which nothing makes.", path)
+            raise damaged(f"{what} '{value.name}', which nothing makes.", path)
     try:
         model.graph.sort()
     except ValueError as error:
-        raise _damaged("Nodes read each other's results in a circle.", path) from error
+        raise damaged("Nodes read each other's results in a circle.", path) from error
 
 
 def _check_opset(proto: onnx.ModelProto, where: str) -> None:
@@ -183,80 +178,6 @@ def _check_opset(proto: onnx.ModelProto, where: str) -> None:
             where=where,
             hint=f"Export it with opset {min(max(version, 17), newest)}.",
         )
-
-
-def _check_tensor(tensor: onnx.TensorProto, path: Path) -> None:
-    """Refuses weights that are not all there: cut-off files often parse."""
-    where = str(path)
-    size = int(np.prod(tensor.dims, dtype=np.int64)) * _bits(tensor.data_type) // 8
-    if tensor.data_location != onnx.TensorProto.EXTERNAL:
-        if tensor.HasField("raw_data") and len(tensor.raw_data) < size:
-            held = f"{len(tensor.raw_data)} of {size} bytes"
-            raise _damaged(f"The weights '{tensor.name}' are cut off: {held}.", path)
-        return
-    facts = {entry.key: entry.value for entry in tensor.external_data}
-    location = facts.get("location", "")
-    folder = path.parent.resolve()
-    data = (folder / location).resolve()
-    if not location or Path(location).is_absolute() or not data.is_relative_to(folder):
-        raise ModelError(
-            f"The weights '{tensor.name}' are said to be in '{location}', outside the model's "
-            "folder; this is not followed.",
-            where=where,
-            hint="Save the model with its external data beside it.",
-        )
-    if not data.is_file():
-        raise ModelError(
-            f"The file '{location}' with the weights '{tensor.name}' is missing.",
-            where=where,
-            hint=f"Put it at {data}.",
-        )
-    end = int(facts.get("offset") or 0) + max(int(facts.get("length") or 0), size)
-    if end > data.stat().st_size:
-        raise _damaged(
-            f"The file '{location}' is cut off: the weights '{tensor.name}' end at byte {end} and "
-            f"the file has {data.stat().st_size}.",
-            path,
-        )
-
-
-def _bits(data_type: int) -> int:
-    if data_type in (onnx.TensorProto.UNDEFINED, onnx.TensorProto.STRING):
-        return 0
-    return int(ir.DataType(data_type).bitwidth)
-
-
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _graphs(attribute.g)
-            for inner in attribute.graphs:
-                yield from _graphs(inner)
-
-
-def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    for graph in _graphs(proto.graph):
-        yield from graph.initializer
-        for node in graph.node:
-            for attribute in node.attribute:
-                if attribute.HasField("t"):
-                    yield attribute.t
-                yield from attribute.tensors
-
-
-def _densify(graph: onnx.GraphProto) -> None:
-    """Writes sparse initializers out: nothing downstream knows them."""
-    for sparse in graph.sparse_initializer:
-        values = onnx.numpy_helper.to_array(sparse.values)
-        indices = onnx.numpy_helper.to_array(sparse.indices)
-        dense = np.zeros(tuple(sparse.dims), values.dtype)
-        dense[tuple(indices.T) if indices.ndim == 2 else np.unravel_index(indices, dense.shape)] = (
-            values
-        )
-        graph.initializer.append(onnx.numpy_helper.from_array(dense, sparse.values.name))
-    del graph.sparse_initializer[:]
 
 
 def _model_tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:

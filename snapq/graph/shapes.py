@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import onnx_ir as ir
@@ -13,6 +14,7 @@ import onnx_ir.passes.common as common
 
 from snapq.errors import ModelError, did_you_mean
 from snapq.graph.inference import infer_shapes
+from snapq.limits import limits_for
 
 Shape = tuple[int, ...]
 """A shape of which every dimension is known."""
@@ -235,4 +237,12 @@ def _spec(value: ir.Value) -> TensorSpec:
         )
     shape = static_shape(value)
     assert shape is not None, "dynamic inputs are refused before"
+    size = prod(shape) * value.type.dtype.bitwidth // 8
+    limits = limits_for()
+    if size > limits.memory:
+        raise ModelError(
+            f"One sample of the input is {size / 1e9:.3g} GB: {format_shape(value.shape)}.",
+            where=name,
+            hint=limits.memory_hint,
+        )
     return TensorSpec(name, np.dtype(value.type.dtype.numpy()), shape)

@@ -22,7 +22,7 @@ from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, DeviceError, did_you_mean, warn_renamed
 from snapq.evaluation.datasets import Dataset, image_input, open_dataset
 from snapq.evaluation.stateful import open_stateful
-from snapq.graph import boundary, io, shapes
+from snapq.graph import boundary, foreign, io, shapes
 from snapq.graph.boundary import Boundary
 from snapq.graph.passes.order import OLD_NAMES
 from snapq.graph.passes.run import skipped_names
@@ -101,7 +101,7 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
     quantized = is_quantized(loaded)
     check_precision(config, devices, quantized=quantized)
     check_weights(loaded)
-    model = shapes.freeze(loaded, config.model.inputs)
+    model = foreign.freeze(loaded, config.model.inputs, config.model.path)
     inputs = shapes.input_specs(model)
     if config.metric is not None and not isinstance(config.metric, str):
         _check_outputs(config.metric, [str(value.name) for value in model.graph.outputs])

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnx_ir as ir
 
 from snapq.config import PrepareConfig
-from snapq.graph import io, prepare
+from snapq.graph import foreign, io, prepare, shapes
+from snapq.graph.passes.base import SkippedNode
 from snapq.quantization.existing_qdq.strip import is_quantized, strip
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads
@@ -30,16 +33,71 @@ def run(options: PrepareConfig, context: Context, folder: Path) -> Outcome:
 
 def write(model: ir.Model, options: PrepareConfig, folder: Path) -> Outcome:
     """As `run`, of a model that is loaded already."""
-    came: tuple[str, ...] = ()
-    if is_quantized(model):
-        stripped = strip(model)
-        model = stripped.model
-        count = len(stripped.encodings)
-        came = (f"The model came quantized, with {count} encodings; this is its float form.",)
-    prepared = prepare.prepare(model, {}, options.skip)
-    io.save(prepared.model, folder / MODEL)
+    done = convert(model, {}, folder / MODEL, options.skip)
     return Outcome(
         precision="float",
-        notes=(*came, *prepared.notes),
-        details={"passes": prepared.applied, "nodes": len(prepared.model.graph)},
+        notes=done.notes,
+        details={"passes": done.applied, "nodes": done.nodes},
     )
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What became of a model that was prepared in a process of its own, and written to a file.
+
+    Attributes:
+        applied: how often each pass applied.
+        notes: what the user should know.
+        skipped: nodes that a pass nearly matched, and why it left them alone.
+        nodes: of the prepared model.
+        doubtful: whether a run of it may take more than its shapes say.
+    """
+
+    applied: dict[str, int]
+    notes: tuple[str, ...]
+    skipped: tuple[SkippedNode, ...]
+    nodes: int
+    doubtful: bool
+
+
+def convert(
+    given: ir.Model, inputs: shapes.InputShapes, file: Path, skip: Sequence[str] = ()
+) -> Converted:
+    """Takes Q and DQ out of a model, prepares it and writes it to `file`, under limits.
+
+    Args:
+        given: a model that is not ours; left as it is.
+        inputs: shapes of inputs, as `prepare.prepare` takes them.
+        file: where the prepared model goes.
+        skip: names of passes to leave out.
+
+    Raises:
+        ModelError: the model cannot be frozen or handled, takes more memory or time than a model
+            of its size may, or crashes a library; the node or input is named.
+        ConfigError: `skip` names a pass that does not exist.
+    """
+
+    def work() -> Converted:
+        model = given
+        came: tuple[str, ...] = ()
+        if is_quantized(model):
+            stripped = strip(shapes.freeze(model, inputs) if inputs else model)
+            model = stripped.model
+            came = (
+                f"The model came quantized, with {len(stripped.encodings)} encodings; this is its "
+                "float form.",
+            )
+        prepared = prepare.prepare(model, {} if came else inputs, skip)
+        io.save(prepared.model, file)
+        return Converted(
+            applied=prepared.applied,
+            notes=(*came, *prepared.notes),
+            skipped=prepared.skipped,
+            nodes=len(prepared.model.graph),
+            doubtful=foreign.is_doubtful(prepared.model),
+        )
+
+    done = foreign.guarded(work, given, inputs=inputs)
+    if done.doubtful:
+        foreign.try_out(file, given, inputs)
+    return done

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from snapq.graph import io, shapes
+from snapq.graph import foreign, io
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads
 
@@ -17,5 +17,5 @@ def reads(_: None) -> Reads:
 def run(_: None, context: Context, folder: Path) -> Outcome:
     """Writes the model with its shapes frozen. Raises `ModelError`."""
     path, inputs = context.model
-    io.save(shapes.freeze(io.load(path), inputs), folder / MODEL)
+    io.save(foreign.freeze(io.load(path), inputs, path), folder / MODEL)
     return Outcome("float")

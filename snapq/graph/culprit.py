@@ -1,0 +1,101 @@
+"""Finds the node at which a model takes too much or ends a library: one node at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnx_ir.passes.common as common
+
+from snapq.cpu import CpuModel
+from snapq.errors import ModelError
+from snapq.graph import shapes
+from snapq.limits import Limits
+from snapq.workers import forked
+from snapq.workers.forked import EndedError
+
+__all__ = ["find_culprit"]
+
+_SECONDS = 10.0
+
+
+def find_culprit(model: ir.Model, inputs: shapes.InputShapes, limits: Limits) -> str | None:
+    """Names the node that ends a walk through the model; None where the walk gets through.
+
+    The walk runs in a process of its own: each node's shapes are inferred, then it is run on ones.
+    """
+    if not forked.available():
+        return None
+    try:
+        forked.call(lambda: _walk(model.clone(), inputs), Limits(limits.memory, _SECONDS))
+    except EndedError as ended:
+        return ended.at or None
+    except Exception:
+        return None
+    return None
+
+
+def _walk(model: ir.Model, inputs: shapes.InputShapes) -> None:
+    forked.note("its functions are written out")
+    with shapes.quiet("onnx_ir"):
+        common.InlinePass()(model)
+    forked.note("its inputs are fixed")
+    shapes.fix_inputs(model, inputs)
+    known: dict[str, np.ndarray] = {
+        spec.name: np.ones(spec.shape, spec.dtype) for spec in shapes.input_specs(model)
+    }
+    for value in model.graph.initializers.values():
+        if value.const_value is not None and value.name:
+            with suppress(Exception):  # what cannot be read is told elsewhere
+                known[value.name] = np.asarray(value.const_value.numpy())
+    for node in model.graph:
+        named = node.name or next((value.name for value in node.outputs if value.name), "")
+        forked.note(f"{node.op_type} '{named}'")
+        with suppress(ModelError, ValueError, TypeError, KeyError, RuntimeError):
+            known.update(_run(node, known, model.opset_imports))
+
+
+def _run(
+    node: ir.Node, known: Mapping[str, np.ndarray], opsets: Mapping[str, int]
+) -> dict[str, np.ndarray]:
+    """What one node makes of known values; memory that runs out is raised as such."""
+    proto = ir.serde.serialize_node(node)
+    read = {str(value.name) for value in _reads(node)}
+    graph = onnx.GraphProto(
+        name="one",
+        node=[proto],
+        initializer=[
+            onnx.numpy_helper.from_array(known[name], name) for name in sorted(read & set(known))
+        ],
+        output=[onnx.ValueInfoProto(name=name) for name in proto.output if name],
+    )
+    imports = [onnx.helper.make_opsetid(*item) for item in opsets.items()]
+    whole = onnx.helper.make_model(graph, opset_imports=imports, ir_version=10)
+    with suppress(onnx.shape_inference.InferenceError, RuntimeError, ValueError, TypeError):
+        onnx.shape_inference.infer_shapes(whole, data_prop=True)
+    try:
+        return CpuModel(whole.SerializeToString(), optimize=False).run({})
+    except ModelError as error:
+        if forked.out_of_memory(error):
+            raise MemoryError from error
+        raise
+
+
+def _reads(node: ir.Node) -> list[ir.Value]:
+    """What a node and the graphs that it holds read."""
+    found = [value for value in node.inputs if value is not None]
+    for attribute in node.attributes.values():
+        graphs = (
+            [attribute.as_graph()]
+            if attribute.type is ir.AttributeType.GRAPH
+            else list(attribute.as_graphs())
+            if attribute.type is ir.AttributeType.GRAPHS
+            else []
+        )
+        for graph in graphs:
+            for inner in graph.all_nodes():
+                found += [value for value in inner.inputs if value is not None]
+    return found
