@@ -107,7 +107,7 @@ def test_inspect_says_why_a_pass_left_a_node_alone(here: Path) -> None:
 @pytest.mark.npu
 def test_inspect_reads_what_a_compiled_file_was_made_for(here: Path) -> None:
     succeed("run", "deploy.yaml", "--output", "out")
-    folder = here / "out" / "bundle" / "targets" / "sm8650"
+    folder = here / "out" / "bundle" / "devices" / "sm8650"
     (binary,) = folder.glob("*.bin")
     (found,) = json.loads(succeed("inspect", str(binary), "--json"))
     assert (found["soc_id"], found["architecture"]) == (57, 75)
