@@ -65,7 +65,11 @@ def read_manifest(folder: Path) -> Manifest:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Writes `manifest.json`. Raises `StorageError`."""
-    write_json(folder / MANIFEST, manifest.model_dump(mode="json"))
+    value = manifest.model_dump(mode="json")
+    for entry in value["devices"]:
+        if entry["fault"] is None:  # as every manifest was before there were any
+            del entry["fault"]
+    write_json(folder / MANIFEST, value)
 
 
 def input_entry(item: InputBoundary) -> BundleInput:

@@ -195,6 +195,8 @@ class BundleDevice(Entry):
     golden: BundlePath | None
     """Folder with the simulated outputs for the samples in `golden/inputs`."""
     qairt: Text
+    fault: Text | None = None
+    """What the NPU is known to compute wrongly; such a device has no golden outputs."""
 
     @model_validator(mode="after")
     def _estimate_is_one(self) -> BundleDevice:

@@ -28,6 +28,7 @@ from snapq.pipeline.cache import Cache
 from snapq.pipeline.inputs import Setting
 from snapq.stages.artifact import MODEL, Artifact
 from snapq.stages.base import Input, Reads, Source
+from snapq.stages.package.build import MENDED
 from snapq.stages.package.stage import BUNDLE, Packaged
 from snapq.storage import sha256_file
 
@@ -102,6 +103,11 @@ class Available:
             bundle = artifact.folder / BUNDLE
             package = Fact(lambda: (Packaged.read(artifact.folder), bundle), lambda: mark)
             facts[Input.PACKAGE] = package
+            mended = artifact.folder / MENDED
+            if Input.QUANTIZED in facts and (mended / MODEL).is_file():  # what is in the bundle
+                facts[Input.QUANTIZED] = known(
+                    Source(mended / MODEL, artifact.precision, mended), [*mark, MENDED]
+                )
         elif name != SOURCE:
             facts[Input.STEPS] = _with_steps(facts.get(Input.STEPS), index, name, artifact)
             item = Input.FLOAT if artifact.precision == "float" else Input.QUANTIZED

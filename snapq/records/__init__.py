@@ -9,6 +9,7 @@ from __future__ import annotations
 from snapq.records.base import Origin, Record
 from snapq.records.figures import (
     AccuracyRecord,
+    AgreementRecord,
     AnalysisRecord,
     BundleDeviceRecord,
     EstimateRecord,
@@ -33,6 +34,7 @@ from snapq.records.tensors import (
 __all__ = [
     "SCHEMA",
     "AccuracyRecord",
+    "AgreementRecord",
     "AnalysisRecord",
     "BundleDeviceRecord",
     "EncodingRecord",

@@ -41,6 +41,30 @@ class FidelityRecord(Record):
     random_inputs: bool = False
 
 
+class AgreementRecord(Record):
+    """The simulated NPU against the CPU of the machine, of the same model and samples."""
+
+    label: str
+    device: str
+    output: str
+    channels: str = ""
+    """Such as `[:, 4:84]`, where the output has channels of very different range."""
+    npu_sqnr_db: float | None = None
+    """Of the simulated NPU against the float model, energies summed over the samples."""
+    cpu_sqnr_db: float | None = None
+    """The same of ONNX Runtime's CPU."""
+    agreement_db: float
+    """SQNR of the simulated NPU against the CPU."""
+    samples: int
+    finding: str
+    """`agrees`; `apart`: the NPU is far below the CPU; `collapsed`: one value on the NPU only;
+    `dead`: one value on both, and several in float; `changes`: other values from run to run."""
+    failed: bool = False
+    """Whether the NPU's values are wrong, and no other form of the nodes was found to help."""
+    node: str | None = None
+    """The first node where the NPU and the CPU part, where one was found."""
+
+
 class EstimateRecord(Record):
     """Qualcomm's Performance Estimate of one model on one device: accelerator time only."""
 
@@ -215,6 +239,8 @@ class Figures(Record):
 
     accuracy: tuple[AccuracyRecord, ...] = ()
     fidelity: tuple[FidelityRecord, ...] = ()
+    agreement: tuple[AgreementRecord, ...] = ()
+    """Of each device that was compiled for."""
     estimates: tuple[EstimateRecord, ...] = ()
     placements: tuple[PlacementRecord, ...] = ()
     latencies: tuple[LatencyRecord, ...] = ()

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from snapq.records import Origin, RunRecord
+from snapq.records import AgreementRecord, Origin, RunRecord
 from snapq.report import benches, view
 from snapq.report import formatting as fmt
 
@@ -88,7 +88,7 @@ class _Writer:
 
 
 def _groups(record: RunRecord) -> Iterator[tuple[str, list[Row]]]:
-    yield "Accuracy", [*_accuracy(record), *_fidelity(record)]
+    yield "Accuracy", [*_accuracy(record), *_fidelity(record), *_agreement(record)]
     yield "Steps", list(_steps(record))
     yield "Placement", list(_placement(record))
     yield "Size", list(_sizes(record))
@@ -119,6 +119,20 @@ def _fidelity(record: RunRecord) -> Iterator[Row]:
         value = f"{fmt.decibels(item.sqnr_db)}, cosine {fmt.cosine(item.cosine)}"
         value += view.agreement_text(item)
         yield f"SQNR {item.label}, {item.output}", value, ", ".join(basis)
+
+
+def _agreement(record: RunRecord) -> Iterator[Row]:
+    """Of each device what is nearest to a fault, and every fault."""
+    worst: dict[str, AgreementRecord] = {}
+    for item in record.agreement:
+        if item.device not in worst or item.agreement_db < worst[item.device].agreement_db:
+            worst[item.device] = item
+    for item in record.agreement:
+        if item is worst[item.device] or item.finding != "agrees":
+            basis = f"simulated, {item.device}, {fmt.plural(item.samples, 'sample')}, "
+            place = f"{item.output}{item.channels}"
+            value, text = view.agreement_value(item), view.finding_text(item)
+            yield f"NPU and CPU {item.label}, {place}", value, basis + text
 
 
 def _steps(record: RunRecord) -> Iterator[Row]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from snapq.records import (
     AccuracyRecord,
+    AgreementRecord,
     BundleDeviceRecord,
     EstimateRecord,
     FidelityRecord,
@@ -28,7 +29,16 @@ from snapq.report import formatting as fmt
 
 FLOAT = "float"
 _SHOWN = {
-    *("accuracy", "fidelity", "estimates", "placements", "latencies", "speedups", "benches"),
+    *(
+        "accuracy",
+        "fidelity",
+        "agreement",
+        "estimates",
+        "placements",
+        "latencies",
+        "speedups",
+        "benches",
+    ),
     *("layers", "steps", "sensitivity", "tradeoff", "encodings", "bundle", "bundle_files"),
     *("stages", "gates"),
 }
@@ -205,6 +215,30 @@ def agreement_text(item: FidelityRecord) -> str:
     if item.agreement is None:
         return ""
     return f", {fmt.number(item.agreement * 100)} % of elements equal"
+
+
+FINDINGS = {
+    "agrees": "agrees up to rounding",
+    "apart": "far below the CPU",
+    "collapsed": "one value on the NPU, several on the CPU",
+    "dead": "one value on the NPU and the CPU, several in float",
+    "changes": "other values from run to run on the same input",
+}
+
+
+def finding_text(item: AgreementRecord) -> str:
+    """`agrees up to rounding`, `far below the CPU, first at node gate`."""
+    text = FINDINGS.get(item.finding, item.finding)
+    return f"{text}, first at node {item.node}" if item.node else text
+
+
+def agreement_value(item: AgreementRecord) -> str:
+    """`77.3 dB simulated, 78.9 dB on the CPU; 76.6 dB from the CPU`."""
+    against = f"{fmt.decibels(item.agreement_db)} from the CPU"
+    if item.npu_sqnr_db is None or item.cpu_sqnr_db is None or item.label == "fp16":
+        return against
+    npu, cpu = fmt.decibels(item.npu_sqnr_db), fmt.decibels(item.cpu_sqnr_db)
+    return f"{npu} simulated, {cpu} on the CPU; {against}"
 
 
 def _fidelity_cards(record: RunRecord) -> Iterator[Card]:

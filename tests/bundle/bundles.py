@@ -12,7 +12,8 @@ from snapq.graph import io as model_files
 from snapq.graph.boundary import fold_normalization, plan
 from snapq.graph.shapes import input_specs
 from snapq.progress import Silent
-from snapq.stages.package.build import Built, PackageJob, build
+from snapq.stages.package.build import Built, build
+from snapq.stages.package.job import PackageJob
 from snapq.storage import write_json
 from tests.graph.boundary.small_models import conv_net, image_samples, quantized
 
@@ -44,6 +45,7 @@ def order(
         devices=[find(name) for name in devices],
         plan=chosen,
         samples=given or None,
+        float_model=None,
         npu_share=npu_share,
         random_inputs=False,
     )

@@ -23,6 +23,9 @@ class Gates(Strict):
     """Lowest mean output SQNR of the simulated package against the float model, in dB."""
     npu_nodes: Literal["all"] | Annotated[float, Field(ge=0, le=1)] | None = None
     """`all`, or the lowest share of nodes on the NPU."""
+    npu_matches_cpu: bool | None = None
+    """Whether a run fails where the NPU computes wrongly what the CPU computes of the same model,
+    beyond rounding. It does where this is not given; `true` shows the gate also where it passes."""
     min_estimated_speedup: Annotated[float, Field(gt=0)] | None = None
     """Estimate of the unmodified model at fp16 over the estimate of the package, same device."""
 

@@ -42,10 +42,14 @@ def tradeoff(subject: Subject) -> Found:
 
 
 def package(subject: Subject) -> Found:
-    """Placement of nodes, and what was compiled."""
+    """Placement of nodes, what was compiled, and how the NPU's values compare with the CPU's."""
     packaged = subject.packaged
     assert packaged is not None
-    return Found(Figures(placements=packaged.placements, bundle=packaged.devices))
+    return Found(
+        Figures(
+            placements=packaged.placements, bundle=packaged.devices, agreement=packaged.agreement
+        )
+    )
 
 
 def _read(path: Path) -> list[Any]:

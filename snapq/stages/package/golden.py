@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from snapq.bundle.read import golden_file
 from snapq.bundle.write import write_arrays
 from snapq.graph.boundary import Boundary, InputBoundary
 from snapq.npu.model import Model
+from snapq.quantization.agreement.compare import Agreement
 from snapq.stages.package.compile_device import CompiledDevice
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -28,11 +29,35 @@ class Reloaded:
         golden: folder of its outputs inside the bundle; None without samples.
         sentence: how it compares with the model that it was compiled from.
         notes: sentences for the reader.
+        device: for which it was compiled.
+        findings: how it compares with the same model on the CPU, group by group.
+        fault: what is known to be wrong with its values.
+        node: where they part from the CPU's first.
     """
 
     golden: str | None
     sentence: str
     notes: tuple[str, ...] = ()
+    device: str = ""
+    findings: tuple[Agreement, ...] = ()
+    fault: str | None = None
+    node: str | None = None
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What compiled models are run with, and compared with.
+
+    Attributes:
+        model: the file that they were compiled from.
+        feeds: samples as the package takes them.
+        compare: compares their outputs, with those of the first sample once more behind them, with
+            the CPU's; gives findings, and notes where there are none.
+    """
+
+    model: Path
+    feeds: Sequence[Values]
+    compare: Callable[[Sequence[Values]], tuple[tuple[Agreement, ...], tuple[str, ...]]]
 
 
 def random_feeds(boundary: Boundary, count: int) -> Iterator[dict[str, Array]]:
@@ -51,36 +76,37 @@ def write_feeds(folder: Path, feeds: Iterable[Values]) -> tuple[dict[str, Array]
 
 
 def reload(
-    model: Path,
-    devices: Sequence[CompiledDevice],
-    feeds: Sequence[Values],
-    folder: Path,
-    *,
-    allow_cpu: bool,
+    expected: Expected, devices: Sequence[CompiledDevice], folder: Path, *, allow_cpu: bool
 ) -> Iterator[Reloaded]:
     """Runs each compiled model and the model it came from on the simulator, and compares.
 
-    Outputs are kept once, in the bundle `folder`, for all devices that give the same.
+    Outputs are kept once, in the bundle `folder`, for all devices that give the same. The first
+    sample runs twice, as there are graphs whose values change from run to run.
 
     Raises:
         QnnError: a compiled model does not load or run.
     """
     written: dict[str, Sequence[Values]] = {}
+    feeds, model = expected.feeds, expected.model
     for entry in devices:
+        name = entry.device.name
         if not feeds:
-            yield Reloaded(None, "loaded in a fresh process; no samples to compare")
+            yield Reloaded(None, "loaded in a fresh process; no samples to compare", device=name)
             continue
         made = entry.compilation
         compiled, came_from = Model(made.files.model, entry.device), Model(model, entry.device)
-        found = list(compiled.simulate(feeds, allow_cpu=allow_cpu))
-        expected = came_from.simulate(feeds, options=made.options, allow_cpu=allow_cpu)
-        sentence = _compare(expected, found)
-        name = _place(found, entry, written)
-        if name not in written:
-            written[name] = found
+        found = list(compiled.simulate((*feeds, feeds[0]), allow_cpu=allow_cpu))
+        findings, told = expected.compare(found)
+        found.pop()
+        again = came_from.simulate(feeds, options=made.options, allow_cpu=allow_cpu)
+        sentence = _compare(again, found)
+        place = _place(found, entry, written)
+        if place not in written:
+            written[place] = found
             for number, outputs in enumerate(found):
-                write_arrays(folder / golden_file(name, number), outputs)
-        yield Reloaded(name, sentence, tuple(_not_finite(found, entry)))
+                write_arrays(folder / golden_file(place, number), outputs)
+        notes = (*_not_finite(found, entry), *told)
+        yield Reloaded(place, sentence, notes, name, findings)
 
 
 def _random(item: InputBoundary, generator: np.random.Generator) -> Array:

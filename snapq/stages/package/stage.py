@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,18 @@ from snapq.errors import ConfigError, StorageError
 from snapq.graph.boundary import Boundary
 from snapq.npu.memory import Memory
 from snapq.npu.model import CONTEXT_NAME
-from snapq.records import BundleDeviceRecord, EstimateRecord, FileRecord, PlacementRecord
+from snapq.records import (
+    AgreementRecord,
+    BundleDeviceRecord,
+    EstimateRecord,
+    FileRecord,
+    PlacementRecord,
+)
 from snapq.stages.base import Context, Input, Outcome, Reads
-from snapq.stages.package.build import Built, PackageJob, build
+from snapq.stages.package.build import Built, build
 from snapq.stages.package.compile_device import CompiledDevice
 from snapq.stages.package.golden import Reloaded
+from snapq.stages.package.job import PackageJob
 from snapq.storage import compressed_size, sha256_file, storage_errors, write_json
 
 BUNDLE = "bundle"
@@ -33,12 +41,14 @@ class Packaged:
         devices: what was compiled; paths of files are relative to the bundle's parent.
         estimates: one a device where there is one.
         placements: one a device.
+        agreement: the NPU against the CPU, one a group of channels of an output and a device.
     """
 
     boundary: Boundary
     devices: tuple[BundleDeviceRecord, ...]
     estimates: tuple[EstimateRecord, ...]
     placements: tuple[PlacementRecord, ...]
+    agreement: tuple[AgreementRecord, ...] = ()
 
     @classmethod
     def read(cls, folder: Path) -> Packaged:
@@ -53,6 +63,7 @@ class Packaged:
                 tuple(BundleDeviceRecord.model_validate(item) for item in value["devices"]),
                 tuple(EstimateRecord.model_validate(item) for item in value["estimates"]),
                 tuple(PlacementRecord.model_validate(item) for item in value["placements"]),
+                tuple(AgreementRecord.model_validate(item) for item in value["agreement"]),
             )
         except (ValueError, KeyError, TypeError) as error:
             raise StorageError("This is not a package record.", where=str(path)) from error
@@ -60,7 +71,7 @@ class Packaged:
     def write(self, folder: Path) -> None:
         """Writes the record. Raises `StorageError`."""
         value: dict[str, Any] = {"boundary": self.boundary.to_json()}
-        for name in ("devices", "estimates", "placements"):
+        for name in ("devices", "estimates", "placements", "agreement"):
             value[name] = [record.model_dump(mode="json") for record in getattr(self, name)]
         write_json(folder / RECORD, value)
 
@@ -75,7 +86,7 @@ def reads(options: PackageConfig) -> Reads:
     """The model with its encodings, the devices and the boundary, and what the bundle carries."""
     return Reads(
         (Input.PREVIOUS, Input.DEVICES, Input.BOUNDARY, Input.NPU_SHARE),
-        (Input.GOLDEN, Input.RANDOM),
+        (Input.GOLDEN, Input.RANDOM, Input.FLOAT),
     )
 
 
@@ -97,6 +108,7 @@ def run(options: PackageConfig, context: Context, folder: Path) -> Outcome:
         devices=context.devices,
         plan=context.boundary,
         samples=context.golden,
+        float_model=None if context.float_model is None else context.float_model.model,
         npu_share=context.npu_share,
         random_inputs=context.random_inputs,
         memory=Memory(context.memo),
@@ -127,7 +139,26 @@ def _record(built: Built, label: str, folder: Path) -> Packaged:
         ),
         tuple(found for one in built.devices if (found := one.compilation.estimate) is not None),
         tuple(one.compilation.files.placement.record(label, one.device) for one in built.devices),
+        tuple(record for one in built.reloads for record in _agreement(one, label)),
     )
+
+
+def _agreement(reloaded: Reloaded, label: str) -> Iterator[AgreementRecord]:
+    for one in reloaded.findings:
+        faulty = one.finding.faulty
+        yield AgreementRecord(
+            label=label,
+            device=reloaded.device,
+            output=one.output,
+            channels=one.channels,
+            npu_sqnr_db=one.npu_db,
+            cpu_sqnr_db=one.cpu_db,
+            agreement_db=one.agreement_db,
+            samples=one.samples,
+            finding=one.finding.value,
+            failed=faulty and reloaded.fault is not None,
+            node=reloaded.node if faulty else None,
+        )
 
 
 def _device_record(entry: CompiledDevice, reloaded: Reloaded, folder: Path) -> BundleDeviceRecord:

@@ -1,0 +1,103 @@
+"""Groups of channels of an output that a figure over the whole output cannot speak for.
+
+Boxes in pixels and scores from 0 to 1 often leave through one Concat. The boxes hold nearly all the
+energy, so a figure of the whole output is theirs, and the scores can be dead without a trace in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["ChannelGroup", "by_range", "whole"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_RATIO = 8.0
+"""Channels whose largest values differ by less than this share a group."""
+_LEAST_ELEMENTS = 8
+"""So many values of a channel say how large it gets."""
+_MOST_CHANNELS = 4096
+_MOST_GROUPS = 8
+
+
+@dataclass(frozen=True)
+class ChannelGroup:
+    """Some channels of a tensor; all of them where the axis is None.
+
+    Attributes:
+        axis: of the channels.
+        channels: their indices, rising.
+    """
+
+    axis: int | None = None
+    channels: tuple[int, ...] = ()
+
+    def of(self, array: Array) -> Array:
+        """The group's part of a tensor."""
+        return array if self.axis is None else np.take(array, self.channels, self.axis)
+
+    @property
+    def name(self) -> str:
+        """`[:, 4:84]`; nothing where the group is the whole tensor."""
+        if self.axis is None:
+            return ""
+        return f"[{':, ' * self.axis}{', '.join(_spans(self.channels))}]"
+
+
+def whole() -> tuple[ChannelGroup, ...]:
+    """One group of all channels."""
+    return (ChannelGroup(),)
+
+
+def by_range(samples: Sequence[Array]) -> tuple[ChannelGroup, ...]:
+    """Groups of channels of alike range, by the values of an output on one or more samples.
+
+    The axis is the shortest one along which ranges fall into groups whose largest values are a
+    factor of 8 and more apart. Channels that are zero throughout belong to none. One group of all
+    where there is no such axis.
+    """
+    shape = samples[0].shape
+    if samples[0].dtype.kind != "f" or not all(one.shape == shape for one in samples):
+        return whole()
+    for axis in sorted(range(len(shape)), key=lambda index: shape[index]):
+        elements = len(samples) * samples[0].size // max(shape[axis], 1)
+        if 1 < shape[axis] <= _MOST_CHANNELS and elements >= _LEAST_ELEMENTS:
+            found = _clusters(_largest(samples, axis))
+            if 1 < len(found) <= _MOST_GROUPS:
+                return tuple(ChannelGroup(axis, channels) for channels in found)
+    return whole()
+
+
+def _largest(samples: Sequence[Array], axis: int) -> Array:
+    """The largest finite magnitude of each channel."""
+    rest = tuple(index for index in range(samples[0].ndim) if index != axis)
+    found = np.zeros(samples[0].shape[axis])
+    for one in samples:
+        finite = np.where(np.isfinite(one), np.abs(one), 0.0)
+        found = np.maximum(found, finite.max(axis=rest))
+    return found
+
+
+def _clusters(largest: Array) -> list[tuple[int, ...]]:
+    """Channels in groups, in the order of their first channels; those of zeros are left out."""
+    order = [int(index) for index in np.argsort(largest, kind="stable") if largest[index] > 0]
+    groups: list[list[int]] = []
+    for before, channel in zip((None, *order), order, strict=False):
+        if before is None or largest[channel] >= _RATIO * largest[before]:
+            groups.append([])
+        groups[-1].append(channel)
+    return sorted(tuple(sorted(group)) for group in groups)
+
+
+def _spans(channels: Sequence[int]) -> Iterator[str]:
+    """`4:84`, `3`: runs of channels that follow each other."""
+    start = 0
+    for index in range(1, len(channels) + 1):
+        if index == len(channels) or channels[index] != channels[index - 1] + 1:
+            first, last = channels[start], channels[index - 1]
+            yield str(first) if first == last else f"{first}:{last + 1}"
+            start = index

@@ -1,0 +1,216 @@
+"""Whether the NPU computes what the CPU computes of the same model, up to rounding.
+
+The simulator's SQNR against float is that of ONNX Runtime's CPU within 1 to 2 dB where Qualcomm's
+kernels are right (QAIRT 2.51; models of 8 and of 16 bits). So where the NPU is far below the CPU,
+that is no rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+from snapq.evaluation.channel_groups import by_range
+from snapq.evaluation.sqnr import sqnr
+
+__all__ = ["Agreement", "Finding", "compare", "worst_agreement"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Outputs = Mapping[str, Array]
+
+GAP_DB = 6.0
+"""The NPU may be this far below the CPU: four times its noise."""
+CHANCE_DB = 35.0
+"""What chance may add, over the root of the number of elements that carry the noise: four standard
+errors of the ratio of two such energies."""
+GOOD_DB = 40.0
+"""Real outputs that near to float are no concern, whatever the CPU gives."""
+GOOD_SHARE_DB = 10.0
+"""The same of whole numbers, of which one in ten may differ."""
+ALONE_DB = 15.0
+"""Without a float model, the NPU may be this far from the CPU."""
+LOST_DB = 3.0
+"""A model whose values on the CPU are no nearer to float is another one."""
+FLOAT16_DB = 35.0
+"""Float models at 16 bits are mostly at 50 to 70 dB."""
+WRONG_DB = 6.0
+"""So far from the CPU's values, those of the NPU are wrong, wherever that comes from."""
+_LIMIT_DB = 120.0
+
+
+class Finding(Enum):
+    """What the comparison of one group found."""
+
+    AGREES = "agrees"
+    APART = "apart"
+    """The NPU is far below the CPU."""
+    COLLAPSED = "collapsed"
+    """The NPU gives one value where the CPU gives several."""
+    DEAD = "dead"
+    """The NPU and the CPU give one value where the float model gives several."""
+    CHANGES = "changes"
+    """The NPU gives other values for the same input."""
+
+    @property
+    def faulty(self) -> bool:
+        """Whether the NPU is at fault."""
+        return self in (Finding.APART, Finding.COLLAPSED, Finding.CHANGES)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How near the NPU's and the CPU's values of some channels of an output are.
+
+    Attributes:
+        output: its name.
+        channels: such as `[:, 4:84]`; empty where it is the whole output.
+        npu_db: SQNR in dB of the NPU against float; None without a float model.
+        cpu_db: the same of the CPU.
+        agreement_db: the same of the NPU against the CPU.
+        finding: what it means.
+        samples: how many were compared.
+    """
+
+    output: str
+    channels: str
+    npu_db: float | None
+    cpu_db: float | None
+    agreement_db: float
+    finding: Finding
+    samples: int
+
+    @property
+    def place(self) -> str:
+        """`output0[:, 4:84]`."""
+        return f"{self.output}{self.channels}"
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the values are wrong beyond what adds up over many layers."""
+        sure = self.finding in (Finding.COLLAPSED, Finding.CHANGES)
+        return sure or (self.finding.faulty and self.agreement_db < WRONG_DB)
+
+    def __str__(self) -> str:
+        if self.finding is Finding.CHANGES:
+            return f"'{self.place}' changes from run to run on the same input"
+        if self.finding is Finding.COLLAPSED:
+            return f"'{self.place}' is one value on the NPU and several on the CPU"
+        if self.npu_db is None or self.cpu_db is None:
+            return f"'{self.place}' of the NPU is {self.agreement_db:.1f} dB from the CPU's"
+        return (
+            f"'{self.place}' has {self.npu_db:.1f} dB on the NPU and {self.cpu_db:.1f} dB on the "
+            "CPU against float"
+        )
+
+
+def compare(
+    cpu: Sequence[Outputs],
+    npu: Sequence[Outputs],
+    reference: Sequence[Outputs] | None,
+    *,
+    float16: bool = False,
+) -> tuple[Agreement, ...]:
+    """Compares output by output, and group of channels by group (`by_range`).
+
+    Args:
+        cpu: outputs of the model on the CPU, sample by sample, as real numbers where they are such.
+        npu: outputs of the same model on the NPU.
+        reference: outputs of the float model; None where there is none to compare with.
+        float16: whether the model is a float one, which the NPU computes in 16 bits.
+    """
+    found = []
+    for name in cpu[0]:
+        truth = None if reference is None else [one[name] for one in reference]
+        mine, theirs = [one[name] for one in cpu], [one[name] for one in npu]
+        for group in by_range(mine if truth is None else truth):
+            parts = [
+                None if arrays is None else np.stack([group.of(one) for one in arrays])
+                for arrays in (truth, mine, theirs)
+            ]
+            one = _compared(name, group.name, parts[0], parts[1], parts[2], float16=float16)
+            if one is not None:
+                found.append(replace(one, samples=len(cpu)))
+    return tuple(found)
+
+
+def worst_agreement(cpu: Sequence[Outputs], npu: Sequence[Outputs]) -> float:
+    """The lowest SQNR in dB of any group of any tensor of the NPU against the CPU."""
+    return min((one.agreement_db for one in compare(cpu, npu, None)), default=_LIMIT_DB)
+
+
+def _compared(
+    output: str,
+    channels: str,
+    truth: Array | None,
+    cpu: Array | None,
+    npu: Array | None,
+    *,
+    float16: bool,
+) -> Agreement | None:
+    """One group; None where there is nothing in it to compare."""
+    assert cpu is not None
+    assert npu is not None
+    if not cpu.size or cpu.dtype.kind not in "biuf":
+        return None
+    shares = cpu.dtype.kind != "f"
+    near = _shares if shares else _decibels
+    agreement, _ = near(cpu, npu)
+    npu_db: float | None = None
+    cpu_db: float | None = None
+    good = GOOD_SHARE_DB if shares else GOOD_DB
+    if float16:
+        npu_db, cpu_db = agreement, _LIMIT_DB
+        apart = agreement < (good if shares else FLOAT16_DB)
+    elif truth is None or not np.any(truth):
+        apart = agreement < (GOOD_SHARE_DB / 2 if shares else ALONE_DB)
+    else:
+        cpu_db, some = near(truth, cpu)
+        npu_db, others = near(truth, npu)
+        chance = CHANCE_DB / math.sqrt(max(min(some, others), 1.0))
+        apart = npu_db < min(cpu_db - GAP_DB - chance, good)
+        if cpu_db < LOST_DB and not shares:  # float is no measure any more
+            apart = apart or agreement < ALONE_DB
+    finding = Finding.APART if apart else Finding.AGREES
+    if not shares and _one_value(npu) and cpu.size > 1:
+        if not _one_value(cpu):
+            finding = Finding.COLLAPSED
+        elif truth is not None and not _one_value(truth):
+            finding = Finding.DEAD
+    return Agreement(output, channels, npu_db, cpu_db, agreement, finding, 0)
+
+
+def _one_value(array: Array) -> bool:
+    return bool((array == array.flat[0]).all())
+
+
+def _decibels(truth: Array, found: Array) -> tuple[float, float]:
+    """SQNR within -120 and 120 dB, and the number of elements that carry the noise.
+
+    That number is `sum(e^2)^2 / sum(e^4)`: the elements, where all are off alike, and 1 where one
+    has all of it.
+    """
+    r, o = truth.astype(np.float64).reshape(-1), found.astype(np.float64).reshape(-1)
+    counted = np.isfinite(r)
+    r, o = r[counted], o[counted]
+    largest = float(np.abs(r).max(initial=0.0)) or 1.0
+    r, o = r / largest, np.clip(np.nan_to_num(o / largest, nan=1e6), -1e6, 1e6)
+    squares = np.square(r - o)
+    noise, fourth = float(squares.sum()), float(np.square(squares).sum())
+    value = sqnr(float(np.square(r).sum()), noise)
+    carrying = noise * noise / fourth if fourth > 0 else float(max(r.size, 1))
+    return min(max(value, -_LIMIT_DB), _LIMIT_DB), carrying
+
+
+def _shares(truth: Array, found: Array) -> tuple[float, float]:
+    """The same of whole numbers, by the number of those that differ.
+
+    A count varies less than a sum of squares does, as that of three times as many elements.
+    """
+    differ = int(np.count_nonzero(truth != found))
+    value = sqnr(float(truth.size), float(differ))
+    return min(value, _LIMIT_DB), 3.0 * max(differ, 1)

@@ -1,0 +1,114 @@
+"""The manifest of a bundle that is being built."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from snapq.bundle import ENCODINGS, HELPER, MODEL
+from snapq.bundle.manifest import input_entry, output_entry
+from snapq.bundle.schema import BundleBinary, BundleDevice, BundleProvenance, Manifest
+from snapq.bundle.write import list_files
+from snapq.devices.profiles import DeviceProfile
+from snapq.errors import ModelError, QnnError
+from snapq.graph.boundary import Applied
+from snapq.npu.binaries import inspect_binary
+from snapq.stages.artifact import library_versions
+from snapq.stages.package.compile_device import CompiledDevice
+from snapq.stages.package.golden import Reloaded
+from snapq.stages.package.job import PackageJob
+from snapq.storage import sha256_file
+from snapq.version import __version__
+
+
+def manifest(
+    job: PackageJob,
+    applied: Applied,
+    compiled: Sequence[CompiledDevice],
+    reloads: Sequence[Reloaded],
+    extra: Mapping[str, str],
+    folder: Path,
+) -> Manifest:
+    """The manifest of a bundle whose files are in `folder`.
+
+    Raises:
+        ModelError: a name of the model cannot stand in it.
+        QnnError: a binary is for another device, or cannot be read.
+    """
+    try:
+        return Manifest(
+            precision=job.label,
+            inputs=tuple(input_entry(item) for item in applied.boundary.inputs),
+            outputs=tuple(output_entry(item) for item in applied.boundary.outputs),
+            model=MODEL,
+            encodings=None if job.encodings is None else ENCODINGS,
+            helper=HELPER,
+            devices=tuple(
+                _entry(entry, reloaded, folder)
+                for entry, reloaded in zip(compiled, reloads, strict=True)
+            ),
+            golden_samples=len(list((folder / "golden" / "inputs").glob("*.npz"))),
+            random_inputs=job.random_inputs,
+            extra=dict(extra),
+            provenance=BundleProvenance(
+                snapq=__version__,
+                versions=library_versions(),
+                source_sha256=sha256_file(job.model),
+            ),
+            files=list_files(folder),
+        )
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        raise ModelError(
+            f"The model holds something that a manifest cannot: {problem['msg']}.",
+            where=".".join(str(part) for part in problem["loc"]),
+            hint="Rename the tensor in the model.",
+        ) from error
+
+
+def _entry(entry: CompiledDevice, reloaded: Reloaded, folder: Path) -> BundleDevice:
+    device, made = entry.device, entry.compilation
+    compiled = made.files
+    return BundleDevice(
+        device=device.name,
+        marketing=device.marketing,
+        soc_id=device.soc_id,
+        architecture=device.architecture,
+        vtcm_mb=device.vtcm_mb,
+        model=compiled.model.relative_to(folder).as_posix(),
+        files=tuple(
+            path.relative_to(folder).as_posix() for path in (compiled.model, *compiled.binaries)
+        ),
+        binaries=tuple(_binary(path, device, folder) for path in compiled.binaries),
+        options=compiled.options,
+        estimate=None if made.estimate is None else made.estimate.model_dump(mode="json"),
+        golden=reloaded.golden,
+        qairt=compiled.qairt,
+        fault=reloaded.fault,
+    )
+
+
+def _binary(path: Path, device: DeviceProfile, folder: Path) -> BundleBinary:
+    """What a context binary says of itself; it must be for the device.
+
+    Raises:
+        QnnError: it is not, or it cannot be read.
+    """
+    info = inspect_binary(path)
+    if info.architecture not in (None, device.architecture):
+        raise QnnError(
+            f"The compiler made a binary for v{info.architecture}, and {device.name} is "
+            f"v{device.architecture}.",
+            where=path.name,
+            hint="Check soc_id and architecture of the device profile.",
+        )
+    return BundleBinary(
+        path=path.relative_to(folder).as_posix(),
+        build=info.build,
+        soc_id=info.soc_id,
+        architecture=info.architecture,
+        vtcm_mb=info.vtcm_mb,
+        graphs=tuple(graph.name for graph in info.graphs),
+    )

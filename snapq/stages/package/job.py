@@ -1,0 +1,48 @@
+"""What a bundle is to be made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from snapq.devices.profiles import DeviceProfile
+from snapq.graph import boundary
+from snapq.graph.boundary import Boundary
+from snapq.npu.model import Memory
+
+
+@dataclass(frozen=True)
+class PackageJob:
+    """What a bundle is to be made of.
+
+    Attributes:
+        model: the Q/DQ model with float inputs and outputs, or the prepared float model.
+        precision: `float`, or weights and activations such as `w8a8`.
+        encodings: file with the encodings of all tensors; None for a float model.
+        devices: what to compile for; the same device twice counts once.
+        plan: the boundary.
+        samples: samples for the golden data; None where there are none.
+        float_model: the float model that was quantized, as far as it is known.
+        npu_share: lowest share of nodes on the NPU.
+        random_inputs: whether samples or calibration are random numbers.
+        memory: estimates that are known.
+        folded: whether the normalization of the boundary is in the float model already.
+    """
+
+    model: Path
+    precision: str
+    encodings: Path | None
+    devices: Sequence[DeviceProfile]
+    plan: Boundary
+    samples: Sequence[boundary.Sample] | None
+    float_model: Path | None
+    npu_share: float
+    random_inputs: bool
+    memory: Memory = field(default_factory=Memory)
+    folded: bool = False
+
+    @property
+    def label(self) -> str:
+        """Precision in which it runs."""
+        return "fp16" if self.precision == "float" else self.precision

@@ -1,0 +1,270 @@
+"""Whether the compiled models compute what the CPU does, and what is done where they do not."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.bundle import ENCODINGS, MODEL
+from snapq.cpu import CpuModel
+from snapq.errors import ModelError
+from snapq.graph import boundary, io
+from snapq.graph.boundary import Applied
+from snapq.progress import Progress
+from snapq.quantization.agreement.compare import Agreement, Finding, compare
+from snapq.quantization.agreement.locate import Bench, on_cpu
+from snapq.quantization.agreement.mend import Mended, mend
+from snapq.quantization.existing_qdq.reading import encoding_of
+from snapq.records import EncodingRecord
+from snapq.stages.package.compile_device import CompiledDevice
+from snapq.stages.package.golden import Expected, Reloaded
+from snapq.stages.package.job import PackageJob
+from snapq.storage import storage_errors, write_json
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Values = Mapping[str, Array]
+
+WHAT_TO_DO = (
+    "Give this node another precision with quantize.overrides, write it otherwise in the model, or "
+    "accept its values with gates.npu_matches_cpu: false."
+)
+_SAMPLES = 3
+"""So many samples show a fault."""
+
+
+@dataclass(frozen=True)
+class Mending:
+    """What was done about faults of the NPU.
+
+    Attributes:
+        changed: the job with another model, where nodes were written otherwise.
+        left: by device, what no form of the nodes helps with.
+        notes: sentences for the reader.
+    """
+
+    changed: PackageJob | None = None
+    left: Mapping[str, Mended] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def judged(self, reloaded: Reloaded) -> Reloaded:
+        """A compiled model with what is wrong with it; it has no golden outputs where they are."""
+        faults = [one for one in reloaded.findings if one.finding.faulty]
+        dead = tuple(
+            f"{reloaded.device}: '{one.place}' holds one value on all {one.samples} samples, on "
+            "the CPU too, where the float model has several: its step is too coarse. Give it an "
+            "output or an encoding of its own, or 16 bits."
+            for one in reloaded.findings
+            if one.finding is Finding.DEAD
+        )
+        if not faults:
+            return replace(reloaded, notes=(*reloaded.notes, *dead))
+        left = self.left.get(reloaded.device)
+        located = left.left if left is not None else None
+        told = "; ".join(map(str, faults))
+        sure = any(one.wrong for one in faults) or (located is not None and located.alone)
+        if not sure:
+            where = f", the first part at {located}" if located is not None else ""
+            told = f"{reloaded.device}: {told}. No node alone shows it{where}: it adds up."
+            return replace(reloaded, notes=(*reloaded.notes, *dead, told))
+        where = f"; the first part that is off: {located}" if located is not None else ""
+        fault = f"wrong on the NPU: {told}{where}"
+        return replace(
+            reloaded,
+            golden=None,
+            sentence=f"{fault}; no golden outputs are kept",
+            notes=(*reloaded.notes, *dead, f"{reloaded.device}: {fault}. {WHAT_TO_DO}"),
+            fault=_plain(fault),
+            node=located.node if located is not None else None,
+        )
+
+
+class CpuResults:
+    """What the CPU gives of a packaged model, and float; computed when it is asked for.
+
+    Args:
+        job: what is packaged.
+        applied: the model with its boundary.
+        model: its file.
+        feeds: samples as the package takes them.
+    """
+
+    def __init__(
+        self, job: PackageJob, applied: Applied, model: Path, feeds: Sequence[Values]
+    ) -> None:
+        self._job, self._boundary, self._model, self._feeds = job, applied.boundary, model, feeds
+
+    def compared(self, found: Sequence[Values]) -> tuple[tuple[Agreement, ...], tuple[str, ...]]:
+        """Compares outputs of the NPU, of which the last are of the first sample once more.
+
+        Returns:
+            The findings, and notes where there are none.
+        """
+        float16 = self._job.precision == "float"
+        npu = [self._boundary.package_outputs(one) for one in found[:-1]]
+        try:
+            cpu = self._cpu
+        except ModelError as error:
+            return (), (f"The NPU's values are not compared with the CPU's: {error}",)
+        findings = compare(cpu, npu, self._reference, float16=float16)
+        changing = _changing(found[0], found[-1])
+        return tuple(
+            replace(one, finding=Finding.CHANGES) if one.output in changing else one
+            for one in findings
+        ), ()
+
+    @cached_property
+    def _cpu(self) -> list[dict[str, Array]]:
+        found = on_cpu(io.load(self._model), self._feeds)
+        return [self._boundary.package_outputs(one) for one in found]
+
+    @cached_property
+    def _reference(self) -> list[dict[str, Array]] | None:
+        found = reference(self._job, len(self._feeds))
+        return found if found is not None and _alike(found[0], self._cpu[0]) else None
+
+
+def reference(job: PackageJob, count: int) -> list[dict[str, Array]] | None:
+    """Outputs of the float model for the first samples; None where there is no such model."""
+    if job.float_model is None or job.samples is None or job.precision == "float":
+        return None
+    model = CpuModel(job.float_model)
+    return [model.run(sample.feeds) for sample in job.samples[:count]]
+
+
+def expected(job: PackageJob, applied: Applied, model: Path, feeds: Sequence[Values]) -> Expected:
+    """What the compiled models are run with, and what their outputs are compared with."""
+    return Expected(model, feeds, CpuResults(job, applied, model, feeds).compared)
+
+
+def mend_faults(
+    job: PackageJob,
+    compiled: Sequence[CompiledDevice],
+    reloads: Sequence[Reloaded],
+    scratch: Path,
+    progress: Progress,
+) -> Mending:
+    """Looks for nodes behind faults of the NPU, and writes them otherwise where that helps.
+
+    Args:
+        job: what was packaged.
+        compiled: what was compiled.
+        reloads: what each of these gave, in the same order.
+        scratch: folder for a changed model and its encodings.
+        progress: told what is tried.
+
+    Raises:
+        StorageError: the changed model cannot be written.
+    """
+    model = _model(job)
+    feeds = _model_feeds(job, model)
+    truth = reference(job, len(feeds))
+    left: dict[str, Mended] = {}
+    notes: list[str] = []
+    for entry, reloaded in zip(compiled, reloads, strict=True):
+        if not any(one.finding.faulty for one in reloaded.findings):
+            continue
+        bench = Bench(
+            entry.device,
+            feeds,
+            entry.compilation.options,
+            job.memory,
+            allow_cpu=job.npu_share < 1,
+        )
+        found = mend(model, bench, truth, float16=job.precision == "float", say=progress.say)
+        notes += [f"{entry.device.name}: {change}" for change in found.changes]
+        model = found.model
+        if found.left is not None:
+            left[entry.device.name] = found
+    if not notes:
+        return Mending(None, left)
+    return Mending(_changed(job, model, scratch), left, tuple(notes))
+
+
+def _model(job: PackageJob) -> ir.Model:
+    model = io.load(job.model)
+    if job.precision == "float" and not job.folded:
+        model = boundary.fold_normalization(model, job.plan)
+    return model
+
+
+def _model_feeds(job: PackageJob, model: ir.Model) -> tuple[Values, ...]:
+    """The first samples as the model takes them; random ones where there are none."""
+    if job.samples is not None:
+        return tuple(job.plan.model_feeds(sample) for sample in job.samples[:_SAMPLES])
+    generator = np.random.default_rng(0)
+    found = {}
+    for value in model.graph.inputs:
+        assert value.dtype is not None
+        assert value.shape is not None
+        shape, dtype = value.shape.numpy(), value.dtype.numpy()
+        is_float = value.dtype.is_floating_point()
+        drawn = generator.standard_normal(shape) if is_float else np.zeros(shape)
+        found[str(value.name)] = drawn.astype(dtype)
+    return (found,)
+
+
+def _changed(job: PackageJob, model: ir.Model, scratch: Path) -> PackageJob:
+    """The job with a changed model, which is written with its encodings."""
+    io.save(model, scratch / MODEL)
+    encodings = None
+    if job.encodings is not None:
+        encodings = scratch / ENCODINGS
+        with storage_errors(job.encodings):
+            values = json.loads(job.encodings.read_text(encoding="utf-8"))
+        known = {value["tensor"] for value in values}
+        values += [one.to_json() for one in _own_encodings(model) if one.tensor not in known]
+        write_json(encodings, values)
+    return replace(job, model=scratch / MODEL, encodings=encodings, folded=True)
+
+
+def _own_encodings(model: ir.Model) -> list[EncodingRecord]:
+    """Encodings of what nodes read otherwise than it is held for all."""
+    found = []
+    for node in model.graph:
+        given = node.inputs[0] if node.op_type == "QuantizeLinear" else None
+        maker = given.producer() if given is not None else None
+        encoding = encoding_of(node) if maker is not None else None
+        if encoding is None or maker is None or maker.op_type != "DequantizeLinear":
+            continue
+        found.append(
+            EncodingRecord(
+                tensor=str(node.outputs[0].name),
+                kind="activation",
+                dtype=encoding.dtype.value,
+                scale=tuple(float(value) for value in encoding.scale.reshape(-1)),
+                zero_point=tuple(int(value) for value in encoding.zero_point.reshape(-1)),
+                axis=encoding.axis,
+                channels=int(encoding.scale.size),
+                minimum=float(encoding.minimum.min()),
+                maximum=float(encoding.maximum.max()),
+            )
+        )
+    return found
+
+
+def _alike(one: Values, other: Values) -> bool:
+    """Whether outputs have the same names and shapes: a cut model's may not."""
+    return one.keys() == other.keys() and all(one[n].shape == other[n].shape for n in one)
+
+
+def _changing(one: Values, again: Values) -> set[str]:
+    """The outputs that differ although the sample is the same."""
+    return {
+        name
+        for name, values in one.items()
+        if not np.array_equal(values, again[name], equal_nan=values.dtype.kind == "f")
+    }
+
+
+def _plain(text: str) -> str:
+    """Text that a manifest can hold."""
+    kept = "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
+    return kept[:4000]

@@ -1,0 +1,59 @@
+"""What the comparison of the NPU with the CPU calls a fault."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from snapq.quantization.agreement.compare import Finding, compare
+
+RANDOM = np.random.default_rng(0)
+
+
+def noisy(truth: np.ndarray, decibels: float) -> np.ndarray:
+    """The values with that much noise."""
+    noise = RANDOM.normal(size=truth.shape) * np.sqrt(np.mean(truth**2)) * 10 ** (-decibels / 20)
+    return (truth + noise).astype(np.float32)
+
+
+def found(truth: np.ndarray, cpu: np.ndarray, npu: np.ndarray) -> list[Finding]:
+    return [one.finding for one in compare([{"y": cpu}], [{"y": npu}], [{"y": truth}])]
+
+
+def test_noise_far_beyond_the_cpus_is_a_fault_and_rounding_is_none() -> None:
+    truth = RANDOM.normal(size=(1, 16, 20, 20)).astype(np.float32)
+    cpu = noisy(truth, 38)
+    assert found(truth, cpu, noisy(truth, 36)) == [Finding.AGREES]
+    assert found(truth, cpu, noisy(truth, 12)) == [Finding.APART]
+    assert found(truth, noisy(truth, 70), noisy(truth, 50)) == [Finding.AGREES]
+
+
+def test_chance_on_a_few_elements_is_no_fault() -> None:
+    truth = np.array([[2.0, -1.0]], np.float32)
+    cpu, npu = truth + np.float32([0.01, 0.001]), truth + np.float32([0.05, 0.02])
+    assert found(truth, cpu, npu) == [Finding.AGREES]
+
+
+def test_dead_scores_beside_boxes_are_seen() -> None:
+    boxes = RANDOM.uniform(0, 640, (1, 4, 100))
+    truth = np.concatenate([boxes, RANDOM.uniform(0, 1, (1, 6, 100))], 1).astype(np.float32)
+    coarse = np.rint(truth / 2.5).astype(np.float32) * np.float32(2.5)
+    assert found(truth, coarse, coarse) == [Finding.AGREES, Finding.DEAD]
+    assert found(truth, truth, coarse) == [Finding.AGREES, Finding.COLLAPSED]
+    places = [one.place for one in compare([{"y": truth}], [{"y": coarse}], [{"y": truth}])]
+    assert places == ["y[:, 0:4]", "y[:, 4:10]"]
+
+
+def test_whole_numbers_are_compared_by_how_many_differ() -> None:
+    truth = RANDOM.integers(0, 100, (1, 1000))
+    few, many = truth.copy(), truth.copy()
+    few[0, :10] += 1
+    many[0, :400] += 1
+    assert found(truth, few, few) == [Finding.AGREES]
+    assert found(truth, few, many) == [Finding.APART]
+
+
+def test_values_that_are_not_finite_on_the_npu_only_are_a_fault() -> None:
+    truth = RANDOM.normal(size=(1, 64)).astype(np.float32)
+    npu = truth.copy()
+    npu[0, 3] = np.inf
+    assert found(truth, noisy(truth, 38), npu) == [Finding.APART]
