@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import onnx_ir as ir
 
 from snapq.errors import DataError, ModelError
+from snapq.graph.float16.run import write_for_float16
 from snapq.graph.node_order import last_reader_first
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.calibration.calibrate import Samples, calibrate
@@ -20,7 +21,7 @@ from snapq.quantization.encodings import Encoding
 from snapq.quantization.notes import Note
 from snapq.quantization.precision_rules.joined_outputs import joined_outputs
 from snapq.quantization.precision_rules.keep_wide import beyond_float16, in_float, without_float
-from snapq.quantization.qdq.decisions import is_float
+from snapq.quantization.qdq.decisions import KEPT_FLOAT, is_float
 from snapq.quantization.qdq.insertion import Inserter
 from snapq.quantization.qdq.islands import separate
 from snapq.quantization.qdq.logits import logits
@@ -139,6 +140,7 @@ def _written(plan: QdqPlan) -> Quantized:
     """The plan's model with Q and DQ."""
     inserter = Inserter(plan)
     inserter.run()
+    write_for_float16(plan.model, [n for n in plan.graph if KEPT_FLOAT in n.metadata_props])
     separate(plan.graph)
     return Quantized(
         plan.model,

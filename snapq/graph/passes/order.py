@@ -88,6 +88,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "npu_workarounds.flatten_normalized_rows": "behind lower_normalizations: that merges axes",
         "npu_workarounds.pad_before_lp_pool": "behind resolve_auto_pad, which gives it numbers",
         "npu_speed.replace_global_pool_with_reduce": "in LOWER: remove_unit_reductions is first",
+        "npu_workarounds.split_large_reductions": "behind replace_global_pool_with_reduce",
         "npu_speed.split_projections": "behind flatten_gemm_rows, whose Gemms it splits",
         "npu_workarounds.sum_along_last_axis": "behind lower_reductions: plain CumSums are left",
         "lower.unroll_recurrent": "behind lower_recurrent, which drops lengths and turns layouts",

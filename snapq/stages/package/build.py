@@ -18,6 +18,7 @@ from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError
 from snapq.graph import boundary, io
 from snapq.graph.boundary import Applied, Boundary
+from snapq.graph.float16.run import write_for_float16
 from snapq.npu.model import Model, Source
 from snapq.progress import Progress
 from snapq.quantization.lint.run import lint
@@ -145,6 +146,7 @@ def _write_model(job: PackageJob, folder: Path) -> Applied:
     model = io.load(job.model)
     if job.precision == "float" and not job.folded:
         model = boundary.fold_normalization(model, job.plan)
+        write_for_float16(model)
     applied = boundary.apply(model, job.plan)
     io.save(applied.model, folder / MODEL)
     write_helper(folder)

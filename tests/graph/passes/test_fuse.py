@@ -139,6 +139,12 @@ CASES = [
     ),
     Case(
         "fuse_softmax",
+        "the logarithm of a sigmoid",
+        "(float[2,8] x) => (float[2,8] y) { a = Sigmoid(x) y = Log(a) }",
+        "Neg Softplus Neg",
+    ),
+    Case(
+        "fuse_softmax",
         "softplus",
         """(float[2,8] x) => (float[2,8] y) {
             one = Constant <value_float = 1.0> () a = Exp(x) b = Add(a, one) y = Log(b) }""",

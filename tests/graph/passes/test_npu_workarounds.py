@@ -235,6 +235,36 @@ CASES = [
         18,
     ),
     Case(
+        "split_large_reductions",
+        "the mean of a large map",
+        "(float[1,2,256,200] x) => (float[1,2,1,1] y) { y = GlobalAveragePool(x) }",
+        "ReduceMean ReduceMean",
+    ),
+    Case(
+        "split_large_reductions",
+        "the sum of a long axis and others, without the axes",
+        """(float[2,40000,3] x) => (float[3] y) <int64[2] a = {0, 1}> {
+            y = ReduceSum <keepdims = 0> (x, a) }""",
+        "Reshape ReduceSum ReduceSum ReduceSum",
+    ),
+    Case(
+        "split_large_reductions",
+        "the mean of one long axis",
+        """(float[2,40000,3] x) => (float[2,1,3] y) <int64[1] a = {1}> {
+            y = ReduceMean (x, a) }""",
+        "Reshape ReduceMean ReduceMean",
+        18,
+    ),
+    Case(
+        "split_large_reductions",
+        "a long axis that cannot be divided",
+        """(float[1,32771] x) => (float[1,1] y) <int64[1] a = {1}> {
+            y = ReduceMean (x, a) }""",
+        "ReduceMean",
+        18,
+        applies=False,
+    ),
+    Case(
         "sum_along_last_axis",
         "sums along an axis that is not the last",
         """(float[2,5,6] x) => (float[2,5,6] y) {

@@ -3,7 +3,8 @@
 1. `exp(x) / sum(exp(x))` over one axis becomes `Softmax(x)`; where x is `y - max(y)` over the same
    axis, `Softmax(y)`.
 2. `log(Softmax(x))` becomes `LogSoftmax(x)`.
-3. `log(1 + exp(x))` becomes `Softplus(x)`.
+3. `log(1 + exp(x))` becomes `Softplus(x)`, and `log(sigmoid(x))` becomes `-Softplus(-x)`: what a
+   Sigmoid gives in fp16 or integers is 0 for much of what has a logarithm.
 """
 
 from __future__ import annotations
@@ -46,6 +47,9 @@ def _logarithm(node: ir.Node, edit: Editor) -> ir.Value | None:
         dims = rank(softmax.inputs[0])
         axis = softmax.attributes.get_int("axis", -1)
         return edit.op("LogSoftmax", softmax.inputs[0], axis=axis % dims if dims else axis)
+    gate = sole_producer(source, "Sigmoid")
+    if gate is not None and is_float(source):
+        return edit.op("Neg", edit.op("Softplus", edit.op("Neg", gate.inputs[0])))
     added = producer(source, "Add")
     if added is None or source is None or not is_float(source):
         return None

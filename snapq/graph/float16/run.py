@@ -1,0 +1,47 @@
+"""Applies the passes for fp16 to the nodes of a graph that stay in float."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+import onnx_ir as ir
+
+from snapq.graph.edit import Editor, is_float
+from snapq.graph.float16.order import ORDER
+from snapq.graph.inference import infer_shapes
+from snapq.graph.passes.base import Pass
+
+__all__ = ["write_for_float16"]
+
+
+def write_for_float16(model: ir.Model, nodes: Iterable[ir.Node] | None = None) -> Counter[str]:
+    """Rewrites what the NPU computes wrongly in fp16, in place; results in float are the same.
+
+    Args:
+        model: a prepared model, with Q and DQ or without.
+        nodes: of its main graph, those that are float; all where not given. What is added has
+            the metadata of the node that it is written for.
+
+    Returns:
+        How often each pass applied.
+    """
+    passes = [
+        Pass(module.__name__.rpartition(".")[2], module.OPERATORS, module.apply)
+        for module, _ in ORDER
+    ]
+    edit = Editor(model.graph)
+    applied: Counter[str] = Counter()
+    for node in tuple(model.graph if nodes is None else nodes):
+        if node.domain != "" or not node.inputs or not is_float(node.inputs[0]):
+            continue
+        for item in passes:
+            if node.op_type in item.operators and node.graph is not None:
+                before = set(model.graph)
+                if item(node, edit):
+                    applied[item.name] += 1
+                    for made in set(model.graph) - before:
+                        made.metadata_props.update(node.metadata_props)
+    if applied:
+        infer_shapes(model)
+    return applied
