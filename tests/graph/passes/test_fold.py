@@ -25,6 +25,16 @@ CASES = [
         "ConvTranspose",
     ),
     Case(
+        "fold_batch_norm",
+        "batch normalization of channels stays behind a normalization of as many columns",
+        """(float[1,6,4,6] x, float[6] w0, float[6] w1, float[6] w2, float[6] w3,
+            float[6] w_positive) => (float[1,6,4,6] y) {
+            n = LayerNormalization(x, w0, w1)
+            y = BatchNormalization(n, w0, w1, w3, w_positive) }""",
+        "LayerNormalization Conv",
+        applies=False,
+    ),
+    Case(
         "fold_into_next",
         "batch normalization in front of an unpadded grouped convolution",
         """(float[1,4,6,6] x, float[8,2,3,3] w, float[4] w1, float[4] w2, float[4] w3,

@@ -2,7 +2,7 @@
 
 1. `BatchNormalization(f(x), scale, bias, mean, variance)` with constants, of a Conv,
    ConvTranspose, Gemm or normalization f that nothing else uses, becomes f with other weights.
-2. Training-mode nodes stay.
+2. Training-mode nodes stay, and those behind a normalization along another axis.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, constant
+from snapq.graph.edit import Editor, constant, rank
 from snapq.graph.edit.layers import SHIFTABLE, layer_before, scale_and_shift
 from snapq.graph.passes.base import Result, Skipped
+from snapq.operators import spec
 
 OPERATORS = ("BatchNormalization",)
 
@@ -25,8 +26,16 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     layer = layer_before(node.inputs[0], SHIFTABLE)
     if layer is None:
         return Skipped("no layer with constant weights makes its input for it alone")
+    if not _same_axis(layer):
+        return Skipped(f"the channels of the {layer.op_type} lie along another axis")
     scale_and_shift(layer, edit, *affine)
     return layer.outputs[0]
+
+
+def _same_axis(layer: ir.Node) -> bool:
+    """Whether the channels of the layer are those of BatchNormalization, along axis 1."""
+    dims, axis = rank(layer.outputs[0]), spec(layer.op_type).channel_axis
+    return dims is not None and axis is not None and axis % dims == 1
 
 
 def batch_norm_affine(node: ir.Node) -> tuple[np.ndarray, np.ndarray] | None:
