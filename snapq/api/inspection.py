@@ -120,7 +120,7 @@ def inspect(
             where=str(path),
             hint="Inspect the .bin file beside it, or the model that it was compiled from.",
         )
-    with explaining(given), Scratch() as scratch:
+    with explaining(path), Scratch() as scratch:
         return _inspected(given, path, profile, inputs or {}, progress or Silent(), scratch.path)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import onnx
@@ -13,29 +14,65 @@ import onnx_ir.passes.common as common
 from snapq.cpu import CpuModel
 from snapq.errors import ModelError
 from snapq.graph import shapes
+from snapq.graph.inference import infer_shapes
 from snapq.limits import Limits
 from snapq.workers import forked
 from snapq.workers.forked import EndedError
 
-__all__ = ["find_culprit"]
+__all__ = ["find_culprit", "named"]
 
 _SECONDS = 10.0
 
 
 def find_culprit(model: ir.Model, inputs: shapes.InputShapes, limits: Limits) -> str | None:
-    """Names the node that ends a walk through the model; None where the walk gets through.
+    """Names the node that ends work on the model; None where none is found.
 
-    The walk runs in a process of its own: each node's shapes are inferred, then it is run on ones.
+    1. Where shape inference alone ends it, the first node up to which it does, by bisection.
+    2. Else the first that ends a walk, which runs each node on what those before it made of ones.
     """
     if not forked.available():
         return None
+    limits = Limits(limits.memory, _SECONDS)
+    nodes = len(model.graph)
+    if _ends(lambda: infer_shapes(_first(model, nodes)), limits) is not None:
+        fine, broken = 0, nodes
+        while broken - fine > 1:
+            middle = (fine + broken) // 2
+            ended = _ends(partial(_infer_first, model, middle), limits)
+            fine, broken = (middle, broken) if ended is None else (fine, middle)
+        return named(list(model.graph)[broken - 1]) if nodes else None
+    ended = _ends(lambda: _walk(model.clone(), inputs), limits)
+    return ended.at or None if ended is not None else None
+
+
+def named(node: ir.Node) -> str:
+    """Operator and name of a node; of what it makes, where it has no name."""
+    name = node.name or next((value.name for value in node.outputs if value.name), None)
+    return f"{node.op_type} '{name}'" if name else node.op_type
+
+
+def _ends(work: Callable[[], None], limits: Limits) -> EndedError | None:
+    """How the work is ended; None where it comes to its end, or to an error."""
     try:
-        forked.call(lambda: _walk(model.clone(), inputs), Limits(limits.memory, _SECONDS))
+        forked.call(work, limits)
     except EndedError as ended:
-        return ended.at or None
+        return ended
     except Exception:
         return None
     return None
+
+
+def _infer_first(model: ir.Model, count: int) -> None:
+    infer_shapes(_first(model, count))
+
+
+def _first(model: ir.Model, count: int) -> ir.Model:
+    """A copy of the model with its first nodes alone."""
+    part = model.clone()
+    part.graph.outputs.clear()
+    for node in reversed(list(part.graph)[count:]):
+        part.graph.remove(node)
+    return part
 
 
 def _walk(model: ir.Model, inputs: shapes.InputShapes) -> None:
@@ -52,8 +89,7 @@ def _walk(model: ir.Model, inputs: shapes.InputShapes) -> None:
             with suppress(Exception):  # what cannot be read is told elsewhere
                 known[value.name] = np.asarray(value.const_value.numpy())
     for node in model.graph:
-        named = node.name or next((value.name for value in node.outputs if value.name), "")
-        forked.note(f"{node.op_type} '{named}'")
+        forked.note(named(node))
         with suppress(ModelError, ValueError, TypeError, KeyError, RuntimeError):
             known.update(_run(node, known, model.opset_imports))
 

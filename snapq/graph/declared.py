@@ -13,11 +13,12 @@ import onnx_ir as ir
 from snapq.errors import ModelError
 from snapq.limits import limits_for
 
-__all__ = ["check_functions", "check_tensors", "damaged", "densify"]
+__all__ = ["SHOWN", "check_functions", "check_tensors", "damaged", "densify"]
 
 MOST_NODES = 1_000_000
 """Nodes of a model with its functions written out."""
-_SHOWN = 60
+SHOWN = 60
+"""Characters of a name that is told."""
 _LISTS = ("float_data", "double_data", "int32_data", "int64_data", "uint64_data", "string_data")
 _COMPLEX = (onnx.TensorProto.COMPLEX64, onnx.TensorProto.COMPLEX128)
 
@@ -38,7 +39,9 @@ def check_tensors(proto: onnx.ModelProto, path: Path) -> None:
 
 
 def _check_tensor(tensor: onnx.TensorProto, path: Path) -> None:
-    name = tensor.name[:_SHOWN]
+    name = tensor.name[:SHOWN]
+    if tensor.data_type == onnx.TensorProto.UNDEFINED:
+        raise damaged(f"The weights '{name}' have no type.", path)
     bits = _bits(tensor, path)
     if any(dim < 0 for dim in tensor.dims):
         raise damaged(f"The weights '{name}' have the shape {list(tensor.dims)}.", path)
@@ -67,21 +70,21 @@ def _check_list(tensor: onnx.TensorProto, bits: int, path: Path) -> None:
     # Some writers give each number of less than a byte a place of its own.
     if held not in (expected, count):
         raise damaged(
-            f"The weights '{tensor.name[:_SHOWN]}' have {held} numbers, and their shape "
+            f"The weights '{tensor.name[:SHOWN]}' have {held} numbers, and their shape "
             f"{list(tensor.dims)} has {count}.",
             path,
         )
 
 
 def _check_external(tensor: onnx.TensorProto, size: int, path: Path) -> None:
-    where, name = str(path), tensor.name[:_SHOWN]
+    where, name = str(path), tensor.name[:SHOWN]
     facts = {entry.key: entry.value for entry in tensor.external_data}
     location = facts.get("location", "")
     folder = path.parent.resolve()
     data = _inside(location, folder)
     if data is None:
         raise ModelError(
-            f"The weights '{name}' are said to be in '{location[:_SHOWN]}', outside the model's "
+            f"The weights '{name}' are said to be in '{location[:SHOWN]}', outside the model's "
             "folder; this is not followed.",
             where=where,
             hint="Save the model with its external data beside it.",
@@ -125,7 +128,7 @@ def _whole(facts: Mapping[str, str], key: str, name: str, path: Path) -> int:
     text = facts.get(key) or "0"
     if not (text.isascii() and text.isdigit() and len(text) < 20):
         raise damaged(
-            f"The {key} of the weights '{name}' in its file is '{text[:_SHOWN]}', which is no "
+            f"The {key} of the weights '{name}' in its file is '{text[:SHOWN]}', which is no "
             "number of bytes.",
             path,
         )
@@ -134,13 +137,13 @@ def _whole(facts: Mapping[str, str], key: str, name: str, path: Path) -> int:
 
 def _bits(tensor: onnx.TensorProto, path: Path) -> int:
     kind = tensor.data_type
-    if kind in (onnx.TensorProto.UNDEFINED, onnx.TensorProto.STRING):
+    if kind == onnx.TensorProto.STRING:
         return 0
     try:
         return int(ir.DataType(kind).bitwidth)
     except (ValueError, TypeError):
         raise damaged(
-            f"The weights '{tensor.name[:_SHOWN]}' are of type {kind}, which ONNX does not have.",
+            f"The weights '{tensor.name[:SHOWN]}' are of type {kind}, which ONNX does not have.",
             path,
         ) from None
 

@@ -24,7 +24,7 @@ import onnx_ir as ir
 from snapq.cpu import CpuModel
 from snapq.errors import ModelError, SnapqError
 from snapq.graph import io, shapes
-from snapq.graph.culprit import find_culprit
+from snapq.graph.culprit import find_culprit, named
 from snapq.graph.shapes import InputShapes, graph_inputs, input_specs, static_shape
 from snapq.limits import Limits, limits_for
 from snapq.operators import Family, in_families
@@ -41,6 +41,8 @@ _REPORT = (
     "If other tools run the model, this is a gap in snapq: please report it with the model, or cut "
     "the node out."
 )
+_AT = "@"
+"""What a note begins with that names a node, and not what is done."""
 _OURS = tuple(
     f"{os.sep}snapq{os.sep}{name}"
     for name in (
@@ -98,10 +100,14 @@ def guarded(
     def foreseen() -> T:
         try:
             return work()
-        except (SnapqError, OSError, MemoryError):
+        except (SnapqError, OSError):
             raise
-        except Exception as error:
-            if forked.out_of_memory(error):
+        except BaseException as error:
+            spent = not isinstance(error, Exception) or forked.out_of_memory(error)
+            node = _node_of(error.__traceback__)
+            if spent and node:
+                forked.note(f"{_AT}{node}")
+            if spent:
                 raise
             raise _unforeseen(error) from error
 
@@ -131,14 +137,17 @@ def explaining(model: ir.Model | Path) -> Iterator[None]:
 
     What comes from elsewhere (the disk, a report, a board) stays as it is.
     """
+    path = model if isinstance(model, Path) else None
     try:
         yield
+    except ModelError as error:
+        error.where = error.where or (str(path) if path else None)
+        raise
     except (SnapqError, OSError):
         raise
     except Exception as error:
         if not _of_model(error.__traceback__):
             raise
-        path = model if isinstance(model, Path) else None
         given = io.load(model) if isinstance(model, Path) else model
         if forked.out_of_memory(error):
             raise _ended(EndedError(Ending.MEMORY), given, {}, limits_of(given), path) from error
@@ -219,7 +228,7 @@ def _of_model(trace: TracebackType | None) -> bool:
     return bool(own) and any(part in own[-1] for part in _OURS)
 
 
-def _unforeseen(error: Exception) -> _UnforeseenError:
+def _unforeseen(error: BaseException) -> _UnforeseenError:
     told = f"{type(error).__name__}: {_shortened(str(error))}".rstrip(": ")
     trace = "".join(traceback.format_exception(error))
     return _UnforeseenError(told, _node_of(error.__traceback__), trace)
@@ -234,12 +243,7 @@ def _node_of(trace: TracebackType | None) -> str | None:
             if isinstance(held, ir.Node):
                 found = held
                 break
-    return _called(found) if found is not None else None
-
-
-def _called(node: ir.Node) -> str:
-    name = node.name or next((value.name for value in node.outputs if value.name), None)
-    return f"{node.op_type} '{name}'" if name else node.op_type
+    return named(found) if found is not None else None
 
 
 def _explained(error: _UnforeseenError, model: ir.Model, path: Path | None) -> ModelError:
@@ -282,9 +286,11 @@ def _ended(
     ended: EndedError, model: ir.Model, inputs: InputShapes, limits: Limits, path: Path | None
 ) -> ModelError:
     """The sentence for work that was ended, with the node at which it was."""
-    node = find_culprit(model, inputs, limits)
+    if ended.at.startswith(_AT):
+        node, doing = ended.at.removeprefix(_AT), ""
+    else:
+        node, doing = find_culprit(model, inputs, limits), f" while {ended.at}" if ended.at else ""
     where = ": ".join(filter(None, (str(path) if path else None, node))) or None
-    doing = f" while {ended.at}" if ended.at else ""
     if ended.how is Ending.MEMORY:
         return ModelError(
             f"The model takes too much memory{doing}.", where=where, hint=limits.memory_hint

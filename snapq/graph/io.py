@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import onnx_ir as ir
 
 from snapq import storage
 from snapq.errors import ModelError
-from snapq.graph.declared import check_functions, check_tensors, damaged, densify
+from snapq.graph.declared import SHOWN, check_functions, check_tensors, damaged, densify
 from snapq.graph.shapes import quiet
 from snapq.scratch import Scratch
 
@@ -38,11 +39,10 @@ def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
     check_tensors(proto, path)
     densify(proto, path)
     try:
-        with quiet("onnx_ir"):
+        with quiet("onnx_ir"), warnings.catch_warnings(action="ignore"):
             model = ir.serde.deserialize_model(proto)
     except Exception as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise damaged(f"The model's graph is damaged: {reason}", path) from error
+        raise damaged(f"The model's graph is damaged: {_reason(error)}", path) from error
     check_functions(model)
     _check_connections(model, path)
     ir.external_data.set_base_dir(model.graph, path.parent.absolute())
@@ -153,7 +153,7 @@ def _parse(path: Path) -> onnx.ModelProto:
 def _check_connections(model: ir.Model, path: Path) -> None:
     """Sorts nodes so that what one reads stands in front of it; refuses what nothing makes."""
     reads = [
-        (f"{node.op_type} '{node.name}' reads", value)
+        (f"{node.op_type} '{_name(node)}' reads", value)
         for node in model.graph.all_nodes()
         for value in node.inputs
         if value is not None
@@ -161,11 +161,23 @@ def _check_connections(model: ir.Model, path: Path) -> None:
     for what, value in (*reads, *(("An output is", value) for value in model.graph.outputs)):
         known = value.is_graph_input() or value.is_initializer() or value.producer() is not None
         if not known:
-            raise damaged(f"{what} '{value.name}', which nothing makes.", path)
+            raise damaged(f"{what} '{str(value.name)[:SHOWN]}', which nothing makes.", path)
     try:
         model.graph.sort()
     except ValueError as error:
         raise damaged("Nodes read each other's results in a circle.", path) from error
+
+
+def _name(node: ir.Node) -> str:
+    """The name of a node, or of what it makes where it has none."""
+    return (node.name or next((str(v.name) for v in node.outputs if v.name), ""))[:SHOWN]
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of the error that began it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _check_opset(proto: onnx.ModelProto, where: str) -> None:
