@@ -15,6 +15,7 @@ from snapq.cpu import CpuModel
 from snapq.errors import ModelError
 from snapq.graph import shapes
 from snapq.graph.inference import infer_shapes
+from snapq.graph.opset import upgrade_opset
 from snapq.limits import Limits
 from snapq.workers import forked
 from snapq.workers.forked import EndedError
@@ -32,17 +33,23 @@ def find_culprit(model: ir.Model, inputs: shapes.InputShapes, limits: Limits) ->
     """
     if not forked.available():
         return None
-    limits = Limits(limits.memory, _SECONDS)
-    nodes = len(model.graph)
-    if _ends(lambda: infer_shapes(_first(model, nodes)), limits) is not None:
-        fine, broken = 0, nodes
+    limits = Limits(limits.memory, min(_SECONDS, limits.seconds))
+    normal = partial(_normal, model, inputs)
+    try:
+        names = forked.call(lambda: [named(node) for node in normal().graph], limits)
+    except EndedError as ended:
+        return ended.at or None
+    except Exception:
+        return None
+    if _ends(lambda: infer_shapes(normal()), limits) is not None:
+        fine, broken = 0, len(names)
         while broken - fine > 1:
             middle = (fine + broken) // 2
-            ended = _ends(partial(_infer_first, model, middle), limits)
-            fine, broken = (middle, broken) if ended is None else (fine, middle)
-        return named(list(model.graph)[broken - 1]) if nodes else None
-    ended = _ends(lambda: _walk(model.clone(), inputs), limits)
-    return ended.at or None if ended is not None else None
+            well = _ends(partial(_infer_first, normal, middle), limits) is None
+            fine, broken = (middle, broken) if well else (fine, middle)
+        return names[broken - 1] if names else None
+    walked = _ends(lambda: _walk(normal()), limits)
+    return walked.at or None if walked is not None else None
 
 
 def named(node: ir.Node) -> str:
@@ -62,25 +69,29 @@ def _ends(work: Callable[[], None], limits: Limits) -> EndedError | None:
     return None
 
 
-def _infer_first(model: ir.Model, count: int) -> None:
-    infer_shapes(_first(model, count))
+def _normal(model: ir.Model, inputs: shapes.InputShapes) -> ir.Model:
+    """A copy in the form in which models are prepared: without functions, of a late opset."""
+    copy = model.clone()
+    forked.note("its functions are written out")
+    with shapes.quiet("onnx_ir"):
+        common.InlinePass()(copy)
+    forked.note("")
+    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(copy)
+    shapes.fix_inputs(copy, inputs)
+    upgrade_opset(copy)
+    return copy
 
 
-def _first(model: ir.Model, count: int) -> ir.Model:
-    """A copy of the model with its first nodes alone."""
-    part = model.clone()
+def _infer_first(normal: Callable[[], ir.Model], count: int) -> None:
+    """Infers the shapes of the first nodes alone."""
+    part = normal()
     part.graph.outputs.clear()
     for node in reversed(list(part.graph)[count:]):
         part.graph.remove(node)
-    return part
+    infer_shapes(part)
 
 
-def _walk(model: ir.Model, inputs: shapes.InputShapes) -> None:
-    forked.note("its functions are written out")
-    with shapes.quiet("onnx_ir"):
-        common.InlinePass()(model)
-    forked.note("its inputs are fixed")
-    shapes.fix_inputs(model, inputs)
+def _walk(model: ir.Model) -> None:
     known: dict[str, np.ndarray] = {
         spec.name: np.ones(spec.shape, spec.dtype) for spec in shapes.input_specs(model)
     }

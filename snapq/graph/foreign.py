@@ -224,7 +224,7 @@ def _all_nodes(model: ir.Model) -> Iterator[ir.Node]:
 def _of_model(trace: TracebackType | None) -> bool:
     """Whether the code that raised is code for models: the last of snapq's own that was called."""
     files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(trace)]
-    own = [file for file in files if f"{os.sep}snapq{os.sep}" in file]
+    own = [file for file in files if f"{os.sep}snapq{os.sep}" in file and file != __file__]
     return bool(own) and any(part in own[-1] for part in _OURS)
 
 
@@ -286,6 +286,7 @@ def _ended(
     ended: EndedError, model: ir.Model, inputs: InputShapes, limits: Limits, path: Path | None
 ) -> ModelError:
     """The sentence for work that was ended, with the node at which it was."""
+    node: str | None
     if ended.at.startswith(_AT):
         node, doing = ended.at.removeprefix(_AT), ""
     else:

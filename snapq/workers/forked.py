@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import mmap
 import os
 import pickle
@@ -33,7 +34,7 @@ __all__ = ["EndedError", "Ending", "available", "call", "note", "out_of_memory"]
 T = TypeVar("T")
 
 _TRAIL_BYTES = 1024
-_GRACE_S = 3
+_GRACE_S = 1
 """Seconds from the signal that time is up, which Python sees and native code does not."""
 _WALL_FACTOR, _WALL_LEAST_S = 10, 120.0
 """The clock ends only what sleeps: the machine may be busy."""
@@ -178,6 +179,7 @@ def _live_apart(printed: int) -> None:
         signal.signal(number, signal.SIG_DFL)
     for stream in (1, 2):
         os.dup2(printed, stream)
+    faulthandler.disable()  # the caller tells of a crash
 
 
 def _obey(limits: Limits) -> None:
