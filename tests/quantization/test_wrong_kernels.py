@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
@@ -75,7 +76,23 @@ def large_sums():
     )
 
 
-@pytest.mark.parametrize("make", [gates_of_ten_rows, narrow_gates, softpluses, large_sums])
+def last_rows():
+    """Picked from rows of 8 bytes, of 8 bits or of 16, and behind another axis; and reciprocals."""
+    b = Builder()
+    picks = np.r_[np.arange(20), np.full(20, 39)]
+    x, wide = b.add("Tanh", b.feed("x", 40, 8)), b.add("Tanh", b.feed("wide", 2, 40, 8))
+    boxes = b.add("Tanh", b.feed("boxes", 40, 4))
+    small = b.add("Add", b.add("Mul", b.add("Abs", x), scalar(0.1)), scalar(0.02))
+    return b.model(
+        *(b.add("Gather", one, picks) for one in (x, boxes)),
+        b.add("Gather", wide, picks, axis=1),
+        b.add("Reciprocal", small),
+    )
+
+
+@pytest.mark.parametrize(
+    "make", [gates_of_ten_rows, narrow_gates, softpluses, large_sums, last_rows]
+)
 def test_at_16_bits_the_npu_computes_what_the_q_dq_model_says(make, tmp_path: Path):
     model = make()
     samples = feeds(model, 1)
@@ -101,7 +118,7 @@ def numbers_beyond_what_operators_bear():
         b.add("ReduceL2", far, np.array([-1])),
         b.add("Mul", b.add("Add", b.add("Tanh", x), b.normal(8, 1, 1)), scalar(0.5)),
         b.add("Mul", b.add("Add", b.add("Tanh", x), b.normal(12)), scalar(0.5)),
-        b.add("ReduceMean", b.feed("large", 1, 64, 256, 256), np.array([2, 3])),
+        b.add("Conv", b.add("Tanh", x), b.normal(8, 8, 1, 3), pads=[1] * 4),
     )
 
 
@@ -110,6 +127,22 @@ def test_in_fp16_the_npu_computes_what_the_float_model_says(tmp_path: Path):
     result = prepare(model, {}).model
     write_for_float16(result)
     agrees(model, result, feeds(model, 1)[0], tmp_path, 40)
+
+
+def test_integers_on_their_way_are_what_the_model_says(tmp_path: Path):
+    b = Builder()
+    fed = b.feed("i", 6, dtype=TensorProto.INT64)
+    whole = b.add("Cast", b.feed("x", 40, 2), to=TensorProto.INT32)
+    rows = b.add("Gather", whole, np.r_[np.arange(20), np.full(20, 39)])
+    hot = b.add("OneHot", b.add("Sub", np.int64([2]), fed), *one_hot(9))
+    model = b.model(b.add("Cast", rows, to=TensorProto.FLOAT), hot)
+    sample = {key: 30 * value for key, value in feeds(model, 1)[0].items()}
+    sample["i"] = np.arange(6)
+    agrees(model, prepare(model, {}).model, sample, tmp_path, 100)
+
+
+def one_hot(depth):
+    return np.array(depth), np.float32([0, 1])
 
 
 def test_what_stays_in_float_of_a_quantized_model_is_written_for_fp16(tmp_path: Path):

@@ -15,6 +15,21 @@ CASES = [
         "Pow Exp Expand Pow",
     ),
     Case(
+        "compare_one_hot",
+        "indices that are fed",
+        """(int64[2,3] x) => (float[2,5,3] y) <int64 depth = {5}, float[2] values = {0.5, 2.0}> {
+            y = OneHot <axis = 1> (x, depth, values) }""",
+        "Unsqueeze Equal Equal Or Where",
+    ),
+    Case(
+        "compare_one_hot",
+        "places of maxima",
+        """(float[2,5] x) => (float[2,5] y) <int64 depth = {5}, float[2] values = {0.0, 1.0}> {
+            i = ArgMax <axis = 1, keepdims = 0> (x) y = OneHot(i, depth, values) }""",
+        "ArgMax OneHot",
+        applies=False,
+    ),
+    Case(
         "flatten_normalized_rows",
         "few values normalized over two dimensions of rows",
         """(float[1,5,4,16] x, float[16] w) => (float[1,5,4,16] y) {
@@ -118,6 +133,33 @@ CASES = [
             a = Mul(x, k) y = ScatterElements <axis = 1> (a, i, u) }""",
         "Mul ScatterElements",
         18,
+    ),
+    Case(
+        "pad_gathered_rows",
+        "many rows of eight bytes",
+        """(int32[20,2] x) => (int32[32,2] y) {
+            i = Constant <value_ints = [INDICES]> () a = Neg(x) y = Gather(a, i) }""".replace(
+            "INDICES", ", ".join(map(str, range(-12, 20)))
+        ),
+        "Neg Concat Gather",
+    ),
+    Case(
+        "pad_gathered_rows",
+        "rows behind another axis",
+        """(int32[2,20,2] x) => (int32[2,4,8,2] y) <int64[2] shape = {4, 8}> {
+            i = Constant <value_ints = [INDICES]> () j = Reshape(i, shape) a = Neg(x)
+            y = Gather <axis = 1> (a, j) }""".replace(
+            "INDICES", ", ".join(map(str, range(-12, 20)))
+        ),
+        "Neg Transpose Concat Gather Transpose",
+    ),
+    Case(
+        "pad_gathered_rows",
+        "few picks",
+        """(int32[20,2] x) => (int32[2,2] y) {
+            i = Constant <value_ints = [3, 19]> () a = Neg(x) y = Gather(a, i) }""",
+        "Neg Gather",
+        applies=False,
     ),
     Case(
         "pad_before_lp_pool",
@@ -249,6 +291,14 @@ CASES = [
     ),
     Case(
         "split_large_reductions",
+        "means of a large tensor",
+        """(float[1,64,256,256] x) => (float[1,64,1,1] y) <int64[2] a = {2, 3}> {
+            y = ReduceMean (x, a) }""",
+        "ReduceMean ReduceMean",
+        18,
+    ),
+    Case(
+        "split_large_reductions",
         "the mean of one long axis",
         """(float[2,40000,3] x) => (float[2,1,3] y) <int64[1] a = {1}> {
             y = ReduceMean (x, a) }""",
@@ -270,6 +320,28 @@ CASES = [
         """(float[2,5,6] x) => (float[2,5,6] y) {
             k = Constant <value_int = 1> () y = CumSum <exclusive = 1> (x, k) }""",
         "Transpose CumSum Transpose Sub",
+    ),
+    Case(
+        "widen_padded_conv",
+        "one tap over an axis that is padded",
+        """(float[1,3,6,7] x, float[4,3,1,3] w) => (float[1,4,3,4] y) {
+            y = Conv <pads = [1, 2, 0, 0], strides = [3, 2], dilations = [5, 1]> (x, w) }""",
+        "Conv",
+    ),
+    Case(
+        "widen_padded_conv",
+        "as much padding as taps, with a dilation",
+        """(float[1,3,6,7] x, float[4,3,2,3] w) => (float[1,4,12,7] y) {
+            y = Conv <pads = [3, 1, 5, 1], dilations = [2, 1]> (x, w) }""",
+        "Conv",
+    ),
+    Case(
+        "widen_padded_conv",
+        "one tap in all",
+        """(float[1,3,6,7] x, float[4,3,1,1] w) => (float[1,4,8,9] y) {
+            y = Conv <pads = [1, 1, 1, 1]> (x, w) }""",
+        "Conv",
+        applies=False,
     ),
     Case(
         "widen_short_depthwise_conv",

@@ -30,7 +30,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     indices, shape = node.inputs[1], static_shape(node.inputs[0])
     if indices is None or shape is None or indices.dtype not in _SIGNED:
         return False
-    if _never_negative(indices, _MAX_STEPS) or _picks_a_row(node):
+    if never_negative(indices) or _picks_a_row(node):
         return False
     if spec(node.op_type).has(Trait.HAS_AXIS):
         sizes: Shape = (shape[node.attributes.get_int("axis", 0)],)
@@ -56,8 +56,12 @@ def _picks_a_row(node: ir.Node) -> bool:
     return value is not None and value.is_graph_input()
 
 
-def _never_negative(value: ir.Value | None, steps: int) -> bool:
+def never_negative(value: ir.Value | None) -> bool:
     """Whether the graph shows that no element is negative."""
+    return _never_negative(value, _MAX_STEPS)
+
+
+def _never_negative(value: ir.Value | None, steps: int) -> bool:
     held = constant(value)
     if held is not None:
         return bool(np.all(held >= 0))

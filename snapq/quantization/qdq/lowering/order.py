@@ -13,8 +13,10 @@ import onnx_ir.passes.common as common
 
 from snapq.quantization.precision_rules.keep_wide import keep_wide
 from snapq.quantization.qdq.lowering.convert_to_blocked_conv import convert_to_blocked_conv
+from snapq.quantization.qdq.lowering.divide_for_reciprocal import divide_for_reciprocal
 from snapq.quantization.qdq.lowering.expand_softplus import expand_softplus
 from snapq.quantization.qdq.lowering.pad_first_conv import pad_first_conv
+from snapq.quantization.qdq.lowering.pad_gathered_rows import pad_gathered_rows
 from snapq.quantization.qdq.lowering.reshape_to_channels_last import reshape_to_channels_last
 from snapq.quantization.qdq.lowering.split_swish import split_swish
 from snapq.quantization.qdq.scheme import Scheme
@@ -27,6 +29,8 @@ Lowering = Callable[[ir.Graph, Scheme], Scheme]
 LOWERINGS: tuple[tuple[Lowering, str], ...] = (
     (split_swish, "the sigmoids have to be there before rules look for cells and heads"),
     (expand_softplus, "reads the precision of its node; moves no other name"),
+    (divide_for_reciprocal, "the same"),
+    (pad_gathered_rows, "moves no name; adds nothing that others look for"),
     (pad_first_conv, "reads the precision that the user gave the Conv; moves no other name"),
     (reshape_to_channels_last, "the same"),
     (convert_to_blocked_conv, "behind the Reshapes, as it adds some that are right as they are"),
