@@ -7,11 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapq.api.shared import QuantizedModel, model_path, npu_source, refuse_existing
-from snapq.errors import DataError
+from snapq.errors import DataError, ModelError
 from snapq.progress import Progress, Silent
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from snapq.npu.model import Model
+
+
+_COMPARED = 4
+"""Samples on which the simulator is compared with the CPU."""
 
 
 def simulate(
@@ -31,20 +37,73 @@ def simulate(
 
     Returns:
         `{output: array}` for each sample, in order. The values are exact for the architecture.
+        Where they are far from the CPU's of the same model, the progress reporter is told.
 
     Raises:
         DeviceError: the device is unknown or cannot run the model's precision.
         QnnError: a node cannot run on the NPU; nodes and reasons are named.
         DataError: a sample does not fit the model.
     """
+    shown = progress or Silent()
+    outputs, notes = _simulated(model, device, samples, shown)
+    for note in notes:
+        shown.say(note)
+    return outputs
+
+
+def _simulated(
+    model: str | Path | QuantizedModel,
+    device: str,
+    samples: Iterable[Mapping[str, np.ndarray]],
+    progress: Progress,
+) -> tuple[list[dict[str, np.ndarray]], tuple[str, ...]]:
+    """The outputs, and what is to be known of them."""
     from snapq.devices.profiles import find
     from snapq.graph.foreign import explaining
     from snapq.npu.model import Model
 
     path = model_path(model)
     source, _ = npu_source(path, {})
-    with explaining(path), (progress or Silent()).track("Simulate") as advance:
-        return list(Model(source, find(device)).simulate(samples, progress=advance))
+    profile = find(device)
+    npu = Model(source, profile)
+    kept: list[Mapping[str, np.ndarray]] = []
+
+    def feeds() -> Iterator[Mapping[str, np.ndarray]]:
+        for sample in samples:
+            if len(kept) < _COMPARED:
+                kept.append(sample)
+            yield sample
+
+    with explaining(path), progress.track("Simulate") as advance:
+        outputs = list(npu.simulate(feeds(), progress=advance))
+    if npu.compiled or not outputs:
+        return outputs, ()
+    return outputs, _against_cpu(npu, tuple(kept), outputs[: len(kept)], progress)
+
+
+def _against_cpu(
+    npu: Model,
+    feeds: tuple[Mapping[str, np.ndarray], ...],
+    outputs: Sequence[Mapping[str, np.ndarray]],
+    progress: Progress,
+) -> tuple[str, ...]:
+    """What is wrong with the simulator's outputs beside those of the CPU."""
+    from snapq.quantization.agreement.compare import compare
+    from snapq.quantization.agreement.locate import Bench, on_cpu
+    from snapq.quantization.agreement.mend import mend
+    from snapq.quantization.agreement.verdict import verdict
+
+    float16, model = not npu.quantized, npu.model
+    try:
+        findings = compare(on_cpu(model, feeds), outputs, None, float16=float16)
+    except ModelError as error:
+        return (f"The values are not compared with the CPU's: {error}",)
+    located = None
+    if any(one.finding.faulty for one in findings):
+        bench = Bench(npu.device, feeds)
+        found = mend(model, bench, None, float16=float16, search_only=True, say=progress.say)
+        located = found.left
+    return verdict(npu.device.name, findings, located).notes
 
 
 def simulate_file(
@@ -55,22 +114,23 @@ def simulate_file(
     *,
     overwrite: bool = False,
     progress: Progress | None = None,
-) -> tuple[int, list[str]]:
+) -> tuple[int, list[str], tuple[str, ...]]:
     """Runs the samples of an `.npz` on the simulator and writes the outputs to another.
 
     Returns:
-        Number of samples, and the names of the outputs.
+        Number of samples, the names of the outputs, and what is to be known of the values.
 
     Raises:
         DataError: the arrays do not fit the model.
         SnapqError: as `simulate`.
     """
     refuse_existing(output, overwrite)
-    outputs = simulate(model, device, _read_samples(inputs, model), progress=progress)
+    samples = _read_samples(inputs, model)
+    outputs, notes = _simulated(model, device, samples, progress or Silent())
     if not outputs:
         raise DataError("There is no sample in the file.", where=str(inputs))
     _write_outputs(output, outputs)
-    return len(outputs), sorted(outputs[0])
+    return len(outputs), sorted(outputs[0]), notes
 
 
 def _read_samples(inputs: Path, model: Path) -> Iterator[dict[str, np.ndarray]]:

@@ -6,13 +6,13 @@ energy, so a figure of the whole output is theirs, and the scores can be dead wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-__all__ = ["ChannelGroup", "by_range", "whole"]
+__all__ = ["ChannelGroup", "GroupedOutputs", "by_range", "whole"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -46,6 +46,37 @@ class ChannelGroup:
         if self.axis is None:
             return ""
         return f"[{':, ' * self.axis}{', '.join(_spans(self.channels))}]"
+
+
+class GroupedOutputs:
+    """Outputs beside the groups of their channels, each under a name of its own.
+
+    The groups are those of the first reference.
+    """
+
+    def __init__(self) -> None:
+        self.places: dict[str, tuple[str, str]] = {}
+        """Output and channels (empty: all) by name."""
+        self._groups: list[tuple[str, str, ChannelGroup]] = []
+
+    def split(
+        self, outputs: Mapping[str, Array], reference: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        """The outputs, and the groups of those that have several."""
+        if not self.places:
+            for name, array in reference.items():
+                groups = by_range([array])
+                for group in (*whole(), *(groups if len(groups) > 1 else ())):
+                    self.places[f"{name}{group.name}"] = (name, group.name)
+                    self._groups.append((f"{name}{group.name}", name, group))
+        return {
+            # Of another shape, it is refused as a whole.
+            key: group.of(outputs[name])
+            if outputs[name].shape == reference[name].shape
+            else outputs[name]
+            for key, name, group in self._groups
+            if name in outputs
+        }
 
 
 def whole() -> tuple[ChannelGroup, ...]:

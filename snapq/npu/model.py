@@ -116,6 +116,21 @@ class Model:
         names = strides.strided(self._source.model)
         return strides.choose(names, lambda thin: self._fastest(thin).cycles)
 
+    @property
+    def model(self) -> ir.Model:
+        """The model in memory."""
+        return self._source.model
+
+    @property
+    def compiled(self) -> bool:
+        """Whether it was compiled already."""
+        return self._source.compiled
+
+    @property
+    def quantized(self) -> bool:
+        """Whether it holds Q or DQ nodes."""
+        return self._source.quantized
+
     def estimate(self, label: str = "") -> EstimateRecord:
         """Qualcomm's estimate of the fastest variant; every node must run on the NPU.
 

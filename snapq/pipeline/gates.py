@@ -68,7 +68,7 @@ def _sqnr(least: float, evaluated: Evaluated) -> Verdict:
     worst = min(records, key=lambda record: record.sqnr_db, default=None)
     if worst is None:
         return limit, NOTHING, False
-    found = f"{worst.sqnr_db:.2f} dB at {worst.output} ({worst.where})"
+    found = f"{worst.sqnr_db:.2f} dB at {worst.output}{worst.channels} ({worst.where})"
     return limit, found, worst.sqnr_db >= least
 
 

@@ -28,6 +28,9 @@ class FidelityRecord(Record):
 
     label: str
     output: str
+    channels: str = ""
+    """Such as `[:, 4:84]`, of a group of channels whose range is another than that of others; empty
+    for the whole output."""
     sqnr_db: float
     """Mean over samples of 10 log10(sum(ref^2) / sum((ref - out)^2))."""
     sqnr_db_min: float

@@ -247,7 +247,9 @@ def _fidelity_cards(record: RunRecord) -> Iterator[Card]:
         groups.setdefault((item.label, item.device, item.where), []).append(item)
     for (label, device, where), items in groups.items():
         worst = min(items, key=lambda item: item.sqnr_db)
-        of = f"lowest of {len(items)} outputs ({worst.output}); " if len(items) > 1 else ""
+        many = f"{len(items)} outputs" if not any(i.channels for i in items) else "all outputs"
+        place = f"{worst.output}{worst.channels}"
+        of = f"lowest of {many} ({place}); " if len(items) > 1 else ""
         yield Card(
             title=f"Output SQNR, {label}{f' on {device}' if device else ''}",
             value=fmt.decibels(worst.sqnr_db),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from snapq.evaluation.channel_groups import by_range, whole
+from snapq.evaluation.channel_groups import GroupedOutputs, by_range, whole
 
 RANDOM = np.random.default_rng(0)
 
@@ -31,3 +31,18 @@ def test_channels_that_are_not_beside_each_other_share_a_group() -> None:
     output[:, [1, 4]] *= 100
     output[:, 2] = 0
     assert [group.name for group in by_range([output])] == ["[:, 0, 3]", "[:, 1, 4]"]
+
+
+def test_outputs_stand_beside_the_groups_of_their_channels() -> None:
+    boxes, scores = RANDOM.uniform(0, 640, (1, 4, 50)), RANDOM.uniform(0, 1, (1, 2, 50))
+    reference = {"y": np.concatenate([boxes, scores], 1).astype(np.float32), "z": np.zeros(3)}
+    grouped = GroupedOutputs()
+    found = grouped.split(reference, reference)
+    assert {name: array.shape for name, array in found.items()} == {
+        "y": (1, 6, 50),
+        "y[:, 0:4]": (1, 4, 50),
+        "y[:, 4:6]": (1, 2, 50),
+        "z": (3,),
+    }
+    assert grouped.places["y[:, 4:6]"] == ("y", "[:, 4:6]")
+    assert "y" not in grouped.split({"z": np.zeros(3)}, reference)

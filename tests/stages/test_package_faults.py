@@ -51,7 +51,7 @@ def test_a_given_model_is_packaged_with_what_helps(tmp_path: Path) -> None:
     model, feeds = models.gated()
     made = built(model, feeds, tmp_path, "w8a16")
     (reloaded,) = made.reloads
-    assert reloaded.fault is None
+    assert reloaded.verdict.fault is None
     assert reloaded.golden == "golden/v73"
     assert [one.finding.faulty for one in reloaded.findings] == [False]
     assert any("'product' (Mul) (with second, gate) wrongly" in note for note in made.notes)
@@ -66,7 +66,7 @@ def test_what_nothing_helps_is_in_the_manifest_and_has_no_golden_outputs(tmp_pat
     model, feeds = models.overflowing_norm()
     made = built(model, feeds, tmp_path, "float")
     (reloaded,) = made.reloads
-    assert (reloaded.golden, reloaded.node) == (None, "squares")
+    assert (reloaded.golden, reloaded.verdict.node) == (None, "squares")
     bundle = Bundle.open(tmp_path / "bundle")
     target = bundle.device("qcs9075")
     assert target.golden is None

@@ -31,10 +31,12 @@ def simulate(
     from snapq import api
     from snapq.cli.output.progress import Bars
 
-    count, names = api.simulate_file(
+    count, names, notes = api.simulate_file(
         existing(model), device, existing(inputs), output, overwrite=force, progress=Bars()
     )
     if json:
-        emit({"path": str(output), "samples": count, "outputs": names})
+        emit({"path": str(output), "samples": count, "outputs": names, "notes": list(notes)})
     else:
         say(f"Wrote {output}: {', '.join(names)} of {count} samples (simulated).")
+        for note in notes:
+            say(f"! {note}")

@@ -20,7 +20,8 @@ class Gates(Strict):
     max_accuracy_drop: Annotated[float, Field(ge=0)] | None = None
     """Float metric minus simulated metric, in the metric's own unit."""
     min_sqnr_db: float | None = None
-    """Lowest mean output SQNR of the simulated package against the float model, in dB."""
+    """Lowest mean output SQNR of the simulated package against the float model, in dB; boxes and
+    scores of one output, and other channels of very different range, count each by themselves."""
     npu_nodes: Literal["all"] | Annotated[float, Field(ge=0, le=1)] | None = None
     """`all`, or the lowest share of nodes on the NPU."""
     npu_matches_cpu: bool | None = None

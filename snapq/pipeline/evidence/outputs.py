@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from snapq.cpu import CpuModel
+from snapq.evaluation.channel_groups import GroupedOutputs
 from snapq.evaluation.datasets import Dataset, Sample
 from snapq.evaluation.metrics import Fidelity
 from snapq.evaluation.stateful import in_sequence
+from snapq.graph import io
 from snapq.npu.model import Model
 from snapq.npu.runtime import status
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
+from snapq.quantization.agreement.compare import compare
+from snapq.quantization.agreement.locate import Bench, on_cpu
+from snapq.quantization.agreement.mend import mend
+from snapq.quantization.agreement.verdict import records, verdict
 from snapq.records import AccuracyRecord, FidelityRecord, Figures, Origin
 from snapq.stages.base import Input, Reads
 
 if TYPE_CHECKING:
     Outputs = Mapping[str, np.ndarray]
+
+_COMPARED = 4
+"""Samples on which the simulator is compared with the CPU."""
 
 
 def gather(subject: Subject) -> Found:
@@ -35,7 +45,41 @@ def gather(subject: Subject) -> Found:
         return Found()
     missing = _no_simulator(subject)
     notes = (f"Not simulated, but computed on this machine's CPU: {missing}",) if missing else ()
-    return Found(_compare(subject, data, simulated=missing is None), notes)
+    first = _First() if missing is None and subject.packaged is None and not data.state else None
+    found = Found(_compare(subject, data, first, simulated=missing is None), notes)
+    return found if first is None else found.and_also(_against_cpu(subject, first))
+
+
+@dataclass
+class _First:
+    """The first samples with what the simulator and the float model gave."""
+
+    samples: list[Sample] = field(default_factory=list)
+    npu: list[Outputs] = field(default_factory=list)
+    reference: list[Outputs] = field(default_factory=list)
+
+    def take(self, sample: Sample, found: Outputs, reference: Outputs) -> None:
+        """Keeps a sample, where there are not enough yet."""
+        if len(self.samples) < _COMPARED:
+            self.samples.append(sample)
+            self.npu.append(found)
+            self.reference.append(reference)
+
+
+def _against_cpu(subject: Subject, first: _First) -> Found:
+    """Compares the simulated Q/DQ model with the CPU; a package was compared when it was made."""
+    assert subject.quantized is not None
+    model = io.load(subject.quantized.model)
+    feeds = tuple(subject.plan.model_feeds(sample) for sample in first.samples)
+    findings = compare(on_cpu(model, feeds), first.npu, first.reference)
+    located = None
+    if any(one.finding.faulty for one in findings):
+        bench = Bench(subject.device, feeds)
+        say = subject.progress.say
+        located = mend(model, bench, first.reference, search_only=True, say=say).left
+    told = verdict(subject.device.name, findings, located)
+    figures = Figures(agreement=records(subject.label, subject.device.name, findings, told))
+    return Found(figures, told.notes)
 
 
 def _candidate(subject: Subject) -> Path:
@@ -54,15 +98,17 @@ def _no_simulator(subject: Subject) -> str | None:
     return " ".join(part for part in (found.reason, found.hint) if part)
 
 
-def _compare(subject: Subject, data: Dataset, *, simulated: bool) -> Figures:
+def _compare(subject: Subject, data: Dataset, first: _First | None, *, simulated: bool) -> Figures:
     judges = {label: subject.metrics() for label in ("float", subject.label)}
-    fidelity = Fidelity()
+    fidelity, grouped = Fidelity(), GroupedOutputs()
     title = f"Simulate {subject.device.name}" if simulated else "Run on the CPU"
     with subject.progress.track(title, len(data)) as advance:
         results = _results(subject, data, simulated=simulated)
         references = map(CpuModel(subject.source.model).run, (sample.feeds for sample in data))
         for sample, reference, result in zip(data, references, results, strict=True):
-            fidelity.update(reference, result)
+            if first is not None:
+                first.take(sample, result, reference)
+            fidelity.update(*(grouped.split(one, reference) for one in (reference, result)))
             for label, outputs in (("float", reference), (subject.label, result)):
                 for judge in judges[label]:
                     if sample.label is not None:
@@ -87,7 +133,8 @@ def _compare(subject: Subject, data: Dataset, *, simulated: bool) -> Figures:
     records = [
         FidelityRecord(
             label=subject.label,
-            output=output.name,
+            output=grouped.places[output.name][0],
+            channels=grouped.places[output.name][1],
             sqnr_db=output.sqnr_db,
             sqnr_db_min=output.sqnr_db_min,
             cosine=output.cosine,

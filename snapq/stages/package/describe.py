@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -86,7 +87,7 @@ def _entry(entry: CompiledDevice, reloaded: Reloaded, folder: Path) -> BundleDev
         estimate=None if made.estimate is None else made.estimate.model_dump(mode="json"),
         golden=reloaded.golden,
         qairt=compiled.qairt,
-        fault=reloaded.fault,
+        fault=_plain(reloaded.verdict.fault),
     )
 
 
@@ -112,3 +113,10 @@ def _binary(path: Path, device: DeviceProfile, folder: Path) -> BundleBinary:
         vtcm_mb=info.vtcm_mb,
         graphs=tuple(graph.name for graph in info.graphs),
     )
+
+
+def _plain(text: str | None) -> str | None:
+    """Text that a manifest can hold."""
+    if text is None:
+        return None
+    return "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cf", "Cs"))[:4000]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from snapq.bundle.write import write_arrays
 from snapq.graph.boundary import Boundary, InputBoundary
 from snapq.npu.model import Model
 from snapq.quantization.agreement.compare import Agreement
+from snapq.quantization.agreement.verdict import Verdict
 from snapq.stages.package.compile_device import CompiledDevice
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -31,8 +32,7 @@ class Reloaded:
         notes: sentences for the reader.
         device: for which it was compiled.
         findings: how it compares with the same model on the CPU, group by group.
-        fault: what is known to be wrong with its values.
-        node: where they part from the CPU's first.
+        verdict: what that means.
     """
 
     golden: str | None
@@ -40,8 +40,7 @@ class Reloaded:
     notes: tuple[str, ...] = ()
     device: str = ""
     findings: tuple[Agreement, ...] = ()
-    fault: str | None = None
-    node: str | None = None
+    verdict: Verdict = field(default_factory=Verdict)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -22,6 +21,7 @@ from snapq.progress import Progress
 from snapq.quantization.agreement.compare import Agreement, Finding, compare
 from snapq.quantization.agreement.locate import Bench, on_cpu
 from snapq.quantization.agreement.mend import Mended, mend
+from snapq.quantization.agreement.verdict import verdict
 from snapq.quantization.existing_qdq.reading import encoding_of
 from snapq.records import EncodingRecord
 from snapq.stages.package.compile_device import CompiledDevice
@@ -32,10 +32,6 @@ from snapq.storage import storage_errors, write_json
 Array = np.ndarray[Any, np.dtype[Any]]
 Values = Mapping[str, Array]
 
-WHAT_TO_DO = (
-    "Give this node another precision with quantize.overrides, write it otherwise in the model, or "
-    "accept its values with gates.npu_matches_cpu: false."
-)
 _SAMPLES = 3
 """So many samples show a fault."""
 
@@ -56,33 +52,17 @@ class Mending:
 
     def judged(self, reloaded: Reloaded) -> Reloaded:
         """A compiled model with what is wrong with it; it has no golden outputs where they are."""
-        faults = [one for one in reloaded.findings if one.finding.faulty]
-        dead = tuple(
-            f"{reloaded.device}: '{one.place}' holds one value on all {one.samples} samples, on "
-            "the CPU too, where the float model has several: its step is too coarse. Give it an "
-            "output or an encoding of its own, or 16 bits."
-            for one in reloaded.findings
-            if one.finding is Finding.DEAD
-        )
-        if not faults:
-            return replace(reloaded, notes=(*reloaded.notes, *dead))
         left = self.left.get(reloaded.device)
-        located = left.left if left is not None else None
-        told = "; ".join(map(str, faults))
-        sure = any(one.wrong for one in faults) or (located is not None and located.alone)
-        if not sure:
-            where = f", the first part at {located}" if located is not None else ""
-            told = f"{reloaded.device}: {told}. No node alone shows it{where}: it adds up."
-            return replace(reloaded, notes=(*reloaded.notes, *dead, told))
-        where = f"; the first part that is off: {located}" if located is not None else ""
-        fault = f"wrong on the NPU: {told}{where}"
+        found = verdict(reloaded.device, reloaded.findings, left.left if left is not None else None)
+        notes = (*reloaded.notes, *found.notes)
+        if found.fault is None:
+            return replace(reloaded, notes=notes, verdict=found)
         return replace(
             reloaded,
             golden=None,
-            sentence=f"{fault}; no golden outputs are kept",
-            notes=(*reloaded.notes, *dead, f"{reloaded.device}: {fault}. {WHAT_TO_DO}"),
-            fault=_plain(fault),
-            node=located.node if located is not None else None,
+            sentence=f"{found.fault}; no golden outputs are kept",
+            notes=notes,
+            verdict=found,
         )
 
 
@@ -262,9 +242,3 @@ def _changing(one: Values, again: Values) -> set[str]:
         for name, values in one.items()
         if not np.array_equal(values, again[name], equal_nan=values.dtype.kind == "f")
     }
-
-
-def _plain(text: str) -> str:
-    """Text that a manifest can hold."""
-    kept = "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cf", "Cs"))
-    return kept[:4000]

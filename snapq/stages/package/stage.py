@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from snapq.errors import ConfigError, StorageError
 from snapq.graph.boundary import Boundary
 from snapq.npu.memory import Memory
 from snapq.npu.model import CONTEXT_NAME
+from snapq.quantization.agreement.verdict import records
 from snapq.records import (
     AgreementRecord,
     BundleDeviceRecord,
@@ -139,26 +139,12 @@ def _record(built: Built, label: str, folder: Path) -> Packaged:
         ),
         tuple(found for one in built.devices if (found := one.compilation.estimate) is not None),
         tuple(one.compilation.files.placement.record(label, one.device) for one in built.devices),
-        tuple(record for one in built.reloads for record in _agreement(one, label)),
+        tuple(
+            record
+            for one in built.reloads
+            for record in records(label, one.device, one.findings, one.verdict)
+        ),
     )
-
-
-def _agreement(reloaded: Reloaded, label: str) -> Iterator[AgreementRecord]:
-    for one in reloaded.findings:
-        faulty = one.finding.faulty
-        yield AgreementRecord(
-            label=label,
-            device=reloaded.device,
-            output=one.output,
-            channels=one.channels,
-            npu_sqnr_db=one.npu_db,
-            cpu_sqnr_db=one.cpu_db,
-            agreement_db=one.agreement_db,
-            samples=one.samples,
-            finding=one.finding.value,
-            failed=faulty and reloaded.fault is not None,
-            node=reloaded.node if faulty else None,
-        )
 
 
 def _device_record(entry: CompiledDevice, reloaded: Reloaded, folder: Path) -> BundleDeviceRecord:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from snapq.api.simulation import simulate_file
 from snapq.devices.profiles import find
+from snapq.graph import io
 from snapq.quantization.agreement.locate import Bench, on_cpu
 from snapq.quantization.agreement.mend import mend
 from snapq.quantization.agreement.parts import Parts
@@ -16,6 +20,7 @@ pytestmark = pytest.mark.npu
 DEVICE = find("qcs9075")
 
 
+@pytest.mark.slow
 def test_a_gate_behind_a_16_bit_convolution_is_found_and_mended() -> None:
     model, feeds = models.gated()
     found = mend(model, Bench(DEVICE, feeds), None)
@@ -84,3 +89,15 @@ def test_a_part_takes_and_gives_what_the_whole_model_holds() -> None:
     (alone,) = on_cpu(part.of(model), [{"second": values["second_held"]}])
     (whole,) = on_cpu(model, feeds[:1])
     np.testing.assert_array_equal(alone["product_held"], whole["product_held"])
+
+
+def test_simulating_a_model_tells_what_the_npu_has_wrong(tmp_path: Path) -> None:
+    model, feeds = models.gated()
+    io.save(model, tmp_path / "model.onnx")
+    np.savez(tmp_path / "in.npz", x=np.stack([feed["x"] for feed in feeds]))
+    count, _, notes = simulate_file(
+        tmp_path / "model.onnx", "qcs9075", tmp_path / "in.npz", tmp_path / "out.npz"
+    )
+    assert count == 2
+    (note,) = notes
+    assert "node 'product' (Mul) (with second, gate)" in note
