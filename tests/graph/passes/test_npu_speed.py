@@ -81,6 +81,36 @@ CASES = [
     ),
     Case(
         "split_projections",
+        "queries, keys and values as PyTorch's MultiheadAttention packs them",
+        """(float[5,2,8] x, float[8,36] w, float[36] wb) => (float[5,2,12] y, float[5,2,12] v) {
+            s = Constant <value_ints = [5, 2, 3, 12]> () h = MatMul(x, w) b = Add(h, wb)
+            r = Reshape(b, s) a = Constant <value_ints = [0]> () u = Unsqueeze(r, a)
+            t = Transpose <perm = [3, 1, 2, 0, 4]> (u)
+            d = Constant <value_ints = [3]> () z = Squeeze(t, d)
+            i = Constant <value_int = 0> () j = Constant <value_int = 1> ()
+            k = Constant <value_int = 2> ()
+            q = Gather <axis = 0> (z, i) p = Gather <axis = 0> (z, j) v = Gather <axis = 0> (z, k)
+            y = Mul(q, p) }""",
+        "Reshape Gemm Reshape Gemm Reshape Gemm Reshape Mul",
+    ),
+    Case(
+        "split_projections",
+        "the same of one sequence, whose dimension of size 1 comes and goes",
+        """(float[5,1,8] x, float[8,36] w) => (float[2,5,5] y, float[5,1,12] v) {
+            s = Constant <value_ints = [5, 1, 3, 12]> () h = MatMul(x, w)
+            r = Reshape(h, s) a = Constant <value_ints = [0]> () u = Unsqueeze(r, a)
+            t = Transpose <perm = [3, 1, 2, 0, 4]> (u)
+            d = Constant <value_ints = [3]> () z = Squeeze(t, d)
+            i = Constant <value_int = 0> () j = Constant <value_int = 1> ()
+            k = Constant <value_int = 2> ()
+            q = Gather <axis = 0> (z, i) p = Gather <axis = 0> (z, j) v = Gather <axis = 0> (z, k)
+            c = Constant <value_ints = [5, 2, 6]> () e = Reshape(q, c) f = Reshape(p, c)
+            g = Transpose <perm = [1, 0, 2]> (e) l = Transpose <perm = [1, 2, 0]> (f)
+            y = MatMul(g, l) }""",
+        "Reshape Gemm Gemm Gemm Reshape Reshape Reshape Transpose Transpose MatMul",
+    ),
+    Case(
+        "split_projections",
         "queries, keys and values as slices of a transpose of 5 dimensions",
         """(float[1,4,12] x, float[12,36] w1, float[36] w2) => (float[1,2,4,4] y) {
             m = MatMul(x, w1) a = Add(w2, m)
