@@ -381,7 +381,7 @@ def function_fault(model: onnx.ModelProto, random: Random, _: Path) -> str | Non
     """Breaks a function, lets functions call each other, or lets their number of nodes explode."""
     how = random.choice(("itself", "missing", "many", "outputs"))
     if how == "many":
-        _tower(model, random.choice((3, 12, 40)), random.choice((2, 4)))
+        _tower(model, random.choice((3, 6, 40)), random.choice((2, 3)))
         return "functions that call functions twice"
     if not model.functions:
         return None

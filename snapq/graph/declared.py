@@ -15,7 +15,7 @@ from snapq.limits import limits_for
 
 __all__ = ["SHOWN", "check_functions", "check_tensors", "damaged", "densify"]
 
-MOST_NODES = 1_000_000
+MOST_NODES = 100_000
 """Nodes of a model with its functions written out."""
 SHOWN = 60
 """Characters of a name that is told."""
