@@ -32,6 +32,7 @@ from benchmarks.robustness.execute import execute, import_everything
 
 COUNTS = {
     "models": 1500,
+    "verbs": 300,
     "yaml": 3000,
     "set": 1000,
     "bundles": 2000,

@@ -101,7 +101,7 @@ def initialize(model: Path, device: str | None = None, *, folder: Path | None = 
 
     profile = find(device or PLACEHOLDER_DEVICE)
     graph = io.load(model)
-    with explaining(graph):
+    with explaining(model):
         inputs = suggest_inputs(graph, model)
     quantized = any(node.op_type == "QuantizeLinear" for node in graph.graph)
     remark = (

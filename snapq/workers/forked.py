@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
@@ -190,8 +191,16 @@ def _obey(limits: Limits) -> None:
     used = time.process_time()  # a copy starts at 0, but for where it does not
     seconds = max(1, int(used + limits.seconds))
     _lower(resource.RLIMIT_CPU, seconds, seconds + _GRACE_S)
-    _lower(resource.RLIMIT_DATA, limits.memory, None)
+    _lower(resource.RLIMIT_DATA, _held() + limits.memory, None)
     _lower(resource.RLIMIT_CORE, 0, None)
+
+
+def _held() -> int:
+    """Bytes of memory that the caller held already, and the copy shares."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[5])
+        return pages * mmap.PAGESIZE
+    return 0
 
 
 def _lower(what: int, soft: int, hard: int | None) -> None:

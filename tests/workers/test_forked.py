@@ -42,6 +42,11 @@ def test_a_signal_is_told_with_what_was_noted_and_printed_last() -> None:
     assert "assertion failed" in ended.printed
 
 
+def test_memory_that_the_caller_holds_does_not_count() -> None:
+    held = bytearray(300 * MB)
+    assert forked.call(lambda: len(held) and len(bytearray(50 * MB)), Limits(250 * MB, 60)) > 0
+
+
 def test_memory_over_the_limit_is_refused() -> None:
     with pytest.raises(EndedError) as caught:
         forked.call(lambda: len(bytearray(4096 * MB)), ROOMY)
