@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ def analyze(
     samples: int = 8,
     tensors: bool = False,
     inputs: InputShapes | None = None,
+    outputs: Sequence[str] = (),
     random_inputs: bool = False,
     page: str | Path | None = None,
     overwrite: bool = False,
@@ -48,6 +49,7 @@ def analyze(
         samples: how many calibration samples outputs are compared on.
         tensors: also quantize every activation and weight alone.
         inputs: shape of each input; needed where the model's are dynamic.
+        outputs: inner tensors to cut at; what is in front of them is analyzed.
         random_inputs: calibrate on random inputs, for a trial.
         page: where to write an HTML page with plot and tables too.
         overwrite: whether `page` may exist.
@@ -84,10 +86,14 @@ def analyze(
         named = next((one for one in stages if isinstance(one, QuantizeConfig)), options)
         options = named.model_copy(update={name: getattr(options, name) for name in given})
         path, base, inputs = config.model.path, config.folder, inputs or config.model.inputs
+        outputs = outputs or config.model.outputs
         data = config.data.calibration or calibration_source(None, None, random_inputs)
     else:
         data = calibration_source(calibration, None, random_inputs)
-    with explaining(path), prepared(path, data, inputs or {}, (find(device),), base) as values:
+    with (
+        explaining(path),
+        prepared(path, data, inputs or {}, (find(device),), base, outputs) as values,
+    ):
         reads = Reads((Input.DEVICES, Input.CALIBRATION))
         found = analyze_model(
             io.load(values[Input.PREVIOUS].model),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,11 @@ if TYPE_CHECKING:
 
 
 def estimate(
-    model: str | Path | QuantizedModel, device: str, *, inputs: InputShapes | None = None
+    model: str | Path | QuantizedModel,
+    device: str,
+    *,
+    inputs: InputShapes | None = None,
+    outputs: Sequence[str] = (),
 ) -> EstimateRecord:
     """Qualcomm's Performance Estimate of a model: Q/DQ at its precision, float at fp16.
 
@@ -22,6 +27,7 @@ def estimate(
         device: device name; where it has no estimate of its own, the nearest architecture's is
             given and named in `estimated_on`.
         inputs: shape of each input; needed where the model's are dynamic.
+        outputs: inner tensors to cut at; what is in front of them is estimated.
 
     Returns:
         The estimate; `us` is the accelerator time in microseconds.
@@ -38,5 +44,5 @@ def estimate(
     profile = find(device)
     path = model_path(model)
     with explaining(path):
-        source, precision = npu_source(path, inputs or {})
+        source, precision = npu_source(path, inputs or {}, outputs)
         return Model(source, profile).estimate(precision)

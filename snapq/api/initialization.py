@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapq.api.shared import refuse_existing, renamed_argument
+from snapq.errors import ModelError
 from snapq.metric_table import METRICS
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def init(
     output: str | Path,
     device: str | None = None,
     force: bool = False,
+    cut: bool = False,
     target: str | None = None,
 ) -> Path:
     """Writes a working deploy.yaml for a model and returns its path.
@@ -66,6 +68,7 @@ def init(
         output: the YAML file to write.
         device: what to deploy to; where not given, a placeholder that says so is written.
         force: whether `output` may exist.
+        cut: cut the model where most of its work stays on the NPU, as `inspect` proposes.
         target: former name of `device`.
 
     Raises:
@@ -78,20 +81,23 @@ def init(
     path = Path(output)
     refuse_existing(path, force)
     chosen = renamed_argument("device", device, "target", target)
-    write_text(path, initialize(Path(model), chosen, folder=path.parent))
+    write_text(path, initialize(Path(model), chosen, folder=path.parent, cut=cut))
     return path
 
 
-def initialize(model: Path, device: str | None = None, *, folder: Path | None = None) -> str:
+def initialize(
+    model: Path, device: str | None = None, *, folder: Path | None = None, cut: bool = False
+) -> str:
     """Returns the text of a commented deploy.yaml for a model.
 
     Args:
         model: the ONNX model.
         device: name of the device to deploy to; where None, a placeholder that says so is written.
         folder: folder in which the text will lie; the model's path is relative to it.
+        cut: cut the model where most of its work stays on the NPU.
 
     Raises:
-        ModelError: the model cannot be read.
+        ModelError: the model cannot be read, or no cut keeps work on the NPU.
         DeviceError: the device is unknown.
     """
     from snapq.api.suggest_sizes import suggest_inputs
@@ -112,6 +118,7 @@ def initialize(model: Path, device: str | None = None, *, folder: Path | None = 
         "# Every key: snapq schema\n"
         f"name: {_value(_name(model.stem))}\n"
         + _model(model, inputs, (folder or Path()).absolute())
+        + (_cut(model, inputs, profile.name) if cut else "")
         + f"devices: [{profile.name}]  # {remark}\n"
         + _data(inputs)
         + "stages:\n"
@@ -139,6 +146,32 @@ def _model(model: Path, inputs: Sequence[SuggestedInput], folder: Path) -> str:
             remark = f"  # CHANGE: a guess where the model is dynamic: {', '.join(given.guessed)}"
         lines.append(f"    {_scalar(given.name)}: {list(given.shape)}{remark}")
     return "\n".join(lines) + "\n"
+
+
+def _cut(model: Path, inputs: Sequence[SuggestedInput], device: str) -> str:
+    """The line that cuts the model, or one that says that there is no need to.
+
+    Raises:
+        ModelError: not all of it can run on the NPU, and no cut helps.
+    """
+    from snapq.api.inspection import inspect
+
+    # Shapes that the file fixes need not be given, and scalars have none.
+    shapes = {given.name: given.shape for given in inputs if given.guessed or not given.declared}
+    found = inspect(model, device, inputs={name: s for name, s in shapes.items() if s})
+    if found.cut is None:
+        if any(not placement.cpu for placement in found.placements):
+            return "  # Not cut: all of the model runs on the NPU.\n"
+        raise ModelError(
+            "No cut keeps any of the work on the NPU.",
+            where=str(model),
+            hint=f"`snapq inspect {model} --device {device}` says which nodes cannot run there.",
+        )
+    names = ", ".join(map(_value, found.cut.outputs))
+    return (
+        f"  # {found.cut.percent} of the MACs stay on the NPU; the {found.cut.tail_nodes:,} nodes "
+        f"behind are tail.onnx in the bundle, for the CPU.\n  outputs: [{names}]\n"
+    )
 
 
 def _data(inputs: Sequence[SuggestedInput]) -> str:

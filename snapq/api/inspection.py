@@ -8,11 +8,14 @@ operators answers, and the result says so.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from snapq.api.cut_proposal import ProposedCut, propose_cut
+from snapq.api.placements import OffNpu, PrecisionPlacement
 from snapq.api.shared import device_argument
 from snapq.config import DataSource
 from snapq.devices.profiles import DeviceProfile
@@ -28,28 +31,6 @@ if TYPE_CHECKING:
 
 RANDOM_SAMPLES = 2
 QUANTIZED = {"w8a8": ActivationType.UINT8, "w8a16": ActivationType.UINT16}
-
-
-@dataclass(frozen=True)
-class OffNpu:
-    """A node that stays off the NPU."""
-
-    name: str
-    op_type: str
-    reason: str
-    hint: str | None = None
-
-
-@dataclass(frozen=True)
-class PrecisionPlacement:
-    """Where the nodes run at one precision."""
-
-    precision: str
-    npu: int
-    cpu: int
-    partitions: int
-    cpu_nodes: tuple[OffNpu, ...] = ()
-    remark: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +55,9 @@ class Inspection:
     placements: tuple[PrecisionPlacement, ...]
     findings: tuple[dict[str, str], ...] = ()
     """Of a model that came quantized: what breaks the provider's rules for node units."""
+    cut: ProposedCut | None = None
+    """Where to cut it, where not all of it can run on the NPU and a cut keeps most of its work
+    there."""
 
     @property
     def rewrites(self) -> dict[str, int]:
@@ -90,6 +74,7 @@ def inspect(
     device: str | None = None,
     *,
     inputs: InputShapes | None = None,
+    outputs: Sequence[str] = (),
     progress: Progress | None = None,
     target: str | None = None,
 ) -> Inspection:
@@ -99,6 +84,7 @@ def inspect(
         model: path of a float ONNX model.
         device: name of a device, such as `sm8650`; must be given.
         inputs: shape of each input; needed where the model's are dynamic.
+        outputs: inner tensors to cut at; what is in front of them is inspected.
         progress: progress reporter; nothing is shown where not given.
         target: former name of `device`.
 
@@ -108,6 +94,7 @@ def inspect(
     """
     from snapq.devices.profiles import find
     from snapq.graph import io
+    from snapq.graph.cutting import open_cut
     from snapq.graph.foreign import explaining
     from snapq.scratch import Scratch
 
@@ -121,7 +108,14 @@ def inspect(
             hint="Inspect the .bin file beside it, or the model that it was compiled from.",
         )
     with explaining(path), Scratch() as scratch:
-        return _inspected(given, path, profile, inputs or {}, progress or Silent(), scratch.path)
+        notes: tuple[str, ...] = ()
+        shapes = inputs or {}
+        if outputs or set(shapes) - {value.name for value in given.graph.inputs}:
+            found = open_cut(path, shapes, outputs)
+            given, notes, shapes = found.model, found.notes, {}
+        told = progress or Silent()
+        inspected = _inspected(given, path, profile, shapes, told, scratch.path)
+        return replace(inspected, notes=(*notes, *inspected.notes))
 
 
 def _inspected(
@@ -144,12 +138,12 @@ def _inspected(
     ready = io.load(folder / "model.onnx")
     quantized = freeze(given, inputs) if is_quantized(given) else None
     costs = cost.node_costs(ready)
-    found = status()
-    if found.usable:
-        as_given = (_place(quantized, profile, "Q/DQ as given", {}),) if quantized else ()
-        placements = (*as_given, *_ask_provider(ready, profile, progress))
-    else:
-        placements = (_ask_table(ready, str(found.reason)),)
+    placements = _placements(profile, progress, ready)
+    proposed = propose_cut(
+        given, inputs, ready, placements, partial(_placements, profile, progress)
+    )
+    if quantized is not None and status().usable:
+        placements = (_place(quantized, profile, "Q/DQ as given", {}), *placements)
     return Inspection(
         model=str(path),
         device=profile.name,
@@ -166,6 +160,7 @@ def _inspected(
         notes=prepared.notes,
         placements=placements,
         findings=tuple(map(asdict, lint(quantized, profile.architecture) if quantized else ())),
+        cut=proposed,
     )
 
 
@@ -186,12 +181,34 @@ def inspect_compiled(file: str | Path) -> tuple[BinaryInfo, ...]:
     return inspect_container(path) if is_container(path) else (inspect_binary(path),)
 
 
+def _placements(
+    device: DeviceProfile, progress: Progress, model: ir.Model
+) -> tuple[PrecisionPlacement, ...]:
+    """Where the nodes of a model run: by the provider, or by the table where that is not there."""
+    from snapq.npu.runtime import status
+
+    found = status()
+    if found.usable:
+        return _ask_provider(model, device, progress)
+    return (_ask_table(model, str(found.reason)),)
+
+
 def _ask_provider(
     model: ir.Model, device: DeviceProfile, progress: Progress
 ) -> tuple[PrecisionPlacement, ...]:
-    """Offers the model to the execution provider at every precision that the device has."""
+    """Offers the model to the execution provider at every precision that the device has.
+
+    One with shapes that depend on the data is not offered: the provider takes it apart into
+    thousands of pieces, and says of each that its shape is not fixed.
+    """
+    import onnx_ir as ir
+
+    from snapq.graph.shapes import static_shape
     from snapq.npu.unsupported import unsupported
 
+    values = (value for node in model.graph for value in node.outputs if value.name)
+    if any(isinstance(v.type, ir.TensorType) and static_shape(v) is None for v in values):
+        return (_ask_table(model, "shapes depend on the data, and the compiler wants them fixed."),)
     hints = {item.node: item.hint for item in unsupported(model)}
     wanted = [p for p in ("fp16", *QUANTIZED) if p in device.precisions]
     found = []
@@ -239,7 +256,7 @@ def _quantized(model: ir.Model, device: DeviceProfile, precision: str) -> ir.Mod
 
 
 def _ask_table(model: ir.Model, reason: str) -> PrecisionPlacement:
-    """The static answer, where the execution provider is not there."""
+    """The static answer, where the execution provider is not there or cannot be asked."""
     from snapq.npu.unsupported import unsupported
 
     refused = unsupported(model)

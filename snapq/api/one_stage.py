@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from snapq.bundle import TAIL
 from snapq.config import DataSource, PrepareConfig, PruneConfig, QuantizeConfig
 from snapq.devices import profiles
 from snapq.devices.profiles import DeviceProfile
@@ -30,8 +32,11 @@ def stage_file(
     devices: Sequence[str],
     shapes: InputShapes,
     progress: Progress,
+    cut_at: Sequence[str] = (),
 ) -> Outcome:
     """Runs the prepare stage and one more on one file, and writes `output`.
+
+    Of a model that is cut, what is behind the cut goes beside it, see `tail_beside`.
 
     Raises:
         SnapqError: as the two stages.
@@ -43,14 +48,27 @@ def stage_file(
     # What obeys the rules of the oldest architecture runs on all.
     oldest = min(profiles.all_profiles(), key=lambda p: (p.architecture, p.name))
     found = tuple(map(profiles.find, devices)) or (oldest,)
-    with explaining(model), prepared(model, calibration, shapes, found) as values:
+    with (
+        explaining(model),
+        prepared(model, calibration, shapes, found, cut_at=cut_at) as values,
+    ):
         folder = values[Input.PREVIOUS].folder.with_name(name)
         folder.mkdir()
         asked = stage(name)
         context = Context(asked.reads(options), values, progress=progress)
         outcome = asked.run(options, context, folder)
         io.copy(folder / MODEL, output)
+        tail = values[Input.PREVIOUS].folder.with_name(TAIL)
+        if tail.is_file():
+            io.copy(tail, tail_beside(output))
+            told = f"What is behind the cut, for the CPU: {tail_beside(output)}"
+            outcome = replace(outcome, notes=(*outcome.notes, told))
     return outcome
+
+
+def tail_beside(output: Path) -> Path:
+    """Where the tail of a model that is cut goes: `model.w8a8.tail.onnx` for `model.w8a8.onnx`."""
+    return output.with_suffix(".tail.onnx")
 
 
 @contextmanager
@@ -60,6 +78,7 @@ def prepared(
     shapes: InputShapes,
     devices: Sequence[DeviceProfile],
     base: Path | None = None,
+    cut_at: Sequence[str] = (),
 ) -> Iterator[dict[Input, Any]]:
     """Runs the prepare stage on one file, and yields the inputs that the next stage may read.
 
@@ -69,32 +88,44 @@ def prepared(
         shapes: of inputs.
         devices: what to prepare for.
         base: the folder of relative paths; the current one where not given.
+        cut_at: inner tensors to cut at; samples are those of the part in front.
 
     Raises:
         SnapqError: as the stage, or the data does not fit.
     """
     from snapq.api.calibration import given_samples
     from snapq.graph import io
+    from snapq.graph.cutting import open_cut
     from snapq.graph.shapes import fix_inputs, input_specs
     from snapq.stages import prepare
     from snapq.stages.artifact import MODEL
 
+    cut = None
     frozen = io.load(model)
-    fix_inputs(frozen, shapes)
+    if cut_at or set(shapes) - {value.name for value in frozen.graph.inputs}:
+        cut = open_cut(model, shapes, cut_at)
+        frozen = cut.model
+    else:
+        fix_inputs(frozen, shapes)
     specs = input_specs(frozen)
     data: Dataset | None = None
     if isinstance(calibration, DataSource):
         from snapq.evaluation.datasets import open_dataset
+        from snapq.evaluation.tail import tail_inputs_apart
 
-        data = open_dataset(calibration, specs, base=base or Path.cwd())
+        more = cut.tail_inputs if cut is not None and calibration.images is None else ()
+        data = open_dataset(calibration, (*specs, *more), base=base or Path.cwd())
+        data = tail_inputs_apart(data, more)
     elif calibration is not None:
         data = given_samples(calibration)
     with Scratch() as scratch:
         folder = scratch.path / "prepare"
         folder.mkdir()
-        given = scratch.path / MODEL if shapes else model
-        if shapes:
+        given = scratch.path / MODEL if shapes or cut else model
+        if given != model:
             io.save(frozen, given)
+        if cut is not None and cut.tail is not None:
+            io.save(cut.tail, scratch.path / TAIL)
         prepare.write(frozen, PrepareConfig(), folder)
         yield {
             Input.DEVICES: devices,

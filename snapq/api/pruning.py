@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +41,7 @@ def prune(
     repair: bool = True,
     step: int = 32,
     inputs: InputShapes | None = None,
+    outputs: Sequence[str] = (),
     samples: int | None = None,
     random_inputs: bool = False,
     output: str | Path | None = None,
@@ -58,6 +59,7 @@ def prune(
         repair: whether to refit.
         step: channel counts are brought to multiples of this.
         inputs: shape of each input; needed where the model's are dynamic.
+        outputs: inner tensors to cut at; what is behind them goes to `OUTPUT.tail.onnx`.
         samples: use this many of the samples of a path.
         random_inputs: use random inputs as calibration, to try things out.
         output: where to write; `MODEL.pruned.onnx` beside the model where not given.
@@ -81,6 +83,6 @@ def prune(
     needed = repair or way is not Importance.MAGNITUDE or calibration is not None
     data = calibration_source(calibration, samples, random_inputs) if needed else None
     outcome = stage_file(
-        "prune", source, path, data, options, (), inputs or {}, progress or Silent()
+        "prune", source, path, data, options, (), inputs or {}, progress or Silent(), outputs
     )
     return PrunedModel(path, outcome.details, outcome.notes)

@@ -25,6 +25,7 @@ def quantize(
     preset: str = Preset.BALANCED,
     devices: Sequence[str] = (),
     inputs: InputShapes | None = None,
+    outputs: Sequence[str] = (),
     samples: int | None = None,
     random_inputs: bool = False,
     encodings: str | Path | None = None,
@@ -45,6 +46,7 @@ def quantize(
         preset: `fast`, `balanced` or `best`.
         devices: those whose rules to obey; the rules of all architectures where not given.
         inputs: shape of each input; needed where the model's are dynamic.
+        outputs: inner tensors to cut at; what is behind them goes to `OUTPUT.tail.onnx`.
         samples: use this many of the samples of a path.
         random_inputs: calibrate on random inputs, to try things out.
         encodings: a file of AIMET encodings that were made for this model; types and ranges are
@@ -79,6 +81,6 @@ def quantize(
     given = calibration is not None or random_inputs or encodings is None
     data = calibration_source(calibration, samples, random_inputs) if given else None
     outcome = stage_file(
-        "quantize", source, path, data, options, obeyed, inputs or {}, progress or Silent()
+        "quantize", source, path, data, options, obeyed, inputs or {}, progress or Silent(), outputs
     )
     return QuantizedModel(path, outcome.precision, outcome.details["encodings"], outcome.notes)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from snapq.errors import ConfigError, both_names, warn_renamed
+from snapq.errors import ConfigError, ModelError, both_names, warn_renamed
 
 if TYPE_CHECKING:
     import onnx_ir as ir
@@ -36,16 +37,33 @@ def model_path(model: str | Path | QuantizedModel) -> Path:
     return model.path if isinstance(model, QuantizedModel) else Path(model)
 
 
-def npu_source(model: Path, shapes: InputShapes) -> tuple[Path | ir.Model, str]:
-    """A model with fixed shapes for the NPU, and its precision: `fp16`, `Q/DQ`, `compiled`."""
-    from snapq.graph import foreign, io
+def npu_source(
+    model: Path, shapes: InputShapes, outputs: Sequence[str] = ()
+) -> tuple[Path | ir.Model, str]:
+    """A model with fixed shapes for the NPU, and its precision: `fp16`, `Q/DQ`, `compiled`.
 
-    loaded = io.load(model)
-    operators = {node.op_type for node in loaded.graph}
-    if "EPContext" in operators:
+    Raises:
+        ModelError: it cannot be read or frozen, or cut at `outputs`.
+    """
+    from snapq.graph import io
+    from snapq.graph.cutting import open_cut
+
+    if any(node.op_type == "EPContext" for node in io.load(model).graph):
+        refuse_cut(model, outputs)
         return model, "compiled"
-    frozen = foreign.freeze(loaded, shapes, model)
-    return frozen, "Q/DQ" if "DequantizeLinear" in operators else "fp16"
+    found = open_cut(model, shapes, outputs).model
+    quantized = any(node.op_type == "DequantizeLinear" for node in found.graph)
+    return found, "Q/DQ" if quantized else "fp16"
+
+
+def refuse_cut(model: Path, outputs: Sequence[str]) -> None:
+    """Raises `ModelError` where a compiled model is to be cut."""
+    if outputs:
+        raise ModelError(
+            "The model is compiled: its tensors are inside a binary, and it cannot be cut.",
+            where=str(model),
+            hint="Cut the model that it was compiled from.",
+        )
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:

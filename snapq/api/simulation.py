@@ -25,6 +25,7 @@ def simulate(
     device: str,
     samples: Iterable[Mapping[str, np.ndarray]],
     *,
+    outputs: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> list[dict[str, np.ndarray]]:
     """Runs a model on Qualcomm's NPU simulator, sample by sample.
@@ -33,6 +34,7 @@ def simulate(
         model: path of an ONNX model (float, Q/DQ or a compiled `*_ctx.onnx`).
         device: device name.
         samples: `{input: array}` in the input's own shape and type.
+        outputs: inner tensors to cut at; what is in front of them is simulated.
         progress: progress reporter; nothing is shown where not given.
 
     Returns:
@@ -45,10 +47,10 @@ def simulate(
         DataError: a sample does not fit the model.
     """
     shown = progress or Silent()
-    outputs, notes = _simulated(model, device, samples, shown)
+    found, notes = _simulated(model, device, samples, shown, outputs)
     for note in notes:
         shown.say(note)
-    return outputs
+    return found
 
 
 def _simulated(
@@ -56,6 +58,7 @@ def _simulated(
     device: str,
     samples: Iterable[Mapping[str, np.ndarray]],
     progress: Progress,
+    cut_at: Sequence[str],
 ) -> tuple[list[dict[str, np.ndarray]], tuple[str, ...]]:
     """The outputs, and what is to be known of them."""
     from snapq.devices.profiles import find
@@ -63,7 +66,7 @@ def _simulated(
     from snapq.npu.model import Model
 
     path = model_path(model)
-    source, _ = npu_source(path, {})
+    source, _ = npu_source(path, {}, cut_at)
     profile = find(device)
     npu = Model(source, profile)
     kept: list[Mapping[str, np.ndarray]] = []
@@ -112,6 +115,7 @@ def simulate_file(
     inputs: Path,
     output: Path,
     *,
+    cut_at: Sequence[str] = (),
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> tuple[int, list[str], tuple[str, ...]]:
@@ -126,7 +130,7 @@ def simulate_file(
     """
     refuse_existing(output, overwrite)
     samples = _read_samples(inputs, model)
-    outputs, notes = _simulated(model, device, samples, progress or Silent())
+    outputs, notes = _simulated(model, device, samples, progress or Silent(), cut_at)
     if not outputs:
         raise DataError("There is no sample in the file.", where=str(inputs))
     _write_outputs(output, outputs)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from snapq.bundle import MANIFEST
 from snapq.bundle.schema import (
     SCHEMA,
+    WITH_TAIL,
     BundleImage,
     BundleInput,
     BundleOutput,
@@ -49,9 +50,10 @@ def read_manifest(folder: Path) -> Manifest:
             f"The manifest is not JSON ({type(error).__name__}).", where=str(path), hint=hint
         ) from error
     found = value.get("schema_version") if isinstance(value, dict) else None
-    if found != SCHEMA:
+    if found not in (SCHEMA, WITH_TAIL):
         raise StorageError(
-            f"The manifest is of schema {_shown(found)}; this snapq reads {SCHEMA}.",
+            f"The manifest is of schema {_shown(found)}; this snapq reads {SCHEMA} and "
+            f"{WITH_TAIL}.",
             where=str(path),
             hint="Use the snapq that wrote the bundle, or build it anew.",
         )
@@ -69,6 +71,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     for entry in value["devices"]:
         if entry["fault"] is None:  # as every manifest was before there were any
             del entry["fault"]
+    if manifest.tail is None:  # which version 1 does not know
+        del value["tail"]
     write_json(folder / MANIFEST, value)
 
 

@@ -20,6 +20,8 @@ def check_references(folder: Path, manifest: Manifest) -> None:
     """
     listed = {file.path for file in manifest.files}
     models = {manifest.model, *(entry.model for entry in manifest.devices)}
+    if manifest.tail is not None:
+        models.add(manifest.tail.model)
     if "multi_soc" in manifest.extra:
         models.add(manifest.extra["multi_soc"])
     for model in sorted(models):

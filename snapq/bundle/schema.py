@@ -20,6 +20,8 @@ from pydantic import (
 from snapq.records import EstimateRecord
 
 SCHEMA: Literal["snapq.bundle/1"] = "snapq.bundle/1"
+WITH_TAIL: Literal["snapq.bundle/2"] = "snapq.bundle/2"
+"""Of a bundle with a tail: what reads version 1 only would leave the tail out in silence."""
 MAX_FILES = 10_000
 MAX_FILE_BYTES = 1 << 40
 DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -209,6 +211,26 @@ class BundleDevice(Entry):
         return self
 
 
+class BundleTailInput(Entry):
+    """What the tail takes under one name."""
+
+    name: Text
+    dtype: Dtype
+    shape: Dimensions | None
+    """None where it depends on the data."""
+    source: Literal["output", "input"]
+    """Whether it is an output of the package, or an input of the model."""
+
+
+class BundleTail(Entry):
+    """What the CPU runs behind the package, of a model that was cut."""
+
+    model: BundlePath
+    inputs: Annotated[tuple[BundleTailInput, ...], BeforeValidator(_as_tuple)]
+    outputs: Annotated[tuple[Text, ...], BeforeValidator(_as_tuple)]
+    """The model's own outputs; those that the tail does not compute are outputs of the package."""
+
+
 class BundleProvenance(Entry):
     """What made the bundle; without times, so that the same input gives the same bytes."""
 
@@ -221,7 +243,7 @@ class BundleProvenance(Entry):
 class Manifest(Entry):
     """The whole of `manifest.json`."""
 
-    schema_version: Literal["snapq.bundle/1"] = SCHEMA
+    schema_version: Literal["snapq.bundle/1", "snapq.bundle/2"] = SCHEMA
     precision: Text
     """`fp16`, or weights and activations such as `w8a8`."""
     inputs: Annotated[tuple[BundleInput, ...], BeforeValidator(_as_tuple)]
@@ -241,6 +263,8 @@ class Manifest(Entry):
     extra: dict[Text, BundlePath]
     """Further artefacts by kind: `dlc`, `multi_soc`."""
     provenance: BundleProvenance
+    tail: BundleTail | None = None
+    """Only in version 2, where it must be."""
     files: Annotated[
         tuple[BundleFile, ...], BeforeValidator(_as_tuple), Field(max_length=MAX_FILES)
     ]
@@ -255,8 +279,15 @@ class Manifest(Entry):
             raise ValueError("a file is listed twice")
         named = {self.model, self.helper, *self.extra.values()}
         named |= {self.encodings} if self.encodings else set()
+        named |= {self.tail.model} if self.tail else set()
         for entry in self.devices:
             named |= {entry.model, *entry.files, *(binary.path for binary in entry.binaries)}
+        if (self.tail is not None) != (self.schema_version == WITH_TAIL):
+            raise ValueError("tail and schema_version contradict each other")
+        given = {item.name for item in self.outputs}
+        for item in self.tail.inputs if self.tail else ():
+            if item.source == "output" and item.name not in given:
+                raise ValueError("the tail takes an output that the package does not give")
         missing = sorted(named - set(listed))
         if missing:
             raise ValueError(f"{missing[0]} is used and not listed in files")

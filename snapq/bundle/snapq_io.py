@@ -7,6 +7,10 @@
     outputs = session.run(None, package.feeds({"input": frame}))
     values = package.read(outputs)                     # {"logits": float32 array, ...}
 
+Of a model that was cut, what lies behind the cut is in `tail.onnx`, for the CPU (onnxruntime):
+
+    results = package.run_tail(values, {"input": frame})     # {"boxes": ..., "scores": ...}
+
 `preprocess` resizes and crops as the model was trained (the arithmetic of Pillow 13) and does not
 normalize; a camera that gives the right size skips it. Runs on Python 3.9 or later.
 """
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
 
 SCHEMA = "snapq.bundle/1"
+WITH_TAIL = "snapq.bundle/2"
 _FIXED_POINT_BITS = 22
 
 
@@ -35,6 +40,7 @@ class Package:
         manifest: what is in it, as read from `manifest.json`.
         inputs: description of each input by name: dtype, shape, layout, encoding.
         outputs: description of each output by name.
+        tail: what runs on the CPU behind the package, of a model that was cut; else None.
     """
 
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
@@ -42,6 +48,8 @@ class Package:
         self.manifest = manifest
         self.inputs: dict[str, dict[str, Any]] = {i["name"]: i for i in manifest["inputs"]}
         self.outputs: dict[str, dict[str, Any]] = {o["name"]: o for o in manifest["outputs"]}
+        self.tail: dict[str, Any] | None = manifest.get("tail")
+        self._tail_session: Any = None
 
     def preprocess(self, picture: Array, name: str | None = None, color: str = "rgb") -> Array:
         """Makes the frame that an image input takes from a picture of any size.
@@ -70,12 +78,12 @@ class Package:
         Args:
             values: by input name: a uint8 frame [1, height, width, channels] (or without the
                 first axis) for an image input; for others, and for image inputs too, what the
-                float model takes, in its own layout.
+                float model takes, in its own layout. What only the tail takes may be among them.
 
         Returns:
             Arrays of the package's types, shapes and layouts.
         """
-        unknown = sorted(set(values) - set(self.inputs))
+        unknown = sorted(set(values) - set(self.inputs) - self._only_tail())
         missing = sorted(set(self.inputs) - set(values))
         if unknown or missing:
             raise ValueError(f"inputs: unknown {unknown}, missing {missing}")
@@ -91,6 +99,58 @@ class Package:
         if not isinstance(outputs, dict):
             outputs = dict(zip(self.outputs, outputs))  # noqa: B905 (Python 3.9 has no strict)
         return {name: _read(item, outputs[name]) for name, item in self.outputs.items()}
+
+    def run_tail(self, values: dict[str, Array], inputs: Any = None) -> dict[str, Array]:
+        """Computes the model's own outputs from what the package gave, on the CPU.
+
+        Args:
+            values: what `read` returned.
+            inputs: what `feeds` was given, where the tail reads inputs of the model too
+                (`tail["inputs"]` with `source` "input"); frames are normalized as the model wants.
+
+        Returns:
+            By name the outputs of the model as it was before it was cut; of a model that was not
+            cut, `values`.
+        """
+        if self.tail is None:
+            return values
+        session = self.open_tail()
+        feeds = {}
+        given: dict[str, dict[str, Any]] = {"output": values, "input": inputs or {}}
+        for item in self.tail["inputs"]:
+            name, known = item["name"], given[item["source"]]
+            if name not in known:
+                raise ValueError(f"the tail takes {name!r}, which is not given")
+            value = np.asarray(known[name])
+            if item["source"] == "input" and name in self.inputs:
+                value = _model_value(self.inputs[name], value)
+            if item["shape"] is not None and list(value.shape) != list(item["shape"]):
+                shape, wanted = list(value.shape), list(item["shape"])
+                raise ValueError(f"{name}: shape {shape}, the tail takes {wanted}")
+            feeds[name] = np.ascontiguousarray(value, dtype=item["dtype"])
+        names = [output.name for output in session.get_outputs()]
+        found = dict(zip(names, session.run(names, feeds)))  # noqa: B905
+        return {
+            name: found[name] if name in found else values[name] for name in self.tail["outputs"]
+        }
+
+    def open_tail(self) -> Any:
+        """The onnxruntime session of the tail on the CPU, opened at the first call and kept."""
+        if self.tail is None:
+            raise ValueError("this bundle has no tail: its model was not cut")
+        if self._tail_session is None:
+            os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+            import onnxruntime
+
+            path = str(self.folder / str(self.tail["model"]))
+            self._tail_session = onnxruntime.InferenceSession(
+                path, providers=["CPUExecutionProvider"]
+            )
+        return self._tail_session
+
+    def _only_tail(self) -> set[str]:
+        taken = self.tail["inputs"] if self.tail is not None else ()
+        return {item["name"] for item in taken if item["source"] == "input"} - set(self.inputs)
 
     def model_path(self, device: str | None = None) -> Path:
         """Path of the portable model, or of the one compiled for a device (`qcs9075`)."""
@@ -141,19 +201,31 @@ class Package:
 def load(folder: str | Path) -> Package:
     """Reads the manifest of a bundle."""
     manifest = json.loads((Path(folder) / "manifest.json").read_text(encoding="utf-8"))
-    if manifest.get("schema_version") != SCHEMA:
-        raise ValueError(f"{folder} is not a bundle of schema {SCHEMA}")
+    if manifest.get("schema_version") not in (SCHEMA, WITH_TAIL):
+        raise ValueError(f"{folder} is not a bundle of schema {SCHEMA} or {WITH_TAIL}")
     return Package(Path(folder), manifest)
+
+
+def _is_frame(item: dict[str, Any], value: Array) -> bool:
+    is_image = item["image"] is not None
+    return is_image and value.dtype == np.uint8 and item["model"]["dtype"] != "uint8"
+
+
+def _model_value(item: dict[str, Any], value: Array) -> Array:
+    """What the float model takes: a frame is normalized."""
+    if not _is_frame(item, value):
+        return value
+    mean = np.asarray(item["image"]["mean"], np.float32)
+    std = np.asarray(item["image"]["std"], np.float32)
+    return _to_model_layout(item, (value.astype(np.float32) - mean) / std)
 
 
 def _feed(item: dict[str, Any], value: Array) -> Array:
     image = item["image"]
-    if image is not None and value.dtype == np.uint8 and item["model"]["dtype"] != "uint8":
+    if _is_frame(item, value):
         if item["raw"]:
             return _frame(item, value)
-        mean = np.asarray(image["mean"], np.float32)
-        std = np.asarray(image["std"], np.float32)
-        value = _to_model_layout(item, (value.astype(np.float32) - mean) / std)
+        value = _model_value(item, value)
     elif item["folded"]:
         # The float model's own input: undo what the graph does again.
         encoding, axis = item["encoding"], item["channel_axis"]

@@ -22,6 +22,14 @@ InputOption = Annotated[
         "--input", metavar="NAME=1,3,224,224", help="Shape of a model input; may be repeated."
     ),
 ]
+CutOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cut-at",
+        metavar="TENSOR",
+        help="Cut the model at this inner tensor, as `model.outputs` does; may be repeated.",
+    ),
+]
 Config = Annotated[Path, typer.Argument(metavar="DEPLOY.YAML", help="The YAML of the deployment.")]
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="An ONNX model.")]
 Device = Annotated[str, typer.Option(help="The chip, such as sm8650; `snapq devices` lists them.")]

@@ -100,10 +100,18 @@ class _Output:
 
 
 class Fidelity:
-    """Compares outputs sample by sample and keeps a few numbers for each output."""
+    """Compares outputs sample by sample and keeps a few numbers for each output.
 
-    def __init__(self) -> None:
+    Args:
+        any_shape: whether the shape of an output may depend on the data, as the number of
+            detections does; of one that differs in a sample there is no figure, see `undefined`.
+    """
+
+    def __init__(self, *, any_shape: bool = False) -> None:
         self.samples = 0
+        self.undefined: set[str] = set()
+        """Outputs that differed in shape."""
+        self._any_shape = any_shape
         self._outputs: dict[str, _Output] = {}
 
     def update(self, reference: Mapping[str, Array], outputs: Mapping[str, Array]) -> None:
@@ -114,6 +122,9 @@ class Fidelity:
         """
         for name, expected in reference.items():
             found = outputs.get(name)
+            if self._any_shape and found is not None and found.shape != expected.shape:
+                self.undefined.add(name)
+                continue
             if found is None or found.shape != expected.shape:
                 shape = "missing" if found is None else f"of shape {list(found.shape)}"
                 raise ModelError(
@@ -146,4 +157,5 @@ class Fidelity:
                 samples=self.samples,
             )
             for name, entry in self._outputs.items()
+            if name not in self.undefined
         )

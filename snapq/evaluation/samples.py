@@ -33,6 +33,7 @@ class Sample:
             is no label.
         first: whether a sequence starts here; of a model with state, later steps take over what
             the step before gave.
+        beside: of a model that is cut, the inputs that only the tail behind the cut takes.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Sample:
     frames: Mapping[str, Array] = field(default_factory=dict)
     label: Label | Mapping[str, Label] | None = None
     first: bool = True
+    beside: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import onnx_ir as ir
 import onnx_ir.passes.common as common
@@ -21,24 +23,32 @@ def complete_shapes(model: ir.Model) -> tuple[str, ...]:
     2. ONNX Runtime loads the model: it refuses what does not fit together.
 
     Returns:
-        One sentence for each operator whose output has no fixed shape.
+        One sentence for each kind of operator whose output has no fixed shape.
 
     Raises:
         ModelError: ONNX Runtime does not accept or does not run the model.
     """
     record_shapes(model)
     _opened(model)
+    groups: dict[tuple[str, str], list[str]] = {}
+    for node in _analyse(model.graph)[1]:
+        if not all(_is_known(output) for output in node.outputs if output.name):
+            key = (node.op_type, _way_out(model.graph, node))
+            groups.setdefault(key, []).append(f"'{node.name}'")
     return tuple(
-        f"The output shape of {node.op_type} '{node.name}' depends on the data; the NPU needs "
-        f"fixed shapes: {_way_out(model.graph, node)}"
-        for node in _analyse(model.graph)[1]
-        if not all(_is_known(output) for output in node.outputs if output.name)
+        f"The output shape of {op_type} {names[0]}{_others(len(names) - 1)} depends on the data; "
+        f"the NPU needs fixed shapes: {way_out}"
+        for (op_type, way_out), names in groups.items()
     )
+
+
+def _others(count: int) -> str:
+    return f" and of {count} more" if count else ""
 
 
 def _way_out(graph: ir.Graph, node: ir.Node) -> str:
     """What to do about a node whose output has no fixed shape."""
-    cut = "cut the model in front of it and do its work on the CPU."
+    cut = "cut the model in front of it (`model.outputs`), and the CPU does its work."
     if node.op_type != "If":
         return cut
     reached, open_values = set[ir.Value](), [node.inputs[0]]
@@ -49,7 +59,11 @@ def _way_out(graph: ir.Graph, node: ir.Node) -> str:
         reached.add(value)
         producer = value.producer()
         open_values.extend(producer.inputs if producer is not None else ())
-    numbers = [str(v.name) for v in graph.inputs if v in reached and not v.is_initializer()]
+    numbers = [
+        str(v.name)
+        for v in graph.inputs
+        if v in reached and not v.is_initializer() and math.prod(static_shape(v) or ()) <= 1
+    ]
     if not numbers:
         return cut
     fixed = ", ".join(f"{name}: NUMBER" for name in numbers)

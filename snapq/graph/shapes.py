@@ -49,7 +49,12 @@ def input_specs(model: ir.Model) -> tuple[TensorSpec, ...]:
         ModelError: an input has dynamic dimensions (named), or is not a tensor of numbers.
     """
     _refuse_dynamic(model)
-    return tuple(_spec(value) for value in graph_inputs(model))
+    return specs_of(graph_inputs(model))
+
+
+def specs_of(values: Sequence[ir.Value]) -> tuple[TensorSpec, ...]:
+    """Specifications of values with fixed shapes. Raises `ModelError` where one is no tensor."""
+    return tuple(map(_spec, values))
 
 
 InputShapes = Mapping[str, Sequence[int] | float]

@@ -9,7 +9,7 @@ Source: the answers of onnxruntime-qnn 2.7.0 (QAIRT 2.51.0) to one-operator mode
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -23,7 +23,7 @@ __all__ = ["Unsupported", "unsupported"]
 Answer = tuple[str, str] | None
 """Reason and hint, or None where the NPU takes the node."""
 
-_CUT = "Cut the model in front of it and do its work on the CPU."
+_CUT = "Cut the model in front of it (`model.outputs`); what is behind runs on the CPU."
 _TRAIN = "Train the model with another operator, or cut it in front of this one."
 _CLASSICAL = (
     "the NPU has no operators for decision trees and support vector machines",
@@ -81,11 +81,19 @@ def _refused_value(node: ir.Node) -> Answer:
                 "Merge dimensions with Reshape.",
             )
         if constant(value) is None and value.name and static_shape(value) is None:
+            shape = format_shape(value.shape)
+            if node.graph is not None and all(map(static_shape, _fed(node.graph))):
+                return f"the shape {shape} of '{value.name}' depends on the data", _CUT
             return (
-                f"the shape {format_shape(value.shape)} of '{value.name}' is not fixed",
+                f"the shape {shape} of '{value.name}' is not fixed",
                 "Give the shapes of all inputs under `model.inputs`.",
             )
     return None
+
+
+def _fed(graph: ir.Graph | ir.Function) -> Iterator[ir.Value]:
+    """The inputs with dimensions that a caller feeds."""
+    return (v for v in graph.inputs if not v.is_initializer() and rank(v) != 0)
 
 
 def _dilated(node: ir.Node) -> bool:

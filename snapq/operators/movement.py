@@ -55,7 +55,7 @@ SPECS: dict[str, OpSpec] = {
         encodings=None,
         npu=lacking(
             "its order depends on the data",
-            "Cut the model in front of it and do its work on the CPU.",
+            "Cut the model in front of it (`model.outputs`); what is behind runs on the CPU.",
         ),
     ),
     "CenterCropPad": _move(SHAPE, encodings=None, npu=lacking()),

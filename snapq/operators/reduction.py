@@ -13,7 +13,7 @@ _AXIS = frozenset({Trait.HAS_AXIS})
 _STAYS = frozenset({Trait.KEEPS_SIGN, Trait.KEEPS_FINITE})
 _ONE = frozenset({Trait.ONE_IS_KEPT})
 _LOOSE = frozenset({Trait.DATA_DEPENDENT_SHAPE})
-_CUT = "Cut the model in front of it and do its work on the CPU."
+_CUT = "Cut the model in front of it (`model.outputs`); what is behind runs on the CPU."
 _OPEN_SIZE = lacking("the size of its output depends on the data", _CUT)
 
 _POOLS = {

@@ -10,7 +10,7 @@ __all__ = ["SPECS"]
 D, SHAPE, OTHER = Role.DATA, Role.SHAPE, Role.OTHER
 _LOOSE = frozenset({Trait.DATA_DEPENDENT_SHAPE})
 _NO_TEXT = lacking("the NPU has no text", "Do this part on the CPU.")
-_CPU = "Cut the model in front of it and do its work on the CPU."
+_CPU = "Cut the model in front of it (`model.outputs`); what is behind runs on the CPU."
 
 SPECS: dict[str, OpSpec] = {
     **rows(

@@ -18,12 +18,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from snapq.bundle import TAIL
 from snapq.config import PackageConfig, QuantizeConfig
 from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
 from snapq.errors import DeviceError
 from snapq.evaluation.functions import source_fingerprint
 from snapq.evaluation.metrics import metrics
 from snapq.evaluation.samples import Dataset, Sample, update_digest
+from snapq.evaluation.tail import TailFile
 from snapq.pipeline.cache import Cache
 from snapq.pipeline.inputs import Setting
 from snapq.stages.artifact import MODEL, Artifact
@@ -97,6 +99,9 @@ class Available:
         facts = {**self._facts, Input.PREVIOUS: fact}
         if name == SOURCE:
             facts[Input.GIVEN] = fact
+            if (artifact.folder / TAIL).is_file():
+                outputs = tuple(artifact.record.details["tail_outputs"])
+                facts[Input.TAIL] = known(TailFile(artifact.folder / TAIL, outputs), mark)
         elif name == "prepare":
             facts[Input.ORIGINAL] = fact
         if name == "package":
@@ -122,9 +127,9 @@ def available(setting: Setting) -> Available:
     package = next((item for item in options if isinstance(item, PackageConfig)), PackageConfig())
     quantize = next((item for item in options if isinstance(item, QuantizeConfig)), None)
     share = config.gates.npu_nodes
-    shapes = config.model.inputs
+    shapes, cut = config.model.inputs, config.model.outputs
     facts = {
-        Input.MODEL: known((config.model.path, shapes), [setting.source_sha256, shapes]),
+        Input.MODEL: known((config.model.path, shapes, cut), [setting.source_sha256, shapes, cut]),
         Input.BOUNDARY: known(setting.boundary, setting.boundary.to_json()),
         Input.DEVICES: known(setting.devices, _facts_of(setting)),
         Input.SEED: known(config.seed),
@@ -201,7 +206,7 @@ def _first(data: Dataset, count: int) -> Fact:
 
 def _sample_mark(sample: Sample) -> str:
     digest = hashlib.sha256()
-    for arrays in (sample.feeds, sample.frames):
+    for arrays in (sample.feeds, sample.frames, sample.beside):
         for name, array in sorted(arrays.items()):
             digest.update(name.encode())
             update_digest(digest, array)

@@ -22,8 +22,10 @@ from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, DeviceError, did_you_mean, warn_renamed
 from snapq.evaluation.datasets import Dataset, image_input, open_dataset
 from snapq.evaluation.stateful import open_stateful
-from snapq.graph import boundary, foreign, io, shapes
+from snapq.evaluation.tail import tail_inputs_apart
+from snapq.graph import boundary, io, shapes
 from snapq.graph.boundary import Boundary
+from snapq.graph.cutting import open_cut
 from snapq.graph.passes.order import OLD_NAMES
 from snapq.graph.passes.run import skipped_names
 from snapq.graph.shapes import TensorSpec
@@ -42,7 +44,7 @@ class Setting:
     Attributes:
         config: the resolved deploy.yaml.
         devices: profiles of the devices.
-        inputs: the model's inputs, frozen.
+        inputs: the model's inputs, frozen; of one that is cut, those of the part in front.
         boundary: what the package takes and gives.
         calibration: samples for calibration, or None.
         training: samples for training; the calibration samples where the YAML gives none.
@@ -50,6 +52,7 @@ class Setting:
         source_sha256: hash of the model file and its external data.
         quantized: whether the model as given has Q/DQ or integer operators.
         named_devices: profiles of devices that options of stages name.
+        tail_inputs: of a model that is cut, the inputs that only the tail takes.
     """
 
     config: DeployConfig
@@ -62,6 +65,7 @@ class Setting:
     source_sha256: str
     quantized: bool = False
     named_devices: tuple[DeviceProfile, ...] = ()
+    tail_inputs: tuple[TensorSpec, ...] = ()
 
     @property
     def repairs(self) -> bool:
@@ -98,13 +102,14 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         if item.options.target.device is not None
     )
     loaded = io.load(config.model.path)
-    quantized = is_quantized(loaded)
-    check_precision(config, devices, quantized=quantized)
     check_weights(loaded)
-    model = foreign.freeze(loaded, config.model.inputs, config.model.path)
-    inputs = shapes.input_specs(model)
+    found = open_cut(config.model.path, config.model.inputs, config.model.outputs)
+    model = found.model
+    quantized = is_quantized(model)
+    check_precision(config, devices, quantized=quantized)
+    inputs, tail_inputs = shapes.input_specs(model), found.tail_inputs
     if config.metric is not None and not isinstance(config.metric, str):
-        _check_outputs(config.metric, [str(value.name) for value in model.graph.outputs])
+        _check_outputs(config.metric, found.outputs)
     calibration, evaluation = _sources(config, random_inputs)
     plan = boundary.plan(
         inputs,
@@ -115,7 +120,10 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
 
     def opened(source: DataSource | None, key: str, *, labelled: bool = False) -> Dataset | None:
         def plain(source: DataSource, inputs: Sequence[TensorSpec]) -> Dataset:
-            return open_dataset(source, inputs, base=config.folder, labelled=labelled)
+            # Images feed one input, and of what calibrates the tail sees nothing.
+            more = () if source.images is not None and not labelled else tail_inputs
+            data = open_dataset(source, (*inputs, *more), base=config.folder, labelled=labelled)
+            return tail_inputs_apart(data, more)
 
         if source is None:
             return None
@@ -138,6 +146,7 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         source_sha256=_fingerprint(config.model.path, loaded),
         quantized=quantized,
         named_devices=named,
+        tail_inputs=tail_inputs,
     )
 
 

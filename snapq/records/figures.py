@@ -42,6 +42,9 @@ class FidelityRecord(Record):
     where: Origin
     device: str | None = None
     random_inputs: bool = False
+    behind_cut: bool = False
+    """Whether the tail of a model that is cut computed it, on the CPU, from what the part in front
+    gave."""
 
 
 class AgreementRecord(Record):

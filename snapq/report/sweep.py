@@ -61,7 +61,8 @@ def point(value: str, folder: str, record: RunRecord) -> SweepPoint:
     found = next(own, None)
     accuracy = next((a for a in record.accuracy if a.label != view.FLOAT), None)
     base = view.float_accuracy(record, accuracy) if accuracy else None
-    fidelity = min(record.fidelity, key=lambda item: item.sqnr_db, default=None)
+    at_the_cut = (item for item in record.fidelity if not item.behind_cut)
+    fidelity = min(at_the_cut, key=lambda item: item.sqnr_db, default=None)
     ratio = next(
         (s for s in record.speedups if s.baseline == UNMODIFIED and s.device == device), None
     )

@@ -118,7 +118,8 @@ def _fidelity(record: RunRecord) -> Iterator[Row]:
         basis.append(f"lowest sample {fmt.decibels(item.sqnr_db_min)}")
         value = f"{fmt.decibels(item.sqnr_db)}, cosine {fmt.cosine(item.cosine)}"
         value += view.agreement_text(item)
-        yield f"SQNR {item.label}, {item.output}{item.channels}", value, ", ".join(basis)
+        behind = ", behind the cut" if item.behind_cut else ""
+        yield f"SQNR {item.label}, {item.output}{item.channels}{behind}", value, ", ".join(basis)
 
 
 def _agreement(record: RunRecord) -> Iterator[Row]:

@@ -243,7 +243,7 @@ def agreement_value(item: AgreementRecord) -> str:
 
 def _fidelity_cards(record: RunRecord) -> Iterator[Card]:
     groups: dict[tuple[str, str | None, Origin], list[FidelityRecord]] = {}
-    for item in record.fidelity:
+    for item in (item for item in record.fidelity if not item.behind_cut):
         groups.setdefault((item.label, item.device, item.where), []).append(item)
     for (label, device, where), items in groups.items():
         worst = min(items, key=lambda item: item.sqnr_db)

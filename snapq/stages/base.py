@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from snapq.devices.profiles import DeviceProfile
     from snapq.evaluation.metrics import Metric
     from snapq.evaluation.samples import Dataset, Sample
+    from snapq.evaluation.tail import TailFile
     from snapq.graph.boundary import Boundary
     from snapq.npu.memory import Memo
 
@@ -38,9 +39,11 @@ class Input(StrEnum):
     """
 
     MODEL = "model"
-    """The model file as named in the YAML, and the shapes of its inputs."""
+    """The model file as named in the YAML, the shapes of its inputs, and where it is cut."""
     GIVEN = "given"
-    """The model as given, with its shapes frozen."""
+    """The model as given, with its shapes frozen; of one that is cut, the part in front."""
+    TAIL = "tail"
+    """What the CPU runs behind the part in front; only of a model that is cut."""
     ORIGINAL = "original"
     """The float model after the prepare stage."""
     PREVIOUS = "previous"
@@ -166,12 +169,14 @@ class Context:
     Every property raises `UndeclaredInputError` where the input is not declared.
     """
 
-    model: Declared[tuple[Path, Mapping[str, Any]]] = Declared(Input.MODEL)
-    """The model file as named in the YAML, and the shapes of its inputs."""
+    model: Declared[tuple[Path, Mapping[str, Any], tuple[str, ...]]] = Declared(Input.MODEL)
+    """The model file as named in the YAML, the shapes of its inputs, and the tensors to cut at."""
     previous: Declared[Source] = Declared(Input.PREVIOUS)
     """What the stage before left."""
     given: Declared[Source | None] = Declared(Input.GIVEN)
-    """The model as given, with its shapes frozen."""
+    """The model as given, with its shapes frozen; of one that is cut, the part in front."""
+    tail: Declared[TailFile | None] = Declared(Input.TAIL)
+    """What the CPU runs behind the part in front; None where nothing was cut off."""
     original: Declared[Source | None] = Declared(Input.ORIGINAL)
     """The float model after the prepare stage: the teacher of training."""
     float_model: Declared[Source | None] = Declared(Input.FLOAT)

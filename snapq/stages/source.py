@@ -1,21 +1,29 @@
-"""What every run starts with: the model as given, its shapes frozen; comparisons rest on it."""
+"""What every run starts with: the model as given, its shapes frozen; comparisons rest on it.
+
+Of a model that is cut it is the part in front of the cut; what is behind stands beside it.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from snapq.graph import foreign, io
+from snapq.bundle import TAIL
+from snapq.graph import io
+from snapq.graph.cutting import open_cut
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads
 
 
 def reads(_: None) -> Reads:
-    """The file and the shapes."""
+    """The file, the shapes, and where to cut."""
     return Reads((Input.MODEL,))
 
 
 def run(_: None, context: Context, folder: Path) -> Outcome:
     """Writes the model with its shapes frozen. Raises `ModelError`."""
-    path, inputs = context.model
-    io.save(foreign.freeze(io.load(path), inputs, path), folder / MODEL)
-    return Outcome("float")
+    found = open_cut(*context.model)
+    io.save(found.model, folder / MODEL)
+    if found.tail is None:
+        return Outcome("float", notes=found.notes)
+    io.save(found.tail, folder / TAIL)
+    return Outcome("float", notes=found.notes, details={"tail_outputs": list(found.outputs)})

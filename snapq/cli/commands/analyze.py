@@ -10,6 +10,7 @@ import typer
 
 from snapq.cli.options import (
     Calibration,
+    CutOption,
     Device,
     InputOption,
     Json,
@@ -53,6 +54,7 @@ def analyze(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing page.")] = False,
     input_: InputOption = None,
+    cut_at: CutOption = None,
     random_inputs: RandomInputs = False,
     json: Json = False,
 ) -> None:
@@ -75,6 +77,7 @@ def analyze(
         samples=samples,
         tensors=tensors,
         inputs=parse_shapes(input_),
+        outputs=cut_at or (),
         random_inputs=random_inputs,
         page=page,
         overwrite=force,

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from snapq.cli.options import Device, InputOption, Json, ModelArgument, existing, parse_shapes
+from snapq.cli.options import (
+    CutOption,
+    Device,
+    InputOption,
+    Json,
+    ModelArgument,
+    existing,
+    parse_shapes,
+)
 from snapq.cli.output.json import emit
 
 
 def estimate(
-    model: ModelArgument, device: Device, input_: InputOption = None, json: Json = False
+    model: ModelArgument,
+    device: Device,
+    input_: InputOption = None,
+    cut_at: CutOption = None,
+    json: Json = False,
 ) -> None:
     """Estimate the accelerator time of a model, float (fp16) or Q/DQ, by Qualcomm's estimator.
 
@@ -16,7 +28,7 @@ def estimate(
     from snapq import api
     from snapq.cli.output import tables
 
-    found = api.estimate(existing(model), device, inputs=parse_shapes(input_))
+    found = api.estimate(existing(model), device, inputs=parse_shapes(input_), outputs=cut_at or ())
     if json:
         emit(found.to_json())
     else:

@@ -20,16 +20,20 @@ def init(
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write.")] = Path(
         "deploy.yaml"
     ),
+    cut: Annotated[
+        bool, typer.Option("--cut", help="Cut the model where most work stays on the NPU.")
+    ] = False,
     force: Force = False,
     json: Json = False,
 ) -> None:
     """Write a working deploy.yaml for a model.
 
     Example: snapq init model.onnx --device sm8650
+    Example: snapq init detector.onnx --device sm8650 --cut
     """
     from snapq import api
 
-    written = api.init(existing(model), device=device, output=output, force=force)
+    written = api.init(existing(model), device=device, output=output, force=force, cut=cut)
     if json:
         emit({"path": str(written)})
     else:

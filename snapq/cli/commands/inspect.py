@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from snapq.cli.options import InputOption, Json, existing, parse_shapes
+from snapq.cli.options import CutOption, InputOption, Json, existing, parse_shapes
 from snapq.cli.output.json import emit
 
 COMPILED = (".bin", ".dlc")
@@ -25,9 +25,10 @@ def inspect(
         bool, typer.Option("--passes", help="Say which nodes a pass nearly changed, and why not.")
     ] = False,
     input_: InputOption = None,
+    cut_at: CutOption = None,
     json: Json = False,
 ) -> None:
-    """Show which nodes run on the NPU, which do not, and why.
+    """Show which nodes run on the NPU, which do not, and why; and where to cut the model.
 
     Of a compiled file: its chip, compiler, inputs and outputs.
 
@@ -53,7 +54,13 @@ def inspect(
             where="--device",
             hint="Name one, such as --device sm8650; `snapq devices` lists them.",
         )
-    inspected = api.inspect(existing(model), device, inputs=parse_shapes(input_), progress=Bars())
+    inspected = api.inspect(
+        existing(model),
+        device,
+        inputs=parse_shapes(input_),
+        outputs=cut_at or (),
+        progress=Bars(),
+    )
     if json:
         emit(inspected.to_json())
     else:

@@ -9,6 +9,7 @@ import typer
 
 from snapq.cli.options import (
     Calibration,
+    CutOption,
     Force,
     InputOption,
     Json,
@@ -36,6 +37,7 @@ def prune(
     ] = True,
     step: Annotated[int, typer.Option(min=1, help="Channel counts become multiples of this.")] = 32,
     input_: InputOption = None,
+    cut_at: CutOption = None,
     samples: Samples = None,
     random_inputs: RandomInputs = False,
     force: Force = False,
@@ -58,6 +60,7 @@ def prune(
         repair=repair,
         step=step,
         inputs=parse_shapes(input_),
+        outputs=cut_at or (),
         samples=samples,
         random_inputs=random_inputs,
         output=output,

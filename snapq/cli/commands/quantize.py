@@ -9,6 +9,7 @@ import typer
 
 from snapq.cli.options import (
     Calibration,
+    CutOption,
     Force,
     InputOption,
     Json,
@@ -37,6 +38,7 @@ def quantize(
         typer.Option(help="Device whose rules to obey; may be repeated. Not given: all of them."),
     ] = None,
     input_: InputOption = None,
+    cut_at: CutOption = None,
     samples: Samples = None,
     encodings: Annotated[
         Path | None, typer.Option(help="AIMET encodings (0.6.1, 1.0) of this model, to use.")
@@ -63,6 +65,7 @@ def quantize(
         preset=preset,
         devices=device or (),
         inputs=parse_shapes(input_),
+        outputs=cut_at or (),
         samples=samples,
         random_inputs=random_inputs,
         encodings=existing(encodings) if encodings else None,

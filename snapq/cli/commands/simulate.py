@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from snapq.cli.options import Device, Force, Json, ModelArgument, existing
+from snapq.cli.options import CutOption, Device, Force, Json, ModelArgument, existing
 from snapq.cli.output.json import emit
 from snapq.cli.output.text import say
 
@@ -21,6 +21,7 @@ def simulate(
     output: Annotated[
         Path, typer.Option("--output", "-o", help=".npz for the outputs, stacked over samples.")
     ],
+    cut_at: CutOption = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -32,7 +33,13 @@ def simulate(
     from snapq.cli.output.progress import Bars
 
     count, names, notes = api.simulate_file(
-        existing(model), device, existing(inputs), output, overwrite=force, progress=Bars()
+        existing(model),
+        device,
+        existing(inputs),
+        output,
+        cut_at=cut_at or (),
+        overwrite=force,
+        progress=Bars(),
     )
     if json:
         emit({"path": str(output), "samples": count, "outputs": names, "notes": list(notes)})

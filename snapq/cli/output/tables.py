@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from snapq.cli.output.console import console
+from snapq.cli.output.off_npu import MOST_GROUPS, cut_lines, off_npu_rows
 from snapq.report.formatting import plain
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from snapq.npu.binaries import BinaryInfo
     from snapq.pipeline.plan import Plan
     from snapq.records import AnalysisRecord, EstimateRecord
+
+
+_MOST_ROWS = 100
+"""Longer tables end there; `--json` has all of them."""
 
 
 def output_console() -> Console:
@@ -36,6 +41,12 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
     for row in rows:
         table.add_row(*(Text(plain(str(cell), keep="\n")) for cell in row))
     output_console().print(table)
+
+
+def show_rest(count: int) -> None:
+    """Says how many rows a table left out."""
+    if count > _MOST_ROWS:
+        show_line(f"  … and {count - _MOST_ROWS:,} more; `--json` has all of them.")
 
 
 def show_line(text: str) -> None:
@@ -215,14 +226,19 @@ def show_inspection(inspection: Inspection, *, passes: bool = False) -> None:
         show_table(
             "Nearly matched by a pass, and left alone",
             ("pass", "node", "why"),
-            ((s["pass_name"], s["node"], s["reason"]) for s in inspection.skipped),
+            ((s["pass_name"], s["node"], s["reason"]) for s in inspection.skipped[:_MOST_ROWS]),
         )
+        show_rest(len(inspection.skipped))
     if inspection.findings:
         show_table(
             "It came quantized; `snapq run` repairs this",
             ("node", "rule", "what", "hint"),
-            ((f["node"], f["rule"], f["message"], f["hint"]) for f in inspection.findings),
+            (
+                (f["node"], f["rule"], f["message"], f["hint"])
+                for f in inspection.findings[:_MOST_ROWS]
+            ),
         )
+        show_rest(len(inspection.findings))
     show_table(
         f"On {inspection.device} (v{inspection.architecture})",
         ("precision", "NPU nodes", "CPU nodes", "partitions", "remark"),
@@ -230,11 +246,17 @@ def show_inspection(inspection: Inspection, *, passes: bool = False) -> None:
     )
     for placement in inspection.placements:
         if placement.cpu_nodes:
+            rows = tuple(off_npu_rows(placement))
             show_table(
                 f"Not on the NPU at {placement.precision}",
-                ("node", "operator", "why", "hint"),
-                ((n.name, n.op_type, n.reason, n.hint or "") for n in placement.cpu_nodes),
+                ("nodes", "operators", "why", "hint"),
+                rows[:MOST_GROUPS],
             )
+            if len(rows) > MOST_GROUPS:
+                show_line(f"  … and {len(rows) - MOST_GROUPS} more reasons; `--json` has all.")
+    if inspection.cut is not None:
+        for line in cut_lines(inspection.cut):
+            show_line(line)
 
 
 def show_binaries(binaries: Iterable[BinaryInfo]) -> None:

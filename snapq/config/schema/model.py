@@ -20,7 +20,10 @@ class Model(Strict):
     )
     """Shape of each input, such as `[1, 3, 224, 224]`: freezes dynamic dimensions and overrides
     what the file declares. A number in place of a shape fixes an input that never changes, such as
-    a sample rate, to that number."""
+    a sample rate, to that number. The name of an inner tensor lets the model begin there."""
+    outputs: tuple[str, ...] = ()
+    """Inner tensors at which the model is cut: what lies in front of them goes to the NPU, the rest
+    into the bundle as `tail.onnx`, for the CPU. `snapq inspect` proposes a cut where one helps."""
 
 
 class IoDtype(StrEnum):

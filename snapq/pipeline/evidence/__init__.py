@@ -44,6 +44,12 @@ def _notes(setting: Setting, found: Found) -> Iterator[str]:
     """What is to be known of all figures."""
     if setting.random_inputs:
         yield "RANDOM INPUTS: encodings and comparisons rest on random inputs and prove nothing."
+    if setting.config.model.outputs:
+        yield (
+            f"The model is cut at {', '.join(setting.config.model.outputs)}. Times, sizes and SQNR "
+            "are those of the part in front of the cut; metrics are taken behind it, where the "
+            "bundle's tail.onnx has run on the CPU."
+        )
     if setting.quantized:
         yield (
             "The model came quantized: `float` stands for the model as given, on this machine's "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from snapq.evaluation.channel_groups import GroupedOutputs
 from snapq.evaluation.datasets import Dataset, Sample
 from snapq.evaluation.metrics import Fidelity
 from snapq.evaluation.stateful import in_sequence
+from snapq.evaluation.tail import Tail
 from snapq.graph import io
 from snapq.npu.model import Model
 from snapq.npu.runtime import status
@@ -38,7 +39,8 @@ def gather(subject: Subject) -> Found:
 
     The model as given runs in float on this machine's CPU. What the run made is the compiled
     package of the first target on Qualcomm's simulator; without a package stage it is the Q/DQ
-    model, on the simulator too, or on the CPU where there is no simulator.
+    model, on the simulator too, or on the CPU where there is no simulator. Of a model that is cut,
+    outputs are compared at the cut and behind its tail, and metrics are those behind the tail.
     """
     data = subject.evaluation
     if data is None or (subject.quantized is None and subject.packaged is None):
@@ -46,7 +48,8 @@ def gather(subject: Subject) -> Found:
     missing = _no_simulator(subject)
     notes = (f"Not simulated, but computed on this machine's CPU: {missing}",) if missing else ()
     first = _First() if missing is None and subject.packaged is None and not data.state else None
-    found = Found(_compare(subject, data, first, simulated=missing is None), notes)
+    compared = _compare(subject, data, first, simulated=missing is None)
+    found = Found(notes=notes).and_also(compared)
     return found if first is None else found.and_also(_against_cpu(subject, first))
 
 
@@ -98,9 +101,11 @@ def _no_simulator(subject: Subject) -> str | None:
     return " ".join(part for part in (found.reason, found.hint) if part)
 
 
-def _compare(subject: Subject, data: Dataset, first: _First | None, *, simulated: bool) -> Figures:
+def _compare(subject: Subject, data: Dataset, first: _First | None, *, simulated: bool) -> Found:
     judges = {label: subject.metrics() for label in ("float", subject.label)}
     fidelity, grouped = Fidelity(), GroupedOutputs()
+    behind = Fidelity(any_shape=True)
+    tail, lacking = None if subject.tail is None else Tail(subject.tail), None
     title = f"Simulate {subject.device.name}" if simulated else "Run on the CPU"
     with subject.progress.track(title, len(data)) as advance:
         results = _results(subject, data, simulated=simulated)
@@ -109,7 +114,14 @@ def _compare(subject: Subject, data: Dataset, first: _First | None, *, simulated
             if first is not None:
                 first.take(sample, result, reference)
             fidelity.update(*(grouped.split(one, reference) for one in (reference, result)))
-            for label, outputs in (("float", reference), (subject.label, result)):
+            whole = {"float": reference, subject.label: result}
+            if tail is not None and not subject.metrics():  # a metric cannot do without it
+                lacking = lacking or tail.lacks(sample, reference)
+            if tail is not None and lacking is None:
+                whole = {label: tail.run(sample, outputs) for label, outputs in whole.items()}
+                computed = {name: whole["float"][name] for name in tail.computed}
+                behind.update(computed, whole[subject.label])
+            for label, outputs in whole.items():
                 for judge in judges[label]:
                     if sample.label is not None:
                         judge.update(outputs, sample.label, sample.name)
@@ -130,11 +142,12 @@ def _compare(subject: Subject, data: Dataset, first: _First | None, *, simulated
         for label, found in ((label, judge) for label in judges for judge in judges[label])
         if found.samples
     ]
+    meters = [(fidelity, False)] + ([(behind, True)] if behind.samples else [])
     records = [
         FidelityRecord(
             label=subject.label,
-            output=grouped.places[output.name][0],
-            channels=grouped.places[output.name][1],
+            output=grouped.places.get(output.name, (output.name,))[0],
+            channels="" if is_behind else grouped.places[output.name][1],
             sqnr_db=output.sqnr_db,
             sqnr_db_min=output.sqnr_db_min,
             cosine=output.cosine,
@@ -143,10 +156,24 @@ def _compare(subject: Subject, data: Dataset, first: _First | None, *, simulated
             where=found_where,
             device=device,
             random_inputs=data.random,
+            behind_cut=is_behind,
         )
-        for output in fidelity.results()
+        for meter, is_behind in meters
+        for output in meter.results()
     ]
-    return Figures(accuracy=tuple(accuracy), fidelity=tuple(records))
+    notes = tuple(_why_none_behind(behind.undefined, lacking))
+    return Found(Figures(accuracy=tuple(accuracy), fidelity=tuple(records)), notes)
+
+
+def _why_none_behind(undefined: Collection[str], lacking: str | None) -> Iterator[str]:
+    """Why there is no SQNR behind the cut."""
+    if lacking is not None:
+        yield f"Not computed behind the cut: the samples lack '{lacking}', which the tail takes."
+    if undefined:
+        yield (
+            "No SQNR behind the cut, as the shape depends on the data and differs from the float "
+            f"model's: {', '.join(sorted(undefined))}."
+        )
 
 
 def _results(subject: Subject, data: Dataset, *, simulated: bool) -> Iterator[Outputs]:
@@ -185,7 +212,7 @@ EVIDENCE = Evidence(
     "outputs",
     Reads(
         (Input.GIVEN, Input.EVALUATION, Input.METRICS, Input.DEVICES, Input.BOUNDARY),
-        (Input.QUANTIZED, Input.PACKAGE),
+        (Input.QUANTIZED, Input.PACKAGE, Input.TAIL),
     ),
     gather,
 )

@@ -8,6 +8,7 @@ from typing import Any
 from snapq.cpu import CpuModel
 from snapq.errors import SnapqError
 from snapq.evaluation.metrics import Fidelity
+from snapq.evaluation.tail import Tail
 from snapq.graph import cost, io
 from snapq.pipeline.available import StepModel
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
@@ -76,6 +77,7 @@ def _evaluate(subject: Subject) -> list[dict[str, Any]]:
     models = [CpuModel(step.model) for step in steps]
     meters = [Fidelity() for _ in steps]
     judges = [next(iter(subject.metrics()), None) for _ in steps]
+    tail = None if subject.tail is None else Tail(subject.tail)
 
     with subject.progress.track("Evaluate steps", len(data)) as advance:
         for sample in data:
@@ -85,7 +87,8 @@ def _evaluate(subject: Subject) -> list[dict[str, Any]]:
                 found = model.run(sample.feeds if is_float else plan.model_feeds(sample))
                 meter.update(reference, found)
                 if judge and sample.label is not None:
-                    judge.update(found, sample.label)
+                    whole = found if tail is None else tail.run(sample, found)
+                    judge.update(whole, sample.label)
             advance(1)
     values = []
     for meter, judge in zip(meters, judges, strict=True):
@@ -106,5 +109,7 @@ def _evaluate(subject: Subject) -> list[dict[str, Any]]:
 
 
 EVIDENCE = Evidence(
-    "steps", Reads((Input.GIVEN, Input.STEPS), (Input.EVALUATION, Input.METRICS, *ESTIMATE)), gather
+    "steps",
+    Reads((Input.GIVEN, Input.STEPS), (Input.EVALUATION, Input.METRICS, Input.TAIL, *ESTIMATE)),
+    gather,
 )

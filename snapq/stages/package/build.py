@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from snapq.bundle import DEVICES, ENCODINGS, GOLDEN, MODEL
+from snapq.bundle import DEVICES, ENCODINGS, GOLDEN, MODEL, TAIL
 from snapq.bundle.manifest import write_manifest
 from snapq.bundle.write import write_helper
 from snapq.config import PackageConfig
@@ -150,6 +150,8 @@ def _write_model(job: PackageJob, folder: Path) -> Applied:
     applied = boundary.apply(model, job.plan)
     io.save(applied.model, folder / MODEL)
     write_helper(folder)
+    if job.tail is not None:
+        io.copy(job.tail.path, folder / TAIL)
     if job.encodings is not None:
         with storage_errors(folder / ENCODINGS):
             shutil.copyfile(job.encodings, folder / ENCODINGS)

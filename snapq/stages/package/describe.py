@@ -8,13 +8,25 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from snapq.bundle import ENCODINGS, HELPER, MODEL
+from snapq.bundle import ENCODINGS, HELPER, MODEL, TAIL
 from snapq.bundle.manifest import input_entry, output_entry
-from snapq.bundle.schema import BundleBinary, BundleDevice, BundleProvenance, Manifest
+from snapq.bundle.schema import (
+    SCHEMA,
+    WITH_TAIL,
+    BundleBinary,
+    BundleDevice,
+    BundleProvenance,
+    BundleTail,
+    BundleTailInput,
+    Manifest,
+)
 from snapq.bundle.write import list_files
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ModelError, QnnError
-from snapq.graph.boundary import Applied
+from snapq.evaluation.tail import TailFile
+from snapq.graph import io
+from snapq.graph.boundary import Applied, Boundary
+from snapq.graph.shapes import static_shape
 from snapq.npu.binaries import inspect_binary
 from snapq.stages.artifact import library_versions
 from snapq.stages.package.compile_device import CompiledDevice
@@ -53,6 +65,8 @@ def manifest(
             golden_samples=len(list((folder / "golden" / "inputs").glob("*.npz"))),
             random_inputs=job.random_inputs,
             extra=dict(extra),
+            schema_version=SCHEMA if job.tail is None else WITH_TAIL,
+            tail=None if job.tail is None else _tail(job.tail, applied.boundary),
             provenance=BundleProvenance(
                 snapq=__version__,
                 versions=library_versions(),
@@ -67,6 +81,23 @@ def manifest(
             where=".".join(str(part) for part in problem["loc"]),
             hint="Rename the tensor in the model.",
         ) from error
+
+
+def _tail(file: TailFile, boundary: Boundary) -> BundleTail:
+    given = {item.name for item in boundary.outputs}
+    return BundleTail(
+        model=TAIL,
+        inputs=tuple(
+            BundleTailInput(
+                name=str(value.name),
+                dtype=str(value.dtype.numpy()) if value.dtype else "float32",
+                shape=static_shape(value),
+                source="output" if value.name in given else "input",
+            )
+            for value in io.load(file.path).graph.inputs
+        ),
+        outputs=file.outputs,
+    )
 
 
 def _entry(entry: CompiledDevice, reloaded: Reloaded, folder: Path) -> BundleDevice:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from snapq.devices.profiles import DeviceProfile
+from snapq.evaluation.tail import TailFile
 from snapq.graph import boundary
 from snapq.graph.boundary import Boundary
 from snapq.npu.model import Memory
@@ -28,6 +29,7 @@ class PackageJob:
         random_inputs: whether samples or calibration are random numbers.
         memory: estimates that are known.
         folded: whether the normalization of the boundary is in the float model already.
+        tail: what the CPU runs behind the package, of a model that was cut.
     """
 
     model: Path
@@ -41,6 +43,7 @@ class PackageJob:
     random_inputs: bool
     memory: Memory = field(default_factory=Memory)
     folded: bool = False
+    tail: TailFile | None = None
 
     @property
     def label(self) -> str:

@@ -86,7 +86,7 @@ def reads(options: PackageConfig) -> Reads:
     """The model with its encodings, the devices and the boundary, and what the bundle carries."""
     return Reads(
         (Input.PREVIOUS, Input.DEVICES, Input.BOUNDARY, Input.NPU_SHARE),
-        (Input.GOLDEN, Input.RANDOM, Input.FLOAT),
+        (Input.GOLDEN, Input.RANDOM, Input.FLOAT, Input.TAIL),
     )
 
 
@@ -112,6 +112,7 @@ def run(options: PackageConfig, context: Context, folder: Path) -> Outcome:
         npu_share=context.npu_share,
         random_inputs=context.random_inputs,
         memory=Memory(context.memo),
+        tail=context.tail,
     )
     built = build(job, options, folder / BUNDLE, context.progress)
     packaged = _record(built, job.label, folder)

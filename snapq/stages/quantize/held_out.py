@@ -13,6 +13,7 @@ from snapq.config import MixedPrecision
 from snapq.errors import ConfigError
 from snapq.evaluation.samples import Dataset, Label, Sample
 from snapq.evaluation.sqnr import SqnrMeter, real_outputs, sqnr
+from snapq.evaluation.tail import Tail
 from snapq.quantization.analysis.sensitivity import Feeds, Run
 from snapq.quantization.mixed_precision.trials import Evaluate, Evaluation
 from snapq.stages.base import Context
@@ -38,6 +39,7 @@ class HeldOut:
         labels: of the samples; empty where SQNR evaluates.
         own: whether the labels are the float model's answers.
         apart: whether they are held out; those that calibrate are used where there are too few.
+        samples: where the feeds come from; the tail of a model that is cut may read them.
     """
 
     feeds: tuple[Feeds, ...]
@@ -45,6 +47,7 @@ class HeldOut:
     labels: tuple[Labels, ...] = ()
     own: bool = False
     apart: bool = True
+    samples: tuple[Sample, ...] = ()
 
 
 class Rest:
@@ -94,15 +97,16 @@ def held_out(
     labels = [sample.label for sample in held]
     told = tuple(one for one in labels if one is not None)
     if len(told) == len(labels):
-        return HeldOut(feeds, references, told, apart=apart)
+        return HeldOut(feeds, references, told, apart=apart, samples=tuple(held))
     if [metric.name for metric in metrics] not in (["top1"], ["top5"]):
         raise ConfigError(
             f"The calibration samples have no labels, and {metrics[0].name} needs them.",
             where="quantize.mixed_precision.max_drop",
             hint="Give `labels` under data.calibration, or `min_sqnr_db` in place of `max_drop`.",
         )
-    answers = tuple(int(next(iter(one.values())).argmax()) for one in references)
-    return HeldOut(feeds, references, answers, own=True, apart=apart)
+    whole = _behind_cut(context, references, held)
+    answers = tuple(int(next(iter(one.values())).argmax()) for one in whole)
+    return HeldOut(feeds, references, answers, own=True, apart=apart, samples=tuple(held))
 
 
 def evaluator(
@@ -131,19 +135,28 @@ def evaluator(
     truth = float_scores(held, context)
 
     def by_metric(model: ir.Model) -> Evaluation:
-        values = _scores(context, outputs(model), held.labels)
+        values = _scores(context, outputs(model), held)
         drop = max(before - now for before, now in zip(truth, values, strict=True))
         return Evaluation(values[0] if len(values) == 1 else -drop, drop <= most + _EXACT)
 
     return by_metric
 
 
-def _scores(
-    context: Context, outputs: Iterable[Feeds], labels: Sequence[Labels]
-) -> tuple[float, ...]:
+def _behind_cut(
+    context: Context, outputs: Iterable[Feeds], samples: Sequence[Sample]
+) -> Iterator[Feeds]:
+    """The model's own outputs: of one that is cut, what its tail makes of those of the part."""
+    if context.tail is None:
+        return iter(outputs)
+    run = Tail(context.tail).run
+    return (run(sample, found) for sample, found in zip(samples, outputs, strict=True))
+
+
+def _scores(context: Context, outputs: Iterable[Feeds], held: HeldOut) -> tuple[float, ...]:
     """The value of each metric of the run."""
     metrics = context.metrics()
-    for found, label in zip(outputs, labels, strict=True):
+    whole = _behind_cut(context, outputs, held.samples)
+    for found, label in zip(whole, held.labels, strict=True):
         arrays = {name: np.asarray(array) for name, array in found.items()}
         for metric in metrics:
             metric.update(arrays, label)
@@ -152,7 +165,7 @@ def _scores(
 
 def float_scores(held: HeldOut, context: Context) -> tuple[float, ...]:
     """The value of each metric for the float model."""
-    return _scores(context, held.references, held.labels)
+    return _scores(context, held.references, held)
 
 
 def unit(options: MixedPrecision, context: Context) -> str:

@@ -29,7 +29,7 @@ def reads(options: QuantizeConfig) -> Reads:
     if options.encodings is not None:
         return Reads((*needed, Input.GIVEN), (*optional, Input.CALIBRATION))
     if options.mixed_precision is not None:
-        optional.append(Input.METRICS)
+        optional += [Input.METRICS, Input.TAIL]
     return Reads((*needed, Input.CALIBRATION), tuple(optional))
 
 
