@@ -126,16 +126,19 @@ def _parse(path: Path) -> onnx.ModelProto:
     if path.is_dir():
         raise ModelError("This is a folder.", where=where, hint="Name the .onnx file in it.")
     try:
-        data = path.read_bytes()
+        size = path.stat().st_size
+        if not path.is_file():  # a pipe or a device has no end
+            raise ModelError("This is no file on a disk.", where=where, hint="Name an .onnx file.")
+        data = path.read_bytes() if size < 1 << 31 else b""
     except FileNotFoundError:
         raise ModelError("There is no such file.", where=where, hint="Check the path.") from None
     except OSError as error:
         raise ModelError(
             f"The file cannot be read: {error.strerror}.", where=where, hint="Check it."
         ) from error
-    if not data:
+    if not size:
         raise damaged("The file is empty.", path)
-    if len(data) >= 1 << 31:
+    if size >= 1 << 31:
         raise ModelError(
             "The file is over 2 GB, more than an ONNX file can hold.",
             where=where,

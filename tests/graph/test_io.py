@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,19 @@ def test_a_folder_an_empty_file_and_text_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(ModelError, match=words):
             io.load(tmp_path / name)
+
+
+def test_what_has_no_end_or_is_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    with (tmp_path / "large.onnx").open("wb") as file:
+        file.truncate(5 << 30)
+    for path, words in (
+        (tmp_path / "pipe.onnx", "no file"),
+        (Path("/dev/zero"), "no file"),
+        (tmp_path / "large.onnx", "over 2 GB"),
+    ):
+        with pytest.raises(ModelError, match=words):
+            io.load(path)
 
 
 @pytest.mark.parametrize("kept", [0.02, 0.3, 0.6, 0.9, 0.999])
