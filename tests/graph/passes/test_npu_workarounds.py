@@ -8,6 +8,33 @@ from tests.graph.passes.cases import Case, check, names
 
 CASES = [
     Case(
+        "add_before_concat",
+        "a class token in front of patches, and their positions",
+        """(float[1,4,3] x) => (float[1,5,3] y)
+            <float[1,1,3] c = {1.0, 2.0, 3.0}, float[1,5,3] p = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6,
+             0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.4, 1.5}> {
+            t = Concat <axis = 1> (c, x) y = Add(t, p) }""",
+        "Add Concat",
+    ),
+    Case(
+        "add_before_concat",
+        "a summand that is the same along the axis, and constants between what is computed",
+        """(float[2,3] x, float[2,3] z) => (float[5,3] y)
+            <float[1,3] c = {1.0, 2.0, 3.0}, float[3] p = {0.1, 0.2, 0.3}> {
+            t = Concat <axis = 0> (x, c, z) y = Add(p, t) }""",
+        "Add Add Concat",
+    ),
+    Case(
+        "add_before_concat",
+        "computed parts alone, and a Concat with another reader",
+        """(float[2,3] x, float[2,3] z) => (float[4,3] y, float[3,3] v, float[3,3] u)
+            <float[1,3] c = {1.0, 2.0, 3.0}, float[3] p = {0.1, 0.2, 0.3}> {
+            t = Concat <axis = 0> (x, z) y = Add(t, p)
+            s = Concat <axis = 0> (c, x) v = Add(s, p) u = Abs(s) }""",
+        "Concat Add Concat Add Abs",
+        applies=False,
+    ),
+    Case(
         "broadcast_pow_base",
         "powers of one number, and of a row",
         """(float[4,5] x, float[5] z) => (float[4,5] y, float[4,5] v) <float two = {2.0}> {
