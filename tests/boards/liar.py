@@ -40,6 +40,8 @@ def change(value, path, edit):
 
 def answers(line):
     said, changed = json.loads(line), False
+    if not isinstance(said, dict):
+        raise SystemExit("the program says what is no answer")
     for edit in EDITS:
         if edit["kind"] not in ("*", said.get("type")):
             continue
@@ -62,6 +64,8 @@ def answers(line):
             stop(int(value))
         else:
             said, changed = change(said, edit["path"], edit), True
+            if not isinstance(said, dict):
+                break
     if changed:
         text = json.dumps(said)
         for edit in EDITS:
