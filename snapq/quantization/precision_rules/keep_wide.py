@@ -7,10 +7,15 @@
 | cells of recurrent layers, their state, small heads | 16 bits, where activations have 8 |
 | the places at which a GridSample reads | 16 bits, where activations have 8 |
 | a depthwise filter whose sides add up to 64 or more | 16 bits, where activations have 8 |
+| normalizations of a DenseNet, some behind a Concat | float, where activations have 16 |
 | what joins unlike ranges in an output (`joined_outputs`) | float, where activations have 8 |
 
 The NPU has no fast 8-bit kernel for such a filter: by Qualcomm's estimate for QCS9075, 62 taps
 over 64 channels and 200 steps take 23 us at 8 bits and 31 at 16, 63 taps 28,006 and 61.
+
+At 16 bits Qualcomm's compiler crashes on such normalizations, depthwise filters of one tap, of
+DenseNet-121 (QAIRT 2.51; not on all weights); with all in float it takes 1,002 us by the estimate
+for QCS9075.
 
 What the user says of a node wins, and `precision_rules: false` turns the rules off.
 """
@@ -52,6 +57,7 @@ _SMALLEST = 2.0**-4
 """fp16 loses squares of values below 2^-12: where the largest root is below this, 16 bits keep
 more."""
 _FRONT = "the rule for spectra"
+_SCALED = "the rule for normalizations behind a Concat"
 _WIDE = ActivationType.UINT16
 _RUINED = "loses too much at 8"
 _SIDES = 64
@@ -77,6 +83,8 @@ def keep_wide(graph: ir.Graph, scheme: Scheme) -> Scheme:
         front = fronts(graph) | logarithms(graph)
     if scheme.activations in (ActivationType.UINT8, _WIDE) and front.isdisjoint(named):
         chosen |= dict.fromkeys(front, _rule(ActivationType.FLOAT16, _FRONT))
+        if scheme.activations is _WIDE:
+            chosen |= dict.fromkeys(_scaled_joins(graph), _rule(ActivationType.FLOAT16, _SCALED))
     if scheme.activations is ActivationType.UINT8:
         for rule in RULES:
             names = rule.nodes(graph) - chosen.keys()
@@ -121,6 +129,20 @@ def without_float(scheme: Scheme) -> Scheme:
             name: narrow if _is_float_rule(own) else own for name, own in scheme.per_node.items()
         },
     )
+
+
+def _scaled_joins(graph: ir.Graph) -> frozenset[str]:
+    """Names of depthwise filters of one tap, where some of them stand behind a Concat."""
+    found, joined = set(), False
+    for node in graph:
+        shape = static_shape(node.inputs[1]) if node.op_type == "Conv" else None
+        if shape is None or shape[1:] != (1, 1, 1):
+            continue
+        if node.attributes.get_int("group", 1) == shape[0] > 1:
+            found.add(str(node.name))
+            source = node.inputs[0].producer() if node.inputs[0] is not None else None
+            joined = joined or (source is not None and source.op_type == "Concat")
+    return frozenset(found) if joined else frozenset()
 
 
 def _long_filters(graph: ir.Graph) -> frozenset[str]:

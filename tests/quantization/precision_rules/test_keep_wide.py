@@ -235,3 +235,19 @@ def test_the_places_at_which_a_picture_is_read_have_16_bits():
     assert any("a place to read at" in note.text for note in result.notes)
     samples = feeds(model, 2)
     assert quality(model, result.model, samples) > quality(model, narrow.model, samples) + 15
+
+
+def test_normalizations_behind_a_concat_are_float_at_16_bits():
+    for joined in (True, False):
+        b = Builder()
+        x = b.feed("x", 1, 4, 8, 8)
+        first = b.add("Conv", x, b.normal(4, 1, 1, 1), group=4)
+        wide = b.add("Concat", x, first, axis=1) if joined else first
+        channels = 8 if joined else 4
+        filtered = b.add(
+            "Conv", wide, b.normal(channels, 1, 1, 1), b.normal(channels), group=channels
+        )
+        model = b.model(b.add("Conv", b.add("Relu", filtered), b.normal(4, channels, 1, 1)))
+        result = quantize(model, feeds(model, 2), Scheme(activations=ActivationType.UINT16))
+        floats = {n.name for n in result.model.graph if KEPT_FLOAT in n.metadata_props}
+        assert len(floats & {"node_conv_0", "node_conv_1", "node_conv_2"}) == (2 if joined else 0)
