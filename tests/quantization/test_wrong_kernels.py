@@ -17,7 +17,9 @@ from snapq.graph.float16.run import write_for_float16
 from snapq.graph.prepare import prepare
 from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.simulate import simulate
-from snapq.precision import ActivationType
+from snapq.precision import ActivationType, WeightType
+from snapq.quantization.encodings import Encoding, QuantType
+from snapq.quantization.granularity import PER_TENSOR
 from snapq.quantization.quantize import Scheme, quantize
 from tests.quantization.odd_models import Builder, feeds, scalar
 
@@ -172,3 +174,22 @@ def agrees(model, result, sample, folder: Path, least):
     names = [str(value.name) for value in model.graph.outputs]
     reached = levels(model, sample, [found[name] for name in names])
     assert all(np.asarray(reached) > np.asarray(least)), dict(zip(names, reached, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["one-hot", "unsigned"])
+def test_weights_of_16_bit_data_are_held_so_that_no_bit_of_a_product_is_dropped(kind, tmp_path):
+    b = Builder()
+    weight = np.eye(8, 16, dtype=np.float32) if kind == "one-hot" else np.abs(b.normal(8, 16))
+    x = b.add("Tanh", b.feed("x", 1, 16, 4, 4))
+    model = b.model(b.add("Conv", x, b.constant(weight.reshape(8, 16, 1, 1), "w")))
+    samples = feeds(model, 1)
+    if kind == "one-hot":
+        given = {"w": Encoding(QuantType.INT8, np.float32(1), np.int8(0))}
+        scheme = Scheme(activations=ActivationType.UINT16, granularity=PER_TENSOR, architecture=73)
+    else:
+        given = {}
+        scheme = Scheme(WeightType.UINT8, activations=ActivationType.UINT16, architecture=73)
+    result = quantize(prepare(model, {}).model, samples, scheme, fixed=given).model
+    expected = CpuModel(result, optimize=False).session.run(None, samples[0])
+    least = [min(one - 1, 75) for one in levels(model, samples[0], expected)]
+    agrees(model, result, samples[0], tmp_path, least)

@@ -20,6 +20,7 @@ from snapq.quantization.qdq.parameters import (
     raise_for_bias,
     takes,
     weight_encoding,
+    whole_range,
 )
 from snapq.quantization.qdq.plan import QdqPlan, Stored
 
@@ -59,9 +60,18 @@ def _stored(plan: QdqPlan, node: ir.Node, decision: Decision) -> dict[int, Store
         node.attributes.pop("alpha", None)
         node.attributes.pop("beta", None)
     tuned = plan.tuned.get(str(node.name))
-    encoding = tuned.encoding if tuned else plan.imposed.get(str(value.name))
+    encoding = given = tuned.encoding if tuned else plan.imposed.get(str(value.name))
     if encoding is None or not _fits(encoding, node, decision, weight.shape):
         encoding = weight_encoding(weight, decision.weights, decision.granularity, data_type)
+    own = encoding is not given
+    # What is found here uses the whole range of a signed type, and channels of zeros may stay.
+    if (
+        not tuned
+        and data_type.bits > 8
+        and Role.WEIGHT in roles
+        and not (own and encoding.dtype.signed)
+    ):
+        encoding = whole_range(weight, encoding)
     if tuned and tuned.bias is not None and bias is not None:
         bias = tuned.bias
     read = plan.read(node, 0)
