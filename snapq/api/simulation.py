@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapq.api.shared import QuantizedModel, model_path, npu_source, refuse_existing
-from snapq.errors import DataError, ModelError
+from snapq.errors import DataError, ModelError, SnapqError
 from snapq.progress import Progress, Silent
 
 if TYPE_CHECKING:
     import numpy as np
+    import onnx_ir as ir
 
     from snapq.npu.model import Model
 
@@ -98,15 +99,30 @@ def _against_cpu(
 
     float16, model = not npu.quantized, npu.model
     try:
-        findings = compare(on_cpu(model, feeds), outputs, None, float16=float16)
+        truth = None if float16 else _float_form(model, feeds)
+        findings = compare(on_cpu(model, feeds), outputs, truth, float16=float16)
     except ModelError as error:
         return (f"The values are not compared with the CPU's: {error}",)
     located = None
     if any(one.finding.faulty for one in findings):
         bench = Bench(npu.device, feeds)
-        found = mend(model, bench, None, float16=float16, search_only=True, say=progress.say)
+        found = mend(model, bench, truth, float16=float16, search_only=True, say=progress.say)
         located = found.left
     return verdict(npu.device.name, findings, located).notes
+
+
+def _float_form(
+    model: ir.Model, feeds: Sequence[Mapping[str, np.ndarray]]
+) -> list[dict[str, np.ndarray]] | None:
+    """Outputs of a Q/DQ model without its Q and DQ; None where it has no such form."""
+    from snapq.cpu import CpuModel
+    from snapq.quantization.existing_qdq.strip import strip
+
+    try:
+        cpu = CpuModel(strip(model).model)
+        return [cpu.run(feed) for feed in feeds]
+    except SnapqError:
+        return None
 
 
 def simulate_file(

@@ -20,7 +20,7 @@ from snapq.cpu import CpuModel
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import SnapqError
 from snapq.npu.model import CompileOptions, Memory, Model
-from snapq.quantization.agreement.compare import worst_agreement
+from snapq.quantization.agreement.compare import REPEATS, Agreement, compare, with_changes
 from snapq.quantization.agreement.parts import Part, Parts
 from snapq.quantization.calibration.calibrate import expose
 from snapq.quantization.qdq.wide_bias import as_added
@@ -34,6 +34,8 @@ _CLEAR_DB = 8.0
 """A tensor is off where it is at most this far above the output that is off."""
 _HIGHEST_DB = 24.0
 """What is nearer than this is rounding: half a step of 8 bits on a tensor of small numbers."""
+_PROOF_DB = 16.0
+"""So far from the CPU is no single node, nor some, for reasons of rounding."""
 _SPREADS = (1, 2, 3, 4, 6, 9, 13)
 """How many nodes run along when a fault is shown by a part alone."""
 
@@ -78,11 +80,23 @@ class Bench:
 
         A model that changes from run to run has -120.
         """
-        found = self.simulated(model, (*feeds, feeds[0]))
-        first, again = found[0], found.pop()
-        if any(not np.array_equal(first[name], again[name], equal_nan=True) for name in first):
-            return -120.0
-        return worst_agreement(truth, found)
+        findings = self.findings(model, feeds, truth, None)
+        return min((one.agreement_db for one in findings), default=120.0)
+
+    def findings(
+        self,
+        model: ir.Model,
+        feeds: Sequence[Feeds],
+        truth: Sequence[Feeds],
+        reference: Sequence[Feeds] | None,
+        *,
+        float16: bool = False,
+    ) -> tuple[Agreement, ...]:
+        """How a model on the NPU compares with the CPU's values; arguments as of `compare`."""
+        found = self.simulated(model, (*feeds, *[feeds[0]] * REPEATS))
+        npu = found[: len(feeds)]
+        compared = compare(truth, npu, reference, float16=float16)
+        return with_changes(compared, (npu[0], *found[len(feeds) :]))
 
 
 @dataclass(frozen=True)
@@ -146,7 +160,7 @@ class Search:
             first = max(position - count + 1, 0)
             part = self.parts.alone(first, position)
             found = self.alone(part)
-            if found is not None and found <= self.limit:
+            if found is not None and found <= min(self.limit, _PROOF_DB):
                 region = tuple(str(n.name) for n in self.parts.nodes[first : position + 1])
                 return Located(str(node.name), node.op_type, region, part, found, True)
             if first == 0:

@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from snapq.errors import SnapqError
 from snapq.npu.model import Model
-from snapq.quantization.agreement.compare import Agreement, compare
+from snapq.quantization.agreement.compare import Agreement
 from snapq.quantization.agreement.locate import Bench, Located, Search, locate, on_cpu
 from snapq.quantization.agreement.mends import MENDS, Mend
 
@@ -25,7 +25,7 @@ _ROUNDS = 8
 _HELPS_DB = 6.0
 _NEAR_DB = 6.0
 """Among what is that near to the best, the cheapest counts."""
-_ENOUGH_DB = 50.0
+_ENOUGH_DB = 60.0
 """What is nearer to the CPU than this is no better for it."""
 _COMPARED = 3
 """So many mends that help are compared by what they cost."""
@@ -105,7 +105,7 @@ def mend(
     truth = on_cpu(model, bench.feeds)
     changes: list[Change] = []
     left: Located | None = None
-    findings = _findings(model, bench, truth, reference, float16)
+    findings = bench.findings(model, bench.feeds, truth, reference, float16=float16)
     for _ in range(_ROUNDS):
         faults = [one for one in findings if one.finding.faulty]
         if not faults:
@@ -120,7 +120,7 @@ def mend(
             break
         nodes = (*best.nodes, *_alike(model, best.nodes))
         changed = _applied(model, nodes, best.mend)
-        after = _findings(changed, bench, truth, reference, float16)
+        after = bench.findings(changed, bench.feeds, truth, reference, float16=float16)
         if _worst(after) <= _worst(findings) + 0.5:
             break
         text = best.mend.text
@@ -135,16 +135,6 @@ class _Candidate:
     nodes: tuple[str, ...]
     agreement_db: float
     cycles: float
-
-
-def _findings(
-    model: ir.Model,
-    bench: Bench,
-    truth: Sequence[Outputs],
-    reference: Sequence[Outputs] | None,
-    float16: bool,
-) -> tuple[Agreement, ...]:
-    return compare(truth, bench.simulated(model, bench.feeds), reference, float16=float16)
 
 
 def _worst(findings: Sequence[Agreement]) -> float:

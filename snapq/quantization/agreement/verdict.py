@@ -12,8 +12,8 @@ from snapq.records import AgreementRecord
 __all__ = ["WHAT_TO_DO", "Verdict", "records", "verdict"]
 
 WHAT_TO_DO = (
-    "Give this node another precision with quantize.overrides, write it otherwise in the model, or "
-    "accept its values with gates.npu_matches_cpu: false."
+    "Give this node another precision (quantize.overrides; quantize a float model), write it "
+    "otherwise in the model, or accept its values with gates.npu_matches_cpu: false."
 )
 
 

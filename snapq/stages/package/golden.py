@@ -14,7 +14,7 @@ from snapq.bundle.read import golden_file
 from snapq.bundle.write import write_arrays
 from snapq.graph.boundary import Boundary, InputBoundary
 from snapq.npu.model import Model
-from snapq.quantization.agreement.compare import Agreement
+from snapq.quantization.agreement.compare import REPEATS, Agreement
 from snapq.quantization.agreement.verdict import Verdict
 from snapq.stages.package.compile_device import CompiledDevice
 
@@ -80,7 +80,7 @@ def reload(
     """Runs each compiled model and the model it came from on the simulator, and compares.
 
     Outputs are kept once, in the bundle `folder`, for all devices that give the same. The first
-    sample runs twice, as there are graphs whose values change from run to run.
+    sample runs again, as there are graphs whose values change from run to run.
 
     Raises:
         QnnError: a compiled model does not load or run.
@@ -94,9 +94,9 @@ def reload(
             continue
         made = entry.compilation
         compiled, came_from = Model(made.files.model, entry.device), Model(model, entry.device)
-        found = list(compiled.simulate((*feeds, feeds[0]), allow_cpu=allow_cpu))
+        found = list(compiled.simulate((*feeds, *[feeds[0]] * REPEATS), allow_cpu=allow_cpu))
         findings, told = expected.compare(found)
-        found.pop()
+        del found[len(feeds) :]
         again = came_from.simulate(feeds, options=made.options, allow_cpu=allow_cpu)
         sentence = _compare(again, found)
         place = _place(found, entry, written)

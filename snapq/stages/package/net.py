@@ -18,7 +18,7 @@ from snapq.errors import ModelError
 from snapq.graph import boundary, io
 from snapq.graph.boundary import Applied
 from snapq.progress import Progress
-from snapq.quantization.agreement.compare import Agreement, Finding, compare
+from snapq.quantization.agreement.compare import Agreement, compare, with_changes
 from snapq.quantization.agreement.locate import Bench, on_cpu
 from snapq.quantization.agreement.mend import Mended, mend
 from snapq.quantization.agreement.verdict import verdict
@@ -82,23 +82,20 @@ class CpuResults:
         self._job, self._boundary, self._model, self._feeds = job, applied.boundary, model, feeds
 
     def compared(self, found: Sequence[Values]) -> tuple[tuple[Agreement, ...], tuple[str, ...]]:
-        """Compares outputs of the NPU, of which the last are of the first sample once more.
+        """Compares outputs of the NPU, behind which are those of the first sample once more.
 
         Returns:
             The findings, and notes where there are none.
         """
         float16 = self._job.precision == "float"
-        npu = [self._boundary.package_outputs(one) for one in found[:-1]]
+        count = len(self._feeds)
+        npu = [self._boundary.package_outputs(one) for one in found[:count]]
         try:
             cpu = self._cpu
         except ModelError as error:
             return (), (f"The NPU's values are not compared with the CPU's: {error}",)
         findings = compare(cpu, npu, self._reference, float16=float16)
-        changing = _changing(found[0], found[-1])
-        return tuple(
-            replace(one, finding=Finding.CHANGES) if one.output in changing else one
-            for one in findings
-        ), ()
+        return with_changes(findings, (found[0], *found[count:])), ()
 
     @cached_property
     def _cpu(self) -> list[dict[str, Array]]:
@@ -233,12 +230,3 @@ def _own_encodings(model: ir.Model) -> list[EncodingRecord]:
 def _alike(one: Values, other: Values) -> bool:
     """Whether outputs have the same names and shapes: a cut model's may not."""
     return one.keys() == other.keys() and all(one[n].shape == other[n].shape for n in one)
-
-
-def _changing(one: Values, again: Values) -> set[str]:
-    """The outputs that differ although the sample is the same."""
-    return {
-        name
-        for name, values in one.items()
-        if not np.array_equal(values, again[name], equal_nan=values.dtype.kind == "f")
-    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from snapq.quantization.agreement.compare import Finding, compare
+from snapq.quantization.agreement.compare import Finding, compare, with_changes
 
 RANDOM = np.random.default_rng(0)
 
@@ -57,3 +57,14 @@ def test_values_that_are_not_finite_on_the_npu_only_are_a_fault() -> None:
     npu = truth.copy()
     npu[0, 3] = np.inf
     assert found(truth, noisy(truth, 38), npu) == [Finding.APART]
+
+
+def test_an_output_that_differs_between_runs_of_one_sample_is_a_fault() -> None:
+    truth = RANDOM.normal(size=(1, 64)).astype(np.float32)
+    runs = [{"y": truth, "z": truth}, {"y": truth, "z": truth}, {"y": truth + 1, "z": truth}]
+    findings = with_changes(compare(runs[:1], runs[:1], runs[:1]), runs)
+    assert {one.output: one.finding for one in findings} == {
+        "y": Finding.CHANGES,
+        "z": Finding.AGREES,
+    }
+    assert "changes from run to run" in str(findings[0])
