@@ -4,14 +4,16 @@
     python -m benchmarks.hunt --seed 7 --only w8a16 fp16 --device sm8650
     python -m benchmarks.hunt --count 20000 --out hunt.jsonl --shrink
     python -m benchmarks.hunt --resume hunt.jsonl --count 20000    # goes on where it was
-    python -m benchmarks.hunt --graph 0:1234 --only w8a16 --device sm8650 --shrink   # one graph
+    python -m benchmarks.hunt --graph 0:1234 --only w8a16 --device sm8650 --shrink
 
 Each graph has two to five operators, and is prepared, quantized (`fast`) and simulated as snapq
 does it; the reference is the given float model on ONNX Runtime's CPU provider. It disagrees where
 an output's SQNR on the NPU is more than 6 dB below that of the CPU, which computes the same Q/DQ
 model (for fp16 the float model with each result rounded to float16), below 40 dB, and also where
-the CPU's results are off by some codes each. Everything is simulated. Ctrl-C ends it with the
-summary. It ends with 1 where something disagrees or where snapq fails with an internal error.
+the CPU's results are off by some codes each. What `snapq run` would find and tell is `told`; what
+is wrong beside other graphs in one model only is `beside`. Everything is simulated. Ctrl-C ends it
+with the summary. It ends with 1 where something disagrees in silence or where snapq fails with an
+internal error.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ DEVICES = ("qcs6490", "qcs9075", "sm8650", "sm8750", "sm8850")
 """One each of v68, v73, v75, v79 and v81."""
 TOGETHER = 12
 """Graphs side by side in one model."""
-SHRUNK = (Result.DISAGREES, Result.ALTERED, Result.INTERNAL, Result.LOW)
+SHRUNK = (Result.DISAGREES, Result.TOLD, Result.ALTERED, Result.INTERNAL, Result.LOW)
 SHRUNK_A_KIND = 3
 """So many graphs end in the same small form; further ones that hold it are not made small."""
 

@@ -21,7 +21,7 @@ import numpy as np
 import onnx_ir as ir
 
 from benchmarks.hunt import schemes
-from benchmarks.hunt.judge import ALTERED_DB, LOW_DB, Verdict, judge
+from benchmarks.hunt.judge import ALTERED_DB, LOW_DB, Outputs, Verdict, judge
 from benchmarks.hunt.operators import EMITTERS
 from benchmarks.hunt.recipe import Builder, Recipe, build_into, finish, samples
 from snapq.cpu import CpuModel
@@ -31,6 +31,8 @@ from snapq.graph import io, prepare
 from snapq.npu.qnn import sessions, tasks
 from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.workers import Worker
+from snapq.quantization.agreement.compare import compare
+from snapq.quantization.agreement.locate import on_cpu
 
 SAMPLES = 2
 LIMIT_S = 40.0
@@ -51,6 +53,8 @@ class Result(StrEnum):
     RIGHT = "right"
     DISAGREES = "disagrees"
     """The NPU is wrong, alone too, beyond what rounding explains."""
+    TOLD = "told"
+    """The same, and a run of snapq finds it: it writes the node otherwise, or fails its gate."""
     BESIDE = "beside"
     """The NPU is wrong where the graph stands beside others, and right where it stands alone."""
     CHANGES = "changes"
@@ -82,6 +86,45 @@ class Outcome:
         return max(self.verdicts, key=lambda one: one.gap, default=None)
 
 
+@dataclass(frozen=True)
+class Trial:
+    """Recipes as one model, and what the CPU makes of it.
+
+    Attributes:
+        feeds: the samples.
+        truth: outputs of the float model as given.
+        altered: outputs that the prepared float model has otherwise.
+        model: what goes to the NPU.
+        cpu: outputs of that model on the CPU.
+    """
+
+    feeds: list[dict[str, Array]]
+    truth: list[Outputs]
+    altered: frozenset[str]
+    model: ir.Model
+    cpu: list[Outputs]
+
+    @staticmethod
+    def of(recipes: Sequence[Recipe], scheme: str, device: DeviceProfile) -> Trial:
+        """Builds, prepares and quantizes. Raises what that raises."""
+        builder = Builder()
+        feeds: list[dict[str, Array]] = [{} for _ in range(SAMPLES)]
+        for index, recipe in enumerate(recipes):
+            builder.prefix = f"g{index}_"
+            build_into(builder, recipe, EMITTERS)
+            for feed, more in zip(feeds, samples(recipe, builder.prefix, SAMPLES), strict=True):
+                feed.update(more)
+        given = ir.serde.deserialize_model(finish(builder))
+        prepared = prepare.prepare(given, {}).model
+        reference, same = CpuModel(given, optimize=False), CpuModel(prepared, optimize=False)
+        truth: list[Outputs] = [reference.run(feed) for feed in feeds]
+        verdicts = judge(truth, truth, [same.run(feed) for feed in feeds])
+        altered = frozenset(one.output for one in verdicts if one.npu_db < ALTERED_DB)
+        model = schemes.quantized(prepared, feeds, scheme, device)
+        cpu_model = schemes.on_cpu(model, scheme)
+        return Trial(feeds, truth, altered, model, [cpu_model.run(feed) for feed in feeds])
+
+
 @dataclass
 class Hunter:
     """One worker process for Qualcomm's runtime, kept alive from model to model."""
@@ -107,7 +150,7 @@ class Hunter:
                 return self.attempt(recipes[:half]) + self.attempt(recipes[half:])
             return [_failed(error)]
         if len(recipes) == 1:
-            return [self._explained(recipes[0], found[0])]
+            return found
         return [
             self._again(recipe, outcome)
             if outcome.result in (Result.DISAGREES, Result.CHANGES)
@@ -124,31 +167,17 @@ class Hunter:
 
     def _together(self, recipes: Sequence[Recipe]) -> list[Outcome]:
         """Judges them in one model. Raises what the way there raises."""
-        builder = Builder()
-        feeds: list[dict[str, Array]] = [{} for _ in range(SAMPLES)]
-        for index, recipe in enumerate(recipes):
-            builder.prefix = f"g{index}_"
-            build_into(builder, recipe, EMITTERS)
-            for feed, more in zip(feeds, samples(recipe, builder.prefix, SAMPLES), strict=True):
-                feed.update(more)
-        given = ir.serde.deserialize_model(finish(builder))
         with _time_limit():
-            prepared = prepare.prepare(given, {}).model
-            reference = CpuModel(given, optimize=False)
-            truth = [reference.run(feed) for feed in feeds]
-            same = CpuModel(prepared, optimize=False)
-            float_verdicts = judge(truth, truth, [same.run(feed) for feed in feeds])
-            altered = {one.output for one in float_verdicts if one.npu_db < ALTERED_DB}
-            model = schemes.quantized(prepared, feeds, self.scheme, self.device)
-            on_cpu = schemes.on_cpu(model, self.scheme)
-            cpu = [on_cpu.run(feed) for feed in feeds]
-        *npu, again = self._simulate(model, [*feeds, feeds[0]])
-        verdicts = judge(truth, cpu, npu)
-        found = [self._outcome(verdicts, f"g{i}_", altered) for i in range(len(recipes))]
+            trial = Trial.of(recipes, self.scheme, self.device)
+        *npu, again = self._simulate(trial.model, [*trial.feeds, trial.feeds[0]])
+        verdicts = judge(trial.truth, trial.cpu, npu)
+        found = [self._outcome(verdicts, f"g{i}_", trial.altered) for i in range(len(recipes))]
         for name, values in again.items():
             if not np.array_equal(values, npu[0][name], equal_nan=True):
                 index = int(name[1 : name.index("_")])
                 found[index] = replace(found[index], result=Result.CHANGES)
+        if len(recipes) == 1 and found[0].result is Result.DISAGREES:
+            return [self._explained(trial, npu, found[0])]
         return found
 
     def _outcome(
@@ -163,30 +192,25 @@ class Hunter:
             return Outcome(Result.LOW, mine)
         return Outcome(Result.RIGHT, mine)
 
-    def _explained(self, recipe: Recipe, outcome: Outcome) -> Outcome:
+    def _explained(self, trial: Trial, npu: Sequence[Outputs], outcome: Outcome) -> Outcome:
         """Whether the CPU disagrees alike where its results are off by what is usual."""
-        if outcome.result is not Result.DISAGREES:
-            return outcome
-        builder = Builder("g0_")
-        build_into(builder, recipe, EMITTERS)
-        feeds = samples(recipe, "g0_", SAMPLES)
-        given = ir.serde.deserialize_model(finish(builder))
-        prepared = prepare.prepare(given, {}).model
-        reference = CpuModel(given, optimize=False)
-        truth = [reference.run(feed) for feed in feeds]
-        model = schemes.quantized(prepared, feeds, self.scheme, self.device)
         lowest = {one.output: one.cpu_db for one in outcome.verdicts}
         for seed in range(3):
-            off = schemes.jittered(model, self.scheme, seed)
-            for one in judge(truth, [off.run(feed) for feed in feeds], truth):
+            off = schemes.jittered(trial.model, self.scheme, seed)
+            values = [off.run(feed) for feed in trial.feeds]
+            for one in judge(trial.truth, values, trial.truth):
                 lowest[one.output] = min(lowest[one.output], one.cpu_db)
         against = [
             Verdict(one.output, one.npu_db, lowest[one.output], one.elements)
             for one in outcome.verdicts
         ]
-        if any(one.disagrees for one in against):
-            return outcome
-        return Outcome(Result.ROUNDING, outcome.verdicts)
+        if not any(one.disagrees for one in against):
+            return replace(outcome, result=Result.ROUNDING)
+        fp16 = self.scheme == "fp16"
+        cpu = on_cpu(trial.model, trial.feeds) if fp16 else trial.cpu
+        findings = compare(cpu, npu, None if fp16 else trial.truth, float16=fp16)
+        faults = [str(one) for one in findings if one.finding.faulty]
+        return replace(outcome, result=Result.TOLD, note="; ".join(faults)) if faults else outcome
 
     def _simulate(
         self, model: ir.Model, feeds: Sequence[dict[str, Array]]

@@ -10,7 +10,9 @@ import onnx_ir as ir
 
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import DeviceProfile
+from snapq.graph.float16.run import write_for_float16
 from snapq.precision import ActivationType, WeightType
+from snapq.quantization.qdq.wide_bias import as_added
 from snapq.quantization.quantize import Scheme, quantize
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -35,9 +37,11 @@ def supported(scheme: str, device: DeviceProfile) -> bool:
 def quantized(
     prepared: ir.Model, feeds: Sequence[dict[str, Array]], scheme: str, device: DeviceProfile
 ) -> ir.Model:
-    """The model that goes to the NPU; a float one as it is for fp16."""
+    """The model that goes to the NPU; for fp16 the float one, written as a package has it."""
     if scheme == "fp16":
-        return prepared
+        model = prepared.clone()
+        write_for_float16(model)
+        return model
     weights, activations = INTEGERS[scheme]
     wanted = Scheme(weights, activations, architecture=device.architecture)
     return quantize(prepared, feeds, wanted).model
@@ -45,13 +49,14 @@ def quantized(
 
 def on_cpu(model: ir.Model, scheme: str) -> CpuModel:
     """The same model on the CPU; a float one rounds each result to float16, as the NPU does."""
-    return CpuModel(rounded(model, None) if scheme == "fp16" else model, optimize=False)
+    changed = rounded(model, None) if scheme == "fp16" else as_added(model)
+    return CpuModel(changed, optimize=False)
 
 
 def jittered(model: ir.Model, scheme: str, seed: int) -> CpuModel:
     """The same where every result is off by as much as a right kernel of the NPU may be."""
     rng = np.random.default_rng(seed)
-    changed = rounded(model, rng) if scheme == "fp16" else _codes_off(model, rng)
+    changed = rounded(model, rng) if scheme == "fp16" else _codes_off(as_added(model), rng)
     return CpuModel(changed, optimize=False)
 
 

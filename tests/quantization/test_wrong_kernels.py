@@ -92,8 +92,22 @@ def last_rows():
     )
 
 
+def clips():
+    """Beside a wider tensor in one output, behind a Conv and an Add, and with a bound above 0."""
+    b = Builder()
+    x = b.feed("x", 1, 8, 6, 6)
+    given, total = conv(b, x), b.add("Add", x, scalar(0.5))
+    six, pooled = (b.add("Clip", one, scalar(0), scalar(6)) for one in (given, total))
+    pooled = b.add("MaxPool", pooled, kernel_shape=[1, 1])
+    return b.model(
+        b.add("Concat", six, x, axis=1),
+        b.add("Concat", pooled, total, axis=1),
+        b.add("Clip", conv(b, x), scalar(0.1), scalar(2)),
+    )
+
+
 @pytest.mark.parametrize(
-    "make", [gates_of_ten_rows, narrow_gates, softpluses, large_sums, last_rows]
+    "make", [gates_of_ten_rows, narrow_gates, softpluses, large_sums, last_rows, clips]
 )
 def test_at_16_bits_the_npu_computes_what_the_q_dq_model_says(make, tmp_path: Path):
     model = make()

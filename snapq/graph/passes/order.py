@@ -79,6 +79,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "lower.reduce_rank": "before what looks at the same operators and keeps their rank",
         "npu_speed.lower_long_conv1d_to_matmul": "behind widen_short_depthwise_conv",
         "npu_speed.flatten_gemm_rows": "behind reduce_rank, which looks at MatMuls too",
+        "npu_workarounds.multiply_one_feature": "behind flatten_gemm_rows, which makes Gemms",
         "npu_workarounds.lower_linear_resize": "looks at linear Resizes, as no other does",
         "lower.lower_activations": "one node each: the order among lower_* is free",
         "lower.lower_functions": "likewise",

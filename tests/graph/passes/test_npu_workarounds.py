@@ -81,6 +81,13 @@ CASES = [
         "Reshape LayerNormalization Reshape",
     ),
     Case(
+        "multiply_one_feature",
+        "a layer of one input feature",
+        """(float[4,1] x, float[8,1] w, float[8] w1) => (float[4,8] y) {
+            y = Gemm <transB = 1> (x, w, w1) }""",
+        "Mul Add",
+    ),
+    Case(
         "lower_linear_resize",
         "linear samples by a scale that is not the ratio of the sizes",
         """(float[1,2,4,12] x) => (float[1,2,8,20] y) <float[4] scales = {1.0, 1.0, 2.0, 1.7}> {

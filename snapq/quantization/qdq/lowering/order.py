@@ -18,6 +18,7 @@ from snapq.quantization.qdq.lowering.expand_softplus import expand_softplus
 from snapq.quantization.qdq.lowering.pad_first_conv import pad_first_conv
 from snapq.quantization.qdq.lowering.pad_gathered_rows import pad_gathered_rows
 from snapq.quantization.qdq.lowering.reshape_to_channels_last import reshape_to_channels_last
+from snapq.quantization.qdq.lowering.split_clip import split_clip
 from snapq.quantization.qdq.lowering.split_swish import split_swish
 from snapq.quantization.qdq.scheme import Scheme
 
@@ -31,6 +32,7 @@ LOWERINGS: tuple[tuple[Lowering, str], ...] = (
     (expand_softplus, "reads the precision of its node; moves no other name"),
     (divide_for_reciprocal, "the same"),
     (pad_gathered_rows, "moves no name; adds nothing that others look for"),
+    (split_clip, "likewise"),
     (pad_first_conv, "reads the precision that the user gave the Conv; moves no other name"),
     (reshape_to_channels_last, "the same"),
     (convert_to_blocked_conv, "behind the Reshapes, as it adds some that are right as they are"),
