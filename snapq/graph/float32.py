@@ -6,7 +6,7 @@ import numpy as np
 import onnx_ir as ir
 
 _OTHER_FLOATS = frozenset({ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE})
-_TYPE_ATTRIBUTES = ("to", "dtype", "stash_type", "output_datatype", "output_dtype")
+_TYPE_ATTRIBUTES = ("to", "dtype", "stash_type", "output_datatype", "output_dtype", "precision")
 
 
 def convert_to_float32(model: ir.Model) -> int:
@@ -29,6 +29,20 @@ def convert_to_float32(model: ir.Model) -> int:
             for attribute in tuple(node.attributes.values()):
                 count += _convert_attribute(node, attribute)
     return count
+
+
+def float32_at_the_boundary(model: ir.Model) -> tuple[int, tuple[str, ...]]:
+    """As `convert_to_float32`; also a sentence that names inputs and outputs that changed."""
+    values = (*model.graph.inputs, *model.graph.outputs)
+    before = [value.dtype for value in values]
+    count = convert_to_float32(model)
+    changed = [
+        f"'{value.name}' ({str(dtype).lower()})"
+        for value, dtype in zip(values, before, strict=True)
+        if value.dtype != dtype
+    ]
+    told = (f"Now 32-bit floats at the boundary: {', '.join(changed)}.",) if changed else ()
+    return count, told
 
 
 def _convert_value(value: ir.Value) -> int:

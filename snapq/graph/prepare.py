@@ -14,7 +14,7 @@ from snapq.cpu import CpuModel
 from snapq.errors import ModelError, SnapqError
 from snapq.graph import shapes
 from snapq.graph.completion import complete_shapes
-from snapq.graph.float32 import convert_to_float32
+from snapq.graph.float32 import float32_at_the_boundary
 from snapq.graph.opset import TARGET, settle_opset, upgrade_opset
 from snapq.graph.passes.base import SkippedNode
 from snapq.graph.passes.run import apply_passes, clean, skipped_names
@@ -100,17 +100,10 @@ def _normalize(model: ir.Model, applied: Counter[str], notes: list[str]) -> None
     _check_inputs(model)
     common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     check_weights(model)
-    before = {value.name: value.dtype for value in (*model.graph.inputs, *model.graph.outputs)}
-    converted = convert_to_float32(model)
+    converted, told = float32_at_the_boundary(model)
     if converted:
         applied["convert_to_float32"] = converted
-        changed = [
-            f"'{value.name}' ({str(before[value.name]).lower()})"
-            for value in (*model.graph.inputs, *model.graph.outputs)
-            if value.dtype != before[value.name]
-        ]
-        if changed:
-            notes.append(f"Now 32-bit floats at the boundary: {', '.join(changed)}.")
+    notes.extend(told)
     name_nodes(model)
 
 

@@ -86,6 +86,7 @@ def convert(
             came = (
                 f"The model came quantized, with {len(stripped.encodings)} encodings; this is its "
                 "float form.",
+                *stripped.notes,
             )
         prepared = prepare.prepare(model, {} if came else inputs, skip)
         io.save(prepared.model, file)

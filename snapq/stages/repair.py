@@ -52,7 +52,7 @@ def run(options: RepairConfig, context: Context, folder: Path) -> Outcome:
         notes.append(f"{lost} encodings belong to tensors that preparing fused or folded away.")
     return Outcome(
         precision=found.precision,
-        notes=(*notes, *stripped.notes, *map(str, found.quantized.notes)),
+        notes=(*notes, *map(str, found.quantized.notes)),
         details={
             "encodings_given": len(stripped.encodings),
             "encodings_kept": found.imposed,

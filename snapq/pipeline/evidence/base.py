@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
+from snapq.cpu import CpuModel
+from snapq.graph import io
 from snapq.pipeline.available import Available, StepModel
 from snapq.pipeline.cache import Cache
 from snapq.progress import Progress
+from snapq.quantization.existing_qdq.strip import is_quantized
 from snapq.records import Figures
 from snapq.stages.base import Context, Declared, Input, Reads, Source
 
@@ -134,3 +137,13 @@ def _read(kept: Any) -> Found | None:
         return Found(Figures.model_validate(kept["figures"]), tuple(map(str, kept["notes"])))
     except (ValidationError, KeyError, TypeError):
         return None
+
+
+def as_given(subject: Subject) -> CpuModel:
+    """The model as given, on this machine's CPU; one with Q/DQ is computed node by node.
+
+    ONNX Runtime's rewrite of such a model makes 8 of 16 bits, and fails on a scale for each channel
+    of an activation.
+    """
+    model = subject.source.model
+    return CpuModel(model, optimize=not is_quantized(io.load(model)))

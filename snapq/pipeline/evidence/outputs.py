@@ -19,7 +19,7 @@ from snapq.evaluation.tail import Tail
 from snapq.graph import io
 from snapq.npu.model import Model
 from snapq.npu.runtime import status
-from snapq.pipeline.evidence.base import Evidence, Found, Subject
+from snapq.pipeline.evidence.base import Evidence, Found, Subject, as_given
 from snapq.quantization.agreement.compare import compare
 from snapq.quantization.agreement.locate import Bench, on_cpu
 from snapq.quantization.agreement.mend import mend
@@ -109,7 +109,7 @@ def _compare(subject: Subject, data: Dataset, first: _First | None, *, simulated
     title = f"Simulate {subject.device.name}" if simulated else "Run on the CPU"
     with subject.progress.track(title, len(data)) as advance:
         results = _results(subject, data, simulated=simulated)
-        references = map(CpuModel(subject.source.model).run, (sample.feeds for sample in data))
+        references = map(as_given(subject).run, (sample.feeds for sample in data))
         for sample, reference, result in zip(data, references, results, strict=True):
             if first is not None:
                 first.take(sample, result, reference)

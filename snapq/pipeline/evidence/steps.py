@@ -11,7 +11,7 @@ from snapq.evaluation.metrics import Fidelity
 from snapq.evaluation.tail import Tail
 from snapq.graph import cost, io
 from snapq.pipeline.available import StepModel
-from snapq.pipeline.evidence.base import Evidence, Found, Subject
+from snapq.pipeline.evidence.base import Evidence, Found, Subject, as_given
 from snapq.records import EstimateRecord, Figures, Origin, StepRecord
 from snapq.stages.base import ESTIMATE, Input, Reads
 from snapq.stages.estimating import estimator
@@ -73,7 +73,7 @@ def _evaluate(subject: Subject) -> list[dict[str, Any]]:
     data, plan, steps = subject.evaluation, subject.plan, subject.steps
     if data is None:
         return []
-    source = CpuModel(subject.source.model)
+    source = as_given(subject)
     models = [CpuModel(step.model) for step in steps]
     meters = [Fidelity() for _ in steps]
     judges = [next(iter(subject.metrics()), None) for _ in steps]

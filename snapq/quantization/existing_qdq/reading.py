@@ -10,7 +10,7 @@ from snapq.graph.edit import input_at
 from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.granularity import PerAxis
 
-__all__ = ["constant_array", "encoding_of"]
+__all__ = ["constant_array", "encoding_of", "unreadable"]
 
 
 def constant_array(value: ir.Value | None) -> npt.NDArray[np.generic] | None:
@@ -27,15 +27,16 @@ def constant_array(value: ir.Value | None) -> npt.NDArray[np.generic] | None:
 
 
 def encoding_of(node: ir.Node) -> Encoding | None:
-    """The encoding of a Q or DQ node; None where its scale is computed or given by blocks."""
+    """The encoding of a Q or DQ node; None where its scale is computed or given by blocks.
+
+    None too where it holds something else than integers of 4 to 32 bits; `unreadable` says why.
+    """
     scale = constant_array(node.inputs[1])
     if scale is None or node.attributes.get_int("block_size", 0) != 0:
         return None
-    given = input_at(node, 2)
-    zero = constant_array(given)
-    integers = node.inputs[0] if node.op_type == "DequantizeLinear" else node.outputs[0]
-    held = given if given is not None else integers
-    dtype = QuantType.of(held.dtype if held is not None else None) or QuantType.UINT8
+    zero, dtype = constant_array(input_at(node, 2)), _integer_type(node)
+    if dtype is None or (zero is None and input_at(node, 2) is not None):
+        return None
     if zero is None:
         zero = np.zeros(scale.shape, dtype.numpy)
     # A scale of one element is one scale, whatever its shape says.
@@ -47,3 +48,41 @@ def encoding_of(node: ir.Node) -> Encoding | None:
     rank = value.shape.rank() if value is not None and value.shape is not None else 0
     points = np.broadcast_to(zero, scale.shape)
     return Encoding(dtype, scale.astype(np.float32), points, PerAxis(axis % rank if rank else axis))
+
+
+def unreadable(node: ir.Node) -> str | None:
+    """Why a Q or DQ node has no meaning that can be taken over, as an end of a sentence."""
+    held = _held(node)
+    if _integer_type(node) is None:
+        return f"holds {str(held).lower()}, and the NPU integers of 4, 8 and 16 bits only"
+    scale = constant_array(node.inputs[1])
+    if scale is None or (constant_array(input_at(node, 2)) is None and input_at(node, 2)):
+        return "has a scale or zero point that is computed"
+    values = scale.astype(np.float64).reshape(-1)
+    if values.size == 0:
+        return "has no scale"
+    if not np.isfinite(values).all():
+        return f"has the scale {values[~np.isfinite(values)][0]}, which is no number"
+    if (values < 0).any():
+        return f"has the scale {values.min():g}, and a scale is above 0"
+    stored = node.op_type == "DequantizeLinear" and constant_array(node.inputs[0]) is not None
+    if not stored and (values == 0).any():
+        return "has the scale 0, and a scale is above 0"
+    return None
+
+
+def _held(node: ir.Node) -> ir.DataType | None:
+    """The type that a Q gives or a DQ takes; None where neither the graph nor the node says it."""
+    zero = input_at(node, 2)
+    integers = node.inputs[0] if node.op_type == "DequantizeLinear" else node.outputs[0]
+    named = node.attributes.get_int("output_dtype", 0) if node.op_type == "QuantizeLinear" else 0
+    for value in (zero, integers):
+        if value is not None and value.dtype is not None:
+            return value.dtype
+    return ir.DataType(named) if named else None
+
+
+def _integer_type(node: ir.Node) -> QuantType | None:
+    """The integer type that a Q gives or a DQ takes; uint8 where nothing says it."""
+    held = _held(node)
+    return QuantType.UINT8 if held is None else QuantType.of(held)

@@ -6,21 +6,30 @@ changed, and quantized again with the same encodings.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
-from snapq.errors import ModelError
-from snapq.graph.edit import Names, add_constant, input_at, remove_unused_constants
+from snapq.graph.edit import (
+    Names,
+    add_constant,
+    input_at,
+    remove_dead_nodes,
+    remove_unused_constants,
+)
+from snapq.graph.float32 import float32_at_the_boundary
+from snapq.graph.folding import fold_constants
 from snapq.graph.inference import infer_shapes
-from snapq.graph.shapes import forget_shapes
-from snapq.operators import Trait, having, quantized
+from snapq.graph.shapes import forget_shapes, quiet
+from snapq.operators import Trait, having
 from snapq.quantization.encodings import Encoding, QuantType, dequantize
+from snapq.quantization.existing_qdq.integers import Integers, unknown_form
+from snapq.quantization.existing_qdq.pairs import Pairs, alike, clip_node
 from snapq.quantization.existing_qdq.qoperators import expand_qoperators
-from snapq.quantization.existing_qdq.reading import constant_array, encoding_of
+from snapq.quantization.existing_qdq.reading import constant_array, encoding_of, unreadable
 from snapq.quantization.granularity import PerBlock
 
 __all__ = ["Stripped", "is_quantized", "strip"]
@@ -49,22 +58,31 @@ class Stripped:
 
 
 def is_quantized(model: ir.Model) -> bool:
-    """Whether a model has Q, DQ or integer operators that stand for float ones."""
+    """Whether a model has Q, DQ or integer operators that stand for float ones.
+
+    In any of its graphs: exporters leave some in a branch that is always taken, or in a function.
+    """
     return any(
         node.op_type in (_Q, _DQ) or node.op_type.startswith(("QLinear", "QGemm"))
-        for node in model.graph
+        for graph in (*model.graphs(), *model.functions.values())
+        for node in graph
     )
 
 
 def strip(model: ir.Model) -> Stripped:
     """Removes Q and DQ; `model` stays as it is.
 
-    1. `x → Q → DQ → y` becomes `x`, which keeps the name of a graph output that `y` was.
-    2. A constant that DQ reads becomes its real numbers.
-    3. What saturation at zero did (a Relu or Clip that a quantizer dropped) is a Clip again.
+    1. Functions are inlined, floats are 32-bit, and what follows from constants is constant.
+    2. `x → Q → DQ → y` becomes `x`, which keeps the name of a graph output that `y` was.
+    3. A constant that DQ reads becomes its real numbers.
+    4. Of several encodings that a tensor has, it gets the one that holds all; a Clip stands for
+       what a narrower one saturates.
+    5. What is computed on the integers between Q and DQ is computed on their real numbers.
+    6. What saturation at zero did (a Relu or Clip that a quantizer dropped) is a Clip again.
 
     Raises:
-        ModelError: an integer is read or given by something else than Q and DQ (the node is named).
+        ModelError: a Q or DQ has a scale that is computed or is no scale, its integers are not the
+            NPU's, or a node computes on integers what has no float form (the node is named).
     """
     return _Work(model.clone()).run()
 
@@ -73,88 +91,130 @@ class _Work:
     def __init__(self, model: ir.Model) -> None:
         self._model = model
         self._graph = model.graph
-        self._held: dict[ir.Value, Encoding] = {}
-        self._several: list[str] = []
+        self._notes: list[str] = []
 
     def run(self) -> Stripped:
         """Rewrites the graph."""
-        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(self._model)
-        expand_qoperators(self._model)
-        for node in tuple(self._graph):
-            if node.op_type == _DQ:
-                self._dequantize(node)
+        self._simplify()
+        self._names = Names(self._graph)
+        self._pairs = Pairs(self._model, self._names)
+        self._held = self._pairs.held
+        self._integers = Integers(self._model, self._names, self._held.__setitem__)
+        types = {value.name: value.dtype for value in self._graph.outputs}
         for node in tuple(self._graph):
             if node.op_type == _Q:
                 self._quantize(node)
-        for node in tuple(self._graph):
-            if node.op_type in (_Q, _DQ):
-                self._pass_through(node)
+            elif node.op_type == _DQ:
+                self._dequantize(node)
+            elif self._integers.reads(node):
+                self._integers.make_real(node)
+        self._release_integers()
         self._restore_clamps()
         remove_unused_constants(self._graph)
         self._name()
         forget_shapes(self._model)
         infer_shapes(self._model)
-        notes = []
-        if self._several:
-            names = ", ".join(f"'{name}'" for name in self._several[:5])
-            notes.append(
-                f"{len(self._several)} tensors had several encodings ({names}); the first counts."
+        for value in self._graph.outputs:
+            if value.dtype != types[value.name]:
+                text = f"The output '{value.name}' was integers; it gives real numbers now."
+                self._notes.append(text)
+        if self._pairs.several:
+            names = ", ".join(f"'{name}'" for name in self._pairs.several[:5])
+            self._notes.append(
+                f"{len(self._pairs.several)} tensors have several encodings ({names}); each gets "
+                "the one that holds all of them."
             )
         encodings = {
             str(value.name): encoding
             for value, encoding in self._held.items()
             if encoding.dtype is not QuantType.INT32
         }
-        return Stripped(self._model, encodings, tuple(notes))
+        return Stripped(self._model, encodings, tuple(self._notes))
 
-    def _dequantize(self, node: ir.Node) -> None:
-        """Makes a constant real, notes the encoding of a weight; activations come later."""
-        source = node.inputs[0]
-        tensor = source.const_value if source is not None else None
-        if source is None or tensor is None or source.is_graph_input():
-            return
-        encoding = encoding_of(node)
-        block = node.attributes.get_int("block_size", 0)
-        if encoding is None and not block:
-            raise _integers(node, "has a scale that is computed")
-        array = (
-            _blocks(node, np.asarray(tensor.numpy()), block)
-            if block or encoding is None
-            else dequantize(np.asarray(tensor.numpy()), encoding)
-        )
-        name = Names(self._graph).fresh(_stem(str(source.name), Names(self._graph)))
-        real = add_constant(self._graph, name, array)
-        node.outputs[0].replace_all_uses_with(real)
-        held = _block_encoding(node, block) if block else encoding
-        if held is not None:
-            self._held[real] = held
-        self._graph.remove(node, safe=True)
+    def _simplify(self) -> None:
+        """Brings the graph into the one form in which Q and DQ are looked for."""
+        if self._model.functions:
+            with quiet("onnx_ir"):
+                common.InlinePass()(self._model)
+        common.RemoveInitializersFromInputsPass()(self._model)
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(self._model)
+        self._notes.extend(float32_at_the_boundary(self._model)[1])
+        infer_shapes(self._model)
+        while fold_constants(self._model):
+            remove_dead_nodes(self._graph)
+            infer_shapes(self._model)
+        expand_qoperators(self._model)
+        for graph in self._model.graph.subgraphs():
+            for node in graph:
+                if node.op_type in (_Q, _DQ):
+                    raise unknown_form(node, "is inside a branch or a loop that is not fixed")
 
     def _quantize(self, node: ir.Node) -> None:
         """Notes the encoding of what a Q takes."""
-        value, encoding = node.inputs[0], encoding_of(node)
-        if value is None or encoding is None:
-            raise _integers(node, "has a scale that is computed")
-        while (maker := value.producer()) is not None and maker.op_type in (_Q, _DQ):
-            before = maker.inputs[0]
-            if before is None:
-                break
-            value = before
-        known = self._held.setdefault(value, encoding)
-        if known != encoding:
-            self._several.append(str(value.name))
+        value, encoding = node.inputs[0], _readable(node)
+        assert value is not None
+        if value in self._integers.real or value.dtype not in (None, ir.DataType.FLOAT):
+            raise unknown_form(node, f"takes the integers '{value.name}'")
+        readers = (user for user, index in value.uses() if user.op_type == _Q and index == 0)
+        others = [_readable(reader) for reader in readers if reader.graph is self._graph]
+        through = self._pairs.through(value, encoding, others)
+        self._integers.real[node.outputs[0]] = (through, encoding)
 
-    def _pass_through(self, node: ir.Node) -> None:
-        """Lets what a Q or DQ takes stand for what it gives."""
+    def _dequantize(self, node: ir.Node) -> None:
+        """Lets real numbers stand for what a DQ gives."""
         source, result = node.inputs[0], node.outputs[0]
         assert source is not None
-        if node.op_type == _DQ and QuantType.of(source.dtype) is not None:
-            raise _integers(node, f"reads '{source.name}', which no QuantizeLinear gives")
-        _become_real(source.dtype or ir.DataType.FLOAT, result)
+        if source.const_value is not None and not source.is_graph_input():
+            self._dequantize_constant(node, source.const_value)
+            return
+        if source not in self._integers.real:
+            raise unknown_form(node, f"reads '{source.name}', which no QuantizeLinear gives")
+        (real, held), read = self._integers.real[source], _readable(node)
+        if not alike(held, read):
+            real = self._integers.rescaled(node, real, held, read)
+            self._held[real] = read
+        self._stand_in(real, result)
+        self._graph.remove(node, safe=True)
+
+    def _dequantize_constant(self, node: ir.Node, tensor: ir.TensorProtocol) -> None:
+        """Makes a constant real, and notes the encoding of a weight."""
+        source = node.inputs[0]
+        assert source is not None
+        block = node.attributes.get_int("block_size", 0)
+        encoding = None if block else _readable(node)
+        array = (
+            _blocks(node, np.asarray(tensor.numpy()), block)
+            if encoding is None
+            else dequantize(np.asarray(tensor.numpy()), encoding)
+        )
+        name = self._names.fresh_value(_stem(str(source.name), self._names))
+        real = add_constant(self._graph, name, array)
+        if encoding is not None and not encoding.scale.all():
+            self._notes.append(f"The scale of '{source.name}' is 0 in places: all is 0 there.")
+        held = _block_encoding(node, block) if encoding is None else _above_zero(encoding)
+        if held is not None:
+            self._held[real] = held
+        self._stand_in(real, node.outputs[0])
+        self._graph.remove(node, safe=True)
+
+    def _release_integers(self) -> None:
+        """Removes the Q nodes; an output of the graph that was integers becomes real numbers."""
+        for integers, (real, _) in self._integers.real.items():
+            if integers.uses():
+                user = next(iter(integers.uses()))[0]
+                raise unknown_form(user, f"reads the integers '{integers.name}'")
+            maker = integers.producer()
+            if maker is None:
+                continue
+            if integers.is_graph_output():
+                self._stand_in(real, integers)
+            self._graph.remove(maker, safe=True)
+
+    def _stand_in(self, source: ir.Value, result: ir.Value) -> None:
+        """Lets a real tensor stand for a value, also where that is an output of the graph."""
         if result.is_graph_output():
             self._become_output(source, result)
         result.replace_all_uses_with(source)
-        self._graph.remove(node, safe=True)
 
     def _become_output(self, source: ir.Value, result: ir.Value) -> None:
         name = str(result.name)
@@ -175,21 +235,20 @@ class _Work:
         """Puts a Clip where an encoding that starts at zero cut off what a node computes."""
         for value, encoding in tuple(self._held.items()):
             node = value.producer()
-            if node is None or node.op_type not in _SATURATED or encoding.axis is not None:
+            if node is None or node.op_type not in _SATURATED:
                 continue
-            if int(encoding.zero_point) != encoding.dtype.qmin:
+            if (encoding.zero_point.astype(np.int64) != encoding.dtype.qmin).any():
                 continue
             self._clip(value, node, encoding)
 
     def _clip(self, value: ir.Value, node: ir.Node, encoding: Encoding) -> None:
         names, stem = Names(self._graph), str(value.name)
         free = names.fresh(f"{stem}_unclamped", also=("", "_low", "_high"))
-        limits = []
-        for end, limit in (("low", encoding.minimum), ("high", encoding.maximum)):
-            array = np.asarray(limit, np.float32).reshape(())
-            limits.append(add_constant(self._graph, f"{free}_{end}", array))
         clipped = ir.Value(name=f"{free}_clamp", shape=value.shape, type=value.type)
-        clip = ir.node("Clip", [value, *limits], outputs=[clipped], name=f"{free}_Clip")
+        if encoding.axis is None:
+            clip = clip_node(self._model, value, clipped, encoding, f"{free}_Clip", free)
+        else:  # the highest number is another one in each channel
+            clip = ir.node("Relu", [value], outputs=[clipped], name=f"{free}_Relu")
         value.replace_all_uses_with(clipped, replace_graph_outputs=True)
         clip.replace_input_with(0, value)
         self._graph.insert_after(node, clip)
@@ -212,22 +271,30 @@ class _Work:
                 del self._held[value]
 
 
-def _become_real(dtype: ir.DataType, value: ir.Value) -> None:
-    """Lets what moves the integers of a Q move real numbers."""
-    value.type = ir.TensorType(dtype)
-    for user, index in value.uses():
-        rule = quantized(user)
-        moves = rule is not None and rule.follows
-        if moves and (index == 0 or user.op_type == "Concat"):
-            for output in user.outputs:
-                _become_real(dtype, output)
+def _readable(node: ir.Node) -> Encoding:
+    """The encoding of a Q or DQ node; refuses what is none."""
+    why, encoding = unreadable(node), encoding_of(node)
+    if why is not None:
+        raise unknown_form(node, why)
+    if encoding is None:
+        raise unknown_form(node, "has a scale for each block of what is computed")
+    return encoding
+
+
+def _above_zero(encoding: Encoding) -> Encoding:
+    """The encoding of a constant without scales of 0, under which channels of zeros are stored."""
+    zeros = encoding.scale == 0
+    if not zeros.any():
+        return encoding
+    usual = np.median(encoding.scale[~zeros]) if not zeros.all() else 1.0
+    return replace(encoding, scale=np.where(zeros, usual, encoding.scale).astype(np.float32))
 
 
 def _blocks(node: ir.Node, integers: npt.NDArray[np.generic], size: int) -> npt.NDArray[np.float32]:
     """Real numbers of a constant with a scale for each block along an axis; DequantizeLinear-21."""
     scale, zero = constant_array(node.inputs[1]), constant_array(input_at(node, 2))
     if scale is None:
-        raise _integers(node, "has a scale that is computed")
+        raise unknown_form(node, "has a scale that is computed")
     axis = node.attributes.get_int("axis", 1) % integers.ndim
 
     def spread(values: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
@@ -257,11 +324,3 @@ def _stem(name: str, names: Names) -> str:
         if name.endswith(suffix) and len(name) > len(suffix):
             return names.fresh(name.removesuffix(suffix))
     return name
-
-
-def _integers(node: ir.Node, what: str) -> ModelError:
-    return ModelError(
-        f"The {node.op_type} '{node.name}' {what}; its float form is not known.",
-        where=str(node.name),
-        hint="Give a Q/DQ model with float inputs and constant scales, or the float model.",
-    )
