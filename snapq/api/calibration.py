@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 
 import numpy as np
+import onnx_ir as ir
 
 from snapq.config import DataSource
 from snapq.errors import ConfigError
 from snapq.evaluation.samples import Dataset, Sample
+from snapq.graph.shapes import TensorSpec
 from snapq.scratch import Scratch
 
 
@@ -36,8 +38,12 @@ def calibration_source(
     raise ConfigError("Quantizing needs calibration samples.", where="--calibration", hint=hint)
 
 
-def given_samples(samples: Iterable[Mapping[str, np.ndarray]]) -> Dataset:
+def given_samples(
+    samples: Iterable[Mapping[str, np.ndarray]], inputs: Sequence[TensorSpec] = ()
+) -> Dataset:
     """Samples that the caller holds or makes, as a data set.
+
+    Real numbers become those of `inputs`: 16-bit floats may be given where the model takes 32.
 
     What can be read but once, a generator, is put into files of a temporary folder, so that no more
     than one sample is in memory.
@@ -47,7 +53,7 @@ def given_samples(samples: Iterable[Mapping[str, np.ndarray]]) -> Dataset:
 
     def made() -> Iterator[Sample]:
         for index, feeds in enumerate(kept):
-            yield Sample(f"sample {index}", dict(feeds))
+            yield Sample(f"sample {index}", as_taken(feeds, inputs))
 
     def fingerprint() -> str:
         digest = hashlib.sha256()
@@ -58,6 +64,23 @@ def given_samples(samples: Iterable[Mapping[str, np.ndarray]]) -> Dataset:
         return digest.hexdigest()
 
     return Dataset(made, count, "samples given in Python", fingerprint)
+
+
+def as_taken(
+    feeds: Mapping[str, np.ndarray], inputs: Sequence[TensorSpec]
+) -> dict[str, np.ndarray]:
+    """A sample with its real numbers in the types that the inputs have; integers stay."""
+    types = {spec.name: spec.dtype for spec in inputs}
+    found = {}
+    for name, given in feeds.items():
+        array, wanted = np.asarray(given), types.get(name)
+        real = (
+            wanted is not None
+            and wanted.kind == "f"
+            and ir.DataType.from_numpy(array.dtype).is_floating_point()
+        )
+        found[name] = array.astype(wanted) if real else array
+    return found
 
 
 class _Kept:

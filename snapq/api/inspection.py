@@ -19,7 +19,7 @@ from snapq.api.placements import OffNpu, PrecisionPlacement
 from snapq.api.shared import device_argument
 from snapq.config import DataSource
 from snapq.devices.profiles import DeviceProfile
-from snapq.errors import ModelError, SnapqError
+from snapq.errors import SnapqError
 from snapq.precision import ActivationType, WeightType
 from snapq.progress import Progress, Silent
 
@@ -101,12 +101,7 @@ def inspect(
     profile = find(device_argument(device, target))
     path = Path(model)
     given = io.load(path)
-    if any(node.op_type == "EPContext" for node in given.graph):
-        raise ModelError(
-            "The model is compiled: its nodes are inside a binary.",
-            where=str(path),
-            hint="Inspect the .bin file beside it, or the model that it was compiled from.",
-        )
+    io.refuse_compiled(given, path)
     with explaining(path), Scratch() as scratch:
         notes: tuple[str, ...] = ()
         shapes = inputs or {}

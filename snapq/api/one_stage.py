@@ -96,17 +96,21 @@ def prepared(
     from snapq.api.calibration import given_samples
     from snapq.graph import io
     from snapq.graph.cutting import open_cut
+    from snapq.graph.float32 import halves_to_float32
     from snapq.graph.shapes import fix_inputs, input_specs
     from snapq.stages import prepare
     from snapq.stages.artifact import MODEL
 
     cut = None
     frozen = io.load(model)
+    io.refuse_compiled(frozen, model)
+    converted: tuple[str, ...] = ()
     if cut_at or set(shapes) - {value.name for value in frozen.graph.inputs}:
         cut = open_cut(model, shapes, cut_at)
         frozen = cut.model
     else:
         fix_inputs(frozen, shapes)
+        converted = halves_to_float32(frozen)
     specs = input_specs(frozen)
     data: Dataset | None = None
     if isinstance(calibration, DataSource):
@@ -117,11 +121,11 @@ def prepared(
         data = open_dataset(calibration, (*specs, *more), base=base or Path.cwd())
         data = tail_inputs_apart(data, more)
     elif calibration is not None:
-        data = given_samples(calibration)
+        data = given_samples(calibration, specs)
     with Scratch() as scratch:
         folder = scratch.path / "prepare"
         folder.mkdir()
-        given = scratch.path / MODEL if shapes or cut else model
+        given = scratch.path / MODEL if shapes or cut or converted else model
         if given != model:
             io.save(frozen, given)
         if cut is not None and cut.tail is not None:

@@ -43,7 +43,8 @@ def simulate(
         Where they are far from the CPU's of the same model, the progress reporter is told.
 
     Raises:
-        DeviceError: the device is unknown or cannot run the model's precision.
+        DeviceError: the device is unknown, cannot run the model's precision, or is another one
+            than the model was compiled for.
         QnnError: a node cannot run on the NPU; nodes and reasons are named.
         DataError: a sample does not fit the model.
     """
@@ -62,18 +63,25 @@ def _simulated(
     cut_at: Sequence[str],
 ) -> tuple[list[dict[str, np.ndarray]], tuple[str, ...]]:
     """The outputs, and what is to be known of them."""
+    from snapq.api.calibration import as_taken
     from snapq.devices.profiles import find
     from snapq.graph.foreign import explaining
+    from snapq.graph.shapes import input_specs
+    from snapq.npu.binaries import check_soc
     from snapq.npu.model import Model
 
     path = model_path(model)
     source, _ = npu_source(path, {}, cut_at)
     profile = find(device)
+    if isinstance(source, Path):
+        check_soc(source, profile)
     npu = Model(source, profile)
     kept: list[Mapping[str, np.ndarray]] = []
 
+    specs = () if isinstance(source, Path) else input_specs(source)
+
     def feeds() -> Iterator[Mapping[str, np.ndarray]]:
-        for sample in samples:
+        for sample in (as_taken(given, specs) for given in samples):
             if len(kept) < _COMPARED:
                 kept.append(sample)
             yield sample

@@ -67,7 +67,12 @@ def _way_out(graph: ir.Graph, node: ir.Node) -> str:
     if not numbers:
         return cut
     fixed = ", ".join(f"{name}: NUMBER" for name in numbers)
-    return f"where what it asks never changes, fix it with `inputs: {{{fixed}}}`; else {cut}"
+    given = " ".join(f"--input {name}=NUMBER" for name in numbers)
+    chosen = ", ".join(f"`{name}`" for name in numbers)
+    return (
+        f"it chooses by input {chosen}. Where that never changes, fix it with `{given}`, in "
+        f"deploy.yaml `inputs: {{{fixed}}}`; else {cut}"
+    )
 
 
 def record_shapes(model: ir.Model) -> int:

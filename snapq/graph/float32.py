@@ -45,6 +45,24 @@ def float32_at_the_boundary(model: ir.Model) -> tuple[int, tuple[str, ...]]:
     return count, told
 
 
+def halves_to_float32(model: ir.Model) -> tuple[str, ...]:
+    """As `float32_at_the_boundary`, of a model that has 16-bit floats; any other stays as it is.
+
+    So it takes samples of 32-bit floats and runs on every CPU, which lack most of bfloat16.
+    """
+    halves = {ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
+    values = (
+        value
+        for graph in model.graphs()
+        for value in (
+            *graph.inputs,
+            *graph.initializers.values(),
+            *(output for node in graph for output in node.outputs),
+        )
+    )
+    return float32_at_the_boundary(model)[1] if any(v.dtype in halves for v in values) else ()
+
+
 def _convert_value(value: ir.Value) -> int:
     changed = 0
     if value.const_value is not None and value.const_value.dtype in _OTHER_FLOATS:

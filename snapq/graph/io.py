@@ -52,6 +52,17 @@ def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
     return model
 
 
+def refuse_compiled(model: ir.Model, path: Path) -> None:
+    """Raises `ModelError` where what a model computes is in a binary, as in a `*_ctx.onnx`."""
+    if any(node.op_type == "EPContext" for node in model.graph):
+        raise ModelError(
+            "The model is compiled: its nodes are inside a binary.",
+            where=str(path),
+            hint="Give the model that it was compiled from. `snapq inspect` reads the .bin file "
+            "beside it, and `snapq simulate` and `snapq estimate` take it as it is.",
+        )
+
+
 def weight_bytes(model: ir.Model) -> int:
     """Bytes of all constants of a model."""
     return sum(tensor.nbytes for tensor in _model_tensors(model))

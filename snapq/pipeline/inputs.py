@@ -102,6 +102,7 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         if item.options.target.device is not None
     )
     loaded = io.load(config.model.path)
+    io.refuse_compiled(loaded, config.model.path)
     check_weights(loaded)
     found = open_cut(config.model.path, config.model.inputs, config.model.outputs)
     model = found.model

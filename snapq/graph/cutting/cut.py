@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from snapq.graph.edit import (
     remove_unused_constants,
     subgraphs,
 )
-from snapq.graph.float32 import convert_to_float32
+from snapq.graph.float32 import convert_to_float32, halves_to_float32
 from snapq.graph.shapes import (
     InputShapes,
     TensorSpec,
@@ -85,7 +85,9 @@ def open_cut(path: Path, inputs: InputShapes, outputs: Sequence[str] = ()) -> Cu
     Raises:
         ModelError: as `io.load`, `begin_at`, `freeze` and `cut`.
     """
-    return cut(foreign.freeze(begin_at(io.load(path), inputs), inputs, path), outputs)
+    found = cut(foreign.freeze(begin_at(io.load(path), inputs), inputs, path), outputs)
+    # So that samples and the CPU have one kind of float, as the prepared model has.
+    return replace(found, notes=(*found.notes, *halves_to_float32(found.model)))
 
 
 def cut(model: ir.Model, outputs: Sequence[str]) -> Cut:
