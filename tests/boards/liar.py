@@ -32,7 +32,8 @@ def change(value, path, edit):
         return edit["mark"] if edit["how"] == "set" else value
     for place in reversed(places):
         if edit["how"] == "drop" and not rest:
-            del value[place]
+            if isinstance(value, list) or place in value:
+                del value[place]
         else:
             old = value.get(place) if isinstance(value, dict) else value[place]
             value[place] = change(old, rest, edit)

@@ -148,7 +148,7 @@ def _key(bundle: Path, random: Random) -> None:
 def _no_json(bundle: Path, random: Random) -> None:
     texts = (b"", b"[", b"\xff\xfe", b"null", b"7", b"[" * 100_000, b'{"a":' * 50_000, b"NaN")
     path = bundle / _MANIFEST
-    if not path.is_dir() and not path.is_fifo():
+    if path.is_file() and not path.is_symlink():
         path.write_bytes(random.choice(texts))
 
 
