@@ -90,7 +90,7 @@ def test_pruning_by_activations_needs_samples(project: Path) -> None:  # noqa: F
 
 def test_one_file_is_pruned_from_the_command_line(
     project: Path,  # noqa: F811
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     small = project / "small.onnx"
@@ -100,5 +100,5 @@ def test_one_file_is_pruned_from_the_command_line(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 0
-    assert "stem: 32 to 24 channels" in capsys.readouterr().out
+    assert "stem: 32 to 24 channels" in capfd.readouterr().out
     assert weight_shapes(small)["w1"][0] == 24
