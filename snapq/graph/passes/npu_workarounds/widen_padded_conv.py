@@ -5,9 +5,8 @@
    no stride over all axes.
 
 A filter of 1 x 3 padded on all sides, or of 3 x 3 padded by 3, has -100 dB in fp16, the first of
-stride 2 -2 dB at 16 bits, and with 64 channels it ends Qualcomm's compiler; with the zeros they
-have 69 and 46 dB (simulator of QAIRT 2.51). A Pad in front does not help, as the compiler takes it
-in.
+stride 2 -2 dB at 16 bits, and some end Qualcomm's compiler; with the zeros they have 69 and 46 dB
+(simulator of QAIRT 2.51). A Pad in front does not help, as the compiler takes it in.
 """
 
 from __future__ import annotations
