@@ -17,6 +17,7 @@ TREATED_ONE_BY_ONE = {
     "graph/foreign.py": "operators that neither crash nor take more than their outputs' shapes say",
     "graph/passes/algebra.py": "has the arithmetic of each",
     "graph/passes/simplify/remove_no_ops.py": "has a condition for each",
+    "quantization/existing_qdq/integers.py": "what operators of quantized models mean on integers",
     "graph/opset_changes.py": "operators whose axes moved in one version of ONNX",
 }
 
