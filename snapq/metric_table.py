@@ -1,11 +1,11 @@
-"""The metrics that snapq has: their names in deploy.yaml, and how they are shown."""
+"""The metrics that snapq has: their names in deploy.yaml, how they are shown, which way is up."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
 
-__all__ = ["METRICS", "MetricFacts", "Unit"]
+__all__ = ["METRICS", "MetricFacts", "Unit", "drop", "facts"]
 
 
 class Unit(Enum):
@@ -14,6 +14,8 @@ class Unit(Enum):
     SHARE = auto()
     """Of 1; shown in per cent, and a change in points."""
     DECIBELS = auto()
+    NUMBER = auto()
+    """A plain number, or one in the unit of the label."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class MetricFacts:
 
     title: str
     unit: Unit
+    lower_is_better: bool = False
 
 
 METRICS = {
@@ -31,3 +34,17 @@ METRICS = {
     "psnr": MetricFacts("PSNR", Unit.DECIBELS),
 }
 """`snapq.evaluation.scores` computes them."""
+
+
+def facts(metric: str) -> MetricFacts | None:
+    """The row of a metric as records name it, `top1` or `top1 of logits`; None for a user's own."""
+    return METRICS.get(metric.partition(" of ")[0])
+
+
+def drop(metric: str, before: float, now: float) -> float:
+    """By how much `now` is worse than `before`, in the metric's unit; negative where it is better.
+
+    A metric of the user's own is better where it is higher.
+    """
+    found = facts(metric)
+    return now - before if found is not None and found.lower_is_better else before - now

@@ -13,7 +13,8 @@ from snapq.errors import ConfigError, did_you_mean
 from snapq.evaluation.fidelity import Fidelity
 from snapq.evaluation.functions import load_function
 from snapq.evaluation.samples import Label
-from snapq.evaluation.scores import MAKERS, Metric, Outputs, UserMetric
+from snapq.evaluation.scores import MAKERS, Metric, Outputs
+from snapq.evaluation.scores.users import user_metric
 from snapq.metric_table import METRICS
 
 __all__ = ["Fidelity", "Metric", "metric", "metrics"]
@@ -67,7 +68,7 @@ def metric(name: str, base: Path | None = None) -> Metric:
         DataError: the user's function cannot be imported.
     """
     if ":" in name:
-        return UserMetric(name, load_function(name, base or Path.cwd()))
+        return user_metric(name, load_function(name, base or Path.cwd()))
     if name not in METRICS:
         raise ConfigError(
             f"There is no metric '{name}'.",

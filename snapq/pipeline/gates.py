@@ -11,6 +11,7 @@ from typing import Any
 
 from snapq.config import Gates
 from snapq.devices.profiles import DeviceProfile
+from snapq.metric_table import drop
 from snapq.pipeline.evidence.estimates import UNMODIFIED
 from snapq.records import AccuracyRecord, Figures, GateRecord, PlacementRecord, SpeedupRecord
 
@@ -55,11 +56,11 @@ def check(gates: Gates, evaluated: Evaluated) -> tuple[GateRecord, ...]:
 
 def _accuracy_drop(most: float, evaluated: Evaluated) -> Verdict:
     limit = f"at most {most:g}"
-    drop = _largest_drop(evaluated.figures.accuracy, evaluated.precision)
-    if drop is None:
+    largest = _largest_drop(evaluated.figures.accuracy, evaluated.precision)
+    if largest is None:
         return limit, NOTHING, False
-    found = f"{drop[0]:.4f} ({drop[1].where}, {drop[1].samples} samples)"
-    return limit, found, drop[0] <= most + 1e-9
+    found = f"{largest[0]:.4f} ({largest[1].where}, {largest[1].samples} samples)"
+    return limit, found, largest[0] <= most + 1e-9
 
 
 def _sqnr(least: float, evaluated: Evaluated) -> Verdict:
@@ -143,11 +144,11 @@ def _largest_drop(
     """The drop from float of the metric that loses most, and its record."""
     floats = {record.metric: record.value for record in accuracy if record.label == "float"}
     drops = [
-        (floats[record.metric] - record.value, record)
+        (drop(record.metric, floats[record.metric], record.value), record)
         for record in accuracy
         if record.label == precision and record.metric in floats
     ]
-    return max(drops, key=lambda drop: drop[0], default=None)
+    return max(drops, key=lambda found: found[0], default=None)
 
 
 def _share(placement: PlacementRecord) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
-from snapq.metric_table import METRICS, Unit
+from snapq.metric_table import Unit, facts
 
 MINUS = "\N{MINUS SIGN}"
 _NOT_FINITE = {math.inf: "∞", -math.inf: f"{MINUS}∞"}
@@ -131,7 +131,8 @@ def interval(bounds: tuple[float, float]) -> str:
 
 def metric_name(metric: str) -> str:
     """Returns the name under which readers know a metric."""
-    return METRICS[metric].title if metric in METRICS else metric
+    found = facts(metric)
+    return metric if found is None else metric.replace(metric.partition(" of ")[0], found.title, 1)
 
 
 def metric_value(metric: str, value: float) -> str:
@@ -153,7 +154,8 @@ def metric_change(metric: str, change: float) -> str:
 def _unit(metric: str) -> Unit | None:
     if metric == "dB":
         return Unit.DECIBELS
-    return METRICS[metric].unit if metric in METRICS else None
+    found = facts(metric)
+    return found.unit if found is not None else None
 
 
 def moment(iso: str) -> str:

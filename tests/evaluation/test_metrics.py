@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from snapq.errors import ConfigError, DataError
 from snapq.evaluation.metrics import metric
+from snapq.metric_table import drop
 
 SCORES = hnp.arrays(
     np.float32, st.tuples(st.integers(1, 6), st.integers(6, 9)), elements=st.integers(-3, 3)
@@ -149,3 +150,44 @@ def test_an_unknown_metric_offers_the_nearest_and_no_samples_are_no_result() -> 
     for name in ("top1", "miou", "psnr"):
         with pytest.raises(DataError):
             metric(name).value()
+
+
+class Middle:
+    """A metric of a user's that cannot be a mean over samples: the median of what it sees."""
+
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+
+    def update(self, outputs: dict[str, np.ndarray], label: float) -> None:
+        self.seen.append(float(outputs["y"].item()) - label)
+
+    def compute(self) -> float:
+        return float(np.median(self.seen))
+
+
+def test_a_users_class_sees_all_samples_before_it_gives_its_number() -> None:
+    first, second = metric(f"{__name__}:Middle"), metric(f"{__name__}:Middle")
+    for value in (1.0, 2.0, 9.0):
+        first.update({"y": np.array([value])}, 0)
+    assert (first.value(), first.samples) == (2.0, 3)
+    with pytest.raises(DataError, match="no samples"):
+        second.value()
+
+
+class Unfinished:
+    """Lacks `compute`."""
+
+    def update(self, *_: object) -> None:
+        raise AssertionError
+
+
+def test_a_users_class_without_compute_is_refused_by_name() -> None:
+    with pytest.raises(DataError, match="has no `compute`") as caught:
+        metric(f"{__name__}:Unfinished")
+    assert caught.value.where == f"{__name__}:Unfinished"
+
+
+def test_an_error_that_grows_is_a_drop() -> None:
+    assert drop("top1", 0.9, 0.8) == pytest.approx(0.1)
+    assert drop("top1 of logits", 0.9, 0.8) == pytest.approx(0.1)
+    assert drop("mine:metric", 0.9, 0.8) == pytest.approx(0.1)

@@ -14,6 +14,7 @@ from snapq.errors import ConfigError
 from snapq.evaluation.samples import Dataset, Label, Sample
 from snapq.evaluation.sqnr import SqnrMeter, real_outputs, sqnr
 from snapq.evaluation.tail import Tail
+from snapq.metric_table import drop, facts
 from snapq.quantization.analysis.sensitivity import Feeds, Run
 from snapq.quantization.mixed_precision.trials import Evaluate, Evaluation
 from snapq.stages.base import Context
@@ -133,11 +134,13 @@ def evaluator(
         return by_sqnr
     most = options.max_drop
     truth = float_scores(held, context)
+    names = [metric.name for metric in context.metrics()]
+    as_change = _told_as_change(names)
 
     def by_metric(model: ir.Model) -> Evaluation:
         values = _scores(context, outputs(model), held)
-        drop = max(before - now for before, now in zip(truth, values, strict=True))
-        return Evaluation(values[0] if len(values) == 1 else -drop, drop <= most + _EXACT)
+        lost = max(map(drop, names, truth, values))
+        return Evaluation(-lost if as_change else values[0], lost <= most + _EXACT)
 
     return by_metric
 
@@ -172,5 +175,13 @@ def unit(options: MixedPrecision, context: Context) -> str:
     """What the value of a candidate is."""
     if options.max_drop is None:
         return "dB"
-    metrics = context.metrics()
-    return metrics[0].name if len(metrics) == 1 else "worst change of any metric"
+    names = [metric.name for metric in context.metrics()]
+    if len(names) > 1:
+        return "worst change of any metric"
+    return f"change of {names[0]}" if _told_as_change(names) else names[0]
+
+
+def _told_as_change(names: Sequence[str]) -> bool:
+    """Whether a candidate's value is a change from float, as higher has to be better."""
+    found = facts(names[0])
+    return len(names) > 1 or (found is not None and found.lower_is_better)
