@@ -1,0 +1,3 @@
+"""The functions of the steps, one module a family; importing this fills the table."""
+
+from __future__ import annotations
