@@ -30,8 +30,21 @@ class MetricFacts:
 METRICS = {
     "top1": MetricFacts("Top-1", Unit.SHARE),
     "top5": MetricFacts("Top-5", Unit.SHARE),
+    "precision": MetricFacts("Precision", Unit.SHARE),
+    "recall": MetricFacts("Recall", Unit.SHARE),
+    "f1": MetricFacts("F1", Unit.SHARE),
+    "auc": MetricFacts("AUC", Unit.NUMBER),
+    "eer": MetricFacts("Equal error rate", Unit.SHARE, lower_is_better=True),
+    "map": MetricFacts("mAP at IoU 0.5 to 0.95", Unit.SHARE),
+    "map50": MetricFacts("mAP at IoU 0.5", Unit.SHARE),
     "miou": MetricFacts("Mean IoU", Unit.SHARE),
+    "pck": MetricFacts("PCK at 0.2", Unit.SHARE),
+    "nme": MetricFacts("Normalized mean error", Unit.SHARE, lower_is_better=True),
     "psnr": MetricFacts("PSNR", Unit.DECIBELS),
+    "mae": MetricFacts("Mean absolute error", Unit.NUMBER, lower_is_better=True),
+    "rmse": MetricFacts("Root mean square error", Unit.NUMBER, lower_is_better=True),
+    "r2": MetricFacts("R²", Unit.NUMBER),
+    "spearman": MetricFacts("Spearman correlation", Unit.NUMBER),
 }
 """`snapq.evaluation.scores` computes them."""
 
