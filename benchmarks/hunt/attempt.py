@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.workers import Worker
 from snapq.quantization.agreement.compare import compare
 from snapq.quantization.agreement.locate import on_cpu
+from snapq.quantization.agreement.noise import with_noise
 
 SAMPLES = 2
 LIMIT_S = 40.0
@@ -55,6 +57,8 @@ class Result(StrEnum):
     """The NPU is wrong, alone too, beyond what rounding explains."""
     TOLD = "told"
     """The same, and a run of snapq finds it: it writes the node otherwise, or fails its gate."""
+    ALARM = "alarm"
+    """The NPU is right, or off by what rounding explains, and a run of snapq says it is wrong."""
     BESIDE = "beside"
     """The NPU is wrong where the graph stands beside others, and right where it stands alone."""
     CHANGES = "changes"
@@ -153,14 +157,14 @@ class Hunter:
             return found
         return [
             self._again(recipe, outcome)
-            if outcome.result in (Result.DISAGREES, Result.CHANGES)
+            if outcome.result in (Result.DISAGREES, Result.CHANGES, Result.ALARM)
             else outcome
             for recipe, outcome in zip(recipes, found, strict=True)
         ]
 
     def _again(self, recipe: Recipe, beside: Outcome) -> Outcome:
         (alone,) = self.attempt([recipe])
-        if alone.result is Result.RIGHT:
+        if alone.result is Result.RIGHT and beside.result is not Result.ALARM:
             note = "It changes from run to run." if beside.result is Result.CHANGES else ""
             return Outcome(Result.BESIDE, beside.verdicts, note)
         return alone
@@ -176,8 +180,12 @@ class Hunter:
             if not np.array_equal(values, npu[0][name], equal_nan=True):
                 index = int(name[1 : name.index("_")])
                 found[index] = replace(found[index], result=Result.CHANGES)
-        if len(recipes) == 1 and found[0].result is Result.DISAGREES:
+        if len(recipes) == 1:
             return [self._explained(trial, npu, found[0])]
+        for name in self._told(trial, npu, doubts=False):
+            index = int(name[1 : name.index("_")])
+            if found[index].result is Result.RIGHT:
+                found[index] = replace(found[index], result=Result.ALARM)
         return found
 
     def _outcome(
@@ -192,25 +200,40 @@ class Hunter:
             return Outcome(Result.LOW, mine)
         return Outcome(Result.RIGHT, mine)
 
-    def _explained(self, trial: Trial, npu: Sequence[Outputs], outcome: Outcome) -> Outcome:
-        """Whether the CPU disagrees alike where its results are off by what is usual."""
-        lowest = {one.output: one.cpu_db for one in outcome.verdicts}
-        for seed in range(3):
-            off = schemes.jittered(trial.model, self.scheme, seed)
-            values = [off.run(feed) for feed in trial.feeds]
-            for one in judge(trial.truth, values, trial.truth):
-                lowest[one.output] = min(lowest[one.output], one.cpu_db)
-        against = [
-            Verdict(one.output, one.npu_db, lowest[one.output], one.elements)
-            for one in outcome.verdicts
-        ]
-        if not any(one.disagrees for one in against):
-            return replace(outcome, result=Result.ROUNDING)
+    def _told(self, trial: Trial, npu: Sequence[Outputs], *, doubts: bool) -> dict[str, str]:
+        """What a run of snapq says of outputs, by their names.
+
+        Args:
+            trial: what was built.
+            npu: what the NPU gives of it.
+            doubts: whether noise decides where chance may explain it, as it does in a run.
+        """
         fp16 = self.scheme == "fp16"
         cpu = on_cpu(trial.model, trial.feeds) if fp16 else trial.cpu
-        findings = compare(cpu, npu, None if fp16 else trial.truth, float16=fp16)
-        faults = [str(one) for one in findings if one.finding.faulty]
-        return replace(outcome, result=Result.TOLD, note="; ".join(faults)) if faults else outcome
+        noisy = partial(with_noise, trial.model, trial.feeds, float16=fp16) if doubts else None
+        reference = None if fp16 else trial.truth
+        findings = compare(cpu, npu, reference, float16=fp16, noisy=noisy)
+        return {one.output: str(one) for one in findings if one.finding.faulty}
+
+    def _explained(self, trial: Trial, npu: Sequence[Outputs], outcome: Outcome) -> Outcome:
+        """Whether the CPU with noise disagrees alike, and whether a run of snapq tells of it."""
+        if outcome.result is Result.DISAGREES:
+            lowest = {one.output: one.cpu_db for one in outcome.verdicts}
+            for run in with_noise(trial.model, trial.feeds, float16=self.scheme == "fp16"):
+                for one in judge(trial.truth, run, trial.truth):
+                    lowest[one.output] = min(lowest[one.output], one.cpu_db)
+            against = [replace(one, cpu_db=lowest[one.output]) for one in outcome.verdicts]
+            if not any(one.disagrees for one in against):
+                outcome = replace(outcome, result=Result.ROUNDING)
+        told = "; ".join(self._told(trial, npu, doubts=True).values())
+        if not told:
+            return outcome
+        becomes = {
+            Result.DISAGREES: Result.TOLD,
+            Result.RIGHT: Result.ALARM,
+            Result.ROUNDING: Result.ALARM,
+        }
+        return replace(outcome, result=becomes.get(outcome.result, outcome.result), note=told)
 
     def _simulate(
         self, model: ir.Model, feeds: Sequence[dict[str, Array]]

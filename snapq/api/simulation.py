@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,12 +104,14 @@ def _against_cpu(
     from snapq.quantization.agreement.compare import compare
     from snapq.quantization.agreement.locate import Bench, on_cpu
     from snapq.quantization.agreement.mend import mend
+    from snapq.quantization.agreement.noise import with_noise
     from snapq.quantization.agreement.verdict import verdict
 
     float16, model = not npu.quantized, npu.model
     try:
         truth = None if float16 else _float_form(model, feeds)
-        findings = compare(on_cpu(model, feeds), outputs, truth, float16=float16)
+        noisy = partial(with_noise, model, feeds, float16=float16)
+        findings = compare(on_cpu(model, feeds), outputs, truth, float16=float16, noisy=noisy)
     except ModelError as error:
         return (f"The values are not compared with the CPU's: {error}",)
     located = None

@@ -72,6 +72,8 @@ def resize(g: Builder, x: Sequence[Value], s: Settings) -> Value:
         "coordinate_transformation_mode": s["coordinates"],
         "nearest_mode": "floor" if s["mode"] == "nearest" else None,
     }
+    if not s["by_sizes"] and min(h, w) * s["factor"] < 1:
+        raise ImpossibleError("nothing left")
     if s["by_sizes"]:
         inputs = [x[0], "", "", g.integers((n, c, height, width))]
     else:

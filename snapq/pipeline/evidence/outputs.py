@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from snapq.pipeline.evidence.base import Evidence, Found, Subject, as_given
 from snapq.quantization.agreement.compare import compare
 from snapq.quantization.agreement.locate import Bench, on_cpu
 from snapq.quantization.agreement.mend import mend
+from snapq.quantization.agreement.noise import with_noise
 from snapq.quantization.agreement.verdict import records, verdict
 from snapq.records import AccuracyRecord, FidelityRecord, Figures, Origin
 from snapq.stages.base import Input, Reads
@@ -74,7 +76,8 @@ def _against_cpu(subject: Subject, first: _First) -> Found:
     assert subject.quantized is not None
     model = io.load(subject.quantized.model)
     feeds = tuple(subject.plan.model_feeds(sample) for sample in first.samples)
-    findings = compare(on_cpu(model, feeds), first.npu, first.reference)
+    noisy = partial(with_noise, model, feeds)
+    findings = compare(on_cpu(model, feeds), first.npu, first.reference, noisy=noisy)
     located = None
     if any(one.finding.faulty for one in findings):
         bench = Bench(subject.device, feeds)

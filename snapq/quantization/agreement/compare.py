@@ -8,17 +8,17 @@ that is no rounding.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
 import numpy as np
 
-from snapq.evaluation.channel_groups import by_range
+from snapq.evaluation.channel_groups import ChannelGroup, by_range
 from snapq.evaluation.sqnr import sqnr
 
-__all__ = ["REPEATS", "Agreement", "Finding", "compare", "with_changes", "worst_agreement"]
+__all__ = ["REPEATS", "Agreement", "Finding", "Noisy", "compare", "with_changes", "worst_agreement"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Outputs = Mapping[str, Array]
@@ -28,6 +28,9 @@ GAP_DB = 6.0
 CHANCE_DB = 35.0
 """What chance may add, over the root of the number of elements that carry the noise: four standard
 errors of the ratio of two such energies."""
+NOISE_DB = 25.0
+"""The same over the root of the number of all elements, where the CPU was run with the noise that a
+right kernel may have: the lowest of some such runs is compared."""
 GOOD_DB = 40.0
 """Real outputs that near to float are no concern, whatever the CPU gives."""
 GOOD_SHARE_DB = 10.0
@@ -112,22 +115,32 @@ class Agreement:
         )
 
 
+Noisy = Callable[[], Sequence[Sequence[Outputs]]]
+"""Runs the CPU with the noise that a right kernel may have: sample by sample, several times."""
+
+
 def compare(
     cpu: Sequence[Outputs],
     npu: Sequence[Outputs],
     reference: Sequence[Outputs] | None,
     *,
     float16: bool = False,
+    noisy: Noisy | None = None,
 ) -> tuple[Agreement, ...]:
     """Compares output by output, and group of channels by group (`by_range`).
+
+    Where the NPU is below by more than the gap, and by no more than chance can explain, the CPU
+    with noise decides, if there is one.
 
     Args:
         cpu: outputs of the model on the CPU, sample by sample, as real numbers where they are such.
         npu: outputs of the same model on the NPU.
         reference: outputs of the float model; None where there is none to compare with.
         float16: whether the model is a float one, which the NPU computes in 16 bits.
+        noisy: gives the CPU's outputs with noise, as `with_noise`; asked for where it is needed.
     """
     found = []
+    doubt = _Doubt(noisy)
     for name in cpu[0]:
         truth = None if reference is None else [one[name] for one in reference]
         mine, theirs = [one[name] for one in cpu], [one[name] for one in npu]
@@ -137,8 +150,12 @@ def compare(
                 for arrays in (truth, mine, theirs)
             ]
             one = _compared(name, group.name, parts[0], parts[1], parts[2], float16=float16)
-            if one is not None:
-                found.append(replace(one, samples=len(cpu)))
+            if one is None:
+                continue
+            base = parts[1] if parts[0] is None or float16 else parts[0]
+            if one.finding is Finding.AGREES and doubt.denies(one, group, base):
+                one = replace(one, finding=Finding.APART)
+            found.append(replace(one, samples=len(cpu)))
     return tuple(found)
 
 
@@ -162,6 +179,36 @@ def with_changes(findings: Sequence[Agreement], runs: Sequence[Outputs]) -> tupl
 def worst_agreement(cpu: Sequence[Outputs], npu: Sequence[Outputs]) -> float:
     """The lowest SQNR in dB of any group of any tensor of the NPU against the CPU."""
     return min((one.agreement_db for one in compare(cpu, npu, None)), default=_LIMIT_DB)
+
+
+class _Doubt:
+    """Whether noise explains what is off by more than the gap."""
+
+    def __init__(self, noisy: Noisy | None) -> None:
+        self._noisy = noisy
+        self._runs: Sequence[Sequence[Outputs]] | None = None
+
+    def denies(self, one: Agreement, group: ChannelGroup, base: Array | None) -> bool:
+        """Whether a group is off by more than the noise of right kernels makes of it.
+
+        Args:
+            one: what was found of it.
+            group: its channels.
+            base: the float model's values of it; those of the CPU where there is none.
+        """
+        if self._noisy is None or base is None or base.dtype.kind != "f" or not np.any(base):
+            return False
+        npu_db = one.agreement_db if one.npu_db is None else one.npu_db
+        own = _LIMIT_DB if one.cpu_db is None else one.cpu_db
+        limit = GAP_DB + NOISE_DB / math.sqrt(base.size)
+        if npu_db >= min(own - limit, GOOD_DB):
+            return False
+        if self._runs is None:
+            self._runs = self._noisy()
+        for run in self._runs:
+            values = np.stack([group.of(sample[one.output]) for sample in run])
+            own = min(own, _decibels(base, values)[0])
+        return npu_db < min(own - limit, GOOD_DB)
 
 
 def _compared(

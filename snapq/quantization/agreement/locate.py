@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from snapq.devices.profiles import DeviceProfile
 from snapq.errors import SnapqError
 from snapq.npu.model import CompileOptions, Memory, Model
 from snapq.quantization.agreement.compare import REPEATS, Agreement, compare, with_changes
+from snapq.quantization.agreement.noise import with_noise
 from snapq.quantization.agreement.parts import Part, Parts
 from snapq.quantization.calibration.calibrate import expose
 from snapq.quantization.qdq.wide_bias import as_added
@@ -80,7 +81,7 @@ class Bench:
 
         A model that changes from run to run has -120.
         """
-        findings = self.findings(model, feeds, truth, None)
+        findings = self._compared(model, feeds, truth, partial(compare, reference=None))
         return min((one.agreement_db for one in findings), default=120.0)
 
     def findings(
@@ -93,10 +94,20 @@ class Bench:
         float16: bool = False,
     ) -> tuple[Agreement, ...]:
         """How a model on the NPU compares with the CPU's values; arguments as of `compare`."""
+        noisy = partial(with_noise, model, feeds, float16=float16)
+        judge = partial(compare, reference=reference, float16=float16, noisy=noisy)
+        return self._compared(model, feeds, truth, judge)
+
+    def _compared(
+        self,
+        model: ir.Model,
+        feeds: Sequence[Feeds],
+        truth: Sequence[Feeds],
+        judge: Callable[[Sequence[Feeds], Sequence[Feeds]], tuple[Agreement, ...]],
+    ) -> tuple[Agreement, ...]:
         found = self.simulated(model, (*feeds, *[feeds[0]] * REPEATS))
         npu = found[: len(feeds)]
-        compared = compare(truth, npu, reference, float16=float16)
-        return with_changes(compared, (npu[0], *found[len(feeds) :]))
+        return with_changes(judge(truth, npu), (npu[0], *found[len(feeds) :]))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from snapq.progress import Progress
 from snapq.quantization.agreement.compare import Agreement, compare, with_changes
 from snapq.quantization.agreement.locate import Bench, on_cpu
 from snapq.quantization.agreement.mend import Mended, mend
+from snapq.quantization.agreement.noise import with_noise
 from snapq.quantization.agreement.verdict import verdict
 from snapq.quantization.existing_qdq.reading import encoding_of
 from snapq.records import EncodingRecord
@@ -94,13 +95,18 @@ class CpuResults:
             cpu = self._cpu
         except ModelError as error:
             return (), (f"The NPU's values are not compared with the CPU's: {error}",)
-        findings = compare(cpu, npu, self._reference, float16=float16)
+        findings = compare(cpu, npu, self._reference, float16=float16, noisy=self._noisy)
         return with_changes(findings, (found[0], *found[count:])), ()
 
     @cached_property
     def _cpu(self) -> list[dict[str, Array]]:
         found = on_cpu(io.load(self._model), self._feeds)
         return [self._boundary.package_outputs(one) for one in found]
+
+    def _noisy(self) -> list[list[dict[str, Array]]]:
+        float16 = self._job.precision == "float"
+        runs = with_noise(io.load(self._model), self._feeds, float16=float16)
+        return [[self._boundary.package_outputs(one) for one in run] for run in runs]
 
     @cached_property
     def _reference(self) -> list[dict[str, Array]] | None:

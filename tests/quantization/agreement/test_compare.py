@@ -68,3 +68,31 @@ def test_an_output_that_differs_between_runs_of_one_sample_is_a_fault() -> None:
         "z": Finding.AGREES,
     }
     assert "changes from run to run" in str(findings[0])
+
+
+def test_one_element_far_off_among_few_is_no_chance_where_noise_does_not_explain_it() -> None:
+    truth = RANDOM.normal(size=(1, 40)).astype(np.float32)
+    cpu, npu = noisy(truth, 45), noisy(truth, 45)
+    npu[0, 7] += 1.5
+    references = {"cpu": [{"y": cpu}], "npu": [{"y": npu}], "reference": [{"y": truth}]}
+
+    def finding(noise_db: float) -> Finding:
+        runs = [[{"y": noisy(truth, noise_db)}] for _ in range(3)]
+        (one,) = compare(**references, noisy=lambda: runs)
+        return one.finding
+
+    assert compare(**references)[0].finding is Finding.AGREES
+    assert finding(40) is Finding.APART
+    assert finding(12) is Finding.AGREES
+
+
+def test_without_a_float_model_noise_says_how_far_the_npu_may_be_from_the_cpu() -> None:
+    cpu = RANDOM.normal(size=(1, 16, 20, 20)).astype(np.float32)
+    runs = [[{"y": noisy(cpu, 35)}] for _ in range(3)]
+
+    def finding(npu: np.ndarray) -> Finding:
+        (one,) = compare([{"y": cpu}], [{"y": npu}], None, noisy=lambda: runs)
+        return one.finding
+
+    assert finding(noisy(cpu, 20)) is Finding.APART
+    assert finding(noisy(cpu, 32)) is Finding.AGREES
