@@ -27,13 +27,28 @@ class Resample(StrEnum):
     LANCZOS = "lanczos"
 
 
+class Align(StrEnum):
+    """Where a picture lies in a larger frame, and what of it a crop keeps."""
+
+    CENTER = "center"
+    TOP_LEFT = "top-left"
+
+
 class Preprocess(Strict):
     """From an image file to the model's input: resize, crop, then `(x - mean) / std`."""
 
     resize: Size | None = None
     """Length of the shorter side in pixels (the ratio is kept), or `[height, width]` exactly."""
     crop: Size | None = None
-    """Size of the centre crop in pixels: one number for a square, or `[height, width]`."""
+    """Size of the crop in pixels: one number for a square, or `[height, width]`."""
+    letterbox: Size | None = None
+    """In place of `resize` and `crop`: the picture is made to fit into this size with its ratio
+    kept, and the rest is filled, as YOLO models expect; a number for a square, or `[height,
+    width]`."""
+    fill: PerChannel = (114.0,)
+    """With `letterbox`: pixels of the rest, 0 to 255; one number, or one a channel."""
+    align: Align = Align.CENTER
+    """Where a letterboxed picture lies, and which part a crop keeps: `center` or `top-left`."""
     mean: PerChannel = (0.0,)
     """Subtracted from pixels of 0..255; one number, or one a channel."""
     std: PerChannel = (1.0,)
@@ -50,9 +65,26 @@ class Preprocess(Strict):
             raise ValueError("Each std must be above 0: pixels are divided by it.")
         return value
 
+    @field_validator("fill")
+    @classmethod
+    def _pixels(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not (0 <= v <= 255 and v == int(v)) for v in value):
+            raise ValueError("A pixel is a whole number from 0 to 255.")
+        return value
+
+    @model_validator(mode="after")
+    def _one_way_to_the_size(self) -> Preprocess:
+        beside = [key for key in ("resize", "crop") if getattr(self, key) is not None]
+        if self.letterbox is not None and beside:
+            raise ValueError(f"`letterbox` gives the size by itself; remove `{beside[0]}`.")
+        if self.letterbox is None and "fill" in self.model_fields_set:
+            raise ValueError("`fill` belongs to `letterbox`.")
+        return self
+
     @model_validator(mode="after")
     def _channels_agree(self) -> Preprocess:
-        counts = {len(values) for values in (self.mean, self.std) if len(values) > 1}
+        filled = self.fill if self.letterbox is not None else ()
+        counts = {len(values) for values in (self.mean, self.std, filled) if len(values) > 1}
         channels = 1 if self.color is Color.GRAY else 3
         if not counts <= {channels}:
             raise ValueError(
@@ -61,6 +93,13 @@ class Preprocess(Strict):
                 f" {len(self.std)}. Give one number, or one a channel."
             )
         return self
+
+
+class ClassNumbers(StrEnum):
+    """What number a model gives to a category of COCO."""
+
+    POSITIONS = "positions"
+    IDS = "ids"
 
 
 _SOURCES = ("images", "arrays", "python", "random")
@@ -93,7 +132,11 @@ class DataSource(Strict):
     all when not given."""
     labels: FilePath | None = None
     """CSV with the columns `file,label` (images), a `.npy` of labels (arrays), or a folder of
-    masks named as the images (segmentation)."""
+    masks named as the images (segmentation). Boxes: a COCO `.json`, or a folder of YOLO's `.txt`
+    files named as the images."""
+    class_numbers: ClassNumbers = ClassNumbers.POSITIONS
+    """Of a COCO `.json`: whether the model counts categories by their `positions` in the order of
+    their ids, from 0, or gives their `ids` themselves, as torchvision's detectors do."""
     preprocess: Preprocess | None = None
     """For `images`: how a picture becomes the input."""
     input: str | None = None
