@@ -15,6 +15,7 @@ from snapq import storage
 from snapq.errors import ModelError
 from snapq.graph.declared import SHOWN, check_functions, check_tensors, damaged, densify
 from snapq.graph.shapes import quiet
+from snapq.graph.zip_maps import drop_zip_maps
 from snapq.scratch import Scratch
 
 OLDEST_OPSET = 7
@@ -36,6 +37,7 @@ def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
     where = str(path)
     proto = _parse(path)
     _check_opset(proto, where)
+    drop_zip_maps(proto)
     check_tensors(proto, path)
     densify(proto, path)
     try:

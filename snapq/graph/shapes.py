@@ -22,11 +22,15 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """Name, element type and fixed shape of a graph input."""
+    """Name, element type and fixed shape of a graph input.
+
+    `missing` says whether a value may be NaN or infinite, as trees take them.
+    """
 
     name: str
     dtype: np.dtype
     shape: Shape
+    missing: bool = False
 
 
 def graph_inputs(model: ir.Model) -> tuple[ir.Value, ...]:

@@ -7,7 +7,14 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from snapq.config.schema.base import FUNCTION_PATTERN, FilePath, PerChannel, Size, Strict
+from snapq.config.schema.base import (
+    FUNCTION_PATTERN,
+    FilePath,
+    Names,
+    PerChannel,
+    Size,
+    Strict,
+)
 
 
 class Color(StrEnum):
@@ -102,11 +109,11 @@ class ClassNumbers(StrEnum):
     IDS = "ids"
 
 
-_SOURCES = ("images", "arrays", "python", "random")
+_SOURCES = ("images", "arrays", "table", "python", "random")
 
 
 class DataSource(Strict):
-    """Samples: exactly one of `images`, `arrays`, `python`, `random`."""
+    """Samples: exactly one of `images`, `arrays`, `table`, `python`, `random`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -122,6 +129,15 @@ class DataSource(Strict):
     arrays: FilePath | None = None
     """A `.npy` (one input), an `.npz` (a key an input), or a folder of such files, a sample each.
     A single file holds its samples along the first axis."""
+    table: FilePath | None = None
+    """A table with a sample in each row and a name for each column: a CSV; Parquet and Arrow where
+    pyarrow is installed."""
+    columns: Names | dict[str, Names] = ()
+    """Of a `table`, the columns that feed the input, in its order; all but the label where not
+    given. Of a model with several inputs, `{input: [columns]}`; inputs of one number that are named
+    as columns need none."""
+    label: str | None = None
+    """Of a `table`, the column with the labels."""
     python: Annotated[str, Field(pattern=FUNCTION_PATTERN)] | None = None
     """`module:function`: called without arguments, yields `{input: array}` or
     `({input: array}, label)`."""
@@ -158,6 +174,11 @@ class DataSource(Strict):
             raise ValueError(f"Give exactly one of {', '.join(_SOURCES)}; there is {found}.")
         if self.preprocess is not None and self.images is None:
             raise ValueError(f"`preprocess` belongs to `images`; `{given[0]}` gives ready inputs.")
+        for key in ("columns", "label"):
+            if getattr(self, key) and self.table is None:
+                raise ValueError(f"`{key}` belongs to `table`.")
+        if self.labels is not None and self.table is not None:
+            raise ValueError("The labels of a table are one of its columns: write `label: NAME`.")
         if self.steps is not None and self.state is None:
             raise ValueError("`steps` belongs to `state`.")
         if self.state is not None and len(set(self.state.values())) < len(self.state):
