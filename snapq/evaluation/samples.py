@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,14 +13,41 @@ import numpy as np
 from snapq.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
-    import hashlib
     from pathlib import Path
 
     from snapq.config import DataSource
     from snapq.graph.shapes import TensorSpec
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Label = int | float | str | Array
+
+
+@dataclass(frozen=True)
+class Alphabet:
+    """What the classes of a model that reads text are.
+
+    Attributes:
+        symbols: one a class, the blank among them.
+        blank: the class that stands for no character.
+    """
+
+    symbols: tuple[str, ...]
+    blank: int
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all of it, in hexadecimal."""
+        return hashlib.sha256(repr((self.symbols, self.blank)).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text as a label, with the alphabet in which a model says it."""
+
+    text: str
+    alphabet: Alphabet
+
+
+Label = int | float | str | Array | Text
 
 
 @dataclass(frozen=True)
@@ -196,5 +225,7 @@ def update_digest(digest: hashlib._Hash, value: Label | None) -> None:
     if isinstance(value, np.ndarray):
         digest.update(f"{value.dtype.str}{value.shape}".encode())
         digest.update(value.tobytes())
+    elif isinstance(value, Text):
+        digest.update(f"{value.alphabet.digest}{value.text};".encode())
     else:
         digest.update(f"{value};".encode())
