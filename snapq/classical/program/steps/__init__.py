@@ -7,6 +7,15 @@ form when it is read.
 
 from __future__ import annotations
 
-from . import elementwise, features, logic, reductions, shapes, svm, trees
+from . import elementwise, far_rows, features, logic, reductions, shapes, svm, trees
 
-__all__ = ["elementwise", "features", "logic", "reductions", "shapes", "svm", "trees"]
+__all__ = [
+    "elementwise",
+    "far_rows",
+    "features",
+    "logic",
+    "reductions",
+    "shapes",
+    "svm",
+    "trees",
+]
