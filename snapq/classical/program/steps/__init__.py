@@ -7,7 +7,17 @@ form when it is read.
 
 from __future__ import annotations
 
-from . import elementwise, far_rows, features, logic, reductions, shapes, svm, trees
+from . import (
+    elementwise,
+    far_rows,
+    features,
+    logic,
+    reductions,
+    shapes,
+    svm,
+    tree_encoding,
+    trees,
+)
 
 __all__ = [
     "elementwise",
@@ -17,5 +27,6 @@ __all__ = [
     "reductions",
     "shapes",
     "svm",
+    "tree_encoding",
     "trees",
 ]
