@@ -15,5 +15,7 @@ linear      the plain form of linear models
 estimator   a plain form between the steps of the host
 on_host     an estimator as steps of the host, for what stays there
 program/    steps of the host; NumPy only, shipped to boards
+writing/    steps and estimators as ONNX models for a CPU
+rewrite     a whole model in fewer bytes for a CPU
 lowered     what an estimator became on the NPU
 """

@@ -10,10 +10,16 @@ from snapq.classical.program import Array, Step
 from snapq.classical.svm import SupportVectors
 
 _FLOAT64 = 11
+Real = type[np.float32] | type[np.float64]
 
 
-def estimator_steps(estimator: Estimator) -> list[Step]:
-    """The steps that compute the sums float64 [N, targets] of an estimator."""
+def estimator_steps(estimator: Estimator, dtype: Real = np.float64) -> list[Step]:
+    """The steps that compute the sums float64 [N, targets] of an estimator.
+
+    Args:
+        estimator: of any plain form.
+        dtype: in which SVMs and linear models compute; trees compare float32 and add float64.
+    """
     form = estimator.form
     if isinstance(form, Ensemble):
         leaves = f"{estimator.sums}.leaves"
@@ -27,15 +33,18 @@ def estimator_steps(estimator: Estimator) -> list[Step]:
                 {"values": form.values},
             ),
         ]
-    steps = _Steps(estimator.sums)
-    rows = steps.add("Cast", estimator.rows, to=_FLOAT64)
+    steps = _Steps(estimator.sums, dtype)
+    rows = estimator.rows
+    if dtype != np.float32:
+        rows = steps.add("Cast", rows, to=_FLOAT64)
     if isinstance(form, SupportVectors):
         rows = _kernel(steps, form, rows)
         weights, offsets = form.coefficients, form.offsets
     else:
         weights, offsets = form.weights, form.offsets
     product = steps.add("MatMul", rows, steps.constant(weights.T))
-    steps.add("Add", product, steps.constant(offsets[None]), output=estimator.sums)
+    added = steps.add("Add", product, steps.constant(offsets[None]))
+    steps.add("Cast", added, output=estimator.sums, to=_FLOAT64)
     return steps.steps
 
 
@@ -43,16 +52,7 @@ def _kernel(steps: _Steps, form: SupportVectors, rows: str) -> str:
     """The kernel [N, S] of rows and support vectors."""
     vectors = form.vectors.astype(np.float64)
     if form.kernel == "RBF":
-        # |x - v|^2 = |x|^2 + |v|^2 - 2 x v is exact enough in float64 once centred.
-        centre = vectors.mean(0)
-        vectors = vectors - centre
-        rows = steps.add("Sub", rows, steps.constant(centre[None]))
-        axes = steps.constant(np.array([1], np.int64))
-        own = steps.add("ReduceSum", steps.add("Mul", rows, rows), axes, keepdims=1)
-        product = steps.add("MatMul", rows, steps.constant(-2 * vectors.T))
-        squares = steps.add("Add", own, steps.constant((vectors * vectors).sum(1)[None]))
-        distance = steps.add("Add", squares, product)
-        return steps.add("Exp", steps.add("Mul", distance, steps.constant(-form.gamma)))
+        return _distances(steps, vectors, form.gamma, rows)
     product = steps.add("MatMul", rows, steps.constant(vectors.T))
     if form.kernel == "LINEAR":
         return product
@@ -63,12 +63,26 @@ def _kernel(steps: _Steps, form: SupportVectors, rows: str) -> str:
     return steps.add("Pow", moved, steps.constant(form.degree))
 
 
+def _distances(steps: _Steps, vectors: Array, gamma: float, rows: str) -> str:
+    """exp(-gamma |x - v|^2), by |x|^2 + |v|^2 - 2 x v: exact enough once centred and scaled."""
+    centre, scale = vectors.mean(0), np.sqrt(gamma)
+    vectors = (vectors - centre) * scale
+    rows = steps.add("Sub", rows, steps.constant(centre[None]))
+    rows = steps.add("Mul", rows, steps.constant(scale))
+    axes = steps.constant(np.array([1], np.int64))
+    own = steps.add("ReduceSum", steps.add("Mul", rows, rows), axes, keepdims=1)
+    twice = steps.add("MatMul", rows, steps.constant(2 * vectors.T))
+    given = steps.add("Add", own, steps.constant((vectors * vectors).sum(1)[None]))
+    return steps.add("Exp", steps.add("Sub", twice, given))
+
+
 class _Steps:
     """Collects steps whose values have names of their own."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, dtype: Real) -> None:
         self.steps: list[Step] = []
         self._name = name
+        self._dtype = dtype
 
     def add(self, op: str, *inputs: str, output: str | None = None, **attributes: int) -> str:
         name = output or f"{self._name}.{len(self.steps)}"
@@ -79,6 +93,6 @@ class _Steps:
         name = f"{self._name}.{len(self.steps)}"
         array = np.asarray(value)
         if array.dtype.kind == "f":
-            array = array.astype(np.float64)
+            array = array.astype(self._dtype)
         self.steps.append(Step("Constant", (), (name,), {}, {"value": array}))
         return name

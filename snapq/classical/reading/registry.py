@@ -22,6 +22,11 @@ def reads(*ops: str, domain: str = ML_DOMAIN) -> Callable[[Read], Read]:
     return enter
 
 
+def has_reader(op: str, domain: str = ML_DOMAIN) -> bool:
+    """Whether an operator is read."""
+    return (domain, op) in _READERS
+
+
 def reader_of(node: Node) -> Read | None:
     """The function that reads a node; None where its operator is not covered."""
     return _READERS.get((node.domain, node.op))

@@ -7,7 +7,12 @@ import numpy as np
 from ..registry import operation
 from ..step import Array, Step
 
-_LOOPS = 100
+LOOPS = 100
+
+
+def tolerance(classes: int) -> Array:
+    """The error below which a row is near enough, float32."""
+    return np.asarray(np.float32(0.005) / np.float32(classes))
 
 
 @operation("couple_pairs")
@@ -38,11 +43,11 @@ def couple_pairs(step: Step, pairs: Array) -> Array:
     q[:, diagonal, diagonal] = np.sum(turned * turned, axis=2)
     p = np.full((rows, classes), 1 / classes, np.float32)
     open_rows = np.arange(rows)
-    tolerance = np.float32(0.005) / np.float32(classes)
-    for _ in range(_LOOPS):
+    limit = tolerance(classes)
+    for _ in range(LOOPS):
         qp = np.einsum("nij,nj->ni", q[open_rows], p[open_rows])
         pqp = np.sum(p[open_rows] * qp, axis=1)
-        unfinished = ~(np.abs(qp - pqp[:, None]).max(axis=1) < tolerance)
+        unfinished = ~(np.abs(qp - pqp[:, None]).max(axis=1) < limit)
         open_rows, qp, pqp = open_rows[unfinished], qp[unfinished], pqp[unfinished]
         if not len(open_rows):
             break
