@@ -80,7 +80,6 @@ def open_images(
             folder=folder,
             preprocess=preprocess,
             class_numbers=source.class_numbers,
-            alphabet=base / source.alphabet if source.alphabet is not None else None,
         )
     elif labelled:
         raise DataError(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,41 +11,14 @@ import numpy as np
 from snapq.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
+    import hashlib
     from pathlib import Path
 
     from snapq.config import DataSource
     from snapq.graph.shapes import TensorSpec
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-
-@dataclass(frozen=True)
-class Alphabet:
-    """What the classes of a model that reads text are.
-
-    Attributes:
-        symbols: one a class, the blank among them.
-        blank: the class that stands for no character.
-    """
-
-    symbols: tuple[str, ...]
-    blank: int
-
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 of all of it, in hexadecimal."""
-        return hashlib.sha256(repr((self.symbols, self.blank)).encode()).hexdigest()
-
-
-@dataclass(frozen=True)
-class Text:
-    """A text as a label, with the alphabet in which a model says it."""
-
-    text: str
-    alphabet: Alphabet
-
-
-Label = int | float | str | Array | Text
+Label = int | float | str | Array
 
 
 @dataclass(frozen=True)
@@ -157,7 +128,8 @@ def convert(value: Array, spec: TensorSpec, where: str) -> Array:
     """An array of an input's type, with the same values.
 
     Real numbers are rounded to the model's own type of real numbers, as feeding the model would.
-    Every other change of type must keep each value.
+    Codes of an input that took codes become their real numbers. Every other change of type must
+    keep each value.
 
     Raises:
         DataError: a value is not finite, or the type cannot hold it.
@@ -175,6 +147,7 @@ def convert(value: Array, spec: TensorSpec, where: str) -> Array:
             where=where,
             hint="Remove this sample, or fix how it was made.",
         )
+    value = spec.real(value)
     if value.dtype == spec.dtype:
         return np.asarray(value, order="C")
     with np.errstate(over="ignore", invalid="ignore"):
@@ -225,7 +198,5 @@ def update_digest(digest: hashlib._Hash, value: Label | None) -> None:
     if isinstance(value, np.ndarray):
         digest.update(f"{value.dtype.str}{value.shape}".encode())
         digest.update(value.tobytes())
-    elif isinstance(value, Text):
-        digest.update(f"{value.alphabet.digest}{value.text};".encode())
     else:
         digest.update(f"{value};".encode())

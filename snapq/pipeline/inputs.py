@@ -26,7 +26,7 @@ from snapq.evaluation.stateful import open_stateful
 from snapq.evaluation.tail import tail_inputs_apart
 from snapq.graph import boundary, io, shapes
 from snapq.graph.boundary import Boundary
-from snapq.graph.cutting import open_cut
+from snapq.graph.cutting import open_given
 from snapq.graph.passes.order import OLD_NAMES
 from snapq.graph.passes.run import skipped_names
 from snapq.graph.shapes import TensorSpec
@@ -106,7 +106,7 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
     loaded = io.load(config.model.path)
     io.refuse_compiled(loaded, config.model.path)
     check_weights(loaded)
-    found = open_cut(config.model.path, config.model.inputs, config.model.outputs)
+    found = open_given(config.model.path, config.model.inputs, config.model.outputs)
     model = found.model
     quantized = is_quantized(model)
     check_precision(config, devices, quantized=quantized)

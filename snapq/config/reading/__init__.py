@@ -23,7 +23,6 @@ from snapq.config.reading.json_schema import json_schema
 from snapq.config.reading.problems import KeyPath, Problems, Spot
 from snapq.config.reading.reader import Document, read
 from snapq.config.reading.renamed import rename_keys
-from snapq.config.reading.secrets import Environment
 from snapq.errors import ConfigError
 
 __all__ = ["json_schema", "load"]
@@ -49,8 +48,7 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> DeployConfig:
     """
     path = Path(path)
     problems = Problems()
-    environment = Environment(os.environ)
-    document = read(_text(path), Spot(str(path), 1), problems, environment)
+    document = read(_text(path), Spot(str(path), 1), problems, os.environ)
     rename_keys(document, problems)
     if not isinstance(document.value, dict):
         empty = document.value is None
@@ -58,7 +56,7 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> DeployConfig:
         hint = "Write one: snapq init MODEL.onnx; `snapq schema` has every key."
         raise ConfigError(what, where=str(path), hint=hint)
     for option in overrides:
-        options.apply(document, option, problems, environment)
+        options.apply(document, option, problems, os.environ)
     try:
         # JSON mode, because strict validation of Python values would refuse text for enums.
         config = DeployConfig.model_validate_json(json.dumps(document.value), strict=True)
@@ -71,7 +69,7 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> DeployConfig:
     for key, what, hint in check(config):
         problems.add(document.spot(key), key, what, hint)
     problems.check()
-    return config.at(path.absolute().parent, environment.secrets)
+    return config.at(path.absolute().parent)
 
 
 def _text(path: Path) -> str:

@@ -150,10 +150,6 @@ class DataSource(Strict):
     """CSV with the columns `file,label` (images), a `.npy` of labels (arrays), or a folder of
     masks named as the images (segmentation). Boxes: a COCO `.json`, or a folder of YOLO's `.txt`
     files named as the images."""
-    alphabet: FilePath | None = None
-    """Of texts (a CSV with the columns `file,text`, or a function that yields them): the characters
-    of the model's classes, one a line, in their order. CTC's blank is class 0 in front of them, or
-    where a line `<blank>` stands."""
     class_numbers: ClassNumbers = ClassNumbers.POSITIONS
     """Of a COCO `.json`: whether the model counts categories by their `positions` in the order of
     their ids, from 0, or gives their `ids` themselves, as torchvision's detectors do."""
@@ -183,8 +179,6 @@ class DataSource(Strict):
                 raise ValueError(f"`{key}` belongs to `table`.")
         if self.labels is not None and self.table is not None:
             raise ValueError("The labels of a table are one of its columns: write `label: NAME`.")
-        if self.alphabet is not None and self.python is None and self.labels is None:
-            raise ValueError("`alphabet` belongs to `labels` or to `python`, which give texts.")
         if self.steps is not None and self.state is None:
             raise ValueError("`steps` belongs to `state`.")
         if self.state is not None and len(set(self.state.values())) < len(self.state):

@@ -1,6 +1,6 @@
-"""Labels of files: class numbers, texts, arrays, masks or boxes, in the forms that tools write.
+"""Labels of files: class numbers, arrays, masks or boxes, in the forms that tools write.
 
-- a CSV with the columns `file,label`: class numbers; with `file,text`: texts;
+- a CSV with the columns `file,label`: class numbers;
 - a `.npy` in the files' order;
 - a folder of masks named as the pictures;
 - a `.json` as COCO has it, or a folder of `.txt` files as YOLO has them: boxes.
@@ -17,7 +17,6 @@ from snapq.evaluation.labels.arrays import array_labels, load_npy
 from snapq.evaluation.labels.classes import read_csv
 from snapq.evaluation.labels.coco import read_coco
 from snapq.evaluation.labels.masks import read_masks
-from snapq.evaluation.labels.texts import read_alphabet, read_texts
 from snapq.evaluation.labels.yolo import has_yolo_files, read_yolo
 from snapq.evaluation.samples import Label
 
@@ -38,7 +37,6 @@ def read_labels(
     folder: Path,
     preprocess: Preprocess | None = None,
     class_numbers: ClassNumbers = ClassNumbers.POSITIONS,
-    alphabet: Path | None = None,
 ) -> Labels:
     """Reads the labels of these files.
 
@@ -49,7 +47,6 @@ def read_labels(
         preprocess: geometry that masks and boxes share with their pictures; None where the files
             are no pictures.
         class_numbers: what a category of COCO is for the model.
-        alphabet: of texts, the characters of the model's classes.
 
     Raises:
         DataError: labels and files do not match, or a label cannot be read.
@@ -70,6 +67,4 @@ def read_labels(
             hint = "Give `images:`, or the labels as .npy."
             raise DataError("COCO JSON labels pictures.", where=str(path), hint=hint)
         return read_coco(path, files, folder, preprocess, class_numbers)
-    if alphabet is not None:
-        return read_texts(path, files, read_alphabet(alphabet), folder=folder).__getitem__
     return read_csv(path, files, folder=folder).__getitem__

@@ -19,7 +19,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.evaluation.channel_groups import GroupedOutputs
 from snapq.evaluation.sqnr import SqnrMeter, real_outputs, sqnr
 from snapq.operators import Encodings, quantized
 from snapq.precision import ActivationType
@@ -127,11 +126,10 @@ class Analysis:
         return sum(1 for _ in quantized_tensors(self.model, whole))
 
     def noise(self, model: ir.Model) -> float:
-        """Relative noise of a model at the most affected output, or group of its channels."""
-        meter, grouped = SqnrMeter(), GroupedOutputs()
+        """Relative noise of a model at the most affected output."""
+        meter = SqnrMeter()
         for reference, found in zip(self.references, self.run(model, self.samples), strict=True):
-            truth = real_outputs(reference)
-            meter.update(*(grouped.split(one, truth) for one in (truth, found)))
+            meter.update(real_outputs(reference), found)
         return meter.worst()
 
 
