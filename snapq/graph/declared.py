@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from math import prod
 from pathlib import Path
@@ -13,7 +14,7 @@ import onnx_ir as ir
 from snapq.errors import ModelError
 from snapq.limits import limits_for
 
-__all__ = ["SHOWN", "check_functions", "check_tensors", "damaged", "densify"]
+__all__ = ["SHOWN", "check_functions", "check_tensors", "damaged", "densify", "locate_tensors"]
 
 MOST_NODES = 100_000
 """Nodes of a model with its functions written out."""
@@ -36,6 +37,21 @@ def check_tensors(proto: onnx.ModelProto, path: Path) -> None:
     """
     for tensor in _tensors(proto):
         _check_tensor(tensor, path)
+
+
+def locate_tensors(proto: onnx.ModelProto, path: Path) -> None:
+    """Names the files in which weights lie by their whole path, once `check_tensors` has passed.
+
+    Otherwise they are looked for in the working directory where they belong to functions, and
+    refused where the file has a second hard link, as those of package managers and of copies that
+    save space have.
+    """
+    folder = path.parent.resolve()
+    for tensor in _tensors(proto):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            for entry in tensor.external_data:
+                if entry.key == "location":
+                    entry.value = str((folder / entry.value).resolve())
 
 
 def _check_tensor(tensor: onnx.TensorProto, path: Path) -> None:
@@ -80,8 +96,7 @@ def _check_external(tensor: onnx.TensorProto, size: int, path: Path) -> None:
     where, name = str(path), tensor.name[:SHOWN]
     facts = {entry.key: entry.value for entry in tensor.external_data}
     location = facts.get("location", "")
-    folder = path.parent.resolve()
-    data = _inside(location, folder)
+    data = _inside(location, path)
     if data is None:
         raise ModelError(
             f"The weights '{name}' are said to be in '{location[:SHOWN]}', outside the model's "
@@ -112,16 +127,24 @@ def _check_external(tensor: onnx.TensorProto, size: int, path: Path) -> None:
         )
 
 
-def _inside(location: str, folder: Path) -> Path | None:
-    """The file that a location names; None where it is not in the folder, or no name of a file."""
+def _inside(location: str, path: Path) -> Path | None:
+    """The file that a location names; None where it is not in the folder, or no name of a file.
+
+    Where the model is a link, what it names may be one into the folder that the link leads to: so
+    caches of downloads keep files.
+    """
     try:
         if not location or Path(location).is_absolute():
             return None
+        folder = path.parent.resolve()
         data = (folder / location).resolve()
         data.is_file()
+        folders = (folder, path.resolve().parent)
     except (OSError, ValueError, RuntimeError):  # too long, with a NUL, a link to itself
         return None
-    return data if data.is_relative_to(folder) else None
+    named = Path(os.path.normpath(folder / location))
+    inside = named.is_relative_to(folder) and any(map(data.is_relative_to, folders))
+    return data if inside else None
 
 
 def _whole(facts: Mapping[str, str], key: str, name: str, path: Path) -> int:
@@ -163,8 +186,8 @@ def densify(proto: onnx.ModelProto, path: Path) -> None:
 def _dense(sparse: onnx.SparseTensorProto, path: Path) -> onnx.TensorProto:
     name, dims = sparse.values.name, tuple(sparse.dims)
     try:
-        values = onnx.numpy_helper.to_array(sparse.values)
-        indices = onnx.numpy_helper.to_array(sparse.indices)
+        values = onnx.numpy_helper.to_array(sparse.values, str(path.parent))
+        indices = onnx.numpy_helper.to_array(sparse.indices, str(path.parent))
     except Exception as error:  # whatever NumPy makes of damaged bytes
         raise damaged(f"The sparse weights '{name}' cannot be read: {error}", path) from error
     limits = limits_for(len(sparse.SerializePartialToString()))

@@ -13,7 +13,14 @@ import onnx_ir as ir
 
 from snapq import storage
 from snapq.errors import ModelError
-from snapq.graph.declared import SHOWN, check_functions, check_tensors, damaged, densify
+from snapq.graph.declared import (
+    SHOWN,
+    check_functions,
+    check_tensors,
+    damaged,
+    densify,
+    locate_tensors,
+)
 from snapq.graph.shapes import quiet
 from snapq.graph.zip_maps import drop_zip_maps
 from snapq.scratch import Scratch
@@ -40,6 +47,7 @@ def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
     drop_zip_maps(proto)
     check_tensors(proto, path)
     densify(proto, path)
+    locate_tensors(proto, path)
     try:
         with quiet("onnx_ir"), warnings.catch_warnings(action="ignore"):
             model = ir.serde.deserialize_model(proto)
@@ -47,7 +55,6 @@ def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
         raise damaged(f"The model's graph is damaged: {_reason(error)}", path) from error
     check_functions(model)
     _check_connections(model, path)
-    ir.external_data.set_base_dir(model.graph, path.parent.absolute())
     mapped = (item for item in _model_tensors(model) if isinstance(item, ir.ExternalTensor))
     if sum(tensor.nbytes for tensor in mapped) < limit:
         model = ir.external_data.load_to_model(model)

@@ -111,3 +111,78 @@ def test_sparse_weights_are_written_out(tmp_path: Path) -> None:
         expected = np.zeros((4, 3), np.float32)
         expected[0, 1], expected[2, 1] = 1.5, -2.0
         np.testing.assert_array_equal(dense.numpy(), expected)
+
+
+def saved_apart(folder: Path, model: onnx.ModelProto) -> Path:
+    """The model with its weights in `weights.bin`."""
+    folder.mkdir(exist_ok=True)
+    onnx.save(
+        model,
+        folder / "model.onnx",
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=0,
+    )
+    return folder / "model.onnx"
+
+
+def weights_of(path: Path, limit: int = io.IN_MEMORY_LIMIT) -> np.ndarray:
+    found = io.load(path, limit).graph.initializers["w1"].const_value
+    assert found is not None
+    return np.asarray(found.numpy())
+
+
+EXPECTED = numpy_helper.to_array(valid_models.convolutions().graph.initializer[0])
+
+
+@pytest.mark.parametrize("limit", [io.IN_MEMORY_LIMIT, 0], ids=["in memory", "mapped"])
+def test_weights_whose_file_has_a_second_hard_link_are_read(tmp_path: Path, limit: int) -> None:
+    path = saved_apart(tmp_path / "model", valid_models.convolutions())
+    (tmp_path / "second").hardlink_to(path.with_name("weights.bin"))
+    np.testing.assert_array_equal(weights_of(path, limit), EXPECTED)
+
+
+def test_a_model_in_a_cache_of_downloads_is_read(tmp_path: Path) -> None:
+    path = saved_apart(tmp_path / "blobs", valid_models.convolutions())
+    snapshot = tmp_path / "snapshots" / "main"
+    snapshot.mkdir(parents=True)
+    for name in ("model.onnx", "weights.bin"):
+        (snapshot / name).symlink_to(f"../../blobs/{name}")
+    np.testing.assert_array_equal(weights_of(snapshot / path.name), EXPECTED)
+
+
+def test_a_link_that_leads_elsewhere_is_not_followed(tmp_path: Path) -> None:
+    path = saved_apart(tmp_path / "model", valid_models.convolutions())
+    path.with_name("weights.bin").rename(tmp_path / "elsewhere")
+    path.with_name("weights.bin").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ModelError, match="not followed"):
+        io.load(path)
+
+
+def test_weights_of_functions_lie_beside_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = valid_models.functions()
+    values = numpy_helper.from_array(np.arange(9, dtype=np.float32).reshape(3, 3), "k")
+    (tmp_path / "weights.bin").write_bytes(values.raw_data)
+    values.ClearField("raw_data")
+    values.data_location = onnx.TensorProto.EXTERNAL
+    values.external_data.add(key="location", value="weights.bin")
+    constant = helper.make_node("Constant", [], ["k"], value=values)
+    add = helper.make_node("Add", ["p", "k"], ["p2"])
+    inner = model.functions[0]
+    inner.node[0].input[0] = "p2"
+    nodes = [constant, add, *inner.node]
+    del inner.node[:]
+    inner.node.extend(nodes)
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    found = io.load(tmp_path / "model.onnx")
+    (tensor,) = [
+        node.attributes["value"].as_tensor()
+        for function in found.functions.values()
+        for node in function
+        if node.op_type == "Constant"
+    ]
+    assert tensor.numpy()[2, 2] == 8
