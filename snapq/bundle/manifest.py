@@ -152,9 +152,9 @@ def _refuse_constant(text: str) -> float:
     raise ValueError(f"{text} is not a number")
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, limit: int = 60) -> str:
     text = value if isinstance(value, str) else type(value).__name__
-    return "".join(c if c.isprintable() else "?" for c in text[:60])
+    return "".join(c if c.isprintable() else "?" for c in text[:limit])
 
 
 def _first(error: Exception) -> str:
@@ -162,4 +162,4 @@ def _first(error: Exception) -> str:
         return "numbers or nesting beyond all measure"
     problem = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(_shown(str(part)) for part in problem["loc"]) or "manifest"
-    return f"{where}: {_shown(problem['msg'])}"
+    return f"{where}: {_shown(problem['msg'], 200)}"

@@ -16,8 +16,10 @@ def check_references(folder: Path, manifest: Manifest) -> None:
     """Checks the external data and the context binaries that the ONNX files name.
 
     Raises:
-        StorageError: a file is not ONNX, or names a file that the manifest does not list.
+        StorageError: a file is not ONNX, or names a file that the manifest does not list; or the
+            tail does not take or give what the manifest says.
     """
+    _check_tail(folder, manifest)
     listed = {file.path for file in manifest.files}
     models = {manifest.model, *(entry.model for entry in manifest.devices)}
     if manifest.tail is not None:
@@ -36,6 +38,22 @@ def check_references(folder: Path, manifest: Manifest) -> None:
                 )
 
 
+def _check_tail(folder: Path, manifest: Manifest) -> None:
+    """What lies behind a cut must take and give what an application is told."""
+    tail = manifest.tail
+    if tail is None:
+        return
+    path = folder / tail.model
+    graph = _parsed(path).graph
+    constants = {tensor.name for tensor in graph.initializer}
+    takes = {value.name for value in graph.input} - constants
+    gives = {value.name for value in (*graph.output, *manifest.outputs)}
+    if takes != {item.name for item in tail.inputs} or not gives.issuperset(tail.outputs):
+        raise StorageError(
+            "The tail does not take or give what the manifest says.", where=str(path), hint=_MEND
+        )
+
+
 def _is_listed(parent: PurePosixPath, name: str, listed: set[str]) -> bool:
     path = PurePosixPath(name)
     plain = not path.is_absolute() and ".." not in path.parts and "\\" not in name
@@ -44,13 +62,7 @@ def _is_listed(parent: PurePosixPath, name: str, listed: set[str]) -> bool:
 
 def named_files(path: Path) -> Iterator[str]:
     """Names of the files that a model's loader would open."""
-    import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except (DecodeError, OSError, ValueError) as error:
-        raise StorageError("The file is not an ONNX model.", where=str(path), hint=_MEND) from error
+    model = _parsed(path)
     waiting: list[Any] = [model.graph, *model.functions]
     while waiting:
         part = waiting.pop()
@@ -62,6 +74,17 @@ def named_files(path: Path) -> Iterator[str]:
                 waiting += [attribute.g, *attribute.graphs]
                 for tensor in (attribute.t, *attribute.tensors):
                     yield from _external(tensor)
+
+
+def _parsed(path: Path) -> Any:
+    """The model, its weights in other files left there. Raises `StorageError`."""
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    try:
+        return onnx.load(str(path), load_external_data=False)
+    except (DecodeError, OSError, ValueError) as error:
+        raise StorageError("The file is not an ONNX model.", where=str(path), hint=_MEND) from error
 
 
 def _constants(part: Any) -> Iterator[Any]:

@@ -296,6 +296,11 @@ class Manifest(Entry):
         for item in self.tail.inputs if self.tail else ():
             if item.source == "output" and item.name not in given:
                 raise ValueError("the tail takes an output that the package does not give")
+        for names in (
+            ([item.name for item in self.tail.inputs], self.tail.outputs) if self.tail else ()
+        ):
+            if len(set(names)) != len(names):
+                raise ValueError("an input or output of the tail is listed twice")
         missing = sorted(named - set(listed))
         if missing:
             raise ValueError(f"{missing[0]} is used and not listed in files")

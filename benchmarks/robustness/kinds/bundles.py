@@ -45,12 +45,14 @@ _VALUES: tuple[Any, ...] = (
 
 def prepare(shared: Path) -> None:
     make(shared, devices=("qcs6490", "qcs9075"))
+    make(shared / "cut", tail=True)
 
 
 def draw(random: Random, folder: Path) -> Case:
     """Copies the bundle and changes one to three things; often the hashes are made to fit again."""
     bundle = folder / "bundle"
-    shutil.copytree(folder.parent / "shared" / "bundle", bundle)
+    cut = random.random() < 0.3
+    shutil.copytree(folder.parent / "shared" / ("cut/bundle" if cut else "bundle"), bundle)
     names = []
     for _ in range(random.choice((1, 1, 2, 3))):
         change = random.choice(_CHANGES)
@@ -62,7 +64,7 @@ def draw(random: Random, folder: Path) -> Case:
     short = ("--min-runs", "1", "--min-duration", "0", "--repeats", "1", "--warmup", "0")
     json_ = ("--json",) if random.random() < 0.4 else ()
     return Case(
-        " and ".join(names),
+        ("with a tail: " if cut else "") + " and ".join(names),
         (("benchmark", "bundle", *device, *short, *json_),),
         frozenset({0, 2}),
     )
