@@ -94,7 +94,7 @@ def inspect(
     """
     from snapq.devices.profiles import find
     from snapq.graph import io
-    from snapq.graph.cutting import open_given
+    from snapq.graph.cutting import open_cut
     from snapq.graph.foreign import explaining
     from snapq.scratch import Scratch
 
@@ -106,7 +106,7 @@ def inspect(
         notes: tuple[str, ...] = ()
         shapes = inputs or {}
         if outputs or set(shapes) - {value.name for value in given.graph.inputs}:
-            found = open_given(path, shapes, outputs)
+            found = open_cut(path, shapes, outputs)
             given, notes, shapes = found.model, found.notes, {}
         told = progress or Silent()
         inspected = _inspected(given, path, profile, shapes, told, scratch.path)

@@ -74,13 +74,7 @@ def open_images(
             _check_kind(picture, folder / file)
             check_size(upright_size(picture), preprocess, image, str(folder / file))
     if beside is not None:
-        labels = read_labels(
-            beside,
-            available,
-            folder=folder,
-            preprocess=preprocess,
-            class_numbers=source.class_numbers,
-        )
+        labels = read_labels(beside, available, folder=folder, preprocess=preprocess)
     elif labelled:
         raise DataError(
             "These pictures have no labels, and the metric needs them.",

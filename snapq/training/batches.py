@@ -35,7 +35,7 @@ class Item(Protocol):
         ...
 
     @property
-    def label(self) -> int | float | str | Array | Mapping[str, int | float | str | Array] | None:
+    def label(self) -> int | Array | Mapping[str, int | Array] | None:
         """A class number, an array, one for each output (which training does not use), or None."""
         ...
 
@@ -53,7 +53,7 @@ class _Held:
     """A sample without what training does not need."""
 
     feeds: Mapping[str, Array]
-    label: int | float | str | Array | None
+    label: int | Array | None
 
 
 class Batches:

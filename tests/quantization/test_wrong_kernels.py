@@ -106,8 +106,40 @@ def clips():
     )
 
 
+def edges_of_maps():
+    """Pads of maps of one row or column, means and maxima over small ones."""
+    b = Builder()
+    row, column = b.feed("row", 1, 4, 1, 3), b.feed("column", 1, 4, 5, 1)
+    return b.model(
+        b.add("Pad", row, np.array([0, 0, 2, 0, 0, 0, 1, 1])),
+        b.add("Pad", column, np.array([0, 0, 3, 0, 0, 0, 2, 0]), mode="edge"),
+        b.add("GlobalMaxPool", column),
+        b.add("AveragePool", b.feed("one", 1, 8, 1, 1), kernel_shape=[3, 3], pads=[1] * 4),
+    )
+
+
+def uneven_depthwise():
+    """A strided depthwise Conv whose channels are up to 200 times as large as others."""
+    b = Builder()
+    weight = (
+        b.normal(16, 1, 3, 3) * np.geomspace(0.005, 1, 16, dtype=np.float32)[:, None, None, None]
+    )
+    x = b.feed("x", 1, 16, 16, 16)
+    return b.model(b.add("Conv", x, weight, b.normal(16), group=16, strides=[2, 2], pads=[1] * 4))
+
+
 @pytest.mark.parametrize(
-    "make", [gates_of_ten_rows, narrow_gates, softpluses, large_sums, last_rows, clips]
+    "make",
+    [
+        gates_of_ten_rows,
+        narrow_gates,
+        softpluses,
+        large_sums,
+        last_rows,
+        clips,
+        edges_of_maps,
+        uneven_depthwise,
+    ],
 )
 def test_at_16_bits_the_npu_computes_what_the_q_dq_model_says(make, tmp_path: Path):
     model = make()
@@ -138,8 +170,28 @@ def numbers_beyond_what_operators_bear():
     )
 
 
-def test_in_fp16_the_npu_computes_what_the_float_model_says(tmp_path: Path):
-    model = numbers_beyond_what_operators_bear()
+def kernels_that_leave_parts_unwritten():
+    """Pads, pools, convolutions, and what is added in front of a Clip."""
+    b = Builder()
+    x, nine = b.feed("x", 1, 8, 14, 14), b.feed("nine", 1, 9, 40, 5)
+    tanh = b.add("Tanh", conv(b, b.feed("small", 1, 8, 4, 4)))
+    return b.model(
+        b.add("Pad", x, np.array([0, 0, 1, 1, 0, 0, 1, 1]), mode="edge"),
+        b.add("AveragePool", x, kernel_shape=[3, 3], pads=[1] * 4),
+        b.add("Clip", b.add("Add", b.add("Mul", nine, scalar(0.2)), scalar(0.5)), scalar(0)),
+        b.add("Conv", b.feed("wide", 1, 257, 8), b.normal(257, 1, 3), group=257, pads=[1, 1]),
+        b.add("Conv", b.feed("short", 1, 8, 8), b.normal(4, 8, 5), pads=[2, 2]),
+        b.add("Softmax", b.add("Mul", b.feed("rows", 1, 6), scalar(-0.8)), axis=-1),
+        b.add("Sigmoid", b.add("Sub", b.feed("low", 1, 1, 20, 20), scalar(8))),
+        b.add("Mul", tanh, b.add("Neg", tanh)),
+    )
+
+
+@pytest.mark.parametrize(
+    "make", [numbers_beyond_what_operators_bear, kernels_that_leave_parts_unwritten]
+)
+def test_in_fp16_the_npu_computes_what_the_float_model_says(make, tmp_path: Path):
+    model = make()
     result = prepare(model, {}).model
     write_for_float16(result)
     agrees(model, result, feeds(model, 1)[0], tmp_path, 40)

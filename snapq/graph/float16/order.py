@@ -11,8 +11,16 @@ from snapq.graph.float16 import (
     add_constant_first,
     expand_softplus,
     limit_exponents,
+    limit_tanh,
+    lower_edge_pads,
+    lower_padded_averages,
+    repeat_softmax_factor,
     scale_norms,
+    scale_scores,
     shift_exponents,
+    split_odd_channels,
+    widen_added_number,
+    widen_short_rows,
 )
 
 __all__ = ["ORDER"]
@@ -23,5 +31,13 @@ ORDER: tuple[tuple[ModuleType, str], ...] = (
     (expand_softplus, "writes its own Exp with the limits"),
     (shift_exponents, "likewise"),
     (scale_norms, "looks at ReduceL2, as no other does"),
+    (limit_tanh, "looks at Tanh, as no other does"),
+    (scale_scores, "looks at Sigmoid, as no other does, and writes its own Exp with the limits"),
+    (repeat_softmax_factor, "looks at Softmax, as no other does"),
+    (widen_added_number, "looks at Clip and HardSigmoid, as no other does"),
+    (lower_edge_pads, "looks at Pad, as no other does"),
+    (lower_padded_averages, "looks at AveragePool, as no other does"),
+    (split_odd_channels, "before widen_short_rows, which looks at Convs too"),
+    (widen_short_rows, "behind split_odd_channels: a Conv that is split is gone"),
 )
 """Modules with `OPERATORS` and `apply`, as those of `snapq.graph.passes`."""

@@ -1,9 +1,10 @@
 """Zeros around an image in the form that the NPU computes rightly wherever it stands.
 
 Qualcomm's runtime (QAIRT 2.51) leaves the last column unwritten where a Pad, or what its compiler
-makes one, adds zeros behind the last axis and another one and none in front, to values that are not
-in its layout for images. A Conv of one tap of 1 is right there, and wrong where zeros are in front
-of the rows and nothing is beside them.
+makes one, adds zeros behind the last axis, none in front of it, and some to another axis, to values
+that are not in its layout for images. A Conv of one tap of 1 is right there where nothing is added
+in front of the other axis, and wrong where zeros are in front of the rows and nothing is beside
+them. A Pad of the other axes and another one of the last are right in any case.
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ __all__ = ["leaves_a_column", "zero_padded"]
 
 def leaves_a_column(before: Sequence[int], after: Sequence[int]) -> bool:
     """Whether the NPU leaves the last column of a Pad by so much, axis by axis, unwritten."""
-    behind = [amount > 0 for amount in after]
-    return not any(before) and behind[-1] and sum(behind) > 1
+    return after[-1] > 0 and before[-1] == 0 and any((*before, *after[:-1]))
 
 
 def zero_padded(
@@ -34,7 +34,7 @@ def zero_padded(
     """
     shape = static_shape(source)
     assert shape is not None
-    if leaves_a_column(before, after):
+    if leaves_a_column(before, after) and not any(before):
         weight = np.ones((shape[1], 1, *(1 for _ in before)), np.float32)
         taps, pads = weight.shape[2:], (*before, *after)
         result = edit.op("Conv", source, weight, kernel_shape=taps, pads=pads, group=shape[1])

@@ -18,7 +18,12 @@ import onnx_ir as ir
 
 from snapq.quantization.encodings import Encoding, Floats, QuantType
 from snapq.quantization.qdq.decisions import Decision, constant
-from snapq.quantization.qdq.parameters import gemm_scaled, raise_for_bias, weight_encoding
+from snapq.quantization.qdq.parameters import (
+    close_scales,
+    gemm_scaled,
+    raise_for_bias,
+    weight_encoding,
+)
 
 __all__ = [
     "Layer",
@@ -165,6 +170,9 @@ def plain_encoding(layer: Layer, decision: Decision, data: Encoding) -> Encoding
     """
     dtype = decision.dtype or QuantType.UINT8
     encoding = weight_encoding(layer.weight, decision.weights, decision.granularity, dtype)
+    depthwise = layer.group > 1 and layer.matrix.shape[1] == 1
+    if dtype.bits > 8 and depthwise and max(layer.strides) > 1:
+        encoding = close_scales(encoding)
     if layer.bias is None:
         return encoding
     return raise_for_bias(encoding, _ROOM * layer.bias, data.scale)

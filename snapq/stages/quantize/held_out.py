@@ -13,6 +13,7 @@ from snapq.config import MixedPrecision
 from snapq.errors import ConfigError
 from snapq.evaluation.samples import Dataset, Label, Sample
 from snapq.evaluation.sqnr import SqnrMeter, real_outputs, sqnr
+from snapq.evaluation.tail import Tail
 from snapq.metric_table import drop, facts
 from snapq.quantization.analysis.sensitivity import Feeds, Run
 from snapq.quantization.mixed_precision.trials import Evaluate, Evaluation
@@ -150,7 +151,7 @@ def _behind_cut(
     """The model's own outputs: of one that is cut, what its tail makes of those of the part."""
     if context.tail is None:
         return iter(outputs)
-    run = context.tail.open().run
+    run = Tail(context.tail).run
     return (run(sample, found) for sample, found in zip(samples, outputs, strict=True))
 
 

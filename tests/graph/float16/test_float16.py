@@ -19,6 +19,43 @@ CASES = {
     "scale_norms, without the axes": "{ y = ReduceL2 <keepdims = 0> (x, axes) }",
 }
 
+GRAPHS = {
+    "limit_tanh": "(float[1,8] x, float[4,8] w) => (float[1,4] y) {"
+    "a = Gemm <transB = 1> (x, w) y = Tanh(a) }",
+    "lower_edge_pads": "(float[1,2,4,1] x) => (float[1,2,6,4] y)"
+    '<int64[8] p = {0, 0, 1, 2, 0, 0, 1, 1}> { y = Pad <mode = "edge"> (x, p) }',
+    "lower_padded_averages": "(float[1,3,7,9] x) => (float[1,3,4,5] y) { y = AveragePool "
+    "<kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1]> (x) }",
+    "repeat_softmax_factor": "(float[2,3] x) => (float[2,3] y) <float c = {-0.7}> {"
+    "a = Div(x, c) y = Softmax <axis = -1> (a) }",
+    "scale_scores": "(float[2,3] x) => (float[3,2] y) {"
+    "a = Sigmoid(x) y = Transpose <perm = [1, 0]> (a) }",
+    "split_odd_channels": "(float[1,257,5] x, float[257,1,3] w, float[257] wb) => "
+    "(float[1,257,5] y) { y = Conv <group = 257, pads = [1, 1]> (x, w, wb) }",
+    "widen_added_number": "(float[1,9,4,5] x) => (float[1,9,4,5] y)"
+    "<float c = {0.5}, float l = {0.1}, float h = {0.8}> { a = Add(c, x) y = Clip(a, l, h) }",
+    "widen_added_number, of a gate": "(float[1,12,4,5] x) => (float[1,12,4,5] y)"
+    "{ y = HardSigmoid <alpha = 0.3> (x) }",
+    "widen_short_rows": "(float[1,2,16] x, float[3,2,7] w) => (float[1,3,16] y)"
+    "{ y = Conv <pads = [3, 3]> (x, w) }",
+}
+LEFT = {
+    "a Tanh of a sum": "(float[1,8] x, float[8] w) => (float[1,8] y) { a = Add(x, w) y = Tanh(a) }",
+    "many channels": "(float[1,32,7,9] x) => (float[1,32,7,9] y) { y = AveragePool "
+    "<kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (x) }",
+    "a positive factor": "(float[2,3] x) => (float[2,3] y) <float c = {0.7}> {"
+    "a = Mul(x, c) y = Softmax <axis = -1> (a) }",
+    "a gate inside of a model": "(float[2,3] x) => (float[2,3] y) {"
+    "a = Sigmoid(x) b = Sin(a) y = Mul(b, x) }",
+    "256 and 259 channels": "(float[1,256,5] x, float[1,259,5] z, float[256,1,3] w, "
+    "float[259,1,3] wz) => (float[1,256,3] y, float[1,259,3] v)"
+    "{ y = Conv <group = 256> (x, w) v = Conv <group = 259> (z, wz) }",
+    "16 channels": "(float[1,16,4,5] x) => (float[1,16,4,5] y) { y = HardSigmoid(x) }",
+    "a row that is no multiple of 8, and one of few taps": "(float[1,2,15] x, float[1,2,16] z, "
+    "float[3,2,7] w, float[3,2,5] wz) => (float[1,3,15] y, float[1,3,16] v)"
+    "{ y = Conv <pads = [3, 3]> (x, w) v = Conv <pads = [2, 2]> (z, wz) }",
+}
+
 
 def model_of(body):
     rank = "[2,4]" if "keepdims" in body else "[2,5,4]" if "axes" not in body else "[2,1,4]"
@@ -27,9 +64,15 @@ def model_of(body):
     return prepare(build(text, 18), {})
 
 
-@pytest.mark.parametrize("case", CASES)
+def prepared(case):
+    if case in CASES:
+        return model_of(CASES[case])
+    return prepare(build(GRAPHS[case] if case in GRAPHS else LEFT[case], 18), {})
+
+
+@pytest.mark.parametrize("case", [*CASES, *GRAPHS])
 def test_it_is_written_otherwise_once_and_computes_the_same(case):
-    model = model_of(CASES[case]).model
+    model = prepared(case).model
     feeds = feeds_for(input_specs(model))
     (before,) = run(model, feeds)
     assert write_for_float16(model) == {case.partition(",")[0]: 1}
@@ -39,8 +82,13 @@ def test_it_is_written_otherwise_once_and_computes_the_same(case):
 
 def test_each_pass_has_a_case_and_a_reason():
     names = {module.__name__.rpartition(".")[2] for module, _ in ORDER}
-    assert names == {case.partition(",")[0] for case in CASES}
+    assert names == {case.partition(",")[0] for case in (*CASES, *GRAPHS)}
     assert all(reason for _, reason in ORDER)
+
+
+@pytest.mark.parametrize("case", LEFT)
+def test_what_is_right_already_is_left_alone(case):
+    assert not write_for_float16(prepared(case).model)
 
 
 def test_a_limited_exponent_and_a_sum_of_one_number_are_left_alone():

@@ -296,6 +296,61 @@ CASES = [
         "ConvTranspose",
     ),
     Case(
+        "average_by_conv",
+        "means of windows larger than the map",
+        """(float[1,3,2,5] x) => (float[1,3,2,5] y, float[1,3,2,3] v) {
+            y = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (x)
+            v = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1], strides = [1, 2],
+                count_include_pad = 1> (x) }""",
+        "Conv Mul Conv",
+    ),
+    Case(
+        "average_by_conv",
+        "means of windows that fit the map",
+        """(float[1,3,3,5] x) => (float[1,3,3,5] y) {
+            y = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (x) }""",
+        "AveragePool",
+        applies=False,
+    ),
+    Case(
+        "drop_single_strides",
+        "a stride where there is one window, and one where there are several",
+        """(float[1,2,3,9] x, float[2,1,3,3] w) => (float[1,2,1,4] y) {
+            y = Conv <strides = [2, 2], group = 2> (x, w) }""",
+        "Conv",
+    ),
+    Case(
+        "drop_unit_axes",
+        "maxima over a map of one column, and minima that drop the axes",
+        """(float[1,3,4,1] x) => (float[1,3,1,1] y, float[1,3] v) <int64[2] a = {2, 3}> {
+            y = GlobalMaxPool(x) v = ReduceMin <keepdims = 0> (x, a) }""",
+        "ReduceMax ReduceMin Reshape",
+        18,
+    ),
+    Case(
+        "lower_edge_pad",
+        "repeated columns, and rows of a map of one row",
+        """(float[1,2,1,6] x) => (float[1,2,4,9] y)
+            <int64[8] p = {0, 0, 0, 2, 0, 0, 0, 1}, int64[8] q = {0, 0, 3, 0, 0, 0, 0, 0}> {
+            a = Pad <mode = "edge"> (x, p) b = Sin(a) y = Pad <mode = "edge"> (b, q) }""",
+        "Slice Slice Concat Sin Concat",
+    ),
+    Case(
+        "lower_edge_pad",
+        "borders of two axes",
+        """(float[1,2,4,6] x) => (float[1,2,6,8] y) <int64[8] p = {0, 0, 1, 1, 0, 0, 1, 1}> {
+            y = Pad <mode = "edge"> (x, p) }""",
+        "Pad",
+        applies=False,
+    ),
+    Case(
+        "split_pad",
+        "padding behind the columns and around the rows",
+        """(float[1,2,5,6] x) => (float[1,2,8,7] y) <int64[8] p = {0, 0, 2, 0, 0, 0, 1, 1}> {
+            a = Sin(x) b = Pad(a, p) y = Cos(b) }""",
+        "Sin Pad Pad Cos",
+    ),
+    Case(
         "split_pad",
         "padding behind the rows and the columns of an image",
         """(float[1,2,5,6] x) => (float[1,2,6,8] y) <int64[8] p = {0, 0, 0, 0, 0, 0, 1, 2}> {

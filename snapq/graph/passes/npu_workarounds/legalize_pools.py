@@ -32,6 +32,8 @@ from snapq.graph.passes.base import Result
 from snapq.graph.passes.padding import zero_padded
 from snapq.graph.shapes import Shape, static_shape
 
+__all__ = ["KEEPS_SHAPES", "OPERATORS", "Windows", "apply", "held", "windows"]
+
 OPERATORS = ("AveragePool", "MaxPool")
 KEEPS_SHAPES = False
 """Where `ceil_mode` adds a window behind the input, ONNX infers one too many."""
@@ -41,7 +43,7 @@ Sizes = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class _Windows:
+class Windows:
     """Where the windows of a pool lie.
 
     Attributes:
@@ -75,7 +77,7 @@ class _Windows:
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Makes the borders of one pool exact."""
     shape, output = static_shape(node.inputs[0]), static_shape(node.outputs[0])
-    found = _windows(node, shape)
+    found = windows(node, shape)
     if shape is None or output is None or found is None:
         return False
     fits = bool(np.all(found.needed < found.spans))
@@ -93,7 +95,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     return _average(node, found, shape, edit)
 
 
-def _average(node: ir.Node, found: _Windows, shape: Shape, edit: Editor) -> Result:
+def _average(node: ir.Node, found: Windows, shape: Shape, edit: Editor) -> Result:
     """Makes the means of one AveragePool exact."""
     source = node.inputs[0]
     assert source is not None
@@ -106,7 +108,7 @@ def _average(node: ir.Node, found: _Windows, shape: Shape, edit: Editor) -> Resu
     grown, uneven = bool(np.any(after != found.after)), bool(np.any(before != after))
     volume = len(found.spans) > 2
     if volume and counts and padded and not (wide or grown or uneven):
-        scale = _held(found, False) / _held(found, True)
+        scale = held(found, False) / held(found, True)
         pooled = _pooled(source, found, before, after, edit, counts=False)
         return _shaped(edit.op("Mul", pooled, scale.astype(np.float32)), found.made, shape)
     rescaled = grown or (not counts and (wide or uneven))
@@ -118,12 +120,12 @@ def _average(node: ir.Node, found: _Windows, shape: Shape, edit: Editor) -> Resu
         before = after = np.zeros_like(before)
     result = _pooled(source, found, before, after, edit, counts=True)
     if rescaled:
-        scale = np.prod(found.spans) / np.maximum(_held(found, counts), 1)
+        scale = np.prod(found.spans) / np.maximum(held(found, counts), 1)
         result = edit.op("Mul", result, scale.astype(np.float32))
     return _shaped(result, found.made, shape)
 
 
-def _tiled(source: ir.Value, found: _Windows, shape: Shape, edit: Editor) -> ir.Value:
+def _tiled(source: ir.Value, found: Windows, shape: Shape, edit: Editor) -> ir.Value:
     """The input with the padding that windows side by side read, and without what none reads."""
     ends = found.ends
     padded = zero_padded(source, found.before.tolist(), np.maximum(0, ends).tolist(), edit)
@@ -135,7 +137,7 @@ def _tiled(source: ir.Value, found: _Windows, shape: Shape, edit: Editor) -> ir.
 
 
 def _pooled(
-    source: ir.Value, found: _Windows, before: Sizes, after: Sizes, edit: Editor, *, counts: bool
+    source: ir.Value, found: Windows, before: Sizes, after: Sizes, edit: Editor, *, counts: bool
 ) -> ir.Value:
     return edit.op(
         "AveragePool",
@@ -153,7 +155,7 @@ def _shaped(value: ir.Value, sizes: Sizes, shape: Shape) -> ir.Value:
     return value
 
 
-def _halves(found: _Windows) -> bool:
+def _halves(found: Windows) -> bool:
     """Whether the windows tile an image and are square, of an even size above 2."""
     (size, *others) = set(found.spans.tolist())
     tiled = np.array_equal(found.sizes, found.made * found.spans)
@@ -161,7 +163,7 @@ def _halves(found: _Windows) -> bool:
     return image and tiled and not others and size > 2 and size % 2 == 0
 
 
-def _in_two(source: ir.Value, found: _Windows, shape: Shape, edit: Editor) -> ir.Value:
+def _in_two(source: ir.Value, found: Windows, shape: Shape, edit: Editor) -> ir.Value:
     """Means of 2 x 2 elements, and the means of those."""
     rest = (found.spans // 2).tolist()
     halved = edit.op("AveragePool", source, kernel_shape=[2, 2], strides=[2, 2])
@@ -169,20 +171,20 @@ def _in_two(source: ir.Value, found: _Windows, shape: Shape, edit: Editor) -> ir
     return edit.op("AveragePool", halved, kernel_shape=rest, strides=rest)
 
 
-def _held(found: _Windows, counts: bool) -> npt.NDArray[np.float64]:
+def held(found: Windows, counts: bool) -> npt.NDArray[np.float64]:
     """Elements of each window that count, `[1, 1, …]`."""
     dims = len(found.sizes)
-    held = np.ones((1, 1, *found.made), np.float64)
+    count = np.ones((1, 1, *found.made), np.float64)
     for axis, span in enumerate(found.spans):
         starts = np.arange(found.made[axis]) * found.strides[axis]
         low = 0 if counts else found.before[axis]
         high = found.sizes[axis] + found.before[axis] + (found.after[axis] if counts else 0)
         line = np.minimum(starts + span, high) - np.maximum(starts, low)
-        held = held * line.reshape([-1 if i == axis + 2 else 1 for i in range(dims + 2)])
-    return held
+        count = count * line.reshape([-1 if i == axis + 2 else 1 for i in range(dims + 2)])
+    return count
 
 
-def _windows(node: ir.Node, shape: Shape | None) -> _Windows | None:
+def windows(node: ir.Node, shape: Shape | None) -> Windows | None:
     """The windows of one pool; None where its padding or its input is not known."""
     kernel = ints_attribute(node, "kernel_shape")
     if shape is None or kernel is None or len(shape) != len(kernel) + 2:
@@ -199,7 +201,7 @@ def _windows(node: ir.Node, shape: Shape | None) -> _Windows | None:
     if _ceils(node):
         made = -(-room // strides) + 1
         made = made - ((made - 1) * strides >= sizes + before)  # none starts behind the input
-    return _Windows(sizes, spans, strides, before, after, made, floors)
+    return Windows(sizes, spans, strides, before, after, made, floors)
 
 
 def _ceils(node: ir.Node) -> bool:

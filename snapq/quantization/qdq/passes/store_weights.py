@@ -12,10 +12,11 @@ import onnx_ir as ir
 from snapq.operators import Role
 from snapq.quantization.encodings import Encoding, dequantize
 from snapq.quantization.qdq.block_scales import in_steps, takes_blocks
-from snapq.quantization.qdq.decisions import Decision, array, constant
+from snapq.quantization.qdq.decisions import Decision, array, constant, is_depthwise
 from snapq.quantization.qdq.parameters import (
     Tuned,
     bias_encoding,
+    close_scales,
     gemm_scaled,
     raise_for_bias,
     takes,
@@ -72,6 +73,8 @@ def _stored(plan: QdqPlan, node: ir.Node, decision: Decision) -> dict[int, Store
         and not (own and encoding.dtype.signed)
     ):
         encoding = whole_range(weight, encoding)
+    if not tuned and data_type.bits > 8 and is_depthwise(node) and _strided(node):
+        encoding = close_scales(encoding)
     if tuned and tuned.bias is not None and bias is not None:
         bias = tuned.bias
     read = plan.read(node, 0)
@@ -82,6 +85,10 @@ def _stored(plan: QdqPlan, node: ir.Node, decision: Decision) -> dict[int, Store
         index: Stored(_rounded(weight, encoding, tuned), encoding),
         bias_index: Stored(bias, bias_encoding(encoding, read.scale)),
     }
+
+
+def _strided(node: ir.Node) -> bool:
+    return max(node.attributes.get_ints("strides", (1,))) > 1
 
 
 def _bias_alone(plan: QdqPlan, node: ir.Node, roles: Mapping[Role, int]) -> dict[int, Stored]:

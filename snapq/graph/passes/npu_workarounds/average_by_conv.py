@@ -1,0 +1,65 @@
+"""Writes means over windows that are larger than the map as a depthwise Conv.
+
+1. `AveragePool(x)` with padding, where the map has fewer rows or columns than a window, becomes a
+   depthwise Conv of weights `1 / window`, and a Mul that makes up for padding that does not count.
+
+Qualcomm's runtime (QAIRT 2.51) divides by a wrong count: means of 3 x 3 over a map of 1 x 1 have
+2.5 dB in 8 bits, 16 bits and fp16, those of 5 x 5 over 3 x 3 have 9.5 dB in 8 bits, and written as
+a Conv what the CPU has (v68 to v81).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.graph.edit import Editor, ints_attribute
+from snapq.graph.passes.base import Result
+from snapq.graph.passes.npu_workarounds.legalize_pools import held, windows
+from snapq.graph.shapes import static_shape
+
+__all__ = ["KEEPS_SHAPES", "OPERATORS", "apply", "average_by_conv"]
+
+OPERATORS = ("AveragePool",)
+KEEPS_SHAPES = False
+"""As `legalize_pools`, which looks at the same pools."""
+
+
+def apply(node: ir.Node, edit: Editor) -> Result:
+    """Rewrites one pool."""
+    found = windows(node, static_shape(node.inputs[0]))
+    if found is None or np.all(found.sizes >= found.spans):
+        return False
+    return average_by_conv(node, edit)
+
+
+def average_by_conv(node: ir.Node, edit: Editor) -> Result:
+    """An AveragePool with padding as a depthwise Conv; False where it has none, or is dilated."""
+    source, shape = node.inputs[0], static_shape(node.inputs[0])
+    found = windows(node, shape)
+    if source is None or shape is None or found is None or not np.all(found.made > 0):
+        return False
+    spans, dims = found.spans.tolist(), len(found.spans)
+    padded = bool(np.any(found.before) or np.any(found.after))
+    dilated = any(step != 1 for step in ints_attribute(node, "dilations") or ())
+    if not padded or dilated or dims > 2:
+        return False
+    channels, area = shape[1], float(np.prod(found.spans))
+    result = edit.op(
+        "Conv",
+        source,
+        np.full((channels, 1, *spans), 1 / area, np.float32),
+        kernel_shape=spans,
+        strides=found.strides.tolist(),
+        pads=[*found.before.tolist(), *np.maximum(found.ends, 0).tolist()],
+        group=channels,
+    )
+    sizes = ir.Shape((*shape[:2], *found.made.tolist()))
+    result.shape = sizes
+    counts = node.attributes.get_int("count_include_pad", 0) == 1
+    scale = area / np.maximum(held(found, counts), 1)
+    if np.all(scale == 1):
+        return result
+    result = edit.op("Mul", result, scale.astype(np.float32))
+    result.shape = sizes
+    return result
