@@ -40,6 +40,8 @@ METRICS = {
     "miou": MetricFacts("Mean IoU", Unit.SHARE),
     "pck": MetricFacts("PCK at 0.2", Unit.SHARE),
     "nme": MetricFacts("Normalized mean error", Unit.SHARE, lower_is_better=True),
+    "cer": MetricFacts("Character error rate", Unit.SHARE, lower_is_better=True),
+    "wer": MetricFacts("Word error rate", Unit.SHARE, lower_is_better=True),
     "psnr": MetricFacts("PSNR", Unit.DECIBELS),
     "mae": MetricFacts("Mean absolute error", Unit.NUMBER, lower_is_better=True),
     "rmse": MetricFacts("Root mean square error", Unit.NUMBER, lower_is_better=True),

@@ -69,11 +69,15 @@ def given_samples(
 def as_taken(
     feeds: Mapping[str, np.ndarray], inputs: Sequence[TensorSpec]
 ) -> dict[str, np.ndarray]:
-    """A sample with its real numbers in the types that the inputs have; integers stay."""
-    types = {spec.name: spec.dtype for spec in inputs}
+    """A sample with its real numbers in the types that the inputs have.
+
+    Codes of an input that took codes become their real numbers; other integers stay.
+    """
+    specs = {spec.name: spec for spec in inputs}
     found = {}
     for name, given in feeds.items():
-        array, wanted = np.asarray(given), types.get(name)
+        array, spec = np.asarray(given), specs.get(name)
+        array, wanted = (spec.real(array), spec.dtype) if spec is not None else (array, None)
         real = (
             wanted is not None
             and wanted.kind == "f"

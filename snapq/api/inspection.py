@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snapq.api.cut_proposal import ProposedCut, propose_cut
-from snapq.api.placements import OffNpu, PrecisionPlacement
+from snapq.api.placements import AskingTime, OffNpu, PrecisionPlacement
 from snapq.api.shared import device_argument
 from snapq.config import DataSource
 from snapq.devices.profiles import DeviceProfile
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from snapq.npu.binaries import BinaryInfo
 
 RANDOM_SAMPLES = 2
+ASKING_SHARE = 2 / 3
+"""Of the processor time that a model of this size may take to be read and converted."""
 QUANTIZED = {"w8a8": ActivationType.UINT8, "w8a16": ActivationType.UINT16}
 
 
@@ -94,7 +96,7 @@ def inspect(
     """
     from snapq.devices.profiles import find
     from snapq.graph import io
-    from snapq.graph.cutting import open_cut
+    from snapq.graph.cutting import open_given
     from snapq.graph.foreign import explaining
     from snapq.scratch import Scratch
 
@@ -106,7 +108,7 @@ def inspect(
         notes: tuple[str, ...] = ()
         shapes = inputs or {}
         if outputs or set(shapes) - {value.name for value in given.graph.inputs}:
-            found = open_cut(path, shapes, outputs)
+            found = open_given(path, shapes, outputs)
             given, notes, shapes = found.model, found.notes, {}
         told = progress or Silent()
         inspected = _inspected(given, path, profile, shapes, told, scratch.path)
@@ -123,6 +125,7 @@ def _inspected(
 ) -> Inspection:
     """Prepares the model in a file in `folder`, and says where its nodes run."""
     from snapq.graph import cost, io
+    from snapq.graph.foreign import limits_of
     from snapq.graph.shapes import freeze, input_specs
     from snapq.npu.runtime import status
     from snapq.quantization.existing_qdq.strip import is_quantized
@@ -133,12 +136,13 @@ def _inspected(
     ready = io.load(folder / "model.onnx")
     quantized = freeze(given, inputs) if is_quantized(given) else None
     costs = cost.node_costs(ready)
-    placements = _placements(profile, progress, ready)
-    proposed = propose_cut(
-        given, inputs, ready, placements, partial(_placements, profile, progress)
-    )
+    time = AskingTime(ASKING_SHARE * limits_of(given).seconds)
+    ask = partial(_placements, profile, progress, time)
+    as_given: tuple[PrecisionPlacement, ...] = ()
     if quantized is not None and status().usable:
-        placements = (_place(quantized, profile, "Q/DQ as given", {}), *placements)
+        as_given = (_place(quantized, profile, "Q/DQ as given", {}, time),)
+    placements = ask(ready)
+    proposed = propose_cut(given, inputs, ready, placements, ask)
     return Inspection(
         model=str(path),
         device=profile.name,
@@ -153,7 +157,7 @@ def _inspected(
         passes=dict(prepared.applied),
         skipped=tuple(map(asdict, prepared.skipped)),
         notes=prepared.notes,
-        placements=placements,
+        placements=(*as_given, *placements),
         findings=tuple(map(asdict, lint(quantized, profile.architecture) if quantized else ())),
         cut=proposed,
     )
@@ -177,19 +181,19 @@ def inspect_compiled(file: str | Path) -> tuple[BinaryInfo, ...]:
 
 
 def _placements(
-    device: DeviceProfile, progress: Progress, model: ir.Model
+    device: DeviceProfile, progress: Progress, time: AskingTime, model: ir.Model
 ) -> tuple[PrecisionPlacement, ...]:
     """Where the nodes of a model run: by the provider, or by the table where that is not there."""
     from snapq.npu.runtime import status
 
     found = status()
     if found.usable:
-        return _ask_provider(model, device, progress)
+        return _ask_provider(model, device, progress, time)
     return (_ask_table(model, str(found.reason)),)
 
 
 def _ask_provider(
-    model: ir.Model, device: DeviceProfile, progress: Progress
+    model: ir.Model, device: DeviceProfile, progress: Progress, time: AskingTime
 ) -> tuple[PrecisionPlacement, ...]:
     """Offers the model to the execution provider at every precision that the device has.
 
@@ -209,20 +213,28 @@ def _ask_provider(
     found = []
     with progress.track("Ask the NPU compiler", len(wanted)) as advance:
         for precision in wanted:
-            found.append(_place(model, device, precision, hints))
+            found.append(_place(model, device, precision, hints, time))
             advance(1)
     return tuple(found)
 
 
 def _place(
-    model: ir.Model, device: DeviceProfile, precision: str, hints: Mapping[str, str | None]
+    model: ir.Model,
+    device: DeviceProfile,
+    precision: str,
+    hints: Mapping[str, str | None],
+    time: AskingTime,
 ) -> PrecisionPlacement:
     """Places the model at one precision; as it is, where that is none of `QUANTIZED`."""
     from snapq.npu.model import Model
 
     try:
-        offered = _quantized(model, device, precision) if precision in QUANTIZED else model
-        found = Model(offered, device).place()
+        time.require()
+        with time.spending():
+            offered = _quantized(model, device, precision) if precision in QUANTIZED else model
+        time.require()
+        with time.spending():
+            found = Model(offered, device).place(time.left)
     except SnapqError as error:
         return PrecisionPlacement(precision, 0, len(model.graph), 0, (), str(error))
     cpu_nodes = tuple(

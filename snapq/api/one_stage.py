@@ -95,7 +95,8 @@ def prepared(
     """
     from snapq.api.calibration import given_samples
     from snapq.graph import io
-    from snapq.graph.cutting import open_cut
+    from snapq.graph.code_boundary import real_numbers_at_the_boundary
+    from snapq.graph.cutting import open_given
     from snapq.graph.float32 import halves_to_float32
     from snapq.graph.shapes import fix_inputs, input_specs
     from snapq.stages import prepare
@@ -106,11 +107,11 @@ def prepared(
     io.refuse_compiled(frozen, model)
     converted: tuple[str, ...] = ()
     if cut_at or set(shapes) - {value.name for value in frozen.graph.inputs}:
-        cut = open_cut(model, shapes, cut_at)
+        cut = open_given(model, shapes, cut_at)
         frozen = cut.model
     else:
         fix_inputs(frozen, shapes)
-        converted = halves_to_float32(frozen)
+        converted = (*halves_to_float32(frozen), *real_numbers_at_the_boundary(frozen))
     specs = input_specs(frozen)
     data: Dataset | None = None
     if isinstance(calibration, DataSource):

@@ -71,6 +71,11 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     for entry in value["devices"]:
         if entry["fault"] is None:  # as every manifest was before there were any
             del entry["fault"]
+    for image in filter(None, (entry["image"] for entry in value["inputs"])):
+        if image["letterbox"] is None:  # as every manifest was before there were any
+            del image["letterbox"], image["fill"]
+        if image["align"] == "center":
+            del image["align"]
     if manifest.tail is None:  # which version 1 does not know
         del value["tail"]
     write_json(folder / MANIFEST, value)

@@ -70,6 +70,7 @@ Permutation = Annotated[tuple[Annotated[int, Field(ge=0, le=15)], ...], BeforeVa
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Pixels = Annotated[int, Field(gt=0, le=100_000)]
+Pixel = Annotated[int, Field(ge=0, le=255)]
 
 
 class Entry(BaseModel):
@@ -109,6 +110,9 @@ class BundleImage(Entry):
     resize: Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(_as_tuple)]
     crop: Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(_as_tuple)]
     resample: Literal["nearest", "bilinear", "bicubic", "lanczos"]
+    letterbox: Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(_as_tuple)] = None
+    fill: Annotated[tuple[Pixel, ...], BeforeValidator(_as_tuple), Field(max_length=3)] = ()
+    align: Literal["center", "top-left"] = "center"
 
 
 class BundleTensor(Entry):
@@ -158,6 +162,10 @@ class BundleInput(BundleTensor):
         channels = self.model.shape[axis]
         if not len(self.image.mean) == len(self.image.std) == channels:
             raise ValueError("mean and std do not fit the channels")
+        if len(self.image.fill) != (channels if self.image.letterbox is not None else 0):
+            raise ValueError("fill does not fit the channels")
+        if self.image.letterbox is not None and (self.image.resize or self.image.crop):
+            raise ValueError("letterbox gives the size by itself")
         if self.raw and (self.encoding is None or self.dtype != "uint8"):
             raise ValueError("raw pixels need a uint8 encoding")
         if self.folded and not self.raw:

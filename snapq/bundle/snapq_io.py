@@ -11,8 +11,9 @@ Of a model that was cut, what lies behind the cut is in `tail.onnx`, for the CPU
 
     results = package.run_tail(values, {"input": frame})     # {"boxes": ..., "scores": ...}
 
-`preprocess` resizes and crops as the model was trained (the arithmetic of Pillow 13) and does not
-normalize; a camera that gives the right size skips it. Runs on Python 3.9 or later.
+`preprocess` resizes, crops or letterboxes as the model was trained (the arithmetic of Pillow 13);
+it does not normalize; a camera that gives the right size skips it. `to_picture` brings boxes back
+into the picture. Runs on Python 3.9 or later.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
+    _Size = tuple[int, int]
 
 SCHEMA = "snapq.bundle/1"
 WITH_TAIL = "snapq.bundle/2"
@@ -69,8 +71,27 @@ class Package:
         if pixels.ndim == 2:
             pixels = pixels[:, :, None]
         pixels = _convert_color(pixels, color, image["color"])
-        pixels = _crop(_resize(pixels, image["resize"], image["resample"]), image["crop"])
-        return np.ascontiguousarray(pixels[None])
+        return np.ascontiguousarray(_placed(pixels, image)[None])
+
+    def to_picture(self, boxes: Array, picture: Array, name: str | None = None) -> Array:
+        """Boxes in pixels of the model's input as boxes in pixels of the picture.
+
+        Args:
+            boxes: [N, 4 or more]; the first four numbers are x1, y1, x2, y2, the rest is kept.
+            picture: the picture, or an array of its height and width, that `preprocess` took.
+            name: the image input; may be left out where there is one only.
+
+        Returns:
+            float array of the shape of `boxes`; boxes may reach beyond the picture.
+        """
+        image = self._image_input(name)["image"]
+        rows, columns = np.asarray(picture).shape[:2]
+        size, left_out = _fitted(rows, columns, image)
+        offset = np.array([left_out[1], left_out[0]] * 2, dtype=np.float64)
+        scale = np.array([size[1] / columns, size[0] / rows] * 2)
+        result = np.array(boxes, dtype=np.float64)
+        result[:, :4] = (result[:, :4] - offset) / scale
+        return result
 
     def feeds(self, values: dict[str, Any]) -> dict[str, Array]:
         """Turns what the caller has into what the package takes.
@@ -296,28 +317,61 @@ def _convert_color(pixels: Array, given: str, wanted: str) -> Array:
     return pixels if given == wanted else pixels[:, :, ::-1]
 
 
-def _crop(pixels: Array, crop: Any) -> Array:
-    if crop is None:
+def _placed(pixels: Array, image: dict[str, Any]) -> Array:
+    """The picture in the size that the input takes."""
+    size, (top, left) = _fitted(pixels.shape[0], pixels.shape[1], image)
+    pixels = _resize(pixels, size, image["resample"])
+    box = image.get("letterbox")
+    if box is not None:
+        height, width = _two(box)
+        frame = np.empty((height, width, pixels.shape[2]), np.uint8)
+        frame[:] = image["fill"]
+        frame[top : top + size[0], left : left + size[1]] = pixels
+        return frame
+    if image["crop"] is None:
         return pixels
-    height, width = (crop, crop) if isinstance(crop, int) else crop
-    if height > pixels.shape[0] or width > pixels.shape[1]:
-        raise ValueError(
-            f"the picture is {pixels.shape[:2]}, smaller than the crop {height, width}"
-        )
-    top, left = round((pixels.shape[0] - height) / 2), round((pixels.shape[1] - width) / 2)
-    return pixels[top : top + height, left : left + width]
+    height, width = _two(image["crop"])
+    return pixels[-top : height - top, -left : width - left]
 
 
-def _resize(pixels: Array, resize: Any, resample: str) -> Array:
+def _fitted(rows: int, columns: int, image: dict[str, Any]) -> tuple[_Size, _Size]:
+    """Height and width of a resized picture, and where its corner lies in the input (y, x)."""
+    centred = image.get("align", "center") == "center"
+    if image.get("letterbox") is not None:
+        box = _two(image["letterbox"])
+        scale = min(box[1] / columns, box[0] / rows)
+        size = (max(round(rows * scale), 1), max(round(columns * scale), 1))
+        rest = ((box[0] - size[0]) // 2, (box[1] - size[1]) // 2)
+        return size, rest if centred else (0, 0)
+    size = _resized(rows, columns, image["resize"])
+    if image["crop"] is None:
+        return size, (0, 0)
+    crop = _two(image["crop"])
+    if crop[0] > size[0] or crop[1] > size[1]:
+        raise ValueError(f"the picture is {size}, smaller than the crop {crop}")
+    middle = (-round((size[0] - crop[0]) / 2), -round((size[1] - crop[1]) / 2))
+    return size, middle if centred else (0, 0)
+
+
+def _two(size: Any) -> tuple[int, int]:
+    """Height and width."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
+
+
+def _resized(rows: int, columns: int, resize: Any) -> tuple[int, int]:
+    """Height and width after `resize`."""
     if resize is None:
-        return pixels
-    rows, columns = pixels.shape[:2]
+        return rows, columns
     if not isinstance(resize, int):
-        height, width = resize
-    elif columns <= rows:
-        height, width = max(resize * rows // columns, resize), resize
-    else:
-        height, width = resize, max(resize * columns // rows, resize)
+        return resize[0], resize[1]
+    if columns <= rows:
+        return max(resize * rows // columns, resize), resize
+    return resize, max(resize * columns // rows, resize)
+
+
+def _resize(pixels: Array, size: tuple[int, int], resample: str) -> Array:
+    rows, columns = pixels.shape[:2]
+    height, width = size
     if (height, width) == (rows, columns):
         return pixels
     if resample == "nearest":
@@ -326,9 +380,8 @@ def _resize(pixels: Array, resize: Any, resample: str) -> Array:
     # shrink much more.
     rows_first = height < rows and rows - height > 2 * (columns - width)
     for axis in (0, 1) if rows_first else (1, 0):
-        size = (height, width)[axis]
-        if size != pixels.shape[axis]:
-            pixels = _filter(pixels, size, axis, resample)
+        if size[axis] != pixels.shape[axis]:
+            pixels = _filter(pixels, size[axis], axis, resample)
     return pixels
 
 

@@ -7,9 +7,15 @@ head (host)  ─►  part on the NPU  ─►  tail (host)
 Head and tail are one `Program`: named steps in NumPy with ONNX Runtime's float32 semantics, which
 snapq, the application (`snapq_io`) and the board's agent run alike.
 
+reading/    from nodes to plain forms and steps
+model       a model as it was read: run in NumPy, split into head, estimators and tail
 ensemble    the plain form of tree ensembles
 svm         the plain form of support vector machines
 linear      the plain form of linear models
+estimator   a plain form between the steps of the host
+on_host     an estimator as steps of the host, for what stays there
 program/    steps of the host; NumPy only, shipped to boards
+writing/    steps and estimators as ONNX models for a CPU
+rewrite     a whole model in fewer bytes for a CPU
 lowered     what an estimator became on the NPU
 """

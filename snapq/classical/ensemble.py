@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,21 +48,23 @@ class Conditions:
         Returns:
             bool [N, C].
         """
-        return condition_truth(
-            rows, self.features, self.thresholds, self.nan_true, *self.flat_members
-        )
+        return condition_truth(rows, self.arrays)
 
     @cached_property
-    def flat_members(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-        """The members as arrays: index of the condition int32 [M], value float32 [M].
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The conditions as the host's steps take them: see `condition_truth`.
 
-        A condition without members has no entry; its threshold NaN makes it true for no number.
+        A condition without members has no entry in `member_of`; its threshold NaN makes it true
+        for no number.
         """
         pairs = [(c, v) for c, values in enumerate(self.members) for v in values or ()]
-        return (
-            np.array([c for c, _ in pairs], np.int32),
-            np.array([v for _, v in pairs], np.float32),
-        )
+        return {
+            "features": self.features,
+            "thresholds": self.thresholds,
+            "nan_true": self.nan_true,
+            "member_of": np.array([condition for condition, _ in pairs], np.int32),
+            "member_values": np.array([value for _, value in pairs], np.float32),
+        }
 
 
 @dataclass(frozen=True)
@@ -131,8 +133,18 @@ class Ensemble:
         Returns:
             int32 [N, trees], the leaf (index of a node) that each row reaches.
         """
-        truth = self.conditions.truth(rows)
-        return walk(truth, self.condition, self.on_true, self.on_false, self.roots)
+        return walk(rows, self.arrays)
+
+    @cached_property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The trees as the host's steps take them: see `walk`."""
+        return {
+            **self.conditions.arrays,
+            "condition": self.condition,
+            "on_true": self.on_true,
+            "on_false": self.on_false,
+            "roots": self.roots,
+        }
 
     def sums(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Adds up the leaves that each row reaches; base values and averages come behind it.

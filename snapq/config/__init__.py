@@ -8,7 +8,7 @@ docstrings below are its descriptions, and the sentences of the validators are w
 from __future__ import annotations
 
 from snapq.config.schema.base import FUNCTION_PATTERN, Strict
-from snapq.config.schema.data import Color, DataSource, Preprocess, Resample
+from snapq.config.schema.data import Align, ClassNumbers, Color, DataSource, Preprocess, Resample
 from snapq.config.schema.deploy import BenchmarkConfig, DeployConfig, Gates
 from snapq.config.schema.finetune import FinetuneConfig
 from snapq.config.schema.model import Io, IoDtype, IoLayout
@@ -25,7 +25,9 @@ from snapq.config.schema.stages import PackageConfig, PrepareConfig, StageOption
 
 __all__ = [
     "FUNCTION_PATTERN",
+    "Align",
     "BenchmarkConfig",
+    "ClassNumbers",
     "ClusterConfig",
     "Color",
     "DataSource",

@@ -124,7 +124,12 @@ def _open_folder(
         for spec in inputs:
             if arrays[spec.name].shape not in _sample_shapes(spec):
                 raise _wrong_shape(arrays[spec.name], spec, "a sample of it")
-    labels = read_labels(beside, files, folder=folder) if beside is not None else no_labels
+    alphabet = base / source.alphabet if source.alphabet is not None else None
+    labels = (
+        read_labels(beside, files, folder=folder, alphabet=alphabet)
+        if beside is not None
+        else no_labels
+    )
 
     def raw() -> Iterator[tuple[str, dict[str, Array], Label | None]]:
         for file in chosen:

@@ -16,6 +16,7 @@ from snapq.evaluation.arrays import open_arrays
 from snapq.evaluation.generated import open_python, open_random
 from snapq.evaluation.images import image_input, open_images
 from snapq.evaluation.samples import Dataset, Label, Sample
+from snapq.evaluation.tables import open_table
 from snapq.storage import storage_errors
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ def open_dataset(
             return open_images(source, inputs, base=base, labelled=labelled)
         if source.arrays is not None:
             return open_arrays(source, inputs, base=base, labelled=labelled)
+        if source.table is not None:
+            return open_table(source, inputs, base=base, labelled=labelled)
         if source.labels is not None or (labelled and source.random):
             raise DataError(
                 "`labels` belongs to images and arrays; a function yields its labels itself."

@@ -13,11 +13,14 @@ import numpy as np
 from snapq.config import DataSource
 from snapq.errors import DataError
 from snapq.evaluation.functions import load_function, user_code
+from snapq.evaluation.labels.texts import read_alphabet
 from snapq.evaluation.samples import (
+    Alphabet,
     Array,
     Dataset,
     Label,
     Sample,
+    Text,
     check_names,
     convert,
     counted,
@@ -44,12 +47,13 @@ def open_python(
     assert source.python is not None
     reference = source.python
     function = load_function(reference, base)
+    alphabet = read_alphabet(base / source.alphabet) if source.alphabet is not None else None
 
     def samples() -> Iterator[Sample]:
         items = islice(_items(function, reference), source.samples)
         for index, item in enumerate(items):
             name = f"{reference}[{index}]"
-            feeds, label = _feeds_and_label(item, name)
+            feeds, label = _feeds_and_label(item, name, alphabet)
             if labelled and label is None:
                 raise DataError(
                     "The sample has no label, and the metric needs one.",
@@ -122,25 +126,29 @@ def _items(function: Callable[..., Any], reference: str) -> Iterator[Any]:
 
 
 def _feeds_and_label(
-    item: Any, where: str
+    item: Any, where: str, alphabet: Alphabet | None
 ) -> tuple[Mapping[str, Any], Label | Mapping[str, Label] | None]:
     feeds, label = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
     if not isinstance(feeds, Mapping) or not all(isinstance(key, str) for key in feeds):
         hint = "Yield `{input: array}` or `({input: array}, label)`."
         raise DataError(f"The sample is {_kind(item)}.", where=where, hint=hint)
     if isinstance(label, Mapping):
-        labels = {str(output): _label(value, where) for output, value in label.items()}
+        labels = {str(output): _label(value, where, alphabet) for output, value in label.items()}
         return feeds, {output: value for output, value in labels.items() if value is not None}
-    return feeds, _label(label, where)
+    return feeds, _label(label, where, alphabet)
 
 
-def _label(label: Any, where: str) -> Label | None:
+def _label(label: Any, where: str, alphabet: Alphabet | None) -> Label | None:
     if label is None:
         return None
+    if isinstance(label, str) and alphabet is not None:
+        return Text(label, alphabet)
     array = np.asarray(label)
     if array.dtype.kind not in "biuf":
         raise DataError(
-            f"The label is {_kind(label)}.", where=where, hint="Give a number or an array of them."
+            f"The label is {_kind(label)}.",
+            where=where,
+            hint="Give a number or an array of them; texts need `alphabet: FILE` beside `python:`.",
         )
     if array.ndim == 0 and array.dtype.kind in "iu":
         if array < 0:

@@ -74,7 +74,14 @@ def open_images(
             _check_kind(picture, folder / file)
             check_size(upright_size(picture), preprocess, image, str(folder / file))
     if beside is not None:
-        labels = read_labels(beside, available, folder=folder, preprocess=preprocess)
+        labels = read_labels(
+            beside,
+            available,
+            folder=folder,
+            preprocess=preprocess,
+            class_numbers=source.class_numbers,
+            alphabet=base / source.alphabet if source.alphabet is not None else None,
+        )
     elif labelled:
         raise DataError(
             "These pictures have no labels, and the metric needs them.",

@@ -1,7 +1,8 @@
-"""From a picture to an input: resize, centre crop, colour order, `(pixel - mean) / std`, layout.
+"""From a picture to an input: size, colour order, `(pixel - mean) / std`, layout.
 
 Sizes follow the usual training pipelines: the longer side of a resized picture is rounded down,
-and the crop's corner is rounded to the nearest pixel.
+and the crop's corner is rounded to the nearest pixel. A letterboxed picture's sides are rounded to
+the nearest pixel, and of an odd rest the larger part lies below and to the right.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageOps
 
-from snapq.config import Color, Preprocess, Resample
+from snapq.config import Align, Color, Preprocess, Resample
 from snapq.errors import DataError
 from snapq.evaluation.pictures import MAX_PIXELS
 from snapq.evaluation.samples import Array, convert
@@ -82,7 +83,13 @@ def upright_size(picture: Image.Image) -> tuple[int, int]:
 
 
 def resized_size(size: tuple[int, int], preprocess: Preprocess) -> tuple[int, int]:
-    """Width and height after `resize`."""
+    """Width and height after `resize`, or of the picture in its letterbox."""
+    box = letterbox_size(preprocess)
+    if box is not None:
+        if min(size) < 1:
+            raise ValueError("it has no pixels")
+        scale = min(box[0] / size[0], box[1] / size[1])
+        return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
     if preprocess.resize is None:
         return size
     if not isinstance(preprocess.resize, int):
@@ -97,12 +104,50 @@ def resized_size(size: tuple[int, int], preprocess: Preprocess) -> tuple[int, in
 
 
 def crop_size(preprocess: Preprocess) -> tuple[int, int] | None:
-    """Width and height of the centre crop."""
-    if preprocess.crop is None:
+    """Width and height of the crop."""
+    return _width_and_height(preprocess.crop)
+
+
+def letterbox_size(preprocess: Preprocess) -> tuple[int, int] | None:
+    """Width and height of the letterbox."""
+    return _width_and_height(preprocess.letterbox)
+
+
+def _width_and_height(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    if size is None:
         return None
-    if isinstance(preprocess.crop, int):
-        return preprocess.crop, preprocess.crop
-    return preprocess.crop[1], preprocess.crop[0]
+    return (size, size) if isinstance(size, int) else (size[1], size[0])
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the pixels of an upright picture come to lie: `input = scale * picture + offset`.
+
+    Attributes:
+        scale: along x and y.
+        offset: along x and y, in pixels of the input; negative where a crop cuts off.
+        size: width and height of the input.
+    """
+
+    scale: tuple[float, float]
+    offset: tuple[int, int]
+    size: tuple[int, int]
+
+
+def placement(size: tuple[int, int], preprocess: Preprocess) -> Placement:
+    """Where a picture of this width and height comes to lie."""
+    resized = resized_size(size, preprocess)
+    final = letterbox_size(preprocess) or crop_size(preprocess) or resized
+    centred = preprocess.align is Align.CENTER
+    if preprocess.letterbox is not None:
+        # Half of an odd rest is rounded down.
+        offset = tuple((f - r) // 2 if centred else 0 for f, r in zip(final, resized, strict=True))
+    else:
+        offset = tuple(
+            -round((r - f) / 2) if centred else 0 for f, r in zip(final, resized, strict=True)
+        )
+    scale = (resized[0] / size[0], resized[1] / size[1])
+    return Placement(scale, (offset[0], offset[1]), final)
 
 
 def check_size(
@@ -115,7 +160,7 @@ def check_size(
     """
     height, width = image.height, image.width
     resized = resized_size(size, preprocess)
-    crop = crop_size(preprocess)
+    crop, box = crop_size(preprocess), letterbox_size(preprocess)
     exact = f"`resize: [{height}, {width}]`"
     if resized[0] * resized[1] > MAX_PIXELS:
         raise DataError(
@@ -131,11 +176,13 @@ def check_size(
             where=where,
             hint=f"Write `resize: {max(crop)}` or more under `preprocess:`.",
         )
-    final = crop or resized
+    final = box or crop or resized
     if final == (width, height):
         return
     became = "" if final == size else f" and becomes {_pixels(final)}"
-    if crop is not None:
+    if box is not None:
+        hint = f"Write `letterbox: [{height}, {width}]` under `preprocess:`."
+    elif crop is not None:
         hint = f"Write `crop: [{height}, {width}]` under `preprocess:`."
     else:
         cropped = f"`resize: {max(height, width)}, crop: [{height}, {width}]`"
@@ -148,17 +195,25 @@ def check_size(
     )
 
 
-def geometry(picture: Image.Image, preprocess: Preprocess, filtering: Resample) -> Image.Image:
-    """Resizes and crops an upright picture."""
+def geometry(
+    picture: Image.Image,
+    preprocess: Preprocess,
+    filtering: Resample,
+    fill: float | tuple[float, ...],
+) -> Image.Image:
+    """Resizes an upright picture, and crops it or fills the rest of its letterbox."""
+    lies = placement(picture.size, preprocess)
     size = resized_size(picture.size, preprocess)
     if size != picture.size:
         picture = picture.resize(size, Image.Resampling[filtering.name])
-    crop = crop_size(preprocess)
-    if crop is not None:
-        left = round((picture.width - crop[0]) / 2)
-        top = round((picture.height - crop[1]) / 2)
-        picture = picture.crop((left, top, left + crop[0], top + crop[1]))
-    return picture
+    if lies.size == picture.size:
+        return picture
+    left, top = lies.offset
+    if preprocess.letterbox is None:
+        return picture.crop((-left, -top, lies.size[0] - left, lies.size[1] - top))
+    frame = Image.new(picture.mode, lies.size, fill)
+    frame.paste(picture, lies.offset)
+    return frame
 
 
 def to_frame(picture: Image.Image, preprocess: Preprocess) -> Array:
@@ -168,12 +223,22 @@ def to_frame(picture: Image.Image, preprocess: Preprocess) -> Array:
     """
     upright = ImageOps.exif_transpose(picture)
     coloured = _opaque(upright).convert("L" if preprocess.color is Color.GRAY else "RGB")
-    pixels = np.asarray(geometry(coloured, preprocess, preprocess.resample), dtype=np.uint8)
+    placed = geometry(coloured, preprocess, preprocess.resample, _fill(preprocess))
+    pixels = np.asarray(placed, dtype=np.uint8)
     if preprocess.color is Color.GRAY:
         pixels = pixels[:, :, None]
     elif preprocess.color is Color.BGR:
         pixels = pixels[:, :, ::-1]
     return np.ascontiguousarray(pixels[None])
+
+
+def _fill(preprocess: Preprocess) -> int | tuple[int, ...]:
+    """The pixel around a letterboxed picture, as Pillow takes it: red, green, blue."""
+    values = tuple(int(value) for value in preprocess.fill)
+    if preprocess.color is Color.GRAY:
+        return values[0]
+    values = values * (3 // len(values))
+    return values[::-1] if preprocess.color is Color.BGR else values
 
 
 def normalize(frame: Array, preprocess: Preprocess, image: ImageInput, where: str) -> Array:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,14 +13,41 @@ import numpy as np
 from snapq.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
-    import hashlib
     from pathlib import Path
 
     from snapq.config import DataSource
     from snapq.graph.shapes import TensorSpec
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Label = int | Array
+
+
+@dataclass(frozen=True)
+class Alphabet:
+    """What the classes of a model that reads text are.
+
+    Attributes:
+        symbols: one a class, the blank among them.
+        blank: the class that stands for no character.
+    """
+
+    symbols: tuple[str, ...]
+    blank: int
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all of it, in hexadecimal."""
+        return hashlib.sha256(repr((self.symbols, self.blank)).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text as a label, with the alphabet in which a model says it."""
+
+    text: str
+    alphabet: Alphabet
+
+
+Label = int | float | str | Array | Text
 
 
 @dataclass(frozen=True)
@@ -29,11 +58,14 @@ class Sample:
         name: where it comes from, as a user finds it: a file, `file[3]`, `module:function[3]`.
         feeds: what the float model takes, by input name, of the input's own shape and type.
         frames: of image inputs, the raw pixels: uint8 [1, height, width, channels].
-        label: a class number, an array (mask, target), one for each output, or None where there
-            is no label.
+        label: a class number or name, a number, an array (mask, target), one for each output, or
+            None where there is no label; of several rows, one a row.
         first: whether a sequence starts here; of a model with state, later steps take over what
             the step before gave.
-        beside: of a model that is cut, the inputs that only the tail behind the cut takes.
+        beside: of a model that is cut, the inputs that only the tail behind the cut takes; of one
+            that was lowered, the rows as they were given.
+        rows: of a model that takes several rows at once, how many of them are samples; those
+            behind them repeat the last one. None where a sample is no table of rows.
     """
 
     name: str
@@ -42,6 +74,7 @@ class Sample:
     label: Label | Mapping[str, Label] | None = None
     first: bool = True
     beside: Mapping[str, Array] = field(default_factory=dict)
+    rows: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +157,8 @@ def convert(value: Array, spec: TensorSpec, where: str) -> Array:
     """An array of an input's type, with the same values.
 
     Real numbers are rounded to the model's own type of real numbers, as feeding the model would.
-    Every other change of type must keep each value.
+    Codes of an input that took codes become their real numbers. Every other change of type must
+    keep each value.
 
     Raises:
         DataError: a value is not finite, or the type cannot hold it.
@@ -135,20 +169,21 @@ def convert(value: Array, spec: TensorSpec, where: str) -> Array:
             where=where,
             hint=f"Store it as {spec.dtype}.",
         )
-    if value.dtype.kind == "f" and not np.isfinite(value).all():
+    if value.dtype.kind == "f" and not spec.missing and not np.isfinite(value).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
         raise DataError(
             f"Input '{spec.name}' holds {value[index]} at index {list(index)}.",
             where=where,
             hint="Remove this sample, or fix how it was made.",
         )
+    value = spec.real(value)
     if value.dtype == spec.dtype:
         return np.asarray(value, order="C")
     with np.errstate(over="ignore", invalid="ignore"):
         converted = value.astype(spec.dtype, order="C")
         returned = converted.astype(value.dtype)
     if value.dtype.kind == "f" and spec.dtype.kind == "f":
-        kept = bool(np.isfinite(converted).all())
+        kept = bool((np.isfinite(converted) == np.isfinite(value)).all())
     else:
         # A negative number wraps around on the way to an unsigned type, and again on the way back.
         same_sign = bool(((converted < 0) == (value < 0)).all())
@@ -192,5 +227,7 @@ def update_digest(digest: hashlib._Hash, value: Label | None) -> None:
     if isinstance(value, np.ndarray):
         digest.update(f"{value.dtype.str}{value.shape}".encode())
         digest.update(value.tobytes())
+    elif isinstance(value, Text):
+        digest.update(f"{value.alphabet.digest}{value.text};".encode())
     else:
         digest.update(f"{value};".encode())

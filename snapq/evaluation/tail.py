@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from snapq.cpu import CpuModel
 from snapq.errors import DataError
 from snapq.evaluation.samples import Array, Dataset, Sample
 from snapq.graph.shapes import TensorSpec
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 __all__ = ["Tail", "TailFile", "tail_inputs_apart"]
 
@@ -29,13 +33,17 @@ class TailFile:
     path: Path
     outputs: tuple[str, ...]
 
+    def open(self) -> Tail:
+        """Opens it on this machine's CPU. Raises `ModelError` where ONNX Runtime refuses it."""
+        return Tail(self.path, self.outputs)
+
 
 class Tail:
     """A tail on this machine's CPU. Raises `ModelError` where ONNX Runtime refuses it."""
 
-    def __init__(self, file: TailFile) -> None:
-        self._outputs = file.outputs
-        self._model = CpuModel(file.path)
+    def __init__(self, model: Path | ir.Model, outputs: tuple[str, ...]) -> None:
+        self._outputs = outputs
+        self._model = CpuModel(model)
         self._types = {
             item.name: _DTYPES.get(item.type, np.dtype(np.float32))
             for item in self._model.session.get_inputs()

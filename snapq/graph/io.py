@@ -22,6 +22,7 @@ from snapq.graph.declared import (
     locate_tensors,
 )
 from snapq.graph.shapes import quiet
+from snapq.graph.zip_maps import drop_zip_maps
 from snapq.scratch import Scratch
 
 OLDEST_OPSET = 7
@@ -43,6 +44,7 @@ def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
     where = str(path)
     proto = _parse(path)
     _check_opset(proto, where)
+    drop_zip_maps(proto)
     check_tensors(proto, path)
     densify(proto, path)
     locate_tensors(proto, path)

@@ -13,6 +13,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from snapq.errors import ModelError, did_you_mean
+from snapq.graph.codes import Codes, codes_of
 from snapq.graph.inference import infer_shapes
 from snapq.limits import limits_for
 
@@ -22,11 +23,21 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """Name, element type and fixed shape of a graph input."""
+    """Name, element type and fixed shape of a graph input.
+
+    `missing` says whether a value may be NaN or infinite, as trees take them. `codes` are the
+    integers that the model took as given in the place of real numbers; samples may still be these.
+    """
 
     name: str
     dtype: np.dtype
     shape: Shape
+    missing: bool = False
+    codes: Codes | None = None
+
+    def real(self, array: np.ndarray) -> np.ndarray:
+        """The real numbers of a sample that is codes; any other as it is."""
+        return self.codes.real(array) if self.codes and array.dtype == self.codes.dtype else array
 
 
 def graph_inputs(model: ir.Model) -> tuple[ir.Value, ...]:
@@ -250,4 +261,5 @@ def _spec(value: ir.Value) -> TensorSpec:
             where=name,
             hint=limits.memory_hint,
         )
-    return TensorSpec(name, np.dtype(value.type.dtype.numpy()), shape)
+    dtype = np.dtype(value.type.dtype.numpy())
+    return TensorSpec(name, dtype, shape, codes=codes_of(value))

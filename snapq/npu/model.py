@@ -158,11 +158,15 @@ class Model:
 
         return self._memory.recall("nodes", self._parts((), options), make, read)
 
-    def place(self) -> Placement:
-        """Which node runs where, and why; what the NPU refuses may run on the CPU."""
+    def place(self, processor_s: float | None = None) -> Placement:
+        """Which node runs where, and why; what the NPU refuses may run on the CPU.
+
+        Args:
+            processor_s: seconds of processor time after which Qualcomm's runtime is stopped.
+        """
         # Placement is the same in each mode, and the first is the quickest.
         options = CompileOptions(optimization_mode=1, fp16="fp16" in self.device.precisions)
-        return placement.place(self._source.path(), self.device, options)
+        return placement.place(self._source.path(), self.device, options, processor_s=processor_s)
 
     def simulate(
         self,

@@ -21,15 +21,17 @@ from snapq.devices import profiles
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, DeviceError, did_you_mean, warn_renamed
 from snapq.evaluation.datasets import Dataset, image_input, open_dataset
+from snapq.evaluation.metrics import metrics
 from snapq.evaluation.stateful import open_stateful
 from snapq.evaluation.tail import tail_inputs_apart
 from snapq.graph import boundary, io, shapes
 from snapq.graph.boundary import Boundary
-from snapq.graph.cutting import open_cut
+from snapq.graph.cutting import open_given
 from snapq.graph.passes.order import OLD_NAMES
 from snapq.graph.passes.run import skipped_names
 from snapq.graph.shapes import TensorSpec
 from snapq.graph.weights import check_weights
+from snapq.pipeline.first_score import score_first
 from snapq.precision import precision_name
 from snapq.quantization.existing_qdq.strip import is_quantized
 from snapq.quantization.tuning.algorithms.base import FORMER_NAMES, algorithm
@@ -104,7 +106,7 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
     loaded = io.load(config.model.path)
     io.refuse_compiled(loaded, config.model.path)
     check_weights(loaded)
-    found = open_cut(config.model.path, config.model.inputs, config.model.outputs)
+    found = open_given(config.model.path, config.model.inputs, config.model.outputs)
     model = found.model
     quantized = is_quantized(model)
     check_precision(config, devices, quantized=quantized)
@@ -133,6 +135,9 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         return plain(source, inputs)
 
     samples = opened(calibration, "calibration")
+    proof = opened(evaluation, "evaluation", labelled=config.metric is not None)
+    if proof is not None and config.metric is not None:
+        score_first(found, proof, metrics(config.metric, config.folder))
     trains = any(
         Input.TRAINING in stage(item.name).reads(item.options).all for item in config.stages
     )
@@ -143,7 +148,7 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         boundary=plan,
         calibration=samples,
         training=(opened(config.data.training, "training") or samples) if trains else None,
-        evaluation=opened(evaluation, "evaluation", labelled=config.metric is not None) or samples,
+        evaluation=proof or samples,
         source_sha256=_fingerprint(config.model.path, loaded),
         quantized=quantized,
         named_devices=named,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from snapq.config import DeployConfig
+from snapq.config.reading.secrets import hide, literal
 from snapq.npu import runtime
 from snapq.pipeline import evidence
 from snapq.pipeline import steps as stages
@@ -59,7 +62,10 @@ def execute(
             inputs = inputs.after(item.step.index, item.step.name, item.artifact)
         found = evidence.gather(chosen, inputs, cache, told)
         figures = found.figures
-        stage_records = tuple(_stage_record(item, place, folder) for item, place in finished)
+        secrets = chosen.config.secrets
+        stage_records = tuple(
+            _stage_record(item, place, folder, secrets) for item, place in finished
+        )
         precision = finished[-1][0].artifact.precision
         benches = tuple(bench.without_samples() for bench in figures.benches)
         record = RunRecord(
@@ -68,7 +74,7 @@ def execute(
             seconds=time.monotonic() - clock,
             finished=True,
             provenance=_provenance(chosen, started, command, figures),
-            config=chosen.config.model_dump(mode="json", exclude_none=True),
+            config=_shown(chosen.config),
             model=file_record(finished[0][1], folder),
             devices=tuple(device.name for device in chosen.devices),
             stages=stage_records,
@@ -79,10 +85,12 @@ def execute(
                 if path.is_file()
             ),
             gates=check(chosen.config.gates, Evaluated(figures, chosen.devices, precision)),
-            notes=found.notes,
+            notes=tuple(hide(found.notes, secrets)),
         )
         _write_measurements(figures, folder)
-        write_text(folder / "config.yaml", yaml.safe_dump(record.config, sort_keys=False))
+        write_text(
+            folder / "config.yaml", yaml.safe_dump(_as_written(chosen.config), sort_keys=False)
+        )
         write_text(folder / "run.json", record.model_dump_json(indent=1) + "\n")
     return record
 
@@ -108,18 +116,35 @@ def _place(item: stages.Finished, folder: Path) -> Path:
     return folder / "bundle" / MODEL
 
 
-def _stage_record(item: stages.Finished, model: Path, folder: Path) -> StageRecord:
+def _dumped(config: DeployConfig) -> Any:
+    return config.model_dump(mode="json", exclude_none=True)
+
+
+def _shown(config: DeployConfig) -> Any:
+    """The configuration for whoever reads the run, without the values of secrets."""
+    return hide(_dumped(config), config.secrets)
+
+
+def _as_written(config: DeployConfig) -> Any:
+    """The configuration as YAML that gives the same one again where the secrets are set."""
+    spelt = {name: literal(value) for name, value in config.secrets.items()}
+    return hide(literal(_dumped(config)), spelt)
+
+
+def _stage_record(
+    item: stages.Finished, model: Path, folder: Path, secrets: Mapping[str, str]
+) -> StageRecord:
     record = item.artifact.record
     options = item.step.options
     return StageRecord(
         index=item.step.index,
         name=item.step.name,
-        config=options.model_dump(mode="json") if options else {},
+        config=hide(options.model_dump(mode="json"), secrets) if options else {},
         seconds=record.seconds,
         cached=item.cached,
         model=file_record(model, folder),
-        notes=record.notes,
-        details=record.details,
+        notes=tuple(hide(record.notes, secrets)),
+        details=hide(record.details, secrets),
     )
 
 

@@ -120,8 +120,8 @@ def cosine(value: float) -> str:
 
 
 def ratio(value: float) -> str:
-    """Returns a speed-up such as `4.44×`."""
-    return f"{number(value)}×"
+    """Returns a speed-up such as `4.44×`; below 1 it says that it is a slow-down."""
+    return f"{number(value)}×{' (slow-down)' if value < 1 else ''}"
 
 
 def interval(bounds: tuple[float, float]) -> str:

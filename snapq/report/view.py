@@ -307,7 +307,7 @@ def _speedup_cards(record: RunRecord, where: Origin) -> Iterator[Card]:
         ]
         lines += [remark for item in items for remark in item.remarks]
         yield Card(
-            title=f"Speed-up on {place(device)}",
+            title=f"{'Slow-down' if first.value < 1 else 'Speed-up'} on {place(device)}",
             value=fmt.ratio(first.value),
             where=where,
             lines=tuple(dict.fromkeys(lines)),

@@ -23,7 +23,7 @@ from snapq.quantization.qdq.parameters import weight_axis
 from snapq.quantization.tuning.weight_sharing import Shared, share
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads
-from snapq.stages.imposing import write_weights
+from snapq.stages.imposing import conditions, write_weights
 from snapq.stages.quantize.stage import write
 
 _ZLIB = 6
@@ -71,8 +71,7 @@ def run(options: ClusterConfig, context: Context, folder: Path) -> Outcome:
         io.save(model, folder / MODEL)
         write_weights(folder, weights)
         return Outcome("float", notes, details)
-    architecture = min(device.architecture for device in context.devices)
-    found = requantize(model, {**kept, **weights}, architecture)
+    found = requantize(model, {**kept, **weights}, conditions(context))
     write(found.quantized, folder)
     return Outcome(found.precision, (*notes, *map(str, found.quantized.notes)), details)
 

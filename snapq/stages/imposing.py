@@ -17,10 +17,11 @@ from snapq.evaluation.datasets import open_dataset
 from snapq.graph import boundary, io
 from snapq.graph.boundary import Boundary
 from snapq.graph.shapes import input_specs
-from snapq.precision import WeightType
+from snapq.precision import ActivationType, WeightType
 from snapq.progress import Advance
 from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.exchange.files import read
+from snapq.quantization.existing_qdq.imposed import Conditions
 from snapq.quantization.existing_qdq.requantize import Requantized, requantize
 from snapq.quantization.existing_qdq.strip import strip
 from snapq.quantization.existing_qdq.transfer import transfer
@@ -62,7 +63,7 @@ def from_file(
     found = requantize(
         model,
         encodings,
-        min(device.architecture for device in context.devices),
+        conditions(context),
         feeds(context),
         inputs=fixed_inputs(context.boundary),
         floats=given.floats,
@@ -75,6 +76,15 @@ def from_file(
     notes = (Note(NoteKind.ENCODINGS, (), text) for text in told)
     whole = replace(found.quantized, notes=(*notes, *found.quantized.notes))
     return replace(found, quantized=whole)
+
+
+def conditions(context: Context, bare: ActivationType = ActivationType.UINT8) -> Conditions:
+    """What the devices of a run take; `bare` is the type of what came without an encoding."""
+    return Conditions(
+        architecture=min(device.architecture for device in context.devices),
+        float16=all("fp16" in device.precisions for device in context.devices),
+        bare=bare,
+    )
 
 
 def feeds(context: Context) -> Iterator[Feeds] | None:

@@ -8,11 +8,14 @@ from pathlib import Path
 from snapq.config import RepairConfig
 from snapq.errors import ConfigError
 from snapq.graph import io
-from snapq.quantization.existing_qdq.requantize import requantize
+from snapq.precision import ActivationType
+from snapq.quantization.existing_qdq.idle_clips import drop_idle_clips
+from snapq.quantization.existing_qdq.requantize import Requantized, requantize
 from snapq.quantization.existing_qdq.strip import is_quantized, strip
 from snapq.quantization.lint.run import lint
+from snapq.stages.bare_tensors import with_enough_bits
 from snapq.stages.base import Context, Input, Outcome, Reads
-from snapq.stages.imposing import carried, feeds, fixed_inputs
+from snapq.stages.imposing import carried, conditions, feeds, fixed_inputs
 from snapq.stages.quantize.stage import write
 
 
@@ -41,9 +44,18 @@ def run(options: RepairConfig, context: Context, folder: Path) -> Outcome:
     stripped = strip(given)
     prepared = io.load(context.previous.model)
     transferred, lost = carried(stripped.model, prepared, stripped.encodings, context)
-    found = requantize(
-        prepared, transferred, architecture, feeds(context), inputs=fixed_inputs(context.boundary)
-    )
+    transferred = drop_idle_clips(prepared, transferred, feeds(context))
+
+    def quantized(bare: ActivationType) -> Requantized:
+        return requantize(
+            prepared,
+            transferred,
+            conditions(context, bare),
+            feeds(context),
+            inputs=fixed_inputs(context.boundary),
+        )
+
+    found = with_enough_bits(quantized, given, prepared, context)
     left = lint(found.quantized.model, architecture)
     write(found.quantized, folder)
     counts = Counter(finding.rule for finding in findings)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from snapq.bundle import TAIL
 from snapq.graph import io
-from snapq.graph.cutting import open_cut
+from snapq.graph.cutting import open_given
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads
 
@@ -21,7 +21,7 @@ def reads(_: None) -> Reads:
 
 def run(_: None, context: Context, folder: Path) -> Outcome:
     """Writes the model with its shapes frozen. Raises `ModelError`."""
-    found = open_cut(*context.model)
+    found = open_given(*context.model)
     io.save(found.model, folder / MODEL)
     if found.tail is None:
         return Outcome("float", notes=found.notes)

@@ -35,8 +35,8 @@ class Item(Protocol):
         ...
 
     @property
-    def label(self) -> int | Array | Mapping[str, int | Array] | None:
-        """A class number, an array, one for each output (which training does not use), or None."""
+    def label(self) -> object:
+        """A class number; training does not use labels of other kinds."""
         ...
 
 
@@ -53,7 +53,7 @@ class _Held:
     """A sample without what training does not need."""
 
     feeds: Mapping[str, Array]
-    label: int | Array | None
+    label: object
 
 
 class Batches:

@@ -38,8 +38,8 @@ _TRAIL_BYTES = 1024
 _GRACE_S = 1
 """Seconds from the signal that time is up, which Python sees and native code does not."""
 _NEARLY = 0.75
-"""Of the time that is allowed: who is killed so late is killed for it. The kernel's two accounts of
-a process differ by several per cent on busy virtual machines."""
+"""Of the time that is allowed: who is killed so late is killed for it, unless by its own fault.
+The kernel's two accounts of a process differ by several per cent on busy virtual machines."""
 _WALL_FACTOR, _WALL_LEAST_S = 10, 120.0
 """The clock ends only what sleeps: the machine may be busy."""
 _DIE_WITH_PARENT = 1
@@ -130,9 +130,10 @@ def call(work: Callable[[], T], limits: Limits) -> T:
         if pid == 0:
             _serve(work, limits, trail, answer, printed)
         status, used, timed_out = _wait(pid, max(_WALL_LEAST_S, _WALL_FACTOR * limits.seconds))
-        in_time = not timed_out and used < _NEARLY * limits.seconds
         code = os.waitstatus_to_exitcode(status)
-        result: T = _result(code, in_time or code == 0, _text(trail), answer, printed)
+        crashed = code < 0 and code not in (-signal.SIGKILL, -signal.SIGXCPU)
+        late = timed_out or (not crashed and used >= _NEARLY * limits.seconds)
+        result: T = _result(code, code == 0 or not late, _text(trail), answer, printed)
         return result
     finally:
         os.close(answer)

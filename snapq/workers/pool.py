@@ -7,6 +7,7 @@ notebooks need no `if __name__ == "__main__"`; it ends with its caller, whatever
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import re
@@ -23,10 +24,14 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from snapq.errors import SnapqError, StorageError
+from snapq.limits import TIME_VARIABLE
 from snapq.runtime import TELEMETRY_OFF, processors
 from snapq.scratch import Scratch
 from snapq.storage import TEMPORARY, storage_errors
 from snapq.workers.child import SCRATCH_VARIABLE, Failure
+
+if sys.platform == "linux":
+    import resource
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -85,6 +90,7 @@ class Worker:
                 self.scratch = Path(made).absolute()
         self._printed = self.scratch / ".printed"
         self._timed_out = False
+        self._processor_s: float | None = None
         self._closed = False
         try:
             with storage_errors(self.scratch), self._printed.open("ab") as capture:
@@ -126,6 +132,17 @@ class Worker:
     ) -> None:
         """Has the worker make and keep a handler, `function(*args)`, for `request`."""
         self._ask(("serve", function, args), timeout_s)
+
+    def limit_processor_time(self, seconds: float) -> None:
+        """Ends the worker when it has computed for so long in all; Linux only.
+
+        `timeout_s` is a limit on the clock, which is no measure of work on a busy machine.
+        """
+        if sys.platform == "linux":
+            most = max(1, round(seconds))
+            with contextlib.suppress(OSError, ValueError):  # it has ended, or has less already
+                resource.prlimit(self._process.pid, resource.RLIMIT_CPU, (most, most + 1))
+                self._processor_s = most
 
     def request(self, item: Any, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> Any:
         """What the handler says to `item`. Raises as `call` does."""
@@ -209,6 +226,13 @@ class Worker:
         if self._closed:
             return wording.error("The worker was stopped.", where=wording.where)
         code = self._process.wait()
+        if self._processor_s is not None and code == -signal.SIGXCPU:
+            return wording.error(
+                f"{wording.subject} took more than {self._processor_s:g} s of processor time and "
+                "was stopped.",
+                where=wording.where,
+                hint=f"Where the model is sound, raise the limit: {TIME_VARIABLE}=3600",
+            )
         how = f"with code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
         lines = [line.strip() for line in self.printed().splitlines() if line.strip()]
         tail = " | ".join(lines[-_TAIL_LINES:])

@@ -57,6 +57,10 @@ def answers(line):
         elif how == "cut":
             yield line[: len(line) // 2]
             stop(0)
+        elif how == "for ever":
+            while True:
+                yield (value.encode() + b"\n") if value != "null" else line
+                time.sleep(0.2)
         elif how == "wait":
             time.sleep(float(value))
         elif how == "repeat":
@@ -96,7 +100,7 @@ class Edit:
         kind: of the answers that it changes: `loaded`, `turn`, and so on.
         how: `set` or `drop` what is at `path` (all of the answer where that is empty), make a
             number there `times 1000`, `say` a line before, `cut` the line, `wait`, `repeat` the
-            line or `stop`.
+            line, say a line (this one where no value is given) `for ever`, or `stop`.
         path: where in the answer.
         value: JSON to set, a line to say, seconds, a number, an exit code.
         after: so many answers of the kind pass first.

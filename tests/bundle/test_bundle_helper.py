@@ -17,7 +17,8 @@ from PIL import Image
 from snapq.bundle import snapq_io
 from snapq.bundle.manifest import input_entry
 from snapq.bundle.read import Bundle
-from snapq.config import Color, Io, Preprocess, Resample
+from snapq.config import Align, Color, Io, Preprocess, Resample
+from snapq.evaluation.labels.boxes import in_the_input
 from snapq.evaluation.preprocess import to_frame
 from snapq.evaluation.samples import Sample
 from snapq.graph.boundary import plan
@@ -96,6 +97,42 @@ def test_preprocess_is_pillows_arithmetic(
         package.preprocess(picture[:, :, ::-1], color="bgr"),
     ):
         assert np.abs(found.astype(int) - expected.astype(int)).max() <= steps
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    size=st.tuples(st.integers(5, 90), st.integers(5, 90)),
+    frame=st.one_of(st.integers(16, 60), st.tuples(st.integers(16, 60), st.integers(16, 60))),
+    color=st.sampled_from(list(Color)),
+    align=st.sampled_from(list(Align)),
+    seed=st.integers(0, 9),
+)
+def test_a_letterbox_is_filled_as_snapq_fills_it_and_boxes_find_back(
+    size: tuple[int, int],
+    frame: int | tuple[int, int],
+    color: Color,
+    align: Align,
+    seed: int,
+) -> None:
+    channels = 1 if color is Color.GRAY else 3
+    fill = (7, 114, 200)[:channels]
+    preprocess = Preprocess(letterbox=frame, fill=fill, color=color, align=align)
+    height, width = (frame, frame) if isinstance(frame, int) else frame
+    spec = TensorSpec("image", np.dtype(np.float32), (1, channels, height, width))
+    picture = np.random.default_rng(seed).integers(0, 256, (*size, 3)).astype(np.uint8)
+    package = package_of(spec, preprocess)
+    found, expected = package.preprocess(picture), to_frame(Image.fromarray(picture), preprocess)
+    steps = 0 if int(PIL.__version__.split(".")[0]) >= 13 else 1
+    assert np.abs(found.astype(int) - expected.astype(int)).max() <= steps
+
+    boxes = np.array([[1.0, 2, size[1], size[0], 0, 0], [0, 0, 3, 4, 1, 0]])
+    inside = in_the_input(boxes, (size[1], size[0]), preprocess)
+    assert (inside[:, :4] >= 0).all()
+    assert (inside[:, :4] <= [width, height, width, height]).all()
+    back = package.to_picture(inside, picture)
+    if len(back) == len(boxes):  # a picture may become so small that a box has no area
+        tolerance = np.divide(size[::-1], inside[0, 2:4] - inside[0, :2]).max() / 2
+        np.testing.assert_allclose(back, boxes, atol=1e-6 + tolerance)
 
 
 @pytest.mark.parametrize("preprocess", [WHOLE, IMAGENET])

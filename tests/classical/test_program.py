@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import ast
+import json
 import shutil
 import subprocess
 import sys
@@ -9,7 +11,9 @@ import numpy as np
 import pytest
 
 import snapq.classical.program as shipped
+from snapq.classical.model import ClassicalModel
 from snapq.classical.program import Program, Step
+from tests.classical import exports
 
 FOLDER = Path(shipped.__file__).parent
 
@@ -27,3 +31,22 @@ def test_a_step_of_a_newer_version_is_named() -> None:
     program = Program(("x",), ("y",), (Step("from the future", ("x",), ("y",)),))
     with pytest.raises(ValueError, match="'from the future' is not known"):
         program.run({"x": np.zeros(1)})
+
+
+def test_a_program_is_the_same_after_it_was_written_down(tmp_path: Path) -> None:
+    read = ClassicalModel.read(exports.TREES["forest with text"][1]())
+    program = read.program()
+    written, arrays = program.to_json()
+    np.savez(tmp_path / "arrays.npz", **arrays)
+    with np.load(tmp_path / "arrays.npz") as kept:
+        again = Program.from_json(json.loads(json.dumps(written)), kept)
+    rows = {read.inputs[0].name: exports.data("wine")[0]}
+    for name, expected in program.run(rows).items():
+        np.testing.assert_array_equal(again.run(rows)[name], expected)
+
+
+def test_the_folder_is_valid_python_3_9() -> None:
+    files = list(FOLDER.rglob("*.py"))
+    assert len(files) > 5
+    for path in files:
+        ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 9))

@@ -15,7 +15,7 @@ import pytest
 import snapq
 from snapq.bundle.read import Bundle
 from snapq.cpu import CpuModel
-from snapq.errors import ConfigError, ModelError
+from snapq.errors import ConfigError, DataError, ModelError
 from snapq.pipeline.available import available
 from snapq.pipeline.inputs import load_setting
 from snapq.stages import source
@@ -35,6 +35,10 @@ METRIC = """\
 def some(outputs, label):
     assert sorted(outputs) == ["boxes", "labels", "scores"], sorted(outputs)
     return float(outputs["boxes"].shape[-1] == 4 and len(outputs["scores"]) > 0)
+
+
+def number(outputs, label):
+    return float(len(outputs["scores"]))
 """
 
 
@@ -69,9 +73,9 @@ def test_a_tensor_that_is_not_there_is_refused_before_any_work(folder: Path) -> 
 
 
 def test_a_metric_names_outputs_of_the_whole_model(folder: Path) -> None:
-    load_setting(snapq.load(folder / "deploy.yaml", ['metric={"scores": "found:some"}']))
+    load_setting(snapq.load(folder / "deploy.yaml", ['metric={"scores": "found:number"}']))
     with pytest.raises(ConfigError, match="no output 'raw_boxes'"):
-        load_setting(snapq.load(folder / "deploy.yaml", ['metric={"raw_boxes": "found:some"}']))
+        load_setting(snapq.load(folder / "deploy.yaml", ['metric={"raw_boxes": "found:number"}']))
 
 
 @pytest.mark.npu
@@ -124,3 +128,10 @@ def helper_of(bundle: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_a_metric_that_does_not_fit_fails_before_any_work(folder: Path) -> None:
+    (folder / "found.py").write_text("def some(outputs):\n    return 1.0\n")
+    with pytest.raises(DataError, match="takes 1 positional argument but 2 were given") as caught:
+        load_setting(snapq.load(folder / "deploy.yaml"))
+    assert str(caught.value.hint) == "Fix `found:some`."

@@ -116,6 +116,25 @@ def saturation_as_relu() -> onnx.ModelProto:
     return b.model(b.node("Identity", [b.qdq("c", 0, 6, np.int8)], "y"))
 
 
+def floats_between_layers() -> onnx.ModelProto:
+    """What lies between convolutions is computed in float (PT2E's X86, NNCF, ModelOpt)."""
+    b = Builder()
+    b.node("Conv", [b.qdq("x", -3, 3), b.weight("w1", (8, 8, 3, 3))], "c1", pads=[1] * 4)
+    b.node("Mul", ["c1", "c1"], "squares")
+    b.node("Sqrt", ["squares"], "y")
+    return b.model("y")
+
+
+def read_in_float_beside_a_q(high: float) -> onnx.ModelProto:
+    """A sum reads in float what a Q between 0 and `high` saturates for a convolution."""
+    b = Builder()
+    b.node("Conv", [b.qdq("x", -3, 3), b.weight("w1", (8, 8, 3, 3))], "c1", pads=[1] * 4)
+    b.node("Relu", ["c1"], "r1")
+    b.node("Conv", [b.qdq("r1", 0, high), b.weight("w2", (8, 8, 3, 3))], "c2", pads=[1] * 4)
+    b.node("Add", [b.qdq("c2", -9, 9), "r1"], "sum")
+    return b.model(b.node("Identity", [b.qdq("sum", -9, 14)], "y"))
+
+
 MODELS: dict[str, Callable[[], onnx.ModelProto]] = {
     "inputs-only": inputs_only,
     "wrong-bias": wrong_bias,

@@ -53,3 +53,9 @@ def test_plain_text_is_printable_and_stays_so(text: str) -> None:
     plain = fmt.plain(text)
     assert plain.isprintable()
     assert fmt.plain(plain) == plain
+
+
+def test_a_speed_up_below_1_is_called_a_slow_down() -> None:
+    assert fmt.ratio(4.444) == "4.44×"
+    assert fmt.ratio(1.0) == "1.00×"
+    assert fmt.ratio(0.399) == "0.399× (slow-down)"

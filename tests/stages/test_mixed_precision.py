@@ -119,3 +119,37 @@ def test_a_budget_is_one_and_not_beside_imposed_types():
             MixedPrecision(**wrong)
     with pytest.raises(ValidationError, match="give one of them"):
         QuantizeConfig(encodings="a.json", mixed_precision={"min_sqnr_db": 30})
+
+
+def auto(**goal):
+    return QuantizeConfig(precision="auto", goal=goal, preset="fast")
+
+
+@pytest.mark.npu
+def test_auto_takes_fp16_where_8_bits_are_good_enough_but_slower(tmp_path):
+    outcome = staged(small_prelus(), auto(min_sqnr_db=5), tmp_path)
+    assert outcome.precision == "fp16"
+    curve = json.loads((tmp_path / "tradeoff.json").read_text())
+    chosen, eight = (
+        next(one for one in curve if one[key])
+        for key in ("chosen", "met")  # what meets the goal first is the model at 8 bits
+    )
+    assert chosen["us"] < eight["us"]
+    assert not (tmp_path / "sensitivity.json").exists(), "nothing had to be promoted"
+
+
+@pytest.mark.npu
+def test_auto_begins_with_the_nodes_that_are_faster_at_16_bits(tmp_path):
+    outcome = staged(filters_of_many_taps(), auto(min_sqnr_db=5), tmp_path)
+    assert outcome.precision == "w8a8+w8a16"
+    assert "node_conv_2" in outcome.details["mixed_precision"]["at_16_bits"]
+    assert outcome.details["mixed_precision"]["budget_met"]
+
+
+@pytest.mark.npu
+def test_auto_gives_more_bits_where_the_goal_asks_for_them(tmp_path):
+    outcome = staged(classifier(), auto(min_sqnr_db=60), tmp_path)
+    found = outcome.details["mixed_precision"]
+    assert found["budget_met"]
+    assert found["value"] >= 60
+    assert "a16" in outcome.precision or "fp16" in outcome.precision

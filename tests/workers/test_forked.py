@@ -65,6 +65,17 @@ def test_time_over_the_limit_ends_the_work() -> None:
     assert time.process_time() - started < 1
 
 
+def test_a_crash_shortly_before_time_is_up_is_told_as_a_crash() -> None:
+    def crash_late() -> None:
+        while time.process_time() < 0.85:
+            pass
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+    with pytest.raises(EndedError) as caught:
+        forked.call(crash_late, Limits(2048 * MB, seconds=1))
+    assert (caught.value.how, caught.value.signal) == (Ending.SIGNAL, "SIGSEGV")
+
+
 def test_nothing_that_it_prints_reaches_the_caller(capfd: pytest.CaptureFixture[str]) -> None:
     forked.call(lambda: os.write(1, b"noise"), ROOMY)
     assert capfd.readouterr().out == ""

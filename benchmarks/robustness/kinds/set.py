@@ -1,4 +1,4 @@
-"""`--set KEY=VALUE` with keys and values that do not fit, through validate and plan."""
+"""`--set KEY=VALUE`: odd values of the right kind, and what does not fit; validate and plan."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
+import yaml
+
 from benchmarks.robustness import projects
 from benchmarks.robustness.case import Case
+from benchmarks.robustness.fitting_values import fitting
 from benchmarks.robustness.hostile_values import letters, scalar
 
 
@@ -20,7 +23,8 @@ def draw(random: Random, folder: Path) -> Case:
     projects.link(folder)
     text = random.choice(projects.TEMPLATES)
     (folder / "deploy.yaml").write_text(text, encoding="utf-8")
-    options = [_option(random) for _ in range(random.choice((1, 1, 2, 3)))]
+    stages = tuple(next(iter(one)) for one in yaml.safe_load(text)["stages"])
+    options = [_option(random, stages) for _ in range(random.choice((1, 1, 1, 2, 2, 3)))]
     arguments = tuple(word for option in options for word in ("--set", option))
     json = ("--json",) if random.random() < 0.4 else ()
     command = random.choice(("validate", "plan"))
@@ -28,7 +32,20 @@ def draw(random: Random, folder: Path) -> Case:
     return Case(what, ((command, "deploy.yaml", *arguments, *json),), frozenset({0, 2}))
 
 
-def _option(random: Random) -> str:
+def _option(random: Random, stages: tuple[str, ...]) -> str:
+    return _fitting(random, stages) if random.random() < 0.75 else _misfit(random)
+
+
+def _fitting(random: Random, stages: tuple[str, ...]) -> str:
+    """A key of the file, stages that it has among them, with a value of its kind."""
+    from snapq.config.reading.json_schema import json_schema, part
+
+    name, path = random.choice(_paths(stages))
+    schema = json_schema()
+    return f"{name}={fitting(schema, part(schema, path), random)}".replace("\0", "")
+
+
+def _misfit(random: Random) -> str:
     key = random.choice(_keys()) if random.random() < 0.8 else scalar(random)
     if random.random() < 0.2:
         at = random.randrange(len(key) + 1)
@@ -38,26 +55,41 @@ def _option(random: Random) -> str:
     return option.replace("\0", "")  # the system itself refuses it in an argument
 
 
+_LED_THROUGH = ("stages.0", "stages.99", "stages.-1", "devices.0", "devices.1", "")
+_DEEPEST = 4
+
+
 @cache
-def _keys() -> tuple[str, ...]:
-    """Every key of the schema as an option names it, and some that lead through a list."""
-    from snapq.config.reading import json_schema
-    from snapq.config.reading.json_schema import keys
+def _paths(stages: tuple[str, ...]) -> tuple[tuple[str, tuple[str | int, ...]], ...]:
+    """Every key of a file with these stages as an option names it, with its path."""
+    from snapq.config.reading.json_schema import json_schema, keys
 
     schema = json_schema()
-    found: list[str] = []
+    found: list[tuple[str, tuple[str | int, ...]]] = []
 
-    def collect(path: tuple[str | int, ...], shown: str, depth: int) -> None:
+    def collect(path: tuple[str | int, ...], shown: str) -> None:
         for key in keys(schema, path):
             name = f"{shown}.{key}" if shown else key
-            found.append(name)
-            if depth < 4:
-                collect((*path, key), name, depth + 1)
+            found.append((name, (*path, key)))
+            if len(path) < _DEEPEST:
+                collect((*path, key), name)
 
-    collect((), "", 0)
-    for stage in keys(schema, ("stages", 0)):
-        found.append(f"stages.{stage}")
-        collect(("stages", 0, stage), f"stages.{stage}", 2)
-        collect(("stages", 0, stage), f"stages.0.{stage}", 2)
-    more = ("stages.0", "stages.99", "stages.-1", 'model.inputs."image"', "model.inputs.image.0")
-    return (*found, *more, "devices.0", "devices.1", "stages.quantize.overrides.0.nodes", "")
+    collect((), "")
+    for number, stage in enumerate(stages):
+        path = ("stages", number, stage)
+        found.append((f"stages.{stage}", path))
+        collect(path, f"stages.{stage}")
+        collect(path, f"stages.{number}.{stage}")
+        if stage == "quantize":
+            found.append(("stages.quantize.overrides.0.nodes", (*path, "overrides", 0, "nodes")))
+    found.append(('model.inputs."image"', ("model", "inputs", "image")))
+    found.append(("model.inputs.image.0", ("model", "inputs", "image", 0)))
+    return tuple(found)
+
+
+@cache
+def _keys() -> tuple[str, ...]:
+    from snapq.config.reading.json_schema import json_schema, keys
+
+    stages = keys(json_schema(), ("stages", 0))
+    return (*(name for name, _ in _paths(stages)), *_LED_THROUGH)

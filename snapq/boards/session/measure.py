@@ -16,6 +16,7 @@ from snapq.boards.inventory import Board
 from snapq.boards.session import answers
 from snapq.boards.session.fallbacks import exhausted
 from snapq.boards.session.load import FEEDS, Load
+from snapq.boards.session.patience import Patience
 from snapq.boards.session.program import ROOT, ask, run
 from snapq.boards.session.push import push
 from snapq.boards.transports.base import Transport
@@ -138,7 +139,7 @@ def measure(
                 share(said.share)
 
     job = {"action": "measure", "protocol": protocol.model_dump(mode="json", include=_PROTOCOL)}
-    found.sent_bytes = _push_and_run(ready, loads, job, take)
+    found.sent_bytes = _push_and_run(ready, loads, protocol, job, take)
     for model in found.models.values():
         lengths = {len(turn) for turn in model.turns}
         if len(lengths) != 1 or not model.loads or not model.fallback:
@@ -159,7 +160,11 @@ def _note_fallback(model: Found, said: answers.Fallback, sent: set[str], address
 
 
 def _push_and_run(
-    ready: ReadyBoard, loads: Sequence[Load], job: Mapping[str, Any], take: Callable[[Any], None]
+    ready: ReadyBoard,
+    loads: Sequence[Load],
+    protocol: BenchmarkConfig,
+    job: Mapping[str, Any],
+    take: Callable[[Any], None],
 ) -> int:
     """Pushes and runs the agent; pushes once more where it finds damaged files."""
     sent = 0
@@ -172,7 +177,11 @@ def _push_and_run(
             sent += pushed.sent_bytes
             folders[load.label] = pushed.folder
         candidates = [_candidate(load, folders[load.label]) for load in loads]
-        damaged = _run_agent(ready, {**job, "candidates": candidates}, take)
+        patience = Patience(
+            *(ready.address, protocol, ready.limits.step_s, ready.limits.wait_s),
+            tries=sum(len(load.fallbacks) for load in loads),
+        )
+        damaged = _run_agent(ready, {**job, "candidates": candidates}, patience, take)
         if not damaged:
             return sent
         if attempt == 0:
@@ -187,7 +196,9 @@ def _push_and_run(
     )
 
 
-def _run_agent(ready: ReadyBoard, job: Mapping[str, Any], take: Callable[[Any], None]) -> list[str]:
+def _run_agent(
+    ready: ReadyBoard, job: Mapping[str, Any], patience: Patience, take: Callable[[Any], None]
+) -> list[str]:
     """Runs the agent once; returns the files that it found damaged."""
     damaged: list[str] = []
     hello: list[answers.Hello] = []
@@ -197,6 +208,7 @@ def _run_agent(ready: ReadyBoard, job: Mapping[str, Any], take: Callable[[Any], 
     def on_answer(answer: dict[str, Any]) -> None:
         nonlocal finished
         said = answers.read(answer, ready.address)
+        patience.heard(said)
         match said:
             case answers.Hello():
                 hello.append(said)
@@ -231,6 +243,7 @@ def _run_agent(ready: ReadyBoard, job: Mapping[str, Any], take: Callable[[Any], 
             on_answer,
             python=ready.board.setup.python,
             silence_s=ready.limits.silence_s,
+            watch=patience.check,
         )
     except BaseException:
         _stop(ready, hello)

@@ -53,7 +53,6 @@ def ask(
     run(
         *(transport, name, job, answers.append),
         python=python,
-        beat=None,
         timeout_s=timeout_s,
         silence_s=timeout_s,
     )
@@ -69,13 +68,15 @@ def run(
     take: Callable[[Answer], None],
     *,
     python: str = "python3",
-    beat: bytes | None = BEAT,
     timeout_s: float | None = None,
     silence_s: float = 120.0,
+    watch: Callable[[], None] | None = None,
 ) -> None:
     """Runs a program to its end and passes its answers on, those of type `error` raised.
 
-    With `beat` the program knows that the host still listens; None ends its standard input.
+    A program with a time limit reads to the end of its standard input; one without is shown again
+    and again that the host still listens, and
+    `watch`, called with whatever comes, raises to end it.
 
     Raises:
         DeviceError: the program refused or failed.
@@ -96,11 +97,12 @@ def run(
         Command(
             [python, "-I", "-B", "-c", start],
             stdin=source + request,
-            beat=beat,
+            beat=BEAT if timeout_s is None else None,
             on_line=on_line,
             timeout_s=timeout_s,
             silence_s=silence_s,
-            limit_bytes=_MAX_ANSWER_BYTES if beat is None else _MAX_ANSWERS_BYTES,
+            watch=watch,
+            limit_bytes=_MAX_ANSWERS_BYTES if timeout_s is None else _MAX_ANSWER_BYTES,
         )
     )
     if done.code != 0:

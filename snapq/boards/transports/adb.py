@@ -50,7 +50,7 @@ class AdbTransport(Transport):
             errors = _tail(process)
             threading.Thread(target=_feed, args=(process, command), daemon=True).start()
             watch = _Watch(process, command)
-            collector = Collector(self.address, command.on_line, command.limit_bytes)
+            collector = Collector(self.address, command.on_line, command.limit_bytes, command.watch)
             stdout = cast(io.BufferedReader, process.stdout)
             while block := stdout.read1(BLOCK_BYTES):
                 watch.heard()

@@ -36,6 +36,7 @@ class Command:
         on_line: takes lines of its standard output as they come; None keeps them for the result.
         timeout_s: how long it may take in all; None for no limit.
         silence_s: how long it may say nothing on standard output.
+        watch: called with each block of its standard output; what it raises stops it.
         limit_bytes: how much it may print in all.
     """
 
@@ -45,6 +46,7 @@ class Command:
     on_line: Line | None = None
     timeout_s: float | None = 60.0
     silence_s: float = 60.0
+    watch: Callable[[], None] | None = None
     limit_bytes: int = MAX_OUTPUT_BYTES
 
 

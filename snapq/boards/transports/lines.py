@@ -30,12 +30,20 @@ class Collector:
         address: the board, for messages.
         on_line: takes the lines; None keeps all bytes in `kept`.
         limit_bytes: how much may come in all.
+        watch: called with each block; raises where it has been long enough.
     """
 
-    def __init__(self, address: str, on_line: Line | None, limit_bytes: int) -> None:
+    def __init__(
+        self,
+        address: str,
+        on_line: Line | None,
+        limit_bytes: int,
+        watch: Callable[[], None] | None = None,
+    ) -> None:
         self._left = limit_bytes
         self._address = address
         self._on_line = on_line
+        self._watch = watch
         self.kept = bytearray()
 
     def take(self, block: bytes) -> None:
@@ -51,6 +59,8 @@ class Collector:
             self.kept = rest
             for line in lines:
                 self._on_line(bytes(line))
+        if self._watch is not None:
+            self._watch()
         too_long = self._on_line is not None and len(self.kept) > MAX_LINE_BYTES
         if too_long or self._left < 0:
             raise DeviceError(

@@ -56,7 +56,7 @@ class SshTransport(Transport):
             sender = threading.Thread(target=_feed, args=(channel, command), daemon=True)
             sender.start()
             errors = Tail(channel.makefile_stderr("rb", 0).read)
-            collector = Collector(self.address, command.on_line, command.limit_bytes)
+            collector = Collector(self.address, command.on_line, command.limit_bytes, command.watch)
             self._receive(channel, command, collector)
             code = self._exit_code(channel)
             return Completed(code, bytes(collector.kept), errors.text())

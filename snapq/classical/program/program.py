@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from . import steps as _steps  # noqa: F401  # fills the table of operations
 from .registry import compute
 from .step import Array, Step
@@ -39,9 +41,10 @@ class Program:
             ValueError: a step is not known to this version.
         """
         values: dict[str, Array] = {name: feeds[name] for name in self.inputs}
-        for step in self.steps:
-            made = compute(step, [values[name] if name else None for name in step.inputs])
-            values.update(zip(step.outputs, made))
+        with np.errstate(all="ignore"):  # infinities and NaN are values like others
+            for step in self.steps:
+                made = compute(step, [values[name] if name else None for name in step.inputs])
+                values.update(zip(step.outputs, made))
         return {name: values[name] for name in self.outputs}
 
     def to_json(self) -> tuple[dict[str, Any], dict[str, Array]]:

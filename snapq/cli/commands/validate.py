@@ -8,7 +8,7 @@ from snapq.cli.output.text import say
 
 
 def validate(config: Config, set_: SetOption = None, json: Json = False) -> None:
-    """Check a deploy.yaml, its model, data and devices, without running anything.
+    """Check a deploy.yaml, its model, data, devices and metric, without running any stage.
 
     Example: snapq validate deploy.yaml --set devices=[sm8650]
     """

@@ -23,6 +23,7 @@ from snapq.config.reading.json_schema import json_schema
 from snapq.config.reading.problems import KeyPath, Problems, Spot
 from snapq.config.reading.reader import Document, read
 from snapq.config.reading.renamed import rename_keys
+from snapq.config.reading.secrets import Environment
 from snapq.errors import ConfigError
 
 __all__ = ["json_schema", "load"]
@@ -48,7 +49,8 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> DeployConfig:
     """
     path = Path(path)
     problems = Problems()
-    document = read(_text(path), Spot(str(path), 1), problems, os.environ)
+    environment = Environment(os.environ)
+    document = read(_text(path), Spot(str(path), 1), problems, environment)
     rename_keys(document, problems)
     if not isinstance(document.value, dict):
         empty = document.value is None
@@ -56,7 +58,7 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> DeployConfig:
         hint = "Write one: snapq init MODEL.onnx; `snapq schema` has every key."
         raise ConfigError(what, where=str(path), hint=hint)
     for option in overrides:
-        options.apply(document, option, problems, os.environ)
+        options.apply(document, option, problems, environment)
     try:
         # JSON mode, because strict validation of Python values would refuse text for enums.
         config = DeployConfig.model_validate_json(json.dumps(document.value), strict=True)
@@ -69,7 +71,7 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> DeployConfig:
     for key, what, hint in check(config):
         problems.add(document.spot(key), key, what, hint)
     problems.check()
-    return config.at(path.absolute().parent)
+    return config.at(path.absolute().parent, environment.secrets)
 
 
 def _text(path: Path) -> str:

@@ -80,6 +80,10 @@ def _one_metric(metric: str, key: KeyPath, source: DataSource | None) -> Iterato
     elif source.random:
         what = f"The metric `{metric}` needs labels, and random inputs have none."
         yield key, what, "Give data.evaluation real samples, or remove the metric."
+    elif source.table is not None:
+        if source.label is None:
+            what = f"The metric `{metric}` needs labels, and data.evaluation.label is not given."
+            yield ("data", "evaluation"), what, "Name the column: `label: NAME`."
     elif source.labels is None and source.python is None and not own:
         what = f"The metric `{metric}` needs labels, and data.evaluation.labels is not given."
         yield ("data", "evaluation"), what, "Add labels, or remove the metric."

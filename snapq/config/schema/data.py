@@ -7,7 +7,14 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from snapq.config.schema.base import FUNCTION_PATTERN, FilePath, PerChannel, Size, Strict
+from snapq.config.schema.base import (
+    FUNCTION_PATTERN,
+    FilePath,
+    Names,
+    PerChannel,
+    Size,
+    Strict,
+)
 
 
 class Color(StrEnum):
@@ -27,13 +34,28 @@ class Resample(StrEnum):
     LANCZOS = "lanczos"
 
 
+class Align(StrEnum):
+    """Where a picture lies in a larger frame, and what of it a crop keeps."""
+
+    CENTER = "center"
+    TOP_LEFT = "top-left"
+
+
 class Preprocess(Strict):
     """From an image file to the model's input: resize, crop, then `(x - mean) / std`."""
 
     resize: Size | None = None
     """Length of the shorter side in pixels (the ratio is kept), or `[height, width]` exactly."""
     crop: Size | None = None
-    """Size of the centre crop in pixels: one number for a square, or `[height, width]`."""
+    """Size of the crop in pixels: one number for a square, or `[height, width]`."""
+    letterbox: Size | None = None
+    """In place of `resize` and `crop`: the picture is made to fit into this size with its ratio
+    kept, and the rest is filled, as YOLO models expect; a number for a square, or `[height,
+    width]`."""
+    fill: PerChannel = (114.0,)
+    """With `letterbox`: pixels of the rest, 0 to 255; one number, or one a channel."""
+    align: Align = Align.CENTER
+    """Where a letterboxed picture lies, and which part a crop keeps: `center` or `top-left`."""
     mean: PerChannel = (0.0,)
     """Subtracted from pixels of 0..255; one number, or one a channel."""
     std: PerChannel = (1.0,)
@@ -50,9 +72,26 @@ class Preprocess(Strict):
             raise ValueError("Each std must be above 0: pixels are divided by it.")
         return value
 
+    @field_validator("fill")
+    @classmethod
+    def _pixels(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not (0 <= v <= 255 and v == int(v)) for v in value):
+            raise ValueError("A pixel is a whole number from 0 to 255.")
+        return value
+
+    @model_validator(mode="after")
+    def _one_way_to_the_size(self) -> Preprocess:
+        beside = [key for key in ("resize", "crop") if getattr(self, key) is not None]
+        if self.letterbox is not None and beside:
+            raise ValueError(f"`letterbox` gives the size by itself; remove `{beside[0]}`.")
+        if self.letterbox is None and "fill" in self.model_fields_set:
+            raise ValueError("`fill` belongs to `letterbox`.")
+        return self
+
     @model_validator(mode="after")
     def _channels_agree(self) -> Preprocess:
-        counts = {len(values) for values in (self.mean, self.std) if len(values) > 1}
+        filled = self.fill if self.letterbox is not None else ()
+        counts = {len(values) for values in (self.mean, self.std, filled) if len(values) > 1}
         channels = 1 if self.color is Color.GRAY else 3
         if not counts <= {channels}:
             raise ValueError(
@@ -63,11 +102,18 @@ class Preprocess(Strict):
         return self
 
 
-_SOURCES = ("images", "arrays", "python", "random")
+class ClassNumbers(StrEnum):
+    """What number a model gives to a category of COCO."""
+
+    POSITIONS = "positions"
+    IDS = "ids"
+
+
+_SOURCES = ("images", "arrays", "table", "python", "random")
 
 
 class DataSource(Strict):
-    """Samples: exactly one of `images`, `arrays`, `python`, `random`."""
+    """Samples: exactly one of `images`, `arrays`, `table`, `python`, `random`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -83,6 +129,15 @@ class DataSource(Strict):
     arrays: FilePath | None = None
     """A `.npy` (one input), an `.npz` (a key an input), or a folder of such files, a sample each.
     A single file holds its samples along the first axis."""
+    table: FilePath | None = None
+    """A table with a sample in each row and a name for each column: a CSV; Parquet and Arrow where
+    pyarrow is installed."""
+    columns: Names | dict[str, Names] = ()
+    """Of a `table`, the columns that feed the input, in its order; all but the label where not
+    given. Of a model with several inputs, `{input: [columns]}`; inputs of one number that are named
+    as columns need none."""
+    label: str | None = None
+    """Of a `table`, the column with the labels."""
     python: Annotated[str, Field(pattern=FUNCTION_PATTERN)] | None = None
     """`module:function`: called without arguments, yields `{input: array}` or
     `({input: array}, label)`."""
@@ -93,7 +148,15 @@ class DataSource(Strict):
     all when not given."""
     labels: FilePath | None = None
     """CSV with the columns `file,label` (images), a `.npy` of labels (arrays), or a folder of
-    masks named as the images (segmentation)."""
+    masks named as the images (segmentation). Boxes: a COCO `.json`, or a folder of YOLO's `.txt`
+    files named as the images."""
+    alphabet: FilePath | None = None
+    """Of texts (a CSV with the columns `file,text`, or a function that yields them): the characters
+    of the model's classes, one a line, in their order. CTC's blank is class 0 in front of them, or
+    where a line `<blank>` stands."""
+    class_numbers: ClassNumbers = ClassNumbers.POSITIONS
+    """Of a COCO `.json`: whether the model counts categories by their `positions` in the order of
+    their ids, from 0, or gives their `ids` themselves, as torchvision's detectors do."""
     preprocess: Preprocess | None = None
     """For `images`: how a picture becomes the input."""
     input: str | None = None
@@ -115,6 +178,13 @@ class DataSource(Strict):
             raise ValueError(f"Give exactly one of {', '.join(_SOURCES)}; there is {found}.")
         if self.preprocess is not None and self.images is None:
             raise ValueError(f"`preprocess` belongs to `images`; `{given[0]}` gives ready inputs.")
+        for key in ("columns", "label"):
+            if getattr(self, key) and self.table is None:
+                raise ValueError(f"`{key}` belongs to `table`.")
+        if self.labels is not None and self.table is not None:
+            raise ValueError("The labels of a table are one of its columns: write `label: NAME`.")
+        if self.alphabet is not None and self.python is None and self.labels is None:
+            raise ValueError("`alphabet` belongs to `labels` or to `python`, which give texts.")
         if self.steps is not None and self.state is None:
             raise ValueError("`steps` belongs to `state`.")
         if self.state is not None and len(set(self.state.values())) < len(self.state):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -88,14 +89,21 @@ class DeployConfig(Strict):
     """Seed of everything random: the same inputs give the same bytes."""
 
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
+    _secrets: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @property
     def folder(self) -> Path:
         """Folder of the YAML file, where `python:` modules are looked for."""
         return self._folder
 
-    def at(self, folder: Path) -> DeployConfig:
-        """The same configuration as read from a file in `folder`."""
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """Values of the secret environment variables that the file names, by name."""
+        return self._secrets
+
+    def at(self, folder: Path, secrets: Mapping[str, str] | None = None) -> DeployConfig:
+        """The same configuration as read from a file in `folder` that names these secrets."""
         copy = self.model_copy()
         copy._folder = folder
+        copy._secrets = dict(self._secrets if secrets is None else secrets)
         return copy

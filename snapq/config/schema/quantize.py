@@ -69,6 +69,39 @@ class MixedPrecision(Strict):
         return self
 
 
+class Goal(Strict):
+    """What is good enough: exactly one of `max_drop`, `min_sqnr_db`, on held-out samples."""
+
+    max_drop: Annotated[float, Field(ge=0)] | None = None
+    """By how much the metric may get worse, in its own unit. Samples need labels under
+    data.calibration; for top1 and top5 the float model's predictions stand in for them."""
+    min_sqnr_db: float | None = None
+    """Lowest SQNR of any output, or of a group of its channels, against the float model, in dB."""
+    samples: Annotated[int, Field(gt=0)] = 16
+    """Most held-out samples that it is checked on: a quarter of those of calibration."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Goal:
+        if (self.max_drop is None) == (self.min_sqnr_db is None):
+            raise ValueError(
+                "Give exactly one of `max_drop`, `min_sqnr_db`, such as `goal: {min_sqnr_db: 30}`."
+            )
+        return self
+
+
+PRECISIONS: dict[str, tuple[WeightType, ActivationType]] = {
+    "auto": (WeightType.INT8, ActivationType.UINT8),
+    "w8a8": (WeightType.INT8, ActivationType.UINT8),
+    "w8a16": (WeightType.INT8, ActivationType.UINT16),
+    "w4a8": (WeightType.INT4, ActivationType.UINT8),
+    "w4a16": (WeightType.INT4, ActivationType.UINT16),
+    "w16a16": (WeightType.INT16, ActivationType.UINT16),
+    "fp16": (WeightType.INT8, ActivationType.FLOAT16),
+}
+"""Weights and activations by short name; of `auto` what the search begins with."""
+DEFAULT_GOAL_DB = 30.0
+
+
 class PercentileObserver(Strict):
     """The observer `percentile` with a share of its own."""
 
@@ -80,6 +113,11 @@ class PercentileObserver(Strict):
 class QuantizeConfig(StageConfig):
     """Post-training quantization from the calibration samples."""
 
+    precision: Literal["auto", "w8a8", "w8a16", "w4a8", "w4a16", "w16a16", "fp16"] | None = None
+    """`auto`: the fastest mix of 8 bits, 16 bits and fp16 by the device's estimate that reaches
+    `goal` on the simulator. The others are short for `weights` and `activations`."""
+    goal: Goal | None = None
+    """With `precision: auto`: what is good enough; 30 dB where not given."""
     weights: WeightType = WeightType.INT8
     """int8 is symmetric, the NPU's own form; uint8 is asymmetric. int4 halves the weights
     (depthwise layers stay at int8); int16 goes with uint16 activations, from v73 on."""
@@ -118,6 +156,40 @@ class QuantizeConfig(StageConfig):
     """Give 16 bits to nodes that run faster at 16 bits than at 8, and leave nodes in fp16 whose
     quantization makes the estimate worse than the fp16 model's; only where all devices have these
     types, and not with `encodings`."""
+
+    @model_validator(mode="after")
+    def _short_names(self) -> QuantizeConfig:
+        """Writes out what `precision` is short for."""
+        if self.precision is None:
+            return self
+        if self.precision == "auto" and self.mixed_precision is not None:
+            raise ValueError("`precision: auto` says what `mixed_precision` says: give one.")
+        for key, own in zip(("weights", "activations"), PRECISIONS[self.precision], strict=True):
+            if key in self.model_fields_set and getattr(self, key) is not own:
+                raise ValueError(f"`precision: {self.precision}` says what `{key}` says: give one.")
+            # A validator in front of the fields would make lists of the YAML Python's, which the
+            # strict reader takes for no tuples.
+            self.__dict__[key] = own
+        return self
+
+    @model_validator(mode="after")
+    def _goal_of_auto(self) -> QuantizeConfig:
+        if self.goal is not None and self.precision != "auto":
+            raise ValueError("`goal` belongs to `precision: auto`.")
+        if self.precision == "auto" and self.encodings is not None:
+            raise ValueError(
+                "`encodings` give the type of each tensor, and `precision: auto` would choose it: "
+                "give one of them."
+            )
+        return self
+
+    @property
+    def budget(self) -> MixedPrecision | None:
+        """What a search for a mix of precisions has to keep; None where none is asked for."""
+        if self.precision != "auto":
+            return self.mixed_precision
+        goal = self.goal or Goal(min_sqnr_db=DEFAULT_GOAL_DB)
+        return MixedPrecision(**goal.model_dump())
 
     @model_validator(mode="after")
     def _blocks_fit(self) -> QuantizeConfig:

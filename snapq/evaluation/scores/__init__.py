@@ -19,6 +19,7 @@ from snapq.evaluation.scores.regression import (
 )
 from snapq.evaluation.scores.segmentation import MeanIoU
 from snapq.evaluation.scores.signals import Psnr
+from snapq.evaluation.scores.text import ErrorRate
 
 __all__ = ["MAKERS", "Metric", "Outputs"]
 
@@ -35,6 +36,8 @@ MAKERS: Mapping[str, Callable[[], Metric]] = {
     "miou": MeanIoU,
     "pck": CorrectKeypoints,
     "nme": NormalizedMeanError,
+    "cer": lambda: ErrorRate("cer", tuple),
+    "wer": lambda: ErrorRate("wer", str.split),
     "psnr": Psnr,
     "mae": MeanAbsoluteError,
     "rmse": RootMeanSquareError,

@@ -136,12 +136,12 @@ def _pair(
     outputs: Outputs, label: Label | None, metric: str, name: str | None
 ) -> tuple[Array, Array]:
     """Output and label as flat float64 of the same length."""
-    size = np.size(label) if label is not None else -1
+    wanted = np.asarray(label)
+    size = wanted.size
     found = outputs
     if len(outputs) > 1 and sum(array.size == size for array in outputs.values()) == 1:
         found = {key: array for key, array in outputs.items() if array.size == size}
     output = only(found, lambda array: array.size > 0, metric, "as long as the label")
-    wanted = np.asarray(label)
     if label is None or wanted.dtype.kind not in "biuf" or wanted.size != output.size:
         raise DataError(
             f"{metric} compares numbers; the label is {_kind(label)}, and the output has "
@@ -165,4 +165,4 @@ def _cosine(first: Array, second: Array) -> float:
 def _kind(label: Label | None) -> str:
     if label is None:
         return "missing"
-    return f"of shape {list(np.shape(label))}"
+    return f"of shape {list(np.asarray(label).shape)}"

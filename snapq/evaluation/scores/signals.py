@@ -26,7 +26,7 @@ class Psnr(Mean):
         """Adds one sample with its target."""
         output = only(outputs, lambda array: array.ndim >= 1, self.name, "an array")
         if not isinstance(label, np.ndarray) or label.size != output.size:
-            found = "none" if label is None else f"of shape {list(np.shape(label))}"
+            found = "none" if label is None else f"of shape {list(np.asarray(label).shape)}"
             raise DataError(
                 f"The label is {found}, and the output is of shape {list(output.shape)}.",
                 where=name,

@@ -127,6 +127,9 @@ def _image_feed(channels: int, given: Preprocess) -> ImageFeed:
         resize=given.resize,
         crop=given.crop,
         resample=given.resample.value,
+        letterbox=given.letterbox,
+        fill=tuple(map(int, each(given.fill))) if given.letterbox is not None else (),
+        align=given.align.value,
     )
 
 

@@ -46,8 +46,11 @@ class ImageFeed:
         mean: one value a channel, in pixels of 0..255.
         std: one value a channel.
         resize: length of the shorter side, or (height, width).
-        crop: side of the centre crop, or (height, width).
+        crop: side of the crop, or (height, width).
         resample: name of the resize filter.
+        letterbox: side of the frame into which it is fitted, or (height, width).
+        fill: pixel around it, one value a channel; empty without a letterbox.
+        align: where it lies there, or which part a crop keeps: `center`, `top-left`.
     """
 
     color: str
@@ -56,6 +59,9 @@ class ImageFeed:
     resize: int | tuple[int, int] | None = None
     crop: int | tuple[int, int] | None = None
     resample: str = "bilinear"
+    letterbox: int | tuple[int, int] | None = None
+    fill: tuple[int, ...] = ()
+    align: str = "center"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
 it; `propose` finds the tensors at which most of the work stays on the NPU.
 """
 
-from snapq.graph.cutting.cut import Cut, cut, open_cut
+from snapq.graph.cutting.cut import Cut, cut, open_cut, open_given
 from snapq.graph.cutting.propose import Proposal, propose
 
-__all__ = ["Cut", "Proposal", "cut", "open_cut", "propose"]
+__all__ = ["Cut", "Proposal", "cut", "open_cut", "open_given", "propose"]

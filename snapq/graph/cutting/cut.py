@@ -15,6 +15,7 @@ import onnx_ir.passes.common as common
 from snapq.cpu import CpuModel
 from snapq.errors import ModelError, did_you_mean
 from snapq.graph import cost, foreign, io
+from snapq.graph.code_boundary import real_numbers_at_the_boundary
 from snapq.graph.completion import record_shapes
 from snapq.graph.cutting.front import begin_at
 from snapq.graph.cutting.values import dependents, named_tensors, read_values, reroute
@@ -37,7 +38,7 @@ from snapq.graph.shapes import (
     static_shape,
 )
 
-__all__ = ["Cut", "cut", "open_cut"]
+__all__ = ["Cut", "cut", "open_cut", "open_given"]
 
 _SHORT_FLOATS = (ir.DataType.FLOAT16, ir.DataType.BFLOAT16)
 _TOLD = 0.01
@@ -88,6 +89,12 @@ def open_cut(path: Path, inputs: InputShapes, outputs: Sequence[str] = ()) -> Cu
     found = cut(foreign.freeze(begin_at(io.load(path), inputs), inputs, path), outputs)
     # So that samples and the CPU have one kind of float, as the prepared model has.
     return replace(found, notes=(*found.notes, *halves_to_float32(found.model)))
+
+
+def open_given(path: Path, inputs: InputShapes, outputs: Sequence[str] = ()) -> Cut:
+    """As `open_cut`, of a model to work on: inputs and outputs that are codes are real numbers."""
+    found = open_cut(path, inputs, outputs)
+    return replace(found, notes=(*found.notes, *real_numbers_at_the_boundary(found.model)))
 
 
 def cut(model: ir.Model, outputs: Sequence[str]) -> Cut:

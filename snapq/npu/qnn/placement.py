@@ -51,8 +51,22 @@ class Placement:
         )
 
 
-def place(model: Path, device: DeviceProfile, options: CompileOptions | None = None) -> Placement:
-    """Where each node would run; the CPU is allowed. Raises as `npu.Model`."""
+def place(
+    model: Path,
+    device: DeviceProfile,
+    options: CompileOptions | None = None,
+    *,
+    processor_s: float | None = None,
+) -> Placement:
+    """Where each node would run; the CPU is allowed. Raises as `npu.Model`.
+
+    Args:
+        model: path of an ONNX file with fixed shapes.
+        device: the device.
+        options: how it would be compiled.
+        processor_s: seconds of processor time after which Qualcomm's runtime is stopped: what it
+            takes grows faster than the number of nodes.
+    """
     files = model_files.read(model)
     model_files.check_static(files)
     chosen = options or CompileOptions(optimization_mode=1)  # placement is the same in each mode
@@ -60,6 +74,8 @@ def place(model: Path, device: DeviceProfile, options: CompileOptions | None = N
         model_files.STAGED_NAME, device, chosen, shown=model.name, allow_cpu=True
     )
     with workers.Worker() as worker:
+        if processor_s is not None:
+            worker.limit_processor_time(processor_s)
         model_files.stage(files, worker.scratch, name_nodes=True)
         report, _ = worker.call(tasks.read_back, request)
     return from_report(files, report)

@@ -16,7 +16,6 @@ from snapq.evaluation.channel_groups import GroupedOutputs
 from snapq.evaluation.datasets import Dataset, Sample
 from snapq.evaluation.metrics import Fidelity
 from snapq.evaluation.stateful import in_sequence
-from snapq.evaluation.tail import Tail
 from snapq.graph import io
 from snapq.npu.model import Model
 from snapq.npu.runtime import status
@@ -108,7 +107,7 @@ def _compare(subject: Subject, data: Dataset, first: _First | None, *, simulated
     judges = {label: subject.metrics() for label in ("float", subject.label)}
     fidelity, grouped = Fidelity(), GroupedOutputs()
     behind = Fidelity(any_shape=True)
-    tail, lacking = None if subject.tail is None else Tail(subject.tail), None
+    tail, lacking = None if subject.tail is None else subject.tail.open(), None
     title = f"Simulate {subject.device.name}" if simulated else "Run on the CPU"
     with subject.progress.track(title, len(data)) as advance:
         results = _results(subject, data, simulated=simulated)

@@ -8,7 +8,6 @@ from typing import Any
 from snapq.cpu import CpuModel
 from snapq.errors import SnapqError
 from snapq.evaluation.metrics import Fidelity
-from snapq.evaluation.tail import Tail
 from snapq.graph import cost, io
 from snapq.pipeline.available import StepModel
 from snapq.pipeline.evidence.base import Evidence, Found, Subject, as_given
@@ -77,7 +76,7 @@ def _evaluate(subject: Subject) -> list[dict[str, Any]]:
     models = [CpuModel(step.model) for step in steps]
     meters = [Fidelity() for _ in steps]
     judges = [next(iter(subject.metrics()), None) for _ in steps]
-    tail = None if subject.tail is None else Tail(subject.tail)
+    tail = None if subject.tail is None else subject.tail.open()
 
     with subject.progress.track("Evaluate steps", len(data)) as advance:
         for sample in data:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.evaluation.channel_groups import GroupedOutputs
 from snapq.evaluation.sqnr import SqnrMeter, real_outputs, sqnr
 from snapq.operators import Encodings, quantized
 from snapq.precision import ActivationType
@@ -126,10 +127,11 @@ class Analysis:
         return sum(1 for _ in quantized_tensors(self.model, whole))
 
     def noise(self, model: ir.Model) -> float:
-        """Relative noise of a model at the most affected output."""
-        meter = SqnrMeter()
+        """Relative noise of a model at the most affected output, or group of its channels."""
+        meter, grouped = SqnrMeter(), GroupedOutputs()
         for reference, found in zip(self.references, self.run(model, self.samples), strict=True):
-            meter.update(real_outputs(reference), found)
+            truth = real_outputs(reference)
+            meter.update(*(grouped.split(one, truth) for one in (truth, found)))
         return meter.worst()
 
 

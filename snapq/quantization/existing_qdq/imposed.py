@@ -17,6 +17,7 @@ import onnx_ir as ir
 from snapq.operators import Encodings, OpSpec, Role, quantized
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.encodings import Encoding, QuantType
+from snapq.quantization.existing_qdq.spare_range import SpareRange
 from snapq.quantization.granularity import PerAxis
 from snapq.quantization.notes import Note, NoteKind
 from snapq.quantization.precision_rules.legality import FLOAT_FROM
@@ -25,12 +26,33 @@ from snapq.quantization.qdq.decisions import constant, is_float
 from snapq.quantization.qdq.parameters import weight_axis
 from snapq.quantization.qdq.scheme import NodePrecision, Scheme
 
-__all__ = ["Imposed", "impose"]
+__all__ = ["Conditions", "Imposed", "impose"]
 
 _UNSIGNED = {QuantType.INT8: QuantType.UINT8, QuantType.INT16: QuantType.UINT16}
 _SIGNED = {QuantType.UINT4: QuantType.INT4, QuantType.UINT8: QuantType.INT8}
 _ACTIVATIONS = {QuantType(t.value): t for t in (ActivationType.UINT8, ActivationType.UINT16)}
 _WEIGHTS = {QuantType(t.value): t for t in WeightType}
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What holds for a whole model.
+
+    Attributes:
+        architecture: Hexagon version, the lowest of all devices.
+        float16: whether all devices compute floats, which is a matter of the SoC.
+        bare: type of what a node gives that came without an encoding, where others around it have
+            one.
+    """
+
+    architecture: int
+    float16: bool = True
+    bare: ActivationType = ActivationType.UINT8
+
+    @property
+    def floats(self) -> bool:
+        """Whether parts of a model can stay in float."""
+        return self.float16 and self.architecture >= FLOAT_FROM
 
 
 @dataclass(frozen=True)
@@ -43,28 +65,34 @@ class Imposed:
             with other types, and those without any encoding, are named in `per_node`.
         weights: the most common type of weights.
         notes: for the reader: what was changed, dropped or left in float.
+        bare: names of nodes that came without an encoding of what they give, and stay integer.
     """
 
     encodings: dict[str, Encoding]
     scheme: Scheme
     weights: WeightType
     notes: tuple[Note, ...]
+    bare: tuple[str, ...] = ()
 
 
 def impose(
     model: ir.Model,
     encodings: Mapping[str, Encoding],
-    architecture: int,
+    conditions: Conditions,
     floats: Collection[str] = (),
 ) -> Imposed:
-    """Fits encodings, by tensor name, to a prepared float model and a Hexagon version.
+    """Fits encodings, by tensor name, to a prepared float model and the devices.
 
     The nodes that give `floats`, tensors that shall stay in float, stay in float too.
     """
-    work = _Work(model, architecture)
+    work = _Work(model, conditions)
     for name, encoding in encodings.items():
         work.take(name, encoding)
     return work.result(floats)
+
+
+def _bits(activations: ActivationType) -> int:
+    return QuantType(activations.value).bits
 
 
 _UNKNOWN = NodePrecision(activations=ActivationType.FLOAT16, reason="having no encoding, its maker")
@@ -73,9 +101,10 @@ _UNKNOWN = NodePrecision(activations=ActivationType.FLOAT16, reason="having no e
 @dataclass
 class _Work:
     model: ir.Model
-    architecture: int
+    conditions: Conditions
     kept: dict[str, Encoding] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    bare: list[str] = field(default_factory=list)
 
     def take(self, name: str, encoding: Encoding) -> None:
         """Keeps an encoding, or says why not."""
@@ -91,7 +120,12 @@ class _Work:
         """The scheme of what was kept."""
         activations = self._most_common(QuantType.UINT8, constants=False)
         weights = self._most_common(QuantType.INT8, constants=True)
-        scheme = Scheme(activations=_ACTIVATIONS[activations], architecture=self.architecture)
+        scheme = Scheme(
+            activations=_ACTIVATIONS[activations],
+            architecture=self.conditions.architecture,
+            float16=self.conditions.float16,
+            observer=SpareRange(),
+        )
         per_node: dict[str, NodePrecision] = {}
         for node in self.model.graph:
             own = self._precision(node, scheme, floats)
@@ -105,7 +139,7 @@ class _Work:
             Note(NoteKind.ENCODINGS, (), f"{count} encodings {what}.")
             for what, count in self.counts.items()
         ]
-        return Imposed(self.kept, scheme, _WEIGHTS[weights], tuple(notes))
+        return Imposed(self.kept, scheme, _WEIGHTS[weights], tuple(notes), tuple(self.bare))
 
     @cached_property
     def _values(self) -> dict[str, ir.Value]:
@@ -172,7 +206,7 @@ class _Work:
         has none.
         """
         rule = quantized(node)
-        if rule is None or rule.encodings is not Encodings.OWN or self.architecture < FLOAT_FROM:
+        if rule is None or rule.encodings is not Encodings.OWN or not self.conditions.floats:
             return False
         taken = [value for _, value in _data(node, rule) if constant(value) is None]
         makers = [_maker(value) for value in taken if str(value.name) not in self.kept]
@@ -190,10 +224,13 @@ class _Work:
             return NodePrecision(activations=ActivationType.FLOAT16, reason="the encodings file")
         data = _data(node, rule)
         around = [v for v in (*(v for _, v in data), *node.outputs) if is_float(v)]
-        if around and self.architecture >= FLOAT_FROM and not self._types(around):
+        if around and self.conditions.floats and not self._types(around):
             return _UNKNOWN
         stored = [v for role, v in data if role is Role.WEIGHT and constant(v) is not None]
         activations = next((_ACTIVATIONS[held] for held in self._types(node.outputs)), None)
+        if activations is None and around and not self._clamped(node):
+            self.bare.append(str(node.name))
+            activations = max(self.conditions.bare, scheme.activations, key=_bits)
         weights = next((_WEIGHTS[held] for held in self._types(stored)), None)
         own = NodePrecision(
             weights=weights if weights is not scheme.weights else None,
@@ -201,6 +238,22 @@ class _Work:
             reason="the encodings given",
         )
         return own if own.weights or own.activations else None
+
+    def _clamped(self, node: ir.Node) -> bool:
+        """Whether what a node gives has the encoding of what bounds or moves it behind the node."""
+        seen = list(node.outputs)
+        while seen:
+            value = seen.pop()
+            readers = [user for user, _ in value.uses()]
+            if len(readers) != 1 or value.is_graph_output():
+                continue
+            rule = quantized(readers[0])
+            if rule is None or rule.encodings not in (Encodings.CLAMPED, Encodings.SHARED):
+                continue
+            if self._types(readers[0].outputs):
+                return True
+            seen.extend(readers[0].outputs)
+        return False
 
     def _types(self, values: Iterable[ir.Value]) -> list[QuantType]:
         """The types of those that have an encoding."""

@@ -7,7 +7,8 @@ real numbers too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx_ir as ir
@@ -15,18 +16,19 @@ import onnx_ir as ir
 from snapq.errors import ModelError
 from snapq.graph.edit import Names, add_constant, constant, input_at, rank
 from snapq.operators import Role, Trait, spec_of
-from snapq.quantization.encodings import Encoding, broadcast, dequantize
+from snapq.quantization.encodings import Encoding, QuantType, broadcast, dequantize, quantize
 from snapq.quantization.existing_qdq.pairs import alike
 
 __all__ = ["Integers", "unknown_form"]
 
-_KEEPS_PLACES = ("Identity", "Relu", "Max", "Min", "Cast")
+_KEEPS_PLACES = ("Identity", "Relu", "Clip", "Max", "Min", "Cast")
 """Operators after which the axis of a scale for each channel is where it was."""
 _MOVES = (
     *("MaxPool", "Where", "Resize", "ReduceMax", "ReduceMin", "TopK"),
     *("ScatterElements", "ScatterND"),
 )
 """Operators that give integers out of those that they take, beside those with the trait."""
+_SMALL = {QuantType.INT8: QuantType.INT4, QuantType.UINT8: QuantType.UINT4}
 _FILLS_WITH_ZERO = ("Trilu", "CenterCropPad")
 _ASKS_FOR_PLACES = ("ArgMax", "ArgMin", "Shape", "Size")
 """Operators whose outputs are no values of what they take."""
@@ -69,7 +71,11 @@ class Integers:
         if node.op_type == "Relu":
             self._relu(node, encoding)
         elif node.op_type in ("Clip", "Max", "Min"):
+            if self._bound_stored(node, encoding):
+                return
             self._read_real(node, encoding, range(len(node.inputs)))
+            if node.op_type == "Clip" and encoding.axis is not None:
+                self._bound_each_channel(node)
         elif spec_of(node).has(Trait.MOVES) or node.op_type in _MOVES:
             self._move(node, encoding)
         elif node.op_type in _ASKS_FOR_PLACES:
@@ -142,6 +148,51 @@ class Integers:
         zero = np.zeros((), encoding.dtype.numpy)
         node.replace_input_with(1, self._real_constant(node, zero, encoding))
 
+    def _bound_stored(self, node: ir.Node, encoding: Encoding) -> bool:
+        """Bounds a constant, whose integers may then be of 4 bits; False for what is computed.
+
+        Brevitas stores weights of few bits as 8-bit integers and bounds them behind the Q.
+        """
+        source, *others = (value for value in node.inputs if value is not None)
+        if node.op_type != "Clip" or source not in self.real:
+            return False
+        real = constant(self.real[source][0])
+        limits = [constant(value) for value in others]
+        if real is None or any(limit is None or limit.size != 1 for limit in limits):
+            return False
+        ends = (encoding.dtype.qmin, encoding.dtype.qmax)
+        low, high = (
+            end if (limit := constant(input_at(node, index))) is None else int(limit.reshape(-1)[0])
+            for index, end in enumerate(ends, 1)
+        )
+        bounded = dequantize(
+            np.clip(quantize(real, encoding).astype(np.int64), low, high), encoding
+        )
+        small = _SMALL.get(encoding.dtype)
+        held = small if small and _fits(small, (low, high), encoding) else encoding.dtype
+        zero = encoding.zero_point.astype(held.numpy)
+        name = self._names.unique(f"{self.real[source][0].name}_bounded")
+        stored = add_constant(self._model.graph, name, bounded)
+        self._hold(stored, replace(encoding, dtype=held, zero_point=zero))
+        self.real[node.outputs[0]] = (stored, encoding)
+        node.replace_input_with(0, stored)  # the node goes with its integers
+        return True
+
+    def _bound_each_channel(self, node: ir.Node) -> None:
+        """Writes a Clip, whose limits are one number each, as a Max and a Min of arrays."""
+        value, low, high = node.inputs[0], input_at(node, 1), input_at(node, 2)
+        assert value is not None
+        if low is not None and high is not None:
+            name = self._names.unique(f"{node.name}_max")
+            above = ir.node("Max", [value, low], name=name)
+            above.outputs[0].name, above.outputs[0].type = name, ir.TensorType(ir.DataType.FLOAT)
+            self._model.graph.insert_before(node, above)
+            value = above.outputs[0]
+        node.op_type = "Max" if high is None else "Min"
+        node.resize_inputs(2)
+        node.replace_input_with(0, value)
+        node.replace_input_with(1, low if high is None else high)
+
     def _move(self, node: ir.Node, encoding: Encoding) -> None:
         fills = node.op_type in _FILLS_WITH_ZERO
         if fills and encoding.zero_point.any():
@@ -191,6 +242,12 @@ class Integers:
             real.name, real.type = name, ir.TensorType(ir.DataType.FLOAT)
             self._model.graph.insert_before(node, done)
         return real
+
+
+def _fits(small: QuantType, ends: Sequence[int], encoding: Encoding) -> bool:
+    """Whether a type of fewer bits has all codes between two ends, and the zero point."""
+    codes = (*ends, int(encoding.zero_point.min()), int(encoding.zero_point.max()))
+    return small.qmin <= min(codes) and max(codes) <= small.qmax
 
 
 def unknown_form(node: ir.Node, what: str) -> ModelError:

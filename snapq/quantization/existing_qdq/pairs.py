@@ -40,6 +40,13 @@ class Pairs:
         self.several: list[str] = []
         self._clamped: dict[tuple[ir.Value, Encoding], ir.Value] = {}
 
+    def beside(self, value: ir.Value, encoding: Encoding) -> ir.Value:
+        """What stands behind a Q for a tensor that others read in float: its clamped form.
+
+        Those others see what the Q saturates, so the tensor does not get its encoding.
+        """
+        return value if value.const_value is not None else self._clamp(value, encoding)
+
     def through(self, value: ir.Value, encoding: Encoding, others: Iterable[Encoding]) -> ir.Value:
         """What stands for a tensor behind a Q and its DQ: the tensor, or its clamped form.
 

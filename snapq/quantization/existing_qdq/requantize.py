@@ -11,7 +11,7 @@ import onnx_ir as ir
 
 from snapq.precision import precision_name
 from snapq.quantization.encodings import Encoding
-from snapq.quantization.existing_qdq.imposed import impose
+from snapq.quantization.existing_qdq.imposed import Conditions, impose
 from snapq.quantization.qdq.scheme import NodePrecision
 from snapq.quantization.quantize import Quantized, quantize
 
@@ -26,17 +26,19 @@ class Requantized:
         quantized: the model.
         precision: most common types of weights and activations, such as `w8a16`.
         imposed: number of given encodings that it has.
+        bare: names of nodes that came without an encoding of what they give, and stay integer.
     """
 
     quantized: Quantized
     precision: str
     imposed: int
+    bare: tuple[str, ...] = ()
 
 
 def requantize(
     model: ir.Model,
     encodings: Mapping[str, Encoding],
-    architecture: int,
+    conditions: Conditions,
     samples: Iterable[Mapping[str, npt.NDArray[np.generic]]] | None = None,
     *,
     inputs: Mapping[str, Encoding] | None = None,
@@ -49,7 +51,7 @@ def requantize(
     Args:
         model: a prepared float model.
         encodings: by its tensor names.
-        architecture: Hexagon version, the lowest of all devices.
+        conditions: what the devices take, and what types bare tensors get.
         samples: for what has no encoding; None where all has.
         inputs: encodings of graph inputs that win over the given ones.
         floats: tensors that shall stay in float.
@@ -59,7 +61,7 @@ def requantize(
     Raises:
         DataError: tensors have no encoding and there are no samples; they are named.
     """
-    imposed = impose(model, encodings, architecture, floats)
+    imposed = impose(model, encodings, conditions, floats)
     scheme = imposed.scheme
     scheme = replace(scheme, per_node={**scheme.per_node, **(per_node or {})})
     fixed = {**imposed.encodings, **(inputs or {})}
@@ -69,4 +71,5 @@ def requantize(
         replace(result, notes=(*imposed.notes, *result.notes)),
         precision_name(imposed.weights, scheme.activations),
         kept,
+        imposed.bare,
     )

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
+from snapq.graph.code_boundary import real_numbers_at_the_boundary
 from snapq.graph.edit import (
     Names,
     add_constant,
@@ -23,12 +24,12 @@ from snapq.graph.edit import (
 from snapq.graph.float32 import float32_at_the_boundary
 from snapq.graph.folding import fold_constants
 from snapq.graph.inference import infer_shapes
+from snapq.graph.qoperators import expand_qoperators
 from snapq.graph.shapes import forget_shapes, quiet
 from snapq.operators import Trait, having
 from snapq.quantization.encodings import Encoding, QuantType, dequantize
 from snapq.quantization.existing_qdq.integers import Integers, unknown_form
 from snapq.quantization.existing_qdq.pairs import Pairs, alike, clip_node
-from snapq.quantization.existing_qdq.qoperators import expand_qoperators
 from snapq.quantization.existing_qdq.reading import constant_array, encoding_of, unreadable
 from snapq.quantization.granularity import PerBlock
 
@@ -76,7 +77,8 @@ def strip(model: ir.Model) -> Stripped:
     2. `x → Q → DQ → y` becomes `x`, which keeps the name of a graph output that `y` was.
     3. A constant that DQ reads becomes its real numbers.
     4. Of several encodings that a tensor has, it gets the one that holds all; a Clip stands for
-       what a narrower one saturates.
+       what a narrower one saturates. Where others read it in float, it gets none, and a Clip
+       stands for what each saturates.
     5. What is computed on the integers between Q and DQ is computed on their real numbers.
     6. What saturation at zero did (a Relu or Clip that a quantizer dropped) is a Clip again.
 
@@ -101,6 +103,9 @@ class _Work:
         self._held = self._pairs.held
         self._integers = Integers(self._model, self._names, self._held.__setitem__)
         types = {value.name: value.dtype for value in self._graph.outputs}
+        self._in_float = {
+            value for node in self._graph if node.op_type == _Q for value in _read_in_float(node)
+        }
         for node in tuple(self._graph):
             if node.op_type == _Q:
                 self._quantize(node)
@@ -143,6 +148,7 @@ class _Work:
         while fold_constants(self._model):
             remove_dead_nodes(self._graph)
             infer_shapes(self._model)
+        self._notes.extend(real_numbers_at_the_boundary(self._model))
         expand_qoperators(self._model)
         for graph in self._model.graph.subgraphs():
             for node in graph:
@@ -155,6 +161,9 @@ class _Work:
         assert value is not None
         if value in self._integers.real or value.dtype not in (None, ir.DataType.FLOAT):
             raise unknown_form(node, f"takes the integers '{value.name}'")
+        if value in self._in_float:
+            self._integers.real[node.outputs[0]] = (self._pairs.beside(value, encoding), encoding)
+            return
         readers = (user for user, index in value.uses() if user.op_type == _Q and index == 0)
         others = [_readable(reader) for reader in readers if reader.graph is self._graph]
         through = self._pairs.through(value, encoding, others)
@@ -267,8 +276,20 @@ class _Work:
                 names.take(stem)
         kept = {str(v.name) for v in self._graph.initializers.values()}
         for value in tuple(self._held):
-            if value.is_initializer() and str(value.name) not in kept:
+            if value.const_value is not None and str(value.name) not in kept:
                 del self._held[value]
+
+
+def _read_in_float(node: ir.Node) -> tuple[ir.Value, ...]:
+    """What a Q takes, where others read it without a Q and see what that would saturate."""
+    value = node.inputs[0]
+    if value is None or value.const_value is not None:
+        return ()
+    producer = value.producer()
+    if producer is not None and producer.op_type == _DQ:
+        return ()
+    others = (user for user, _ in value.uses() if user.op_type not in (_Q, "Shape", "Size"))
+    return (value,) if value.is_graph_output() or any(others) else ()
 
 
 def _readable(node: ir.Node) -> Encoding:
@@ -296,6 +317,11 @@ def _blocks(node: ir.Node, integers: npt.NDArray[np.generic], size: int) -> npt.
     if scale is None:
         raise unknown_form(node, "has a scale that is computed")
     axis = node.attributes.get_int("axis", 1) % integers.ndim
+    wanted = tuple(-(-n // size) if i == axis else n for i, n in enumerate(integers.shape))
+    if scale.shape != wanted:
+        held, blocks = list(scale.shape), f"blocks of {size} along axis {axis}"
+        what = f"has scales {held}, and {blocks} of {list(integers.shape)} have {list(wanted)}"
+        raise unknown_form(node, what)
 
     def spread(values: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
         repeated = np.repeat(values.astype(np.float64), size, axis)

@@ -49,6 +49,9 @@ __all__ = ["PRESETS", "Recipe", "Runner", "Tuning", "preset", "tune", "tuning"]
 _HELD_OUT = 4
 """Every fourth sample is held out, at most `_MOST_HELD_OUT`."""
 _MOST_HELD_OUT = 16
+_SPOILS = (
+    "dropped, as an output, or a group of its channels, becomes clearly worse than without any"
+)
 _ROUNDS = (Stage.WEIGHTS, Stage.REFINE)
 """Steps that choose all integers of the weights anew."""
 
@@ -193,11 +196,12 @@ def tuning(
     def keep(name: str, changed: Study) -> bool:
         found = _Candidate(name, changed, scorer.score(changed.built.model))
         gain = found.score.over(kept[-1].score)
+        spoils = gain.counts and found.score.spoils(kept[0].score)
         change = f"{kept[-1].score.decibels:.1f} to {found.score.decibels:.1f} dB"
-        notes.append(f"{name} {change}, {_verdict(gain)}")
-        if gain.counts:
+        notes.append(f"{name} {change}, {_SPOILS if spoils else _verdict(gain)}")
+        if gain.counts and not spoils:
             kept.append(found)
-        return gain.counts
+        return gain.counts and not spoils
 
     for name, step in steps.items():
         changed = step(kept[-1].study)
@@ -326,7 +330,7 @@ def _best_by(
     ]
     best, highest = finalists[0]
     for one, score in finalists[1:]:
-        if score.over(highest).counts:
+        if score.over(highest).counts and not score.spoils(finalists[0][1]):
             best, highest = one, score
     listed = ", ".join(f"{one.name} {score.decibels:.1f} dB" for one, score in finalists)
     return best, f"On the simulator, held-out samples, SQNR at the outputs: {listed}."

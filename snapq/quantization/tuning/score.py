@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from snapq.evaluation.channel_groups import by_range
 from snapq.evaluation.sqnr import Energies, sqnr
 
 __all__ = ["LEAST", "Gain", "Outputs", "Score", "score"]
@@ -16,6 +17,10 @@ PERFECT = 120.0
 """Outputs nearer than this to float (dB) count as this near."""
 LEAST = 0.05
 """Less than this many dB is no gain."""
+CLEARLY = 0.5
+"""More than this many dB below is clearly worse."""
+ENOUGH = 60.0
+"""An output that is nearer to float than this (dB) cannot be spoilt."""
 
 Floats = npt.NDArray[np.float64]
 Outputs = Mapping[str, npt.NDArray[np.generic]]
@@ -46,7 +51,11 @@ class Gain:
 
 @dataclass(frozen=True)
 class Score:
-    """Energies of the float outputs, and of the difference from them: `[samples, outputs]` each."""
+    """Energies of the float outputs, and of the difference from them: `[samples, outputs]` each.
+
+    An output whose channels fall into groups of unlike range, such as boxes and scores of one
+    Concat, stands for one output a group: the whole would speak for the larger ones alone.
+    """
 
     signal: Floats
     noise: Floats
@@ -83,25 +92,54 @@ class Score:
             float(usual_error),
         )
 
-    def _without(self, index: int) -> float:
+    def spoils(self, other: Score) -> bool:
+        """Whether any output is clearly worse than another model leaves it on the same samples.
+
+        Clearly: by more than half a decibel, and by more than chance explains (two standard errors
+        by the jackknife).
+        """
+        count = len(self.signal)
+        lost = other._each() - self._each()
+        without = [other._some(index)._each() - self._some(index)._each() for index in range(count)]
+        error = np.std(without, axis=0) * np.sqrt(count - 1) if count > 1 else np.zeros_like(lost)
+        return bool(((lost > np.maximum(CLEARLY, 2 * error)) & (self._each() < ENOUGH)).any())
+
+    def _each(self) -> Floats:
+        """SQNR of each output in dB."""
+        sums = zip(self.signal.sum(axis=0), self.noise.sum(axis=0), strict=True)
+        return np.array([_near(signal, noise) for signal, noise in sums])
+
+    def _some(self, index: int) -> Score:
+        """The score without a sample."""
         kept = np.arange(len(self.signal)) != index
-        return _decibels(self.signal[kept].sum(axis=0), self.noise[kept].sum(axis=0))
+        return Score(self.signal[kept], self.noise[kept])
+
+    def _without(self, index: int) -> float:
+        return self._some(index).decibels
 
 
 def score(truths: Sequence[Outputs], found: Sequence[Outputs]) -> Score:
     """The score of a model's outputs, sample by sample, against the float model's."""
+    groups = [
+        (name, group)
+        for name in (truths[0] if truths else ())
+        for group in by_range([truth[name] for truth in truths])
+    ]
     signal, noise = [], []
     for truth, mine in zip(truths, found, strict=True):
-        energies = [Energies.of(array, mine[name]) for name, array in truth.items()]
+        energies = [
+            Energies.of(group.of(truth[name]), group.of(mine[name])) for name, group in groups
+        ]
         signal.append([one.signal for one in energies])
         noise.append([one.noise for one in energies])
     return Score(np.array(signal), np.array(noise))
 
 
 def _decibels(signal: Floats, noise: Floats) -> float:
-    values = [
-        max(min(sqnr(float(s), float(n)), PERFECT), -PERFECT)
-        for s, n in zip(signal, noise, strict=True)
-        if s > 0
-    ] or [0.0]
+    values = [_near(s, n) for s, n in zip(signal, noise, strict=True) if s > 0] or [0.0]
     return (min(values) + sum(values) / len(values)) / 2
+
+
+def _near(signal: float, noise: float) -> float:
+    """SQNR in dB, within what counts."""
+    return max(min(sqnr(float(signal), float(noise)), PERFECT), -PERFECT)

@@ -11,9 +11,9 @@ import onnx_ir as ir
 
 from snapq.config import MixedPrecision
 from snapq.errors import ConfigError
+from snapq.evaluation.channel_groups import GroupedOutputs
 from snapq.evaluation.samples import Dataset, Label, Sample
 from snapq.evaluation.sqnr import SqnrMeter, real_outputs, sqnr
-from snapq.evaluation.tail import Tail
 from snapq.metric_table import drop, facts
 from snapq.quantization.analysis.sensitivity import Feeds, Run
 from snapq.quantization.mixed_precision.trials import Evaluate, Evaluation
@@ -92,7 +92,7 @@ def held_out(
     if not metrics:
         raise ConfigError(
             "A drop is measured with a metric, and there is none.",
-            where="quantize.mixed_precision.max_drop",
+            where="quantize: max_drop",
             hint="Name a `metric:`, or give `min_sqnr_db` in its place.",
         )
     labels = [sample.label for sample in held]
@@ -102,7 +102,7 @@ def held_out(
     if [metric.name for metric in metrics] not in (["top1"], ["top5"]):
         raise ConfigError(
             f"The calibration samples have no labels, and {metrics[0].name} needs them.",
-            where="quantize.mixed_precision.max_drop",
+            where="quantize: max_drop",
             hint="Give `labels` under data.calibration, or `min_sqnr_db` in place of `max_drop`.",
         )
     whole = _behind_cut(context, references, held)
@@ -125,9 +125,10 @@ def evaluator(
         wanted = options.min_sqnr_db
 
         def by_sqnr(model: ir.Model) -> Evaluation:
-            meter = SqnrMeter()
+            meter, grouped = SqnrMeter(), GroupedOutputs()
             for reference, found in zip(held.references, outputs(model), strict=True):
-                meter.update(real_outputs(reference), found)
+                truth = real_outputs(reference)
+                meter.update(*(grouped.split(one, truth) for one in (truth, found)))
             value = sqnr(1.0, meter.worst())
             return Evaluation(value, wanted is not None and value >= wanted)
 
@@ -151,7 +152,7 @@ def _behind_cut(
     """The model's own outputs: of one that is cut, what its tail makes of those of the part."""
     if context.tail is None:
         return iter(outputs)
-    run = Tail(context.tail).run
+    run = context.tail.open().run
     return (run(sample, found) for sample, found in zip(samples, outputs, strict=True))
 
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
-from snapq.config import MixedPrecision
+from snapq.config import QuantizeConfig
 from snapq.npu.runtime import status
-from snapq.precision import Promotion
-from snapq.quantization.analysis.sensitivity import Analysis, analyze_tensors
+from snapq.precision import ActivationType, Promotion, precision_name
+from snapq.quantization.analysis.sensitivity import Analysis, Sensitivity, analyze_tensors
+from snapq.quantization.mixed_precision.faster_at_16_bits import faster_at_16_bits
 from snapq.quantization.mixed_precision.mixed import promote
 from snapq.quantization.notes import Note, NoteKind
+from snapq.quantization.qdq.scheme import NodePrecision
+from snapq.quantization.quantize import Quantized
 from snapq.records import Origin
 from snapq.stages.artifact import SENSITIVITY, TRADEOFF
 from snapq.stages.base import Context
 from snapq.stages.quantize.held_out import Rest, evaluator, float_scores, held_count, held_out
 from snapq.stages.quantize.job import QuantizationJob
 from snapq.stages.quantize.mixed_records import Writer, notes
-from snapq.stages.quantize.never_slower import Kept, timed_device
+from snapq.stages.quantize.never_slower import Kept, free_nodes, timed_device
 from snapq.stages.quantize.scoring import Estimator, run_on_cpu, runner, sensitivity_records
 from snapq.storage import write_json
 
@@ -27,18 +32,22 @@ _RANKED_ON = 4
 
 
 def mix(
-    job: QuantizationJob, options: MixedPrecision, label: str, context: Context, folder: Path
+    job: QuantizationJob, asked: QuantizeConfig, label: str, context: Context, folder: Path
 ) -> Kept:
     """Finds and makes the fastest mix of precisions that keeps the budget.
 
-    Writes the sensitivity of each tensor and every candidate into `folder`.
+    With `precision: auto` it begins with the nodes at 16 bits that are faster so, and does not stop
+    at 8 bits where all of the model is faster otherwise.
+
+    Writes every candidate into `folder`, and the sensitivity of each tensor where it was asked for.
 
     Raises:
         ConfigError: there is no metric to measure a drop with, or samples lack labels.
         DataError: a sample does not fit the model or is not finite.
     """
-    data, progress = context.calibration, context.progress
+    data, progress, options = context.calibration, context.progress, asked.budget
     assert data is not None
+    assert options is not None
     count = held_count(data, options)
     rest = Rest(data, count) if count else data
     held = held_out(job, data, options, context)
@@ -61,6 +70,12 @@ def mix(
     where = Origin.SIMULATED if usable else Origin.HOST
     device = timed_device(context) if usable else None
     estimate = Estimator(device, context) if device is not None else None
+    auto = asked.precision == "auto"
+    wide = _wide(analysis, job, estimate, context) if auto and estimate is not None else {}
+    if wide:
+        per_node = {**analysis.scheme.per_node, **wide}
+        analysis = replace(analysis, scheme=replace(analysis.scheme, per_node=per_node))
+        label = f"{label}+{precision_name(asked.weights, ActivationType.UINT16)}"
     quick = evaluator(options, held, run_on_cpu, context, "Evaluate a mix on the CPU")
     run = runner(where, context.devices[0])
     place = "simulator" if usable else "CPU"
@@ -68,9 +83,16 @@ def mix(
     kinds = [Promotion(kind) for kind in options.to]
     if not all("fp16" in one.precisions for one in context.devices):
         kinds = [kind for kind in kinds if kind is not Promotion.FLOAT16]
-    with progress.track("Quantize each tensor alone", analysis.tensor_count()) as advance:
-        sensitivities = analyze_tensors(analysis, None, advance)
-    writer = Writer(label, options, held, where, context, estimate, study.scheme)
+
+    @cache
+    def sensitivities() -> tuple[Sensitivity, ...]:
+        with progress.track("Quantize each tensor alone", analysis.tensor_count()) as advance:
+            found = tuple(analyze_tensors(analysis, None, advance))
+        tensors = sensitivity_records(found, Origin.HOST, "", len(samples), {})
+        write_json(folder / SENSITIVITY, [record.to_json() for record in tensors])
+        return found
+
+    writer = Writer(label, options, held, where, context, estimate, analysis.scheme)
     mixed = promote(
         analysis,
         sensitivities,
@@ -78,11 +100,10 @@ def mix(
         estimate,
         kinds,
         lambda trial: progress.say(writer.line(trial)),
+        thorough=auto,
     )
     curve = [writer.record(trial, mixed.chosen) for trial in mixed.trials]
     write_json(folder / TRADEOFF, [record.to_json() for record in curve])
-    tensors = sensitivity_records(sensitivities, Origin.HOST, "", len(samples), {})
-    write_json(folder / SENSITIVITY, [record.to_json() for record in tensors])
     result = analysis.quantized(mixed.chosen.scheme)
     found = next(record for record in curve if record.chosen)
     scores = float_scores(held, context) if options.max_drop is not None else ()
@@ -99,7 +120,27 @@ def mix(
             "where": found.where.value,
             "held_out": len(held.feeds),
             "candidates": len(curve),
+            "at_16_bits": sorted(wide),
             "estimated_us": found.us,
             "estimated_on": found.estimated_on,
         },
     )
+
+
+def _wide(
+    analysis: Analysis, job: QuantizationJob, estimate: Estimator, context: Context
+) -> Mapping[str, NodePrecision]:
+    """The nodes that take less time at 16 bits than at 8, by the estimate."""
+    free = free_nodes(job, context)
+    if not free:
+        return {}
+
+    def make(nodes: Mapping[str, NodePrecision]) -> Quantized:
+        per_node = {**analysis.scheme.per_node, **nodes}
+        return analysis.quantized(replace(analysis.scheme, per_node=per_node))
+
+    with context.progress.track("Compare with 16 bits and fp16"):
+        at_fp16 = estimate(analysis.model)
+        first = analysis.quantized(analysis.scheme)
+        found = faster_at_16_bits(first, free, make, estimate, at_fp16)
+    return found.nodes if found is not None else {}

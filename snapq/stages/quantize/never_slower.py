@@ -77,7 +77,7 @@ def keep_fast(job: QuantizationJob, result: Quantized, label: str, context: Cont
 
     try:
         with context.progress.track("Compare with 16 bits and fp16"):
-            free = _free(job, context)
+            free = free_nodes(job, context)
             faster = None
             if free:
                 at_fp16 = estimate(job.model)
@@ -108,7 +108,7 @@ def keep_fast(job: QuantizationJob, result: Quantized, label: str, context: Cont
     return Kept(replace(chosen, notes=notes), precision, details)
 
 
-def _free(job: QuantizationJob, context: Context) -> frozenset[str]:
+def free_nodes(job: QuantizationJob, context: Context) -> frozenset[str]:
     """Nodes that may have 16 bits in place of 8: those of which the user says nothing.
 
     There are none where other bits are asked for, or a target lacks 16.

@@ -28,7 +28,7 @@ def reads(options: QuantizeConfig) -> Reads:
     needed, optional = [Input.PREVIOUS, Input.DEVICES], [Input.BOUNDARY]
     if options.encodings is not None:
         return Reads((*needed, Input.GIVEN), (*optional, Input.CALIBRATION))
-    if options.mixed_precision is not None:
+    if options.budget is not None:
         optional += [Input.METRICS, Input.TAIL]
     return Reads((*needed, Input.CALIBRATION), tuple(optional))
 
@@ -85,8 +85,8 @@ def _quantize(
         return Kept(found.quantized, found.precision, {})
     assert data is not None
     job = quantization_job(model, options, context, read_weights(source))
-    if options.mixed_precision is not None:
-        mixed = mix(job, options.mixed_precision, label, context, folder)
+    if options.budget is not None:
+        mixed = mix(job, options, label, context, folder)
         return replace(mixed, details={"mixed_precision": mixed.details})
     with context.progress.track("Calibrate", len(data)) as advance:
         result = job.quantized(data, advance)

@@ -102,6 +102,14 @@ def test_a_call_that_takes_too_long_is_stopped() -> None:
     assert time.monotonic() - start < 20
 
 
+def test_a_call_that_computes_too_long_is_stopped() -> None:
+    with workers.Worker() as worker:
+        worker.limit_processor_time(1)
+        with pytest.raises(UnansweredError, match="more than 1 s of processor time") as raised:
+            worker.call(sum, range(10**12))
+    assert "SNAPQ_MODEL_CPU_SECONDS" in str(raised.value)
+
+
 def test_errors_come_back_whole_and_one_failure_does_not_stop_the_others() -> None:
     def work(pool: workers.WorkerPool, where: str) -> object:
         with pool.start() as worker:

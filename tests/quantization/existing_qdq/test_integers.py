@@ -12,6 +12,8 @@ from snapq.errors import ModelError
 from snapq.evaluation.fidelity import sqnr_db
 from snapq.graph.prepare import prepare
 from snapq.quantization.encodings import QuantType
+from snapq.quantization.existing_qdq.idle_clips import drop_idle_clips
+from snapq.quantization.existing_qdq.imposed import Conditions
 from snapq.quantization.existing_qdq.requantize import requantize
 from snapq.quantization.existing_qdq.strip import is_quantized, strip
 from snapq.quantization.existing_qdq.transfer import transfer
@@ -98,7 +100,8 @@ def repaired(given: ir.Model) -> ir.Model:
     stripped = strip(given)
     prepared = prepare(stripped.model, {}).model
     found = transfer(stripped.encodings, (stripped.model, SAMPLES[0]), (prepared, SAMPLES[0]))
-    return requantize(prepared, found.encodings, 73, SAMPLES).quantized.model
+    encodings = drop_idle_clips(prepared, found.encodings, SAMPLES)
+    return requantize(prepared, encodings, Conditions(73), SAMPLES).quantized.model
 
 
 @pytest.mark.parametrize("name", KEPT)
@@ -175,4 +178,56 @@ def test_an_output_of_integers_gives_real_numbers_and_that_is_told() -> None:
     )
     stripped = strip(ir.from_proto(proto))
     assert stripped.model.graph.outputs[0].dtype == ir.DataType.FLOAT
-    assert stripped.notes == ("The output 'y' was integers; it gives real numbers now.",)
+    assert "'y' was uint8 codes of scale 0.1 and zero point 128; it gives" in stripped.notes[0]
+
+
+def test_weights_that_are_bounded_behind_their_q_are_held_in_4_bits() -> None:
+    weights = ", ".join(f"{number:.3f}" for number in np.linspace(-0.9, 0.9, 16))
+    given = ir.from_proto(
+        onnx.parser.parse_model(
+            f"""<ir_version: 10, opset_import: ["": 21]>
+            g (float[1, 4, 8, 8] x) => (float[1, 4, 8, 8] y)
+            <float[4, 4, 1, 1] w = {{{weights}}}, float[4] s = {{0.1, 0.05, 0.02, 0.1}},
+             int8[4] z = {{0, 0, 0, 0}}, int8 low = {{-8}}, int8 high = {{7}}> {{
+                q = QuantizeLinear<axis = 0>(w, s, z)
+                k = Clip(q, low, high)
+                d = DequantizeLinear<axis = 0>(k, s, z)
+                y = Conv(x, d)
+            }}"""
+        )
+    )
+    stripped = strip(given)
+    ((name, encoding),) = stripped.encodings.items()
+    assert (encoding.dtype, encoding.axis) == (QuantType.INT4, 0)
+    assert name in stripped.model.graph.initializers
+    assert fidelity(given, stripped.model) > 100
+
+
+def test_a_scale_for_each_channel_bounds_each_channel() -> None:
+    given = ir.from_proto(
+        onnx.parser.parse_model(
+            """<ir_version: 10, opset_import: ["": 21]>
+            g (float[1, 4, 8, 8] x) => (float[1, 4, 8, 8] y)
+            <float[4] s = {0.01, 0.02, 0.03, 0.04}, int8[4] z = {0, 5, 0, -7}, int8 low = {-60},
+             int8 high = {50}> {
+                q = QuantizeLinear<axis = 1>(x, s, z)
+                k = Clip(q, low, high)
+                d = DequantizeLinear<axis = 1>(k, s, z)
+                y = Tanh(d)
+            }"""
+        )
+    )
+    assert fidelity(given, strip(given).model) > 35
+
+
+def test_scales_that_are_none_of_the_blocks_are_refused() -> None:
+    given = onnx.parser.parse_model(
+        """<ir_version: 10, opset_import: ["": 21]>
+        g (float[1, 4] x) => (float[1, 2] y)
+        <int8[4, 2] w = {1, 2, 3, 4, 5, 6, 7, 8}, float[4, 1] s = {0.1, 0.2, 0.3, 0.4}> {
+            d = DequantizeLinear<axis = 0, block_size = 2>(w, s)
+            y = MatMul(x, d)
+        }"""
+    )
+    with pytest.raises(ModelError, match=r"'d' has scales \[4, 1\], and blocks of 2 .* \[2, 2\]"):
+        strip(ir.from_proto(given))

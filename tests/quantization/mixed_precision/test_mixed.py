@@ -58,7 +58,7 @@ def mixed():
         return evaluate
 
     evaluators = (evaluator(run_on_cpu), evaluator(runner(Origin.SIMULATED, DEVICE)))
-    return promote(analysis, analyze_tensors(analysis), evaluators, estimate, KINDS)
+    return promote(analysis, lambda: analyze_tensors(analysis), evaluators, estimate, KINDS)
 
 
 def test_a_few_nodes_win_back_what_outliers_cost_on_the_simulator_in_little_estimated_time(mixed):
@@ -99,7 +99,7 @@ def test_four_bit_weights_that_hurt_get_eight_and_activations_stay():
         return Evaluation(value, value >= BUDGET_DB)
 
     sensitivities = analyze_tensors(analysis)
-    found = promote(analysis, sensitivities, (evaluator, evaluator), None, KINDS)
+    found = promote(analysis, lambda: sensitivities, (evaluator, evaluator), None, KINDS)
     chosen = found.chosen
     assert not found.trials[0].evaluation.met
     assert chosen.to is Promotion.INT8

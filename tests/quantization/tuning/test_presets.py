@@ -23,7 +23,7 @@ from snapq.quantization.tuning.presets import (
     Recipe,
     tune,
 )
-from snapq.quantization.tuning.score import Score
+from snapq.quantization.tuning.score import Score, score
 from snapq.stages.base import Context, Input
 from snapq.stages.quantize.job import quantization_job
 from snapq.stages.quantize.stage import reads
@@ -192,3 +192,28 @@ def test_one_or_two_samples_can_be_scored_too(count):
     before, after = (Score(np.ones((count, 2)), np.full((count, 2), n)) for n in (0.1, 0.01))
     assert after.over(before).decibels == pytest.approx(10.0)
     assert after.over(before).counts
+
+
+def test_a_step_that_makes_one_output_clearly_worse_than_plain_is_spoilt():
+    plain = Score(np.ones((12, 2)), np.array([[1e-1, 10**-3.55]] * 12))  # 10 and 35.5 dB
+    better = Score(np.ones((12, 2)), np.array([[1e-3, 10**-3.17]] * 12))  # 30 and 31.7 dB
+    assert better.over(plain).counts
+    assert better.spoils(plain)
+    little = Score(np.ones((12, 2)), np.array([[1e-3, 10**-3.51]] * 12))
+    assert not little.spoils(plain)
+    high = Score(np.ones((12, 2)), np.array([[1e-7, 10**-6.5]] * 12))
+    assert not high.spoils(Score(np.ones((12, 2)), np.array([[1e-7, 1e-9]] * 12)))
+
+
+def test_scores_beside_boxes_count_as_an_output_of_their_own():
+    rng = np.random.default_rng(3)
+    boxes, scores = 600 * rng.random((4, 1, 4, 50)), rng.random((4, 1, 8, 50))
+    truths = [{"y": np.concatenate(pair, axis=1)} for pair in zip(boxes, scores, strict=True)]
+    dead = [
+        {"y": np.concatenate([b + 0.1, 0 * s], axis=1)} for b, s in zip(boxes, scores, strict=True)
+    ]
+    found = score(truths, dead)
+    assert found.signal.shape == (4, 2)
+    worst = 10 * np.log10(found.signal.sum(0) / found.noise.sum(0)).min()
+    assert worst == pytest.approx(0.0, abs=1e-6)
+    assert found.decibels < 40, "as a whole it would be above 70 dB"

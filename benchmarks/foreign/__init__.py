@@ -1,0 +1,1 @@
+"""What snapq makes of models that other tools quantized: real exports of small networks."""

@@ -1,0 +1,153 @@
+"""SVMs and linear models for the NPU: a float model, and the host's steps around it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from snapq.classical.linear import Linear
+from snapq.classical.lowered import Lowered
+from snapq.classical.lowering.graph import npu_model
+from snapq.classical.lowering.layers import Layers, layers
+from snapq.classical.model import Estimator
+from snapq.classical.program import Step
+from snapq.classical.svm import SupportVectors
+
+_FLOAT, _FLOAT16 = 1, 10
+"""Element types in ONNX, for Cast."""
+
+_CALIBRATION_ROWS = 256
+"""Support vectors that calibration sees at most."""
+_EDGE = 2.4
+"""Distance from every vector at which an RBF kernel is below one step of 8 bits, exp(-2.4^2)."""
+
+
+def lower(estimator: Estimator, batch: int, rows: NDArray[Any] | None = None) -> Lowered:
+    """Makes a float model of an SVM or a linear model.
+
+    It runs in 16-bit floating point as it is, or is quantized: what it is given are numbers near 1.
+
+    Args:
+        estimator: its form is `SupportVectors` or `Linear`.
+        batch: rows of one inference.
+        rows: float [N, F], rows as the estimator is given them; they say how large features and
+            sums are where the model itself does not.
+
+    Raises:
+        ModelError: a kernel that the NPU cannot compute, or numbers that 32 bits do not hold.
+    """
+    form = estimator.form
+    assert isinstance(form, SupportVectors | Linear)
+    name = re.sub(r"\W+", "_", estimator.sums)
+    given, made = f"npu_{name}_rows", f"npu_{name}_sums"
+    part = layers(form, rows)
+    return Lowered(
+        model=npu_model(given, made, part, batch),
+        inputs=(given,),
+        outputs=(made,),
+        encode=tuple(_encode(estimator, part, given)),
+        decode=tuple(_decode(estimator, part, made)),
+        exact=False,
+        note=_note(form),
+    )
+
+
+def calibration_rows(form: SupportVectors | Linear) -> NDArray[np.float32]:
+    """Rows that a model brings itself, for calibration beside rows of the user's.
+
+    Support vectors are rows that it was trained on, and those on which decisions depend. Of an RBF
+    kernel one more row is so far from all of them that every kernel is next to 0. Activations of 16
+    bits have room for the ranges of both (20 dB more for a detector of outliers); those of 8 bits
+    do not: give them the user's rows only.
+
+    Returns:
+        float32 [N, F]; N is 0 for a linear model.
+    """
+    if not isinstance(form, SupportVectors):
+        return np.zeros((0, form.features), np.float32)
+    chosen = form.vectors[:: max(1, len(form.vectors) // _CALIBRATION_ROWS)]
+    if form.kernel != "RBF" or not len(chosen):
+        return chosen
+    part = layers(form)
+    scaled = (form.vectors - part.offset) * part.scale
+    distance = float(np.sqrt((scaled * scaled).sum(axis=1).max())) + _EDGE
+    edge = part.offset + distance / np.sqrt(form.features) / part.scale
+    return np.concatenate([chosen, np.asarray(edge, np.float32)[None]])
+
+
+def _encode(estimator: Estimator, part: Layers, made: str) -> list[Step]:
+    """(x - offset) scale; of RBF with |x'|^2 behind it, and 0 for a row that is out of reach."""
+    steps = _Steps(made)
+    centred = steps.op("Sub", estimator.rows, steps.constant("offset", part.offset))
+    scaled = steps.op("Mul", centred, steps.constant("scale", part.scale))
+    if part.reach is None:
+        low, high = (
+            steps.constant(name, np.float32(sign * part.largest_entry))
+            for name, sign in (("lowest", -1), ("highest", 1))
+        )
+        steps.op("Clip", scaled, low, high, made=made)
+        return steps.made
+    axes = steps.constant("axes", np.array([1], np.int64))
+    squares = steps.op("ReduceSum", steps.op("Mul", scaled, scaled), axes, keepdims=1)
+    reach = steps.constant("reach", np.float32(part.reach))
+    near = steps.op("LessOrEqual", squares, reach)
+    kept = steps.op("Where", near, scaled, steps.constant("zero", np.float32(0)))
+    length = steps.op("Where", near, squares, reach)
+    first = steps.op("Cast", steps.op("Cast", length, to=_FLOAT16), to=_FLOAT)
+    rest = steps.op("Sub", length, first)
+    steps.op("Concat", kept, first, rest, axis=1, made=made)
+    return steps.made
+
+
+def _decode(estimator: Estimator, part: Layers, given: str) -> list[Step]:
+    """Scales and moves y; NaN where a feature is; what the NPU does not hold, by the host."""
+    steps = _Steps(given)
+    scaled = steps.op("Mul", given, steps.constant("sum_scale", part.sum_scale))
+    sums = steps.op("Add", scaled, steps.constant("sum_offset", part.sum_offset))
+    arrays = {"offset": part.offset, "scale": part.scale}
+    form = estimator.form
+    attributes: dict[str, Any] = {"kernel": "LINEAR", "largest": part.largest_entry}
+    if isinstance(form, SupportVectors):
+        attributes |= {"kernel": form.kernel, "gamma": form.gamma}
+        attributes |= {"coef0": form.coef0, "degree": form.degree}
+    if part.reach is None and isinstance(form, SupportVectors):
+        arrays |= {"vectors": form.vectors, "weights": form.coefficients, "offsets": form.offsets}
+    elif isinstance(form, Linear):
+        arrays |= {"weights": form.weights, "offsets": form.offsets}
+    inputs = (sums, estimator.rows)
+    return [
+        *steps.made,
+        Step("sums_of_far_rows", inputs, (estimator.sums,), attributes, arrays),
+    ]
+
+
+class _Steps:
+    """Steps with names of values that begin alike."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self.made: list[Step] = []
+
+    def constant(self, name: str, value: NDArray[Any] | np.generic) -> str:
+        """Adds a constant; returns its name."""
+        made = f"{self._prefix}.{name}"
+        self.made.append(Step("Constant", (), (made,), {}, {"value": np.asarray(value)}))
+        return made
+
+    def op(self, op: str, *inputs: str, made: str | None = None, **attributes: int) -> str:
+        """Adds a step; returns the name of what it makes."""
+        output = made or f"{self._prefix}.{op}_{len(self.made)}"
+        self.made.append(Step(op, inputs, (output,), dict(attributes)))
+        return output
+
+
+def _note(form: SupportVectors | Linear) -> str:
+    """What became of one estimator, for the reader."""
+    if isinstance(form, Linear):
+        return f"linear model of {form.features} features and {form.targets} targets"
+    if form.kernel == "LINEAR":
+        return f"{len(form.vectors)} support vectors, linear kernel added up to one product"
+    return f"{len(form.vectors)} support vectors, {form.kernel} kernel, as two products"

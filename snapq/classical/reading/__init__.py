@@ -1,0 +1,58 @@
+"""From the nodes of ai.onnx.ml, and the ONNX operators around them, to steps and plain forms.
+
+graph       the nodes that the outputs need, with their attributes as plain values
+reader      collects steps and estimators, and computes them on a few rows of zeros
+registry    the table of operators
+trees/      TreeEnsembleClassifier, TreeEnsembleRegressor, TreeEnsemble
+svm         SVMClassifier, SVMRegressor
+linear      LinearClassifier, LinearRegressor
+features    Scaler, Imputer, Normalizer, …: what prepares features or names what comes out
+plain       operators of ONNX
+scores      what makes scores and labels of sums
+"""
+
+from __future__ import annotations
+
+from snapq.classical.reading import features, linear, plain, svm
+from snapq.classical.reading.graph import Graph, Node, Port, read_graph
+from snapq.classical.reading.reader import Reader
+from snapq.classical.reading.registry import reader_of
+from snapq.classical.reading.trees import nodes
+from snapq.errors import ModelError
+
+__all__ = ["Port", "features", "linear", "nodes", "plain", "read_graph", "read_items", "svm"]
+
+
+def read_items(graph: Graph) -> Reader:
+    """Reads all nodes of a graph.
+
+    Raises:
+        ModelError: an operator or a use of it is not covered.
+    """
+    reader = Reader(graph)
+    for node in graph.nodes:
+        read = reader_of(node)
+        if read is None:
+            raise node.error(
+                "it is not among the operators that are covered in a model of trees, SVMs or "
+                "linear models",
+                hint="docs/classical.md lists them; convert the model without this part.",
+            )
+        try:
+            read(reader, node)
+        except ModelError:
+            raise
+        except (ArithmeticError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise _unreadable(node, error) from error
+    missing = [name for name in reader.outputs if name not in reader.samples]
+    for name in missing:
+        if name not in graph.constants:
+            raise ModelError("nothing gives this output", where=f"output '{name}'")
+        reader.constant(graph.constants[name], name)
+    return reader
+
+
+def _unreadable(node: Node, error: Exception) -> ModelError:
+    """What is said of a node that declares what cannot be."""
+    said = str(error).split("\n", 1)[0] or type(error).__name__
+    return node.error(f"what it declares does not fit together: {said}")

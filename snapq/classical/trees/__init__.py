@@ -1,0 +1,18 @@
+"""Tree ensembles on the NPU: bit for bit, in plain 8-bit integers.
+
+forest        the trees as leaves and what must hold on the way to them
+encoding      what the host sends of each row: limbs, ranks or integers
+rank_table    how the host finds ranks quickly
+blocks        leaves in the groups of a grouped Conv
+digits        leaf values as digits that a byte can count
+network       the ONNX model
+plan          one way to do it all
+host_cost     what the host's part takes
+candidates    the ways that are tried, by Qualcomm's estimate
+verification  proof on the simulator
+lower         all of it
+"""
+
+from snapq.classical.trees.lower import lower
+
+__all__ = ["lower"]

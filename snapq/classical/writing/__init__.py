@@ -1,0 +1,16 @@
+"""Steps and estimators as ONNX, for ONNX Runtime on a CPU.
+
+writer      nodes and constants of a graph that is being written; the table of operations
+steps       the host's steps
+svm         probabilities of pairs of classes, in a Loop
+trees       trees as TreeEnsemble of ai.onnx.ml 5
+ensembles   an ensemble in as few bytes as it takes
+model       the whole
+"""
+
+from __future__ import annotations
+
+from snapq.classical.writing import steps, svm
+from snapq.classical.writing.model import items_to_onnx, program_to_onnx
+
+__all__ = ["items_to_onnx", "program_to_onnx", "steps", "svm"]

@@ -1,0 +1,36 @@
+"""Scores one sample before any work: a metric that does not fit the model fails at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from snapq.cpu import CpuModel
+from snapq.evaluation.datasets import Dataset
+from snapq.evaluation.metrics import Metric
+from snapq.evaluation.stateful import in_sequence
+from snapq.evaluation.tail import Tail
+from snapq.graph.cutting import Cut
+from snapq.quantization.existing_qdq.strip import is_quantized
+
+
+def score_first(found: Cut, data: Dataset, metrics: Sequence[Metric]) -> None:
+    """Scores what the float model gives for the first sample, behind the tail of one that is cut.
+
+    The metrics are used up: a run makes its own.
+
+    Raises:
+        DataError: a metric does not fit the outputs or the label, or a function of the user's
+            fails.
+        ModelError: the model cannot compute the sample.
+    """
+    first = next(iter(data), None)
+    if first is None or not metrics:
+        return
+    front = CpuModel(found.model, optimize=not is_quantized(found.model))
+    alone = [replace(first, first=True)]
+    (outputs,) = in_sequence(alone, data.state, lambda sample: front.run(sample.feeds))
+    if found.tail is not None:
+        outputs = Tail(found.tail, found.outputs).run(first, outputs)
+    for metric in metrics:
+        metric.update(outputs, first.label, first.name)

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from snapq.classical.linear import Linear
+from snapq.classical.lowering import lower
+from snapq.classical.model import ClassicalModel, Estimator
+from snapq.classical.program import Array, Program
+from snapq.classical.svm import SupportVectors
+from snapq.cpu import CpuModel
+from snapq.errors import ModelError
+from tests.classical.lowering.drawn import KERNELS, Drawn, machines
+
+
+def lowered_sums(estimator: Estimator, rows: Array) -> Array:
+    """What head, float model and tail make of rows, all in one batch."""
+    made = lower(estimator, len(rows))
+    head = Program((estimator.rows,), made.inputs, made.encode)
+    tail = Program((estimator.rows, *made.outputs), (estimator.sums,), made.decode)
+    given = {estimator.rows: rows}
+    return tail.run({**given, **CpuModel(made.model).run(head.run(given))})[estimator.sums]
+
+
+def scores(model: ClassicalModel, rows: Array) -> dict[str, Array]:
+    """What the model makes of rows with its estimator in the lowered form."""
+    parts = model.parts()
+    values = parts.head.run({model.inputs[0].name: rows})
+    for one in parts.estimators:
+        values[one.sums] = lowered_sums(one, values[one.rows])
+    return parts.tail.run(values)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@given(data=st.data())
+def test_decision_values_are_those_of_onnx_runtime(kernel: str, data: st.DataObject) -> None:
+    drawn = data.draw(machines(kernel))
+    model = ClassicalModel.read(drawn.model)
+    wanted = CpuModel(drawn.model.SerializeToString()).run({"x": drawn.rows})
+    found = scores(model, drawn.rows)
+    assert np.abs(found["scores"] - wanted["scores"]).max() <= 2e-5 * drawn.size
+
+
+@given(drawn=machines())
+def test_labels_are_those_of_onnx_runtime_where_no_decision_is_a_tie(drawn: Drawn) -> None:
+    model = ClassicalModel.read(drawn.model)
+    estimator = model.estimators[0]
+    sums = estimator.form.sums(drawn.rows)
+    clear = (np.abs(sums) > 2e-5 * drawn.size).all(axis=1)
+    if "label" in model.outputs and clear.any():
+        rows = drawn.rows[clear]
+        wanted = CpuModel(drawn.model.SerializeToString()).run({"x": rows})["label"]
+        assert scores(model, rows)["label"].tolist() == wanted.tolist()
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    features=st.integers(1, 40),
+    targets=st.integers(1, 6),
+    exponent=st.integers(-4, 4),
+)
+def test_a_linear_model_keeps_its_values(
+    seed: int, features: int, targets: int, exponent: int
+) -> None:
+    random = np.random.default_rng(seed)
+    weights = random.normal(size=(targets, features)) * 10.0 ** random.uniform(-2, 2, features)
+    form = Linear(
+        "linear",
+        features,
+        (weights * 10.0**exponent).astype(np.float32),
+        random.normal(size=targets).astype(np.float32),
+    )
+    rows = random.normal(size=(9, features)).astype(np.float32)
+    size = (np.abs(form.weights) @ np.abs(rows.T)).max() + np.abs(form.offsets).max()
+    found = lowered_sums(Estimator(form, "rows", "sums"), rows)
+    assert np.abs(found - form.sums(rows)).max() <= 1e-6 * size
+
+
+def machine(kernel: str, **changes: object) -> SupportVectors:
+    random = np.random.default_rng(0)
+    form = SupportVectors(
+        *("svm", 4, "RBF", 0.5, 0.5, 3.0),
+        random.normal(size=(6, 4)).astype(np.float32),
+        random.normal(size=(2, 6)).astype(np.float32),
+        np.float32([0.25, -0.5]),
+    )
+    return replace(form, kernel=kernel, **changes)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_nan_infinities_and_huge_rows_have_the_sums_of_the_model_itself(kernel: str) -> None:
+    rows = np.zeros((6, 4), np.float32)
+    rows[0, 1], rows[1, 2], rows[2, 0], rows[3], rows[4, 3] = np.nan, np.inf, -np.inf, 1e6, 3e18
+    form = machine(kernel)
+    with np.errstate(all="ignore"):
+        wanted = form.sums(rows)
+        if kernel == "RBF":  # |x|^2 - 2 x v + |v|^2 has no answer there; the kernel is 0
+            wanted[1:3] = form.offsets
+        found = lowered_sums(Estimator(form, "rows", "sums"), rows)
+        np.testing.assert_allclose(found, wanted.astype(np.float32), rtol=1e-4, atol=1e-4)
+
+
+def test_rows_of_great_numbers_are_given_to_the_npu_as_numbers_near_one() -> None:
+    random = np.random.default_rng(0)
+    far = (4e6 + 1e3 * random.normal(size=(6, 4))).astype(np.float32)
+    for kernel, gamma in (("RBF", 1e-7), ("LINEAR", 0.0), ("POLY", 1e-13), ("SIGMOID", 1e-14)):
+        form = machine(kernel, vectors=far, gamma=gamma)
+        made = lower(Estimator(form, "rows", "sums"), 6)
+        given_to_it = Program(("rows",), made.inputs, made.encode).run({"rows": far})
+        assert np.abs(given_to_it[made.inputs[0]]).max() < 5
+        given_back = CpuModel(made.model).run(given_to_it)[made.outputs[0]]
+        assert np.abs(given_back).max() <= 1.01
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"kernel": "POLY", "degree": 2.5}, "degree 2.5"),
+        ({"kernel": "POLY", "degree": 17.0}, "degree 17"),
+        ({"kernel": "RBF", "gamma": -1.0}, "gamma -1"),
+        ({"kernel": "LINEAR", "vectors": np.full((6, 4), 3e38, np.float32)}, "32 bits"),
+    ],
+)
+def test_a_kernel_that_the_npu_cannot_compute_is_refused_by_name(
+    changes: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(ModelError, match=reason) as caught:
+        lower(Estimator(machine(**changes), "rows", "sums"), 8)
+    assert "svm" in str(caught.value)
+    assert caught.value.hint
