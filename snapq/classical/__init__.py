@@ -17,5 +17,6 @@ on_host     an estimator as steps of the host, for what stays there
 program/    steps of the host; NumPy only, shipped to boards
 writing/    steps and estimators as ONNX models for a CPU
 rewrite     a whole model in fewer bytes for a CPU
+pruning     subtrees that become leaves where held-out data allows it
 lowered     what an estimator became on the NPU
 """

@@ -17,6 +17,8 @@ from snapq.classical.program import Program, Step
 from snapq.classical.program.registry import compute
 from snapq.classical.reading import Port, read_graph, read_items
 from snapq.classical.reading.graph import ML_DOMAIN
+from snapq.classical.reading.reader import CANNOT_BE_COMPUTED
+from snapq.errors import DataError
 
 __all__ = ["ClassicalModel", "Estimator", "Form", "Parts", "Port", "is_classical"]
 
@@ -92,16 +94,28 @@ class ClassicalModel:
 
         Returns:
             An array for each output.
+
+        Raises:
+            DataError: a step has no answer to such rows.
         """
+        values = self.values(feeds)
+        return {name: values[name] for name in self.outputs}
+
+    def values(self, feeds: Mapping[str, Array] | Array) -> dict[str, Array]:
+        """Computes every value by its name; see `run`."""
         values = self._feeds(feeds)
         with np.errstate(all="ignore"):
             for item in self.items:
                 if isinstance(item, Estimator):
                     values[item.sums] = item.form.sums(values[item.rows])
-                else:
-                    made = compute(item, [values[name] if name else None for name in item.inputs])
-                    values.update(zip(item.outputs, made, strict=False))
-        return {name: values[name] for name in self.outputs}
+                    continue
+                given = [values[name] if name else None for name in item.inputs]
+                try:
+                    values.update(zip(item.outputs, compute(item, given), strict=False))
+                except CANNOT_BE_COMPUTED as error:
+                    where = f"value '{item.outputs[0]}' ({item.op})"
+                    raise DataError(f"it cannot be computed: {error}", where=where) from error
+        return values
 
     def _feeds(self, feeds: Mapping[str, Array] | Array) -> dict[str, Array]:
         if isinstance(feeds, np.ndarray):

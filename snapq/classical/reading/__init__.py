@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from snapq.classical.reading import features, linear, plain, svm
 from snapq.classical.reading.graph import Graph, Node, Port, read_graph
-from snapq.classical.reading.reader import Reader
+from snapq.classical.reading.reader import CANNOT_BE_COMPUTED, Reader
 from snapq.classical.reading.registry import reader_of
 from snapq.classical.reading.trees import nodes
 from snapq.errors import ModelError
@@ -42,7 +42,7 @@ def read_items(graph: Graph) -> Reader:
             read(reader, node)
         except ModelError:
             raise
-        except (ArithmeticError, IndexError, KeyError, TypeError, ValueError) as error:
+        except CANNOT_BE_COMPUTED as error:
             raise _unreadable(node, error) from error
     missing = [name for name in reader.outputs if name not in reader.samples]
     for name in missing:

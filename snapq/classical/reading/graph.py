@@ -176,7 +176,7 @@ def _attribute(node: Node, proto: onnx.AttributeProto) -> Any:
             return _values(value, proto.name)
         if proto.type == onnx.AttributeProto.STRINGS:
             return [text.decode() for text in value]
-    except (UnicodeDecodeError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise node.error(f"the attribute '{proto.name}' cannot be read") from error
     return list(value) if proto.type in _LISTS else value
 
@@ -192,7 +192,7 @@ def _values(tensor: onnx.TensorProto, name: str) -> Array:
             return array
         texts = [item.decode() if isinstance(item, bytes) else str(item) for item in array.flat]
         return np.array(texts, np.str_).reshape(array.shape)
-    except (ValueError, TypeError, UnicodeDecodeError, OSError) as error:
+    except (KeyError, ValueError, TypeError, OSError) as error:
         raise ModelError("the constant cannot be read", where=f"value '{name}'") from error
 
 

@@ -19,6 +19,15 @@ from snapq.classical.reading.graph import Array, Graph, Node, Port
 
 ROWS = 3
 """Rows of the sample, where the model leaves their number open."""
+CANNOT_BE_COMPUTED = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    TypeError,
+    ValueError,
+)
+"""What NumPy raises where the values or the attributes of a step do not fit together."""
 
 
 class Reader:
@@ -125,6 +134,8 @@ class Reader:
         tried = replace(step, attributes={**step.attributes, "any_values": 1})
         with np.errstate(all="ignore"):
             made = compute(tried, [self.samples[name] if name else None for name in step.inputs])
+        if any(value is None for value in made):
+            raise ValueError("an input is left out")
         self.samples.update((name, value) for name, value in zip(names, made, strict=False) if name)
         self.items.append(step)
         return names[0]

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 from snapq.classical.writing.writer import ML_DOMAIN, Writer
 
-_LEQ, _LT, _EQ, _MEMBER = 0, 1, 4, 6
+LEQ, LT, EQ, MEMBER = 0, 1, 4, 6
 _LARGEST_MEMBER, _MOST_MEMBERS = 30, 30
 """ONNX Runtime compares sets beyond these after it has cut values to integers."""
 
@@ -119,11 +119,11 @@ def _inner_nodes(trees: Trees, leaf_number: NDArray[np.int64]) -> tuple[_Nodes, 
         arrays[name].tolist() for name in ("condition", "on_true", "on_false")
     )
     leaf = leaf_number.tolist()
-    asked = _conditions(arrays)
+    asked = conditions_asked(arrays, sets=True)
     nodes, roots = _Nodes(), []
     for root in arrays["roots"].tolist():
         if condition[root] < 0:  # a tree of one leaf: both sides of a condition lead to it
-            at = nodes.add(_LEQ, 0, 0.0, False)
+            at = nodes.add(LEQ, 0, 0.0, False)
             nodes.link(at, "true", leaf[root], True)
             nodes.link(at, "false", leaf[root], True)
             roots.append(at)
@@ -152,8 +152,15 @@ def _inner_nodes(trees: Trees, leaf_number: NDArray[np.int64]) -> tuple[_Nodes, 
 Asked = tuple[int, int, float, bool, tuple[float, ...]]
 
 
-def _conditions(arrays: Mapping[str, NDArray[Any]]) -> list[list[Asked]]:
-    """Each condition as mode, feature, split, side of NaN and members; several are a chain."""
+def conditions_asked(
+    arrays: Mapping[str, NDArray[Any]], *, sets: bool = False
+) -> list[list[Asked]]:
+    """Each condition as mode, feature, split, side of NaN and members; several are a chain.
+
+    Args:
+        arrays: those of `condition_truth`.
+        sets: whether sets may be asked for; else they are chains.
+    """
     members: dict[int, list[float]] = {}
     for condition, value in zip(
         arrays["member_of"].tolist(), arrays["member_values"].tolist(), strict=True
@@ -170,13 +177,13 @@ def _conditions(arrays: Mapping[str, NDArray[Any]]) -> list[list[Asked]]:
     ):
         values = members.get(index, [])
         if not np.isnan(threshold):
-            found.append([(_LEQ, feature, threshold, missing, ())])
+            found.append([(LEQ, feature, threshold, missing, ())])
         elif not values:
-            found.append([(_LT, feature, -np.inf, missing, ())])
-        elif len(values) > 1 and _fits_member(values):
-            found.append([(_MEMBER, feature, 0.0, missing, tuple(values))])
+            found.append([(LT, feature, -np.inf, missing, ())])
+        elif sets and len(values) > 1 and _fits_member(values):
+            found.append([(MEMBER, feature, 0.0, missing, tuple(values))])
         else:
-            found.append([(_EQ, feature, value, missing, ()) for value in values])
+            found.append([(EQ, feature, value, missing, ()) for value in values])
     return found
 
 

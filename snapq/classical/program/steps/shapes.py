@@ -7,9 +7,23 @@ import numpy as np
 from ..registry import operation
 from ..step import Array, Step
 
+_MOST = 1e9
+"""Values of a table; more would not fit into memory."""
+
 
 def _ints(values: Array) -> tuple[int, ...]:
     return tuple(int(value) for value in np.asarray(values).reshape(-1))
+
+
+def _filled(lengths: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of something that is filled.
+
+    Raises:
+        ValueError: it is larger than any table of features.
+    """
+    if any(length < 0 for length in lengths) or float(np.prod(lengths, dtype=float)) > _MOST:
+        raise ValueError(f"the shape {lengths} is not one of a table of features")
+    return lengths
 
 
 @operation("Reshape")
@@ -109,16 +123,19 @@ def shape_of(step: Step, x: Array) -> Array:
 def constant_of_shape(step: Step, shape: Array) -> Array:
     """Fills a shape with one value, `value` (else float32 0)."""
     value = step.arrays.get("value", np.zeros(1, np.float32))
-    return np.full(_ints(shape), value.reshape(-1)[0], value.dtype)
+    return np.full(_filled(_ints(shape)), value.reshape(-1)[0], value.dtype)
 
 
 @operation("Expand")
 def expand(_: Step, x: Array, shape: Array) -> Array:
     """Repeats along axes of length 1 until the shape fits."""
-    return np.array(np.broadcast_to(x, np.broadcast_shapes(x.shape, _ints(shape))))
+    wanted = np.broadcast_shapes(x.shape, _filled(_ints(shape)))
+    return np.array(np.broadcast_to(x, _filled(wanted)))
 
 
 @operation("Tile")
 def tile(_: Step, x: Array, repeats: Array) -> Array:
     """Repeats the whole along each axis."""
-    return np.tile(x, _ints(repeats))
+    times = _ints(repeats)
+    _filled(tuple(length * count for length, count in zip(x.shape, times)))
+    return np.tile(x, times)
