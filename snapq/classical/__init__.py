@@ -13,7 +13,9 @@ ensemble    the plain form of tree ensembles
 svm         the plain form of support vector machines
 linear      the plain form of linear models
 estimator   a plain form between the steps of the host
+lowering/   SVMs and linear models as a float model for the NPU
 on_host     an estimator as steps of the host, for what stays there
+on_cpu      SVMs and linear models as products in float32, for a CPU
 program/    steps of the host; NumPy only, shipped to boards
 writing/    steps and estimators as ONNX models for a CPU
 rewrite     a whole model in fewer bytes for a CPU

@@ -10,16 +10,10 @@ from snapq.classical.program import Array, Step
 from snapq.classical.svm import SupportVectors
 
 _FLOAT64 = 11
-Real = type[np.float32] | type[np.float64]
 
 
-def estimator_steps(estimator: Estimator, dtype: Real = np.float64) -> list[Step]:
-    """The steps that compute the sums float64 [N, targets] of an estimator.
-
-    Args:
-        estimator: of any plain form.
-        dtype: in which SVMs and linear models compute; trees compare float32 and add float64.
-    """
+def estimator_steps(estimator: Estimator) -> list[Step]:
+    """The steps that compute the sums float64 [N, targets] of an estimator."""
     form = estimator.form
     if isinstance(form, Ensemble):
         leaves = f"{estimator.sums}.leaves"
@@ -33,18 +27,15 @@ def estimator_steps(estimator: Estimator, dtype: Real = np.float64) -> list[Step
                 {"values": form.values},
             ),
         ]
-    steps = _Steps(estimator.sums, dtype)
-    rows = estimator.rows
-    if dtype != np.float32:
-        rows = steps.add("Cast", rows, to=_FLOAT64)
+    steps = _Steps(estimator.sums)
+    rows = steps.add("Cast", estimator.rows, to=_FLOAT64)
     if isinstance(form, SupportVectors):
         rows = _kernel(steps, form, rows)
         weights, offsets = form.coefficients, form.offsets
     else:
         weights, offsets = form.weights, form.offsets
     product = steps.add("MatMul", rows, steps.constant(weights.T))
-    added = steps.add("Add", product, steps.constant(offsets[None]))
-    steps.add("Cast", added, output=estimator.sums, to=_FLOAT64)
+    steps.add("Add", product, steps.constant(offsets[None]), output=estimator.sums)
     return steps.steps
 
 
@@ -79,10 +70,9 @@ def _distances(steps: _Steps, vectors: Array, gamma: float, rows: str) -> str:
 class _Steps:
     """Collects steps whose values have names of their own."""
 
-    def __init__(self, name: str, dtype: Real) -> None:
+    def __init__(self, name: str) -> None:
         self.steps: list[Step] = []
         self._name = name
-        self._dtype = dtype
 
     def add(self, op: str, *inputs: str, output: str | None = None, **attributes: int) -> str:
         name = output or f"{self._name}.{len(self.steps)}"
@@ -93,6 +83,6 @@ class _Steps:
         name = f"{self._name}.{len(self.steps)}"
         array = np.asarray(value)
         if array.dtype.kind == "f":
-            array = array.astype(self._dtype)
+            array = array.astype(np.float64)
         self.steps.append(Step("Constant", (), (name,), {}, {"value": array}))
         return name

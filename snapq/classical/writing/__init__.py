@@ -2,7 +2,8 @@
 
 writer      nodes and constants of a graph that is being written; the table of operations
 steps       the host's steps
-svm         probabilities of pairs of classes, in a Loop
+coupling    probabilities of pairs of classes
+far_rows    rows of SVMs that the NPU does not hold
 trees       trees as TreeEnsemble of ai.onnx.ml 5
 ensembles   an ensemble in as few bytes as it takes
 model       the whole
@@ -10,7 +11,7 @@ model       the whole
 
 from __future__ import annotations
 
-from snapq.classical.writing import steps, svm
+from snapq.classical.writing import coupling, far_rows, steps
 from snapq.classical.writing.model import items_to_onnx, program_to_onnx
 
-__all__ = ["items_to_onnx", "program_to_onnx", "steps", "svm"]
+__all__ = ["coupling", "far_rows", "items_to_onnx", "program_to_onnx", "steps"]

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import helper
 
 from snapq.classical.ensemble import Ensemble
 from snapq.classical.estimator import Estimator
-from snapq.classical.on_host import estimator_steps
+from snapq.classical.on_cpu import for_cpu
 from snapq.classical.program import Program
 from snapq.classical.writing.ensembles import write_ensemble
 from snapq.classical.writing.writer import (
@@ -61,14 +60,11 @@ def items_to_onnx(
     """
     writer = Writer()
     writer.keep([*samples, *answers])
-    for item in items:
+    for item in for_cpu(items):
         if not isinstance(item, Estimator):
             write_step(writer, item)
         elif isinstance(item.form, Ensemble):
             write_ensemble(writer, item.form, writer.name(item.rows), writer.name(item.sums))
-        else:
-            for step in estimator_steps(item, np.float32):
-                write_step(writer, step)
     return _model(writer, samples, answers)
 
 

@@ -1,0 +1,71 @@
+"""Rows beyond what the NPU holds: computed on the CPU only where there is one (see `steps`)."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from snapq.classical.program import Step
+from snapq.classical.writing.steps import names
+from snapq.classical.writing.writer import Writer, writes
+
+
+@writes("sums_of_far_rows")
+def write_far_rows(writer: Writer, step: Step) -> None:
+    """Writes the choice between the NPU's sums and the host's own, a row at a time."""
+    (sums, rows), outputs = names(writer, step)
+    sums = writer.add("Cast", sums, to=TensorProto.FLOAT)
+    axes = writer.constant(np.array([1]))
+    if step.attributes["kernel"] == "RBF":
+        unknown = writer.add("Cast", writer.add("IsNaN", rows), to=TensorProto.INT32)
+        found = writer.add("ReduceMax", unknown, axes, keepdims=1)
+        missing = writer.add("Cast", found, to=TensorProto.BOOL)
+        writer.add("Where", missing, writer.constant(np.float32("nan")), sums, outputs=outputs)
+        return
+    offset, scale = (writer.constant(step.arrays[name]) for name in ("offset", "scale"))
+    size = writer.add("Abs", writer.add("Mul", writer.add("Sub", rows, offset), scale))
+    largest = writer.constant(np.float32(step.attributes["largest"]))
+    near = writer.add("Cast", writer.add("LessOrEqual", size, largest), to=TensorProto.INT32)
+    all_near = writer.add("ReduceMin", near, axes, keepdims=1)
+    far = writer.add("Not", writer.add("Cast", all_near, to=TensorProto.BOOL))
+    every = writer.add("ReduceMin", all_near, keepdims=0)
+    writer.add(
+        "If",
+        writer.add("Cast", every, to=TensorProto.BOOL),
+        outputs=outputs,
+        then_branch=_kept(outputs[0], sums),
+        else_branch=_computed(outputs[0], step, rows, far, sums),
+    )
+
+
+def _kept(name: str, sums: str) -> onnx.GraphProto:
+    branch = Writer(f"{name}_near")
+    return _graph(branch, branch.add("Identity", sums))
+
+
+def _computed(name: str, step: Step, rows: str, far: str, sums: str) -> onnx.GraphProto:
+    """The sums in float64 of all rows, of which those that are far count."""
+    branch = Writer(f"{name}_far")
+    options, arrays = step.attributes, step.arrays
+    values = branch.add("Cast", rows, to=TensorProto.DOUBLE)
+    if "vectors" in arrays:
+        vectors = branch.constant(arrays["vectors"].astype(np.float64).T)
+        values = branch.add("MatMul", values, vectors)
+    if options["kernel"] != "LINEAR":
+        scaled = branch.add("Mul", values, branch.constant(np.float64(options["gamma"])))
+        values = branch.add("Add", scaled, branch.constant(np.float64(options["coef0"])))
+        if options["kernel"] == "SIGMOID":
+            values = branch.add("Tanh", values)
+        else:
+            values = branch.add("Pow", values, branch.constant(np.float64(options["degree"])))
+    weights = branch.constant(arrays["weights"].astype(np.float64).T)
+    total = branch.add("MatMul", values, weights)
+    total = branch.add("Add", total, branch.constant(arrays["offsets"].astype(np.float64)))
+    narrow = branch.add("Cast", total, to=TensorProto.FLOAT)
+    return _graph(branch, branch.add("Where", far, narrow, sums))
+
+
+def _graph(branch: Writer, output: str) -> onnx.GraphProto:
+    info = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
+    return helper.make_graph(branch.nodes, "branch", [], [info], list(branch.constants.values()))
