@@ -70,6 +70,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "lower.lower_attention_mask": "looks at Attention, as no other does",
         "npu_workarounds.add_before_concat": "in LOWER: fold_bias may take the constant before",
         "npu_workarounds.make_computed_indices_positive": "before reduce_rank: Gathers too",
+        "npu_workarounds.divide_for_remainders": "looks at Mod, as no other does",
         "npu_workarounds.widen_short_depthwise_conv": "before lower_long_conv1d_to_matmul: Convs",
         "npu_workarounds.compare_one_hot": "looks at OneHot, as no other does",
         "npu_workarounds.widen_padded_conv": "behind merge_pad, which is in FOLD: Convs",

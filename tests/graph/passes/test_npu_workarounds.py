@@ -57,6 +57,22 @@ CASES = [
         applies=False,
     ),
     Case(
+        "divide_for_remainders",
+        "of whole numbers, and of what is never negative",
+        """(int64[4] x, float[2,5] z) => (int64[4] y, int64[2] v)
+            <int64 seven = {7}, int64 k = {2}> {
+            y = Mod(x, seven) i = ArgMax <axis = 1, keepdims = 0> (z) v = Mod(i, k) }""",
+        "Div Mul Sub Less Where Add ArgMax Div Mul Sub",
+    ),
+    Case(
+        "divide_for_remainders",
+        "by what is fed, and with the sign of the dividend",
+        """(int64[4] x, int64[4] d) => (int64[4] y, int64[4] v) <int64 seven = {7}> {
+            e = Abs(d) f = Add(e, seven) y = Mod(x, f) v = Mod <fmod = 1> (x, seven) }""",
+        "Abs Add Mod Mod",
+        applies=False,
+    ),
+    Case(
         "flatten_normalized_rows",
         "few values normalized over two dimensions of rows",
         """(float[1,5,4,16] x, float[16] w) => (float[1,5,4,16] y) {
@@ -126,7 +142,7 @@ CASES = [
         "make_computed_indices_positive",
         "indices that are fed",
         """(float[4,5] x, int64[2,3] i) => (float[2,3,5] y) { y = Gather(x, i) }""",
-        "Mod Gather",
+        "Less Where Add Gather",
     ),
     Case(
         "make_computed_indices_positive",
@@ -142,7 +158,7 @@ CASES = [
         "indices of points that are fed",
         """(float[4,5,6] x, int32[7,2] i) => (float[7,6] y) {
             j = Cast <to = 7> (i) y = GatherND(x, j) }""",
-        "Cast Mod GatherND",
+        "Cast Less Where Add GatherND",
     ),
     Case(
         "make_computed_indices_positive",
