@@ -251,3 +251,22 @@ def test_normalizations_behind_a_concat_are_float_at_16_bits():
         result = quantize(model, feeds(model, 2), Scheme(activations=ActivationType.UINT16))
         floats = {n.name for n in result.model.graph if KEPT_FLOAT in n.metadata_props}
         assert len(floats & {"node_conv_0", "node_conv_1", "node_conv_2"}) == (2 if joined else 0)
+
+
+def sums_and_classes(classes):
+    """A running sum, a Softmax that leaves through a Reshape, and one inside."""
+    b = Builder()
+    x = b.feed("x", 1, 64)
+    logits = b.add("Gemm", x, b.normal(64, classes))
+    shares = b.add("Softmax", logits)
+    inside = b.add("Relu", b.add("Softmax", b.add("Neg", logits)))
+    leaves = b.add("Reshape", shares, np.array([classes, 1]))
+    return b.model(b.add("CumSum", x, np.array(1)), leaves, inside)
+
+
+@pytest.mark.parametrize("classes", [99, 100])
+def test_running_sums_and_many_classes_that_leave_have_16_bits(classes):
+    model = sums_and_classes(classes)
+    result = quantize(model, feeds(model, 2), Scheme(architecture=73))
+    told = {name for note in result.notes if "16 bits" in note.text for name in note.nodes}
+    assert told == {"node_cumsum_6"} | ({"node_softmax_1"} if classes == 100 else set())
