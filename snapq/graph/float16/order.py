@@ -19,6 +19,7 @@ from snapq.graph.float16 import (
     scale_scores,
     shift_exponents,
     split_odd_channels,
+    split_small_factors,
     widen_added_number,
     widen_short_rows,
 )
@@ -39,5 +40,6 @@ ORDER: tuple[tuple[ModuleType, str], ...] = (
     (lower_padded_averages, "looks at AveragePool, as no other does"),
     (split_odd_channels, "before widen_short_rows, which looks at Convs too"),
     (widen_short_rows, "behind split_odd_channels: a Conv that is split is gone"),
+    (split_small_factors, "looks at Mul and Div, as no other does"),
 )
 """Modules with `OPERATORS` and `apply`, as those of `snapq.graph.passes`."""

@@ -22,14 +22,20 @@ from snapq.quantization.existing_qdq.reading import constant_array
 __all__ = [
     "bounded_exp",
     "constant_first",
+    "division_of_smaller",
     "mean_by_axis",
     "norm_of_smaller",
     "reciprocal_by_division",
+    "sigmoid_by_exp",
     "sigmoid_by_tanh",
     "softplus_by_parts",
 ]
 
 _SMALLER = 256.0
+_SMALLER_BOTH = 64.0
+"""The largest number of fp16 over this has a reciprocal of which fp16 has all bits."""
+_LOWEST_LOGIT = -11.5
+"""Exp of 11.5 is 98,716, and 16-bit floating point of the NPU ends at 131,008."""
 _LOWEST_EXP = -80.0
 """Exp of less is 1.8e-35, and what 16-bit floating point has below -88 is garbage."""
 
@@ -44,6 +50,30 @@ def sigmoid_by_tanh(graph: ir.Graph, node: ir.Node) -> bool:
     bent = form.step("Tanh", inner, over=(-1.0, 1.0))
     scaled = form.step("Mul", bent, half, over=(-0.5, 0.5))
     return form.last("Add", scaled, half)
+
+
+def sigmoid_by_exp(graph: ir.Graph, node: ir.Node) -> bool:
+    """`sigmoid(x)` as `1 / (1 + exp(-x))`, in float: it has as many digits of small values."""
+    if node.op_type != "Sigmoid" or Held(graph, node).inputs():
+        return False
+    editor = Editor(graph)
+    editor.begin(node)
+    low, high = (np.array(bound, np.float32) for bound in (_LOWEST_LOGIT, -_LOWEST_EXP))
+    power = editor.op("Exp", editor.op("Neg", editor.op("Clip", node.inputs[0], low, high)))
+    one_more = editor.op("Add", power, np.array(1, np.float32))
+    return _Form(graph, node).last("Div", np.float32(1), one_more)
+
+
+def division_of_smaller(graph: ir.Graph, node: ir.Node) -> bool:
+    """`a / b` as `(a / 64) / (b / 64)`, in float: the NPU has 0 for what is divided by 16,384."""
+    if node.op_type != "Div" or Held(graph, node).inputs():
+        return False
+    editor = Editor(graph)
+    editor.begin(node)
+    part = np.array(1 / _SMALLER_BOTH, np.float32)
+    for index, value in enumerate(node.inputs):
+        node.replace_input_with(index, editor.op("Mul", value, part))
+    return True
 
 
 def reciprocal_by_division(graph: ir.Graph, node: ir.Node) -> bool:

@@ -92,6 +92,8 @@ MENDS: tuple[Mend, ...] = (
     Mend("is written with its constant first", forms.constant_first),
     Mend("is written as 1 / x", forms.reciprocal_by_division),
     Mend("is written as 0.5 + 0.5 tanh(x / 2)", forms.sigmoid_by_tanh),
+    Mend("is written as 1 / (1 + exp(-x))", forms.sigmoid_by_exp),
+    Mend("divides what it takes by 64 first", forms.division_of_smaller),
     Mend("takes its means axis by axis", forms.mean_by_axis),
     Mend("is bounded below at -80", forms.bounded_exp),
     Mend("is written as max(x, 0) + log(1 + exp(-|x|))", forms.softplus_by_parts),

@@ -15,6 +15,8 @@ CASES = {
     "expand_softplus": "{ y = Softplus(x) }",
     "shift_exponents": "{ a = LogSoftmax <axis = 1> (x) y = Add(a, w) }",
     "shift_exponents, of a sum": "{ y = ReduceLogSumExp <keepdims = 0> (x, axes) }",
+    "split_small_factors": "{ y = Div(x, million) }",
+    "split_small_factors, of a vector": "{ y = Mul(tiny, x) }",
     "scale_norms": "{ y = ReduceL2(x, axes) }",
     "scale_norms, without the axes": "{ y = ReduceL2 <keepdims = 0> (x, axes) }",
 }
@@ -59,7 +61,10 @@ LEFT = {
 
 def model_of(body):
     rank = "[2,4]" if "keepdims" in body else "[2,5,4]" if "axes" not in body else "[2,1,4]"
-    constants = "<float two = {2.0}, int64[1] axes = {1}>"
+    constants = (
+        "<float two = {2.0}, int64[1] axes = {1}, float million = {1000000.0},"
+        " float[4] tiny = {0.00001, 1.0, -0.5, 0.0}>"
+    )
     text = f"(float[2,5,4] x, float[4] w) => (float{rank} y) {constants} {body}"
     return prepare(build(text, 18), {})
 
