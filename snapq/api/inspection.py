@@ -156,11 +156,20 @@ def _inspected(
         operators=dict(sorted(Counter(node.op_type for node in ready.graph).items())),
         passes=dict(prepared.applied),
         skipped=tuple(map(asdict, prepared.skipped)),
-        notes=prepared.notes,
+        notes=(*prepared.notes, *_float16_notes(ready, profile)),
         placements=(*as_given, *placements),
         findings=tuple(map(asdict, lint(quantized, profile.architecture) if quantized else ())),
         cut=proposed,
     )
+
+
+def _float16_notes(model: ir.Model, device: DeviceProfile) -> tuple[str, ...]:
+    """What the reader should know of the model at fp16, where the device has that."""
+    from snapq.graph.float16.notes import float16_notes
+
+    if "fp16" not in device.precisions:
+        return ()
+    return tuple(f"At fp16, {one.text}" for one in float16_notes(model.graph))
 
 
 def inspect_compiled(file: str | Path) -> tuple[BinaryInfo, ...]:

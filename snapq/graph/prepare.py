@@ -15,6 +15,7 @@ from snapq.errors import ModelError, SnapqError
 from snapq.graph import shapes
 from snapq.graph.completion import complete_shapes
 from snapq.graph.float32 import float32_at_the_boundary
+from snapq.graph.integer_notes import integer_notes
 from snapq.graph.opset import TARGET, settle_opset, upgrade_opset
 from snapq.graph.passes.base import SkippedNode
 from snapq.graph.passes.run import apply_passes, clean, skipped_names
@@ -85,6 +86,7 @@ def _prepare(
     if upgrade_opset(prepared):
         applied["upgrade_opset"] = 1
         clean(prepared, applied)
+    notes.extend(integer_notes(prepared.graph))
     changes, skipped = apply_passes(prepared, without)
     applied.update(changes)
     _finish(prepared, notes)

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field, replace
 import onnx_ir as ir
 
 from snapq.errors import DataError, ModelError
+from snapq.graph.float16.notes import float16_notes
 from snapq.graph.float16.run import write_for_float16
 from snapq.graph.node_order import last_reader_first
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.calibration.calibrate import Samples, calibrate
 from snapq.quantization.calibration.observers.collector import Collector, TensorStatistics
 from snapq.quantization.encodings import Encoding
-from snapq.quantization.notes import Note
+from snapq.quantization.notes import Note, NoteKind
 from snapq.quantization.precision_rules.joined_outputs import joined_outputs
 from snapq.quantization.precision_rules.keep_wide import beyond_float16, in_float, without_float
 from snapq.quantization.qdq.decisions import KEPT_FLOAT, is_float
@@ -140,13 +141,15 @@ def _written(plan: QdqPlan) -> Quantized:
     """The plan's model with Q and DQ."""
     inserter = Inserter(plan)
     inserter.run()
-    write_for_float16(plan.model, [n for n in plan.graph if KEPT_FLOAT in n.metadata_props])
+    in_float16 = [node for node in plan.graph if KEPT_FLOAT in node.metadata_props]
+    told = float16_notes(plan.graph, in_float16)
+    write_for_float16(plan.model, in_float16)
     separate(plan.graph)
     return Quantized(
         plan.model,
         inserter.written,
         {name: collector.statistics() for name, collector in plan.seen.items()},
-        plan.notes,
+        (*plan.notes, *(Note(NoteKind.ADVICE, one.nodes, one.text) for one in told)),
         plan.seen,
     )
 

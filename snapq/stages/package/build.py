@@ -18,6 +18,7 @@ from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError
 from snapq.graph import boundary, io
 from snapq.graph.boundary import Applied, Boundary
+from snapq.graph.float16.notes import float16_notes
 from snapq.graph.float16.run import write_for_float16
 from snapq.npu.model import Model, Source
 from snapq.progress import Progress
@@ -159,9 +160,9 @@ def _write_model(job: PackageJob, folder: Path) -> Applied:
 
 
 def _lint(job: PackageJob, applied: Applied, devices: Sequence[DeviceProfile]) -> tuple[str, ...]:
-    """What breaks the provider's rules for node units; a float model has none to break."""
+    """What breaks the provider's rules for node units; what a float model has few digits of."""
     if job.precision == "float":
-        return ()
+        return tuple(one.text for one in float16_notes(applied.model.graph))
     found = lint(applied.model, min(device.architecture for device in devices))
     return tuple(f"{item.node}: {item.message} {item.hint}" for item in found)
 
