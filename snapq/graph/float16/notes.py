@@ -1,7 +1,7 @@
 """Tells of what stays in fp16 and has few digits there, which no cheap form mends.
 
-1. Outputs that Sigmoids give: the NPU's has steps of 2^-11, so that of sigmoid(-8) half is lost and
-   sigmoid(-10) is 0. `1 / (1 + exp(-x))` has all digits and takes 2.6 times as long.
+1. Products of Sigmoids that are outputs: the NPU's has steps of 2^-11, so that of sigmoid(-8) half
+   is lost and sigmoid(-10) is 0. Those that leave alone are written otherwise (`scale_scores`).
 2. TopK: it compares in fp16, also what has 16 bits, so that elements that differ by less than 2^-11
    of their size change places.
 
@@ -61,18 +61,21 @@ def _told(names: tuple[str, ...], text: str) -> Told:
 
 
 def _sigmoids(value: ir.Value, known: Collection[ir.Node]) -> list[ir.Node]:
-    """The Sigmoids of which data movement and products alone make an output."""
-    found, waiting, seen = [], [value], set[ir.Value]()
+    """The Sigmoids of which products, and data movement, make an output."""
+    found, waiting, seen = [], [(value, False)], set[ir.Value]()
     while waiting:
-        one = waiting.pop()
+        one, multiplied = waiting.pop()
         node = one.producer()
         if one in seen or node is None:
             continue
         seen.add(one)
+        product = is_op(node, "Mul")
         if is_op(node, "Sigmoid"):
-            found += [node] if node in known else []
-        elif spec_of(node).has(Trait.MOVES) or is_op(node, "Mul"):
-            waiting += [item for item in node.inputs if is_float(item) and item is not None]
+            scaled = producer(node.inputs[0], "Abs") is not None
+            found += [node] if node in known and multiplied and not scaled else []
+        elif spec_of(node).has(Trait.MOVES) or product:
+            given = [item for item in node.inputs if is_float(item) and item is not None]
+            waiting += [(item, multiplied or product) for item in given]
     return found[::-1]
 
 

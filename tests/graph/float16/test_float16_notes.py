@@ -14,7 +14,7 @@ def head():
     b = Builder()
     x = b.feed("x", 1, 8, 6, 6)
     gated = b.add("Mul", b.add("Sigmoid", b.add("Neg", x)), x)
-    scores = b.add("Mul", b.add("Sigmoid", x), b.add("Sigmoid", b.add("Abs", x)))
+    scores = b.add("Mul", b.add("Sigmoid", x), b.add("Sigmoid", b.add("Tanh", x)))
     joined = b.add("Reshape", b.add("Concat", scores, x, axis=1), np.array([1, 16, 36]))
     best = b.add("TopK", b.add("Reshape", gated, np.array([1, 288])), np.array([5]), outputs=2)[0]
     return b.model(joined, b.add("Relu", best))
