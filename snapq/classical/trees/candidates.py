@@ -20,8 +20,10 @@ from snapq.progress import Advance
 
 MOST_BYTES = 30_000_000
 """Weights beyond this take longer to read than a CPU takes to walk down the trees."""
-WIDTHS = (256, 128, 384, 192, 64, 32)
-"""Leaves a block, the likely first."""
+WIDTHS = (256, 192, 128, 64, 32)
+"""Leaves a block to begin with: the first that is not too large."""
+NEAR = (32, 64, 128, 192, 256, 384)
+"""Leaves a block to try beside the best."""
 _UNREACHED = 2
 """Leaves that no row reaches, or that add nothing, cost nothing: up to half may be such."""
 _LINES = 8
@@ -30,6 +32,8 @@ _HELD_BYTES = 7_000_000
 """On-chip memory that the conditions of a part and a batch may take: beyond it parts pay."""
 COMPILATIONS = 10
 """About so many there are."""
+_LARGE_BYTES = 12_000_000
+"""Weights from which one compilation takes so long that only the number of parts is varied."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ class _Search:
     def refine(self, vary: Callable[[Plan], Iterator[Shape]]) -> None:
         """Tries the neighbours of the best."""
         best = self._best()
-        if best is not None:
+        if best is not None and (best.plan.weight_bytes < _LARGE_BYTES or vary is _parts):
             for shape in vary(best.plan):
                 self._attempt(best.plan.encoding, shape)
 
@@ -177,9 +181,8 @@ def estimate(plan: Plan, devices: Sequence[DeviceProfile], memory: npu.Memory) -
 
 
 def _widths(plan: Plan) -> Iterator[Shape]:
-    at = sorted(WIDTHS)
-    place = at.index(plan.shape.width)
-    for width in at[max(place - 1, 0) : place + 2]:
+    place = NEAR.index(plan.shape.width)
+    for width in NEAR[max(place - 1, 0) : place + 2]:
         yield replace(plan.shape, width=width)
 
 

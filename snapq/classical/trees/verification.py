@@ -64,7 +64,9 @@ def _hard_rows(
             continue
         # Where thresholds lie, rows lie too: at them, beside them, and between them.
         drawn = rng.choice(values, count)
-        beside = np.nextafter(drawn, rng.choice([-np.inf, np.inf], count).astype(np.float32))
+        way = rng.choice([-np.inf, np.inf], count).astype(np.float32)
+        with np.errstate(over="ignore"):  # infinity lies beside the greatest number
+            beside = np.nextafter(drawn, way)
         share = rng.random(count)
         between = drawn * share + rng.choice(values, count) * (1 - share)
         kind = rng.integers(0, 3, count)
