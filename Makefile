@@ -8,6 +8,7 @@ EXAMPLE := examples/efficientnet-lite0
 MODEL := $(EXAMPLE)/model/efficientnet_lite0.onnx
 DATA := $(EXAMPLE)/data/validation.csv
 FASHION := examples/fashion-mnist
+FOREST := examples/forest
 WORKERS ?= 2
 
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(CONSTRAINTS) $(BIN)/python -m pip
@@ -17,7 +18,7 @@ TOOLS := $(VENV)/.tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo fashion test test-fast coverage lint format docs lock clean
+.PHONY: help install demo fashion forest test test-fast coverage lint format docs lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +30,10 @@ demo: $(MODEL) $(DATA) ## Deploy EfficientNet-Lite0 from end to end, without a d
 
 fashion: $(FASHION)/model/resnet.onnx ## Train, prune and deploy a classifier of Fashion-MNIST
 	$(BIN)/snapq run $(FASHION)/deploy.yaml
+
+forest: $(FOREST)/model/forest.onnx ## Train and deploy a forest and an SVM of scikit-learn
+	$(BIN)/snapq run $(FOREST)/deploy.yaml
+	$(BIN)/snapq run $(FOREST)/machine.yaml
 
 test: $(TOOLS) ## Install what the tests need and run all of them
 	@scripts/install_test_packages.sh
@@ -61,7 +66,7 @@ lock: ## Refresh the pinned versions to the newest ones that fit pyproject.toml
 
 clean: ## Remove .venv, caches and what the example made (runs/ stays)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
-	rm -rf $(EXAMPLE)/model $(EXAMPLE)/data $(FASHION)/model $(FASHION)/data
+	rm -rf $(EXAMPLE)/model $(EXAMPLE)/data $(FASHION)/model $(FASHION)/data $(FOREST)/model $(FOREST)/data
 
 $(BIN)/python:
 	@python="$$(scripts/find_python.sh)" && "$$python" -m venv --clear $(VENV)
@@ -89,4 +94,9 @@ $(DATA): $(EXAMPLE)/fetch_data.py $(EXAMPLE)/wheels.py | $(INSTALLED)
 $(FASHION)/model/resnet.onnx: $(FASHION)/train_model.py $(FASHION)/fetch_data.py | $(INSTALLED)
 	@PIP_CONSTRAINT=$(CONSTRAINTS) scripts/install_torch.sh $(BIN)/python
 	$(BIN)/python $(FASHION)/train_model.py
+	@touch $@
+
+$(FOREST)/model/forest.onnx: $(FOREST)/train.py | $(INSTALLED)
+	@$(PIP) install --quiet "scikit-learn>=1.4" "skl2onnx>=1.18"
+	$(BIN)/python $(FOREST)/train.py
 	@touch $@

@@ -44,5 +44,5 @@ def estimate(
     profile = find(device)
     path = model_path(model)
     with explaining(path):
-        source, precision = npu_source(path, inputs or {}, outputs)
+        source, precision = npu_source(path, inputs or {}, outputs, profile)
         return Model(source, profile).estimate(precision)

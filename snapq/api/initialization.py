@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapq.api.shared import refuse_existing, renamed_argument
-from snapq.errors import ModelError
+from snapq.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from snapq.api.suggest_sizes import SuggestedInput
@@ -25,6 +25,11 @@ _MAX_NAME = 100
 _PLAIN = re.compile(r"[A-Za-z_./][\w./-]*", re.ASCII)
 _YAML_WORDS = {"true", "false", "null"}
 
+_HEAD = """\
+# What snapq does with this model. Start it: snapq run deploy.yaml
+# Every key: snapq schema
+name: {name}
+"""
 _DATA = """\
 data:
   # CHANGE: random inputs show only that the model runs. Every result that rests on them is marked
@@ -101,23 +106,34 @@ def initialize(
         ModelError: the model cannot be read, or no cut keeps work on the NPU.
         DeviceError: the device is unknown.
     """
+    from snapq.api.classical_initialization import classical_text
     from snapq.api.suggest_sizes import suggest_inputs
     from snapq.devices.profiles import find
     from snapq.graph import io
+    from snapq.graph.classical import is_classical
     from snapq.graph.foreign import explaining
 
     profile = find(device or PLACEHOLDER_DEVICE)
     graph = io.load(model)
-    with explaining(model):
-        inputs = suggest_inputs(graph, model)
-    quantized = any(node.op_type == "QuantizeLinear" for node in graph.graph)
     remark = (
         profile.marketing if device else "CHANGE: the model's device; `snapq devices` lists all"
     )
+    if is_classical(graph):
+        if cut:
+            raise ConfigError(
+                "A tree ensemble, SVM or linear model is divided by itself, and not cut.",
+                where="--cut",
+                hint="Leave the option out.",
+            )
+        head = _HEAD.format(name=_value(_name(model.stem)))
+        devices = f"devices: [{profile.name}]  # {remark}\n"
+        where = (folder or Path()).absolute()
+        return head + _model_path(model, where) + classical_text(graph, devices)
+    with explaining(model):
+        inputs = suggest_inputs(graph, model)
+    quantized = any(node.op_type == "QuantizeLinear" for node in graph.graph)
     return (
-        "# What snapq does with this model. Start it: snapq run deploy.yaml\n"
-        "# Every key: snapq schema\n"
-        f"name: {_value(_name(model.stem))}\n"
+        _HEAD.format(name=_value(_name(model.stem)))
         + _model(model, inputs, (folder or Path()).absolute())
         + (_cut(model, inputs, profile.name) if cut else "")
         + f"devices: [{profile.name}]  # {remark}\n"
@@ -133,12 +149,15 @@ def _name(stem: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:_MAX_NAME] or "model"
 
 
-def _model(model: Path, inputs: Sequence[SuggestedInput], folder: Path) -> str:
+def _model_path(model: Path, folder: Path) -> str:
     path = os.path.relpath(model.absolute(), folder)
     if Path(path).parts[:2] == ("..", ".."):
         path = str(model.absolute())
-    lines = ["model:", f"  path: {_value(path)}"]
-    lines += ["  inputs:"] if inputs else []
+    return f"model:\n  path: {_value(path)}\n"
+
+
+def _model(model: Path, inputs: Sequence[SuggestedInput], folder: Path) -> str:
+    lines = ["  inputs:"] if inputs else []
     for given in inputs:
         remark = ""
         if given.declared is None:
@@ -146,7 +165,7 @@ def _model(model: Path, inputs: Sequence[SuggestedInput], folder: Path) -> str:
         elif given.guessed:
             remark = f"  # CHANGE: a guess where the model is dynamic: {', '.join(given.guessed)}"
         lines.append(f"    {_scalar(given.name)}: {list(given.shape)}{remark}")
-    return "\n".join(lines) + "\n"
+    return _model_path(model, folder) + "".join(f"{line}\n" for line in lines)
 
 
 def _cut(model: Path, inputs: Sequence[SuggestedInput], device: str) -> str:

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from snapq.api.classical_inspection import InspectedEstimator
 from snapq.api.cut_proposal import ProposedCut, propose_cut
 from snapq.api.placements import AskingTime, OffNpu, PrecisionPlacement
 from snapq.api.shared import device_argument
@@ -60,6 +61,10 @@ class Inspection:
     cut: ProposedCut | None = None
     """Where to cut it, where not all of it can run on the NPU and a cut keeps most of its work
     there."""
+    estimators: tuple[InspectedEstimator, ...] = ()
+    """Of a tree ensemble, SVM or linear model."""
+    advice: str = ""
+    """Of such a model: whether the NPU is worth it at this many rows."""
 
     @property
     def rewrites(self) -> dict[str, int]:
@@ -96,6 +101,7 @@ def inspect(
     """
     from snapq.devices.profiles import find
     from snapq.graph import io
+    from snapq.graph.classical import is_classical, refuse_cut
     from snapq.graph.cutting import open_given
     from snapq.graph.foreign import explaining
     from snapq.scratch import Scratch
@@ -104,6 +110,9 @@ def inspect(
     path = Path(model)
     given = io.load(path)
     io.refuse_compiled(given, path)
+    if is_classical(given):
+        refuse_cut(tuple(outputs))
+        return _classical(given, path, profile, inputs or {}, progress or Silent())
     with explaining(path), Scratch() as scratch:
         notes: tuple[str, ...] = ()
         shapes = inputs or {}
@@ -113,6 +122,53 @@ def inspect(
         told = progress or Silent()
         inspected = _inspected(given, path, profile, shapes, told, scratch.path)
         return replace(inspected, notes=(*notes, *inspected.notes))
+
+
+def _classical(
+    given: ir.Model,
+    path: Path,
+    profile: DeviceProfile,
+    inputs: InputShapes,
+    progress: Progress,
+) -> Inspection:
+    """What a tree ensemble, SVM or linear model becomes."""
+    from snapq.api.classical_inspection import advice, estimators, open_classical
+    from snapq.graph import cost
+    from snapq.graph.foreign import limits_of
+    from snapq.graph.shapes import input_specs
+    from snapq.npu.runtime import status
+
+    opened = open_classical(given, inputs, (profile,), progress)
+    part, found = opened.made.model, status()
+    costs = cost.node_costs(part)
+    if found.usable:
+        label = "w8a8, exact" if opened.made.trees else opened.precision
+        time = AskingTime(ASKING_SHARE * limits_of(part).seconds)
+        placed = _place(part, profile, label, {}, time)
+    else:
+        placed = _ask_table(part, str(found.reason))
+    listed = estimators(opened)
+    lowered = sum(one.runs_on == "npu" for one in listed)
+    many = "s" if lowered != 1 else ""
+    note = f"{lowered} estimator{many} lowered to {len(part.graph)} NPU nodes"
+    return Inspection(
+        model=str(path),
+        device=profile.name,
+        architecture=profile.architecture,
+        opset=given.opset_imports.get("", 0),
+        inputs={spec.name: list(spec.shape) for spec in input_specs(opened.given)},
+        nodes=len(given.graph),
+        prepared_nodes=len(part.graph),
+        parameters=sum(node.parameters for node in costs),
+        macs=sum(node.macs for node in costs),
+        operators=dict(sorted(Counter(node.op_type for node in part.graph).items())),
+        passes={},
+        skipped=(),
+        notes=(*opened.notes, note, *opened.made.notes),
+        placements=(placed,),
+        estimators=listed,
+        advice=advice(opened, profile) if found.usable else "",
+    )
 
 
 def _inspected(

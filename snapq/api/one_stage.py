@@ -50,7 +50,7 @@ def stage_file(
     found = tuple(map(profiles.find, devices)) or (oldest,)
     with (
         explaining(model),
-        prepared(model, calibration, shapes, found, cut_at=cut_at) as values,
+        prepared(model, calibration, shapes, found, cut_at=cut_at, command=name) as values,
     ):
         folder = values[Input.PREVIOUS].folder.with_name(name)
         folder.mkdir()
@@ -79,6 +79,7 @@ def prepared(
     devices: Sequence[DeviceProfile],
     base: Path | None = None,
     cut_at: Sequence[str] = (),
+    command: str = "analyze",
 ) -> Iterator[dict[Input, Any]]:
     """Runs the prepare stage on one file, and yields the inputs that the next stage may read.
 
@@ -89,11 +90,13 @@ def prepared(
         devices: what to prepare for.
         base: the folder of relative paths; the current one where not given.
         cut_at: inner tensors to cut at; samples are those of the part in front.
+        command: for the message where the model is no network.
 
     Raises:
         SnapqError: as the stage, or the data does not fit.
     """
     from snapq.api.calibration import given_samples
+    from snapq.api.classical_inspection import refuse_classical
     from snapq.graph import io
     from snapq.graph.code_boundary import real_numbers_at_the_boundary
     from snapq.graph.cutting import open_given
@@ -105,6 +108,7 @@ def prepared(
     cut = None
     frozen = io.load(model)
     io.refuse_compiled(frozen, model)
+    refuse_classical(frozen, command)
     converted: tuple[str, ...] = ()
     if cut_at or set(shapes) - {value.name for value in frozen.graph.inputs}:
         cut = open_given(model, shapes, cut_at)

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from snapq.errors import ConfigError, ModelError, both_names, warn_renamed
+from snapq.progress import Silent
 
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+    from snapq.devices.profiles import DeviceProfile
     from snapq.graph.shapes import InputShapes
 
 
@@ -38,19 +40,33 @@ def model_path(model: str | Path | QuantizedModel) -> Path:
 
 
 def npu_source(
-    model: Path, shapes: InputShapes, outputs: Sequence[str] = ()
+    model: Path,
+    shapes: InputShapes,
+    outputs: Sequence[str] = (),
+    device: DeviceProfile | None = None,
 ) -> tuple[Path | ir.Model, str]:
     """A model with fixed shapes for the NPU, and its precision: `fp16`, `Q/DQ`, `compiled`.
+
+    Of a classical model it is the part for the NPU, made for the device; without a device such a
+    model is refused.
 
     Raises:
         ModelError: it cannot be read or frozen, or cut at `outputs`.
     """
-    from snapq.graph import io
+    from snapq.api.classical_inspection import open_classical, refuse_classical
+    from snapq.graph import classical, io
     from snapq.graph.cutting import open_cut
 
-    if any(node.op_type == "EPContext" for node in io.load(model).graph):
+    given = io.load(model)
+    if any(node.op_type == "EPContext" for node in given.graph):
         refuse_cut(model, outputs)
         return model, "compiled"
+    if device is None:
+        refuse_classical(given, "simulate")
+    elif classical.is_classical(given):
+        classical.refuse_cut(tuple(outputs))
+        opened = open_classical(given, shapes, (device,), Silent())
+        return opened.made.model, opened.precision
     found = open_cut(model, shapes, outputs).model
     quantized = any(node.op_type == "DequantizeLinear" for node in found.graph)
     return found, "Q/DQ" if quantized else "fp16"

@@ -33,7 +33,7 @@ def benchmark_bundle(
         raise DataError("The bundle carries no golden input to time with.", where=str(bundle))
     candidates = [Candidate(opened.manifest.precision, opened.model, feeds, bundle)]
     if baseline is not None:
-        floats = float_feeds(opened.manifest, feeds)
+        floats = opened.golden_rows() or float_feeds(opened.manifest, feeds)
         candidates.insert(0, Candidate(protocol.baseline, baseline, floats))
     with progress.track(f"Benchmark on {target}", 100) as advance:
         return found.measure(candidates, protocol, Percent(advance))

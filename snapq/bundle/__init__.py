@@ -4,17 +4,26 @@
 manifest.json             what is in it: hashes, inputs and outputs, devices, golden data
 model.onnx                the portable model with the package's boundary
 tail.onnx                 what the CPU runs behind it, of a model that was cut
+host.npz                  constants of head and tail, of a classical model (manifest: `host`)
+snapq_program/            what computes them; needs numpy only
+head.onnx, tail.onnx      the same as ONNX, for applications without Python
+cpu.onnx                  the whole of a classical model, for the CPU alone
 encodings.json            encoding of every tensor (quantized models)
 devices/DEVICE/           model_ctx.onnx and its binary, compiled for the SoC
 golden/inputs/, golden/vNN/   samples, and what Qualcomm's simulator gave for them
+golden/rows/              of a classical model: the rows of these samples, and the answers
 snapq_io.py               feeds and reads the package; needs numpy only
 ```
 """
 
 MODEL = "model.onnx"
 TAIL = "tail.onnx"
+CPU = "cpu.onnx"
+HEAD = "head.onnx"
+PROGRAM = "snapq_program"
 MANIFEST = "manifest.json"
 ENCODINGS = "encodings.json"
 HELPER = "snapq_io.py"
 DEVICES = "devices"
 GOLDEN = "golden"
+GOLDEN_ROWS = "golden/rows"

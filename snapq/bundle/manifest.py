@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from snapq.bundle import MANIFEST
 from snapq.bundle.schema import (
     SCHEMA,
+    WITH_HOST,
     WITH_TAIL,
     BundleImage,
     BundleInput,
@@ -50,10 +51,10 @@ def read_manifest(folder: Path) -> Manifest:
             f"The manifest is not JSON ({type(error).__name__}).", where=str(path), hint=hint
         ) from error
     found = value.get("schema_version") if isinstance(value, dict) else None
-    if found not in (SCHEMA, WITH_TAIL):
+    if found not in (SCHEMA, WITH_TAIL, WITH_HOST):
         raise StorageError(
-            f"The manifest is of schema {_shown(found)}; this snapq reads {SCHEMA} and "
-            f"{WITH_TAIL}.",
+            f"The manifest is of schema {_shown(found)}; this snapq reads {SCHEMA}, {WITH_TAIL} "
+            f"and {WITH_HOST}.",
             where=str(path),
             hint="Use the snapq that wrote the bundle, or build it anew.",
         )
@@ -78,6 +79,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
             del image["align"]
     if manifest.tail is None:  # which version 1 does not know
         del value["tail"]
+    if manifest.host is None:
+        del value["host"]
     write_json(folder / MANIFEST, value)
 
 

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from snapq.bundle import GOLDEN, MANIFEST
+from snapq.bundle.host_schema import constants
 from snapq.bundle.manifest import boundary_of, read_manifest
 from snapq.bundle.references import check_references
 from snapq.bundle.schema import BundleDevice, BundleFile, Manifest
+from snapq.classical.host import Host
 from snapq.errors import DataError, StorageError, nearest
 from snapq.evaluation.array_file import open_npz
 from snapq.graph.boundary import Boundary
@@ -90,6 +92,57 @@ class Bundle:
     def compiled(self, device: str) -> Path:
         """The compiled model of a device. Raises `StorageError` where there is none."""
         return self.path / self.device(device).model
+
+    @property
+    def host(self) -> Host | None:
+        """Head and tail of a classical model; None of a network.
+
+        Raises:
+            StorageError: their constants are damaged.
+        """
+        entry = self.manifest.host
+        if entry is None:
+            return None
+        path = self.path / entry.arrays
+        try:
+            with zipfile.ZipFile(path) as archive:
+                if sum(one.file_size for one in archive.infolist()) > _MAX_GOLDEN_BYTES:
+                    raise _damaged("The constants of head and tail are too large.", path)
+            stored = open_npz(path)
+            names = constants((entry.head, entry.tail))
+            arrays = {name: stored[name].whole() for name in names}
+            return Host.from_json(entry.model_dump(mode="json"), arrays)
+        except DataError as error:
+            raise _damaged(f"The constants cannot be read: {error.what}", path) from error
+        except (OSError, KeyError, zipfile.BadZipFile) as error:
+            what = f"Constants of head and tail are missing ({type(error).__name__})."
+            raise _damaged(what, path) from error
+
+    def golden_rows(self, number: int = 0) -> dict[str, Array]:
+        """Of a classical model, the rows of a golden sample; of others, nothing.
+
+        Raises:
+            StorageError: they cannot be read.
+        """
+        return self._golden_rows("in.", number)
+
+    def golden_answers(self, number: int = 0) -> dict[str, Array]:
+        """Of a classical model, what ONNX Runtime gave for `golden_rows`. Raises as that."""
+        return self._golden_rows("out.", number)
+
+    def _golden_rows(self, side: str, number: int) -> dict[str, Array]:
+        entry = self.manifest.host
+        if entry is None or entry.golden is None:
+            return {}
+        name = golden_file(entry.golden, number)
+        if name not in {file.path for file in self.manifest.files}:
+            raise _damaged("The rows of a golden sample are not listed.", name)
+        try:
+            stored = open_npz(self.path / name)
+            wanted = [key for key in stored if key.startswith(side)]
+            return {key.removeprefix(side): stored[key].whole() for key in wanted}
+        except DataError as error:
+            raise _damaged(f"The rows cannot be read: {error.what}", self.path / name) from error
 
     def golden_feeds(self) -> Iterator[dict[str, Array]]:
         """Feeds of the package, sample by sample. Raises `StorageError`."""

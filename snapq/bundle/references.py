@@ -24,6 +24,9 @@ def check_references(folder: Path, manifest: Manifest) -> None:
     models = {manifest.model, *(entry.model for entry in manifest.devices)}
     if manifest.tail is not None:
         models.add(manifest.tail.model)
+    if manifest.host is not None:
+        host = manifest.host
+        models |= set(filter(None, (host.cpu, host.head_model, host.tail_model)))
     if "multi_soc" in manifest.extra:
         models.add(manifest.extra["multi_soc"])
     for model in sorted(models):

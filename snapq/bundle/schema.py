@@ -2,81 +2,35 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    AliasChoices,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    model_validator,
-)
+from pydantic import AliasChoices, BeforeValidator, Field, model_validator
 
+from snapq.bundle.entries import (
+    BundlePath,
+    DeviceName,
+    Dimensions,
+    Dtype,
+    Entry,
+    Finite,
+    Permutation,
+    Pixel,
+    Pixels,
+    Sha256,
+    Text,
+    as_tuple,
+    check_text,
+)
+from snapq.bundle.host_schema import BundleHost
 from snapq.records import EstimateRecord
 
 SCHEMA: Literal["snapq.bundle/1"] = "snapq.bundle/1"
 WITH_TAIL: Literal["snapq.bundle/2"] = "snapq.bundle/2"
 """Of a bundle with a tail: what reads version 1 only would leave the tail out in silence."""
+WITH_HOST: Literal["snapq.bundle/3"] = "snapq.bundle/3"
+"""Of a classical model, whose head and tail must not be left out either."""
 MAX_FILES = 10_000
 MAX_FILE_BYTES = 1 << 40
-DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-
-
-def _check_path(value: str) -> str:
-    """Accepts a relative path inside the bundle, in one spelling only."""
-    path = PurePosixPath(value)
-    plain = "\\" not in value and ":" not in value and len(value) <= 255
-    if not plain or path.is_absolute() or str(path) != value or ".." in path.parts or value == ".":
-        raise ValueError("is not a plain path inside the bundle")
-    return value
-
-
-def _check_text(value: str) -> str:
-    """Accepts text without control characters, which could forge what a terminal shows."""
-    if len(value) > 4096:
-        raise ValueError("is longer than 4096 characters")
-    if any(unicodedata.category(character) in ("Cc", "Cf", "Cs") for character in value):
-        raise ValueError("holds control characters")
-    return value
-
-
-def _check_device(value: str) -> str:
-    if not DEVICE.fullmatch(value) or len(value) > 100:
-        raise ValueError("is not a device name")
-    return value
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-Text = Annotated[str, AfterValidator(_check_text)]
-BundlePath = Annotated[str, AfterValidator(_check_text), AfterValidator(_check_path)]
-DeviceName = Annotated[str, AfterValidator(_check_device)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Dtype = Annotated[str, Field(pattern=r"^(u?int(8|16|32|64)|float(16|32|64)|bool|bfloat16)$")]
-Dimensions = Annotated[
-    tuple[Annotated[int, Field(ge=0, le=2**31)], ...],
-    BeforeValidator(_as_tuple),
-    Field(max_length=16),
-]
-Permutation = Annotated[tuple[Annotated[int, Field(ge=0, le=15)], ...], BeforeValidator(_as_tuple)]
-
-
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Pixels = Annotated[int, Field(gt=0, le=100_000)]
-Pixel = Annotated[int, Field(ge=0, le=255)]
-
-
-class Entry(BaseModel):
-    """A part of the manifest: unknown keys and wrong types are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class BundleFile(Entry):
@@ -105,13 +59,13 @@ class BundleImage(Entry):
     """How a picture becomes the input."""
 
     color: Literal["rgb", "bgr", "gray"]
-    mean: Annotated[tuple[Finite, ...], BeforeValidator(_as_tuple)]
-    std: Annotated[tuple[Annotated[Finite, Field(gt=0)], ...], BeforeValidator(_as_tuple)]
-    resize: Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(_as_tuple)]
-    crop: Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(_as_tuple)]
+    mean: Annotated[tuple[Finite, ...], BeforeValidator(as_tuple)]
+    std: Annotated[tuple[Annotated[Finite, Field(gt=0)], ...], BeforeValidator(as_tuple)]
+    resize: Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(as_tuple)]
+    crop: Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(as_tuple)]
     resample: Literal["nearest", "bilinear", "bicubic", "lanczos"]
-    letterbox: Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(_as_tuple)] = None
-    fill: Annotated[tuple[Pixel, ...], BeforeValidator(_as_tuple), Field(max_length=3)] = ()
+    letterbox: Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(as_tuple)] = None
+    fill: Annotated[tuple[Pixel, ...], BeforeValidator(as_tuple), Field(max_length=3)] = ()
     align: Literal["center", "top-left"] = "center"
 
 
@@ -185,7 +139,7 @@ class BundleBinary(Entry):
     soc_id: int | None
     architecture: int | None
     vtcm_mb: int | None
-    graphs: Annotated[tuple[Text, ...], BeforeValidator(_as_tuple)]
+    graphs: Annotated[tuple[Text, ...], BeforeValidator(as_tuple)]
 
 
 class BundleDevice(Entry):
@@ -198,8 +152,8 @@ class BundleDevice(Entry):
     vtcm_mb: int | None
     model: BundlePath
     """The ONNX file to load; its binary stands beside it."""
-    files: Annotated[tuple[BundlePath, ...], BeforeValidator(_as_tuple)]
-    binaries: Annotated[tuple[BundleBinary, ...], BeforeValidator(_as_tuple)]
+    files: Annotated[tuple[BundlePath, ...], BeforeValidator(as_tuple)]
+    binaries: Annotated[tuple[BundleBinary, ...], BeforeValidator(as_tuple)]
     options: dict[Text, Text]
     estimate: dict[str, Any] | None
     golden: BundlePath | None
@@ -213,9 +167,9 @@ class BundleDevice(Entry):
         if self.estimate is not None:
             found = EstimateRecord.model_validate(self.estimate)
             for text in (found.label, found.device, found.estimated_on, *found.ddr_bytes):
-                _check_text(text)
+                check_text(text)
             for text in (*found.options, *found.options.values()):
-                _check_text(text)
+                check_text(text)
         return self
 
 
@@ -234,8 +188,8 @@ class BundleTail(Entry):
     """What the CPU runs behind the package, of a model that was cut."""
 
     model: BundlePath
-    inputs: Annotated[tuple[BundleTailInput, ...], BeforeValidator(_as_tuple)]
-    outputs: Annotated[tuple[Text, ...], BeforeValidator(_as_tuple)]
+    inputs: Annotated[tuple[BundleTailInput, ...], BeforeValidator(as_tuple)]
+    outputs: Annotated[tuple[Text, ...], BeforeValidator(as_tuple)]
     """The model's own outputs; those that the tail does not compute are outputs of the package."""
 
 
@@ -251,17 +205,17 @@ class BundleProvenance(Entry):
 class Manifest(Entry):
     """The whole of `manifest.json`."""
 
-    schema_version: Literal["snapq.bundle/1", "snapq.bundle/2"] = SCHEMA
+    schema_version: Literal["snapq.bundle/1", "snapq.bundle/2", "snapq.bundle/3"] = SCHEMA
     precision: Text
     """`fp16`, or weights and activations such as `w8a8`."""
-    inputs: Annotated[tuple[BundleInput, ...], BeforeValidator(_as_tuple)]
-    outputs: Annotated[tuple[BundleOutput, ...], BeforeValidator(_as_tuple)]
+    inputs: Annotated[tuple[BundleInput, ...], BeforeValidator(as_tuple)]
+    outputs: Annotated[tuple[BundleOutput, ...], BeforeValidator(as_tuple)]
     model: BundlePath
     encodings: BundlePath | None
     helper: BundlePath
     devices: Annotated[
         tuple[BundleDevice, ...],
-        BeforeValidator(_as_tuple),
+        BeforeValidator(as_tuple),
         Field(validation_alias=AliasChoices("devices", "targets")),
     ]
     """`targets` in bundles of former versions."""
@@ -273,9 +227,9 @@ class Manifest(Entry):
     provenance: BundleProvenance
     tail: BundleTail | None = None
     """Only in version 2, where it must be."""
-    files: Annotated[
-        tuple[BundleFile, ...], BeforeValidator(_as_tuple), Field(max_length=MAX_FILES)
-    ]
+    host: BundleHost | None = None
+    """Only in version 3, where it must be."""
+    files: Annotated[tuple[BundleFile, ...], BeforeValidator(as_tuple), Field(max_length=MAX_FILES)]
 
     @model_validator(mode="after")
     def _every_path_is_listed(self) -> Manifest:
@@ -288,20 +242,40 @@ class Manifest(Entry):
         named = {self.model, self.helper, *self.extra.values()}
         named |= {self.encodings} if self.encodings else set()
         named |= {self.tail.model} if self.tail else set()
+        if self.host is not None:
+            models = (self.host.cpu, self.host.head_model, self.host.tail_model)
+            named |= {self.host.arrays, *filter(None, models)}
         for entry in self.devices:
             named |= {entry.model, *entry.files, *(binary.path for binary in entry.binaries)}
-        if (self.tail is not None) != (self.schema_version == WITH_TAIL):
-            raise ValueError("tail and schema_version contradict each other")
-        given = {item.name for item in self.outputs}
-        for item in self.tail.inputs if self.tail else ():
-            if item.source == "output" and item.name not in given:
-                raise ValueError("the tail takes an output that the package does not give")
-        for names in (
-            ([item.name for item in self.tail.inputs], self.tail.outputs) if self.tail else ()
-        ):
-            if len(set(names)) != len(names):
-                raise ValueError("an input or output of the tail is listed twice")
         missing = sorted(named - set(listed))
         if missing:
             raise ValueError(f"{missing[0]} is used and not listed in files")
+        return self
+
+    @model_validator(mode="after")
+    def _the_tail_fits(self) -> Manifest:
+        if (self.tail is not None) != (self.schema_version == WITH_TAIL):
+            raise ValueError("tail and schema_version contradict each other")
+        if self.tail is None:
+            return self
+        given = {item.name for item in self.outputs}
+        for item in self.tail.inputs:
+            if item.source == "output" and item.name not in given:
+                raise ValueError("the tail takes an output that the package does not give")
+        for names in ([item.name for item in self.tail.inputs], self.tail.outputs):
+            if len(set(names)) != len(names):
+                raise ValueError("an input or output of the tail is listed twice")
+        return self
+
+    @model_validator(mode="after")
+    def _the_host_fits(self) -> Manifest:
+        if (self.host is not None) != (self.schema_version == WITH_HOST):
+            raise ValueError("host and schema_version contradict each other")
+        if self.host is None:
+            return self
+        if set(self.host.head.outputs) != {item.name for item in self.inputs}:
+            raise ValueError("the head does not give what the package takes")
+        given = {item.name for item in self.outputs} | {one.name for one in self.host.inputs}
+        if not set(self.host.tail.inputs) <= given:
+            raise ValueError("the tail takes what the package does not give")
         return self

@@ -11,15 +11,24 @@ Of a model that was cut, what lies behind the cut is in `tail.onnx`, for the CPU
 
     results = package.run_tail(values, {"input": frame})     # {"boxes": ..., "scores": ...}
 
-`preprocess` resizes, crops or letterboxes as the model was trained (the arithmetic of Pillow 13);
-it does not normalize; a camera that gives the right size skips it. `to_picture` brings boxes back
-into the picture. Runs on Python 3.9 or later.
+Of a tree ensemble, SVM or linear model, one call answers rows, however many, with NumPy alone
+around the session:
+
+    answers = package.predict(rows, session)                 # {"label": ..., "probabilities": ...}
+
+and `package.encode(rows)`, `package.decode(values, rows)` are its two halves for one batch. They
+need the folder `snapq_program` beside this file.
+
+`preprocess` resizes and crops as the model was trained (the arithmetic of Pillow 13) and does not
+normalize; a camera that gives the right size skips it. Runs on Python 3.9 or later.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +40,7 @@ if TYPE_CHECKING:
 
 SCHEMA = "snapq.bundle/1"
 WITH_TAIL = "snapq.bundle/2"
+WITH_HOST = "snapq.bundle/3"
 _FIXED_POINT_BITS = 22
 
 
@@ -43,6 +53,7 @@ class Package:
         inputs: description of each input by name: dtype, shape, layout, encoding.
         outputs: description of each output by name.
         tail: what runs on the CPU behind the package, of a model that was cut; else None.
+        host: what the CPU computes around the package, of a classical model; else None.
     """
 
     def __init__(self, folder: Path, manifest: dict[str, Any]) -> None:
@@ -52,6 +63,8 @@ class Package:
         self.outputs: dict[str, dict[str, Any]] = {o["name"]: o for o in manifest["outputs"]}
         self.tail: dict[str, Any] | None = manifest.get("tail")
         self._tail_session: Any = None
+        self.host: dict[str, Any] | None = manifest.get("host")
+        self._programs: Any = None
 
     def preprocess(self, picture: Array, name: str | None = None, color: str = "rgb") -> Array:
         """Makes the frame that an image input takes from a picture of any size.
@@ -169,6 +182,91 @@ class Package:
             )
         return self._tail_session
 
+    def encode(self, rows: Any) -> dict[str, Array]:
+        """Turns rows of a table into what `feeds` takes, of a classical model.
+
+        Args:
+            rows: [rows, columns], or one such array by input name. They may be fewer than the
+                package takes at once: then the last one is repeated.
+
+        Returns:
+            Arrays for `feeds`, by name.
+        """
+        return dict(self._program("head").run(self._batch(self._rows(rows))))
+
+    def decode(self, values: dict[str, Array], rows: Any) -> dict[str, Array]:
+        """Turns what `read` returned into the answers of a classical model.
+
+        Args:
+            values: what `read` returned.
+            rows: what `encode` was given; so many answers are returned.
+        """
+        given = self._rows(rows)
+        count = len(next(iter(given.values())))
+        found = self._program("tail").run({**self._batch(given), **values})
+        return {name: np.asarray(value)[:count] for name, value in found.items()}
+
+    def predict(self, rows: Any, session: Any) -> dict[str, Array]:
+        """The answers of a classical model to any number of rows, as its own outputs by name.
+
+        Args:
+            rows: [rows, columns], or one such array by input name.
+            session: an onnxruntime session of the package, such as `open_session` gives.
+        """
+        given = self._rows(rows)
+        count, size = len(next(iter(given.values()))), self._host()["rows"]
+        parts = []
+        for start in range(0, max(count, 1), size):
+            part = {name: value[start : start + size] for name, value in given.items()}
+            outputs = session.run(list(self.outputs), self.feeds(self.encode(part)))
+            parts.append(self.decode(self.read(outputs), part))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _host(self) -> dict[str, Any]:
+        if self.host is None:
+            raise ValueError("this bundle is of a network: it has `feeds` and `read`")
+        return self.host
+
+    def _rows(self, rows: Any) -> dict[str, Array]:
+        """Rows by input name, of the model's types."""
+        inputs = self._host()["inputs"]
+        if not isinstance(rows, dict):
+            if len(inputs) != 1:
+                names = [item["name"] for item in inputs]
+                raise ValueError(f"name the rows of each input: {names}")
+            rows = {inputs[0]["name"]: rows}
+        found = {}
+        for item in inputs:
+            if item["name"] not in rows:
+                raise ValueError(f"there are no rows for {item['name']!r}")
+            value = np.asarray(rows[item["name"]], dtype=item["dtype"])
+            if value.ndim != 2 or value.shape[1] != item["columns"] or not len(value):
+                wanted, shape = item["columns"], list(value.shape)
+                raise ValueError(f"{item['name']}: shape {shape}, the model takes [rows, {wanted}]")
+            found[item["name"]] = value
+        if len({len(value) for value in found.values()}) > 1:
+            raise ValueError("the inputs have different numbers of rows")
+        return found
+
+    def _batch(self, rows: dict[str, Array]) -> dict[str, Array]:
+        """As many rows as the package takes at once: the last one is repeated."""
+        size = self._host()["rows"]
+        count = len(next(iter(rows.values())))
+        if count > size:
+            raise ValueError(f"the package takes {size} rows at once, and there are {count}")
+        index = np.minimum(np.arange(size), count - 1)
+        return {name: value[index] for name, value in rows.items()}
+
+    def _program(self, part: str) -> Any:
+        """Head or tail, read at the first call and kept."""
+        host = self._host()
+        if self._programs is None:
+            kind = _program_class()
+            with np.load(str(self.folder / host["arrays"]), allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            self._programs = {name: kind.from_json(host[name], arrays) for name in ("head", "tail")}
+        return self._programs[part]
+
     def _only_tail(self) -> set[str]:
         taken = self.tail["inputs"] if self.tail is not None else ()
         return {item["name"] for item in taken if item["source"] == "input"} - set(self.inputs)
@@ -222,9 +320,25 @@ class Package:
 def load(folder: str | Path) -> Package:
     """Reads the manifest of a bundle."""
     manifest = json.loads((Path(folder) / "manifest.json").read_text(encoding="utf-8"))
-    if manifest.get("schema_version") not in (SCHEMA, WITH_TAIL):
-        raise ValueError(f"{folder} is not a bundle of schema {SCHEMA} or {WITH_TAIL}")
+    if manifest.get("schema_version") not in (SCHEMA, WITH_TAIL, WITH_HOST):
+        raise ValueError(f"{folder} is not a bundle of schema {SCHEMA}, {WITH_TAIL} or {WITH_HOST}")
     return Package(Path(folder), manifest)
+
+
+def _program_class() -> Any:
+    """`Program` of the folder `snapq_program` that lies beside this file."""
+    name = "snapq_program"
+    if name not in sys.modules:
+        place = Path(__file__).with_name(name)
+        spec = importlib.util.spec_from_file_location(
+            name, place / "__init__.py", submodule_search_locations=[str(place)]
+        )
+        if spec is None or spec.loader is None or not place.is_dir():
+            raise ValueError(f"the folder {name} does not lie beside {Path(__file__).name}")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name].Program
 
 
 def _is_frame(item: dict[str, Any], value: Array) -> bool:

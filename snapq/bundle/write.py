@@ -10,8 +10,9 @@ from typing import IO, Any
 
 import numpy as np
 
-from snapq.bundle import HELPER, MANIFEST
+from snapq.bundle import HELPER, MANIFEST, PROGRAM
 from snapq.bundle.schema import BundleFile
+from snapq.classical import program
 from snapq.storage import sha256_file, storage_errors
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -42,6 +43,16 @@ def write_helper(folder: Path) -> None:
     """Copies the Python helper into the bundle. Raises `StorageError`."""
     with storage_errors(folder / HELPER):
         shutil.copyfile(Path(__file__).with_name(HELPER), folder / HELPER)
+
+
+def write_program(folder: Path) -> None:
+    """Copies what computes head and tail of a classical model. Raises `StorageError`."""
+    source = Path(program.__file__).parent
+    with storage_errors(folder / PROGRAM):
+        for path in sorted(source.rglob("*.py")):
+            target = folder / PROGRAM / path.relative_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
 
 
 def list_files(folder: Path) -> tuple[BundleFile, ...]:

@@ -11,6 +11,7 @@ from snapq.config.schema.base import FUNCTION_PATTERN, Strict
 from snapq.config.schema.data import Align, ClassNumbers, Color, DataSource, Preprocess, Resample
 from snapq.config.schema.deploy import BenchmarkConfig, DeployConfig, Gates
 from snapq.config.schema.finetune import FinetuneConfig
+from snapq.config.schema.lower import LowerConfig
 from snapq.config.schema.model import Io, IoDtype, IoLayout
 from snapq.config.schema.prune import PruneConfig, Sparsity
 from snapq.config.schema.quantize import (
@@ -37,6 +38,7 @@ __all__ = [
     "Io",
     "IoDtype",
     "IoLayout",
+    "LowerConfig",
     "MixedPrecision",
     "Override",
     "PackageConfig",

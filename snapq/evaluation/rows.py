@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from snapq.evaluation.samples import Array, Dataset, Label, Sample
+from snapq.evaluation.samples import Array, Dataset, Sample
 
 if TYPE_CHECKING:
     from snapq.graph.shapes import TensorSpec
 
-__all__ = ["in_batches", "one_row", "rows_of"]
+__all__ = ["class_numbers", "in_batches", "one_row", "rows_of"]
 
 
 def one_row(inputs: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
@@ -46,22 +46,44 @@ def in_batches(data: Dataset, batch: int) -> Dataset:
     return replace(data, make=samples, count=count, fingerprint=fingerprint)
 
 
+def class_numbers(data: Dataset) -> Mapping[Any, int]:
+    """The number of each class that labels name, where they are no numbers from 0 on.
+
+    Texts, and numbers with negative ones among them, are numbered in their order, as scikit-learn
+    does; empty where labels are class numbers already, or are no classes.
+    """
+    found: set[Any] = set()
+    for sample in data:
+        if sample.rows is not None and isinstance(sample.label, np.ndarray):
+            found.update(sample.label.tolist())
+    texts = bool(found) and all(isinstance(label, str) for label in found)
+    whole = bool(found) and all(isinstance(label, int) for label in found)
+    if not texts and not (whole and min(found) < 0):
+        return {}
+    return {label: number for number, label in enumerate(sorted(found))}
+
+
 def rows_of(
-    sample: Sample, outputs: Mapping[str, Array]
+    sample: Sample, outputs: Mapping[str, Array], classes: Mapping[Any, int] | None = None
 ) -> Iterator[tuple[Mapping[str, Array], Any, str]]:
     """Each sample of a batch by itself: its outputs `[1, …]`, label and name.
 
-    A sample that is no batch of rows is given as it is.
+    Labels, and outputs that are labels, become numbers where `classes` has them. A sample that is
+    no batch of rows is given as it is.
     """
     if sample.rows is None:
         yield outputs, sample.label, sample.name
         return
-    labels: Sequence[Label | None] = [None] * sample.rows
+    labels: list[Any] = [None] * sample.rows
     if isinstance(sample.label, np.ndarray):
         labels = list(sample.label)
     for row in range(sample.rows):
         name = f"{sample.name} (row {row + 1} of the batch)"
-        yield {key: value[row : row + 1] for key, value in outputs.items()}, labels[row], name
+        own = {key: value[row : row + 1] for key, value in outputs.items()}
+        if classes:
+            own = {key: _numbered(value, classes) for key, value in own.items()}
+            labels[row] = classes.get(labels[row], labels[row])
+        yield own, labels[row], name
 
 
 def _batch(group: Sequence[Sample], batch: int) -> Sample:
@@ -75,6 +97,13 @@ def _batch(group: Sequence[Sample], batch: int) -> Sample:
         label=_stacked(labels) if known else None,
         rows=len(group),
     )
+
+
+def _numbered(value: Array, classes: Mapping[Any, int]) -> Array:
+    """An output of one label as a class number; others as they are."""
+    if value.size != 1 or value.dtype.kind == "f":
+        return value
+    return np.array([classes.get(value.item(), len(classes))])
 
 
 def _stacked(labels: Sequence[Any]) -> Array:

@@ -19,15 +19,25 @@ from typing import Any
 from pydantic import BaseModel
 
 from snapq.bundle import TAIL
-from snapq.config import PackageConfig, QuantizeConfig
+from snapq.classical.host import (
+    OWN_ROWS,
+    HostFile,
+    encoded,
+    encoded_sample,
+    for_calibration,
+)
+from snapq.config import Io, IoDtype, PackageConfig, QuantizeConfig
 from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
 from snapq.errors import DeviceError
 from snapq.evaluation.functions import source_fingerprint
 from snapq.evaluation.metrics import metrics
 from snapq.evaluation.samples import Dataset, Sample, update_digest
 from snapq.evaluation.tail import TailFile
+from snapq.graph import boundary, io
+from snapq.graph.shapes import input_specs
 from snapq.pipeline.cache import Cache
 from snapq.pipeline.inputs import Setting
+from snapq.precision import ActivationType
 from snapq.stages.artifact import MODEL, Artifact
 from snapq.stages.base import Input, Reads, Source
 from snapq.stages.package.build import MENDED
@@ -104,6 +114,8 @@ class Available:
                 facts[Input.TAIL] = known(TailFile(artifact.folder / TAIL, outputs), mark)
         elif name == "prepare":
             facts[Input.ORIGINAL] = fact
+        elif name == "lower":
+            facts = _lowered(self._facts, artifact, mark)
         if name == "package":
             bundle = artifact.folder / BUNDLE
             package = Fact(lambda: (Packaged.read(artifact.folder), bundle), lambda: mark)
@@ -223,6 +235,44 @@ def _with_steps(before: Fact | None, index: int, name: str, artifact: Artifact) 
     mark = [name, artifact.sha256, artifact.precision, list(changed)]
     earlier, marks = (before.value(), before.mark()) if before is not None else ((), [])
     return known((*earlier, *models), [*marks, mark])
+
+
+def _lowered(before: Mapping[Input, Fact], artifact: Artifact, mark: Any) -> dict[Input, Fact]:
+    """What there is behind the lower stage: samples and boundary are those of the NPU's part."""
+    facts = dict(before)
+    facts[Input.WHOLE] = before[Input.PREVIOUS]
+    part = known(Source(artifact.model, artifact.precision, artifact.folder), mark)
+    facts[Input.GIVEN] = facts[Input.PREVIOUS] = part
+    file = HostFile(artifact.folder, artifact.record.details["rows"])
+    facts[Input.HOST] = known(file, mark)
+    facts.pop(Input.STEPS, None)
+    if Input.EVALUATION in facts:
+        facts[Input.EVALUATION] = _made_of(
+            facts[Input.EVALUATION], lambda data: encoded(data, file), mark
+        )
+    given = facts.get(Input.CALIBRATION, known(None))
+    quantize = facts[Input.QUANTIZE].value() if Input.QUANTIZE in facts else None
+    wide = quantize is not None and quantize.activations is ActivationType.UINT16
+    if given.value() is not None or (artifact.folder / OWN_ROWS).is_file():
+        facts[Input.CALIBRATION] = _made_of(
+            given, lambda data: for_calibration(data, file, wide=wide), [mark, wide]
+        )
+    for item in (Input.GOLDEN, Input.EXAMPLES):
+        if item in facts:
+            facts[item] = _made_of(
+                facts[item],
+                lambda samples: tuple(encoded_sample(one, file.host) for one in samples),
+                mark,
+            )
+    codes = None if artifact.precision == "float" else IoDtype.QUANTIZED
+    plan = boundary.plan(input_specs(io.load(artifact.model)), Io(dtype=codes), {})
+    facts[Input.BOUNDARY] = known(plan, plan.to_json())
+    return facts
+
+
+def _made_of(fact: Fact, change: Callable[[Any], Any], mark: Any) -> Fact:
+    """A fact that is made of another one by the artifact of this mark."""
+    return Fact(lambda: change(fact.value()), lambda: [fact.mark(), mark])
 
 
 def _facts_of(setting: Setting) -> list[dict[str, Any]]:

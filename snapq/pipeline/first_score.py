@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from snapq.cpu import CpuModel
 from snapq.evaluation.datasets import Dataset
 from snapq.evaluation.metrics import Metric
+from snapq.evaluation.rows import class_numbers, rows_of
 from snapq.evaluation.stateful import in_sequence
 from snapq.evaluation.tail import Tail
 from snapq.graph.cutting import Cut
 from snapq.quantization.existing_qdq.strip import is_quantized
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 
 def score_first(found: Cut, data: Dataset, metrics: Sequence[Metric]) -> None:
@@ -34,3 +39,18 @@ def score_first(found: Cut, data: Dataset, metrics: Sequence[Metric]) -> None:
         outputs = Tail(found.tail, found.outputs).run(first, outputs)
     for metric in metrics:
         metric.update(outputs, first.label, first.name)
+
+
+def score_first_rows(model: ir.Model, data: Dataset, metrics: Sequence[Metric]) -> None:
+    """Scores what a classical model gives for the first batch of rows.
+
+    Raises:
+        DataError, ModelError: as `score_first`.
+    """
+    first = next(iter(data), None)
+    if first is None or not metrics:
+        return
+    outputs = CpuModel(model).run(first.feeds)
+    for own, label, name in rows_of(first, outputs, class_numbers(data)):
+        for metric in metrics:
+            metric.update(own, label, name)

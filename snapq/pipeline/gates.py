@@ -78,6 +78,16 @@ def _sqnr(least: float, evaluated: Evaluated) -> Verdict:
     return limit, found, worst.sqnr_db >= least
 
 
+def _equal_answers(least: float, evaluated: Evaluated) -> Verdict:
+    limit = f"at least {least:.2%}"
+    records = [one for one in evaluated.figures.answers if one.label == evaluated.precision]
+    records = [one for one in records if one.labels] or records
+    worst = min(records, key=lambda record: record.share, default=None)
+    if worst is None:
+        return limit, NOTHING, False
+    return limit, f"{worst.share:.2%} of '{worst.output}' ({worst.where})", worst.share >= least
+
+
 def _npu_nodes(least: float | str, evaluated: Evaluated) -> Verdict:
     share = 1.0 if isinstance(least, str) else least
     limit = "all" if isinstance(least, str) else f"at least {share:.0%}"
@@ -119,6 +129,7 @@ def _estimated_speedup(least: float, evaluated: Evaluated) -> Verdict:
 GATES: dict[str, Callable[[Any, Evaluated], Verdict]] = {
     "max_accuracy_drop": _accuracy_drop,
     "min_sqnr_db": _sqnr,
+    "min_equal_answers": _equal_answers,
     "npu_nodes": _npu_nodes,
     "npu_matches_cpu": _npu_matches_cpu,
     "min_estimated_speedup": _estimated_speedup,

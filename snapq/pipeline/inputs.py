@@ -12,6 +12,7 @@ import onnx_ir as ir
 from snapq.config import (
     DataSource,
     DeployConfig,
+    Io,
     PrepareConfig,
     Preprocess,
     PruneConfig,
@@ -22,16 +23,18 @@ from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError, DeviceError, did_you_mean, warn_renamed
 from snapq.evaluation.datasets import Dataset, image_input, open_dataset
 from snapq.evaluation.metrics import metrics
+from snapq.evaluation.rows import in_batches, one_row
 from snapq.evaluation.stateful import open_stateful
 from snapq.evaluation.tail import tail_inputs_apart
-from snapq.graph import boundary, io, shapes
+from snapq.graph import boundary, classical, io, shapes
 from snapq.graph.boundary import Boundary
 from snapq.graph.cutting import open_given
 from snapq.graph.passes.order import OLD_NAMES
 from snapq.graph.passes.run import skipped_names
 from snapq.graph.shapes import TensorSpec
 from snapq.graph.weights import check_weights
-from snapq.pipeline.first_score import score_first
+from snapq.pipeline.classical import Classical, arranged, refuse_classical_stages
+from snapq.pipeline.first_score import score_first, score_first_rows
 from snapq.precision import precision_name
 from snapq.quantization.existing_qdq.strip import is_quantized
 from snapq.quantization.tuning.algorithms.base import FORMER_NAMES, algorithm
@@ -55,6 +58,7 @@ class Setting:
         quantized: whether the model as given has Q/DQ or integer operators.
         named_devices: profiles of devices that options of stages name.
         tail_inputs: of a model that is cut, the inputs that only the tail takes.
+        classical: what is to be known of a classical model; None of a network.
     """
 
     config: DeployConfig
@@ -68,6 +72,7 @@ class Setting:
     quantized: bool = False
     named_devices: tuple[DeviceProfile, ...] = ()
     tail_inputs: tuple[TensorSpec, ...] = ()
+    classical: Classical | None = None
 
     @property
     def repairs(self) -> bool:
@@ -105,6 +110,9 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
     )
     loaded = io.load(config.model.path)
     io.refuse_compiled(loaded, config.model.path)
+    if classical.is_classical(loaded):
+        return _classical_setting(config, loaded, devices, random_inputs)
+    refuse_classical_stages(config)
     check_weights(loaded)
     found = open_given(config.model.path, config.model.inputs, config.model.outputs)
     model = found.model
@@ -153,6 +161,62 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         quantized=quantized,
         named_devices=named,
         tail_inputs=tail_inputs,
+    )
+
+
+def _classical_setting(
+    given: DeployConfig,
+    loaded: ir.Model,
+    devices: tuple[DeviceProfile, ...],
+    random_inputs: bool,
+) -> Setting:
+    """The setting of a classical model, whose samples are rows of a table.
+
+    Raises:
+        ConfigError, DeviceError, ModelError, DataError: as `load_setting`.
+    """
+    classical.refuse_cut(given.model.outputs)
+    if given.io != Io():
+        raise ConfigError(
+            "The package of a classical model takes and gives what its head and tail do.",
+            where="io",
+            hint="Leave `io` out.",
+        )
+    frozen = loaded.clone()
+    classical.fix_rows(frozen, given.model.inputs)
+    inputs = shapes.input_specs(frozen)
+    rows = classical.rows_at_once(inputs)
+    config, facts = arranged(given, frozen, rows, devices)
+    if not facts.trees:
+        check_precision(config, devices)
+    if config.metric is not None and not isinstance(config.metric, str):
+        _check_outputs(config.metric, [str(value.name) for value in frozen.graph.outputs])
+    calibration, evaluation = config.data.calibration, config.data.evaluation
+    if not facts.trees and not facts.brings_rows:
+        calibration, evaluation = _sources(config, random_inputs)
+    elif random_inputs and evaluation is None:
+        calibration = calibration or DataSource(random=True, samples=rows, seed=config.seed)
+
+    def opened(source: DataSource | None, *, labelled: bool = False) -> Dataset | None:
+        if source is None:
+            return None
+        single = one_row(inputs)
+        return in_batches(open_dataset(source, single, base=config.folder, labelled=labelled), rows)
+
+    samples = opened(calibration)
+    proof = opened(evaluation, labelled=config.metric is not None)
+    if proof is not None and config.metric is not None:
+        score_first_rows(frozen, proof, metrics(config.metric, config.folder))
+    return Setting(
+        config=config,
+        devices=devices,
+        inputs=inputs,
+        boundary=boundary.plan(inputs, config.io, {}),
+        calibration=samples,
+        training=None,
+        evaluation=proof or samples,
+        source_sha256=_fingerprint(config.model.path, loaded),
+        classical=facts,
     )
 
 

@@ -48,10 +48,11 @@ class Finished:
 def steps(setting: Setting) -> tuple[Step, ...]:
     """Lists the steps of a run: the source, prepare, then the stages of the YAML in their order.
 
-    A model that came quantized is repaired behind prepare, unless the YAML quantizes it anew.
+    A model that came quantized is repaired behind prepare, unless the YAML quantizes it anew. Of a
+    classical model the setting has the stages as they are.
     """
     items: list[tuple[str, StageOptions | None]] = [(SOURCE, None)]
-    if setting.config.stages[0].name != "prepare":
+    if setting.classical is None and setting.config.stages[0].name != "prepare":
         items.append(("prepare", PrepareConfig()))
     if setting.repairs:
         items.append(("repair", RepairConfig()))

@@ -47,6 +47,74 @@ class FidelityRecord(Record):
     gave."""
 
 
+class AnswersRecord(Record):
+    """How many rows of a classical model get the answer that ONNX Runtime gives."""
+
+    label: str
+    output: str
+    labels: bool
+    """Whether the output holds labels, and no values."""
+    rows: int
+    equal: int
+    """Rows with the same label, or whose values differ by nothing."""
+    ties: int = 0
+    """Rows with another label, where the two highest scores are equal within 1e-6."""
+    largest: float = 0.0
+    """Largest difference of a value."""
+    range: float = 0.0
+    """Greatest minus least value of the model as given."""
+    dataset: str
+    where: Origin
+    device: str | None = None
+    random_inputs: bool = False
+
+    @property
+    def share(self) -> float:
+        """Of labels, the rows that are equal or tied; of values, 1 - largest error / range."""
+        if self.labels:
+            return (self.equal + self.ties) / self.rows if self.rows else 0.0
+        return 1 - self.largest / self.range if self.range > 0 else float(self.largest == 0)
+
+
+class EstimatorRecord(Record):
+    """An estimator of a classical model, and its size."""
+
+    name: str
+    what: str
+    """`100 trees of depth 8, 2,340 leaves, 812 distinct conditions`."""
+    features: int
+    targets: int
+    runs_on: str
+    """`npu`, or `cpu` in the tail."""
+
+
+class ImportanceRecord(Record):
+    """How much the trees of a classical model ask for a column."""
+
+    estimator: str
+    column: int
+    share: float
+    """Of 1: a condition at depth d counts 2^-d."""
+
+
+class AdviceRecord(Record):
+    """Whether the NPU is worth it for a classical model, on one device."""
+
+    device: str
+    rows: int
+    cpu_us: float
+    """Measured on this machine, one thread."""
+    npu_us: float
+    """Qualcomm's estimate of the accelerator."""
+    call_us: float
+    """What a call to the NPU takes beside that."""
+    host_us: float
+    """Head and tail, measured on this machine."""
+    npu: bool
+    """Whether the NPU is at least 1.5 times faster."""
+    sentence: str
+
+
 class AgreementRecord(Record):
     """The simulated NPU against the CPU of the machine, of the same model and samples."""
 
@@ -245,6 +313,11 @@ class Figures(Record):
 
     accuracy: tuple[AccuracyRecord, ...] = ()
     fidelity: tuple[FidelityRecord, ...] = ()
+    answers: tuple[AnswersRecord, ...] = ()
+    """Of a classical model, against the model as given on this machine's CPU."""
+    estimators: tuple[EstimatorRecord, ...] = ()
+    importances: tuple[ImportanceRecord, ...] = ()
+    advice: tuple[AdviceRecord, ...] = ()
     agreement: tuple[AgreementRecord, ...] = ()
     """Of each device that was compiled for."""
     estimates: tuple[EstimateRecord, ...] = ()

@@ -19,7 +19,7 @@ import yaml
 from markupsafe import Markup, escape
 
 from snapq.records import RunRecord
-from snapq.report import benches, plots, view
+from snapq.report import benches, classical, plots, view
 from snapq.report import formatting as fmt
 from snapq.report.curves import loss_curve
 from snapq.report.drawing import tradeoff_plane
@@ -72,6 +72,7 @@ def page(template: str, hashes: Sequence[str] = (), **values: Any) -> str:
         .render(
             **values,
             view=view,
+            classical=classical,
             fmt=fmt,
             app=Markup(app),
             style=Markup(source("style.css")),

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from snapq.records import AgreementRecord, Origin, RunRecord
-from snapq.report import benches, view
+from snapq.report import benches, classical, view
 from snapq.report import formatting as fmt
 
 _LEVEL_STYLE = {
@@ -88,8 +88,10 @@ class _Writer:
 
 
 def _groups(record: RunRecord) -> Iterator[tuple[str, list[Row]]]:
-    yield "Accuracy", [*_accuracy(record), *_fidelity(record), *_agreement(record)]
+    accuracy = (*_accuracy(record), *_answers(record))
+    yield "Accuracy", [*accuracy, *_fidelity(record), *_agreement(record)]
     yield "Steps", list(_steps(record))
+    yield "Where to run it", list(_advice(record))
     yield "Placement", list(_placement(record))
     yield "Size", list(_sizes(record))
     for device in dict.fromkeys(item.device for item in record.estimates):
@@ -120,6 +122,17 @@ def _fidelity(record: RunRecord) -> Iterator[Row]:
         value += view.agreement_text(item)
         behind = ", behind the cut" if item.behind_cut else ""
         yield f"SQNR {item.label}, {item.output}{item.channels}{behind}", value, ", ".join(basis)
+
+
+def _answers(record: RunRecord) -> Iterator[Row]:
+    for item in record.answers:
+        basis = f"{item.where}, {classical.answers_text(item)}"
+        yield classical.answers_title(item), classical.answers_value(item), basis
+
+
+def _advice(record: RunRecord) -> Iterator[Row]:
+    for item in record.advice:
+        yield item.device, classical.advice_value(item), item.sentence
 
 
 def _agreement(record: RunRecord) -> Iterator[Row]:

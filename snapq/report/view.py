@@ -25,6 +25,7 @@ from snapq.records import (
     RunRecord,
     SpeedupRecord,
 )
+from snapq.report import classical
 from snapq.report import formatting as fmt
 
 FLOAT = "float"
@@ -41,6 +42,7 @@ _SHOWN = {
     ),
     *("layers", "steps", "sensitivity", "tradeoff", "encodings", "bundle", "bundle_files"),
     *("stages", "gates"),
+    *("answers", "estimators", "importances", "advice"),
 }
 """Fields of a run that have a section of their own; the others get a plain table."""
 WORDS: dict[Origin, str] = {
@@ -165,7 +167,9 @@ def cards(record: RunRecord) -> tuple[Card, ...]:
     quantized = tuple(item for item in record.accuracy if item.label != FLOAT)
     return (
         *(_accuracy_card(record, item) for item in quantized or record.accuracy),
+        *_answers_cards(record),
         *_fidelity_cards(record),
+        *_advice_cards(record),
         *_speedup_cards(record, Origin.ESTIMATED),
         *_plain_estimate_cards(record),
         *_placement_cards(record),
@@ -208,6 +212,25 @@ def _accuracy_card(record: RunRecord, item: AccuracyRecord) -> Card:
         lines=(*((change,) if change else ()), samples_text(item)),
         warnings=("Random inputs",) if item.random_inputs else (),
     )
+
+
+def _answers_cards(record: RunRecord) -> Iterator[Card]:
+    for item in record.answers:
+        yield Card(
+            title=classical.answers_title(item),
+            value=classical.answers_value(item),
+            where=item.where,
+            lines=(classical.answers_text(item),),
+            warnings=("Random inputs",) if item.random_inputs else (),
+        )
+
+
+def _advice_cards(record: RunRecord) -> Iterator[Card]:
+    for item in record.advice:
+        value = classical.advice_value(item)
+        yield Card(
+            title=f"Where to run it, {item.device}", value=value, where=None, lines=(item.sentence,)
+        )
 
 
 def agreement_text(item: FidelityRecord) -> str:

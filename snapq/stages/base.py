@@ -23,6 +23,7 @@ from snapq.precision import precision_name
 from snapq.progress import Progress, Silent
 
 if TYPE_CHECKING:
+    from snapq.classical.host import HostFile
     from snapq.config import QuantizeConfig, StageOptions
     from snapq.devices.profiles import DeviceProfile
     from snapq.evaluation.metrics import Metric
@@ -44,6 +45,10 @@ class Input(StrEnum):
     """The model as given, with its shapes frozen; of one that is cut, the part in front."""
     TAIL = "tail"
     """What the CPU runs behind the part in front; only of a model that is cut."""
+    WHOLE = "whole"
+    """Of a classical model that was lowered, the model before; `GIVEN` is its part on the NPU."""
+    HOST = "host"
+    """Head and tail of a classical model that was lowered."""
     ORIGINAL = "original"
     """The float model after the prepare stage."""
     PREVIOUS = "previous"
@@ -177,6 +182,10 @@ class Context:
     """The model as given, with its shapes frozen; of one that is cut, the part in front."""
     tail: Declared[TailFile | None] = Declared(Input.TAIL)
     """What the CPU runs behind the part in front; None where nothing was cut off."""
+    whole: Declared[Source | None] = Declared(Input.WHOLE)
+    """The classical model that was lowered; None for other models."""
+    host: Declared[HostFile | None] = Declared(Input.HOST)
+    """Head and tail of a classical model; None for other models."""
     original: Declared[Source | None] = Declared(Input.ORIGINAL)
     """The float model after the prepare stage: the teacher of training."""
     float_model: Declared[Source | None] = Declared(Input.FLOAT)

@@ -1,6 +1,7 @@
 """What every run starts with: the model as given, its shapes frozen; comparisons rest on it.
 
-Of a model that is cut it is the part in front of the cut; what is behind stands beside it.
+Of a model that is cut it is the part in front of the cut; what is behind stands beside it. Of a
+classical model only the number of rows is fixed.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from snapq.bundle import TAIL
-from snapq.graph import io
+from snapq.graph import classical, io
 from snapq.graph.cutting import open_given
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads
@@ -21,7 +22,13 @@ def reads(_: None) -> Reads:
 
 def run(_: None, context: Context, folder: Path) -> Outcome:
     """Writes the model with its shapes frozen. Raises `ModelError`."""
-    found = open_given(*context.model)
+    path, shapes, outputs = context.model
+    given = io.load(path)
+    if classical.is_classical(given):
+        classical.fix_rows(given, shapes)
+        io.save(given, folder / MODEL)
+        return Outcome("float")
+    found = open_given(path, shapes, outputs)
     io.save(found.model, folder / MODEL)
     if found.tail is None:
         return Outcome("float", notes=found.notes)

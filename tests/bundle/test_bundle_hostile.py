@@ -90,7 +90,7 @@ MANIFESTS: dict[str, tuple[Callable[[Value], object], str]] = {
     ),
     "a type that does not exist": (lambda v: v["inputs"][0].update(dtype="object"), "dtype"),
     "a hash that is none": (lambda v: v["files"][0].update(sha256="0"), "sha256"),
-    "another schema": (lambda v: v.update(schema_version="snapq.bundle/3"), "of schema"),
+    "another schema": (lambda v: v.update(schema_version="snapq.bundle/9"), "of schema"),
     "no schema": (lambda v: v.pop("schema_version"), "of schema"),
     "an unknown key": (lambda v: v.update(run="rm -rf /"), "run"),
     "a key that is missing": (lambda v: v.pop("devices"), "devices"),

@@ -216,10 +216,17 @@ def show_inspection(inspection: Inspection, *, passes: bool = False) -> None:
     show_line(
         f"{inspection.model}: opset {inspection.opset}, {inspection.nodes} nodes, "
         f"{inspection.parameters:,} parameters, {inspection.macs:,} MACs; "
-        f"{inspection.prepared_nodes} nodes after prepare"
+        f"{inspection.prepared_nodes} nodes "
+        + ("for the NPU" if inspection.estimators else "after prepare")
     )
     for note in inspection.notes:
         show_line(f"  {note}")
+    if inspection.estimators:
+        show_table(
+            "Estimators",
+            ("node", "what", "runs on"),
+            ((one.name, one.what, one.runs_on.upper()) for one in inspection.estimators),
+        )
     if inspection.passes:
         show_table("Passes of prepare", ("pass", "times"), inspection.passes.items())
     if passes:
@@ -254,6 +261,8 @@ def show_inspection(inspection: Inspection, *, passes: bool = False) -> None:
             )
             if len(rows) > MOST_GROUPS:
                 show_line(f"  … and {len(rows) - MOST_GROUPS} more reasons; `--json` has all.")
+    if inspection.advice:
+        show_line(inspection.advice)
     if inspection.cut is not None:
         for line in cut_lines(inspection.cut):
             show_line(line)

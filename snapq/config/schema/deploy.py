@@ -23,6 +23,10 @@ class Gates(Strict):
     min_sqnr_db: float | None = None
     """Lowest mean output SQNR of the simulated package against the float model, in dB; boxes and
     scores of one output, and other channels of very different range, count each by themselves."""
+    min_equal_answers: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Of a tree ensemble, SVM or linear model: lowest share of rows with the label that ONNX
+    Runtime gives, ties of scores within 1e-6 aside; of a regression, 1 minus the largest error by
+    the range of values."""
     npu_nodes: Literal["all"] | Annotated[float, Field(ge=0, le=1)] | None = None
     """`all`, or the lowest share of nodes on the NPU."""
     npu_matches_cpu: bool | None = None

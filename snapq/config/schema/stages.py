@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from snapq.config.schema.base import StageConfig, Strict
 from snapq.config.schema.finetune import FinetuneConfig
+from snapq.config.schema.lower import LowerConfig
 from snapq.config.schema.prune import PruneConfig
 from snapq.config.schema.quantize import ClusterConfig, QuantizeConfig, RepairConfig
 
@@ -41,6 +42,7 @@ class PackageConfig(StageConfig):
 
 StageOptions = (
     PrepareConfig
+    | LowerConfig
     | RepairConfig
     | PruneConfig
     | ClusterConfig
@@ -56,6 +58,7 @@ class StageItem(Strict):
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     prepare: PrepareConfig | None = None
+    lower: LowerConfig | None = None
     repair: RepairConfig | None = None
     prune: PruneConfig | None = None
     cluster: ClusterConfig | None = None

@@ -74,6 +74,19 @@ def only(outputs: Outputs, fits: Callable[[Array], bool], metric_name: str, what
     return outputs[fitting[0]]
 
 
+def of_classifier(outputs: Outputs, *, decided: bool) -> Outputs:
+    """Of a classifier that gives its class as a number beside the scores, the one or the other.
+
+    Other outputs are given as they are.
+    """
+    numbers = [name for name, y in outputs.items() if y.size == 1 and y.dtype.kind in "iu"]
+    scores = [name for name, y in outputs.items() if y.dtype.kind == "f" and is_class_scores(y)]
+    if len(outputs) != 2 or len(numbers) != 1 or len(scores) != 1:
+        return outputs
+    chosen = (numbers if decided else scores)[0]
+    return {chosen: outputs[chosen]}
+
+
 def is_class_scores(output: Array) -> bool:
     """[1, classes] with further dimensions of 1, or one class number."""
     return max(output.shape, default=1) == output.size and (

@@ -8,7 +8,14 @@ import numpy as np
 
 from snapq.errors import DataError
 from snapq.evaluation.samples import Array, Label
-from snapq.evaluation.scores.base import Mean, Outputs, class_number, is_class_scores, only
+from snapq.evaluation.scores.base import (
+    Mean,
+    Outputs,
+    class_number,
+    is_class_scores,
+    of_classifier,
+    only,
+)
 
 _SCORES = "scores of classes, [1, classes]"
 
@@ -27,6 +34,7 @@ class TopK(Mean):
 
     def update(self, outputs: Outputs, label: Label | None, name: str | None = None) -> None:
         """Adds one sample; a score that is not a number is never right."""
+        outputs = of_classifier(outputs, decided=self._k == 1)
         scores = only(outputs, is_class_scores, self.name, _SCORES)
         target = class_number(label, self.name, name)
         if scores.size == 1:
@@ -65,7 +73,8 @@ class Confusion:
 
     def update(self, outputs: Outputs, label: Label | None, name: str | None = None) -> None:
         """Adds one sample."""
-        scores = only(outputs, _is_scores, self.name, _SCORES).reshape(-1)
+        chosen = of_classifier(outputs, decided=True)
+        scores = only(chosen, _is_scores, self.name, _SCORES).reshape(-1)
         target = class_number(label, self.name, name)
         self._binary = scores.size == 1 and scores.dtype.kind == "f"
         found = int(scores[0] >= 0.5) if self._binary else _predicted(scores)

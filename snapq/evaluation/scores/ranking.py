@@ -6,7 +6,13 @@ import numpy as np
 
 from snapq.errors import DataError
 from snapq.evaluation.samples import Array, Label
-from snapq.evaluation.scores.base import Outputs, class_number, is_class_scores, only
+from snapq.evaluation.scores.base import (
+    Outputs,
+    class_number,
+    is_class_scores,
+    of_classifier,
+    only,
+)
 
 _WHAT = "one score, or scores of classes, [1, classes]"
 
@@ -27,7 +33,8 @@ class _Scored:
 
     def update(self, outputs: Outputs, label: Label | None, name: str | None = None) -> None:
         """Adds one sample with its class number."""
-        scores = only(outputs, lambda y: is_class_scores(y) or y.size == 1, self.name, _WHAT)
+        chosen = of_classifier(outputs, decided=False)
+        scores = only(chosen, lambda y: is_class_scores(y) or y.size == 1, self.name, _WHAT)
         target = class_number(label, self.name, name)
         if target >= max(2, scores.size):
             raise DataError(

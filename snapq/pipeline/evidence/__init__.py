@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 from snapq.pipeline.available import Available
 from snapq.pipeline.cache import Cache
-from snapq.pipeline.evidence import estimates, latency, layers, outputs, recorded, steps
+from snapq.pipeline.evidence import (
+    classical,
+    estimates,
+    latency,
+    layers,
+    outputs,
+    recorded,
+    steps,
+)
 from snapq.pipeline.evidence.base import Evidence, Found
 from snapq.pipeline.inputs import Setting
 from snapq.progress import Progress
@@ -16,6 +24,7 @@ KINDS: tuple[Evidence, ...] = (
     outputs.EVIDENCE,
     layers.EVIDENCE,
     steps.EVIDENCE,
+    classical.EVIDENCE,
     latency.EVIDENCE,
     *recorded.EVIDENCE,
 )
@@ -49,6 +58,13 @@ def _notes(setting: Setting, found: Found) -> Iterator[str]:
             f"The model is cut at {', '.join(setting.config.model.outputs)}. Times, sizes and SQNR "
             "are those of the part in front of the cut; metrics are taken behind it, where the "
             "bundle's tail.onnx has run on the CPU."
+        )
+    if setting.classical is not None:
+        yield from setting.classical.notes
+        yield (
+            f"A classical model, {setting.classical.rows:,} rows at once: the CPU computes its "
+            "head and tail, which the bundle has as data. Times, sizes and SQNR are those of the "
+            "part on the NPU; metrics and answers are taken behind the tail."
         )
     if setting.quantized:
         yield (

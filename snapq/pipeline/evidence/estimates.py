@@ -51,7 +51,8 @@ def gather(subject: Subject) -> Found:
 
 def _baselines(subject: Subject) -> Iterator[tuple[str, Path | ir.Model]]:
     """The fp16 baselines as label and model."""
-    assert subject.original is not None
+    if subject.original is None:  # trees: there is no float form of them that the NPU would run
+        return
     prepared, plan = subject.original.model, subject.plan
     # A model that came quantized may hold what the NPU cannot run: its float form stands for it.
     given = subject.source.model
@@ -99,7 +100,7 @@ def _speedups(
 
 EVIDENCE = Evidence(
     "estimates",
-    Reads((Input.PACKAGE, Input.GIVEN, Input.ORIGINAL, Input.DEVICES, Input.BOUNDARY)),
+    Reads((Input.PACKAGE, Input.GIVEN, Input.DEVICES, Input.BOUNDARY), (Input.ORIGINAL,)),
     gather,
     kept=False,  # each estimate is kept by itself
 )

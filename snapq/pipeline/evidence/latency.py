@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from snapq.benchmarking.targets.base import Candidate
 from snapq.benchmarking.targets.resolve import resolve_target
-from snapq.bundle import MODEL
+from snapq.bundle import CPU, MODEL
 from snapq.config import BenchmarkConfig
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
 from snapq.progress import Percent, Progress
@@ -22,10 +24,15 @@ def gather(subject: Subject) -> Found:
     """Times both models with the first evaluation sample."""
     protocol, sample = subject.benchmark, subject.examples[0]
     candidates = [Candidate(protocol.baseline, subject.source.model, sample.feeds)]
-    if subject.bundle is not None:
+    cpu = _cpu_package(subject)
+    if subject.whole is not None:
+        candidates = [Candidate(protocol.baseline, subject.whole.model, sample.beside)]
+    if cpu is not None:
+        candidates.append(Candidate("cpu.onnx", cpu, sample.beside))
+    if subject.bundle is not None and not (subject.whole is not None and _is_here(protocol)):
         feeds = subject.package_boundary.package_feeds(sample)
         candidates.append(Candidate(subject.label, subject.bundle / MODEL, feeds, subject.bundle))
-    elif subject.quantized is not None:
+    elif subject.bundle is None and subject.quantized is not None:
         feeds = subject.plan.model_feeds(sample)
         candidates.append(Candidate(subject.label, subject.quantized.model, feeds))
     target = resolve_target(protocol.target, reporter=subject.progress)
@@ -35,11 +42,22 @@ def gather(subject: Subject) -> Found:
     return Found(figures, found.remarks)
 
 
+def _is_here(protocol: BenchmarkConfig) -> bool:
+    """Whether this machine's CPU is timed, where a part for the NPU says nothing of its own."""
+    return protocol.target == "local"
+
+
+def _cpu_package(subject: Subject) -> Path | None:
+    """The model for the CPU alone in the bundle of a classical model."""
+    path = None if subject.bundle is None or subject.whole is None else subject.bundle / CPU
+    return path if path is not None and path.is_file() else None
+
+
 EVIDENCE = Evidence(
     "latency",
     Reads(
         (Input.BENCHMARK, Input.EXAMPLES, Input.GIVEN, Input.BOUNDARY),
-        (Input.QUANTIZED, Input.PACKAGE),
+        (Input.QUANTIZED, Input.PACKAGE, Input.WHOLE),
     ),
     gather,
     kept=False,

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from snapq.cpu import CpuModel
+from snapq.evaluation.answers import Answers
 from snapq.evaluation.channel_groups import GroupedOutputs
 from snapq.evaluation.datasets import Dataset, Sample
 from snapq.evaluation.metrics import Fidelity
+from snapq.evaluation.rows import class_numbers, rows_of
 from snapq.evaluation.stateful import in_sequence
 from snapq.graph import io
 from snapq.npu.model import Model
@@ -25,10 +27,12 @@ from snapq.quantization.agreement.locate import Bench, on_cpu
 from snapq.quantization.agreement.mend import mend
 from snapq.quantization.agreement.noise import with_noise
 from snapq.quantization.agreement.verdict import records, verdict
-from snapq.records import AccuracyRecord, FidelityRecord, Figures, Origin
+from snapq.records import AccuracyRecord, AnswersRecord, FidelityRecord, Figures, Origin
 from snapq.stages.base import Input, Reads
 
 if TYPE_CHECKING:
+    from snapq.evaluation.metrics import Metric
+
     Outputs = Mapping[str, np.ndarray]
 
 _COMPARED = 4
@@ -108,6 +112,8 @@ def _compare(subject: Subject, data: Dataset, first: _First | None, *, simulated
     fidelity, grouped = Fidelity(), GroupedOutputs()
     behind = Fidelity(any_shape=True)
     tail, lacking = None if subject.tail is None else subject.tail.open(), None
+    rows = None if subject.host is None else _Rows(subject)
+    classes = class_numbers(data) if rows is not None and judges["float"] else {}
     title = f"Simulate {subject.device.name}" if simulated else "Run on the CPU"
     with subject.progress.track(title, len(data)) as advance:
         results = _results(subject, data, simulated=simulated)
@@ -123,10 +129,10 @@ def _compare(subject: Subject, data: Dataset, first: _First | None, *, simulated
                 whole = {label: tail.run(sample, outputs) for label, outputs in whole.items()}
                 computed = {name: whole["float"][name] for name in tail.computed}
                 behind.update(computed, whole[subject.label])
+            if rows is not None:
+                whole = rows.outputs(sample, result)
             for label, outputs in whole.items():
-                for judge in judges[label]:
-                    if sample.label is not None:
-                        judge.update(outputs, sample.label, sample.name)
+                _judge(judges[label], sample, outputs, classes)
             advance(1)
     found_where = Origin.SIMULATED if simulated else Origin.HOST
     device = subject.device.name if simulated else None
@@ -164,7 +170,55 @@ def _compare(subject: Subject, data: Dataset, first: _First | None, *, simulated
         for output in meter.results()
     ]
     notes = tuple(_why_none_behind(behind.undefined, lacking))
-    return Found(Figures(accuracy=tuple(accuracy), fidelity=tuple(records)), notes)
+    answers = () if rows is None else tuple(rows.records(data, found_where, device))
+    figures = Figures(accuracy=tuple(accuracy), fidelity=tuple(records), answers=answers)
+    return Found(figures, notes)
+
+
+def _judge(
+    judges: Sequence[Metric], sample: Sample, outputs: Outputs, classes: Mapping[Any, int]
+) -> None:
+    """Hands a sample to the metrics, row by row where it is a batch of rows."""
+    if judges and sample.label is not None:
+        for own, label, name in rows_of(sample, outputs, classes):
+            for judge in judges:
+                judge.update(own, label, name)
+
+
+class _Rows:
+    """The outputs of a classical model: as given, and with head and tail around the NPU's part."""
+
+    def __init__(self, subject: Subject) -> None:
+        assert subject.host is not None
+        assert subject.whole is not None
+        self._label, self._host = subject.label, subject.host.host
+        self._given = CpuModel(subject.whole.model)
+        self._answers = Answers()
+
+    def outputs(self, sample: Sample, result: Outputs) -> dict[str, Outputs]:
+        """Both, for a batch of rows and what the part on the NPU gave for it."""
+        given = self._given.run(sample.beside)
+        found = self._host.decode(sample.beside, result)
+        self._answers.update(given, found, sample.rows or len(next(iter(given.values()))))
+        return {"float": given, self._label: found}
+
+    def records(self, data: Dataset, where: Origin, device: str | None) -> Iterator[AnswersRecord]:
+        """How many answers are equal, output by output."""
+        for name, one in self._answers.outputs.items():
+            yield AnswersRecord(
+                label=self._label,
+                output=name,
+                labels=one.labels,
+                rows=one.rows,
+                equal=one.equal,
+                ties=one.ties,
+                largest=one.largest,
+                range=one.range,
+                dataset=data.description,
+                where=where,
+                device=device,
+                random_inputs=data.random,
+            )
 
 
 def _why_none_behind(undefined: Collection[str], lacking: str | None) -> Iterator[str]:
@@ -214,7 +268,7 @@ EVIDENCE = Evidence(
     "outputs",
     Reads(
         (Input.GIVEN, Input.EVALUATION, Input.METRICS, Input.DEVICES, Input.BOUNDARY),
-        (Input.QUANTIZED, Input.PACKAGE, Input.TAIL),
+        (Input.QUANTIZED, Input.PACKAGE, Input.TAIL, Input.HOST, Input.WHOLE),
     ),
     gather,
 )

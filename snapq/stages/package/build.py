@@ -24,6 +24,7 @@ from snapq.npu.model import Model, Source
 from snapq.progress import Progress
 from snapq.quantization.lint.run import lint
 from snapq.stages.package import golden, net
+from snapq.stages.package.classical import write_classical
 from snapq.stages.package.compile_device import CompiledDevice, check_fp16, compile_for
 from snapq.stages.package.describe import manifest
 from snapq.stages.package.golden import Reloaded
@@ -113,7 +114,7 @@ def _made(
     progress: Progress,
 ) -> _Made:
     """Writes, compiles and runs the model in an empty folder."""
-    applied = _write_model(job, folder)
+    applied = _write_model(job, config.golden_samples, folder)
     lints = _lint(job, applied, devices)
     compiled = _compile(job, config, devices, folder, progress)
     feeds, notes = _golden_feeds(job, config, applied.boundary, folder)
@@ -142,7 +143,7 @@ def _empty(folder: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _write_model(job: PackageJob, folder: Path) -> Applied:
+def _write_model(job: PackageJob, golden_samples: int, folder: Path) -> Applied:
     """The portable model with the package's boundary, the encodings and the helper."""
     model = io.load(job.model)
     if job.precision == "float" and not job.folded:
@@ -153,6 +154,8 @@ def _write_model(job: PackageJob, folder: Path) -> Applied:
     write_helper(folder)
     if job.tail is not None:
         io.copy(job.tail.path, folder / TAIL)
+    if job.classical is not None:
+        write_classical(job.classical, job.samples, golden_samples, folder)
     if job.encodings is not None:
         with storage_errors(folder / ENCODINGS):
             shutil.copyfile(job.encodings, folder / ENCODINGS)

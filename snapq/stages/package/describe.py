@@ -5,13 +5,15 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from pydantic import ValidationError
 
-from snapq.bundle import ENCODINGS, HELPER, MODEL, TAIL
+from snapq.bundle import ENCODINGS, GOLDEN_ROWS, HELPER, MODEL, TAIL
 from snapq.bundle.manifest import input_entry, output_entry
 from snapq.bundle.schema import (
     SCHEMA,
+    WITH_HOST,
     WITH_TAIL,
     BundleBinary,
     BundleDevice,
@@ -29,6 +31,7 @@ from snapq.graph.boundary import Applied, Boundary
 from snapq.graph.shapes import static_shape
 from snapq.npu.binaries import inspect_binary
 from snapq.stages.artifact import library_versions
+from snapq.stages.package.classical import host_entry
 from snapq.stages.package.compile_device import CompiledDevice
 from snapq.stages.package.golden import Reloaded
 from snapq.stages.package.job import PackageJob
@@ -65,8 +68,11 @@ def manifest(
             golden_samples=len(list((folder / "golden" / "inputs").glob("*.npz"))),
             random_inputs=job.random_inputs,
             extra=dict(extra),
-            schema_version=SCHEMA if job.tail is None else WITH_TAIL,
+            schema_version=_version(job),
             tail=None if job.tail is None else _tail(job.tail, applied.boundary),
+            host=None
+            if job.classical is None
+            else host_entry(job.classical, (folder / GOLDEN_ROWS).is_dir()),
             provenance=BundleProvenance(
                 snapq=__version__,
                 versions=library_versions(),
@@ -81,6 +87,12 @@ def manifest(
             where=".".join(str(part) for part in problem["loc"]),
             hint="Rename the tensor in the model.",
         ) from error
+
+
+def _version(job: PackageJob) -> Literal["snapq.bundle/1", "snapq.bundle/2", "snapq.bundle/3"]:
+    if job.classical is not None:
+        return WITH_HOST
+    return SCHEMA if job.tail is None else WITH_TAIL
 
 
 def _tail(file: TailFile, boundary: Boundary) -> BundleTail:

@@ -6,11 +6,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from snapq.classical.host import Host
 from snapq.devices.profiles import DeviceProfile
+from snapq.evaluation.samples import Sample
 from snapq.evaluation.tail import TailFile
-from snapq.graph import boundary
 from snapq.graph.boundary import Boundary
+from snapq.graph.shapes import TensorSpec
 from snapq.npu.model import Memory
+
+
+@dataclass(frozen=True)
+class ClassicalParts:
+    """What belongs into the bundle of a classical model beside its part on the NPU.
+
+    Attributes:
+        host: head and tail.
+        inputs: what the model takes, `[rows, columns]`.
+        whole: the model as it was before it was lowered.
+        folder: of the lower stage, which may hold `cpu.onnx`, `head.onnx` and `tail.onnx`.
+    """
+
+    host: Host
+    inputs: tuple[TensorSpec, ...]
+    whole: Path
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -30,6 +49,7 @@ class PackageJob:
         memory: estimates that are known.
         folded: whether the normalization of the boundary is in the float model already.
         tail: what the CPU runs behind the package, of a model that was cut.
+        classical: what else belongs into the bundle of a classical model.
     """
 
     model: Path
@@ -37,13 +57,14 @@ class PackageJob:
     encodings: Path | None
     devices: Sequence[DeviceProfile]
     plan: Boundary
-    samples: Sequence[boundary.Sample] | None
+    samples: Sequence[Sample] | None
     float_model: Path | None
     npu_share: float
     random_inputs: bool
     memory: Memory = field(default_factory=Memory)
     folded: bool = False
     tail: TailFile | None = None
+    classical: ClassicalParts | None = None
 
     @property
     def label(self) -> str:

@@ -10,7 +10,9 @@ from typing import Any
 from snapq.bundle import DEVICES, ENCODINGS
 from snapq.config import PackageConfig
 from snapq.errors import ConfigError, StorageError
+from snapq.graph import io
 from snapq.graph.boundary import Boundary
+from snapq.graph.shapes import input_specs
 from snapq.npu.memory import Memory
 from snapq.npu.model import CONTEXT_NAME
 from snapq.quantization.agreement.verdict import records
@@ -25,7 +27,7 @@ from snapq.stages.base import Context, Input, Outcome, Reads
 from snapq.stages.package.build import Built, build
 from snapq.stages.package.compile_device import CompiledDevice
 from snapq.stages.package.golden import Reloaded
-from snapq.stages.package.job import PackageJob
+from snapq.stages.package.job import ClassicalParts, PackageJob
 from snapq.storage import compressed_size, sha256_file, storage_errors, write_json
 
 BUNDLE = "bundle"
@@ -86,7 +88,7 @@ def reads(options: PackageConfig) -> Reads:
     """The model with its encodings, the devices and the boundary, and what the bundle carries."""
     return Reads(
         (Input.PREVIOUS, Input.DEVICES, Input.BOUNDARY, Input.NPU_SHARE),
-        (Input.GOLDEN, Input.RANDOM, Input.FLOAT, Input.TAIL),
+        (Input.GOLDEN, Input.RANDOM, Input.FLOAT, Input.TAIL, Input.HOST, Input.WHOLE),
     )
 
 
@@ -113,6 +115,7 @@ def run(options: PackageConfig, context: Context, folder: Path) -> Outcome:
         random_inputs=context.random_inputs,
         memory=Memory(context.memo),
         tail=context.tail,
+        classical=_classical(context),
     )
     built = build(job, options, folder / BUNDLE, context.progress)
     packaged = _record(built, job.label, folder)
@@ -129,6 +132,14 @@ def run(options: PackageConfig, context: Context, folder: Path) -> Outcome:
         },
         failures=tuple(text for entry in built.devices for text in entry.failures),
     )
+
+
+def _classical(context: Context) -> ClassicalParts | None:
+    """What belongs into the bundle of a classical model; None of a network."""
+    if context.host is None or context.whole is None:
+        return None
+    inputs = input_specs(io.load(context.whole.model))
+    return ClassicalParts(context.host.host, inputs, context.whole.model, context.host.folder)
 
 
 def _record(built: Built, label: str, folder: Path) -> Packaged:

@@ -1,0 +1,114 @@
+"""The part of `manifest.json` that says what the CPU computes around a classical model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from snapq.bundle.entries import BundlePath, Dtype, Entry, Text, as_tuple, check_text
+from snapq.classical.program import known_operations
+
+__all__ = ["BundleHost", "BundleHostInput", "BundleProgram", "BundleStep"]
+
+_MAX_STEPS = 20_000
+_Texts = Annotated[tuple[Text, ...], BeforeValidator(as_tuple)]
+
+
+class BundleStep(Entry):
+    """One operation of the host, see `snapq_program`."""
+
+    op: Text
+    inputs: _Texts
+    """Names of values; an empty one is left out."""
+    outputs: _Texts
+    attributes: dict[Text, Any]
+    arrays: dict[Text, Text]
+    """Name of each constant, to its name in the file of arrays."""
+
+    @model_validator(mode="after")
+    def _is_known(self) -> BundleStep:
+        if self.op not in known_operations():
+            raise ValueError("the operation of a step is not known to this snapq")
+        for value in self.attributes.values():
+            _check_plain(value)
+        return self
+
+
+class BundleProgram(Entry):
+    """Steps in the order in which they run; each reads what is there by then."""
+
+    inputs: _Texts
+    outputs: _Texts
+    steps: Annotated[
+        tuple[BundleStep, ...], BeforeValidator(as_tuple), Field(max_length=_MAX_STEPS)
+    ]
+
+    @model_validator(mode="after")
+    def _is_ordered(self) -> BundleProgram:
+        known = set(self.inputs)
+        for step in self.steps:
+            if any(name and name not in known for name in step.inputs):
+                raise ValueError("a step reads what no step before it makes")
+            if known & set(step.outputs):
+                raise ValueError("a value is made twice")
+            known |= set(step.outputs)
+        if not set(self.outputs) <= known:
+            raise ValueError("no step makes an output of the program")
+        return self
+
+
+class BundleHostInput(Entry):
+    """What the classical model takes under one name: `[rows, columns]`."""
+
+    name: Text
+    dtype: Dtype
+    columns: Annotated[int, Field(gt=0, le=2**31)]
+
+
+class BundleHost(Entry):
+    """Head and tail of a classical model."""
+
+    rows: Annotated[int, Field(gt=0, le=2**31)]
+    """How many rows the package takes at once; fewer are filled up."""
+    inputs: Annotated[tuple[BundleHostInput, ...], BeforeValidator(as_tuple)]
+    outputs: _Texts
+    head: BundleProgram
+    """From the model's inputs to the values that `feeds` takes."""
+    tail: BundleProgram
+    """From what `read` gives, and the model's inputs, to the model's outputs."""
+    arrays: BundlePath
+    """The `.npz` with the constants of both."""
+    cpu: BundlePath | None
+    """The whole model for the CPU alone."""
+    head_model: BundlePath | None = None
+    """The head as ONNX; null where ONNX has no operators for it."""
+    tail_model: BundlePath | None = None
+    golden: BundlePath | None
+    """Folder with the rows of the golden samples, and the answers to them."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> BundleHost:
+        if self.outputs != self.tail.outputs:
+            raise ValueError("the tail does not give the outputs of the model")
+        if not set(self.head.inputs) <= {item.name for item in self.inputs}:
+            raise ValueError("the head takes what is no input of the model")
+        return self
+
+
+def _check_plain(value: Any, depth: int = 0) -> None:
+    """Refuses what is neither a text, a number nor a list of these."""
+    if isinstance(value, list) and depth < 2:
+        for item in value:
+            _check_plain(item, depth + 1)
+    elif isinstance(value, str):
+        check_text(value)
+    elif not isinstance(value, int | float | bool | None):
+        raise ValueError("an attribute of a step is no text, number or list of them")
+
+
+def constants(programs: Sequence[BundleProgram]) -> frozenset[str]:
+    """Names of all arrays that programs use."""
+    steps = (step for program in programs for step in program.steps)
+    return frozenset(name for step in steps for name in step.arrays.values())

@@ -1,0 +1,97 @@
+"""Whether a classical model gives the same answers as ONNX Runtime does for the model as given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from snapq.evaluation.samples import Array
+
+__all__ = ["TIE", "Answers", "OutputAnswers"]
+
+TIE = 1e-6
+"""Scores that differ by no more than this are a tie: in float32, the order of a sum decides it."""
+
+Outputs = Mapping[str, Array]
+
+
+@dataclass
+class OutputAnswers:
+    """Of one output.
+
+    Attributes:
+        labels: whether it holds labels, and no values.
+        rows: how many were compared.
+        equal: rows with the same label, or with values that differ by nothing.
+        ties: rows with another label, where the model as given has no label before the other.
+        largest: largest difference of a value.
+        lowest: least value that the model as given gave; `highest` the greatest.
+    """
+
+    labels: bool
+    rows: int = 0
+    equal: int = 0
+    ties: int = 0
+    largest: float = 0.0
+    lowest: float = np.inf
+    highest: float = -np.inf
+
+    @property
+    def range(self) -> float:
+        """Greatest minus least value of the model as given."""
+        return self.highest - self.lowest if self.rows and not self.labels else 0.0
+
+
+@dataclass
+class Answers:
+    """Counts rows with equal answers, batch by batch."""
+
+    outputs: dict[str, OutputAnswers] = field(default_factory=dict)
+
+    def update(self, given: Outputs, found: Outputs, rows: int) -> None:
+        """Adds the first `rows` rows of a batch.
+
+        Args:
+            given: outputs of the model as given, `[N]` or `[N, columns]`.
+            found: outputs of what was made of it.
+            rows: how many rows count.
+        """
+        scores = [value[:rows] for value in given.values() if value.dtype.kind == "f"]
+        for name, value in given.items():
+            one = self.outputs.setdefault(name, OutputAnswers(value.dtype.kind != "f"))
+            own, other = value[:rows], np.asarray(found[name])[:rows].reshape(value[:rows].shape)
+            one.rows += rows
+            if one.labels:
+                same = (own == other).reshape(rows, -1).all(axis=1)
+                one.equal += int(same.sum())
+                one.ties += int((~same & _tied(scores, rows)).sum())
+                continue
+            gaps = _gaps(own, other).reshape(rows, -1).max(axis=1, initial=0.0)
+            one.equal += int((gaps == 0).sum())
+            one.largest = max(one.largest, float(gaps.max(initial=0.0)))
+            real = own[np.isfinite(own)]
+            one.lowest = min(one.lowest, float(real.min(initial=np.inf)))
+            one.highest = max(one.highest, float(real.max(initial=-np.inf)))
+
+
+def _gaps(one: Array, other: Array) -> Array:
+    """Differences; none where both are the same NaN or infinity."""
+    same = (one == other) | (np.isnan(one) & np.isnan(other))
+    with np.errstate(invalid="ignore"):
+        gaps = np.abs(one.astype(np.float64) - other.astype(np.float64))
+    return np.where(same, 0.0, np.where(np.isnan(gaps), np.inf, gaps))
+
+
+def _tied(scores: list[Array], rows: int) -> Array:
+    """Which rows have two highest scores that are equal within `TIE`, in some output of scores."""
+    tied = np.zeros(rows, bool)
+    for values in scores:
+        flat = values.reshape(rows, -1).astype(np.float64)
+        if flat.shape[1] == 1:  # a decision: its sign is the label
+            tied |= np.abs(flat[:, 0]) <= TIE
+        elif flat.shape[1] > 1:
+            best = np.sort(flat, axis=1)[:, -2:]
+            tied |= best[:, 1] - best[:, 0] <= TIE
+    return tied

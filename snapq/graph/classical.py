@@ -1,0 +1,66 @@
+"""Classical models (ONNX-ML) as files: which they are, and the rows that they take at once."""
+
+from __future__ import annotations
+
+import onnx_ir as ir
+
+from snapq.errors import ConfigError, ModelError
+from snapq.graph.shapes import InputShapes, TensorSpec, fix_inputs, input_specs
+
+__all__ = ["ML_DOMAIN", "estimators", "fix_rows", "is_classical", "rows_at_once"]
+
+ML_DOMAIN = "ai.onnx.ml"
+TREES = "TreeEnsemble"
+FAMILIES = (TREES, "SVM", "Linear")
+"""How the names of operators begin that are trained: trees, support vector machines, products."""
+
+
+def estimators(model: ir.Model) -> tuple[ir.Node, ...]:
+    """The trained nodes of ONNX-ML, in the model's order."""
+    return tuple(
+        node
+        for node in model.graph
+        if node.domain == ML_DOMAIN and node.op_type.startswith(FAMILIES)
+    )
+
+
+def is_classical(model: ir.Model) -> bool:
+    """Whether the model is a tree ensemble, SVM or linear model of ONNX-ML."""
+    return bool(estimators(model))
+
+
+def fix_rows(model: ir.Model, inputs: InputShapes) -> None:
+    """Fixes how many rows the model takes, in place; nothing else of it has a fixed shape.
+
+    Raises:
+        ModelError: an input has no fixed shape, or the inputs take different numbers of rows.
+    """
+    fix_inputs(model, inputs)
+    rows_at_once(input_specs(model))
+
+
+def rows_at_once(inputs: tuple[TensorSpec, ...]) -> int:
+    """N of the inputs `[N, …]`.
+
+    Raises:
+        ModelError: an input has no rows, or another number than the others.
+    """
+    for spec in inputs:
+        if len(spec.shape) != 2 or spec.shape[0] != inputs[0].shape[0]:
+            raise ModelError(
+                f"Input '{spec.name}' of shape {list(spec.shape)} is no table of rows.",
+                where=f"model.inputs.{spec.name}",
+                hint="Inputs of a classical model are [rows, columns], all with the same number "
+                "of rows.",
+            )
+    return int(inputs[0].shape[0])
+
+
+def refuse_cut(outputs: tuple[str, ...]) -> None:
+    """Raises `ConfigError` where a classical model is to be cut."""
+    if outputs:
+        raise ConfigError(
+            "A tree ensemble, SVM or linear model is divided by itself.",
+            where="model.outputs",
+            hint="Leave `outputs` out.",
+        )

@@ -1,0 +1,102 @@
+"""What runs of a classical model without an NPU, or without Python: ONNX for the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from snapq.bundle import CPU, HEAD, TAIL
+from snapq.classical.model import ClassicalModel
+from snapq.classical.on_npu import OnNpu
+from snapq.classical.program import Array
+from snapq.classical.rewrite import rewrite_for_cpu
+from snapq.classical.writing import program_to_onnx
+from snapq.cpu import CpuModel
+from snapq.errors import ModelError
+from snapq.storage import write_bytes
+
+__all__ = ["write_for_cpu"]
+
+_SAME = 1e-5
+"""Of the range of an output: how far rewritten models may be from the steps that they stand for."""
+
+
+def write_for_cpu(model: ClassicalModel, made: OnNpu, batch: int, folder: Path) -> Iterator[str]:
+    """Writes `cpu.onnx`, the whole model, and `head.onnx` and `tail.onnx` around the NPU's part.
+
+    Each is run beside the steps that it stands for, and left out where it gives anything else.
+
+    Args:
+        model: as it was read.
+        made: its part on the NPU.
+        batch: rows that it takes at once.
+        folder: of the lower stage.
+
+    Yields:
+        A sentence for each that cannot be had.
+    """
+    rows = _rows(model, batch)
+    host = made.host(model)
+    feeds = host.encode(rows)
+    outputs = {
+        str(v.name): np.zeros([*map(int, v.shape or ())], v.dtype.numpy())  # type: ignore[union-attr, arg-type]
+        for v in made.model.graph.outputs
+    }
+    behind = {**rows, **outputs}
+    own = {name: behind[name] for name in host.tail.inputs}
+    parts: tuple[
+        tuple[str, Callable[[], onnx.ModelProto], Mapping[str, Array], Mapping[str, Array]], ...
+    ] = (
+        (CPU, lambda: rewrite_for_cpu(model), rows, model.run(rows)),
+        (HEAD, lambda: program_to_onnx(host.head, rows), rows, feeds),
+        (TAIL, lambda: program_to_onnx(host.tail, own), own, host.tail.run(own)),
+    )
+    for name, make, given, expected in parts:
+        why = _written(folder / name, make, given, expected)
+        if why is not None:
+            yield f"The bundle has no {name}: {why}"
+
+
+def _written(
+    path: Path,
+    make: Callable[[], onnx.ModelProto],
+    given: Mapping[str, Array],
+    expected: Mapping[str, Array],
+) -> str | None:
+    """Writes a model that computes what is expected; says why not where it does not."""
+    try:
+        data = make().SerializeToString(deterministic=True)
+        session = CpuModel(data)
+        found = session.run({name: given[name] for name in session.inputs})
+    except ModelError as error:
+        return error.what
+    for name, value in expected.items():
+        if not _same(found.get(name), value):
+            return f"ONNX Runtime gives other values for '{name}'."
+    write_bytes(path, data)
+    return None
+
+
+def _same(found: Array | None, expected: Array) -> bool:
+    if found is None or found.shape != expected.shape:
+        return False
+    if expected.dtype.kind != "f":
+        return bool(np.array_equal(found, expected))
+    span = float(np.ptp(expected[np.isfinite(expected)])) if np.isfinite(expected).any() else 0.0
+    return bool(
+        np.allclose(found, expected, rtol=_SAME, atol=_SAME * max(span, 1.0), equal_nan=True)
+    )
+
+
+def _rows(model: ClassicalModel, batch: int) -> dict[str, Array]:
+    """Rows by input of the model."""
+    generator = np.random.default_rng(0)
+    return {
+        port.name: generator.standard_normal((batch, *(n or 1 for n in port.shape[1:]))).astype(
+            port.dtype
+        )
+        for port in model.inputs
+    }

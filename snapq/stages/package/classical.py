@@ -1,0 +1,81 @@
+"""What the bundle of a classical model has beside its part on the NPU: head, tail, CPU, answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+from snapq.bundle import CPU, GOLDEN_ROWS, HEAD, TAIL
+from snapq.bundle.host_schema import BundleHost, BundleHostInput, BundleProgram
+from snapq.bundle.read import golden_file
+from snapq.bundle.write import write_arrays, write_program
+from snapq.classical.host import HOST_ARRAYS
+from snapq.cpu import CpuModel
+from snapq.evaluation.samples import Array, Sample
+from snapq.graph import io
+from snapq.stages.package.job import ClassicalParts
+
+__all__ = ["host_entry", "write_classical"]
+
+_MODELS = (CPU, HEAD, TAIL)
+
+
+def write_classical(
+    parts: ClassicalParts, samples: Iterable[Sample] | None, count: int, folder: Path
+) -> None:
+    """Writes the constants and the code of head and tail, the CPU model and the answers.
+
+    Args:
+        parts: of the model.
+        samples: golden samples, with their rows in `beside`; None where there are none.
+        count: how many of them the bundle has.
+        folder: the bundle.
+
+    Raises:
+        StorageError: a file cannot be written.
+        ModelError: ONNX Runtime does not run the model as given.
+    """
+    _, arrays = parts.host.to_json()
+    write_arrays(folder / HOST_ARRAYS, arrays)
+    write_program(folder)
+    for name in _MODELS:
+        if (parts.folder / name).is_file():
+            io.copy(parts.folder / name, folder / name)
+    if samples is None:
+        return
+    whole = CpuModel(parts.whole)
+    for number, sample in enumerate(islice(samples, count)):
+        answers = whole.run(sample.beside)
+        found = {f"in.{name}": value for name, value in sample.beside.items()}
+        found |= {f"out.{name}": _plain(value) for name, value in answers.items()}
+        write_arrays(folder / golden_file(GOLDEN_ROWS, number), found)
+
+
+def host_entry(parts: ClassicalParts, golden: bool) -> BundleHost:
+    """Head and tail in the manifest."""
+    value, _ = parts.host.to_json()
+    return BundleHost(
+        rows=parts.inputs[0].shape[0],
+        inputs=tuple(
+            BundleHostInput(name=spec.name, dtype=spec.dtype.name, columns=spec.shape[1])
+            for spec in parts.inputs
+        ),
+        outputs=parts.host.tail.outputs,
+        head=BundleProgram.model_validate(value["head"]),
+        tail=BundleProgram.model_validate(value["tail"]),
+        arrays=HOST_ARRAYS,
+        cpu=_there(parts, CPU),
+        head_model=_there(parts, HEAD),
+        tail_model=_there(parts, TAIL),
+        golden=GOLDEN_ROWS if golden else None,
+    )
+
+
+def _there(parts: ClassicalParts, name: str) -> str | None:
+    return name if (parts.folder / name).is_file() else None
+
+
+def _plain(value: Array) -> Array:
+    """Texts as an array of texts, which can be written without Python objects."""
+    return value.astype(str) if value.dtype.kind == "O" else value
