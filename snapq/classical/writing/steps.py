@@ -15,7 +15,7 @@ from snapq.classical.writing.trees import Trees, write_trees
 from snapq.classical.writing.writer import ML_DOMAIN, Writer, writes
 from snapq.errors import ModelError
 
-_INT32, _BOOL = 6, 9
+_FLOAT, _INT32, _BOOL, _FLOAT64 = 1, 6, 9, 11
 _EXACT = 1 << 24
 """Integers up to here are float32 values."""
 _PLAIN = tuple(op for op in known_operations() if op[0].isupper() and not has_reader(op))
@@ -128,3 +128,20 @@ def write_sums(writer: Writer, step: Step) -> None:
     reduce = {"sum": "ReduceSum", "min": "ReduceMin", "max": "ReduceMax"}
     op = reduce[step.attributes["aggregate"]]
     writer.add(op, taken, axis, outputs=outputs, keepdims=0)
+
+
+@writes("round_to_float32")
+def write_rounding(writer: Writer, step: Step) -> None:
+    """Writes a conversion to float32, then a step to the next value where it went the wrong way.
+
+    Adding 0.6 units in the last place, in float64, and rounding again gives the neighbour.
+    """
+    inputs, outputs = names(writer, step)
+    up = bool(step.attributes["up"])
+    nearest = writer.add("Cast", inputs[0], to=_FLOAT)
+    wide = writer.add("Cast", nearest, to=_FLOAT64)
+    wrong = writer.add("Less" if up else "Greater", wide, inputs[0])
+    unit = writer.add("Mul", writer.add("Abs", wide), writer.constant(np.float64(0.6 * 2.0**-23)))
+    unit = writer.add("Max", unit, writer.constant(np.float64(0.6 * 2.0**-149)))
+    beside = writer.add("Cast", writer.add("Add" if up else "Sub", wide, unit), to=_FLOAT)
+    writer.add("Where", wrong, beside, nearest, outputs=outputs)
