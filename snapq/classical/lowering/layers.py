@@ -218,6 +218,7 @@ def _scaled(made: Layers, form: SupportVectors | Linear, rows: Floats | None) ->
         kept = np.where(np.abs(middle) > 2 * spread, middle, 0.0)
         largest = np.abs(sums - kept).max(axis=0)
         size = np.maximum(np.where(largest > 0, largest, 1.0), most / _LARGEST_WEIGHT)
+        size = _fitting(size, most)
     return replace(
         made,
         second=made.second / size[:, None],
@@ -225,6 +226,15 @@ def _scaled(made: Layers, form: SupportVectors | Linear, rows: Floats | None) ->
         sum_scale=size,
         sum_offset=kept,
     )
+
+
+def _fitting(size: Floats, most: Floats) -> Floats:
+    """Sizes, up to twice as large, by which the largest weights become powers of two.
+
+    Most weights of an SVM are the largest one, C: so they are exact in 16 bits.
+    """
+    known = np.where(most > 0, most, size)
+    return np.asarray(known / 2.0 ** np.floor(np.log2(known / size)))
 
 
 def _spread_of(form: Linear, rows: Floats | None) -> tuple[Floats, Floats]:
