@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from snapq.errors import ConfigError, QnnError
+from snapq.errors import ConfigError, ModelError, QnnError
 from snapq.progress import Progress
 
 if TYPE_CHECKING:
@@ -116,7 +117,9 @@ def estimators(opened: OpenedClassical) -> tuple[InspectedEstimator, ...]:
 
 def advice(opened: OpenedClassical, device: DeviceProfile) -> str:
     """Where to run it, in a sentence; why that cannot be said where there is no estimate."""
-    from snapq.classical.advice import Advice, fastest_us
+    from snapq.bundle import CPU
+    from snapq.classical.advice import Advice, fastest_cpu, fastest_us
+    from snapq.classical.rewrite import rewrite_for_cpu
     from snapq.cpu import CpuModel
     from snapq.npu.model import Model
 
@@ -130,8 +133,12 @@ def advice(opened: OpenedClassical, device: DeviceProfile) -> str:
     outputs = CpuModel(opened.made.model, optimize=False).run(feeds)
     host_us = fastest_us(lambda: host.encode(rows))
     host_us += fastest_us(lambda: host.decode(rows, outputs))
-    cpu_us = fastest_us(lambda: whole.run(rows))
-    return Advice(opened.rows, cpu_us, estimate.precise_us, host_us).sentence
+    ways = {"": lambda: whole.run(rows)}
+    with suppress(ModelError):
+        rewritten = CpuModel(rewrite_for_cpu(opened.model).SerializeToString())
+        ways[CPU] = lambda: rewritten.run(rows)
+    cpu_us, cpu_model = fastest_cpu(ways)
+    return Advice(opened.rows, cpu_us, estimate.precise_us, host_us, cpu_model).sentence
 
 
 def typical_rows(opened: OpenedClassical) -> dict[str, np.ndarray[Any, Any]]:

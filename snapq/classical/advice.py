@@ -7,10 +7,10 @@ of a millisecond: what matters is how many rows come at once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-__all__ = ["CALL_US", "WORTH", "Advice", "fastest_us"]
+__all__ = ["CALL_US", "WORTH", "Advice", "fastest_cpu", "fastest_us"]
 
 CALL_US = 250.0
 """What a call of ONNX Runtime to the NPU takes beside the accelerator's own time: 200 to 300 us."""
@@ -18,6 +18,8 @@ WORTH = 1.5
 """Gain from which the NPU is worth it: the estimate's bounds are 15 % to each side."""
 _LONGEST_S = 0.5
 _RUNS = 200
+_CLOSE = 1.1
+"""Times that differ by less are the same."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,14 @@ class Advice:
         cpu_us: the CPU's time for them.
         npu_us: the accelerator's.
         host_us: head and tail on the CPU.
+        cpu_model: the file of the bundle that is that fast, if it is not the model as given.
     """
 
     rows: int
     cpu_us: float
     npu_us: float
     host_us: float
+    cpu_model: str = ""
 
     @property
     def total_us(self) -> float:
@@ -57,7 +61,7 @@ class Advice:
         way = (
             f"the NPU takes {self.npu_us:,.0f} us (estimated) + {CALL_US:,.0f} us for the call + "
             f"{self.host_us:,.0f} us for head and tail (measured here), the CPU "
-            f"{self.cpu_us:,.0f} us (measured here)"
+            f"{self.cpu_us:,.0f} us ({self._how}measured here)"
         )
         many = f"{self.rows:,} row{'s' if self.rows != 1 else ''}"
         if self.npu:
@@ -69,6 +73,18 @@ class Advice:
             )
         gained = f"gains only {self.gain:.1f} times" if self.gain > 1 else "gains nothing"
         return f"Leave it on the CPU at {many}: the NPU {gained}; {way}."
+
+    @property
+    def _how(self) -> str:
+        return f"by {self.cpu_model}, " if self.cpu_model else ""
+
+
+def fastest_cpu(models: Mapping[str, Callable[[], object]]) -> tuple[float, str]:
+    """The time of the fastest model in microseconds, and its name. Earlier ones win close races."""
+    times = {name: fastest_us(work) for name, work in models.items()}
+    best = min(times.values())
+    name = next(name for name, taken in times.items() if taken <= best * _CLOSE)
+    return times[name], name
 
 
 def fastest_us(work: Callable[[], object]) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from snapq.classical.advice import CALL_US, Advice, fastest_us
+from snapq.bundle import CPU
+from snapq.classical.advice import CALL_US, Advice, fastest_cpu, fastest_us
 from snapq.classical.model import ClassicalModel
 from snapq.classical.on_npu import npu_estimators
 from snapq.classical.summary import importances, summaries
@@ -55,13 +56,17 @@ def _advice(subject: Subject) -> Iterator[AdviceRecord]:
     if not packages or sample is None or subject.host is None or subject.whole is None:
         return
     whole, host = CpuModel(subject.whole.model), subject.host.host
-    cpu_us = fastest_us(lambda: whole.run(sample.beside))
+    ways = {"": lambda: whole.run(sample.beside)}
+    if (path := subject.host.folder / CPU).is_file():
+        rewritten = CpuModel(path)
+        ways[CPU] = lambda: rewritten.run(sample.beside)
+    cpu_us, cpu_model = fastest_cpu(ways)
     outputs = CpuModel(subject.source.model, optimize=False).run(sample.feeds)
     head_us = fastest_us(lambda: host.encode(sample.beside))
     tail_us = fastest_us(lambda: host.decode(sample.beside, outputs))
     rows = len(next(iter(sample.beside.values())))
     for package in packages:
-        found = Advice(rows, cpu_us, package.precise_us, head_us + tail_us)
+        found = Advice(rows, cpu_us, package.precise_us, head_us + tail_us, cpu_model)
         yield AdviceRecord(
             device=package.device,
             rows=rows,
