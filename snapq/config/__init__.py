@@ -13,7 +13,7 @@ from snapq.config.schema.deploy import BenchmarkConfig, DeployConfig, Gates
 from snapq.config.schema.finetune import FinetuneConfig
 from snapq.config.schema.lower import LowerConfig
 from snapq.config.schema.model import Io, IoDtype, IoLayout
-from snapq.config.schema.prune import PruneConfig, Sparsity
+from snapq.config.schema.prune import PruneConfig, PruneTrees, Sparsity
 from snapq.config.schema.quantize import (
     ClusterConfig,
     MixedPrecision,
@@ -46,6 +46,7 @@ __all__ = [
     "PrepareConfig",
     "Preprocess",
     "PruneConfig",
+    "PruneTrees",
     "QuantizeConfig",
     "RepairConfig",
     "Resample",

@@ -245,7 +245,8 @@ def _lowered(before: Mapping[Input, Fact], artifact: Artifact, mark: Any) -> dic
     facts[Input.GIVEN] = facts[Input.PREVIOUS] = part
     file = HostFile(artifact.folder, artifact.record.details["rows"])
     facts[Input.HOST] = known(file, mark)
-    facts.pop(Input.STEPS, None)
+    for item in (Input.STEPS, Input.FLOAT):  # these take rows, not what the head makes of them
+        facts.pop(item, None)
     if Input.EVALUATION in facts:
         facts[Input.EVALUATION] = _made_of(
             facts[Input.EVALUATION], lambda data: encoded(data, file), mark

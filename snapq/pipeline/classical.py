@@ -64,6 +64,7 @@ def arranged(
                 where=f"stages.{name}",
                 hint="Leave the stage out.",
             )
+    _refuse_channels(config.stages)
     _refuse_max_drop(named)
     chosen, _ = npu_estimators(ClassicalModel.read(model))
     trees = isinstance(chosen[0].form, Ensemble)
@@ -72,6 +73,17 @@ def arranged(
     changed = config.model_copy(update={"stages": tuple(stages)}).at(config.folder)
     brings = all(isinstance(one.form, SupportVectors) for one in chosen)
     return changed, Classical(trees, rows, brings, notes)
+
+
+def _refuse_channels(stages: Sequence[StageItem]) -> None:
+    """Refuses a prune stage that is for networks."""
+    for item in stages:
+        if isinstance(item.options, PruneConfig) and item.options.trees is None:
+            raise ConfigError(
+                "There are no channels, blocks or layers in a tree ensemble, SVM or linear model.",
+                where="stages.prune",
+                hint="Trees are pruned with `prune: {trees: {most_loss: 0.01}}`.",
+            )
 
 
 def _refuse_max_drop(named: Mapping[str, StageItem]) -> None:
@@ -99,6 +111,12 @@ def refuse_classical_stages(config: DeployConfig) -> None:
                 "network.",
                 where="stages.lower",
                 hint="Leave the stage out.",
+            )
+        if isinstance(item.options, PruneConfig) and item.options.trees is not None:
+            raise ConfigError(
+                "`trees` is for tree ensembles (ONNX-ML), and this is a network.",
+                where="stages.prune.trees",
+                hint="Give `ratio` or `target`, such as `prune: {ratio: 0.3}`.",
             )
 
 

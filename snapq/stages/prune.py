@@ -31,6 +31,7 @@ from snapq.ranking import Importance
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import ESTIMATE, Context, Input, Outcome, Reads, Source
 from snapq.stages.estimating import estimator
+from snapq.stages.prune_trees import prune_trees
 from snapq.storage import compressed_size, storage_errors, write_json
 
 _JUDGES = 64
@@ -57,7 +58,8 @@ def run(options: PruneConfig, context: Context, folder: Path) -> Outcome:
     """Writes the pruned model into `folder`; what was quantized stays quantized.
 
     Raises:
-        ConfigError: the options need calibration samples and there are none.
+        ConfigError: the options need calibration samples (with labels, of trees) and there are
+            none.
         InstallError: the importance `taylor` needs PyTorch, which is not installed.
         ModelError: nothing can be cut, or the cut fails its check.
         DataError: a sample does not fit the model.
@@ -66,6 +68,10 @@ def run(options: PruneConfig, context: Context, folder: Path) -> Outcome:
     model = io.load(source.model)
     notes: list[str] = []
     details: dict[str, Any] = {}
+    if options.trees is not None:
+        model = prune_trees(model, options.trees, context.calibration, notes, details)
+        io.save(model, folder / MODEL)
+        return Outcome(source.precision, tuple(notes), details, changed={"prune": MODEL})
     if options.blocks is not None:
         model = _drop_blocks(model, source, options, context, notes, details)
     if options.cuts:

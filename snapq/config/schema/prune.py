@@ -61,10 +61,19 @@ class Sparsity(Strict):
         return int(kept), int(of)
 
 
+class PruneTrees(Strict):
+    """Of trees (ONNX-ML): subtrees become leaves as far as held-out rows allow."""
+
+    most_loss: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    """How much may be lost on every other row of `data.calibration`, which needs labels: of the
+    share of right labels, or of R2. The rows between say how often leaves are reached."""
+
+
 class PruneConfig(StageConfig):
     """Remove residual blocks, cut channels and refit the layers that read them, zero weights.
 
-    `blocks`, `ratio` or `target`, `sparsity`: any of them; they are done in this order.
+    `blocks`, `ratio` or `target`, `sparsity`: any of them; they are done in this order. Of tree
+    ensembles `trees` alone.
     """
 
     repeats: ClassVar[bool] = True
@@ -91,6 +100,8 @@ class PruneConfig(StageConfig):
     sparsity: Sparsity | None = None
     """Zero weights for a smaller download, after the cut or alone; a later finetune stage undoes
     them."""
+    trees: PruneTrees | None = None
+    """Prune tree ensembles: `{}` loses one percent at most."""
 
     @property
     def cuts(self) -> bool:
@@ -100,7 +111,7 @@ class PruneConfig(StageConfig):
     @property
     def needs_samples(self) -> bool:
         """Whether the stage looks at activations or outputs."""
-        if self.blocks is not None:
+        if self.blocks is not None or self.trees is not None:
             return True
         return self.cuts and (self.repair or self.importance is not Importance.MAGNITUDE)
 
@@ -108,8 +119,12 @@ class PruneConfig(StageConfig):
     def _one_goal(self) -> PruneConfig:
         if self.ratio is not None and self.target is not None:
             raise ValueError("Give `ratio` or `target`, not both.")
-        if not self.cuts and self.blocks is None and self.sparsity is None:
+        network = self.cuts or self.blocks is not None or self.sparsity is not None
+        if self.trees is not None and network:
+            raise ValueError("`trees` is for tree ensembles, and the others are for networks.")
+        if self.trees is None and not network:
             raise ValueError(
-                "Give `ratio` or `target`, such as `prune: {ratio: 0.3}`; or `blocks`, `sparsity`."
+                "Give `ratio` or `target`, such as `prune: {ratio: 0.3}`; or `blocks`, `sparsity`; "
+                "of tree ensembles `trees`."
             )
         return self
