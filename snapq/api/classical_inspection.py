@@ -84,8 +84,9 @@ def open_classical(
         QnnError: no form of it compiles.
     """
     from snapq.classical.model import ClassicalModel
-    from snapq.classical.on_npu import lower_model
+    from snapq.classical.on_npu import lower_model, npu_estimators
     from snapq.graph.classical import fix_rows, rows_at_once
+    from snapq.graph.foreign import guarded, try_out_model
     from snapq.graph.shapes import graph_inputs, input_specs, static_shape
 
     frozen = given.clone()
@@ -98,6 +99,9 @@ def open_classical(
             chosen[str(value.name)] = [ROWS, *map(int, dims)]  # type: ignore[arg-type]
     fix_rows(frozen, chosen)
     rows = rows_at_once(input_specs(frozen))
+    # In a process of its own first: a file can declare anything.
+    guarded(lambda: npu_estimators(ClassicalModel.read(frozen)) and None, frozen)
+    try_out_model(frozen)
     model = ClassicalModel.read(frozen)
     made = lower_model(model, rows, devices, progress=progress)
     told = f"{rows} rows at once; another number: --input {missing[0].name}=N,…" if missing else ""

@@ -112,7 +112,8 @@ def inspect(
     io.refuse_compiled(given, path)
     if is_classical(given):
         refuse_cut(tuple(outputs))
-        return _classical(given, path, profile, inputs or {}, progress or Silent())
+        with explaining(path):
+            return _classical(given, path, profile, inputs or {}, progress or Silent())
     with explaining(path), Scratch() as scratch:
         notes: tuple[str, ...] = ()
         shapes = inputs or {}

@@ -28,10 +28,19 @@ from snapq.graph.culprit import find_culprit, named
 from snapq.graph.shapes import InputShapes, graph_inputs, input_specs, static_shape
 from snapq.limits import Limits, limits_for
 from snapq.operators import Family, in_families
+from snapq.scratch import Scratch
 from snapq.workers import forked
 from snapq.workers.forked import EndedError, Ending
 
-__all__ = ["explaining", "freeze", "guarded", "is_doubtful", "limits_of", "try_out"]
+__all__ = [
+    "explaining",
+    "freeze",
+    "guarded",
+    "is_doubtful",
+    "limits_of",
+    "try_out",
+    "try_out_model",
+]
 
 T = TypeVar("T")
 
@@ -47,7 +56,7 @@ _OURS = tuple(
     f"{os.sep}snapq{os.sep}{name}"
     for name in (
         *("graph", "operators", "quantization", "pruning", "training", "npu", "stages"),
-        *("evaluation", "cpu.py", "api"),
+        *("evaluation", "classical", "cpu.py", "api"),
     )
 )
 """Parts of snapq in which an unforeseen exception is the model's."""
@@ -213,6 +222,13 @@ def try_out(file: Path, given: ir.Model, inputs: InputShapes) -> None:
             raise _ended(ended, given, inputs, limits, None) from None
     except SnapqError:
         return
+
+
+def try_out_model(model: ir.Model) -> None:
+    """As `try_out`, of a model in memory with fixed shapes of inputs. Raises `ModelError`."""
+    with Scratch() as scratch:
+        io.save(model, scratch.path / "model.onnx")
+        try_out(scratch.path / "model.onnx", model, {})
 
 
 def _all_nodes(model: ir.Model) -> Iterator[ir.Node]:

@@ -10,6 +10,7 @@ from snapq.config import DeployConfig, LowerConfig, PrepareConfig, PruneConfig, 
 from snapq.config.schema.stages import StageItem
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError
+from snapq.graph import foreign
 from snapq.precision import ActivationType
 
 if TYPE_CHECKING:
@@ -51,11 +52,6 @@ def arranged(
         ConfigError: a stage is for networks.
         ModelError: the model holds what is not covered; the node is named.
     """
-    from snapq.classical.ensemble import Ensemble
-    from snapq.classical.model import ClassicalModel
-    from snapq.classical.on_npu import npu_estimators
-    from snapq.classical.svm import SupportVectors
-
     named = {item.name: item for item in config.stages}
     for name in _FOR_NETWORKS:
         if name in named:
@@ -66,12 +62,11 @@ def arranged(
             )
     _refuse_channels(config.stages)
     _refuse_max_drop(named)
-    chosen, _ = npu_estimators(ClassicalModel.read(model))
-    trees = isinstance(chosen[0].form, Ensemble)
+    trees, brings = foreign.guarded(lambda: _kinds(model), model, path=config.model.path)
+    foreign.try_out_model(model)
     notes = tuple(_notes(named, trees, devices))
     stages = list(_stages(config.stages, named, trees, devices))
     changed = config.model_copy(update={"stages": tuple(stages)}).at(config.folder)
-    brings = all(isinstance(one.form, SupportVectors) for one in chosen)
     return changed, Classical(trees, rows, brings, notes)
 
 
@@ -84,6 +79,18 @@ def _refuse_channels(stages: Sequence[StageItem]) -> None:
                 where="stages.prune",
                 hint="Trees are pruned with `prune: {trees: {most_loss: 0.01}}`.",
             )
+
+
+def _kinds(model: ir.Model) -> tuple[bool, bool]:
+    """Whether trees go onto the NPU, and whether what goes there brings rows of its own."""
+    from snapq.classical.ensemble import Ensemble
+    from snapq.classical.model import ClassicalModel
+    from snapq.classical.on_npu import npu_estimators
+    from snapq.classical.svm import SupportVectors
+
+    chosen, _ = npu_estimators(ClassicalModel.read(model))
+    brings = all(isinstance(one.form, SupportVectors) for one in chosen)
+    return isinstance(chosen[0].form, Ensemble), brings
 
 
 def _refuse_max_drop(named: Mapping[str, StageItem]) -> None:
