@@ -46,7 +46,7 @@ def advice_value(item: AdviceRecord) -> str:
     """`NPU` or `CPU`, with the gain."""
     gain = item.cpu_us / (item.npu_us + item.call_us + item.host_us)
     where = "NPU" if item.npu else "CPU"
-    return f"{where} at {fmt.plural(item.rows, 'row')} ({fmt.ratio(gain)})"
+    return f"{where} at {fmt.plural(item.rows, 'row')} (CPU over NPU: {fmt.number(gain)})"
 
 
 def shown_columns(record: RunRecord) -> Iterator[ImportanceRecord]:

@@ -29,7 +29,7 @@ def prune_trees(
     """Prunes the trees of a model as far as every other labelled row allows.
 
     Args:
-        model: of ai.onnx.ml.
+        model: of ai.onnx.ml; its nodes get names where they have none.
         options: how much may be lost.
         data: labelled rows; the rows between say how often leaves are reached.
         notes: gets a sentence on what became smaller.
@@ -40,6 +40,7 @@ def prune_trees(
         DataError: they are too few.
         ModelError: the model holds no trees that can be pruned.
     """
+    _name_apart(model)
     rows, labels = _table(data)
     counting, judging = slice(0, None, 2), slice(1, None, 2)
     held_out = {name: values[judging] for name, values in rows.items()}
@@ -58,6 +59,15 @@ def prune_trees(
         f"{len(labels[judging]):,} rows that were held out."
     )
     return ir.from_proto(done.model)
+
+
+def _name_apart(model: ir.Model) -> None:
+    """Gives each node a name of its own, by which trees are found again."""
+    taken: set[str] = set()
+    for number, node in enumerate(model.graph):
+        if not node.name or node.name in taken:
+            node.name = f"{node.name or node.op_type}_{number}"
+        taken.add(node.name)
 
 
 def _table(data: Dataset | None) -> Table:
