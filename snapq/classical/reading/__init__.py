@@ -9,11 +9,13 @@ linear      LinearClassifier, LinearRegressor
 features    Scaler, Imputer, Normalizer, …: what prepares features or names what comes out
 plain       operators of ONNX
 scores      what makes scores and labels of sums
+columns     sums of columns as one step
 """
 
 from __future__ import annotations
 
 from snapq.classical.reading import features, linear, plain, svm
+from snapq.classical.reading.columns import merge_columns
 from snapq.classical.reading.graph import Graph, Node, Port, read_graph
 from snapq.classical.reading.reader import CANNOT_BE_COMPUTED, Reader
 from snapq.classical.reading.registry import reader_of
@@ -49,6 +51,7 @@ def read_items(graph: Graph) -> Reader:
         if name not in graph.constants:
             raise ModelError("nothing gives this output", where=f"output '{name}'")
         reader.constant(graph.constants[name], name)
+    reader.items = merge_columns(reader.items, reader.samples, reader.outputs)
     return reader
 
 

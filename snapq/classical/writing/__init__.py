@@ -2,6 +2,7 @@
 
 writer         nodes and constants of a graph that is being written; the table of operations
 steps          the host's steps
+columns        sums of columns
 coupling       probabilities of pairs of classes
 far_rows       rows of SVMs that the NPU does not hold
 tree_encoding  rows and sums of trees that the NPU holds
@@ -12,10 +13,11 @@ model          the whole
 
 from __future__ import annotations
 
-from snapq.classical.writing import coupling, far_rows, steps, tree_encoding
+from snapq.classical.writing import columns, coupling, far_rows, steps, tree_encoding
 from snapq.classical.writing.model import items_to_onnx, program_to_onnx
 
 __all__ = [
+    "columns",
     "coupling",
     "far_rows",
     "items_to_onnx",

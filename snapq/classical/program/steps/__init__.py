@@ -8,6 +8,7 @@ form when it is read.
 from __future__ import annotations
 
 from . import (
+    columns,
     elementwise,
     far_rows,
     features,
@@ -20,6 +21,7 @@ from . import (
 )
 
 __all__ = [
+    "columns",
     "elementwise",
     "far_rows",
     "features",
