@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 COMMAND = (sys.executable, "-m", "benchmarks.robustness")
 KINDS = sorted(path.stem for path in (ROOT / "benchmarks/robustness/kinds").glob("[a-z]*.py"))
-COUNTS = {"models": 16, "bundles": 4, "environments": 3, "boards": 2, "kills": 1}
+COUNTS = {"models": 16, "bundles": 4, "environments": 3, "boards": 2, "kills": 1, "cache": 1}
 FEW = 8
 
 

@@ -36,6 +36,8 @@ COUNTS = {
     "yaml": 3000,
     "set": 1000,
     "bundles": 2000,
+    "data": 500,
+    "cache": 100,
     "kills": 50,
     "environments": 200,
     "boards": 200,

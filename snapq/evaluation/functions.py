@@ -64,9 +64,9 @@ def user_code(reference: str) -> Iterator[None]:
     """Runs code of the user's; an error in it becomes a `DataError` with its file and line."""
     try:
         yield
-    except DataError:
+    except (DataError, KeyboardInterrupt, GeneratorExit):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # `sys.exit`, and what other libraries end their loops with
         raise DataError(
             f"{type(error).__name__}: {error or 'no message'}".rstrip(".") + ".",
             where=_place(error) or reference,

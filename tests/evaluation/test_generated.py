@@ -67,6 +67,7 @@ def test_the_module_may_import_its_neighbours_and_shares_no_name_with_the_librar
         ("import no_such_package\n", 2, "no_such_package"),
         ("def samples(:\n", 2, "SyntaxError"),
         ("raise SystemExit(3)\n", 2, "SystemExit"),
+        ("import asyncio\nraise asyncio.CancelledError\n", 3, "CancelledError"),
     ],
 )
 def test_an_error_in_the_users_code_names_file_and_line(

@@ -17,7 +17,7 @@ from benchmarks.robustness.execute import start_python
 
 _RUN = ("run", "deploy.yaml", "--runs", "runs", "--output", "out")
 _SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_REFERENCE = "reference"
+REFERENCE = "reference"
 _SECONDS = "seconds"
 _DEPLOY = """\
 name: tiny
@@ -31,12 +31,10 @@ stages: [{quantize: {preset: fast, never_slower: false}}, {package: {golden_samp
 def prepare(shared: Path) -> None:
     """Does one run in peace, which says how long it takes and what it leaves."""
     projects.make(shared)
-    place = shared / _REFERENCE
+    place = shared / REFERENCE
     place.mkdir()
-    for name in projects.FILES:
-        (place / name).symlink_to(shared / name)
-    _write(place)
-    done = _run(place)
+    make(place, shared)
+    done = run_again(place)
     if done.exit_code != 0:
         raise RuntimeError(f"the run that all are compared with failed: {done.stderr}")
     (shared / _SECONDS).write_text(str(done.wall_s))
@@ -44,23 +42,25 @@ def prepare(shared: Path) -> None:
 
 def draw(random: Random, folder: Path) -> Case:
     """Draws the moment, the signal, and whether the workers get it too."""
-    projects.link(folder)
-    _write(folder)
+    make(folder)
     seconds = float((folder.parent / "shared" / _SECONDS).read_text())
     times = [random.uniform(0, 1.05 * seconds) for _ in range(random.choice((1, 1, 2)))]
     number, group = random.choice(_SIGNALS), random.random() < 0.5
 
     def run(place: Path) -> list[Outcome]:
         codes = [_struck(place, after, number, group) for after in times]
-        return [*codes, _run(place)]
+        return [*codes, run_again(place)]
 
     whom = "with all workers" if group else "alone"
     moments = ", ".join(f"{after:.1f} s" for after in times)
     what = f"{number.name} {whom} after {moments}"
-    return Case(what, exits=frozenset({0, 130}), run=run, check=_check)
+    return Case(what, exits=frozenset({0, 130}), run=run, check=check)
 
 
-def _write(folder: Path) -> None:
+def make(folder: Path, shared: Path | None = None) -> None:
+    """Writes the project; its files are links to the shared ones."""
+    for name in projects.FILES:
+        (folder / name).symlink_to((shared or folder.parent / "shared") / name)
     (folder / "deploy.yaml").write_text(_DEPLOY, encoding="utf-8")
     (folder / "tmp").mkdir()
 
@@ -69,7 +69,8 @@ def _environment(folder: Path) -> dict[str, str | None]:
     return {"TMPDIR": str(folder / "tmp"), "SNAPQ_HISTORY": str(folder / "history.sqlite")}
 
 
-def _run(folder: Path) -> Outcome:
+def run_again(folder: Path) -> Outcome:
+    """Runs the project to its end."""
     line = f"rm -rf out; exec $SNAPQ {' '.join(_RUN)}"  # a folder that is not empty is refused
     return shell.run(line, folder, _environment(folder), " ".join(_RUN))
 
@@ -93,12 +94,12 @@ def _struck(folder: Path, after: float, number: signal.Signals, group: bool) -> 
     return Outcome(_RUN, code, 0.0, round(time.monotonic() - started, 2), 0.0, "", said)
 
 
-def _check(folder: Path, outcomes: Sequence[Outcome]) -> list[str]:
+def check(folder: Path, outcomes: Sequence[Outcome]) -> list[str]:
     """What the last run left is what the run in peace left, byte by byte, and nothing else."""
     found = []
     if outcomes[-1].exit_code != 0:
         found.append(f"the run after it ended with {outcomes[-1].exit_code}")
-    ours, theirs = _results(folder), _results(folder.parent / "shared" / _REFERENCE)
+    ours, theirs = _results(folder), _results(folder.parent / "shared" / REFERENCE)
     if ours != theirs:
         names = sorted(
             name for name in ours.keys() | theirs.keys() if ours.get(name) != theirs.get(name)
