@@ -70,6 +70,7 @@ MISTAKES = [
     ),
     ("- package:  {}", "- prune: {ratio: 1.5}", ":12: stages.1.prune.ratio", "above 0 and below 1"),
     ("- package:  {}", "- prune: {}", ":12: stages.1.prune", "Give `ratio` or `target`"),
+    ("- package:  {}", "- prune:", ":12: stages.1", "prune: Give `ratio` or `target`"),
     ("- package:  {}", "- packge: {}", ":12: stages.1.packge", "Did you mean `package`?"),
     ("- package:  {}", "- package", ":12: stages.1", "Write `package: {}`."),
     ("- package:  {}", "- {prepare: {}, package: {}}", ":12: stages.1", "one stage"),

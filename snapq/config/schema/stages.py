@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from snapq.config.schema.base import StageConfig, Strict
 from snapq.config.schema.finetune import FinetuneConfig
@@ -73,6 +73,11 @@ class StageItem(Strict):
                 "Each entry of `stages` is one stage, such as `- quantize: {}`; stages are "
                 f"{', '.join(type(self).model_fields)}."
             )
+        try:
+            _ = self.options  # `- prune:` alone lacks what a stage cannot do without
+        except ValidationError as error:
+            told = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+            raise ValueError(f"{self.name}: {told}") from error
         return self
 
     @property
