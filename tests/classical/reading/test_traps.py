@@ -291,3 +291,11 @@ def _damage(rng: np.random.Generator, attribute: onnx.AttributeProto) -> None:
                 del values[at:]
             else:
                 values[at] = others[int(rng.integers(len(others)))]
+
+
+def test_two_classes_with_weights_for_both_are_answered_as_onnxruntime_does_with_a_note() -> None:
+    weights = [(1, 0, 0.9), (1, 1, 0.1), (2, 0, 1.0), (2, 1, -1.0)]
+    model = classifier(_tree(*STUMP, weights=weights), [10, 20], 1)
+    read = _same(model, np.array([[0], [1]], np.float32))
+    assert read.run(np.array([[0], [1]], np.float32))["label"].tolist() == [1, 0]
+    assert "answers by the second score alone" in read.notes[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -24,7 +25,7 @@ Make = Callable[[], onnx.ModelProto]
 ALL = TREES | SEVERAL | HEADS | OTHERS
 
 
-def _compare_rewritten(model: onnx.ModelProto, rows: object) -> onnx.ModelProto:
+def _compare_rewritten(model: onnx.ModelProto, rows: Any) -> onnx.ModelProto:
     name = model.graph.input[0].name
     read = ClassicalModel.read(model)
     written = rewrite_for_cpu(read)
@@ -32,6 +33,7 @@ def _compare_rewritten(model: onnx.ModelProto, rows: object) -> onnx.ModelProto:
     found = onnxruntime_answers(written, {name: rows})
     expected = onnxruntime_answers(model, {name: rows})
     assert_same(dict(zip(read.outputs, found, strict=True)), expected)
+    assert_same(ClassicalModel.read(written).run(rows), expected)
     return written
 
 

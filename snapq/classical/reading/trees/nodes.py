@@ -282,6 +282,10 @@ def _read_two_classes(reader: Reader, trees: _Trees, raw: RawTrees, labels: Labe
 def _read_both_scores(reader: Reader, trees: _Trees, labels: Labels) -> None:
     """Both classes have weights: the label is 1 where the second score is above 0, else 0."""
     node, base = trees.node, trees.base
+    reader.notes.append(
+        f"'{node.name}' has weights for both of its classes: like ONNX Runtime, it answers by the "
+        "second score alone, with the label 1 (the second text) where that is above 0, else 0."
+    )
     features = reader.samples[trees.rows].shape[1]
     sums = reader.estimate(trees.ensemble(features, labels=labels), trees.rows)
     if len(base) == 2:  # ONNX Runtime takes the first sum and the second base value for both
