@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 from snapq.classical.writing.writer import ML_DOMAIN, Writer
 
-LEQ, LT, EQ, MEMBER = 0, 1, 4, 6
+LEQ, LT, GTE, GT, EQ, MEMBER = 0, 1, 2, 3, 4, 6
 _LARGEST_MEMBER, _MOST_MEMBERS = 30, 30
 """ONNX Runtime compares sets beyond these after it has cut values to integers."""
 
@@ -119,7 +119,7 @@ def _inner_nodes(trees: Trees, leaf_number: NDArray[np.int64]) -> tuple[_Nodes, 
         arrays[name].tolist() for name in ("condition", "on_true", "on_false")
     )
     leaf = leaf_number.tolist()
-    asked = conditions_asked(arrays, sets=True)
+    asked = conditions_asked(arrays, newest=True)
     nodes, roots = _Nodes(), []
     for root in arrays["roots"].tolist():
         if condition[root] < 0:  # a tree of one leaf: both sides of a condition lead to it
@@ -144,8 +144,10 @@ def _inner_nodes(trees: Trees, leaf_number: NDArray[np.int64]) -> tuple[_Nodes, 
                 nodes.members.extend([*members, np.nan] if members else [])
             for before, after in pairwise(chain):
                 nodes.link(before, "false", after, False)
-            stack.append((on_false[node], [(chain[-1], "false")]))
-            stack.append((on_true[node], [(at, "true") for at in chain]))
+            turned = nodes.modes[chain[0]] in (GT, GTE)
+            holds, fails = ("false", "true") if turned else ("true", "false")
+            stack.append((on_false[node], [(chain[-1], fails)]))
+            stack.append((on_true[node], [(at, holds) for at in chain]))
     return nodes, roots
 
 
@@ -153,13 +155,15 @@ Asked = tuple[int, int, float, bool, tuple[float, ...]]
 
 
 def conditions_asked(
-    arrays: Mapping[str, NDArray[Any]], *, sets: bool = False
+    arrays: Mapping[str, NDArray[Any]], *, newest: bool = False
 ) -> list[list[Asked]]:
     """Each condition as mode, feature, split, side of NaN and members; several are a chain.
 
     Args:
         arrays: those of `condition_truth`.
-        sets: whether sets may be asked for; else they are chains.
+        newest: whether it is for TreeEnsemble, which has sets (they are chains else). There a
+            condition that is true for NaN is the opposite one with its sides exchanged, which is
+            false for NaN by itself: the list of these sides takes a tenth of the bytes.
     """
     members: dict[int, list[float]] = {}
     for condition, value in zip(
@@ -176,11 +180,14 @@ def conditions_asked(
         )
     ):
         values = members.get(index, [])
-        if not np.isnan(threshold):
+        if newest and missing and (not values or not np.isnan(threshold)):
+            limit = -np.inf if np.isnan(threshold) else threshold
+            found.append([(GTE if np.isnan(threshold) else GT, feature, limit, False, ())])
+        elif not np.isnan(threshold):
             found.append([(LEQ, feature, threshold, missing, ())])
         elif not values:
             found.append([(LT, feature, -np.inf, missing, ())])
-        elif sets and len(values) > 1 and _fits_member(values):
+        elif newest and len(values) > 1 and _fits_member(values):
             found.append([(MEMBER, feature, 0.0, missing, tuple(values))])
         else:
             found.append([(EQ, feature, value, missing, ()) for value in values])
