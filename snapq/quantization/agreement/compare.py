@@ -47,6 +47,10 @@ WRONG_DB = 6.0
 REPEATS = 2
 """How often a sample is run once more: graphs that read memory before it is written change their
 values now and then."""
+_FLAT = 2.0**-10
+"""Values that are that near to each other may be one in fp16."""
+_NOTHING = 1e-3
+"""Where float and the CPU have 0 throughout, less than this is 0 too."""
 _LIMIT_DB = 120.0
 
 
@@ -153,8 +157,7 @@ def compare(
             if one is None:
                 continue
             base = parts[1] if parts[0] is None or float16 else parts[0]
-            if one.finding is Finding.AGREES and doubt.denies(one, group, base):
-                one = replace(one, finding=Finding.APART)
+            one = doubt.judged(one, group, base)
             found.append(replace(one, samples=len(cpu)))
     return tuple(found)
 
@@ -182,14 +185,14 @@ def worst_agreement(cpu: Sequence[Outputs], npu: Sequence[Outputs]) -> float:
 
 
 class _Doubt:
-    """Whether noise explains what is off by more than the gap."""
+    """Asks whether noise explains what is off by more than the gap."""
 
     def __init__(self, noisy: Noisy | None) -> None:
         self._noisy = noisy
         self._runs: Sequence[Sequence[Outputs]] | None = None
 
-    def denies(self, one: Agreement, group: ChannelGroup, base: Array | None) -> bool:
-        """Whether a group is off by more than the noise of right kernels makes of it.
+    def judged(self, one: Agreement, group: ChannelGroup, base: Array | None) -> Agreement:
+        """The same, apart where noise does not explain it, and in agreement where it does.
 
         Args:
             one: what was found of it.
@@ -197,18 +200,23 @@ class _Doubt:
             base: the float model's values of it; those of the CPU where there is none.
         """
         if self._noisy is None or base is None or base.dtype.kind != "f" or not np.any(base):
-            return False
+            return one
+        if one.finding not in (Finding.AGREES, Finding.APART):
+            return one
         npu_db = one.agreement_db if one.npu_db is None else one.npu_db
         own = _LIMIT_DB if one.cpu_db is None else one.cpu_db
         limit = GAP_DB + NOISE_DB / math.sqrt(base.size)
-        if npu_db >= min(own - limit, GOOD_DB):
-            return False
+        if one.finding is Finding.AGREES and npu_db >= min(own - limit, GOOD_DB):
+            return one
         if self._runs is None:
             self._runs = self._noisy()
         for run in self._runs:
             values = np.stack([group.of(sample[one.output]) for sample in run])
             own = min(own, _decibels(base, values)[0])
-        return npu_db < min(own - limit, GOOD_DB)
+        explained = npu_db >= min(own - limit, GOOD_DB)
+        if explained and one.npu_db is not None and one.cpu_db is None:
+            explained = npu_db >= FLOAT16_DB  # fp16 so far from float is told in any case
+        return replace(one, finding=Finding.AGREES if explained else Finding.APART)
 
 
 def _compared(
@@ -228,6 +236,8 @@ def _compared(
     shares = cpu.dtype.kind != "f"
     near = _shares if shares else _decibels
     agreement, _ = near(cpu, npu)
+    if not shares and not np.any(cpu) and np.abs(npu).max() < _NOTHING:
+        agreement = _LIMIT_DB
     npu_db: float | None = None
     cpu_db: float | None = None
     good = GOOD_SHARE_DB if shares else GOOD_DB
@@ -245,15 +255,19 @@ def _compared(
             apart = apart or agreement < ALONE_DB
     finding = Finding.APART if apart else Finding.AGREES
     if not shares and _one_value(npu) and cpu.size > 1:
-        if not _one_value(cpu):
+        if not _one_value(cpu, _FLAT if float16 else 0.0):
             finding = Finding.COLLAPSED
         elif truth is not None and not _one_value(truth):
             finding = Finding.DEAD
     return Agreement(output, channels, npu_db, cpu_db, agreement, finding, 0)
 
 
-def _one_value(array: Array) -> bool:
-    return bool((array == array.flat[0]).all())
+def _one_value(array: Array, spread: float = 0.0) -> bool:
+    """Whether an array holds one value, or several that differ by no more than that share."""
+    if not spread:
+        return bool((array == array.flat[0]).all())
+    values = array.astype(np.float64)
+    return bool(np.ptp(values) <= spread * np.abs(values).max())
 
 
 def _decibels(truth: Array, found: Array) -> tuple[float, float]:

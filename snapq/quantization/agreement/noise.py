@@ -30,6 +30,8 @@ _CODES = {8: 1.5, 16: 8.0}
 _FLOAT16 = 2.0**-9
 """The same in fp16, as a share of the value: two units in the last place."""
 _RUNS = 3
+_FEW = 16
+"""Results of which each may be off by so much; of more of them, few are."""
 _MOST_NUMBERS = 1 << 20
 
 
@@ -60,33 +62,45 @@ def _in_float16(model: ir.Model, seed: int | None) -> ir.Model:
     changed = model.clone()
     graph = changed.graph
     # In front of each node's readers, whatever they are: outputs of the graph keep their names.
+    share = _share(len(graph))
     for place, node in enumerate(tuple(graph)):
         for value in node.outputs:
             if value.dtype == ir.DataType.FLOAT:
                 own = None if seed is None else (seed, place)
-                _through_float16(graph, node, value, own)
+                _through_float16(graph, node, value, own, share)
     for value in graph.inputs:
         if value.dtype == ir.DataType.FLOAT:
-            _through_float16(graph, None, value, None)
+            _through_float16(graph, None, value, None, 0.0)
     return changed
 
 
 def _through_float16(
-    graph: ir.Graph, node: ir.Node | None, value: ir.Value, seed: Sequence[int] | None
+    graph: ir.Graph,
+    node: ir.Node | None,
+    value: ir.Value,
+    seed: Sequence[int] | None,
+    share: float,
 ) -> None:
     nodes = [ir.node("Cast", [value], attributes={"to": ir.DataType.FLOAT16.value})]
     nodes.append(ir.node("Cast", [nodes[0].outputs[0]], attributes={"to": ir.DataType.FLOAT.value}))
     if seed is not None:
         exact = nodes[-1].outputs[0]
         exact.shape, exact.type = value.shape, value.type
-        off = _with_random(graph, "Mul", exact, 1 - _FLOAT16, 1 + _FLOAT16, seed)
+        width = _FLOAT16 * share
+        off = _with_random(graph, "Mul", exact, 1 - width, 1 + width, seed)
         nodes += [] if off is None else [off]
     _instead(graph, node, value, nodes)
+
+
+def _share(results: int) -> float:
+    """By how much less each result is off where there are many: together they are off as 16 are."""
+    return min(1.0, math.sqrt(_FEW / max(results, 1)))
 
 
 def _codes_off(model: ir.Model, seed: int) -> ir.Model:
     changed = model.clone()
     graph = changed.graph
+    share = _share(sum(node.op_type == "QuantizeLinear" for node in graph))
     for place, node in enumerate(tuple(graph)):
         value = node.inputs[0] if node.inputs else None
         if node.op_type != "QuantizeLinear" or value is None or value.dtype != ir.DataType.FLOAT:
@@ -98,7 +112,7 @@ def _codes_off(model: ir.Model, seed: int) -> ir.Model:
         codes = _CODES.get(int(zero.dtype.itemsize * 8))
         if codes is None:
             continue
-        width = float(scale.numpy().reshape(())) * codes
+        width = float(scale.numpy().reshape(())) * codes * share
         off = _with_random(graph, "Add", value, -width, width, (seed, place))
         if off is not None:
             graph.insert_before(node, off)

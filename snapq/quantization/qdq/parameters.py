@@ -7,6 +7,7 @@ bits at that scale, the weight's scale is raised until it does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = [
     "bias_encoding",
     "close_scales",
     "gemm_scaled",
+    "may_overflow",
     "raise_for_bias",
     "takes",
     "weight_axis",
@@ -121,13 +123,18 @@ def whole_range(weight: npt.NDArray[np.float32], encoding: Encoding) -> Encoding
     return replace(encoding, scale=np.asarray(encoding.scale / times, np.float32))
 
 
-def close_scales(encoding: Encoding) -> Encoding:
-    """An encoding of a strided depthwise Conv's weight with which 16-bit data can be multiplied.
+def may_overflow(taps: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether a depthwise Conv of 16-bit data has a kernel that needs `close_scales`."""
+    return max(strides) > 1 or max(taps) == 1
 
-    Where the largest of its channels' scales is 155 to 450 times the smallest, sums of the NPU
-    overflow: -13 to 4 dB for 50, on v68 to v81, and right below and above (168 random layers,
-    simulator of QAIRT 2.51). There and near it, scales that are smaller than 1 / 64 of the largest
-    are raised to it, which is below the noise of the output.
+
+def close_scales(encoding: Encoding) -> Encoding:
+    """An encoding of a depthwise Conv's weight with which 16-bit data can be multiplied.
+
+    Of strided ones and of one tap: where the largest of the channels' scales is 155 to 450 times
+    the smallest, sums of the NPU overflow: -13 to 4 dB for 50, on v68 to v81, and right below and
+    above (168 random layers, simulator of QAIRT 2.51). There and near it, scales smaller than
+    1 / 64 of the largest are raised to it, which is below the noise of the output.
     """
     if encoding.axis is None or encoding.block:
         return encoding

@@ -21,6 +21,7 @@ from snapq.quantization.qdq.decisions import Decision, constant
 from snapq.quantization.qdq.parameters import (
     close_scales,
     gemm_scaled,
+    may_overflow,
     raise_for_bias,
     weight_encoding,
 )
@@ -171,7 +172,7 @@ def plain_encoding(layer: Layer, decision: Decision, data: Encoding) -> Encoding
     dtype = decision.dtype or QuantType.UINT8
     encoding = weight_encoding(layer.weight, decision.weights, decision.granularity, dtype)
     depthwise = layer.group > 1 and layer.matrix.shape[1] == 1
-    if dtype.bits > 8 and depthwise and max(layer.strides) > 1:
+    if dtype.bits > 8 and depthwise and may_overflow(layer.kernel, layer.strides):
         encoding = close_scales(encoding)
     if layer.bias is None:
         return encoding

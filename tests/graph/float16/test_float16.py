@@ -24,8 +24,10 @@ CASES = {
 GRAPHS = {
     "limit_tanh": "(float[1,8] x, float[4,8] w) => (float[1,4] y) {"
     "a = Gemm <transB = 1> (x, w) y = Tanh(a) }",
-    "lower_edge_pads": "(float[1,2,4,1] x) => (float[1,2,6,4] y)"
-    '<int64[8] p = {0, 0, 1, 2, 0, 0, 1, 1}> { y = Pad <mode = "edge"> (x, p) }',
+    "limit_tanh, of what is moved": "(float[1,8] x, float[4,8] w) => (float[2,2] y) "
+    "<int64[2] s = {2, 2}> { a = Gemm <transB = 1> (x, w) b = Reshape(a, s) y = Tanh(b) }",
+    "lower_padded_averages, of wide windows": "(float[1,32,1,7] x) => (float[1,32,1,7] y) "
+    "{ y = AveragePool <kernel_shape = [1, 7], pads = [0, 3, 0, 3]> (x) }",
     "lower_padded_averages": "(float[1,3,7,9] x) => (float[1,3,4,5] y) { y = AveragePool "
     "<kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1]> (x) }",
     "repeat_softmax_factor": "(float[2,3] x) => (float[2,3] y) <float c = {-0.7}> {"
@@ -45,6 +47,8 @@ LEFT = {
     "a Tanh of a sum": "(float[1,8] x, float[8] w) => (float[1,8] y) { a = Add(x, w) y = Tanh(a) }",
     "many channels": "(float[1,32,7,9] x) => (float[1,32,7,9] y) { y = AveragePool "
     "<kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (x) }",
+    "a Tanh of what is moved": "(float[2,8] x) => (float[8,2] y) {"
+    "a = Transpose <perm = [1, 0]> (x) y = Tanh(a) }",
     "a positive factor": "(float[2,3] x) => (float[2,3] y) <float c = {0.7}> {"
     "a = Mul(x, c) y = Softmax <axis = -1> (a) }",
     "a gate inside of a model": "(float[2,3] x) => (float[2,3] y) {"

@@ -338,9 +338,10 @@ CASES = [
     Case(
         "drop_unit_axes",
         "maxima over a map of one column, and minima that drop the axes",
-        """(float[1,3,4,1] x) => (float[1,3,1,1] y, float[1,3] v) <int64[2] a = {2, 3}> {
-            y = GlobalMaxPool(x) v = ReduceMin <keepdims = 0> (x, a) }""",
-        "ReduceMax ReduceMin Reshape",
+        """(float[1,3,4,1] x) => (float[1,3,1,1] y, float[1,3] v, float[1,3,1,1] u)
+            <int64[2] a = {2, 3}> {
+            y = GlobalMaxPool(x) v = ReduceMin <keepdims = 0> (x, a) u = ReduceSum(x, a) }""",
+        "ReduceMax ReduceMin Reshape ReduceSum",
         18,
     ),
     Case(
@@ -353,9 +354,9 @@ CASES = [
     ),
     Case(
         "lower_edge_pad",
-        "borders of two axes",
+        "what is reflected",
         """(float[1,2,4,6] x) => (float[1,2,6,8] y) <int64[8] p = {0, 0, 1, 1, 0, 0, 1, 1}> {
-            y = Pad <mode = "edge"> (x, p) }""",
+            y = Pad <mode = "reflect"> (x, p) }""",
         "Pad",
         applies=False,
     ),

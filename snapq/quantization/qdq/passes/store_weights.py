@@ -18,6 +18,7 @@ from snapq.quantization.qdq.parameters import (
     bias_encoding,
     close_scales,
     gemm_scaled,
+    may_overflow,
     raise_for_bias,
     takes,
     weight_encoding,
@@ -73,7 +74,7 @@ def _stored(plan: QdqPlan, node: ir.Node, decision: Decision) -> dict[int, Store
         and not (own and encoding.dtype.signed)
     ):
         encoding = whole_range(weight, encoding)
-    if not tuned and data_type.bits > 8 and is_depthwise(node) and _strided(node):
+    if not tuned and data_type.bits > 8 and is_depthwise(node) and _overflows(node, weight):
         encoding = close_scales(encoding)
     if tuned and tuned.bias is not None and bias is not None:
         bias = tuned.bias
@@ -87,8 +88,9 @@ def _stored(plan: QdqPlan, node: ir.Node, decision: Decision) -> dict[int, Store
     }
 
 
-def _strided(node: ir.Node) -> bool:
-    return max(node.attributes.get_ints("strides", (1,))) > 1
+def _overflows(node: ir.Node, weight: npt.NDArray[np.float32]) -> bool:
+    """Whether a depthwise Conv has a kernel that needs `close_scales`."""
+    return may_overflow(weight.shape[2:], node.attributes.get_ints("strides", (1,)))
 
 
 def _bias_alone(plan: QdqPlan, node: ir.Node, roles: Mapping[Role, int]) -> dict[int, Stored]:
