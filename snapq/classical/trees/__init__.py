@@ -11,8 +11,10 @@ host_cost     what the host's part takes
 candidates    the ways that are tried, by Qualcomm's estimate
 verification  proof on the simulator
 lower         all of it
+break_even    from how many rows at once that is faster than the CPU
 """
 
+from snapq.classical.trees.break_even import OnDevice, rows_to_win
 from snapq.classical.trees.lower import lower
 
-__all__ = ["lower"]
+__all__ = ["OnDevice", "lower", "rows_to_win"]

@@ -62,8 +62,12 @@ def search(
     make: Make,
     estimated: Callable[[Plan], Candidate],
     advance: Advance,
+    *,
+    refine: bool = True,
 ) -> list[Candidate]:
     """Estimates candidates: a first shape for each encoding, then variants of the best.
+
+    Without `refine` the first shapes are all.
 
     Returns:
         All that could be estimated, the fastest first.
@@ -77,9 +81,9 @@ def search(
     if min(sizes) > MOST_BYTES:
         name = forest.ensembles[0].name
         raise _too_large(name, len(forest.trees), forest.leaves, min(sizes))
-    for vary in (_widths, _lines, _parts, _widths):
+    for vary in (_widths, _lines, _parts, _widths) if refine else ():
         searching.refine(vary)
-    for encoding in encodings:
+    for encoding in encodings if refine else ():
         searching.share_shape(encoding)
     return searching.found()
 

@@ -67,7 +67,7 @@ def lower(
     with reporter.track("Candidates for the NPU", candidates.COMPILATIONS) as advance:
         found = candidates.search(
             forest,
-            _encodings(forest, form),
+            encodings_of(forest, form),
             lambda encoding, shape: Plan(forest, encoding, shape, batch, bits),
             lambda plan: candidates.estimate(plan, devices, memory),
             advance,
@@ -95,7 +95,12 @@ def _check(estimators: Sequence[Estimator]) -> None:
             )
 
 
-def _encodings(forest: Forest, form: str) -> list[Encoding]:
+def encodings_of(forest: Forest, form: str) -> list[Encoding]:
+    """The ways to send rows that a form allows.
+
+    Raises:
+        ModelError: it allows none for these thresholds.
+    """
     makers = {"limbs": encoding.limbs, "ranks": encoding.ranks, "integers": encoding.integers}
     chosen = ("ranks", "limbs") if form == "auto" else (form,)
     found = [made for name in chosen if (made := makers[name](forest))]
