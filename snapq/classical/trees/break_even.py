@@ -55,7 +55,13 @@ class OnDevice:
 
 
 def rows_to_win(
-    on_device: OnDevice, cpu_us: Callable[[int], float], *, call_us: float, worth: float
+    on_device: OnDevice,
+    cpu_us: Callable[[int], float],
+    *,
+    call_us: float,
+    worth: float,
+    beyond: int = 0,
+    least_us: float = 0.0,
 ) -> int | None:
     """The fewest rows at once for which the NPU is worth it; None where none of `ROWS` is.
 
@@ -64,11 +70,13 @@ def rows_to_win(
         cpu_us: measures what the CPU takes for so many rows, microseconds.
         call_us: what a call to the NPU takes beside the accelerator's own time.
         worth: the CPU's time must be so many times that of the NPU's way.
+        beyond: that so many rows are too few is known.
+        least_us: accelerator and host take at least so long.
     """
-    for rows in ROWS:
+    for rows in (rows for rows in ROWS if rows > beyond):
         taken = cpu_us(rows)
-        if taken < worth * call_us:
-            continue  # the call alone takes too long, and no compilation need tell
+        if taken < worth * (call_us + least_us):
+            continue  # no compilation need tell
         try:
             found = on_device.at(rows)
         except SnapqError as error:
