@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from snapq.errors import ConfigError, ModelError, QnnError
@@ -123,9 +123,10 @@ def advice(opened: OpenedClassical, device: DeviceProfile) -> str:
     """Where to run it, in a sentence; why that cannot be said where there is no estimate."""
     from snapq.bundle import CPU
     from snapq.classical.advice import Advice, fastest_cpu, fastest_us
+    from snapq.classical.more_rows import rows_for_the_npu
     from snapq.classical.rewrite import rewrite_for_cpu
     from snapq.cpu import CpuModel
-    from snapq.npu.model import Model
+    from snapq.npu.model import Memory, Model
 
     try:
         estimate = Model(opened.made.model, device).estimate(opened.precision)
@@ -142,27 +143,15 @@ def advice(opened: OpenedClassical, device: DeviceProfile) -> str:
         rewritten = CpuModel(rewrite_for_cpu(opened.model).SerializeToString())
         ways[CPU] = lambda: rewritten.run(rows)
     cpu_us, cpu_model = fastest_cpu(ways)
-    return Advice(opened.rows, cpu_us, estimate.precise_us, host_us, cpu_model).sentence
+    found = Advice(opened.rows, cpu_us, estimate.precise_us, host_us, cpu_model)
+    more = rows_for_the_npu(opened.model, opened.made.estimators, device, found, Memory())
+    return replace(found, wins_from=more).sentence
 
 
 def typical_rows(opened: OpenedClassical) -> dict[str, np.ndarray[Any, Any]]:
-    """Rows that take different ways through trees: each value is near one of the thresholds."""
-    import numpy as np
-
-    from snapq.classical.ensemble import Ensemble
+    """Rows for all inputs of the model."""
+    from snapq.classical.more_rows import typical_rows as near_thresholds
     from snapq.graph.shapes import input_specs
 
-    generator = np.random.default_rng(0)
-    found = {}
-    for spec in input_specs(opened.given):
-        values = generator.standard_normal(spec.shape)
-        for one in opened.made.estimators:
-            form = one.form
-            if isinstance(form, Ensemble) and one.rows == spec.name:
-                for column in range(form.features):
-                    own = form.conditions.thresholds[form.conditions.features == column]
-                    own = own[np.isfinite(own)]
-                    if len(own):
-                        values[:, column] = generator.choice(own, spec.shape[0])
-        found[spec.name] = values.astype(spec.dtype)
-    return found
+    inputs = [(spec.name, spec.shape, spec.dtype) for spec in input_specs(opened.given)]
+    return near_thresholds(inputs, opened.made.estimators)

@@ -32,6 +32,8 @@ class Advice:
         npu_us: the accelerator's.
         host_us: head and tail on the CPU.
         cpu_model: the file of the bundle that is that fast, if it is not the model as given.
+        wins_from: the fewest rows at once for which the NPU is worth it; None where that is not
+            known, or where no number that was asked about is enough.
     """
 
     rows: int
@@ -39,6 +41,7 @@ class Advice:
     npu_us: float
     host_us: float
     cpu_model: str = ""
+    wins_from: int | None = None
 
     @property
     def total_us(self) -> float:
@@ -69,10 +72,16 @@ class Advice:
         if self.cpu_us <= CALL_US:
             return (
                 f"Leave it on the CPU at {many}: a call to the NPU alone takes longer than the "
-                f"whole model; {way}. More rows at once are what the NPU is for."
+                f"whole model; {way}.{self._more or ' More rows at once are what the NPU is for.'}"
             )
         gained = f"gains only {self.gain:.1f} times" if self.gain > 1 else "gains nothing"
-        return f"Leave it on the CPU at {many}: the NPU {gained}; {way}."
+        return f"Leave it on the CPU at {many}: the NPU {gained}; {way}.{self._more}"
+
+    @property
+    def _more(self) -> str:
+        if self.wins_from is None:
+            return ""
+        return f" From about {self.wins_from:,} rows at once on the NPU wins."
 
     @property
     def _how(self) -> str:

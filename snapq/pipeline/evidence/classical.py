@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from snapq.bundle import CPU
 from snapq.classical.advice import CALL_US, Advice, fastest_cpu, fastest_us
 from snapq.classical.model import ClassicalModel
+from snapq.classical.more_rows import rows_for_the_npu
 from snapq.classical.on_npu import npu_estimators
 from snapq.classical.summary import importances, summaries
 from snapq.cpu import CpuModel
 from snapq.graph import io
+from snapq.npu.model import Memory
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
 from snapq.records import AdviceRecord, EstimatorRecord, Figures, ImportanceRecord
 from snapq.stages.base import Input, Reads
@@ -23,7 +26,7 @@ def gather(subject: Subject) -> Found:
     """Lists the estimators and the columns that trees ask for; sets the CPU beside the NPU."""
     assert subject.whole is not None
     model = ClassicalModel.read(io.load(subject.whole.model))
-    advice = tuple(_advice(subject))
+    advice = tuple(_advice(subject, model))
     figures = Figures(
         estimators=tuple(_estimators(model)), importances=tuple(_importances(model)), advice=advice
     )
@@ -49,12 +52,13 @@ def _importances(model: ClassicalModel) -> Iterator[ImportanceRecord]:
             yield ImportanceRecord(estimator=name, column=column, share=shares[column])
 
 
-def _advice(subject: Subject) -> Iterator[AdviceRecord]:
+def _advice(subject: Subject, model: ClassicalModel) -> Iterator[AdviceRecord]:
     """The CPU's time for the first batch beside that of the NPU's way, device by device."""
     packages = subject.packaged.estimates if subject.packaged is not None else ()
     sample = next(iter(subject.examples), None)
     if not packages or sample is None or subject.host is None or subject.whole is None:
         return
+    memory = Memory(subject.memo)
     whole, host = CpuModel(subject.whole.model), subject.host.host
     ways = {"": lambda: whole.run(sample.beside)}
     if (path := subject.host.folder / CPU).is_file():
@@ -67,6 +71,9 @@ def _advice(subject: Subject) -> Iterator[AdviceRecord]:
     rows = len(next(iter(sample.beside.values())))
     for package in packages:
         found = Advice(rows, cpu_us, package.precise_us, head_us + tail_us, cpu_model)
+        device = next(one for one in subject.devices if one.name == package.device)
+        more = rows_for_the_npu(model, npu_estimators(model)[0], device, found, memory)
+        found = replace(found, wins_from=more)
         yield AdviceRecord(
             device=package.device,
             rows=rows,
