@@ -10,6 +10,7 @@ features    Scaler, Imputer, Normalizer, …: what prepares features or names wh
 plain       operators of ONNX
 scores      what makes scores and labels of sums
 columns     sums of columns as one step
+products    linear models that are a product and a sum
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 from snapq.classical.reading import features, linear, plain, svm
 from snapq.classical.reading.columns import merge_columns
 from snapq.classical.reading.graph import Graph, Node, Port, read_graph
+from snapq.classical.reading.products import read_product
 from snapq.classical.reading.reader import CANNOT_BE_COMPUTED, Reader
 from snapq.classical.reading.registry import reader_of
 from snapq.classical.reading.trees import nodes
@@ -51,6 +53,7 @@ def read_items(graph: Graph) -> Reader:
         if name not in graph.constants:
             raise ModelError("nothing gives this output", where=f"output '{name}'")
         reader.constant(graph.constants[name], name)
+    read_product(reader)
     reader.items = merge_columns(reader.items, reader.samples, reader.outputs)
     return reader
 

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from sklearn import cross_decomposition, linear_model
+
+from snapq.classical.estimator import Estimator
+from snapq.classical.linear import Linear
+from snapq.classical.model import ClassicalModel
+from tests.classical.exports import OTHERS, data, sklearn
+from tests.classical.reference import assert_same, onnxruntime_answers
+
+MODELS = {
+    "SGD": ("wine", linear_model.SGDClassifier(random_state=0)),
+    "SGD, probabilities": ("cancer", linear_model.SGDClassifier(loss="log_loss", random_state=0)),
+    "Perceptron": ("digits", linear_model.Perceptron(random_state=0)),
+    "SGDOneClassSVM": ("cancer", linear_model.SGDOneClassSVM(random_state=0)),
+    "PLS": ("diabetes", cross_decomposition.PLSRegression(2)),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_product_and_a_sum_are_a_linear_model(name: str) -> None:
+    rows_of, estimator = MODELS[name]
+    model = sklearn(estimator, rows_of)
+    rows = data(rows_of)[0]
+    read = ClassicalModel.read(model)
+    assert [type(one.form) for one in read.estimators] == [Linear]
+    x = model.graph.input[0].name
+    assert_same(read.run({x: rows}), onnxruntime_answers(model, {x: rows}))
+
+
+def two_products() -> onnx.ModelProto:
+    return onnx.parser.parse_model("""
+        <ir_version: 9, opset_import: ["": 18, "ai.onnx.ml": 3]>
+        network (float[N, 2] x) => (float[N, 2] y)
+        <float[2, 2] a = {1, 2, 3, 4}, float[2, 2] b = {1, 0, 2, 1}> {
+            s = ai.onnx.ml.Scaler <offset = [0.0], scale = [2.0]> (x)
+            h = MatMul (s, a)
+            r = Relu (h)
+            y = MatMul (r, b)
+        }""")
+
+
+def test_a_network_and_a_product_in_front_of_an_estimator_keep_their_steps() -> None:
+    assert not ClassicalModel.read(two_products()).estimators
+    for name in ("SVC", "LogisticRegression"):
+        items = ClassicalModel.read(OTHERS[name][1]()).items
+        assert sum(isinstance(item, Estimator) for item in items) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "d = MatMul (s, a) y = Sub (d, c)",
+        "d = MatMul (s, a) y = Sub (c, d)",
+        "d = MatMul (s, a) y = Add (c, d)",
+        "d = MatMul (s, a) y = Add (d, d)",
+        "d = MatMul (s, v) y = Add (d, c)",
+        "y = Gemm <alpha = 2.0, beta = 3.0, transB = 1> (s, a, c)",
+    ],
+)
+def test_offsets_on_either_side_and_of_one_number_are_taken(text: str) -> None:
+    rows = np.random.default_rng(0).normal(size=(7, 2)).astype(np.float32)
+    model = onnx.parser.parse_model(f"""
+        <ir_version: 9, opset_import: ["": 18, "ai.onnx.ml": 3]>
+        linear (float[N, 2] x) => (float[N] y)
+        <float[2, 2] a = {{1, 2, 3, 4}}, float[2] v = {{1, -1}}, float[1] c = {{0.5}}> {{
+            s = ai.onnx.ml.Scaler <offset = [0.0], scale = [2.0]> (x)
+            {text}
+        }}""")
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+    read = ClassicalModel.read(model)
+    assert len(read.estimators) == 1
+    (expected,) = onnxruntime_answers(model, {"x": rows})
+    np.testing.assert_allclose(read.run(rows)["y"], expected, rtol=1e-5, atol=1e-5)
