@@ -16,7 +16,7 @@ import onnx_ir as ir
 
 from snapq.graph.edit import constant, input_at, ints_attribute, rank
 from snapq.graph.shapes import format_shape, static_shape
-from snapq.operators import MAX_RANK, spec
+from snapq.operators import spec
 
 __all__ = ["Unsupported", "unsupported"]
 
@@ -67,6 +67,7 @@ def _refusal(node: ir.Node) -> Answer:
 
 
 def _refused_value(node: ir.Node) -> Answer:
+    most = spec(node.op_type).npu.max_rank
     for value in (*node.inputs, *node.outputs):
         if value is None:
             continue
@@ -75,9 +76,9 @@ def _refused_value(node: ir.Node) -> Answer:
             return f"'{value.name}' holds text", "Do this part on the CPU."
         if value.dtype == ir.DataType.DOUBLE:
             return f"'{value.name}' holds 64-bit floats", "Let the prepare stage convert the model."
-        if dims is not None and dims > MAX_RANK:
+        if dims is not None and dims > most:
             return (
-                f"'{value.name}' has {dims} dimensions, and the NPU takes {MAX_RANK}",
+                f"'{value.name}' has {dims} dimensions, and the NPU takes {most}",
                 "Merge dimensions with Reshape.",
             )
         if constant(value) is None and value.name and static_shape(value) is None:

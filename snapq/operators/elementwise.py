@@ -29,6 +29,7 @@ _NOT_NEGATIVE = _ELEMENTWISE | {Trait.NOT_NEGATIVE}
 _STAYS = frozenset({Trait.KEEPS_SIGN, Trait.KEEPS_FINITE})
 _SUMMANDS = _COMMUTES | _STAYS
 _SEVERAL = _SUMMANDS | {Trait.VARIADIC}
+_FLAT = Npu(max_rank=4)
 _NO_BITS = lacking(
     "the NPU has no bit arithmetic", "Do this part on the CPU, or write it with float arithmetic."
 )
@@ -58,8 +59,13 @@ _ARITHMETIC = {
     "Div": OpSpec(
         Family.ARITHMETIC, (D, D), traits=_BROADCASTS | {Trait.KEEPS_SIGN}, encodings=_OWN
     ),
-    "Neg": OpSpec(Family.ARITHMETIC, traits=_ELEMENTWISE | {Trait.KEEPS_FINITE}, encodings=_OWN),
-    **rows("Max Min", OpSpec(Family.ARITHMETIC, rest=D, roles=(), traits=_SEVERAL, encodings=_OWN)),
+    "Neg": OpSpec(
+        Family.ARITHMETIC, traits=_ELEMENTWISE | {Trait.KEEPS_FINITE}, encodings=_OWN, npu=_FLAT
+    ),
+    **rows(
+        "Max Min",
+        OpSpec(Family.ARITHMETIC, rest=D, roles=(), traits=_SEVERAL, encodings=_OWN, npu=_FLAT),
+    ),
     **rows("Sum Mean", OpSpec(Family.ARITHMETIC, rest=D, roles=(), traits=_SEVERAL)),
     "Where": OpSpec(
         Family.ARITHMETIC, (CONDITION, D, D), traits=_BROADCASTS | _STAYS, encodings=_OWN
@@ -70,12 +76,13 @@ _MATH = {
     "Mod": OpSpec(Family.MATH, (D, D), traits=_BROADCASTS | {Trait.KEEPS_SIGN}),
     **rows("Exp", _function(_NOT_NEGATIVE)),
     "Abs": _function(_NOT_NEGATIVE | {Trait.KEEPS_FINITE}),
-    **rows("Ceil Floor Round Sign", _function(_ELEMENTWISE | _STAYS)),
-    **rows("Sqrt Reciprocal", _function(_ELEMENTWISE | {Trait.KEEPS_SIGN})),
+    **rows("Ceil Floor Round Sign", _function(_ELEMENTWISE | _STAYS, npu=_FLAT)),
+    "Sqrt": _function(_ELEMENTWISE | {Trait.KEEPS_SIGN}, npu=_FLAT),
+    "Reciprocal": _function(_ELEMENTWISE | {Trait.KEEPS_SIGN}),
     # At 16 bits the simulator's Log is wrong everywhere (SQNR below 0 dB).
-    "Log": _function(npu=Npu(data_types={U8: 68, S8: 68}, better_in_float=True)),
-    **rows("Sin Cos", _function(_ELEMENTWISE | {Trait.FINITE})),
-    "Atan": _function(),
+    "Log": _function(npu=Npu(data_types={U8: 68, S8: 68}, better_in_float=True, max_rank=4)),
+    **rows("Sin Cos", _function(_ELEMENTWISE | {Trait.FINITE}, npu=_FLAT)),
+    "Atan": _function(npu=_FLAT),
     "Asin": _function(npu=lacking()),
     "Tan": _function(encodings=None),
     **rows("Acos Acosh Asinh Atanh Cosh Sinh", _function(encodings=None, npu=lacking())),
@@ -105,30 +112,32 @@ _ACTIVATIONS = {
         encodings=_OWN,
         npu=Npu(better_in_float=True),
     ),
-    "Softplus": _activation(Trait.NOT_NEGATIVE),
+    "Softplus": _activation(Trait.NOT_NEGATIVE, npu=_FLAT),
     # The provider wants these encodings at 16 bits (`get_qnn_qdq_config` of onnxruntime sets the
     # same). At 8 bits they are free, and are the same, so that no value that calibration did not
     # meet is cut off.
     "Sigmoid": _activation(
         Trait.NOT_NEGATIVE, Trait.FINITE, npu=Npu(fixed_range=FixedRange(0.0, 1.0))
     ),
-    "Tanh": _activation(Trait.FINITE, npu=Npu(fixed_range=FixedRange(-1.0, 1.0))),
+    "Tanh": _activation(Trait.FINITE, npu=Npu(fixed_range=FixedRange(-1.0, 1.0), max_rank=4)),
     # At 16 bits it is computed at the scale of Sigmoid whatever the model declares; at 8 bits it is
     # not (HTP simulator of QAIRT 2.51).
     "HardSigmoid": _activation(
-        Trait.NOT_NEGATIVE, npu=Npu(fixed_range=FixedRange(0.0, 1.0, above_bits=8))
+        Trait.NOT_NEGATIVE, npu=Npu(fixed_range=FixedRange(0.0, 1.0, above_bits=8), max_rank=4)
     ),
-    **rows("Elu HardSwish Swish", _activation()),
-    "Gelu": _activation(npu=Npu(("", "com.microsoft"))),  # Gelu-20, and ONNX Runtime's
-    **rows("Selu ThresholdedRelu", _activation(encodings=None)),
+    **rows("Elu HardSwish", _activation(npu=_FLAT)),
+    "Swish": _activation(),
+    "Gelu": _activation(npu=Npu(("", "com.microsoft"), max_rank=4)),  # Gelu-20, and ONNX Runtime's
+    "Selu": _activation(encodings=None, npu=_FLAT),
+    "ThresholdedRelu": _activation(encodings=None),
     "QuickGelu": _activation(encodings=None, npu=Npu(("com.microsoft",))),
     **rows("Celu Mish Softsign Shrink", _activation(encodings=None, npu=lacking())),
 }
 _TRUTH = {
-    **rows("Equal", OpSpec(Family.COMPARISON, (D, D), traits=_COMMUTES, encodings=_READ)),
+    "Equal": OpSpec(Family.COMPARISON, (D, D), traits=_COMMUTES, encodings=_READ, npu=_FLAT),
     **rows(
         "Greater GreaterOrEqual Less LessOrEqual",
-        OpSpec(Family.COMPARISON, (D, D), traits=_BROADCASTS, encodings=_READ),
+        OpSpec(Family.COMPARISON, (D, D), traits=_BROADCASTS, encodings=_READ, npu=_FLAT),
     ),
     "IsNaN": OpSpec(Family.COMPARISON, traits=_ELEMENTWISE),
     "IsInf": OpSpec(

@@ -58,6 +58,6 @@ SPECS: dict[str, OpSpec] = {
         encodings=_OWN,
         npu=Npu(fixed_range=FixedRange(0.0, 1.0, saturates=True, low_is_zero_point=True)),
     ),
-    "LogSoftmax": OpSpec(Family.SOFTMAX, traits=_AXIS, encodings=_OWN),
+    "LogSoftmax": OpSpec(Family.SOFTMAX, traits=_AXIS, encodings=_OWN, npu=Npu(max_rank=4)),
     "Hardmax": OpSpec(Family.SOFTMAX, traits=_AXIS | {Trait.NOT_NEGATIVE}, npu=lacking()),
 }

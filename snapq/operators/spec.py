@@ -212,6 +212,7 @@ class Npu:
         fixed_range: the output's range, where samples do not decide it.
         wraps: a sum over the range wraps around from the largest value to the smallest, where
             others saturate (simulator of QAIRT 2.51).
+        max_rank: dimensions that it takes, in some of its types.
     """
 
     domains: tuple[str, ...] = ("",)
@@ -225,6 +226,7 @@ class Npu:
     better_in_float: bool = False
     fixed_range: FixedRange | None = None
     wraps: bool = False
+    max_rank: int = MAX_RANK
 
 
 TAKEN = Npu()

@@ -126,6 +126,30 @@ CASES = [
         "Add Add Sin Add Mul",
     ),
     Case(
+        "narrow_gathered_labels",
+        "the label of the best class",
+        """(float[2,3] x) => (int64[2] y) <int64[3] labels = {100, -7, 2147483647}> {
+            i = ArgMax <axis = 1, keepdims = 0> (x) y = Gather(labels, i) }""",
+        "ArgMax Gather Cast",
+    ),
+    Case(
+        "narrow_gathered_labels",
+        "labels beyond 32 bits, and places that something reads",
+        """(float[2,3] x) => (int64[2] y, float[2] z)
+            <int64[3] labels = {100, -7, 2147483648}, int64[3] more = {0, 1, 2}> {
+            i = ArgMax <axis = 1, keepdims = 0> (x) y = Gather(labels, i)
+            j = Gather(more, i) z = Cast <to = 1> (j) }""",
+        "ArgMax Gather Gather Cast",
+        applies=False,
+    ),
+    Case(
+        "reduce_rank",
+        "a Tanh and a negation over 5 dimensions, and a Sigmoid, which may have them",
+        """(float[2,1,3,2,4] x, float[2,3,3,2,4] z) => (float[2,1,3,2,4] y, float[2,3,3,2,4] v) {
+            a = Tanh(x) b = Sigmoid(a) y = Relu(b) v = Neg(z) }""",
+        "Reshape Tanh Reshape Sigmoid Relu Reshape Neg Reshape",
+    ),
+    Case(
         "reduce_rank",
         "sampling points over 6 dimensions",
         """(float[5,24] x, float[1,5,4] z) => (float[5,2,2,2] y) {
@@ -156,7 +180,7 @@ CASES = [
         "a logarithm of sums and a Selu over 6 dimensions",
         """(float[2,2,3,2,2,4] x) => (float[2,2,3,1,1,4] y) {
             a = Constant <value_ints = [3, 4]> () b = Selu(x) y = ReduceLogSumExp (b, a) }""",
-        "Reshape Selu ReduceLogSumExp Reshape",
+        "Reshape Selu Reshape ReduceLogSumExp Reshape",
         18,
     ),
     Case(

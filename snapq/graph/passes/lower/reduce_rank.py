@@ -1,11 +1,12 @@
-"""Writes operators over more than 5 dimensions over fewer, where dimensions can go or be merged.
+"""Writes operators over more dimensions than the NPU takes over fewer, where they can be merged.
 
 1. An element-wise operator, Expand, a reduction, Softmax, LogSoftmax, Concat, Split, Slice, Tile,
    Gather or MatMul over more dimensions than the NPU takes = Reshape of its inputs, the operator,
    Reshape of its results. Dimensions of size 1 go; neighbours become one where the operator treats
    them alike, from the front, as few as are needed.
 
-Reshapes between such operators merge or vanish. Dimensions are left alone where 5 are not enough.
+The NPU takes 5 dimensions, and 4 of some operators (`Npu.max_rank`). Reshapes between such
+operators merge or vanish. Dimensions are left alone where that many are not enough.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import onnx_ir as ir
 from snapq.graph.edit import Editor, constant, constant_ints, input_at, integers, reduced_axes
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import Shape, static_shape
-from snapq.operators import MAX_RANK, Family, Trait, having, in_families, spec
+from snapq.operators import Family, Trait, having, in_families, spec
 
 _Arguments = Callable[[list[list[int]]], tuple[dict[int, np.ndarray], dict[str, int]]]
 
@@ -55,7 +56,8 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     shapes = [None if value is None else static_shape(value) for value in node.inputs]
     results = [static_shape(value) for value in node.outputs]
     known = [shape for shape in (*shapes, *results) if shape is not None]
-    if max((len(shape) for shape in known), default=0) <= MAX_RANK or None in results:
+    most = spec(node.op_type).npu.max_rank
+    if max((len(shape) for shape in known), default=0) <= most or None in results:
         return False
     if any(0 in shape for shape in known) or not all(
         shape is not None for shape, value in zip(shapes, node.inputs, strict=True) if value
@@ -63,9 +65,9 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         return False
     made = [shape or () for shape in results]
     space = _SPACES[node.op_type](node, [shape or () for shape in shapes], made)
-    groups = _groups(space) if space is not None else None
+    groups = _groups(space, most) if space is not None else None
     if space is None or groups is None:
-        return Skipped(f"its dimensions cannot be merged to {MAX_RANK}")
+        return Skipped(f"its dimensions cannot be merged to {most}")
     others, attributes = space.arguments(groups)
     inputs: list[ir.Value | np.ndarray | None] = []
     for index, (value, sizes) in enumerate(zip(node.inputs, space.operands, strict=True)):
@@ -93,21 +95,21 @@ def _merged(
     return edit.op("Reshape", value, integers(*shape)) if array is None else array.reshape(shape)
 
 
-def _groups(space: _Space) -> list[list[int]] | None:
-    """The dimensions that become one, in order; None where 5 are not enough."""
+def _groups(space: _Space, most: int) -> list[list[int]] | None:
+    """The dimensions that become one, in order; None where so many are not enough."""
     parts = [part for part in (*space.operands, *space.results) if part is not None]
     dims = len(parts[0])
     alike = [tuple(part[axis] != 1 for part in parts) for axis in range(dims)]
     left = [[axis] for axis in range(dims) if axis in space.apart or any(alike[axis])]
     position = 0
-    while len(left) > MAX_RANK and position + 1 < len(left):
+    while len(left) > most and position + 1 < len(left):
         first, second = left[position], left[position + 1]
         free = not space.apart.intersection((*first, *second))
         if free and alike[first[0]] == alike[second[0]]:
             left[position : position + 2] = [first + second]
         else:
             position += 1
-    return left if 0 < len(left) <= MAX_RANK else None
+    return left if 0 < len(left) <= most else None
 
 
 def _elementwise(_: ir.Node, shapes: list[Shape], results: list[Shape]) -> _Space | None:
