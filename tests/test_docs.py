@@ -84,6 +84,20 @@ def test_each_finding_says_which_pass_takes_care_of_it_by_the_name_that_it_has()
     assert set(named) <= passes | options
 
 
+def test_what_a_kernel_computes_otherwise_is_told_with_each_pass_that_mends_it() -> None:
+    page = (ROOT / "docs" / "npu_values.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)`", page))
+    folders = ("graph/passes/npu_workarounds", "graph/float16")
+    mends = {
+        path.stem
+        for folder in folders
+        for path in (ROOT / "snapq" / folder).glob("*.py")
+        if re.search(r"^OPERATORS", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert len(mends) > 20
+    assert sorted(mends - named) == []
+
+
 def test_the_stages_that_the_docs_show_load(tmp_path: Path) -> None:
     text = (ROOT / "docs" / "quantization.md").read_text(encoding="utf-8")
     shown = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)

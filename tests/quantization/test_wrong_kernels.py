@@ -134,12 +134,12 @@ def sixteen_places():
     weight, signal = b.normal(8, 8), b.feed("signal", 1, 8, 16)
     rows = b.add("MatMul", b.feed("x", 16, 8), weight)
     places = conv(b, b.feed("map", 2, 8, 1, 16))
-    volume = b.add("Gemm", b.feed("flat", 64, 4), b.normal(4, 4), b.normal(4))
+    volume = b.add("Gemm", b.feed("flat", 210, 7), b.normal(7, 7), b.normal(7))
     return b.model(
         b.add("Tanh", rows),
         b.add("Tanh", places),
         b.add("Tanh", b.add("Conv", signal, b.normal(8, 8, 1))),
-        b.add("Abs", b.add("Reshape", volume, np.array([1, 4, 4, 4, 4]))),
+        b.add("Abs", b.add("Reshape", volume, np.array([2, 3, 5, 7, 7]))),
     )
 
 

@@ -16,6 +16,7 @@ from snapq.graph.float16 import (
     repeat_softmax_factor,
     scale_norms,
     scale_scores,
+    separate_reshaped_products,
     shift_exponents,
     split_odd_channels,
     split_small_factors,
@@ -38,6 +39,7 @@ ORDER: tuple[tuple[ModuleType, str], ...] = (
     (lower_padded_averages, "looks at AveragePool, as no other does"),
     (split_odd_channels, "before widen_short_rows, which looks at Convs too"),
     (widen_short_rows, "behind split_odd_channels: a Conv that is split is gone"),
+    (separate_reshaped_products, "looks at Reshape, as no other does"),
     (split_small_factors, "looks at Mul and Div, as no other does"),
 )
 """Modules with `OPERATORS` and `apply`, as those of `snapq.graph.passes`."""

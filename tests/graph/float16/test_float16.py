@@ -34,6 +34,8 @@ GRAPHS = {
     "a = Div(x, c) y = Softmax <axis = -1> (a) }",
     "scale_scores": "(float[2,3] x) => (float[3,2] y) {"
     "a = Sigmoid(x) y = Transpose <perm = [1, 0]> (a) }",
+    "separate_reshaped_products": "(float[12,2] x, float[2,2] w) => (float[1,2,3,2,2] y)"
+    "<int64[5] s = {1, 2, 3, 2, 2}> { a = MatMul(x, w) y = Reshape(a, s) }",
     "split_odd_channels": "(float[1,257,5] x, float[257,1,3] w, float[257] wb) => "
     "(float[1,257,5] y) { y = Conv <group = 257, pads = [1, 1]> (x, w, wb) }",
     "widen_added_number": "(float[1,9,4,5] x) => (float[1,9,4,5] y)"

@@ -17,8 +17,8 @@ from snapq.quantization.qdq.lowering.divide_for_reciprocal import divide_for_rec
 from snapq.quantization.qdq.lowering.expand_softplus import expand_softplus
 from snapq.quantization.qdq.lowering.pad_first_conv import pad_first_conv
 from snapq.quantization.qdq.lowering.pad_gathered_rows import pad_gathered_rows
-from snapq.quantization.qdq.lowering.reshape_products_by_four import reshape_products_by_four
 from snapq.quantization.qdq.lowering.reshape_to_channels_last import reshape_to_channels_last
+from snapq.quantization.qdq.lowering.separate_reshaped_products import separate_reshaped_products
 from snapq.quantization.qdq.lowering.split_clip import split_clip
 from snapq.quantization.qdq.lowering.split_swish import split_swish
 from snapq.quantization.qdq.lowering.square_tanh_rows import square_tanh_rows
@@ -38,7 +38,7 @@ LOWERINGS: tuple[tuple[Lowering, str], ...] = (
     (pad_first_conv, "reads the precision that the user gave the Conv; moves no other name"),
     (reshape_to_channels_last, "the same"),
     (convert_to_blocked_conv, "behind the Reshapes, as it adds some that are right as they are"),
-    (reshape_products_by_four, "adds nothing that others look for"),
+    (separate_reshaped_products, "adds nothing that others look for"),
     (keep_wide, "behind what computes: its rules name nodes of the graph that is quantized"),
     (square_tanh_rows, "behind the rules, which say what has 16 bits; adds data movement only"),
 )
