@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from snapq.pipeline.available import Available
 from snapq.pipeline.cache import Cache
 from snapq.pipeline.evidence import (
+    answers,
     classical,
     estimates,
     latency,
@@ -22,6 +23,7 @@ from snapq.progress import Progress
 KINDS: tuple[Evidence, ...] = (
     estimates.EVIDENCE,
     outputs.EVIDENCE,
+    answers.EVIDENCE,
     layers.EVIDENCE,
     steps.EVIDENCE,
     classical.EVIDENCE,

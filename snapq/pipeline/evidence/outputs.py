@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snapq.cpu import CpuModel
-from snapq.evaluation.answers import Answers
 from snapq.evaluation.channel_groups import GroupedOutputs
 from snapq.evaluation.datasets import Dataset, Sample
 from snapq.evaluation.metrics import Fidelity
@@ -21,13 +20,14 @@ from snapq.evaluation.stateful import in_sequence
 from snapq.graph import io
 from snapq.npu.model import Model
 from snapq.npu.runtime import status
+from snapq.pipeline.evidence.answers import RowAnswers
 from snapq.pipeline.evidence.base import Evidence, Found, Subject, as_given
 from snapq.quantization.agreement.compare import compare
 from snapq.quantization.agreement.locate import Bench, on_cpu
 from snapq.quantization.agreement.mend import mend
 from snapq.quantization.agreement.noise import with_noise
 from snapq.quantization.agreement.verdict import records, verdict
-from snapq.records import AccuracyRecord, AnswersRecord, FidelityRecord, Figures, Origin
+from snapq.records import AccuracyRecord, FidelityRecord, Figures, Origin
 from snapq.stages.base import Input, Reads
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def _compare(subject: Subject, data: Dataset, first: _First | None, *, simulated
     fidelity, grouped = Fidelity(), GroupedOutputs()
     behind = Fidelity(any_shape=True)
     tail, lacking = None if subject.tail is None else subject.tail.open(), None
-    rows = None if subject.host is None else _Rows(subject)
+    rows = None if subject.host is None else RowAnswers(subject)
     classes = class_numbers(data) if rows is not None and judges["float"] else {}
     title = f"Simulate {subject.device.name}" if simulated else "Run on the CPU"
     with subject.progress.track(title, len(data)) as advance:
@@ -183,42 +183,6 @@ def _judge(
         for own, label, name in rows_of(sample, outputs, classes):
             for judge in judges:
                 judge.update(own, label, name)
-
-
-class _Rows:
-    """The outputs of a classical model: as given, and with head and tail around the NPU's part."""
-
-    def __init__(self, subject: Subject) -> None:
-        assert subject.host is not None
-        assert subject.whole is not None
-        self._label, self._host = subject.label, subject.host.host
-        self._given = CpuModel(subject.whole.model)
-        self._answers = Answers()
-
-    def outputs(self, sample: Sample, result: Outputs) -> dict[str, Outputs]:
-        """Both, for a batch of rows and what the part on the NPU gave for it."""
-        given = self._given.run(sample.beside)
-        found = self._host.decode(sample.beside, result)
-        self._answers.update(given, found, sample.rows or len(next(iter(given.values()))))
-        return {"float": given, self._label: found}
-
-    def records(self, data: Dataset, where: Origin, device: str | None) -> Iterator[AnswersRecord]:
-        """How many answers are equal, output by output."""
-        for name, one in self._answers.outputs.items():
-            yield AnswersRecord(
-                label=self._label,
-                output=name,
-                labels=one.labels,
-                rows=one.rows,
-                equal=one.equal,
-                ties=one.ties,
-                largest=one.largest,
-                range=one.range,
-                dataset=data.description,
-                where=where,
-                device=device,
-                random_inputs=data.random,
-            )
 
 
 def _why_none_behind(undefined: Collection[str], lacking: str | None) -> Iterator[str]:

@@ -1,0 +1,97 @@
+"""Equal answers of a classical model on every architecture that it is compiled for.
+
+The first device is simulated together with the other comparisons of outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from snapq.cpu import CpuModel
+from snapq.devices.profiles import DeviceProfile
+from snapq.evaluation.answers import Answers
+from snapq.evaluation.samples import Dataset, Sample
+from snapq.npu.model import Model
+from snapq.pipeline.evidence.base import Evidence, Found, Subject
+from snapq.records import AnswersRecord, Figures, Origin
+from snapq.stages.base import Input, Reads
+
+if TYPE_CHECKING:
+    Outputs = Mapping[str, np.ndarray]
+
+
+def gather(subject: Subject) -> Found:
+    """Simulates the package of each further architecture on all rows of evaluation."""
+    data, packaged, bundle = subject.evaluation, subject.packaged, subject.bundle
+    assert packaged is not None
+    assert bundle is not None
+    if data is None:
+        return Found()
+    found: list[AnswersRecord] = []
+    for device in _further(subject):
+        answers, plan = RowAnswers(subject), subject.package_boundary
+        npu = Model(packaged.compiled_model(bundle, device.name), device)
+        with subject.progress.track(f"Simulate {device.name}", len(data)) as advance:
+            results = npu.simulate(map(plan.package_feeds, data), progress=advance)
+            for sample, result in zip(data, results, strict=True):
+                answers.outputs(sample, plan.package_outputs(result))
+        found += answers.records(data, Origin.SIMULATED, device.name)
+    return Found(Figures(answers=tuple(found)))
+
+
+def _further(subject: Subject) -> Iterator[DeviceProfile]:
+    """One device of each architecture but the first device's."""
+    seen = {subject.device.architecture}
+    for device in subject.devices:
+        if device.architecture not in seen:
+            seen.add(device.architecture)
+            yield device
+
+
+class RowAnswers:
+    """The answers of a classical model: as given, and with head and tail around the NPU's part."""
+
+    def __init__(self, subject: Subject) -> None:
+        assert subject.host is not None
+        assert subject.whole is not None
+        self._label, self._host = subject.label, subject.host.host
+        self._given = CpuModel(subject.whole.model)
+        self._answers = Answers()
+
+    def outputs(self, sample: Sample, result: Outputs) -> dict[str, Outputs]:
+        """Both, for a batch of rows and what the part on the NPU gave for it."""
+        given = self._given.run(sample.beside)
+        found = self._host.decode(sample.beside, result)
+        self._answers.update(given, found, sample.rows or len(next(iter(given.values()))))
+        return {"float": given, self._label: found}
+
+    def records(self, data: Dataset, where: Origin, device: str | None) -> Iterator[AnswersRecord]:
+        """How many answers are equal, output by output."""
+        for name, one in self._answers.outputs.items():
+            yield AnswersRecord(
+                label=self._label,
+                output=name,
+                labels=one.labels,
+                rows=one.rows,
+                equal=one.equal,
+                ties=one.ties,
+                largest=one.largest,
+                range=one.range,
+                dataset=data.description,
+                where=where,
+                device=device,
+                random_inputs=data.random,
+            )
+
+
+EVIDENCE = Evidence(
+    "answers",
+    Reads(
+        (Input.HOST, Input.WHOLE, Input.PACKAGE, Input.EVALUATION, Input.DEVICES, Input.BOUNDARY),
+        (Input.QUANTIZED,),
+    ),
+    gather,
+)
