@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+from numpy.typing import NDArray
 
 from snapq.classical.ensemble import Ensemble
 from snapq.classical.writing.trees import Trees, write_trees
@@ -23,6 +26,24 @@ def write_ensemble(writer: Writer, form: Ensemble, rows: str, sums: str) -> None
         rows: name of the rows.
         sums: name of the sums.
     """
+    form, alone = _without_single_leaves(form)
+    if alone.any():
+        rest = writer.fresh()
+        _write(writer, form, rows, rest)
+        writer.add("Add", rest, writer.constant(alone[None]), outputs=[sums])
+    else:
+        _write(writer, form, rows, sums)
+
+
+def _without_single_leaves(form: Ensemble) -> tuple[Ensemble, NDArray[np.float64]]:
+    """An ensemble without the trees that are one leaf (but one tree), and what these add."""
+    single = form.condition[form.roots] < 0
+    if single.all():
+        single[0] = False
+    return replace(form, roots=form.roots[~single]), form.values[form.roots[single]].sum(0)
+
+
+def _write(writer: Writer, form: Ensemble, rows: str, sums: str) -> None:
     trees = Trees(form.arrays)
     several = (form.values != 0).sum(1).max(initial=0) > 1
     exact = (form.values.astype(np.float32) == form.values).all()
@@ -32,7 +53,7 @@ def write_ensemble(writer: Writer, form: Ensemble, rows: str, sums: str) -> None
         found = write_trees(writer, trees, rows, weights.astype(np.float64), form.targets)
         writer.add("Cast", found, outputs=[sums], to=_FLOAT64)
         return
-    leaves = form.leaves
+    leaves = form.leaves[trees.tree_of[form.leaves] >= 0]
     table, entry = np.unique(form.values[leaves], axis=0, return_inverse=True)
     weights = np.zeros((len(form.values), 2))
     weights[:, 0] = trees.tree_of

@@ -28,7 +28,7 @@ class Trees:
 
     @cached_property
     def tree_of(self) -> NDArray[np.int64]:
-        """The tree of each node, int64 [nodes]."""
+        """The tree of each node, int64 [nodes]; -1 where no root leads to it."""
         condition = self.arrays["condition"]
         tree = np.full(len(condition), -1, np.int64)
         level = self.arrays["roots"].astype(np.int64)
@@ -86,7 +86,7 @@ def write_trees(
     Returns:
         The name of the sums, float32 [N, targets].
     """
-    leaves = np.flatnonzero(trees.arrays["condition"] < 0)
+    leaves = np.flatnonzero((trees.arrays["condition"] < 0) & (trees.tree_of >= 0))
     distinct, number = np.unique(weights[leaves], axis=0, return_inverse=True)
     number_of = np.full(len(weights), -1, np.int64)
     number_of[leaves] = number.reshape(-1)

@@ -83,6 +83,17 @@ def softmax(step: Step, x: Array) -> Array:
     return np.asarray(powers / total if step.op == "Softmax" else shifted - np.log(total))
 
 
+@operation("LpNormalization")
+def normalize(step: Step, x: Array) -> Array:
+    """Divides by the sum of sizes (`p` 1) or the length (`p` 2) along an axis; 0 stays 0."""
+    axis = int(step.attributes.get("axis", -1))
+    if int(step.attributes.get("p", 2)) == 1:
+        size = np.sum(np.abs(x), axis=axis, keepdims=True)
+    else:
+        size = np.sqrt(np.sum(x * x, axis=axis, keepdims=True))
+    return np.asarray(np.where(size == 0, x.dtype.type(0), x / size), x.dtype)
+
+
 @operation("CumSum")
 def cumulative_sum(step: Step, x: Array, axis: Array) -> Array:
     """Sums up along an axis, without the value itself where `exclusive`, from the end where so."""
