@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snapq.classical.model import ClassicalModel
+from snapq.classical.rewrite import rewrite_for_cpu
 from snapq.errors import ModelError
+from tests.classical.random_ensemble import FEATURES, MEMBERS, tree_ensemble
 from tests.classical.random_trees import (
     MODES,
     NASTY,
@@ -90,3 +92,19 @@ def test_regressors_answer_like_onnxruntime(
     expected = onnxruntime_answers(model, {"x": rows})
     assert_same(read.run(rows), expected)
     assert_same(read.program().run({"x": rows}), expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 3), st.sampled_from([0, 3]), st.booleans())
+def test_the_newest_operator_answers_like_onnxruntime(
+    seed: int, aggregate: int, post: int, share: bool
+) -> None:
+    model = tree_ensemble(seed, aggregate, post, share)
+    rng = np.random.default_rng(seed)
+    rows = hard_rows(rng, FEATURES, (*NASTY, *map(float, range(0, MEMBERS, 3))))
+    expected = onnxruntime_answers(model, {"x": rows})
+    read = ClassicalModel.read(model)
+    assert_same(read.run(rows), expected)
+    assert_same(read.program().run({"x": rows}), expected)
+    written = onnxruntime_answers(rewrite_for_cpu(read), {"x": rows})
+    assert_same({"y": written[0]}, expected)
