@@ -33,7 +33,7 @@ def complete_shapes(model: ir.Model) -> tuple[str, ...]:
     groups: dict[tuple[str, str], list[str]] = {}
     for node in _analyse(model.graph)[1]:
         if not all(_is_known(output) for output in node.outputs if output.name):
-            key = (node.op_type, _way_out(model.graph, node))
+            key = (node.op_type, way_out(model.graph, node))
             groups.setdefault(key, []).append(f"'{node.name}'")
     return tuple(
         f"The output shape of {op_type} {names[0]}{_others(len(names) - 1)} depends on the data; "
@@ -46,8 +46,11 @@ def _others(count: int) -> str:
     return f" and of {count} more" if count else ""
 
 
-def _way_out(graph: ir.Graph, node: ir.Node) -> str:
-    """What to do about a node whose output has no fixed shape."""
+def way_out(graph: ir.Graph, node: ir.Node) -> str:
+    """What to do about a node that cannot stay, such as an If that an input decides.
+
+    A clause to stand behind a colon.
+    """
     cut = "cut the model in front of it (`model.outputs`), and the CPU does its work."
     if node.op_type != "If":
         return cut

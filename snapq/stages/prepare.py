@@ -11,6 +11,7 @@ import onnx_ir as ir
 from snapq.config import PrepareConfig
 from snapq.graph import foreign, io, prepare, shapes
 from snapq.graph.passes.base import SkippedNode
+from snapq.graph.unknown_operators import refuse_unknown_operators
 from snapq.quantization.existing_qdq.strip import is_quantized, strip
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads
@@ -78,6 +79,7 @@ def convert(
     """
 
     def work() -> Converted:
+        refuse_unknown_operators(given)
         model = given
         came: tuple[str, ...] = ()
         if is_quantized(model):

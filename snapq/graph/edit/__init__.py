@@ -18,7 +18,7 @@ from snapq.graph.edit.constants import (
     scalar,
 )
 from snapq.graph.edit.editor import Editor
-from snapq.graph.edit.names import Names
+from snapq.graph.edit.names import Names, short_name
 from snapq.graph.edit.neighbours import (
     can_rename,
     is_dead,
@@ -78,6 +78,7 @@ __all__ = [
     "same_padding",
     "same_shape",
     "scalar",
+    "short_name",
     "sole_producer",
     "subgraphs",
 ]

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+_LONGEST = 80
+"""Characters of a name in a message: TFLite's names list all operators that were fused."""
+
+
+def short_name(node: ir.Node) -> str:
+    """The name of a node for a message; of what it makes, where it has none."""
+    name = str(node.name or node.outputs[0].name)
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+
 
 class Names:
     """All value and node names of a graph and the graphs inside it, and new ones."""

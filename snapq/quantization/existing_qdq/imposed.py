@@ -98,6 +98,16 @@ def _bits(activations: ActivationType) -> int:
 _UNKNOWN = NodePrecision(activations=ActivationType.FLOAT16, reason="having no encoding, its maker")
 
 
+_FINE_SOFTMAX = NodePrecision(
+    activations=ActivationType.UINT16, reason="the NPU's coarse Softmax of 8 bits"
+)
+"""At 8 bits it is 6 to 11 dB below the CPU's of the same encodings (attention of 64 tokens)."""
+
+
+def _is_softmax(node: ir.Node | None) -> bool:
+    return node is not None and node.op_type == "Softmax"
+
+
 @dataclass
 class _Work:
     model: ir.Model
@@ -110,6 +120,9 @@ class _Work:
         """Keeps an encoding, or says why not."""
         value = self._values.get(name)
         if value is None:
+            return
+        if _is_softmax(value.producer()) and encoding.dtype.bits == 8:
+            self.counts["of a Softmax have 8 bits, at which the NPU is coarse; it has 16"] += 1
             return
         computed = constant(value) is None
         fitted = self._activation(encoding) if computed else self._constant(value, encoding)
@@ -226,6 +239,8 @@ class _Work:
         around = [v for v in (*(v for _, v in data), *node.outputs) if is_float(v)]
         if around and self.conditions.floats and not self._types(around):
             return _UNKNOWN
+        if _is_softmax(node) and scheme.activations is ActivationType.UINT8:
+            return _FINE_SOFTMAX
         stored = [v for role, v in data if role is Role.WEIGHT and constant(v) is not None]
         activations = next((_ACTIVATIONS[held] for held in self._types(node.outputs)), None)
         if activations is None and around and not self._clamped(node):

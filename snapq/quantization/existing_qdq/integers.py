@@ -14,7 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.errors import ModelError
-from snapq.graph.edit import Names, add_constant, constant, input_at, rank
+from snapq.graph.edit import Names, add_constant, constant, input_at, rank, short_name
 from snapq.operators import Role, Trait, spec_of
 from snapq.quantization.encodings import Encoding, QuantType, broadcast, dequantize, quantize
 from snapq.quantization.existing_qdq.pairs import alike
@@ -252,11 +252,10 @@ def _fits(small: QuantType, ends: Sequence[int], encoding: Encoding) -> bool:
 
 def unknown_form(node: ir.Node, what: str) -> ModelError:
     """The refusal of a node whose integers have no real numbers that stand for them."""
-    name = node.name or node.outputs[0].name
     return ModelError(
-        f"The {node.op_type} '{name}' {what}; its float form is not known.",
-        where=str(name),
-        hint="Give a Q/DQ model with float inputs and constant scales, or the float model.",
+        f"The {node.op_type} '{short_name(node)}' {what}; its float form is not known.",
+        hint="Give a Q/DQ model with constant scales and integers of 4, 8 or 16 bits, or the "
+        "float model.",
     )
 
 

@@ -13,13 +13,17 @@ import numpy.typing as npt
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
+from snapq.errors import ModelError
 from snapq.graph.code_boundary import real_numbers_at_the_boundary
+from snapq.graph.completion import way_out
 from snapq.graph.edit import (
     Names,
     add_constant,
     input_at,
     remove_dead_nodes,
     remove_unused_constants,
+    short_name,
+    subgraphs,
 )
 from snapq.graph.float32 import float32_at_the_boundary
 from snapq.graph.folding import fold_constants
@@ -150,10 +154,11 @@ class _Work:
             infer_shapes(self._model)
         self._notes.extend(real_numbers_at_the_boundary(self._model))
         expand_qoperators(self._model)
-        for graph in self._model.graph.subgraphs():
-            for node in graph:
-                if node.op_type in (_Q, _DQ):
-                    raise unknown_form(node, "is inside a branch or a loop that is not fixed")
+        for owner in self._graph:
+            for graph in subgraphs(owner):
+                inner = next((n for n in graph.all_nodes() if n.op_type in (_Q, _DQ)), None)
+                if inner is not None:
+                    raise _inside(owner, inner, self._graph)
 
     def _quantize(self, node: ir.Node) -> None:
         """Notes the encoding of what a Q takes."""
@@ -278,6 +283,16 @@ class _Work:
         for value in tuple(self._held):
             if value.const_value is not None and str(value.name) not in kept:
                 del self._held[value]
+
+
+def _inside(owner: ir.Node, node: ir.Node, graph: ir.Graph) -> ModelError:
+    """The refusal of Q and DQ in a branch or loop that stays."""
+    where = f"the {owner.op_type} '{short_name(owner)}'"
+    way = way_out(graph, owner)
+    return ModelError(
+        f"The {node.op_type} '{short_name(node)}' is inside {where}, which stays until it runs.",
+        hint=f"{way[0].upper()}{way[1:]}",
+    )
 
 
 def _read_in_float(node: ir.Node) -> tuple[ir.Value, ...]:

@@ -168,6 +168,36 @@ def test_q_and_dq_in_a_branch_that_is_always_taken_are_taken_out() -> None:
     assert float(stripped.encodings["x"].scale) == pytest.approx(0.03)
 
 
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (
+            """one = Constant<value_int = 1>() c = Equal(mode, one)
+            y = If(c) <then_branch = a () => (float[4] d1) {
+                q = QuantizeLinear(x, s, z) d1 = DequantizeLinear(q, s, z) },
+            else_branch = b () => (float[4] d2) { d2 = Identity(x) }>""",
+            r"'q' is inside the If .*--input mode=NUMBER",
+        ),
+        (
+            """always = Constant<value_int = 1>() c = Cast<to = 9>(always)
+            y = Loop(mode, c, x) <body = b (int64 i, bool k, float[4] v) => (bool o, float[4] w) {
+                o = Identity(k) q = QuantizeLinear(v, s, z) w = DequantizeLinear(q, s, z) }>""",
+            r"'q' is inside the Loop .*cut the model in front of it",
+        ),
+    ],
+    ids=["If", "Loop"],
+)
+def test_q_and_dq_in_what_stays_are_refused_with_what_decides(body: str, told: str) -> None:
+    given = onnx.parser.parse_model(
+        f"""<ir_version: 8, opset_import: ["": 17]>
+        g (float[4] x, int64 mode) => (float[4] y) <float s = {{0.1}}, uint8 z = {{128}}> {{
+            {body}
+        }}"""
+    )
+    with pytest.raises(ModelError, match=f"(?is){told}"):
+        strip(ir.from_proto(given))
+
+
 def test_an_output_of_integers_gives_real_numbers_and_that_is_told() -> None:
     proto = onnx.parser.parse_model(
         """<ir_version: 8, opset_import: ["": 17]>
