@@ -108,6 +108,8 @@ def read_label_encoder(reader: Reader, node: Node) -> None:
         raise node.error(f"it has {len(keys)} keys and {len(values)} values")
     if (keys.dtype.kind == "U" and not text) or (keys.dtype.kind != "U" and text):
         raise node.error("its keys and its input are of different types")
+    if node.version < 4 and keys.dtype.kind == "f":  # a NaN is no key before version 4
+        keys, values = keys[~np.isnan(keys)], values[~np.isnan(keys)]
     wanted = np.array([default]).astype(values.dtype) if values.dtype.kind != "U" else None
     arrays = {
         "keys": keys,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from onnx import numpy_helper
 from snapq.errors import ModelError
 
 ML_DOMAIN = "ai.onnx.ml"
+MOST_COLUMNS = 1_000_000
+"""Of an input; no table of features has more."""
 Array = NDArray[Any]
 
 
@@ -225,5 +228,11 @@ def _port(value: onnx.ValueInfoProto, shape: tuple[int | None, ...] | None) -> P
             "how many columns it has is left open",
             where=f"input '{value.name}'",
             hint=f"Say it: `model: {{inputs: {{{value.name}: [128, 30]}}}}` for 30 columns.",
+        )
+    columns = math.prod(length or 1 for length in shape[1:])
+    if columns > MOST_COLUMNS:
+        raise ModelError(
+            f"it declares {columns:,} columns, more than {MOST_COLUMNS:,}",
+            where=f"input '{value.name}'",
         )
     return Port(value.name, dtype, shape)

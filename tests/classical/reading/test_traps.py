@@ -299,3 +299,27 @@ def test_two_classes_with_weights_for_both_are_answered_as_onnxruntime_does_with
     read = _same(model, np.array([[0], [1]], np.float32))
     assert read.run(np.array([[0], [1]], np.float32))["label"].tolist() == [1, 0]
     assert "answers by the second score alone" in read.notes[0]
+
+
+FLOATS = np.array([[1.0], [2.0], [NAN], [-0.0], [5.0]], np.float32)
+INTEGERS = np.array([[1], [2], [7], [-1]], np.int64)
+
+
+@pytest.mark.parametrize("version", [2, 4])
+@pytest.mark.parametrize(
+    ("rows", "table"),
+    [
+        (FLOATS, {"keys_floats": [2.0, 1.0, 2.0, 0.0], "values_int64s": [5, 6, 7, 8]}),
+        (FLOATS, {"keys_floats": [NAN, 1.0, 2.0], "values_floats": [9.0, 6.0, 7.0]}),
+        (INTEGERS, {"keys_int64s": [2, 1, 2, -1], "values_strings": ["a", "bb", "c", "dddd"]}),
+        (INTEGERS, {"keys_int64s": [7], "values_floats": [1.5]}),
+    ],
+)
+def test_keys_become_values_as_in_onnxruntime(
+    version: int, rows: Any, table: dict[str, Any]
+) -> None:
+    node = helper.make_node("LabelEncoder", ["x"], ["y"], domain="ai.onnx.ml", **table)
+    kinds = {"values_int64s": TensorProto.INT64, "values_floats": TensorProto.FLOAT}
+    output = next((kinds[name] for name in table if name in kinds), TensorProto.STRING)
+    element = helper.np_dtype_to_tensor_dtype(rows.dtype)
+    _same(model_of(node, 1, {"y": output}, version=version, element=element), rows)

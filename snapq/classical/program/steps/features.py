@@ -81,10 +81,14 @@ def one_hot(step: Step, x: Array) -> Array:
 def encode_labels(step: Step, x: Array) -> Array:
     """Maps keys to values; what is no key becomes `default`. NaN is a key like others."""
     keys, values, default = (step.arrays[name] for name in ("keys", "values", "default"))
+    absent = np.isnan(keys) if keys.dtype.kind == "f" else np.zeros(len(keys), np.bool_)
+    known, first = np.unique(keys[~absent], return_index=True)  # of equal keys the first one counts
     mapped = np.full(x.shape, default.reshape(-1)[0], values.dtype)
-    for key, value in zip(keys[::-1], values[::-1]):
-        same = np.isnan(x) if keys.dtype.kind == "f" and np.isnan(key) else x == key
-        mapped = np.where(same, value, mapped)
+    if len(known):
+        at = np.minimum(np.searchsorted(known, x), len(known) - 1)
+        mapped = np.where(known[at] == x, values[~absent][first][at], mapped)
+    if absent.any():
+        mapped = np.where(np.isnan(x), values[absent][0], mapped)
     return np.asarray(mapped, values.dtype)
 
 
