@@ -84,10 +84,15 @@ def _parsed(path: Path) -> Any:
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
+    from snapq.graph.texts import has_only_text
+
     try:
-        return onnx.load(str(path), load_external_data=False)
+        model = onnx.load(str(path), load_external_data=False)
+        if has_only_text(model):
+            return model
     except (DecodeError, OSError, ValueError) as error:
         raise StorageError("The file is not an ONNX model.", where=str(path), hint=_MEND) from error
+    raise StorageError("The model has a name that is not UTF-8.", where=str(path), hint=_MEND)
 
 
 def _constants(part: Any) -> Iterator[Any]:

@@ -22,6 +22,7 @@ from snapq.graph.declared import (
     locate_tensors,
 )
 from snapq.graph.shapes import quiet
+from snapq.graph.texts import has_only_text
 from snapq.graph.zip_maps import drop_zip_maps
 from snapq.scratch import Scratch
 
@@ -43,6 +44,8 @@ def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
     """
     where = str(path)
     proto = _parse(path)
+    if not has_only_text(proto):
+        raise damaged("The file has a name that is not UTF-8.", path)
     _check_opset(proto, where)
     drop_zip_maps(proto)
     check_tensors(proto, path)
@@ -111,6 +114,7 @@ def save(model: ir.Model, path: Path, limit: int = IN_MEMORY_LIMIT) -> None:
         return
     data = _beside(path).name
     with storage.storage_errors(path):
+        storage.require_replaceable(path)
         path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.parent / f"{storage.TEMPORARY}{path.name}"
     with storage.atomic_folder(scratch / "whole") as folder:

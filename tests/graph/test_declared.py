@@ -13,6 +13,7 @@ from onnx import helper, numpy_helper
 from benchmarks.robustness import valid_models
 from snapq.errors import ModelError
 from snapq.graph import io
+from snapq.npu.qnn import model_files
 
 
 def sparse_with(**fields: object) -> onnx.ModelProto:
@@ -111,6 +112,16 @@ def test_sparse_weights_are_written_out(tmp_path: Path) -> None:
         expected = np.zeros((4, 3), np.float32)
         expected[0, 1], expected[2, 1] = 1.5, -2.0
         np.testing.assert_array_equal(dense.numpy(), expected)
+
+
+@pytest.mark.parametrize("name", ["Conv", "strides", "w4", "x"])
+def test_a_name_that_is_not_utf8_is_refused(name: str, tmp_path: Path) -> None:
+    data = valid_models.convolutions().SerializeToString()
+    broken = data.replace(name.encode(), b"\xff" + name.encode()[1:])
+    (tmp_path / "model.onnx").write_bytes(broken)
+    for read in (io.load, model_files.read):
+        with pytest.raises(ModelError, match=r"not UTF-8|not ONNX"):
+            read(tmp_path / "model.onnx")
 
 
 def saved_apart(folder: Path, model: onnx.ModelProto) -> Path:

@@ -17,6 +17,7 @@ from pathlib import Path
 import onnx
 
 from snapq.errors import ConfigError, ModelError
+from snapq.graph.texts import has_only_text
 from snapq.storage import storage_errors
 
 STAGED_NAME = "model.onnx"
@@ -196,7 +197,7 @@ def _parse(path: Path) -> onnx.ModelProto:
         raise ModelError(f"The file cannot be read: {error.strerror}.", where=where) from error
     except Exception:  # the class of the error depends on protobuf's implementation
         proto = onnx.ModelProto()
-    if not proto.graph.output:
+    if not proto.graph.output or not has_only_text(proto):
         raise ModelError(
             "The file is not ONNX, or it is cut off or damaged.",
             where=where,
