@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 import time
 import zlib
@@ -58,9 +59,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on success it becomes `path`, on any error it goes.
 
     Raises:
-        StorageError: the file cannot be written.
+        StorageError: the file cannot be written, or a device stands there.
     """
     with storage_errors(path):
+        require_replaceable(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=path.suffix, dir=path.parent)
         os.close(handle)
@@ -76,6 +78,21 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def require_replaceable(path: Path) -> None:
+    """Raises `StorageError` where a new file would take the place of a device, as `/dev/null`."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # nothing is there, or what cannot be looked at
+        return
+    stream = path.is_symlink() and path.readlink().is_relative_to("/proc")  # /dev/stdout
+    if stream or stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise StorageError(
+            "This is a device, and results are written as whole files.",
+            where=str(path),
+            hint="Name a file.",
+        )
+
+
 def _is_passing(path: Path) -> bool:
     """Whether a file is in the system's temporary folder, which need not outlive a power cut."""
     try:
@@ -89,9 +106,10 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     """Yields a temporary folder beside `path`; on success it replaces `path`, on any error it goes.
 
     Raises:
-        StorageError: the folder cannot be written.
+        StorageError: the folder cannot be written, or a device stands there.
     """
     with storage_errors(path):
+        require_replaceable(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=path.parent))
         try:

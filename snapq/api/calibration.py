@@ -24,8 +24,12 @@ def calibration_source(
     """Where calibration samples come from: a path, samples of the caller, or random inputs.
 
     Raises:
-        ConfigError: none of them is given.
+        ConfigError: none of them is given, or `samples` is no number above 0.
     """
+    if samples is not None and not 0 < samples < 1 << 31:
+        raise ConfigError(
+            f"{samples} is no number of samples.", where="samples", hint="Give one above 0."
+        )
     if isinstance(calibration, str | Path):
         path = Path(calibration)
         arrays = path.suffix in {".npy", ".npz"} or (path.is_dir() and any(path.glob("*.np[yz]")))

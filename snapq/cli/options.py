@@ -11,6 +11,9 @@ from typer.core import TyperCommand
 
 from snapq.errors import ConfigError, StorageError, both_names, warn_renamed
 
+_LARGEST = 2**31 - 1
+"""Of what ONNX Runtime and the NPU count a dimension with."""
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on standard output.")]
 SetOption = Annotated[
     list[str] | None,
@@ -37,7 +40,7 @@ Calibration = Annotated[
     Path | None,
     typer.Option(help="Folder of images, or .npy/.npz arrays in the input's own shape."),
 ]
-Samples = Annotated[int | None, typer.Option(help="Use this many samples.")]
+Samples = Annotated[int | None, typer.Option(min=1, max=_LARGEST, help="Use this many samples.")]
 RandomInputs = Annotated[
     bool, typer.Option("--random-inputs", help="Use random inputs as samples, to try out.")
 ]
@@ -70,12 +73,12 @@ def parse_shapes(options: list[str] | None) -> dict[str, tuple[int, ...]]:
     """
     shapes = {}
     for option in options or []:
-        name, separator, text = option.rpartition("=")
+        name, _, text = option.rpartition("=")
         try:
             shape = tuple(int(part) for part in text.replace("x", ",").split(",") if part)
         except ValueError:
             shape = ()
-        if not separator or not name or any(size <= 0 for size in shape) or not text:
+        if not (name and shape) or any(not 0 < size <= _LARGEST for size in shape):
             raise ConfigError(
                 f"{option!r} is not an input shape.",
                 where="--input",
