@@ -42,6 +42,8 @@ def classical_text(model: ir.Model, devices: str) -> str:
     Raises:
         ModelError: an input is no table of rows.
     """
+    import onnx_ir as ir
+
     from snapq.graph.classical import TREES, estimators
     from snapq.graph.shapes import graph_inputs
 
@@ -59,7 +61,9 @@ def classical_text(model: ir.Model, devices: str) -> str:
         lines.append((_scalar(str(value.name)), dims[1]))
     kinds = [node.op_type for node in estimators(model)]
     trees = any(kind.startswith(TREES) for kind in kinds)
-    labels = any("Classifier" in kind for kind in kinds)
+    labels = any("Classifier" in kind for kind in kinds) or any(
+        value.dtype in (ir.DataType.INT64, ir.DataType.STRING) for value in model.graph.outputs
+    )
     return _TEXT.format(
         inputs="\n".join(f"    {name}: [{rows}, {columns}]" for name, columns in lines),
         devices=devices,

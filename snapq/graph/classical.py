@@ -5,7 +5,9 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from snapq.errors import ConfigError, ModelError
+from snapq.graph.edit import constant
 from snapq.graph.shapes import InputShapes, TensorSpec, fix_inputs, input_specs
+from snapq.operators import Role, spec_of
 
 __all__ = ["ML_DOMAIN", "estimators", "fix_rows", "is_classical", "rows_at_once"]
 
@@ -16,12 +18,22 @@ FAMILIES = (TREES, "SVM", "Linear")
 
 
 def estimators(model: ir.Model) -> tuple[ir.Node, ...]:
-    """The trained nodes of ONNX-ML, in the model's order."""
-    return tuple(
-        node
-        for node in model.graph
-        if node.domain == ML_DOMAIN and node.op_type.startswith(FAMILIES)
-    )
+    """The trained nodes of ONNX-ML, in the model's order.
+
+    Without one, the only product of weights counts where nodes of ONNX-ML stand around it: linear
+    models such as SGD come as MatMul and Add.
+    """
+    of_ml = [node for node in model.graph if node.domain == ML_DOMAIN]
+    trained = tuple(node for node in of_ml if node.op_type.startswith(FAMILIES))
+    if trained or not of_ml:
+        return trained
+    layers = [node for node in model.graph if Role.WEIGHT in spec_of(node).roles]
+    return tuple(layers) if len(layers) == 1 and _is_product(layers[0]) else ()
+
+
+def _is_product(node: ir.Node) -> bool:
+    weight = node.inputs[1] if len(node.inputs) > 1 else None
+    return node.op_type in ("MatMul", "Gemm") and constant(weight) is not None
 
 
 def is_classical(model: ir.Model) -> bool:
