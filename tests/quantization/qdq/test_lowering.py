@@ -1,10 +1,13 @@
 """Models are written so that the NPU takes them, and computes them well where that gains."""
 
+import numpy as np
 import pytest
 
+from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
 from snapq.graph.prepare import prepare
 from snapq.npu.model import Model
+from snapq.precision import ActivationType
 from snapq.quantization.quantize import Scheme, quantize
 from tests.quantization.odd_models import Builder, feeds
 
@@ -54,3 +57,34 @@ def test_names_of_our_own_are_in_the_way_of_none_that_the_provider_makes():
     model = prepare(b.model(y), {}).model
     assert [node.op_type for node in model.graph][:2] == ["Reshape", "Gemm"]
     assert Model(model, find("qcs9075")).estimate_nodes().total.cycles > 0
+
+
+def scaled(channels, **attributes):
+    b = Builder()
+    weight, bias = b.normal(channels, 1, 1, 1), b.normal(channels)
+    x = b.feed("x", 1, channels, 3, 4)
+    return b.model(b.add("Conv", x, weight, bias, group=channels, **attributes))
+
+
+@pytest.mark.parametrize(
+    ("model", "bits", "operators"),
+    [
+        (scaled(257), ActivationType.UINT16, ["Mul", "Add"]),
+        (scaled(257), ActivationType.UINT8, ["Conv"]),
+        (scaled(256), ActivationType.UINT16, ["Conv"]),
+        (scaled(257, strides=[2, 2]), ActivationType.UINT16, ["Conv"]),
+        (scaled(257, pads=[1, 1, 1, 1]), ActivationType.UINT16, ["Conv"]),
+    ],
+)
+def test_a_normalization_of_many_channels_and_16_bits_is_a_product_and_a_sum(
+    model, bits, operators
+):
+    samples = feeds(model, 2)
+    scheme = Scheme(activations=bits, architecture=68)
+    found = quantize(prepare(model, {}).model, samples, scheme).model
+    held = ("QuantizeLinear", "DequantizeLinear")
+    nodes = [node for node in found.graph if node.op_type not in held]
+    assert [node.op_type for node in nodes] == operators
+    assert all(value.producer().op_type in held for node in nodes for value in node.inputs)
+    truth, near = (CpuModel(one).session.run(None, samples[0])[0] for one in (model, found))
+    assert np.abs(truth - near).max() < (0.05 if bits is ActivationType.UINT8 else 0.001)
