@@ -47,6 +47,10 @@ class FidelityRecord(Record):
     gave."""
 
 
+EQUAL = 1e-5
+"""Largest error by the range of values with which the values of a regression count as equal."""
+
+
 class AnswersRecord(Record):
     """How many rows of a classical model get the answer that ONNX Runtime gives."""
 
@@ -70,10 +74,16 @@ class AnswersRecord(Record):
 
     @property
     def share(self) -> float:
-        """Of labels, the rows that are equal or tied; of values, 1 - largest error / range."""
+        """Of labels, the rows that are equal or tied; of values, 1 - largest error / range.
+
+        Values within 1e-5 of the range are equal: float32 adds leaves in some order.
+        """
         if self.labels:
             return (self.equal + self.ties) / self.rows if self.rows else 0.0
-        return 1 - self.largest / self.range if self.range > 0 else float(self.largest == 0)
+        if self.range <= 0:
+            return float(self.largest == 0)
+        error = self.largest / self.range
+        return 1.0 if error <= EQUAL else 1 - error
 
 
 class EstimatorRecord(Record):

@@ -14,10 +14,12 @@ import pytest
 import snapq
 from snapq.bundle.read import Bundle
 from snapq.bundle.write import write_arrays
+from snapq.config import Gates
 from snapq.errors import ConfigError, DataError, ModelError, SnapqError, StorageError
+from snapq.pipeline.gates import Evaluated, check
 from snapq.pipeline.inputs import load_setting
 from snapq.pipeline.steps import steps
-from snapq.records import RunRecord
+from snapq.records import AnswersRecord, Figures, Origin, RunRecord
 from snapq.storage import sha256_file
 from tests.classical.tables import forest, machine, write
 
@@ -280,3 +282,33 @@ labels, scores = given.run(["label", "scores"], {"x": rows})
 largest = np.abs(found["scores"] - scores).max()
 print((found["label"] == labels).sum(), largest, "snapq" in sys.modules)
 """
+
+
+@pytest.mark.parametrize(
+    ("labels", "equal", "ties", "largest", "share"),
+    [
+        (True, 9, 1, 0.0, 1.0),
+        (True, 9, 0, 0.0, 0.9),
+        (False, 0, 0, 2e-5, 1.0),
+        (False, 0, 0, 0.5, 0.75),
+    ],
+)
+def test_ties_and_the_rounding_of_sums_count_as_equal(
+    labels: bool, equal: int, ties: int, largest: float, share: float
+) -> None:
+    found = AnswersRecord(
+        label="w8a8",
+        output="y",
+        labels=labels,
+        rows=10,
+        equal=equal,
+        ties=ties,
+        largest=largest,
+        range=2.0,
+        dataset="",
+        where=Origin.SIMULATED,
+    )
+    assert found.share == pytest.approx(share)
+    figures = Figures(answers=(found,))
+    (gate,) = check(Gates(min_equal_answers=0.95), Evaluated(figures, (), "w8a8"))
+    assert gate.passed == (share >= 0.95)

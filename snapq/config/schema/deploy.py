@@ -26,7 +26,7 @@ class Gates(Strict):
     min_equal_answers: Annotated[float, Field(ge=0, le=1)] | None = None
     """Of a tree ensemble, SVM or linear model: lowest share of rows with the label that ONNX
     Runtime gives, ties of scores within 1e-6 aside; of a regression, 1 minus the largest error by
-    the range of values."""
+    the range of values, where errors up to 1e-5 of it count as none."""
     npu_nodes: Literal["all"] | Annotated[float, Field(ge=0, le=1)] | None = None
     """`all`, or the lowest share of nodes on the NPU."""
     npu_matches_cpu: bool | None = None
