@@ -226,7 +226,7 @@ def _float16_notes(model: ir.Model, device: DeviceProfile) -> tuple[str, ...]:
 
     if "fp16" not in device.precisions:
         return ()
-    return tuple(f"At fp16, {one.text}" for one in float16_notes(model.graph))
+    return tuple(f"At fp16: {one.text}" for one in float16_notes(model.graph))
 
 
 def inspect_compiled(file: str | Path) -> tuple[BinaryInfo, ...]:

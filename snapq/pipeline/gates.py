@@ -12,7 +12,7 @@ from typing import Any
 from snapq.config import Gates
 from snapq.devices.profiles import DeviceProfile
 from snapq.metric_table import drop
-from snapq.pipeline.evidence.estimates import UNMODIFIED
+from snapq.pipeline.evidence.estimates import OWN_BOUNDARY
 from snapq.records import AccuracyRecord, Figures, GateRecord, PlacementRecord, SpeedupRecord
 
 NOTHING = "nothing: the run has no such figure"
@@ -141,10 +141,10 @@ def _gate_speedups(
 ) -> tuple[SpeedupRecord, ...]:
     """The speed-ups by which `min_estimated_speedup` is evaluated.
 
-    Those over the unmodified model at fp16, on the devices that have an estimate of their own; on
-    all devices where none has.
+    Those over the model at fp16, as given and prepared, on the devices that have an estimate of
+    their own; on all devices where none has.
     """
-    over = tuple(s for s in speedups if s.baseline == UNMODIFIED)
+    over = tuple(s for s in speedups if s.baseline in OWN_BOUNDARY)
     own = {device.name for device in devices if device.has_estimate}
     return tuple(s for s in over if s.device in own) or over
 

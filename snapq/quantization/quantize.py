@@ -21,7 +21,12 @@ from snapq.quantization.calibration.observers.collector import Collector, Tensor
 from snapq.quantization.encodings import Encoding
 from snapq.quantization.notes import Note, NoteKind
 from snapq.quantization.precision_rules.joined_outputs import joined_outputs
-from snapq.quantization.precision_rules.keep_wide import beyond_float16, in_float, without_float
+from snapq.quantization.precision_rules.keep_wide import (
+    FLOAT_FROM,
+    beyond_float16,
+    in_float,
+    without_float,
+)
 from snapq.quantization.qdq.decisions import KEPT_FLOAT, is_float
 from snapq.quantization.qdq.insertion import Inserter
 from snapq.quantization.qdq.islands import separate
@@ -142,7 +147,8 @@ def _written(plan: QdqPlan) -> Quantized:
     inserter = Inserter(plan)
     inserter.run()
     in_float16 = [node for node in plan.graph if KEPT_FLOAT in node.metadata_props]
-    told = float16_notes(plan.graph, in_float16)
+    on_npu = plan.scheme.float16 and plan.scheme.architecture >= FLOAT_FROM
+    told = float16_notes(plan.graph, in_float16) if on_npu else ()
     write_for_float16(plan.model, in_float16)
     separate(plan.graph)
     return Quantized(

@@ -49,7 +49,7 @@ def test_a_run_leaves_a_bundle_a_report_and_a_proof_of_every_figure(project: Pat
     labels = {(e.label, e.device) for e in record.estimates}
     assert labels == {
         (label, device)
-        for label in ("fp16 unmodified", "fp16 same boundary", "w8a8")
+        for label in ("fp16 unmodified", "fp16 prepared", "fp16 same boundary", "w8a8")
         for device in ("qcs9075", "sm8650")
     }
     assert all(e.us_lower <= e.us <= e.us_upper for e in record.estimates)

@@ -33,7 +33,8 @@ class Gates(Strict):
     """Whether a run fails where the NPU computes wrongly what the CPU computes of the same model,
     beyond rounding. It does where this is not given; `true` shows the gate also where it passes."""
     min_estimated_speedup: Annotated[float, Field(gt=0)] | None = None
-    """Estimate of the unmodified model at fp16 over the estimate of the package, same device."""
+    """Estimate of the model at fp16, as given or prepared, whichever is faster, over the estimate
+    of the package, same device."""
 
 
 class BenchmarkConfig(Strict):
