@@ -39,6 +39,8 @@ _NEVER_SEEN = 80.0
 """Squared distance from which an RBF kernel counts as 0: exp(-80) is 1e-35."""
 _LARGEST_ENTRY = 1e4
 """Of a scaled row: what is beyond is computed by the host, because 16 bits may overflow."""
+_LARGEST_SQUARE = 3e4
+"""Length of a scaled support vector, squared; a 16-bit float ends at 65,504."""
 _LARGEST_WEIGHT = 1e3
 """Of the second layer, beside columns of y near 1."""
 
@@ -161,6 +163,12 @@ def _rbf(form: SupportVectors, vectors: Floats, coefficients: Floats) -> Layers:
     root = math.sqrt(form.gamma)
     scaled = (vectors - centre) * root
     squares = (scaled * scaled).sum(axis=1)
+    if not squares.max(initial=0.0) <= _LARGEST_SQUARE:
+        raise ModelError(
+            f"The RBF kernel of '{form.name}' is too narrow for 16 bits: with gamma "
+            f"{form.gamma:g} squared distances come to {squares.max():.3g}, kernels to 0.",
+            hint="Scale the features before it is trained, or leave it on the CPU.",
+        )
     return Layers(
         offset=centre,
         scale=np.full(form.features, root),

@@ -122,6 +122,7 @@ def test_rows_of_great_numbers_are_given_to_the_npu_as_numbers_near_one() -> Non
         ({"kernel": "POLY", "degree": 2.5}, "degree 2.5"),
         ({"kernel": "POLY", "degree": 17.0}, "degree 17"),
         ({"kernel": "RBF", "gamma": -1.0}, "gamma -1"),
+        ({"kernel": "RBF", "gamma": 1e6}, "too narrow for 16 bits: with gamma 1e"),
         ({"kernel": "LINEAR", "vectors": np.full((6, 4), 3e38, np.float32)}, "32 bits"),
     ],
 )
