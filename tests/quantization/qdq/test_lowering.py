@@ -6,6 +6,7 @@ import pytest
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
 from snapq.graph.prepare import prepare
+from snapq.graph.shapes import static_shape
 from snapq.npu.model import Model
 from snapq.precision import ActivationType
 from snapq.quantization.quantize import Scheme, quantize
@@ -88,3 +89,14 @@ def test_a_normalization_of_many_channels_and_16_bits_is_a_product_and_a_sum(
     assert all(value.producer().op_type in held for node in nodes for value in node.inputs)
     truth, near = (CpuModel(one).session.run(None, samples[0])[0] for one in (model, found))
     assert np.abs(truth - near).max() < (0.05 if bits is ActivationType.UINT8 else 0.001)
+
+
+def test_a_tanh_of_16_rows_stays_in_16_bits_where_there_is_no_float():
+    b = Builder()
+    rows = b.add("MatMul", b.feed("x", 16, 8), b.normal(8, 8))
+    model = prepare(b.model(b.add("Tanh", rows)), {}).model
+    scheme = Scheme(activations=ActivationType.UINT16, architecture=68, float16=False)
+    result = quantize(model, feeds(model, 1), scheme)
+    assert result.notes == ()
+    (tanh,) = (node for node in result.model.graph if node.op_type == "Tanh")
+    assert static_shape(tanh.inputs[0]) == (4, 4, 8)

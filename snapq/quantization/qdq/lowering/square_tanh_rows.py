@@ -32,7 +32,10 @@ def square_tanh_rows(graph: ir.Graph, scheme: Scheme) -> Scheme:
         if source is None or shape is None or squared is None or not is_float(source):
             continue
         edit.begin(node)
-        result = edit.op("Tanh", edit.op("Reshape", source, integers(*squared)))
+        entered = edit.op("Reshape", source, integers(*squared))
+        result = edit.op("Tanh", entered)
+        for value in (entered, result):
+            value.type, value.shape = source.type, ir.Shape(squared)
         made = result.producer()
         edit.replace(node.outputs[0], edit.op("Reshape", result, integers(*shape)))
         graph.remove(node, safe=True)
@@ -43,12 +46,13 @@ def square_tanh_rows(graph: ir.Graph, scheme: Scheme) -> Scheme:
 
 def _squared(shape: Shape) -> Shape | None:
     """The shape with 4 x 4 in the place of 1 x 16, with channels last or first; None for others."""
-    first = 1 if len(shape) > 2 else 0
+    if len(shape) == 2 and shape[0] == _PLACES:
+        return _SIDE, _SIDE, shape[1]
     for axis in (len(shape) - 2, len(shape) - 1):
-        if axis < first or len(shape) > 4 or shape[axis] != _PLACES:
+        if len(shape) not in (3, 4) or shape[axis] != _PLACES:
             continue
-        if len(shape) < 4:
+        if len(shape) == 3 and shape[0] == 1:
             return (*shape[:axis], _SIDE, _SIDE, *shape[axis + 1 :])
-        if shape[axis - 1] == 1:
+        if len(shape) == 4 and shape[axis - 1] == 1:
             return (*shape[: axis - 1], _SIDE, _SIDE, *shape[axis + 1 :])
     return None
