@@ -23,7 +23,7 @@ from snapq.stages.base import Context
 __all__ = ["with_enough_bits"]
 
 _SAMPLES = 4
-_LOST_DB = 0.5
+_LOST_DB = 0.25
 """What 8 bits may cost an output against the model as given."""
 _ENOUGH_DB = 60.0
 """An output that is so near to float has enough bits, however near it was as given."""
