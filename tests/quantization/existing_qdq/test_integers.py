@@ -261,3 +261,26 @@ def test_scales_that_are_none_of_the_blocks_are_refused() -> None:
     )
     with pytest.raises(ModelError, match=r"'d' has scales \[4, 1\], and blocks of 2 .* \[2, 2\]"):
         strip(ir.from_proto(given))
+
+
+def test_16_bits_of_a_bounded_tensor_begin_at_its_bound() -> None:
+    given = ir.from_proto(
+        onnx.parser.parse_model(
+            """<ir_version: 10, opset_import: ["": 21]>
+            g (float[1, 4, 8, 8] x) => (float[1, 4, 8, 8] y)
+            <float s = {0.0002}, int16 z = {0}, float low = {0.0}, float six = {6.0}> {
+                q = QuantizeLinear(x, s, z) d = DequantizeLinear(q, s, z)
+                t = Add(d, d) k = Clip(t, low, six)
+                kq = QuantizeLinear(k, s, z) kd = DequantizeLinear(kq, s, z)
+                u = Mul(kd, kd) uq = QuantizeLinear(u, s, z) y = DequantizeLinear(uq, s, z)
+            }"""
+        )
+    )
+    model = repaired(given)
+    held = {
+        str(node.inputs[0].name): int(node.inputs[2].const_value.numpy())  # type: ignore[union-attr]
+        for node in model.graph
+        if node.op_type == "QuantizeLinear" and node.inputs[0] and node.inputs[2]
+    }
+    assert 0 in held.values()
+    assert fidelity(given, model) > 60
