@@ -49,7 +49,7 @@ def plan_for(kind: Kind, form: str, *, seed: int, shape: Shape, bits: int, batch
 
 
 @pytest.mark.parametrize("form", ["limbs", "ranks"])
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(kind=kinds, seed=st.integers(0, 10_000), shape=shapes)
 def test_every_count_is_right(form: str, kind: Kind, seed: int, shape: Shape) -> None:
     plan = plan_for(kind, form, seed=seed, shape=shape, bits=EXACT_BITS)
