@@ -199,6 +199,10 @@ def model_input(step: Step, *columns: Array) -> Array:
     return joined.reshape(1, height, width, joined.shape[1])
 
 
+_ONE_THREAD = 200_000
+"""Products of a matrix product that OpenBLAS computes in one thread (262,144 at most)."""
+
+
 @operation("tree_digit_sums")
 def sums(step: Step, digits: Array) -> Array:
     """Makes sums of counted digits.
@@ -213,5 +217,10 @@ def sums(step: Step, digits: Array) -> Array:
     """
     arrays = step.arrays
     counts = digits.reshape(-1, digits.shape[-1])[: step.attributes["rows"], arrays["columns"]]
-    # Whole numbers below 2^53: the product is exact in whatever order it is summed.
-    return counts.astype(np.float64) @ arrays["weights"] * arrays["step"] + arrays["offset"]
+    counts, weights = counts.astype(np.float64), arrays["weights"]
+    # Whole numbers below 2^53: the product is exact in whatever order it is summed. In parts, as
+    # OpenBLAS computes larger ones by threads, which wait for each other on a machine that is busy.
+    size = max(1, _ONE_THREAD // max(1, weights.size))
+    starts = range(0, max(1, len(counts)), size)
+    product = np.concatenate([counts[start : start + size] @ weights for start in starts])
+    return product * arrays["step"] + arrays["offset"]
