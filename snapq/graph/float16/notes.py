@@ -1,7 +1,8 @@
 """Tells of what stays in fp16 and has few digits there, which no cheap form mends.
 
 1. Products of Sigmoids that are outputs: the NPU's has steps of 2^-11, so that of sigmoid(-8) half
-   is lost and sigmoid(-10) is 0. Those that leave alone are written otherwise (`scale_scores`).
+   is lost and sigmoid(-10) is 0. Those that leave alone are written otherwise (`scale_scores`), but
+   for large ones, which would take much longer.
 2. TopK: it compares in fp16, also what has 16 bits, so that elements that differ by less than 2^-11
    of their size change places.
 
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from snapq.graph.edit import is_float, is_op, producer
+from snapq.graph.float16.scale_scores import is_large
 from snapq.operators import Trait, spec_of
 
 __all__ = ["Told", "float16_notes"]
@@ -61,7 +63,7 @@ def _told(names: tuple[str, ...], text: str) -> Told:
 
 
 def _sigmoids(value: ir.Value, known: Collection[ir.Node]) -> list[ir.Node]:
-    """The Sigmoids of which products, and data movement, make an output."""
+    """The Sigmoids of which products make an output, or data movement where they are large."""
     found, waiting, seen = [], [(value, False)], set[ir.Value]()
     while waiting:
         one, multiplied = waiting.pop()
@@ -72,7 +74,8 @@ def _sigmoids(value: ir.Value, known: Collection[ir.Node]) -> list[ir.Node]:
         product = is_op(node, "Mul")
         if is_op(node, "Sigmoid"):
             scaled = producer(node.inputs[0], "Abs") is not None
-            found += [node] if node in known and multiplied and not scaled else []
+            told = multiplied or (node.inputs[0] is not None and is_large(node.inputs[0]))
+            found += [node] if node in known and told and not scaled else []
         elif spec_of(node).has(Trait.MOVES) or product:
             given = [item for item in node.inputs if is_float(item) and item is not None]
             waiting += [(item, multiplied or product) for item in given]

@@ -35,3 +35,12 @@ def test_of_a_quantized_model_only_what_stays_in_float_with_more_than_8_bits_is_
         found = quantize(model, feeds(model, 1), Scheme(activations=activations, architecture=73))
         told[activations] = [note.nodes for note in found.notes if "TopK compares" in note.text]
     assert told == {ActivationType.UINT8: [], ActivationType.UINT16: [("node_topk_10",)]}
+
+
+def test_many_scores_are_told_as_they_stay_a_sigmoid():
+    b = Builder()
+    x = b.feed("x", 1, 40, 1000)
+    few = b.feed("few", 1, 40, 10)
+    model = b.model(b.add("Sigmoid", x), b.add("Sigmoid", few))
+    (scores,) = float16_notes(prepare(model, {}).model.graph)
+    assert scores.nodes == ("node_sigmoid_0",)
