@@ -59,7 +59,9 @@ def _accuracy_drop(most: float, evaluated: Evaluated) -> Verdict:
     largest = _largest_drop(evaluated.figures.accuracy, evaluated.precision)
     if largest is None:
         return limit, NOTHING, False
-    found = f"{largest[0]:.4f} ({largest[1].where}, {largest[1].samples} samples)"
+    record = largest[1]
+    on = f" on {record.device}" if record.device else ""
+    found = f"{largest[0]:.4f} ({record.where}{on}, {record.samples} samples)"
     return limit, found, largest[0] <= most + 1e-9
 
 
@@ -74,7 +76,8 @@ def _sqnr(least: float, evaluated: Evaluated) -> Verdict:
     worst = min(records, key=lambda record: record.sqnr_db, default=None)
     if worst is None:
         return limit, NOTHING, False
-    found = f"{worst.sqnr_db:.2f} dB at {worst.output}{worst.channels} ({worst.where})"
+    on = f" on {worst.device}" if worst.device else ""
+    found = f"{worst.sqnr_db:.2f} dB at {worst.output}{worst.channels} ({worst.where}{on})"
     return limit, found, worst.sqnr_db >= least
 
 

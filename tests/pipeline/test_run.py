@@ -61,6 +61,18 @@ def test_a_run_leaves_a_bundle_a_report_and_a_proof_of_every_figure(project: Pat
     assert not record.latencies  # deploy.yaml asks for no benchmark
 
 
+def test_what_ships_is_simulated_for_each_kind_of_npu(project: Path) -> None:
+    config = snapq.load(project / "deploy.yaml", ["devices=[qcs9075, qcs6490, sm8650]"])
+    record = snapq.run(config, runs=project / "runs").record
+    assert [(one.label, one.device) for one in record.accuracy] == [
+        ("float", None),
+        ("w8a8", "qcs9075"),
+        ("w8a8", "qcs6490"),
+    ]
+    assert {one.device for one in record.fidelity} == {"qcs9075", "qcs6490"}
+    assert any(note.startswith("sm8650 at w8a8: the same") for note in record.notes)
+
+
 def test_a_second_run_reuses_every_stage_and_gives_the_same_bytes(project: Path) -> None:
     first = run(project)
     second = run(project)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from snapq.evaluation.metrics import Fidelity
 from snapq.evaluation.rows import class_numbers, rows_of
 from snapq.evaluation.stateful import in_sequence
 from snapq.graph import io
+from snapq.npu.arithmetic import distinct
 from snapq.npu.model import Model
 from snapq.npu.runtime import status
 from snapq.pipeline.evidence.answers import RowAnswers
@@ -31,6 +32,7 @@ from snapq.records import AccuracyRecord, FidelityRecord, Figures, Origin
 from snapq.stages.base import Input, Reads
 
 if TYPE_CHECKING:
+    from snapq.devices.profiles import DeviceProfile
     from snapq.evaluation.metrics import Metric
 
     Outputs = Mapping[str, np.ndarray]
@@ -43,8 +45,9 @@ def gather(subject: Subject) -> Found:
     """Runs every evaluation sample through the model as given and through what the run made.
 
     The model as given runs in float on this machine's CPU. What the run made is the compiled
-    package of the first target on Qualcomm's simulator; without a package stage it is the Q/DQ
-    model, on the simulator too, or on the CPU where there is no simulator. Of a model that is cut,
+    package of each device on Qualcomm's simulator, one device of those that compute the same to the
+    bit; without a package stage it is the Q/DQ model, on the simulator too, or on the CPU where
+    there is no simulator. Of a model that is cut,
     outputs are compared at the cut and behind its tail, and metrics are those behind the tail.
     """
     data = subject.evaluation
@@ -53,9 +56,33 @@ def gather(subject: Subject) -> Found:
     missing = _no_simulator(subject)
     notes = (f"Not simulated, but computed on this machine's CPU: {missing}",) if missing else ()
     first = _First() if missing is None and subject.packaged is None and not data.state else None
-    compared = _compare(subject, data, first, simulated=missing is None)
-    found = Found(notes=notes).and_also(compared)
-    return found if first is None else found.and_also(_against_cpu(subject, first))
+    found = Found(notes=notes).and_also(
+        _compare(subject, data, first, subject.device if missing is None else None)
+    )
+    if first is not None:
+        found = found.and_also(_against_cpu(subject, first))
+    return found if missing is not None else found.and_also(_further(subject, data))
+
+
+def _further(subject: Subject, data: Dataset) -> Found:
+    """The same on devices that compute otherwise than the first one, and who computes the same.
+
+    The answers of a classical model are compared on each architecture by evidence of their own.
+    """
+    kinds = distinct(subject.devices, subject.label)
+    found = Found()
+    for device, *_ in () if subject.host is not None else kinds[1:]:
+        own = _compare(subject, data, None, device)
+        accuracy = tuple(one for one in own.figures.accuracy if one.label != "float")
+        figures = own.figures.model_copy(update={"accuracy": accuracy})
+        found = found.and_also(replace(own, figures=figures))
+    notes = tuple(
+        f"{', '.join(one.name for one in others)} at {subject.label}: the same, to the bit, as "
+        f"what was simulated on {first.name}."
+        for first, *others in kinds
+        if others
+    )
+    return replace(found, notes=(*found.notes, *notes))
 
 
 @dataclass
@@ -91,10 +118,10 @@ def _against_cpu(subject: Subject, first: _First) -> Found:
     return Found(figures, told.notes)
 
 
-def _candidate(subject: Subject) -> Path:
+def _candidate(subject: Subject, device: DeviceProfile | None) -> Path:
     """The model that is simulated."""
     if subject.bundle is not None and subject.packaged is not None:
-        return subject.packaged.compiled_model(subject.bundle, subject.device.name)
+        return subject.packaged.compiled_model(subject.bundle, (device or subject.device).name)
     assert subject.quantized is not None
     return subject.quantized.model
 
@@ -107,16 +134,19 @@ def _no_simulator(subject: Subject) -> str | None:
     return " ".join(part for part in (found.reason, found.hint) if part)
 
 
-def _compare(subject: Subject, data: Dataset, first: _First | None, *, simulated: bool) -> Found:
+def _compare(
+    subject: Subject, data: Dataset, first: _First | None, npu: DeviceProfile | None
+) -> Found:
+    """Compares all samples on an NPU, or on the CPU where none is given."""
     judges = {label: subject.metrics() for label in ("float", subject.label)}
     fidelity, grouped = Fidelity(), GroupedOutputs()
     behind = Fidelity(any_shape=True)
     tail, lacking = None if subject.tail is None else subject.tail.open(), None
     rows = None if subject.host is None else RowAnswers(subject)
     classes = class_numbers(data) if rows is not None and judges["float"] else {}
-    title = f"Simulate {subject.device.name}" if simulated else "Run on the CPU"
+    title = f"Simulate {npu.name}" if npu is not None else "Run on the CPU"
     with subject.progress.track(title, len(data)) as advance:
-        results = _results(subject, data, simulated=simulated)
+        results = _results(subject, data, npu)
         references = map(as_given(subject).run, (sample.feeds for sample in data))
         for sample, reference, result in zip(data, references, results, strict=True):
             if first is not None:
@@ -134,8 +164,8 @@ def _compare(subject: Subject, data: Dataset, first: _First | None, *, simulated
             for label, outputs in whole.items():
                 _judge(judges[label], sample, outputs, classes)
             advance(1)
-    found_where = Origin.SIMULATED if simulated else Origin.HOST
-    device = subject.device.name if simulated else None
+    found_where = Origin.SIMULATED if npu is not None else Origin.HOST
+    device = npu.name if npu is not None else None
     accuracy = [
         AccuracyRecord(
             label=label,
@@ -196,7 +226,7 @@ def _why_none_behind(undefined: Collection[str], lacking: str | None) -> Iterato
         )
 
 
-def _results(subject: Subject, data: Dataset, *, simulated: bool) -> Iterator[Outputs]:
+def _results(subject: Subject, data: Dataset, npu: DeviceProfile | None) -> Iterator[Outputs]:
     """Float outputs of what the run made; the state of a stateful model goes round."""
     plan, packaged = subject.package_boundary, subject.bundle is not None
 
@@ -208,24 +238,24 @@ def _results(subject: Subject, data: Dataset, *, simulated: bool) -> Iterator[Ou
 
     if not data.state:
         ready = map(feeds, data)
-        if simulated:
-            found = Model(_candidate(subject), subject.device).simulate(ready)
+        if npu is not None:
+            found = Model(_candidate(subject, npu), npu).simulate(ready)
         else:
-            found = map(CpuModel(_candidate(subject)).run, ready)
+            found = map(CpuModel(_candidate(subject, npu)).run, ready)
         yield from map(result, found)
         return
-    with _runner(subject, simulated=simulated) as run_one:
+    with _runner(subject, npu) as run_one:
         yield from in_sequence(data, data.state, lambda sample: result(run_one(feeds(sample))))
 
 
 @contextmanager
-def _runner(subject: Subject, *, simulated: bool) -> Iterator[Callable[[Outputs], Outputs]]:
+def _runner(subject: Subject, npu: DeviceProfile | None) -> Iterator[Callable[[Outputs], Outputs]]:
     """A function that runs one sample, for models whose next input depends on it."""
-    if simulated:
-        with Model(_candidate(subject), subject.device).simulator() as run:
+    if npu is not None:
+        with Model(_candidate(subject, npu), npu).simulator() as run:
             yield run
         return
-    yield CpuModel(_candidate(subject)).run
+    yield CpuModel(_candidate(subject, npu)).run
 
 
 EVIDENCE = Evidence(
