@@ -20,7 +20,11 @@ _FLOAT, _FLOAT16 = 1, 10
 """Element types in ONNX, for Cast."""
 
 _CALIBRATION_ROWS = 256
-"""Support vectors that calibration sees at most."""
+"""Support vectors that calibration sees at most, and rows that are made of them."""
+_OF_A_SIDE = 8
+_STEPS = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0)
+"""How far calibration looks into a class, in distances between the middles of both."""
+_LINEAR_STEPS = (0.0, 1.0, 2.0, 4.0, 8.0)
 _EDGE = 2.4
 """Distance from every vector at which an RBF kernel is below one step of 8 bits, exp(-2.4^2)."""
 
@@ -58,24 +62,60 @@ def lower(estimator: Estimator, batch: int, rows: NDArray[Any] | None = None) ->
 def calibration_rows(form: SupportVectors | Linear) -> NDArray[np.float32]:
     """Rows that a model brings itself, for calibration beside rows of the user's.
 
-    Support vectors are rows that it was trained on, and those on which decisions depend. Of an RBF
-    kernel one more row is so far from all of them that every kernel is next to 0. Activations of 16
-    bits have room for the ranges of both (20 dB more for a detector of outliers); those of 8 bits
-    do not: give them the user's rows only.
+    Support vectors are rows that it was trained on, and those on which decisions depend. They lie
+    at the border of two classes, most with decisions between -1 and 1, so rows from deep within
+    each class stand beside them. Of an RBF kernel one more row is so far from all of them that
+    every kernel is next to 0. Activations of 16 bits have room for the ranges of all (20 dB more
+    for a detector of outliers, 30 dB for two classes); those of 8 bits do not: give them the user's
+    rows only.
 
     Returns:
         float32 [N, F]; N is 0 for a linear model.
     """
     if not isinstance(form, SupportVectors):
         return np.zeros((0, form.features), np.float32)
-    chosen = form.vectors[:: max(1, len(form.vectors) // _CALIBRATION_ROWS)]
-    if form.kernel != "RBF" or not len(chosen):
+    chosen = _some(form.vectors)
+    if not len(chosen):
+        return chosen
+    deep = _some(_within_classes(form))
+    # In turns, so that whatever is held out to judge a calibration has rows of both.
+    turns = np.arange(max(len(chosen), len(deep)))
+    pairs = np.stack([chosen[turns % len(chosen)], deep[turns % len(deep)]], axis=1)
+    chosen = pairs.reshape(-1, form.features)
+    if form.kernel != "RBF":
         return chosen
     part = layers(form)
     scaled = (form.vectors - part.offset) * part.scale
     distance = float(np.sqrt((scaled * scaled).sum(axis=1).max())) + _EDGE
     edge = part.offset + distance / np.sqrt(form.features) / part.scale
     return np.concatenate([chosen, np.asarray(edge, np.float32)[None]])
+
+
+def _within_classes(form: SupportVectors) -> NDArray[np.float32]:
+    """Rows at which decisions are large, float32 [N, F].
+
+    The sign of a coefficient says for which of two classes a vector speaks. Rows lie at the middle
+    of such a side, between it and some of its vectors, and beyond it, away from the other side.
+    """
+    rows: list[NDArray[np.float64]] = []
+    steps = np.array(_LINEAR_STEPS if form.kernel == "LINEAR" else _STEPS)
+    for coefficients in form.coefficients.astype(np.float64):
+        sides = [np.flatnonzero(coefficients > 0), np.flatnonzero(coefficients < 0)]
+        middles = [
+            np.average(form.vectors[side], axis=0, weights=np.abs(coefficients[side]))
+            if len(side)
+            else form.vectors.mean(axis=0)
+            for side in sides
+        ]
+        for side, middle, other in zip(sides, middles, middles[::-1], strict=True):
+            some = form.vectors[side[:: max(1, len(side) // _OF_A_SIDE)]]
+            rows += [(some + middle) / 2, middle + steps[:, None] * (middle - other)]
+    return np.concatenate(rows).astype(np.float32)
+
+
+def _some(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Some of the rows, evenly spaced."""
+    return rows[:: -(-len(rows) // _CALIBRATION_ROWS) or 1]
 
 
 def _encode(estimator: Estimator, part: Layers, made: str) -> list[Step]:

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from snapq.classical.linear import Linear
-from snapq.classical.lowering import lower
+from snapq.classical.lowering import calibration_rows, lower
 from snapq.classical.model import ClassicalModel, Estimator
 from snapq.classical.program import Array, Program
-from snapq.classical.svm import SupportVectors
+from snapq.classical.svm import Kernel, SupportVectors
 from snapq.cpu import CpuModel
 from snapq.errors import ModelError
 from tests.classical.lowering.drawn import KERNELS, Drawn, machines
@@ -133,3 +133,20 @@ def test_a_kernel_that_the_npu_cannot_compute_is_refused_by_name(
         lower(Estimator(machine(**changes), "rows", "sums"), 8)
     assert "svm" in str(caught.value)
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("kernel", ["RBF", "SIGMOID", "LINEAR"])
+def test_rows_for_calibration_reach_decisions_beyond_those_at_the_vectors(kernel: Kernel) -> None:
+    side = np.repeat(np.float32([-1, 1]), 5)
+    vectors = np.stack([side, np.tile(np.linspace(-2, 2, 5), 2)], axis=1).astype(np.float32)
+    form = SupportVectors(
+        *("svm", 2, kernel, 0.1, 0.0, 3.0),
+        vectors=vectors,
+        coefficients=side[None],
+        offsets=np.float32([0]),
+    )
+    within = np.float32([[x, y] for x in np.linspace(-4, 4, 33) for y in (-1, 0, 1)])
+    largest = np.abs(form.sums(within)).max()
+    assert np.abs(form.sums(vectors)).max() < 0.8 * largest
+    found = form.sums(calibration_rows(form))
+    assert min(found.max(), -found.min()) >= 0.95 * largest
