@@ -250,6 +250,12 @@ def off_npu(report: Report, shown: str) -> QnnError:
     ]
     if not lines:
         lines = [f"{n.op_type} {n.name}: no reason given." for n in report.nodes if not n.on_npu]
+    if not lines:
+        return QnnError(
+            "No node is left for the NPU: the model computes nothing of what it is fed.",
+            where=shown,
+            hint="Check which outputs were exported: these are constants, or inputs as they come.",
+        )
     listed = "; ".join(lines[:8])
     count = "1 node unit" if len(lines) == 1 else f"{len(lines)} node units"
     more = f" (and {len(lines) - 8} more)" if len(lines) > 8 else ""
