@@ -100,7 +100,7 @@ def _open_stack(
     if available == 0:
         raise DataError("It holds no sample.", where=str(path), hint="Store at least one.")
     indices = evenly_spaced(available, source.samples)
-    labels = _stack_labels(source, available, base)
+    labels = _stack_labels(source, available, base, classes=any(spec.missing for spec in inputs))
 
     def raw() -> Iterator[tuple[str, dict[str, Array], Label | None]]:
         streams = [_samples(stacks[spec.name], spec, indices) for spec in inputs]
@@ -192,7 +192,9 @@ def _wrong_shape(array: ArrayFile, spec: TensorSpec, what: str) -> DataError:
     )
 
 
-def _stack_labels(source: DataSource, count: int, base: Path) -> list[Label] | None:
+def _stack_labels(
+    source: DataSource, count: int, base: Path, *, classes: bool
+) -> list[Label] | None:
     if source.labels is None:
         return None
     path = base / source.labels
@@ -204,4 +206,4 @@ def _stack_labels(source: DataSource, count: int, base: Path) -> list[Label] | N
             where=str(path),
             hint="Write them with numpy.save, one label a sample, in the samples' order.",
         )
-    return array_labels(load_npy(path), count, path)
+    return array_labels(load_npy(path), count, path, classes=classes)

@@ -55,7 +55,7 @@ def class_numbers(data: Dataset) -> Mapping[Any, int]:
     found: set[Any] = set()
     for sample in data:
         if sample.rows is not None and isinstance(sample.label, np.ndarray):
-            found.update(sample.label.tolist())
+            found.update(one for one in sample.label.tolist() if not isinstance(one, np.ndarray))
     texts = bool(found) and all(isinstance(label, str) for label in found)
     whole = bool(found) and all(isinstance(label, int) for label in found)
     if not texts and not (whole and min(found) < 0):

@@ -114,10 +114,21 @@ def _columns(
                 f"Input '{spec.name}' takes {wanted} column{'s' if wanted != 1 else ''}, and "
                 f"{len(own)} feed it{beside}.",
                 where=str(path),
-                hint="Name them in the model's order: `columns: [NAME, …]`, or of a model with "
+                hint=_other_shape(spec, len(own))
+                or "Name them in the model's order: `columns: [NAME, …]`, or of a model with "
                 "several inputs `columns: {INPUT: [NAME, …]}`.",
             )
     return chosen
+
+
+def _other_shape(spec: TensorSpec, columns: int) -> str:
+    """What to write where an input of several rows is given the columns of one."""
+    if spec.shape[1:] != (columns,) or not columns:
+        return ""
+    return (
+        "A row is a sample, and networks take the samples of a table one by one: write "
+        f"`{spec.name}: [1, {columns}]` under `model: inputs:`."
+    )
 
 
 def _converted(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from snapq.config import DataSource
 from snapq.errors import DataError
 from snapq.evaluation.datasets import Dataset, open_dataset
-from snapq.evaluation.rows import in_batches, one_row, rows_of
+from snapq.evaluation.rows import class_numbers, in_batches, one_row, rows_of
 from snapq.graph.shapes import TensorSpec
 
 X = TensorSpec("x", np.dtype(np.float32), (1, 2))
@@ -136,3 +136,22 @@ def test_other_cells_are_another_data_set_and_the_same_ones_the_same(tmp_path: P
     ]
     assert prints[0] == prints[1]
     assert len(set(prints)) == 3
+
+
+def test_a_network_of_several_rows_is_told_to_take_one(tmp_path: Path) -> None:
+    several = TensorSpec("x", np.dtype(np.float32), (128, 2))
+    assert "`x: [1, 2]`" in refusal(tmp_path, "a,b\n1,2\n", several)
+
+
+@pytest.mark.parametrize("labels", [[-1, 1], ["no", "yes"], [[0.5, 1], [2, 3]]])
+def test_labels_of_rows_in_arrays_are_classes_or_several_numbers(
+    tmp_path: Path, labels: list[object]
+) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((2, 2), np.float32))
+    np.save(tmp_path / "y.npy", labels)
+    source = DataSource(arrays="x.npy", labels="y.npy")
+    data = in_batches(open_dataset(source, one_row((X,)), base=tmp_path, labelled=True), 2)
+    (batch,) = data
+    numbers = class_numbers(data)
+    found = [label for _, label, _ in rows_of(batch, {"y": batch.feeds["x"]}, numbers)]
+    np.testing.assert_array_equal(found, labels if isinstance(labels[0], list) else [0, 1])

@@ -11,12 +11,21 @@ from snapq.evaluation.array_file import readable
 from snapq.evaluation.samples import Array, Label
 
 
-def array_labels(values: Array, count: int, path: Path) -> list[Label]:
+def array_labels(values: Array, count: int, path: Path, *, classes: bool = False) -> list[Label]:
     """Labels out of an array: class numbers of [count], or arrays of [count, ...].
+
+    Args:
+        values: the array.
+        count: number of samples.
+        path: of the file, for errors.
+        classes: whether labels may be what a classical model calls its classes: texts, and whole
+            numbers below 0.
 
     Raises:
         DataError: their number is another one, or they are not numbers.
     """
+    if classes and values.dtype.kind in "iuU" and values.shape == (count,):
+        return [value.item() for value in values]
     if values.dtype.kind not in "biuf" or values.ndim == 0 or len(values) != count:
         raise DataError(
             f"It holds labels of shape {list(values.shape)} and type {values.dtype}, and there are "
