@@ -50,6 +50,8 @@ def _attempt(rng: Rng) -> Recipe | None:
         if step is None:
             return None
         steps.append(step)
+    if not any(0 in step.inputs for step in steps):  # a first operator that was not possible
+        return None
     if len(inputs) > 1 and not any(1 in step.inputs for step in steps):
         inputs, kinds = inputs[:1], kinds[:1]
         steps = [_renumbered(step) for step in steps]

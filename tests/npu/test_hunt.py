@@ -100,3 +100,9 @@ def _conv() -> dict[str, object]:
         "bias": True,
         "weights": "normal",
     }
+
+
+def test_what_is_drawn_reads_every_input() -> None:
+    for index in (2985, 0, 1, 2):
+        recipe = draw(30, index)
+        assert set(range(len(recipe.inputs))) <= {i for step in recipe.steps for i in step.inputs}
