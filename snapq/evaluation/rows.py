@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from snapq.errors import DataError
 from snapq.evaluation.samples import Array, Dataset, Sample
 
 if TYPE_CHECKING:
@@ -46,21 +47,48 @@ def in_batches(data: Dataset, batch: int) -> Dataset:
     return replace(data, make=samples, count=count, fingerprint=fingerprint)
 
 
-def class_numbers(data: Dataset) -> Mapping[Any, int]:
+def class_numbers(data: Dataset, known: Sequence[Any] = ()) -> Mapping[Any, int]:
     """The number of each class that labels name, where they are no numbers from 0 on.
 
-    Texts, and numbers with negative ones among them, are numbered in their order, as scikit-learn
-    does; empty where labels are class numbers already, or are no classes.
+    Args:
+        data: batches of rows.
+        known: the model's classes, in the order of its scores; empty where it does not say them.
+            Then texts, and numbers with negative ones among them, are numbered in their order, as
+            scikit-learn does.
+
+    Returns:
+        Empty where labels are class numbers already, or are no classes.
+
+    Raises:
+        DataError: a label is none of `known`; its row is named.
     """
-    found: set[Any] = set()
+    found: dict[Any, str] = {}
     for sample in data:
         if sample.rows is not None and isinstance(sample.label, np.ndarray):
-            found.update(one for one in sample.label.tolist() if not isinstance(one, np.ndarray))
+            for row, label in enumerate(sample.label.tolist()):
+                if not isinstance(label, np.ndarray):
+                    found.setdefault(label, _row(sample, row))
     texts = bool(found) and all(isinstance(label, str) for label in found)
     whole = bool(found) and all(isinstance(label, int) for label in found)
+    if known and (texts or whole):
+        _check_known(found, known)
+        order = list(known)
+        return {} if order == list(range(len(order))) else {one: order.index(one) for one in order}
     if not texts and not (whole and min(found) < 0):
         return {}
     return {label: number for number, label in enumerate(sorted(found))}
+
+
+def _check_known(found: Mapping[Any, str], known: Sequence[Any]) -> None:
+    # Of texts beside numbers the one that is no number is at fault: it made texts of all.
+    for label in sorted(found, key=lambda one: str(one).lstrip("-").isdecimal()):
+        if label not in known:
+            listed = ", ".join(map(repr, known[:6])) + (", …" if len(known) > 6 else "")
+            raise DataError(
+                f"The label {label!r} is none of the model's classes: {listed}.",
+                where=found[label],
+                hint="Write the labels as the model was trained with them.",
+            )
 
 
 def rows_of(
@@ -78,12 +106,16 @@ def rows_of(
     if isinstance(sample.label, np.ndarray):
         labels = list(sample.label)
     for row in range(sample.rows):
-        name = f"{sample.name} (row {row + 1} of the batch)"
+        name = _row(sample, row)
         own = {key: value[row : row + 1] for key, value in outputs.items()}
         if classes:
             own = {key: _numbered(value, classes) for key, value in own.items()}
             labels[row] = classes.get(labels[row], labels[row])
         yield own, labels[row], name
+
+
+def _row(sample: Sample, row: int) -> str:
+    return f"{sample.name} (row {row + 1} of the batch)"
 
 
 def _batch(group: Sequence[Sample], batch: int) -> Sample:

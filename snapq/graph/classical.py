@@ -9,10 +9,11 @@ from snapq.graph.edit import constant
 from snapq.graph.shapes import InputShapes, TensorSpec, fix_inputs, input_specs
 from snapq.operators import Role, spec_of
 
-__all__ = ["ML_DOMAIN", "estimators", "fix_rows", "is_classical", "rows_at_once"]
+__all__ = ["ML_DOMAIN", "classes", "estimators", "fix_rows", "is_classical", "rows_at_once"]
 
 ML_DOMAIN = "ai.onnx.ml"
 TREES = "TreeEnsemble"
+_CLASSES = ("classlabels_strings", "classlabels_int64s", "classlabels_ints")
 FAMILIES = (TREES, "SVM", "Linear")
 """How the names of operators begin that are trained: trees, support vector machines, products."""
 
@@ -39,6 +40,26 @@ def _is_product(node: ir.Node) -> bool:
 def is_classical(model: ir.Model) -> bool:
     """Whether the model is a tree ensemble, SVM or linear model of ONNX-ML."""
     return bool(estimators(model))
+
+
+def classes(model: ir.Model) -> tuple[int, ...] | tuple[str, ...]:
+    """The classes that the model's own output of labels is of, in the order of scores.
+
+    Empty where no classifier gives that output itself: steps behind it may rename its classes.
+    """
+    for output in model.graph.outputs:
+        node = output.producer()
+        while node is not None and node.op_type in ("Identity", "Reshape") and node.inputs[0]:
+            output, node = node.inputs[0], node.inputs[0].producer()
+        if node is None or not node.op_type.endswith("Classifier") or node.outputs[0] is not output:
+            continue
+        for key in _CLASSES:
+            if found := node.attributes.get(key):
+                texts = found.type == ir.AttributeType.STRINGS
+                labels = found.as_strings() if texts else found.as_ints()
+                if len(labels) > 1:
+                    return tuple(labels)  # type: ignore[return-value]
+    return ()
 
 
 def fix_rows(model: ir.Model, inputs: InputShapes) -> None:

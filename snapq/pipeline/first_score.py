@@ -12,6 +12,7 @@ from snapq.evaluation.metrics import Metric
 from snapq.evaluation.rows import class_numbers, rows_of
 from snapq.evaluation.stateful import in_sequence
 from snapq.evaluation.tail import Tail
+from snapq.graph.classical import classes
 from snapq.graph.cutting import Cut
 from snapq.quantization.existing_qdq.strip import is_quantized
 
@@ -51,6 +52,6 @@ def score_first_rows(model: ir.Model, data: Dataset, metrics: Sequence[Metric]) 
     if first is None or not metrics:
         return
     outputs = CpuModel(model).run(first.feeds)
-    for own, label, name in rows_of(first, outputs, class_numbers(data)):
+    for own, label, name in rows_of(first, outputs, class_numbers(data, classes(model))):
         for metric in metrics:
             metric.update(own, label, name)

@@ -155,3 +155,19 @@ def test_labels_of_rows_in_arrays_are_classes_or_several_numbers(
     numbers = class_numbers(data)
     found = [label for _, label, _ in rows_of(batch, {"y": batch.feeds["x"]}, numbers)]
     np.testing.assert_array_equal(found, labels if isinstance(labels[0], list) else [0, 1])
+
+
+def test_labels_are_numbered_as_the_models_classes(tmp_path: Path) -> None:
+    texts = in_batches(opened(tmp_path, "a,b,y\n1,2,c\n3,4,a\n", label="y"), 2)
+    assert class_numbers(texts, ("a", "b", "c"))["c"] == 2
+    numbers = in_batches(opened(tmp_path, "a,b,y\n1,2,3\n3,4,1\n", label="y"), 2)
+    assert class_numbers(numbers, (1, 2, 3)) == {1: 0, 2: 1, 3: 2}
+
+
+@pytest.mark.parametrize("known", [(0, 1), ("no", "yes")])
+def test_labels_that_the_model_does_not_know_are_refused(
+    tmp_path: Path, known: tuple[object, ...]
+) -> None:
+    text = "a,b,y\n1,2,1\n3,4,0\n3,4,maybe\n"
+    with pytest.raises(DataError, match="'maybe' is none of the model's classes"):
+        class_numbers(in_batches(opened(tmp_path, text, label="y"), 3), known)

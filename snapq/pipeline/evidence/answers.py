@@ -14,6 +14,8 @@ from snapq.cpu import CpuModel
 from snapq.devices.profiles import DeviceProfile
 from snapq.evaluation.answers import Answers
 from snapq.evaluation.samples import Dataset, Sample
+from snapq.graph import io
+from snapq.graph.classical import classes
 from snapq.npu.model import Model
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
 from snapq.records import AnswersRecord, Figures, Origin
@@ -59,6 +61,8 @@ class RowAnswers:
         assert subject.whole is not None
         self._label, self._host = subject.label, subject.host.host
         self._given = CpuModel(subject.whole.model)
+        self.classes = classes(io.load(subject.whole.model))
+        """The model's classes, where it says them."""
         self._answers = Answers()
 
     def outputs(self, sample: Sample, result: Outputs) -> dict[str, Outputs]:

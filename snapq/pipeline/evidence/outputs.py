@@ -143,7 +143,7 @@ def _compare(
     behind = Fidelity(any_shape=True)
     tail, lacking = None if subject.tail is None else subject.tail.open(), None
     rows = None if subject.host is None else RowAnswers(subject)
-    classes = class_numbers(data) if rows is not None and judges["float"] else {}
+    classes = class_numbers(data, rows.classes) if rows and judges["float"] else {}
     title = f"Simulate {npu.name}" if npu is not None else "Run on the CPU"
     with subject.progress.track(title, len(data)) as advance:
         results = _results(subject, data, npu)
