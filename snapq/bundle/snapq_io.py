@@ -203,6 +203,9 @@ class Package:
         """
         given = self._rows(rows)
         count = len(next(iter(given.values())))
+        missing = sorted(set(self.outputs) - set(values))
+        if missing:
+            raise ValueError(f"the values of {missing} are missing: give what `read` returned")
         found = self._program("tail").run({**self._batch(given), **values})
         return {name: np.asarray(value)[:count] for name, value in found.items()}
 
@@ -236,6 +239,9 @@ class Package:
                 raise ValueError(f"name the rows of each input: {names}")
             rows = {inputs[0]["name"]: rows}
         found = {}
+        unknown = sorted(set(rows) - {item["name"] for item in inputs})
+        if unknown:
+            raise ValueError(f"the model has no inputs {unknown}")
         for item in inputs:
             if item["name"] not in rows:
                 raise ValueError(f"there are no rows for {item['name']!r}")
@@ -286,11 +292,11 @@ class Package:
 
         Nothing falls back: a package that cannot run on the NPU raises.
         """
+        path = str(self.model_path(None if device == "cpu" else device))
         os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         import onnxruntime
 
         if device == "cpu":
-            path = str(self.model_path())
             return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         import onnxruntime_qnn
 
@@ -306,7 +312,7 @@ class Package:
             if key in ("backend_type", "soc_model", "enable_htp_fp16_precision")
         }
         options.add_provider_for_devices(found[:1], provider)
-        return onnxruntime.InferenceSession(str(self.model_path(device)), options)
+        return onnxruntime.InferenceSession(path, options)
 
     def _image_input(self, name: str | None) -> dict[str, Any]:
         names = [key for key, item in self.inputs.items() if item["image"] is not None]

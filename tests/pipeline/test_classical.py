@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import snapq
+from snapq.bundle import snapq_io
 from snapq.bundle.read import Bundle
 from snapq.bundle.write import write_arrays
 from snapq.config import Gates
@@ -265,6 +266,17 @@ def test_constants_of_head_and_tail_are_hashed_and_all_there(
     opened = Bundle.open(copy)
     with pytest.raises(StorageError, match="are missing"):
         _ = opened.host
+
+
+def test_the_applications_helper_names_what_is_wrong(trees: tuple[Path, snapq.Run]) -> None:
+    assert trees[1].bundle is not None
+    package, rows = snapq_io.load(trees[1].bundle), np.zeros((2, 4), np.float32)
+    with pytest.raises(ValueError, match="not compiled for sm1"):
+        package.open_session("sm1")
+    with pytest.raises(ValueError, match=r"no inputs \['z'\]"):
+        package.predict({"x": rows, "z": rows}, None)
+    with pytest.raises(ValueError, match="are missing"):
+        package.decode({}, rows)
 
 
 APPLICATION = """\
