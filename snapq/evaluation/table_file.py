@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import importlib
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -23,6 +24,7 @@ ARROW = {".parquet": "parquet", ".pq": "parquet", ".arrow": "feather", ".feather
 _MISSING = frozenset(("", "na", "n/a", "nan", "null", "none"))
 _SEPARATORS = ",;\t|"
 _LARGEST_CELL = 1000
+_EXACT = 2.0**53
 
 
 @dataclass(frozen=True)
@@ -184,13 +186,15 @@ def _label(text: str, where: str, column: str) -> str:
 
 def _as_numbers(labels: Sequence[str]) -> tuple[Any, ...]:
     """Labels as whole numbers where all of them are, as numbers, or as texts."""
-    kinds: tuple[Callable[[str], Any], ...] = (int, float)
-    for kind in kinds:
-        try:
-            return tuple(map(kind, labels))
-        except ValueError:
-            continue
-    return tuple(labels)
+    with suppress(ValueError):
+        return tuple(map(int, labels))
+    try:
+        numbers = tuple(map(float, labels))
+    except ValueError:
+        return tuple(labels)
+    # Tables that once lacked a cell have whole numbers as 1.0.
+    whole = all(one.is_integer() and abs(one) < _EXACT for one in numbers)
+    return tuple(map(int, numbers)) if whole else numbers
 
 
 def _arrow(path: Path) -> Any:

@@ -13,10 +13,13 @@ from snapq.classical import pruning
 from snapq.classical.model import ClassicalModel
 from snapq.config import PruneTrees
 from snapq.errors import ConfigError, DataError
+from snapq.evaluation.rows import class_numbers
 from snapq.evaluation.samples import Array, Dataset
+from snapq.graph.classical import classes
 
 Table = tuple[dict[str, Array], Array]
 """Rows by input, and their labels."""
+_NUMBERS = (ir.DataType.FLOAT, ir.DataType.DOUBLE)
 
 
 def prune_trees(
@@ -37,11 +40,13 @@ def prune_trees(
 
     Raises:
         ConfigError: there are no labelled rows.
-        DataError: they are too few.
+        DataError: they are too few, or no labels of this model.
         ModelError: the model holds no trees that can be pruned.
     """
     _name_apart(model)
     rows, labels = _table(data)
+    if data is not None:
+        class_numbers(data, classes(model))  # refuses labels that the model does not know
     counting, judging = slice(0, None, 2), slice(1, None, 2)
     held_out = {name: values[judging] for name, values in rows.items()}
     done = pruning.prune_trees(
@@ -52,7 +57,7 @@ def prune_trees(
     )
     before, after = done.before, done.after
     details["trees"] = {"price": done.price, "before": asdict(before), "after": asdict(after)}
-    figure = "R2" if labels.dtype.kind == "f" else "accuracy"
+    figure = "R2" if model.graph.outputs[0].dtype in _NUMBERS else "accuracy"
     notes.append(
         f"Trees have {after.nodes:,} of {before.nodes:,} nodes, the model {after.bytes:,} of "
         f"{before.bytes:,} bytes; {figure} {before.score:.4f} became {after.score:.4f} on "
@@ -101,8 +106,17 @@ def _score(rows: Mapping[str, Array], labels: Array) -> Callable[[ClassicalModel
         answers = next(iter(model.run(rows).values()))
         if answers.dtype.kind != "f":
             return float(np.mean(answers.astype(np.str_).reshape(-1) == labels.astype(np.str_)))
-        wanted = labels.astype(np.float64)
-        errors = answers.reshape(len(wanted), -1)[:, 0] - wanted
-        return 1 - float((errors**2).mean() / (wanted.var() or 1.0))
+        found = answers.reshape(len(labels), -1)
+        if labels.dtype.kind not in "biuf" or labels.size != found.size:
+            raise DataError(
+                f"The model gives {found.shape[1]} numbers a row, and labels of shape "
+                f"{list(labels.shape[1:])} and type {labels.dtype} are given.",
+                where="data.calibration",
+                hint="Give the wanted numbers of each row.",
+            )
+        wanted = labels.astype(np.float64).reshape(found.shape)
+        spread = wanted.var(axis=0)
+        errors = ((found - wanted) ** 2).mean(axis=0)
+        return float(np.mean(1 - errors / np.where(spread > 0, spread, 1.0)))
 
     return score

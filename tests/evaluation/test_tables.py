@@ -58,6 +58,7 @@ def test_inputs_of_one_number_are_fed_by_the_columns_of_their_names(tmp_path: Pa
 def test_labels_are_whole_numbers_numbers_or_texts(tmp_path: Path) -> None:
     for cells, wanted in (
         (("3", "-1"), (3, -1)),
+        (("3.0", "1e2"), (3, 100)),
         (("3", "0.5"), (3.0, 0.5)),
         (("red", "2"), ("red", "2")),
     ):

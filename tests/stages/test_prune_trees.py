@@ -110,3 +110,11 @@ def _network() -> onnx.ModelProto:
     ]
     graph = onnx.helper.make_graph([node], "net", ports[:1], ports[1:])
     return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)])
+
+
+def test_labels_that_the_model_does_not_know_prune_nothing() -> None:
+    rows, labels = exports.data("digits")
+    model = exports.sklearn(exports.forest(2), "digits", lambda _: labels, convert=exports.PLAIN)
+    texts = [f"digit {label}" for label in labels]
+    with pytest.raises(DataError, match="none of the model's classes"):
+        prune_trees(ir.from_proto(model), PruneTrees(), _table(rows, texts), [], {})
