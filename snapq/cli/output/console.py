@@ -9,6 +9,9 @@ from rich.segment import Segment
 
 from snapq.report.formatting import plain
 
+KEPT = "\n\N{NO-BREAK SPACE}"
+"""Not printable to Python, and harmless; tables are made with them."""
+
 
 class PlainConsole(Console):
     """A console that spells out control characters of what it is given; its own it still uses."""
@@ -21,7 +24,7 @@ class PlainConsole(Console):
             if segment.control or segment.text.isprintable():
                 yield segment
             else:
-                yield Segment(plain(segment.text, keep="\n"), segment.style)
+                yield Segment(plain(segment.text, keep=KEPT), segment.style)
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from snapq.cli.output.console import console
+from snapq.cli.output.console import KEPT, console
 from snapq.cli.output.off_npu import MOST_GROUPS, cut_lines, off_npu_rows
 from snapq.report.formatting import plain
 
@@ -39,7 +39,7 @@ def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[objec
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(plain(str(cell), keep="\n")) for cell in row))
+        table.add_row(*(Text(plain(str(cell), keep=KEPT)) for cell in row))
     output_console().print(table)
 
 
