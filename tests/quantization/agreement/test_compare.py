@@ -96,3 +96,9 @@ def test_without_a_float_model_noise_says_how_far_the_npu_may_be_from_the_cpu() 
 
     assert finding(noisy(cpu, 20)) is Finding.APART
     assert finding(noisy(cpu, 32)) is Finding.AGREES
+
+
+def test_what_fp16_holds_as_zero_is_zero() -> None:
+    far = np.full((4, 1), 2.6e-41, np.float32)
+    (one,) = compare([{"y": far}], [{"y": np.zeros_like(far)}], None, float16=True)
+    assert one.finding is Finding.AGREES
