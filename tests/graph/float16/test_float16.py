@@ -58,7 +58,7 @@ LEFT = {
     "256 and 259 channels": "(float[1,256,5] x, float[1,259,5] z, float[256,1,3] w, "
     "float[259,1,3] wz) => (float[1,256,3] y, float[1,259,3] v)"
     "{ y = Conv <group = 256> (x, w) v = Conv <group = 259> (z, wz) }",
-    "a Sigmoid of many scores": "(float[1,40,1000] x) => (float[1,40,1000] y) { y = Sigmoid(x) }",
+    "a Sigmoid of many scores": "(float[1,40,2000] x) => (float[1,40,2000] y) { y = Sigmoid(x) }",
     "16 channels": "(float[1,16,4,5] x) => (float[1,16,4,5] y) { y = HardSigmoid(x) }",
     "a row that is no multiple of 8, and one of few taps": "(float[1,2,15] x, float[1,2,16] z, "
     "float[3,2,7] w, float[3,2,5] wz) => (float[1,3,15] y, float[1,3,16] v)"

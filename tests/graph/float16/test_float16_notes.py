@@ -39,7 +39,7 @@ def test_of_a_quantized_model_only_what_stays_in_float_with_more_than_8_bits_is_
 
 def test_many_scores_are_told_as_they_stay_a_sigmoid():
     b = Builder()
-    x = b.feed("x", 1, 40, 1000)
+    x = b.feed("x", 1, 40, 2000)
     few = b.feed("few", 1, 40, 10)
     model = b.model(b.add("Sigmoid", x), b.add("Sigmoid", few))
     (scores,) = float16_notes(prepare(model, {}).model.graph)
