@@ -77,8 +77,8 @@ def _further(subject: Subject, data: Dataset) -> Found:
         figures = own.figures.model_copy(update={"accuracy": accuracy})
         found = found.and_also(replace(own, figures=figures))
     notes = tuple(
-        f"{', '.join(one.name for one in others)} at {subject.label}: the same, to the bit, as "
-        f"what was simulated on {first.name}."
+        f"{', '.join(one.name for one in others)} at {subject.label}: not simulated apart, as the "
+        f"arithmetic is that of {first.name}."
         for first, *others in kinds
         if others
     )

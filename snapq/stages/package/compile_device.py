@@ -89,7 +89,7 @@ def _notes(found: Compilation, device: DeviceProfile, config: PackageConfig) -> 
         yield (
             f"{', '.join(found.thinned)} run at stride 1 and are subsampled after, which is "
             "faster by the estimate. Values may differ in the last step of rounding from those of "
-            "the portable model, which accuracy and SQNR are simulated with."
+            "the portable model."
         )
     if found.no_estimate is not None:
         yield f"no estimate, {found.no_estimate}"
