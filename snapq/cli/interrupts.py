@@ -8,20 +8,24 @@ import time
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from snapq.workers import forked
+
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
 _AGAIN_S = 0.05
 _LONGEST_S = 10.0
-"""An import that takes longer is interrupted whatever comes of it."""
+"""What takes longer is interrupted whatever comes of it."""
 _IMPORT = "<frozen importlib._bootstrap>"
+_FORK = forked.start_copy.__code__
 
 
 def listen() -> None:
     """Ends the command by `KeyboardInterrupt` at Ctrl-C, SIGTERM and SIGHUP, and never loses one.
 
     1. Within an import the interrupt waits until that is over: libraries in C++ abort the program
-       where one of their imports raises.
+       where one of their imports raises. The same holds while the process copies itself: what
+       libraries do before and behind a fork belongs together.
     2. Python drops an exception in a place that cannot raise it, such as a finalizer or a callback
        of a weak reference. An interrupt that is dropped there is raised again as soon as the
        program has left it.
@@ -36,7 +40,7 @@ def listen() -> None:
 
 
 class _Waiting:
-    """Raises interrupts, those within an import a little later."""
+    """Raises interrupts, those within an import or a fork a little later."""
 
     def __init__(self) -> None:
         self._since: float | None = None
@@ -45,16 +49,16 @@ class _Waiting:
         """Handles a signal."""
         now = time.monotonic()
         self._since = now if self._since is None else self._since
-        if _imports(frame) and now < self._since + _LONGEST_S:
+        if _must_end_first(frame) and now < self._since + _LONGEST_S:
             signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
             return
         self._since = None
         raise KeyboardInterrupt
 
 
-def _imports(frame: FrameType | None) -> bool:
+def _must_end_first(frame: FrameType | None) -> bool:
     while frame is not None:
-        if frame.f_code.co_filename == _IMPORT:
+        if frame.f_code.co_filename == _IMPORT or frame.f_code is _FORK:
             return True
         frame = frame.f_back
     return False

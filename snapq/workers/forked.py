@@ -30,7 +30,7 @@ from snapq.limits import Limits
 if sys.platform != "win32":
     import resource
 
-__all__ = ["EndedError", "Ending", "available", "call", "note", "out_of_memory"]
+__all__ = ["EndedError", "Ending", "available", "call", "note", "out_of_memory", "start_copy"]
 
 T = TypeVar("T")
 
@@ -126,9 +126,7 @@ def call(work: Callable[[], T], limits: Limits) -> T:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-        pid = os.fork()
-        if pid == 0:
-            _serve(work, limits, trail, answer, printed)
+        pid = start_copy(work, limits, trail, answer, printed)
         status, used, timed_out = _wait(pid, max(_WALL_LEAST_S, _WALL_FACTOR * limits.seconds))
         code = os.waitstatus_to_exitcode(status)
         crashed = code < 0 and code not in (-signal.SIGKILL, -signal.SIGXCPU)
@@ -139,6 +137,20 @@ def call(work: Callable[[], T], limits: Limits) -> T:
         os.close(answer)
         os.close(printed)
         trail.close()
+
+
+def start_copy(
+    work: Callable[[], Any], limits: Limits, trail: mmap.mmap, answer: int, printed: int
+) -> int:
+    """Starts the copy; returns its process id.
+
+    An interrupt must wait until this is over (`snapq.cli.interrupts`): libraries prepare for a fork
+    and tidy up behind it, and break where only one of the two was done.
+    """
+    pid = os.fork()
+    if pid == 0:
+        _serve(work, limits, trail, answer, printed)
+    return pid
 
 
 def _serve(
