@@ -18,7 +18,7 @@ TOOLS := $(VENV)/.tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo fashion forest test test-fast coverage lint format docs lock clean
+.PHONY: help install demo fashion forest test test-fast coverage lint format docs reference lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,8 +58,12 @@ format: $(TOOLS) ## Format the code and fix what can be fixed
 	$(BIN)/ruff format
 
 docs: $(TOOLS) ## Build docs/ into build/docs; a broken link fails
-	$(BIN)/mkdocs build --strict
+	$(BIN)/python scripts/reference.py --check
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
 	$(BIN)/python scripts/check_links.py
+
+reference: $(INSTALLED) ## Write the pages of docs/reference/ that are made from the program
+	$(BIN)/python scripts/reference.py
 
 lock: ## Refresh the pinned versions to the newest ones that fit pyproject.toml
 	@python="$$(scripts/find_python.sh)" && "$$python" scripts/lock.py $(CONSTRAINTS)

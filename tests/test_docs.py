@@ -48,6 +48,14 @@ def test_a_broken_link_is_named(text: str, said: str, tmp_path: Path) -> None:
     assert said in done.stdout
 
 
+def test_the_pages_that_are_made_from_the_program_are_up_to_date() -> None:
+    script = ROOT / "scripts" / "reference.py"
+    done = subprocess.run(
+        [sys.executable, script, "--check"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{done.stdout} `make reference` writes them."
+
+
 def test_links_that_lead_somewhere_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text(
         "# One page\n\n[a](#one-page) [b](scripts/) [c](https://onnx.ai) `scripts/*.py` `a/b`\n"
@@ -85,7 +93,7 @@ def test_each_finding_says_which_pass_takes_care_of_it_by_the_name_that_it_has()
 
 
 def test_what_a_kernel_computes_otherwise_is_told_with_each_pass_that_mends_it() -> None:
-    page = (ROOT / "docs" / "npu_values.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "npu_values.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`(\w+)`", page))
     folders = ("graph/passes/npu_workarounds", "graph/float16")
     mends = {
@@ -99,7 +107,7 @@ def test_what_a_kernel_computes_otherwise_is_told_with_each_pass_that_mends_it()
 
 
 def test_the_stages_that_the_docs_show_load(tmp_path: Path) -> None:
-    text = (ROOT / "docs" / "quantization.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "how-to" / "quantization.md").read_text(encoding="utf-8")
     shown = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     assert len(shown) > 2
     for stages in shown:

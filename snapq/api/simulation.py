@@ -33,15 +33,15 @@ def simulate(
     """Runs a model on Qualcomm's NPU simulator, sample by sample.
 
     Args:
-        model: path of an ONNX model (float, Q/DQ or a compiled `*_ctx.onnx`).
+        model: path of an ONNX model: float, Q/DQ, or compiled (`model_ctx.onnx` and the like).
         device: device name.
         samples: `{input: array}` in the input's own shape and type.
         outputs: inner tensors to cut at; what is in front of them is simulated.
         progress: progress reporter; nothing is shown where not given.
 
     Returns:
-        `{output: array}` for each sample, in order. The values are exact for the architecture.
-        Where they are far from the CPU's of the same model, the progress reporter is told.
+        For each sample, in order, an array for each output's name. The values are exact for the
+        architecture. Where they are far from the CPU's, the progress reporter is told.
 
     Raises:
         DeviceError: the device is unknown, cannot run the model's precision, or is another one

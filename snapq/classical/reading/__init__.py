@@ -40,7 +40,7 @@ def read_items(graph: Graph) -> Reader:
             raise node.error(
                 "it is not among the operators that are covered in a model of trees, SVMs or "
                 "linear models",
-                hint="docs/trees.md lists them; convert the model without this part.",
+                hint="docs/how-to/trees.md lists them; convert the model without this part.",
             )
         try:
             read(reader, node)
