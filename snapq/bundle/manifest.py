@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +34,8 @@ def read_manifest(folder: Path) -> Manifest:
     """Reads and checks `manifest.json`.
 
     Raises:
-        StorageError: it is missing, too large, not JSON, of another schema, or holds what it must
-            not.
+        StorageError: it is missing, too large, not JSON, of another schema, holds what it must
+            not, or was changed after it was written.
     """
     path = folder / MANIFEST
     hint = "Copy the bundle again, or build it anew with `snapq run`."
@@ -59,11 +61,27 @@ def read_manifest(folder: Path) -> Manifest:
             hint="Use the snapq that wrote the bundle, or build it anew.",
         )
     try:
-        return Manifest.model_validate(value)
+        manifest = Manifest.model_validate(value)
     except (ValidationError, RecursionError, OverflowError) as error:
         raise StorageError(
             f"The manifest is damaged: {_first(error)}.", where=str(path), hint=hint
         ) from error
+    if manifest.checksum is None and found != WITH_HOST:  # of a former version
+        return manifest
+    if manifest.checksum != checksum_of(value):
+        raise StorageError(
+            "The manifest was changed after the bundle was written (its checksum differs).",
+            where=str(path),
+            hint=hint,
+        )
+    return manifest
+
+
+def checksum_of(value: Mapping[str, Any]) -> str:
+    """SHA-256 over what a manifest says, but not over how it is laid out, nor over itself."""
+    said = {key: part for key, part in value.items() if key != "checksum"}
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -81,6 +99,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         del value["tail"]
     if manifest.host is None:
         del value["host"]
+    value["checksum"] = checksum_of(value)
     write_json(folder / MANIFEST, value)
 
 

@@ -230,6 +230,8 @@ class Manifest(Entry):
     host: BundleHost | None = None
     """Only in version 3, where it must be."""
     files: Annotated[tuple[BundleFile, ...], BeforeValidator(as_tuple), Field(max_length=MAX_FILES)]
+    checksum: Sha256 | None = None
+    """Over all of the above; only manifests of former versions have none."""
 
     @model_validator(mode="after")
     def _every_path_is_listed(self) -> Manifest:

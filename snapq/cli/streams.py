@@ -7,6 +7,7 @@ there, what should have been kept is lost.
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -15,6 +16,19 @@ from typing import TextIO
 
 _GONE = frozenset({errno.EPIPE, errno.EBADF, errno.ECONNRESET, errno.EIO})
 """Nobody listens: a closed pipe, a closed descriptor, a terminal that hung up."""
+
+
+_ESCAPES = "snapq-escapes"
+"""Writes characters that an encoding lacks as escapes, but a no-break space as a space."""
+
+
+def _escaped(error: UnicodeError) -> tuple[str | bytes, int]:
+    if isinstance(error, UnicodeEncodeError) and error.object[error.start] == "\N{NO-BREAK SPACE}":
+        return " ", error.start + 1
+    return codecs.backslashreplace_errors(error)
+
+
+codecs.register_error(_ESCAPES, _escaped)
 
 
 class Sink(io.FileIO):
@@ -62,6 +76,6 @@ def _text(sink: Sink, before: TextIO | None) -> TextIO:
     return io.TextIOWrapper(
         io.BufferedWriter(sink),
         encoding=getattr(before, "encoding", None) or "utf-8",
-        errors="backslashreplace",
+        errors=_ESCAPES,
         line_buffering=interactive or sink.fileno() == 2,
     )

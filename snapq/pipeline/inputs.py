@@ -340,4 +340,5 @@ def _fingerprint(path: Path, model: ir.Model) -> str:
 
 def command_line() -> tuple[str, ...]:
     """The command that started this process, for the provenance of a run."""
-    return (Path(sys.argv[0]).name, *sys.argv[1:])
+    name = Path(sys.argv[0]).name
+    return ("snapq" if name == "__main__.py" else name, *sys.argv[1:])

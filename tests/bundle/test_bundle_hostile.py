@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
-from snapq.bundle.manifest import boundary_of, read_manifest
+from snapq.bundle.manifest import boundary_of, checksum_of, read_manifest
 from snapq.bundle.read import Bundle
 from snapq.bundle.write import write_arrays
 from snapq.errors import StorageError
@@ -40,6 +40,7 @@ def edit_manifest(folder: Path, change: Callable[[Value], object]) -> None:
     path = folder / "manifest.json"
     value = json.loads(path.read_text())
     change(value)
+    value["checksum"] = checksum_of(value)  # as who means harm would
     path.write_text(json.dumps(value))
 
 
@@ -150,6 +151,7 @@ def test_whatever_stands_anywhere_in_a_manifest_it_opens_or_is_refused(
     for _ in range(data.draw(st.integers(1, 2))):
         container, key = data.draw(st.sampled_from(places(value)))
         container[key] = data.draw(JSON)
+    value["checksum"] = checksum_of(value)
     folder = tmp_path_factory.mktemp("fuzz")
     (folder / "manifest.json").write_text(json.dumps(value))
     try:
@@ -283,8 +285,33 @@ def test_golden_data_of_another_kind_are_refused(kind: str, copy: Path) -> None:
         list(bundle.golden_feeds())
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda value: value["outputs"][0].update(name="other"),
+        lambda value: value.update(random_inputs=not value["random_inputs"]),
+        lambda value: value["devices"][0]["options"].update(soc_model="1"),
+        lambda value: value.update(checksum="0" * 64),
+    ],
+)
+def test_a_manifest_that_was_edited_by_hand_is_noticed(
+    change: Callable[[Value], object], copy: Path
+) -> None:
+    path = copy / "manifest.json"
+    value = json.loads(path.read_text())
+    path.write_text(json.dumps(value))
+    Bundle.open(copy)  # another layout of the same is not another manifest
+    change(value)
+    path.write_text(json.dumps(value))
+    assert "changed after the bundle was written" in refused(copy)
+
+
 def test_a_manifest_of_a_former_version_that_says_targets_is_read(copy: Path) -> None:
-    edit_manifest(copy, lambda value: value.update(targets=value.pop("devices")))
+    path = copy / "manifest.json"
+    value = json.loads(path.read_text())
+    value.update(targets=value.pop("devices"))
+    del value["checksum"]
+    path.write_text(json.dumps(value))
     assert Bundle.open(copy).device("qcs9075").device == "qcs9075"
 
 

@@ -71,6 +71,17 @@ def test_json_is_json_in_a_terminal_of_few_letters(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["error"]["where"] == "é.yaml"
 
 
+def test_a_no_break_space_is_a_space_in_a_terminal_of_few_letters() -> None:
+    code = """
+from snapq.cli import streams
+streams.prepare()
+print("21\N{NO-BREAK SPACE}\N{NO-BREAK SPACE}ms, caf\u00e9", flush=True)
+"""
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment)
+    assert done.stdout == b"21  ms, caf\\xe9\n"
+
+
 @pytest.mark.parametrize("arguments", ["frobnicate", "--frobnicate", "plan --frobnicate", "plan"])
 def test_a_wrong_use_is_json_where_json_is_asked_for(arguments: str) -> None:
     done = shell(f"snapq {arguments} --json")

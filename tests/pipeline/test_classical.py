@@ -13,6 +13,7 @@ import pytest
 
 import snapq
 from snapq.bundle import snapq_io
+from snapq.bundle.manifest import checksum_of
 from snapq.bundle.read import Bundle
 from snapq.bundle.write import write_arrays
 from snapq.config import Gates
@@ -262,6 +263,10 @@ def test_constants_of_head_and_tail_are_hashed_and_all_there(
     for entry in manifest["files"]:
         if entry["path"] == "host.npz":
             entry.update(bytes=path.stat().st_size, sha256=sha256_file(path))
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(StorageError, match="changed after the bundle was written"):
+        Bundle.open(copy)
+    manifest["checksum"] = checksum_of(manifest)
     (copy / "manifest.json").write_text(json.dumps(manifest))
     opened = Bundle.open(copy)
     with pytest.raises(StorageError, match="are missing"):

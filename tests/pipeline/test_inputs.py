@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from snapq import api
 from snapq.errors import ConfigError, RenamedWarning
+from snapq.pipeline.inputs import command_line
 
 
 def check(project: Path, old: str, new: str) -> None:
@@ -29,3 +31,14 @@ def test_an_algorithm_that_does_not_exist_is_refused(project: Path) -> None:
 def test_a_pass_by_its_former_name_is_skipped_with_a_note(project: Path) -> None:
     with pytest.warns(RenamedWarning, match="`whole_base` is called `broadcast_pow_base`"):
         check(project, "stages:", "stages:\n  - prepare: {skip: [whole_base]}")
+
+
+@pytest.mark.parametrize(
+    ("started", "said"),
+    [("/lib/snapq/__main__.py", "snapq"), ("/bin/snapq", "snapq"), ("make.py", "make.py")],
+)
+def test_the_command_that_runs_it_again_is_one_that_can_be_typed(
+    started: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [started, "run", "deploy.yaml"])
+    assert command_line() == (said, "run", "deploy.yaml")
