@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from snapq.api.analysis import analyze
 from snapq.api.boards import clean_board, probe_board, set_up_board
+from snapq.api.comparing import compare, history
 from snapq.api.encodings import ExportedEncodings, export_encodings
 from snapq.api.estimation import estimate
 from snapq.api.initialization import init
 from snapq.api.inspection import inspect, inspect_compiled
-from snapq.api.measuring import benchmark, benchmark_all, compare
+from snapq.api.measuring import benchmark, benchmark_all
 from snapq.api.pruning import PrunedModel, prune
 from snapq.api.quantization import quantize
 from snapq.api.running import RUNS, Run, check, latest_run, open_run, plan, run, write_report
 from snapq.api.shared import QuantizedModel
 from snapq.api.simulation import simulate, simulate_file
 from snapq.api.sweeping import Sweep, sweep
-from snapq.benchmarking.history.store import recent as history
 from snapq.benchmarking.history.store import remember
 from snapq.config.reading import load
 

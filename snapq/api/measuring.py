@@ -1,4 +1,4 @@
-"""`benchmark` a bundle, and `compare` two results of the history."""
+"""`benchmark` a bundle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from snapq.errors import SnapqError
 from snapq.progress import Progress, Silent
 
 if TYPE_CHECKING:
-    from snapq.benchmarking.history.compare import Comparison
     from snapq.benchmarking.targets.base import Measurement
 
 
@@ -39,15 +38,14 @@ def benchmark(
         StorageError: the bundle is damaged.
         DeviceError: the board cannot be reached, or cannot run the bundle.
     """
+    from snapq.benchmarking.history.subject import with_subjects
     from snapq.benchmarking.run import benchmark_bundle
 
-    return benchmark_bundle(
-        Path(bundle),
-        target,
-        protocol or BenchmarkConfig(target=target),
-        Path(baseline) if baseline is not None else None,
-        progress or Silent(),
+    path, against = Path(bundle), Path(baseline) if baseline is not None else None
+    found = benchmark_bundle(
+        path, target, protocol or BenchmarkConfig(target=target), against, progress or Silent()
     )
+    return with_subjects(found, path, against)
 
 
 def benchmark_all(
@@ -64,29 +62,12 @@ def benchmark_all(
         For each target, in order, what was found, or the error that it ended with.
     """
     from snapq.benchmarking import run as benchmarking
+    from snapq.benchmarking.history.subject import with_subjects
 
-    return benchmarking.benchmark_all(
-        Path(bundle),
-        targets,
-        protocol or BenchmarkConfig(),
-        Path(baseline) if baseline is not None else None,
-        progress or Silent(),
+    path, against = Path(bundle), Path(baseline) if baseline is not None else None
+    done = benchmarking.benchmark_all(
+        path, targets, protocol or BenchmarkConfig(), against, progress or Silent()
     )
-
-
-def compare(before: str, after: str, *, max_slowdown: float = 1.05) -> Comparison:
-    """Compares two results of the history.
-
-    Args:
-        before: id of the older run, or its beginning.
-        after: id of the newer one.
-        max_slowdown: how many times the old median the new one may be.
-
-    Raises:
-        ConfigError: there is no such run.
-        StorageError: the history is damaged.
-    """
-    from snapq.benchmarking.history import store
-    from snapq.benchmarking.history.compare import compare as compare_records
-
-    return compare_records(store.find(before), store.find(after), max_slowdown)
+    return [
+        one if isinstance(one, SnapqError) else with_subjects(one, path, against) for one in done
+    ]

@@ -68,20 +68,25 @@ def _middle(ratios: list[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def doubts(label: str, samples: np.ndarray) -> Iterator[str]:
-    """Sentences about what makes these samples weak evidence."""
+def no_claim(samples: np.ndarray) -> Iterator[str]:
+    """Why measured samples support no claim, half a sentence each; nothing where they do."""
     rounds, runs = samples.shape[0], samples.size
     median, p90 = np.percentile(samples, [50, 90])
     if runs < _FEW_RUNS:
-        yield f"{label}: only {runs} runs; p99 needs {_FEW_RUNS}."
-    if rounds < _FEW_ROUNDS:
-        yield f"{label}: only {rounds} rounds; the interval needs {_FEW_ROUNDS} to mean much."
+        yield f"only {runs} runs, and p99 needs {_FEW_RUNS}"
     if p90 > _WIDE * median > 0:
-        yield f"{label}: the spread is wide, p90 is {p90 / median:.2f} times the median."
+        yield f"the spread is wide, p90 is {p90 / median:.2f} times the median"
     if rounds >= _FEW_ROUNDS:
         early, late = np.median(samples[: rounds // 2]), np.median(samples[rounds // 2 :])
         if max(early, late) > _DRIFT * min(early, late):
             yield (
-                f"{label}: the machine changed speed, the median went from {early:.3g} ms in the "
-                f"first half to {late:.3g} ms in the second."
+                f"the machine changed speed, the median went from {early:.3g} ms in the first "
+                f"half to {late:.3g} ms in the second"
             )
+
+
+def doubts(label: str, samples: np.ndarray) -> Iterator[str]:
+    """Sentences about what makes these samples weak evidence, beside what `no_claim` says."""
+    rounds = samples.shape[0]
+    if rounds < _FEW_ROUNDS:
+        yield f"{label}: only {rounds} rounds; the interval needs {_FEW_ROUNDS} to mean much."

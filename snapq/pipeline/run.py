@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from snapq.benchmarking.history.subject import Made
 from snapq.config import DeployConfig
 from snapq.config.reading.secrets import hide, literal
 from snapq.npu import runtime
@@ -61,7 +62,7 @@ def execute(
         for item, _ in finished:
             inputs = inputs.after(item.step.index, item.step.name, item.artifact)
         found = evidence.gather(chosen, inputs, cache, told)
-        figures = found.figures
+        figures = _with_subjects(found.figures, chosen, finished[-1][0].step.name)
         secrets = chosen.config.secrets
         stage_records = tuple(
             _stage_record(item, place, folder, secrets) for item, place in finished
@@ -114,6 +115,26 @@ def _place(item: stages.Finished, folder: Path) -> Path:
         return place / MODEL
     bundle.replace(folder / "bundle")
     return folder / "bundle" / MODEL
+
+
+def _with_subjects(figures: Figures, chosen: Setting, stage: str) -> Figures:
+    """The figures, with what their measurements are measurements of."""
+    protocol, calibration, evaluation = (
+        chosen.config.benchmark,
+        chosen.calibration,
+        chosen.evaluation,
+    )
+    if not figures.benches or protocol is None:
+        return figures
+    made = Made(
+        chosen.config.name,
+        chosen.source_sha256,
+        stage,
+        protocol.baseline,
+        calibration.fingerprint() if calibration else None,
+        evaluation.fingerprint() if evaluation else None,
+    )
+    return figures.model_copy(update={"benches": made.told(figures.benches)})
 
 
 def _dumped(config: DeployConfig) -> Any:

@@ -70,10 +70,19 @@ def new_place(runs: Path, name: str) -> Path:
     return place
 
 
+def finished_runs(folder: Path) -> list[Path]:
+    """Finished run directories in a folder and one level below it, newest first."""
+    found = []
+    for record in (*folder.glob("*/run.json"), *folder.glob("*/*/run.json")):
+        if not any(part.startswith(".") for part in record.relative_to(folder).parts):
+            with suppress(OSError):  # it was removed just now
+                found.append((record.stat().st_mtime_ns, record.parent.name, record.parent))
+    return [path for *_, path in sorted(found, reverse=True)]
+
+
 def latest(runs: Path) -> Path | None:
     """Returns the newest finished run directory under `runs`, or None."""
-    found = [path.parent for path in runs.glob("*/*/run.json") if path.parent.parent.name[0] != "."]
-    return max(found, key=lambda path: (path / "run.json").stat().st_mtime, default=None)
+    return next(iter(finished_runs(runs)), None)
 
 
 def _building(place: Path) -> Path:

@@ -179,6 +179,21 @@ class BenchValid(Record):
     reasons: tuple[str, ...] = ()
 
 
+class BenchSubject(Record):
+    """What was measured, beyond the bytes of the model: what tells unlike results apart."""
+
+    deployment: str
+    """`name` of the deploy.yaml."""
+    given_sha256: str
+    """Of the model as given, before any stage."""
+    stage: str
+    """The stage that made the timed model: `source` of the model as given, `package`."""
+    precision: str
+    """`float32`, `fp16`, or weights and activations such as `w8a8`."""
+    calibration_sha256: str | None = None
+    evaluation_sha256: str | None = None
+
+
 class BenchRecord(Record):
     """The result with every single latency."""
 
@@ -191,6 +206,8 @@ class BenchRecord(Record):
     headline: str
     """The first line: where it ran and why."""
     model: BenchModel
+    subject: BenchSubject | None = None
+    """None where the bundle does not stand in the directory of the run that made it."""
     target: BenchTarget
     runtime: BenchRuntime
     placement: BenchPlacement

@@ -4,17 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from snapq.records import Origin
 from snapq.records.bench import BenchGolden, BenchRecord
 from snapq.report import formatting as fmt
 
 
+def counts(record: BenchRecord) -> bool:
+    """Whether the clock counted instructions: then nothing of the result is a time."""
+    return record.where is Origin.EMULATED
+
+
+def figure(record: BenchRecord, ms: float) -> str:
+    """What was measured as `12.3 ms`, or `12.3 million instructions` where those were counted."""
+    return fmt.instructions(round(ms * 1e6)) if counts(record) else fmt.milliseconds(ms)
+
+
+def cell(record: BenchRecord, ms: float) -> str:
+    """As `figure`, in a table whose caption says that it counts millions of instructions."""
+    return fmt.number(ms) if counts(record) else fmt.milliseconds(ms)
+
+
+def caption(record: BenchRecord) -> str:
+    """What the table of a benchmark holds."""
+    return "Million instructions an inference" if counts(record) else "Latency"
+
+
+def ratio(record: BenchRecord) -> str:
+    """`4.4× over`, or `22.7 % of the instructions of` the baseline; empty without one."""
+    if record.speedup is None:
+        return ""
+    if counts(record):
+        return f"{fmt.share_of_instructions(record.speedup.value)} of"
+    return f"{fmt.ratio(record.speedup.value)} over"
+
+
 def load_text(record: BenchRecord) -> str:
-    """How long it took to load, and the memory that it took."""
+    """What it took to load, and the memory that it took."""
     load = record.load_ms
-    warm = "" if load.create_warm is None else f", {fmt.milliseconds(load.create_warm)} warm"
+    warm = "" if load.create_warm is None else f", {figure(record, load.create_warm)} warm"
     return (
-        f"{record.model.label}: session created in {fmt.milliseconds(load.create_cold)} cold{warm},"
-        f" first inference {fmt.milliseconds(load.first_inference)}, at most "
+        f"{record.model.label}: session created in {figure(record, load.create_cold)} cold{warm},"
+        f" first inference {figure(record, load.first_inference)}, at most "
         f"{fmt.size(record.memory.peak)} resident"
     )
 
@@ -23,13 +53,13 @@ def lines(record: BenchRecord) -> Iterator[str]:
     """Speed-up, golden check, and what weakens the figures."""
     label = record.model.label
     if record.instructions is not None:
-        count = fmt.instructions(record.instructions)
-        yield f"{label}: {count} an inference; the times are these, a nanosecond each."
+        yield f"{label}: {fmt.instructions(record.instructions)} an inference."
     if record.speedup is not None and record.baseline is not None:
         word = str(record.where) if record.valid.ok else f"{record.where}, not a claim"
-        text = f"{label}: {fmt.ratio(record.speedup.value)} over {record.baseline.label} ({word})"
+        text = f"{label}: {ratio(record)} {record.baseline.label} ({word})"
         if record.speedup.ci95 is not None:
-            text += f", {fmt.interval(record.speedup.ci95)}"
+            inverse = fmt.interval_of_instructions if counts(record) else fmt.interval
+            text += f", {inverse(record.speedup.ci95)}"
         if not record.baseline.conditions_match:
             text += f"; {record.baseline.label} ran on another processor"
         yield text

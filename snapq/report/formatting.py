@@ -129,6 +129,16 @@ def interval(bounds: tuple[float, float]) -> str:
     return f"95 % interval {number(bounds[0])} to {number(bounds[1])}"
 
 
+def share_of_instructions(fewer: float) -> str:
+    """Returns `22.7 % of the instructions` for a baseline that takes `fewer` times as many."""
+    return f"{number(100 / fewer)} % of the instructions"
+
+
+def interval_of_instructions(bounds: tuple[float, float]) -> str:
+    """Returns the bounds of such a share: `95 % interval 21 to 23 %`."""
+    return f"95 % interval {number(100 / bounds[1])} to {number(100 / bounds[0])} %"
+
+
 def metric_name(metric: str) -> str:
     """Returns the name under which readers know a metric."""
     found = facts(metric)

@@ -96,7 +96,9 @@ def _groups(record: RunRecord) -> Iterator[tuple[str, list[Row]]]:
     yield "Size", list(_sizes(record))
     for device in dict.fromkeys(item.device for item in record.estimates):
         yield _estimates_title(record, device), list(_estimates(record, device))
-    yield "Latency, timed", [*_latencies(record), *_benches(record)]
+    counted = any(item.instructions is not None for item in record.latencies)
+    title = "Instructions, counted" if counted else "Latency, timed"
+    yield title, [*_latencies(record), *_benches(record)]
     for title, figures in view.other_figures(record):
         yield title, [_other(figure) for figure in figures]
     yield "Gates", list(_gates(record))
@@ -208,11 +210,11 @@ def _latencies(record: RunRecord) -> Iterator[Row]:
         if speedup.where != Origin.ESTIMATED:
             basis = f"{speedup.where} on {view.place(speedup.device)}"
             if speedup.interval is not None:
-                basis += f", {fmt.interval(speedup.interval)}"
+                basis += f", {view.interval_text(speedup)}"
             if speedup.where == Origin.EMULATED:
                 basis += ", not a performance claim"
             basis = "; ".join((basis, *speedup.remarks))
-            yield f"{speedup.candidate} over {speedup.baseline}", fmt.ratio(speedup.value), basis
+            yield f"{speedup.candidate} over {speedup.baseline}", view.ratio_text(speedup), basis
 
 
 def _benches(record: RunRecord) -> Iterator[Row]:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from snapq.benchmarking.statistics import doubts, speedup, speedup_interval
+from snapq.benchmarking.statistics import doubts, no_claim, speedup, speedup_interval
 from snapq.benchmarking.targets.results import latency_of
 
 latencies = arrays(
@@ -48,7 +48,7 @@ def test_one_round_gives_no_interval() -> None:
 
 def test_steady_samples_raise_no_doubt() -> None:
     samples = np.random.default_rng(0).normal(10, 0.1, (50, 4))
-    assert list(doubts("float", samples)) == []
+    assert [*doubts("float", samples), *no_claim(samples)] == []
 
 
 @pytest.mark.parametrize(
@@ -60,5 +60,12 @@ def test_steady_samples_raise_no_doubt() -> None:
         (np.repeat([1.0, 1.2], 100).reshape(20, 10), "changed speed"),
     ],
 )
-def test_weak_evidence_is_remarked(samples: np.ndarray, word: str) -> None:
-    assert any(word in remark for remark in doubts("float", samples))
+def test_weak_evidence_is_told(samples: np.ndarray, word: str) -> None:
+    assert any(word in text for text in (*doubts("float", samples), *no_claim(samples)))
+
+
+def test_few_runs_a_wide_spread_and_a_change_of_speed_are_no_claim() -> None:
+    wide = np.where(np.arange(200) % 5 == 0, 3.0, 1.0).reshape(20, 10)
+    changed = np.repeat([1.0, 1.2], 100).reshape(20, 10)
+    for samples in (np.full((20, 2), 1.0), wide, changed):
+        assert len(list(no_claim(samples))) == 1

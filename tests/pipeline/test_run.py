@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import snapq
+from snapq.config import BenchmarkConfig
 from snapq.errors import StorageError
 from snapq.records import Origin
 
@@ -199,3 +200,22 @@ def test_two_runs_into_one_directory_are_refused(project: Path) -> None:
     codes = sorted([first.returncode, second.returncode])
     assert codes == [0, 2], first_errors + second_errors
     assert (project / "out" / "run.json").is_file()
+
+
+def test_measurements_of_a_run_and_of_its_bundle_say_what_they_are_of(project: Path) -> None:
+    quick = "benchmark={target: local, min_runs: 2, min_duration_s: 0, repeats: 1, warmup: 0}"
+    done = run(project, quick, "devices=[qcs9075]")
+    subjects = [bench.subject for bench in done.benches]
+    assert [(one.deployment, one.stage, one.precision) for one in subjects if one] == [
+        ("tiny", "source", "float32"),
+        ("tiny", "package", "w8a8"),
+    ]
+    assert done.bundle is not None
+    protocol = BenchmarkConfig(min_runs=2, min_duration_s=0, repeats=1, warmup=0)
+    again = snapq.benchmark(done.bundle, baseline=project / "tiny.onnx", protocol=protocol)
+    assert [bench.subject for bench in again.records] == subjects
+    moved = done.bundle.rename(project / "moved")
+    (alone,) = snapq.benchmark(moved, protocol=protocol).records
+    assert alone.subject is None
+    assert snapq.compare(done, done, max_accuracy_drop=0, max_estimate_growth=0).passed
+    assert snapq.compare(moved, moved, max_size_growth=0, max_estimate_growth=0).passed

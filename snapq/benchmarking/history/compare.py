@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from snapq.benchmarking.statistics import ratio_interval
+from snapq.benchmarking.history.subject import another_model, another_version
+from snapq.benchmarking.statistics import no_claim, ratio_interval
 from snapq.errors import ConfigError
+from snapq.records import Origin
 from snapq.records.bench import BenchRecord
 
 
@@ -31,6 +33,7 @@ class Comparison:
         ratio: median after over median before; above 1 is slower.
         interval: its 95 % bootstrap interval; None with too few rounds.
         differences: conditions that are not the same, as sentences.
+        remarks: what else is to be known, such as another version of the model.
         checks: what the gate looked at.
     """
 
@@ -39,6 +42,7 @@ class Comparison:
     ratio: float
     interval: tuple[float, float] | None
     differences: tuple[str, ...]
+    remarks: tuple[str, ...]
     checks: tuple[Check, ...]
 
     @property
@@ -47,17 +51,28 @@ class Comparison:
         return all(check.passed for check in self.checks)
 
 
-def compare(before: BenchRecord, after: BenchRecord, max_slowdown: float) -> Comparison:
+def compare(
+    before: BenchRecord, after: BenchRecord, max_slowdown: float, *, other_model: bool = False
+) -> Comparison:
     """Compares two results.
 
     Args:
         before: the older result.
         after: the newer one.
         max_slowdown: how many times the old median the new one may be, such as 1.05.
+        other_model: compare also results of two models, and say so.
 
     Raises:
-        ConfigError: a result has runs that took no time, so that it is no measure.
+        ConfigError: a result has runs that took no time, so that it is no measure; or they are
+            results of two models.
     """
+    unlike = tuple(another_model(before, after))
+    if unlike and not other_model:
+        raise ConfigError(
+            f"Another model: {' '.join(unlike)}",
+            where=after.run_id,
+            hint="Compare results of one model, or allow it: --other-model (other_model=True).",
+        )
     for name, record in (("older", before), ("newer", after)):
         if not _is_measure(record):
             raise ConfigError(
@@ -76,6 +91,7 @@ def compare(before: BenchRecord, after: BenchRecord, max_slowdown: float) -> Com
         ratio,
         interval,
         differences,
+        (*(f"Another model: {text}" for text in unlike), *another_version(before, after)),
         tuple(_checks(before, after, ratio, interval, differences, max_slowdown)),
     )
 
@@ -93,23 +109,35 @@ def _checks(
     max_slowdown: float,
 ) -> Iterator[Check]:
     yield Check("conditions", " ".join(differences) or "the same", not differences)
-    text = f"{ratio:.3f} times the old median ({after.where}), limit {max_slowdown:g}"
+    counted = after.where is Origin.EMULATED
+    old, name = ("count", "instructions") if counted else ("median", "slowdown")
+    text = f"{ratio:.3f} times the old {old} ({after.where}), limit {max_slowdown:g}"
     if interval is not None:
         text += f", 95 % interval {interval[0]:.3f} to {interval[1]:.3f}"
     # A slow-down that chance explains is none.
     real = interval is None or interval[0] > 1
-    yield Check("slowdown", text, ratio <= max_slowdown or not real)
-    old = {golden.output: golden for golden in before.golden}
+    yield Check(name, text, ratio <= max_slowdown or not real)
+    if not counted:
+        weak = tuple(_no_claim(before, after))
+        yield Check("claim", "; ".join(weak) or "both measurements support one", not weak)
+    known_golden = {golden.output: golden for golden in before.golden}
     for golden in after.golden:
-        known = old.get(golden.output)
+        known = known_golden.get(golden.output)
         if known is not None:
             yield Check(
                 f"golden {golden.output}",
                 f"{golden.largest:g} {golden.unit} from the golden data, {known.largest:g} before",
                 golden.largest <= known.largest,
             )
-    for output in sorted(old.keys() - {golden.output for golden in after.golden}):
+    for output in sorted(known_golden.keys() - {golden.output for golden in after.golden}):
         yield Check(f"golden {output}", "no longer compared with the golden data", passed=False)
+
+
+def _no_claim(before: BenchRecord, after: BenchRecord) -> Iterator[str]:
+    """Why the times of one of both are too weak to compare."""
+    for name, record in (("older", before), ("newer", after)):
+        if record.samples:
+            yield from (f"the {name} result: {text}" for text in no_claim(np.array(record.samples)))
 
 
 def _differences(before: BenchRecord, after: BenchRecord) -> Iterator[str]:

@@ -2,32 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from xml.etree import ElementTree
 
 from snapq.benchmarking.history.compare import Comparison
 
 
+@dataclass(frozen=True)
+class Case:
+    """One case of a test suite.
+
+    Attributes:
+        name: what was looked at.
+        found: what was found, and the limit.
+        passed: None where nothing judges it: the case is skipped.
+    """
+
+    name: str
+    found: str
+    passed: bool | None
+
+
 def junit(comparison: Comparison) -> str:
-    """The comparison as a test suite: a case a check."""
+    """The comparison of two measurements as a test suite: a case a check."""
     after = comparison.after
-    failures = sum(not check.passed for check in comparison.checks)
-    suite = ElementTree.Element(
+    cases = [Case(check.name, check.found, check.passed) for check in comparison.checks]
+    return suite(f"{after.model.label} on {after.target.name}", cases, after.started_at)
+
+
+def suite(title: str, cases: Sequence[Case], timestamp: str | None = None) -> str:
+    """Cases as a test suite in JUnit's XML."""
+    root = ElementTree.Element(
         "testsuite",
-        name=_plain(f"snapq {after.model.label} on {after.target.name}"),
-        tests=str(len(comparison.checks)),
-        failures=str(failures),
-        timestamp=_plain(after.started_at),
+        name=_plain(f"snapq {title}"),
+        tests=str(len(cases)),
+        failures=str(sum(case.passed is False for case in cases)),
+        skipped=str(sum(case.passed is None for case in cases)),
     )
-    for check in comparison.checks:
-        case = ElementTree.SubElement(
-            suite, "testcase", name=_plain(check.name), classname="snapq.compare"
+    if timestamp:
+        root.set("timestamp", _plain(timestamp))
+    for case in cases:
+        element = ElementTree.SubElement(
+            root, "testcase", name=_plain(case.name), classname="snapq.compare"
         )
-        if check.passed:
-            ElementTree.SubElement(case, "system-out").text = _plain(check.found)
+        if case.passed is None:
+            ElementTree.SubElement(element, "skipped", message=_plain(case.found))
+        elif case.passed:
+            ElementTree.SubElement(element, "system-out").text = _plain(case.found)
         else:
-            ElementTree.SubElement(case, "failure", message=_plain(check.found))
-    ElementTree.indent(suite)
-    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+            ElementTree.SubElement(element, "failure", message=_plain(case.found))
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
 def _plain(text: str) -> str:

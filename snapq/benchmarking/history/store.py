@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from snapq.benchmarking.history.wanted import Wanted
 from snapq.errors import ConfigError, StorageError
 from snapq.home import user_path
 from snapq.records.bench import BenchRecord
@@ -17,6 +18,7 @@ from snapq.storage import storage_errors
 
 VARIABLE = "SNAPQ_HISTORY"
 _BUSY_S = 30
+EVERYTHING = Wanted()
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS benchmarks (
     run_id TEXT PRIMARY KEY,
@@ -28,6 +30,20 @@ CREATE TABLE IF NOT EXISTS benchmarks (
     record BLOB NOT NULL
 )
 """
+_SUBJECTS = """
+TABLE IF NOT EXISTS subjects (
+    run_id TEXT PRIMARY KEY,
+    deployment TEXT,
+    given TEXT,
+    sha256 TEXT,
+    stage TEXT,
+    precision TEXT,
+    device TEXT,
+    calibration TEXT,
+    evaluation TEXT
+)
+"""
+"""A table of its own, so that earlier versions of snapq can use the file too."""
 
 
 def history_path() -> Path:
@@ -47,11 +63,12 @@ def remember(records: Iterable[BenchRecord], path: Path | None = None) -> None:
     Raises:
         StorageError: the file cannot be written, or is no history.
     """
-    place = path or history_path()
+    place, kept = path or history_path(), list(records)
     with storage_errors(place):
         place.parent.mkdir(parents=True, exist_ok=True)
     with _opened(place) as database, database:
         database.execute(_SCHEMA)
+        database.execute(f"CREATE {_SUBJECTS}")
         database.executemany(
             "INSERT OR IGNORE INTO benchmarks VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
@@ -64,23 +81,35 @@ def remember(records: Iterable[BenchRecord], path: Path | None = None) -> None:
                     record.latency_ms.p50,
                     zlib.compress(record.model_dump_json().encode()),
                 )
-                for record in records
+                for record in kept
             ],
+        )
+        database.executemany(
+            "INSERT OR IGNORE INTO subjects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(record.run_id, *_subject(record)) for record in kept],
         )
 
 
+def _subject(record: BenchRecord) -> Iterator[str | None]:
+    """The row of a result in the table of subjects, behind its id."""
+    subject = record.subject
+    yield subject.deployment if subject else None
+    yield subject.given_sha256 if subject else None
+    yield record.model.sha256
+    yield subject.stage if subject else None
+    yield subject.precision if subject else record.model.label
+    yield record.target.soc
+    yield subject.calibration_sha256 if subject else None
+    yield subject.evaluation_sha256 if subject else None
+
+
 def recent(
-    *,
-    target: str | None = None,
-    label: str | None = None,
-    limit: int = 20,
-    path: Path | None = None,
+    wanted: Wanted = EVERYTHING, *, limit: int = 20, path: Path | None = None
 ) -> tuple[BenchRecord, ...]:
     """The newest results, newest first.
 
     Args:
-        target: of this target only.
-        label: of this precision only.
+        wanted: which ones.
         limit: at most so many.
         path: the history.
 
@@ -90,11 +119,15 @@ def recent(
     place = path or history_path()
     if not place.is_file():
         return ()
+    condition, values = wanted.sql()
     with _opened(place) as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master")}
+        if "subjects" not in tables:  # an earlier version wrote it; the file is left as it is
+            database.execute(f"CREATE TEMPORARY {_SUBJECTS}")
         rows = database.execute(
-            "SELECT record FROM benchmarks WHERE (?1 IS NULL OR target = ?1) AND "
-            "(?2 IS NULL OR label = ?2) ORDER BY started_at DESC, rowid DESC LIMIT ?3",
-            (target, label, limit),
+            "SELECT record FROM benchmarks LEFT JOIN subjects USING (run_id) WHERE "
+            f"{condition} ORDER BY started_at DESC, benchmarks.rowid DESC LIMIT ?",
+            (*values, limit),
         ).fetchall()
     return tuple(_record(row[0], place) for row in rows)
 

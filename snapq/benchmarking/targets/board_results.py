@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from snapq.benchmarking.statistics import doubts
+from snapq.benchmarking.statistics import doubts, no_claim
 from snapq.benchmarking.targets.results import latency_of, protocol_of, speedup_of
 from snapq.boards.session.answers import Conditions, GoldenSaid
 from snapq.boards.session.fallbacks import CPU, headline, skipped
@@ -183,6 +183,8 @@ def _validity(
         )
         if not holds
     ]
+    if setting.where is not Origin.EMULATED:  # instructions need no hundred runs
+        reasons += no_claim(samples)
     return results.BenchValid(
         ok=not reasons,
         min_duration_met=duration_met,

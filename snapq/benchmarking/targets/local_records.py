@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snapq.benchmarking.statistics import doubts
+from snapq.benchmarking.statistics import doubts, no_claim
 from snapq.benchmarking.targets.results import latency_of, protocol_of, speedup_of
 from snapq.config import BenchmarkConfig
 from snapq.records import Origin
@@ -47,6 +47,8 @@ def local_records(
         first = records[0] if records else None
         latency = latency_of(one.samples)
         runs_met = latency.n >= protocol.min_runs
+        few = () if runs_met else (f"only {latency.n} of {protocol.min_runs} runs",)
+        reasons = (*few, *no_claim(one.samples))
         records.append(
             results.BenchRecord(
                 run_id=str(uuid.uuid4()),
@@ -77,12 +79,13 @@ def local_records(
                 ),
                 speedup=first and speedup_of(timed[0].samples, one.samples),
                 valid=results.BenchValid(
-                    ok=runs_met,
+                    ok=not reasons,
                     min_duration_met=True,
                     min_runs_met=runs_met,
                     all_on_npu=False,
                     not_throttled=True,
                     not_emulated=True,
+                    reasons=reasons,
                 ),
                 remarks=(*remarks, *doubts(one.label, one.samples)),
                 samples=tuple(tuple(map(float, turn)) for turn in one.samples),

@@ -1,4 +1,4 @@
-"""`snapq compare` compares two results of the history."""
+"""`snapq compare` compares two runs or bundles, or two measurements of the history."""
 
 from __future__ import annotations
 
@@ -7,45 +7,91 @@ from typing import Annotated
 
 import typer
 
-from snapq.cli.options import Json
+from snapq.cli.completion import complete_runs
+from snapq.cli.options import Json, Runs
 from snapq.cli.output.json import emit
+
+Run = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A run directory, a bundle, `latest`, `latest~1`, or an id of `snapq history`.",
+        autocompletion=complete_runs,
+    ),
+]
 
 
 def compare(
-    before: Annotated[str, typer.Argument(help="Id of the older run, or its beginning.")],
-    after: Annotated[str, typer.Argument(help="Id of the newer run.")],
-    max_slowdown: Annotated[
-        float, typer.Option(min=0, help="How many times the old median the new one may be.")
-    ] = 1.05,
-    junit: Annotated[
-        Path | None, typer.Option(metavar="FILE.xml", help="Also write the checks as JUnit XML.")
+    before: Run,
+    after: Run,
+    max_accuracy_drop: Annotated[
+        float | None, typer.Option(min=0, help="By how much a metric may be worse, in its unit.")
     ] = None,
+    max_sqnr_drop: Annotated[
+        float | None, typer.Option(min=0, help="By how many dB an output's SQNR may be lower.")
+    ] = None,
+    max_size_growth: Annotated[
+        float | None, typer.Option(min=0, help="Share by which sizes may grow; 0.05 is 5 %.")
+    ] = None,
+    max_estimate_growth: Annotated[
+        float | None, typer.Option(min=0, help="Share by which a device's estimate may grow.")
+    ] = None,
+    max_added_cpu_nodes: Annotated[
+        int | None, typer.Option(min=0, help="How many nodes more may run on the CPU.")
+    ] = None,
+    max_slowdown: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="How many times the old median a measured one may be; 1.05 for two measurements.",
+        ),
+    ] = None,
+    max_instructions_growth: Annotated[
+        float | None, typer.Option(min=0, help="Share by which counted instructions may grow.")
+    ] = None,
+    other_model: Annotated[
+        bool, typer.Option("--other-model", help="Compare also results of two models.")
+    ] = False,
+    junit: Annotated[
+        Path | None, typer.Option(metavar="FILE.xml", help="Also write it as JUnit XML.")
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE.md", help="Also write it for a pull request.")
+    ] = None,
+    runs: Runs = Path("runs"),
     json: Json = False,
 ) -> None:
-    """Compare two runs of the history; end with 1 where the newer one is too slow.
+    """Compare two runs, bundles or measurements; end with 1 where the newer is worse than allowed.
 
+    Only figures with a limit are judged. Two models are compared with --other-model alone.
+
+    Example: snapq compare latest~1 latest --max-accuracy-drop 0.005 --max-estimate-growth 0.02
     Example: snapq compare 3f2a 91bc --max-slowdown 1.03 --junit compare.xml
     """
-    from dataclasses import asdict
-
     from snapq import api
     from snapq.cli.output import bench_tables
+    from snapq.comparison import written
+    from snapq.storage import write_text
 
-    found = api.compare(before, after, max_slowdown=max_slowdown)
+    found = api.compare(
+        before,
+        after,
+        max_accuracy_drop=max_accuracy_drop,
+        max_sqnr_drop=max_sqnr_drop,
+        max_size_growth=max_size_growth,
+        max_estimate_growth=max_estimate_growth,
+        max_added_cpu_nodes=max_added_cpu_nodes,
+        max_slowdown=max_slowdown,
+        max_instructions_growth=max_instructions_growth,
+        other_model=other_model,
+        runs=runs,
+    )
     if junit is not None:
-        from snapq.benchmarking.history.junit import junit as as_junit
-        from snapq.storage import write_text
-
-        write_text(junit, as_junit(found))
+        write_text(junit, written.junit(found))
+    if markdown is not None:
+        write_text(markdown, written.markdown(found))
     if json:
-        emit(
-            {
-                "ratio": found.ratio,
-                "interval": found.interval,
-                "passed": found.passed,
-                "checks": [asdict(check) for check in found.checks],
-            }
-        )
+        emit(written.values(found))
     else:
         bench_tables.show_comparison(found)
     if not found.passed:

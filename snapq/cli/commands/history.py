@@ -6,24 +6,55 @@ from typing import Annotated
 
 import typer
 
+from snapq.cli.completion import complete_devices, complete_stages
 from snapq.cli.options import Json
 from snapq.cli.output.json import emit
 
 
 def history(
+    deployment: Annotated[
+        str | None, typer.Option(help="Of this `name` in deploy.yaml only.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Of this model file only, or the beginning of a hash.")
+    ] = None,
+    stage: Annotated[
+        str | None,
+        typer.Option(
+            help="Of this stage's model only; source: the one as given.",
+            autocompletion=complete_stages,
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option("--precision", "--label", help="Of this precision only, such as w8a8."),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Of boards with this chip only.", autocompletion=complete_devices),
+    ] = None,
     target: Annotated[str | None, typer.Option(help="Of this target only.")] = None,
-    label: Annotated[str | None, typer.Option(help="Of this precision only, such as w8a8.")] = None,
+    data: Annotated[str | None, typer.Option(help="Of samples whose hash begins so only.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
     json: Json = False,
 ) -> None:
     """List earlier measurements, newest first.
 
-    Example: snapq history --target my-board
+    Example: snapq history --deployment detector --target my-board
     """
     from snapq import api
     from snapq.cli.output import bench_tables
 
-    found = api.history(target=target, label=label, limit=limit)
+    found = api.history(
+        deployment=deployment,
+        model=model,
+        stage=stage,
+        precision=precision,
+        device=device,
+        target=target,
+        data=data,
+        limit=limit,
+    )
     if json:
         emit([record.without_samples().to_json() for record in found])
     else:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from snapq.benchmarking.history.compare import Comparison
 from snapq.cli.output.tables import show_line, show_table
+from snapq.comparison.compare import RunComparison
 from snapq.records.bench import BenchRecord
-from snapq.report import formatting as fmt
-from snapq.report.benches import lines, load_text
+from snapq.report import benches
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -18,13 +18,13 @@ def show(records: Sequence[BenchRecord]) -> None:
     for record in records:
         show_line(record.headline)
     show_table(
-        f"Latency on {records[0].target.name}, {records[0].where}",
+        f"{benches.caption(records[0])} on {records[0].target.name}, {records[0].where}",
         ("model", "runs", "p50", "p90", "p99", "min", "mean", "std"),
         ((record.model.label, record.latency_ms.n, *_times(record)) for record in records),
     )
     for record in records:
-        show_line(load_text(record))
-        for line in lines(record):
+        show_line(benches.load_text(record))
+        for line in benches.lines(record):
             show_line(line)
         show_line(f"{record.model.label}: run {record.run_id}")
 
@@ -32,22 +32,22 @@ def show(records: Sequence[BenchRecord]) -> None:
 def _times(record: BenchRecord) -> Iterator[str]:
     found = record.latency_ms
     for value in (found.p50, found.p90, found.p99, found.min, found.mean, found.std):
-        yield fmt.milliseconds(value).replace(" ", NO_BREAK)
+        yield benches.cell(record, value).replace(" ", NO_BREAK)
 
 
 def show_history(records: Sequence[BenchRecord]) -> None:
     """Prints a line a result."""
     show_table(
         "",
-        ("run", "when", "what", "p50", "speed-up", "claim"),
+        ("run", "when", "deployment", "what", "median", "ratio", "claim"),
         (
             (
                 record.run_id[:8],
                 record.started_at[5:16].replace("T", NO_BREAK),
-                f"{record.model.label} on {record.target.name} ({record.placement.fallback}), "
-                f"{record.where}",
-                fmt.milliseconds(record.latency_ms.p50).replace(" ", NO_BREAK),
-                f"{fmt.ratio(record.speedup.value)} over {record.baseline.label}"
+                record.subject.deployment if record.subject else "",
+                _what(record),
+                benches.figure(record, record.latency_ms.p50),
+                f"{benches.ratio(record)} {record.baseline.label}"
                 if record.speedup and record.baseline
                 else "",
                 "yes" if record.valid.ok else "no",
@@ -57,12 +57,47 @@ def show_history(records: Sequence[BenchRecord]) -> None:
     )
 
 
-def show_comparison(comparison: Comparison) -> None:
-    """Prints what the gate looked at."""
-    before, after = comparison.before, comparison.after
-    show_line(f"{before.run_id[:8]} ({before.started_at}) to {after.run_id[:8]}")
+def _what(record: BenchRecord) -> str:
+    """`w8a8 (package 3f2a91bc) on bench-1, qcs9075 (npu context binary), measured`."""
+    subject = record.subject
+    made = f" ({subject.stage} of {subject.given_sha256[:8]})" if subject else ""
+    chip = f", {record.target.soc}" if record.target.soc else ""
+    where = f"{record.target.name}{chip} ({record.placement.fallback}), {record.where}"
+    return f"{record.model.label}{made} on {where}"
+
+
+def show_comparison(comparison: Comparison | RunComparison) -> None:
+    """Prints what was compared, and whether it keeps the limits."""
+    if isinstance(comparison, RunComparison):
+        _show_runs(comparison)
+    else:
+        before, after = comparison.before, comparison.after
+        show_line(f"{before.run_id[:8]} ({before.started_at}) to {after.run_id[:8]}")
+        show_table(
+            "",
+            ("", "check", "found"),
+            (("ok" if c.passed else "BAD", c.name, c.found) for c in comparison.checks),
+        )
+    for remark in comparison.remarks:
+        show_line(remark)
+
+
+def _show_runs(comparison: RunComparison) -> None:
+    show_line(f"{comparison.before.path} to {comparison.after.path}")
     show_table(
         "",
-        ("", "check", "found"),
-        (("ok" if c.passed else "BAD", c.name, c.found) for c in comparison.checks),
+        ("", "figure", "before", "after", "change", "limit"),
+        (
+            (
+                {True: "ok", False: "BAD", None: ""}[row.passed],
+                row.what,
+                row.before,
+                row.after,
+                row.change,
+                f"{row.limit}: {row.remark}" if row.remark else row.limit,
+            )
+            for row in comparison.rows
+        ),
     )
+    if not comparison.judged:
+        show_line("No limit was given, so nothing is judged: see snapq compare --help.")

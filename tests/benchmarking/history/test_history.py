@@ -13,10 +13,13 @@ import pytest
 from snapq.benchmarking.history import store
 from snapq.benchmarking.history.compare import compare
 from snapq.benchmarking.history.junit import junit
+from snapq.benchmarking.history.wanted import Wanted
 from snapq.benchmarking.targets.local_records import Timed, local_records
 from snapq.config import BenchmarkConfig
 from snapq.errors import ConfigError, StorageError
-from snapq.records.bench import BenchGolden, BenchRecord
+from snapq.records import Origin
+from snapq.records.bench import BenchGolden, BenchRecord, BenchSubject
+from snapq.report import benches
 
 
 def result(model: Path, median_ms: float, label: str = "w8a8", seed: int = 0) -> BenchRecord:
@@ -39,7 +42,7 @@ def test_what_was_remembered_is_found_again_newest_first(model: Path, tmp_path: 
     store.remember([first], path)
     store.remember([second, first], path)
     assert store.recent(path=path) == (second, first)
-    assert store.recent(label="w8a8", path=path) == (first,)
+    assert store.recent(Wanted(precision="w8a8"), path=path) == (first,)
     assert store.find(first.run_id[:8], path) == first
 
 
@@ -102,7 +105,9 @@ def test_runs_under_other_conditions_are_not_compared_in_silence(model: Path) ->
 
 def test_the_checks_are_cases_of_junit_whatever_names_they_have(model: Path) -> None:
     hostile = result(model, 9, label='<w8a8 "x">\x1b[31m&')
-    suite = ElementTree.fromstring(junit(compare(result(model, 5), hostile, 1.05)))
+    suite = ElementTree.fromstring(
+        junit(compare(result(model, 5, label=hostile.model.label), hostile, 1.05))
+    )
     assert suite.get("failures") == "1"
     assert suite.get("name") == 'snapq <w8a8 "x">?[31m& on local'
     assert suite.find("testcase/failure") is not None
@@ -130,3 +135,89 @@ def test_an_output_that_is_no_longer_compared_fails_the_gate(model: Path) -> Non
 def test_runs_that_took_no_time_are_compared_with_nothing(model: Path) -> None:
     with pytest.raises(ConfigError, match="The older result has runs that took no time"):
         compare(result(model, 0), result(model, 5), 1.05)
+
+
+def subject(deployment: str = "tiny", **changes: object) -> BenchSubject:
+    values = {"given_sha256": "aa" * 32, "stage": "package", "precision": "w8a8"} | changes
+    return BenchSubject(deployment=deployment, **values)  # type: ignore[arg-type]
+
+
+def test_the_history_finds_results_by_what_they_measured(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    board = result(model, 5).target.model_copy(update={"name": "bench-1", "soc": "qcs9075"})
+    tiny = result(model, 5).model_copy(update={"subject": subject(), "target": board})
+    other = result(model, 6).model_copy(
+        update={"subject": subject("detector", given_sha256="bb" * 32, evaluation_sha256="cc" * 32)}
+    )
+    source = result(model, 9, "float32").model_copy(
+        update={"subject": subject(stage="source", precision="float32")}
+    )
+    store.remember([tiny, other, source], path)
+    asked = {
+        "deployment": ("detector", {other.run_id}),
+        "stage": ("source", {source.run_id}),
+        "precision": ("w8a8", {tiny.run_id, other.run_id}),
+        "model": ("bbbb", {other.run_id}),
+        "device": ("qcs9075", {tiny.run_id}),
+        "target": ("bench-1", {tiny.run_id}),
+        "data": ("cccc", {other.run_id}),
+    }
+    for name, (value, found) in asked.items():
+        wanted = Wanted(**{name: value})
+        assert {one.run_id for one in store.recent(wanted, path=path)} == found, name
+    both = Wanted(deployment="tiny", precision="w8a8")
+    assert [one.run_id for one in store.recent(both, path=path)] == [tiny.run_id]
+
+
+def test_a_history_of_an_earlier_version_is_read_and_added_to(model: Path, tmp_path: Path) -> None:
+    path, first = tmp_path / "history.sqlite", result(model, 5)
+    store.remember([first], path)
+    with sqlite3.connect(path) as database:
+        database.execute("DROP TABLE subjects")
+    assert store.recent(Wanted(precision="w8a8"), path=path) == (first,)
+    assert store.recent(Wanted(deployment="tiny"), path=path) == ()
+    store.remember([result(model, 6)], path)
+    assert len(store.recent(path=path)) == 2
+
+
+def test_results_of_two_models_are_refused_or_said_to_be_of_another(model: Path) -> None:
+    before = result(model, 5).model_copy(update={"subject": subject()})
+    for other, said in (
+        (subject("detector"), "deployment: tiny before, detector now"),
+        (subject(precision="w8a16"), "precision: w8a8 before, w8a16 now"),
+        (subject(stage="source"), "stage: package before, source now"),
+    ):
+        after = result(model, 5).model_copy(update={"subject": other})
+        with pytest.raises(ConfigError, match=f"Another model: {said}"):
+            compare(before, after, 1.05)
+        assert compare(before, after, 1.05, other_model=True).remarks == (
+            f"Another model: {said}.",
+        )
+
+
+def test_another_version_of_the_model_is_told(model: Path) -> None:
+    before = result(model, 5).model_copy(update={"subject": subject()})
+    after = result(model, 5).model_copy(update={"subject": subject(given_sha256="bb" * 32)})
+    found = compare(before, after, 1.05)
+    assert found.passed
+    assert found.remarks == (
+        "The model as given is another version: aaaaaaaa before, bbbbbbbb now.",
+    )
+
+
+def test_times_that_are_no_claim_are_not_compared_in_silence(model: Path) -> None:
+    few = result(model, 5)
+    few = few.model_copy(update={"samples": few.samples[:2]})
+    (bad,) = [check for check in compare(few, result(model, 5), 2).checks if not check.passed]
+    assert (bad.name, "only 20 runs" in bad.found) == ("claim", True)
+
+
+def test_counted_instructions_are_never_called_a_time(model: Path) -> None:
+    counted = result(model, 5).model_copy(
+        update={"where": Origin.EMULATED, "instructions": 5_000_000}
+    )
+    checks = compare(counted, counted, 1.01).checks
+    assert [check.name for check in checks] == ["conditions", "instructions"]
+    told = [benches.load_text(counted), *benches.lines(counted), benches.caption(counted)]
+    assert "5.00 million instructions an inference" in " ".join(told)
+    assert not [text for text in told if " ms" in text or "µs" in text or "time" in text]
