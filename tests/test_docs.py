@@ -121,3 +121,24 @@ def test_the_stages_that_the_docs_show_load(tmp_path: Path) -> None:
         path = tmp_path / "deploy.yaml"
         path.write_text(yaml.safe_dump(deploy), encoding="utf-8")
         assert load(path).stages
+
+
+def test_the_gates_that_the_docs_show_load(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "how-to" / "comparing.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    deploy = {
+        "name": "shown",
+        "model": {"path": "model.onnx"},
+        "devices": ["qcs9075", "sm8650", "qcs6490"],
+        "data": {
+            "calibration": {"random": True},
+            "evaluation": {"images": "val", "labels": "val.csv"},
+        },
+        "metric": "top1",
+        "stages": [{"quantize": {}}, {"package": {}}],
+        "benchmark": {"target": "local"},
+        **yaml.safe_load(shown),
+    }
+    path = tmp_path / "deploy.yaml"
+    path.write_text(yaml.safe_dump(deploy), encoding="utf-8")
+    assert len(load(path).gates.model_fields_set) == 7

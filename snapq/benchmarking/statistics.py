@@ -14,6 +14,8 @@ _FEW_RUNS = 100
 _FEW_ROUNDS = 10
 _WIDE = 1.25
 _DRIFT = 1.1
+SLOWED = ("the spread is wide", "the machine changed speed", "the board slowed its clocks down")
+"""How reasons begin that a measurement took longer than it need have."""
 
 
 def speedup(baseline: np.ndarray, candidate: np.ndarray) -> float:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from snapq.config.schema.base import FUNCTION_PATTERN, Strict
 from snapq.config.schema.data import Align, ClassNumbers, Color, DataSource, Preprocess, Resample
-from snapq.config.schema.deploy import BenchmarkConfig, DeployConfig, Gates
+from snapq.config.schema.deploy import BenchmarkConfig, DeployConfig
 from snapq.config.schema.finetune import FinetuneConfig
+from snapq.config.schema.gates import Gates
 from snapq.config.schema.lower import LowerConfig
 from snapq.config.schema.model import Io, IoDtype, IoLayout
 from snapq.config.schema.prune import PruneConfig, PruneTrees, Sparsity

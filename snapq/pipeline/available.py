@@ -138,7 +138,10 @@ def available(setting: Setting) -> Available:
     options = [item.options for item in config.stages]
     package = next((item for item in options if isinstance(item, PackageConfig)), PackageConfig())
     quantize = next((item for item in options if isinstance(item, QuantizeConfig)), None)
-    share = config.gates.npu_nodes
+    nodes = config.gates.npu_nodes
+    # The gate itself judges device by device.
+    shares = (*nodes.values(),) if isinstance(nodes, dict) else (nodes,)
+    share = min(1.0 if one in (None, "all") else float(one) for one in shares)
     shapes, cut = config.model.inputs, config.model.outputs
     facts = {
         Input.MODEL: known((config.model.path, shapes, cut), [setting.source_sha256, shapes, cut]),
@@ -151,7 +154,7 @@ def available(setting: Setting) -> Available:
         ),
         Input.OPTIMIZATION_MODES: known(package.optimization_modes),
         Input.THIN_STRIDES: known(package.thin_strides),
-        Input.NPU_SHARE: known(1.0 if share in (None, "all") else float(share)),
+        Input.NPU_SHARE: known(share),
         Input.RANDOM: known(setting.random_inputs),
     }
     for item, data in (

@@ -35,6 +35,7 @@ from snapq.graph.shapes import TensorSpec
 from snapq.graph.weights import check_weights
 from snapq.pipeline.classical import Classical, arranged, refuse_classical_stages
 from snapq.pipeline.first_score import score_first, score_first_rows
+from snapq.pipeline.gate_names import check_gate_names
 from snapq.precision import precision_name
 from snapq.quantization.existing_qdq.strip import is_quantized
 from snapq.quantization.tuning.algorithms.base import FORMER_NAMES, algorithm
@@ -121,6 +122,8 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
     inputs, tail_inputs = shapes.input_specs(model), found.tail_inputs
     if config.metric is not None and not isinstance(config.metric, str):
         _check_outputs(config.metric, found.outputs)
+    front = (str(value.name) for value in model.graph.outputs)
+    check_gate_names(config, devices, tuple(dict.fromkeys((*found.outputs, *front))))
     calibration, evaluation = _sources(config, random_inputs)
     plan = boundary.plan(
         inputs,
@@ -191,6 +194,7 @@ def _classical_setting(
         check_precision(config, devices)
     if config.metric is not None and not isinstance(config.metric, str):
         _check_outputs(config.metric, [str(value.name) for value in frozen.graph.outputs])
+    check_gate_names(config, devices, [str(value.name) for value in frozen.graph.outputs])
     calibration, evaluation = config.data.calibration, config.data.evaluation
     if not facts.trees and not facts.brings_rows:
         calibration, evaluation = _sources(config, random_inputs)

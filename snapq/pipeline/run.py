@@ -68,6 +68,11 @@ def execute(
             _stage_record(item, place, folder, secrets) for item, place in finished
         )
         precision = finished[-1][0].artifact.precision
+        bundle = tuple(
+            file_record(path, folder)
+            for path in sorted((folder / "bundle").rglob("*"))
+            if path.is_file()
+        )
         benches = tuple(bench.without_samples() for bench in figures.benches)
         record = RunRecord(
             name=chosen.config.name,
@@ -80,12 +85,8 @@ def execute(
             devices=tuple(device.name for device in chosen.devices),
             stages=stage_records,
             **dict(figures.model_copy(update={"benches": benches})),
-            bundle_files=tuple(
-                file_record(path, folder)
-                for path in sorted((folder / "bundle").rglob("*"))
-                if path.is_file()
-            ),
-            gates=check(chosen.config.gates, Evaluated(figures, chosen.devices, precision)),
+            bundle_files=bundle,
+            gates=check(chosen.config.gates, Evaluated(figures, chosen.devices, precision, bundle)),
             notes=tuple(hide(found.notes, secrets)),
         )
         _write_measurements(figures, folder)

@@ -82,6 +82,16 @@ MISTAKES = [
     ("labels: data/val.csv, ", "", ":8: data.evaluation", "needs labels"),
     ("  - package:  {}\n", "", ":12: gates.min_estimated_speedup", "`package`"),
     ("npu_nodes: all", "npu_nodes: 2", ":13: gates.npu_nodes", "`all` or a number from 0 to 1"),
+    ("npu_nodes: all", "npu_nodes: {a: 2}", ":13: gates.npu_nodes.a", "from 0 to 1"),
+    (
+        "npu_nodes: all",
+        "max_latency_ms: {p51: 2}",
+        ":13: gates.max_latency_ms.p51",
+        "Keys here: p50",
+    ),
+    ("npu_nodes: all", "max_latency_ms: {}", ":13: gates.max_latency_ms", "at least one of p50"),
+    ("npu_nodes: all", "min_sqnr_db: {}", ":13: gates.min_sqnr_db", "without any entry"),
+    ("npu_nodes: all", "max_instructions: 5", ":13: gates.max_instructions", "max_latency_ms"),
     ("target: local", "target: htp-sim", ":14: benchmark.target", "times mean nothing"),
     ("metric: top1", "metric: top1\nmetric: top5", ":10: metric", "first on line 9"),
     ("model.onnx", "$SNAPQ_NOT_SET", ":3: model.path", "SNAPQ_NOT_SET is not set"),
@@ -110,6 +120,17 @@ def test_a_mistake_is_told_where_it_stands(
     assert caught.value.where == f"{tmp_path / 'deploy.yaml'}{where}"
     assert words in f"{caught.value.what} {caught.value.hint}"
     assert "pydantic" not in str(caught.value)
+
+
+def test_a_gate_of_time_is_refused_where_only_instructions_are_counted(load_text: Load) -> None:
+    text = VALID.replace("npu_nodes: all", "max_latency_ms: 5").replace(
+        "target: local", "target: qemu"
+    )
+    with pytest.raises(ConfigError, match="Use max_instructions with the target `qemu`"):
+        load_text(text)
+    nowhere = text.replace("benchmark: {target: qemu", "#")
+    with pytest.raises(ConfigError, match="`benchmark` is not given"):
+        load_text(nowhere)
 
 
 def test_all_problems_are_told_together_in_the_order_of_the_file(load_text: Load) -> None:

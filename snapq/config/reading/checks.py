@@ -13,6 +13,7 @@ from snapq.errors import ConfigError, nearest
 from snapq.metric_table import METRICS
 
 BENCHMARK_TARGETS = ("local",)
+_OF_PACKAGES = ("min_estimated_speedup", "max_estimated_us", "max_bundle_mb", "max_compiled_mb")
 
 Finding = tuple[KeyPath, str, str]
 
@@ -95,10 +96,32 @@ def _gates(config: DeployConfig) -> Iterator[Finding]:
         path = ("gates", "max_accuracy_drop")
         what = "The gate needs a metric, and none is given."
         yield path, what, f"Add metric: {', '.join(METRICS)} or `module:function`."
-    if gates.min_estimated_speedup is not None and "package" not in names:
-        path = ("gates", "min_estimated_speedup")
-        what = "The gate needs the stage `package`, which makes what is estimated."
-        yield path, what, "Add `- package: {}` to the stages."
+    for name in _OF_PACKAGES if "package" not in names else ():
+        if getattr(gates, name) is not None:
+            what = "The gate needs the stage `package`, which makes what it judges."
+            yield ("gates", name), what, "Add `- package: {}` to the stages."
+    yield from _measured_gates(config)
+
+
+def _measured_gates(config: DeployConfig) -> Iterator[Finding]:
+    """Gates of what `benchmark` measures; an emulated board has no times, and others no counts."""
+    target = config.benchmark.target if config.benchmark is not None else None
+    try:
+        emulated = target is not None and EmulatedAddress.parse(target) is not None
+    except ConfigError:  # `_benchmark` tells it
+        return
+    for name, counts in (("max_latency_ms", False), ("max_instructions", True)):
+        if getattr(config.gates, name) is None:
+            continue
+        if target is None:
+            what = "The gate judges what is measured, and `benchmark` is not given."
+            yield ("gates", name), what, "Add `benchmark: {target: …}`, or remove the gate."
+        elif emulated != counts:
+            what = "This target counts no instructions: it measures time."
+            if emulated:
+                what = "An emulated board counts instructions, and measures no time."
+            other = "max_latency_ms" if counts else "max_instructions"
+            yield ("gates", name), what, f"Use {other} with the target `{target}`."
 
 
 def _benchmark(config: DeployConfig) -> Iterator[Finding]:

@@ -28,6 +28,8 @@ def explain(errors: Sequence[ErrorDetails], document: Document, problems: Proble
     """
     schema = json_schema()
     located = [(_path(error, document.value), error) for error in errors]
+    # Of the branches of a union, the one that takes what is there says more.
+    located.sort(key=lambda found: found[1]["type"] not in ("too_short", "value_error"))
     reported = {problem.path for problem in problems.found}
     unknown = [path for path, error in located if error["type"] == "extra_forbidden" and path]
     for path in unknown[:_COMPARED]:
@@ -46,6 +48,8 @@ def explain(errors: Sequence[ErrorDetails], document: Document, problems: Proble
             what, hint = _unknown_key(schema, path)
         elif error["type"] == "missing":
             what, hint = _missing_key(schema, path)
+        elif error["type"] == "too_short" and error["input"] == {}:
+            what, hint = "A mapping without any entry is given.", "Name one, or leave it out."
         elif error["type"] == "value_error":
             what, hint = error["msg"].removeprefix("Value error, "), None
         else:

@@ -10,31 +10,10 @@ from pydantic import Field, PrivateAttr
 
 from snapq.config.schema.base import Strict
 from snapq.config.schema.data import Data
+from snapq.config.schema.gates import Gates
 from snapq.config.schema.model import Io, Model
 from snapq.config.schema.stages import StageItem
 from snapq.metric_table import METRICS
-
-
-class Gates(Strict):
-    """Limits of a run; a gate that fails ends the run with exit code 1."""
-
-    max_accuracy_drop: Annotated[float, Field(ge=0)] | None = None
-    """Float metric minus simulated metric, in the metric's own unit."""
-    min_sqnr_db: float | None = None
-    """Lowest mean output SQNR of the simulated package against the float model, in dB; boxes and
-    scores of one output, and other channels of very different range, count each by themselves."""
-    min_equal_answers: Annotated[float, Field(ge=0, le=1)] | None = None
-    """Of a tree ensemble, SVM or linear model: lowest share of rows with the label that ONNX
-    Runtime gives, ties of scores within 1e-6 aside; of a regression, 1 minus the largest error by
-    the range of values, where errors up to 1e-5 of it count as none."""
-    npu_nodes: Literal["all"] | Annotated[float, Field(ge=0, le=1)] | None = None
-    """`all`, or the lowest share of nodes on the NPU."""
-    npu_matches_cpu: bool | None = None
-    """Whether a run fails where the NPU computes wrongly what the CPU computes of the same model,
-    beyond rounding. It does where this is not given; `true` shows the gate also where it passes."""
-    min_estimated_speedup: Annotated[float, Field(gt=0)] | None = None
-    """Estimate of the model at fp16, as given or prepared, whichever is faster, over the estimate
-    of the package, same device."""
 
 
 class BenchmarkConfig(Strict):
