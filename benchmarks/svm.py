@@ -102,12 +102,12 @@ def trained(data: str, make: Callable[[], Any]) -> Trained:
 class Road:
     """Head, NPU part and tail of one model."""
 
-    def __init__(self, given: Trained, rows: int) -> None:
+    def __init__(self, given: Trained, rows: int, *, halves: bool = False) -> None:
         self._read = ClassicalModel.read(given.model)
         self._parts = self._read.parts()
         (self._estimator,) = self._parts.estimators
         self._rows = rows
-        self._lowered: Lowered = lower(self._estimator, rows)
+        self._lowered: Lowered = lower(self._estimator, rows, halves=halves)
         self.model = prepare(self._lowered.model, {}).model
         self.form = self._estimator.form
 
@@ -246,8 +246,11 @@ def main() -> None:
         heads = "  ".join(f"{precision} {device}".ljust(17) for precision, device in COLUMNS)
         print(f"{options.rows} rows".ljust(28), heads, sep="")
         for name, given in chosen.items():
-            road = Road(given, options.rows)
-            cells = (cell(road, given, *column) for column in COLUMNS)
+            plain, halves = (Road(given, options.rows, halves=one) for one in (False, True))
+            cells = (
+                cell(halves if column[0] == "w8a16" else plain, given, *column)
+                for column in COLUMNS
+            )
             print(name.ljust(28), "  ".join(f"{one:17}" for one in cells), sep="", flush=True)
     print("CPU, 1,024 rows, us: operator, CPU form, ratio; whole model, CPU form, ratio")
     for name, given in chosen.items():

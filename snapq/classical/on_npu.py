@@ -21,9 +21,23 @@ if TYPE_CHECKING:
     from snapq.devices.profiles import DeviceProfile
     from snapq.npu.model import Memory
 
-__all__ = ["Form", "OnNpu", "lower_model", "npu_estimators"]
+__all__ = ["Form", "Numbers", "OnNpu", "lower_model", "npu_estimators"]
 
 Form = Literal["auto", "limbs", "ranks", "integers"]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What is known of the numbers of SVMs and linear models.
+
+    Attributes:
+        rows: some rows by input, `[N, columns]`, which say how large numbers are where the model
+            itself does not.
+        halves: whether weights get 8 bits beside activations of 16.
+    """
+
+    rows: Mapping[str, Array] | None = None
+    halves: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +95,7 @@ def lower_model(
     *,
     form: Form = "auto",
     exact: bool = True,
-    rows: Mapping[str, Array] | None = None,
+    numbers: Numbers | None = None,
     progress: Progress | None = None,
     memory: Memory | None = None,
 ) -> OnNpu:
@@ -94,8 +108,7 @@ def lower_model(
             verified.
         form: how rows enter trees.
         exact: whether leaf values are kept to float32's precision.
-        rows: some rows by input, `[N, columns]`, which say how large numbers are where the model
-            itself does not.
+        numbers: what is known of the numbers of SVMs and linear models.
         progress: progress reporter.
         memory: estimates that are known.
 
@@ -120,8 +133,12 @@ def lower_model(
     else:
         from snapq.classical.lowering import lower as lower_float
 
-        given = _given(model, chosen, rows)
-        part = side_by_side([lower_float(one, batch, given.get(one.rows)) for one in chosen])
+        numbers = numbers or Numbers()
+        given = _given(model, chosen, numbers.rows)
+        parts = [
+            lower_float(one, batch, given.get(one.rows), halves=numbers.halves) for one in chosen
+        ]
+        part = side_by_side(parts)
     return OnNpu(part, trees, chosen, (part.note, *model.notes, *_left_notes(model, left)))
 
 

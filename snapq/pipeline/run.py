@@ -23,6 +23,7 @@ from snapq.pipeline.available import available
 from snapq.pipeline.cache import Cache, copy_artifact
 from snapq.pipeline.evidence.latency import check_target
 from snapq.pipeline.gates import Evaluated, check
+from snapq.pipeline.gates.answers import answer_notes
 from snapq.pipeline.inputs import Setting
 from snapq.progress import Advance, Progress
 from snapq.records import Figures, FileRecord, Provenance, RunRecord, StageRecord
@@ -87,7 +88,7 @@ def execute(
             **dict(figures.model_copy(update={"benches": benches})),
             bundle_files=bundle,
             gates=check(chosen.config.gates, Evaluated(figures, chosen.devices, precision, bundle)),
-            notes=tuple(hide(found.notes, secrets)),
+            notes=tuple(hide((*found.notes, *answer_notes(figures.answers, precision)), secrets)),
         )
         _write_measurements(figures, folder)
         write_text(

@@ -14,15 +14,16 @@ from snapq.bundle.write import write_arrays
 from snapq.classical.division import program
 from snapq.classical.ensemble import Ensemble
 from snapq.classical.host import HOST, HOST_ARRAYS, OWN_ROWS
-from snapq.classical.on_npu import OnNpu, lower_model
+from snapq.classical.on_npu import Numbers, OnNpu, lower_model
 from snapq.classical.summary import summaries
-from snapq.config import LowerConfig
+from snapq.config import LowerConfig, QuantizeConfig
 from snapq.evaluation.samples import Array, Dataset
 from snapq.graph import io
 from snapq.graph.boundary.quantize_nodes import DEQUANTIZE, QUANTIZE, encoding_of
 from snapq.graph.classical import rows_at_once
 from snapq.graph.shapes import input_specs
 from snapq.npu.memory import Memory
+from snapq.precision import ActivationType, WeightType
 from snapq.records import EncodingRecord
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads
@@ -40,9 +41,9 @@ PRECISION = "w8a8"
 def reads(options: LowerConfig) -> Reads:
     """The model with its number of rows, and the devices, whose estimates choose between forms.
 
-    Rows of calibration say how large numbers are.
+    Rows of calibration say how large numbers are; weights depend on what `quantize` makes of them.
     """
-    return Reads((Input.PREVIOUS, Input.DEVICES), (Input.CALIBRATION,))
+    return Reads((Input.PREVIOUS, Input.DEVICES), (Input.CALIBRATION, Input.QUANTIZE))
 
 
 def run(options: LowerConfig, context: Context, folder: Path) -> Outcome:
@@ -63,7 +64,7 @@ def run(options: LowerConfig, context: Context, folder: Path) -> Outcome:
         context.devices,
         form=options.encoding,
         exact=options.exact,
-        rows=_some_rows(context.calibration),
+        numbers=Numbers(_some_rows(context.calibration), _in_halves(context.quantize)),
         progress=context.progress,
         memory=Memory(context.memo),
     )
@@ -88,6 +89,15 @@ def run(options: LowerConfig, context: Context, folder: Path) -> Outcome:
     }
     notes = (*made.notes, *write_for_cpu(model, made, batch, folder))
     return Outcome(PRECISION if made.trees else "float", notes, details)
+
+
+def _in_halves(quantize: QuantizeConfig | None) -> bool:
+    """Whether weights of 8 bits come beside activations of 16."""
+    return (
+        quantize is not None
+        and quantize.weights is WeightType.INT8
+        and quantize.activations is ActivationType.UINT16
+    )
 
 
 def _some_rows(data: Dataset | None) -> dict[str, Array] | None:

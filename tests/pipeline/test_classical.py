@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from snapq.bundle.write import write_arrays
 from snapq.config import Gates
 from snapq.errors import ConfigError, DataError, ModelError, SnapqError, StorageError
 from snapq.pipeline.gates import Evaluated, check
+from snapq.pipeline.gates.answers import answer_notes
 from snapq.pipeline.inputs import load_setting
 from snapq.pipeline.steps import steps
 from snapq.records import AnswersRecord, Figures, Origin, RunRecord
@@ -329,3 +331,40 @@ def test_ties_and_the_rounding_of_sums_count_as_equal(
     figures = Figures(answers=(found,))
     (gate,) = check(Gates(min_equal_answers=0.95), Evaluated(figures, (), "w8a8"))
     assert gate.passed == (share >= 0.95)
+
+
+def answers(precision: str, equal: int, **changes: Any) -> Figures:
+    found = AnswersRecord(
+        label=precision,
+        output="label",
+        labels=True,
+        rows=100,
+        equal=equal,
+        dataset="",
+        where=Origin.SIMULATED,
+    )
+    return Figures(answers=(found.model_copy(update=changes),))
+
+
+@pytest.mark.parametrize(
+    ("figures", "precision", "failed", "told"),
+    [
+        (answers("w8a16", 98), "w8a16", True, "2 of 100 labels of 'label' are not ONNX Runtime's"),
+        (answers("fp16", 90), "fp16", True, "scale the features"),
+        (answers("w8a16", 99), "w8a16", False, ""),
+        (answers("w8a16", 49, rows=50), "w8a16", False, "1 of 50 labels"),
+        (answers("w8a8", 90), "w8a8", False, "w8a16"),
+        (answers("w8a16", 50, random_inputs=True), "w8a16", False, "50 of 100"),
+        (answers("fp16", 0, labels=False, largest=0.1, range=2.0), "fp16", True, "up to 5.0%"),
+        (answers("fp16", 0, labels=False, largest=0.1, range=4.0), "fp16", False, ""),
+    ],
+)
+def test_other_answers_at_16_bits_fail_a_run_that_names_no_gate(
+    figures: Figures, precision: str, failed: bool, told: str
+) -> None:
+    gates = check(Gates(), Evaluated(figures, (), precision))
+    assert [one.name for one in gates if not one.passed] == ["min_equal_answers"] * failed
+    notes = " ".join(answer_notes(figures.answers, precision))
+    assert told in notes if told else not notes
+    (asked,) = check(Gates(min_equal_answers=0), Evaluated(figures, (), precision))
+    assert asked.passed

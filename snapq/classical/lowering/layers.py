@@ -59,8 +59,9 @@ class Layers:
         steps: of POLY, float32 [degree - 1, S], what Horner's scheme adds.
         second: float32 [D, S], or [D, F] where there is no first layer.
         second_bias: float32 [D].
-        sum_scale: float32 [D].
+        sum_scale: float32 [D]; [2 D] where `second` has a second half, which the host adds.
         sum_offset: float32 [D].
+        halves: whether `first` has as many columns again, for the row divided by 128.
     """
 
     offset: Floats
@@ -74,11 +75,13 @@ class Layers:
     second_bias: Floats
     sum_scale: Floats
     sum_offset: Floats
+    halves: bool = False
 
     @property
     def columns(self) -> int:
         """How many numbers the NPU is given a row."""
-        return len(self.offset) + (0 if self.reach is None else 2)
+        own = len(self.offset) + (0 if self.reach is None else 2)
+        return 2 * own if self.halves else own
 
     @property
     def largest_entry(self) -> float:
@@ -100,7 +103,7 @@ def layers(form: SupportVectors | Linear, rows: Floats | None = None) -> Layers:
     """
     with np.errstate(over="ignore", invalid="ignore"):
         made = _scaled(_two_layers(form, rows), form, rows)
-        narrow = _narrowed(made)
+        narrow = narrowed(made)
     for name, value in vars(narrow).items():
         if isinstance(value, np.ndarray) and not np.isfinite(value).all():
             raise ModelError(
@@ -111,7 +114,7 @@ def layers(form: SupportVectors | Linear, rows: Floats | None = None) -> Layers:
     return narrow
 
 
-def _narrowed(made: Layers) -> Layers:
+def narrowed(made: Layers) -> Layers:
     """The same in float32."""
     changes: dict[str, Any] = {
         name: np.asarray(value, np.float32)
@@ -216,12 +219,12 @@ def _polynomial(form: SupportVectors, plain: Layers, scaled: Floats) -> Layers:
 def _scaled(made: Layers, form: SupportVectors | Linear, rows: Floats | None) -> Layers:
     """The layers with columns of y near 1, and a constant part of y left to the host."""
     most = np.abs(made.second).max(axis=1, initial=0.0)
-    seen = form.vectors if rows is None and isinstance(form, SupportVectors) else rows
-    if seen is None or not len(seen):
+    seen = seen_rows(form, rows)
+    if not len(seen):
         size = np.where(most > 0, most, 1.0)
         kept = made.second_bias if isinstance(form, Linear) else np.zeros(form.targets)
     else:
-        sums = form.sums(np.asarray(seen[:: max(1, len(seen) // _MOST_ROWS)], np.float32))
+        sums = form.sums(seen.astype(np.float32))
         middle, spread = sums.mean(axis=0), sums.std(axis=0)
         kept = np.where(np.abs(middle) > 2 * spread, middle, 0.0)
         largest = np.abs(sums - kept).max(axis=0)
@@ -234,6 +237,13 @@ def _scaled(made: Layers, form: SupportVectors | Linear, rows: Floats | None) ->
         sum_scale=size,
         sum_offset=kept,
     )
+
+
+def seen_rows(form: SupportVectors | Linear, rows: Floats | None) -> Floats:
+    """Some rows, float64 [N, F], of the user's or of the model's own."""
+    if rows is None:
+        rows = form.vectors if isinstance(form, SupportVectors) else np.zeros((0, form.features))
+    return np.asarray(rows[:: max(1, len(rows) // _MOST_ROWS)], np.float64)
 
 
 def _fitting(size: Floats, most: Floats) -> Floats:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from snapq.classical.linear import Linear
 from snapq.classical.lowered import Lowered
 from snapq.classical.lowering.graph import npu_model
-from snapq.classical.lowering.layers import Layers, layers
+from snapq.classical.lowering.halves import SHARE, in_halves
+from snapq.classical.lowering.layers import Layers, layers, seen_rows
 from snapq.classical.model import Estimator
 from snapq.classical.program import Step
 from snapq.classical.svm import SupportVectors
@@ -29,7 +30,9 @@ _EDGE = 2.4
 """Distance from every vector at which an RBF kernel is below one step of 8 bits, exp(-2.4^2)."""
 
 
-def lower(estimator: Estimator, batch: int, rows: NDArray[Any] | None = None) -> Lowered:
+def lower(
+    estimator: Estimator, batch: int, rows: NDArray[Any] | None = None, *, halves: bool = False
+) -> Lowered:
     """Makes a float model of an SVM or a linear model.
 
     It runs in 16-bit floating point as it is, or is quantized: what it is given are numbers near 1.
@@ -39,6 +42,8 @@ def lower(estimator: Estimator, batch: int, rows: NDArray[Any] | None = None) ->
         batch: rows of one inference.
         rows: float [N, F], rows as the estimator is given them; they say how large features and
             sums are where the model itself does not.
+        halves: whether it is quantized to weights of 8 bits and activations of 16: the weights are
+            written as two of 8 bits each.
 
     Raises:
         ModelError: a kernel that the NPU cannot compute, or numbers that 32 bits do not hold.
@@ -48,6 +53,8 @@ def lower(estimator: Estimator, batch: int, rows: NDArray[Any] | None = None) ->
     name = re.sub(r"\W+", "_", estimator.sums)
     given, made = f"npu_{name}_rows", f"npu_{name}_sums"
     part = layers(form, rows)
+    if halves:
+        part = in_halves(part, seen_rows(form, rows))
     return Lowered(
         model=npu_model(given, made, part, batch),
         inputs=(given,),
@@ -128,8 +135,10 @@ def _encode(estimator: Estimator, part: Layers, made: str) -> list[Step]:
             steps.constant(name, np.float32(sign * part.largest_entry))
             for name, sign in (("lowest", -1), ("highest", 1))
         )
-        steps.op("Clip", scaled, low, high, made=made)
-        return steps.made
+        if not part.halves:
+            steps.op("Clip", scaled, low, high, made=made)
+            return steps.made
+        return _together(steps, part, [steps.op("Clip", scaled, low, high)], made)
     axes = steps.constant("axes", np.array([1], np.int64))
     squares = steps.op("ReduceSum", steps.op("Mul", scaled, scaled), axes, keepdims=1)
     reach = steps.constant("reach", np.float32(part.reach))
@@ -138,7 +147,15 @@ def _encode(estimator: Estimator, part: Layers, made: str) -> list[Step]:
     length = steps.op("Where", near, squares, reach)
     first = steps.op("Cast", steps.op("Cast", length, to=_FLOAT16), to=_FLOAT)
     rest = steps.op("Sub", length, first)
-    steps.op("Concat", kept, first, rest, axis=1, made=made)
+    return _together(steps, part, [kept, first, rest], made)
+
+
+def _together(steps: _Steps, part: Layers, columns: list[str], made: str) -> list[Step]:
+    """Columns beside each other, and once more where weights have a lower half."""
+    if part.halves:
+        share = steps.constant("share", np.float32(1 / SHARE))
+        columns = columns + [steps.op("Mul", one, share) for one in columns]
+    steps.op("Concat", *columns, axis=1, made=made)
     return steps.made
 
 
@@ -146,6 +163,11 @@ def _decode(estimator: Estimator, part: Layers, given: str) -> list[Step]:
     """Scales and moves y; NaN where a feature is; what the NPU does not hold, by the host."""
     steps = _Steps(given)
     scaled = steps.op("Mul", given, steps.constant("sum_scale", part.sum_scale))
+    targets = estimator.form.targets
+    if len(part.second) > targets:
+        halves = steps.constant("halves", np.array([-1, 2, targets]))
+        axis = steps.constant("axis", np.array([1]))
+        scaled = steps.op("ReduceSum", steps.op("Reshape", scaled, halves), axis, keepdims=0)
     sums = steps.op("Add", scaled, steps.constant("sum_offset", part.sum_offset))
     arrays = {"offset": part.offset, "scale": part.scale}
     form = estimator.form

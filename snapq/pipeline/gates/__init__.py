@@ -12,6 +12,7 @@ from typing import Any
 from snapq.config import Gates
 from snapq.config.schema.gates import Percentiles
 from snapq.pipeline.gates import cost, quality
+from snapq.pipeline.gates.answers import fewest_by_itself
 from snapq.pipeline.gates.evaluated import Evaluated, Verdict
 from snapq.records import GateRecord
 
@@ -33,7 +34,7 @@ GATES: dict[str, Callable[[Any, Evaluated], Verdict]] = {
 def check(gates: Gates, evaluated: Evaluated) -> tuple[GateRecord, ...]:
     """Checks every gate that the YAML names. A gate without a figure to judge by has failed.
 
-    `npu_matches_cpu` need not be named to fail.
+    `npu_matches_cpu` need not be named to fail, nor `min_equal_answers` at 16 bits.
     """
     records = []
     for name, gate in GATES.items():
@@ -41,6 +42,8 @@ def check(gates: Gates, evaluated: Evaluated) -> tuple[GateRecord, ...]:
         if name == "npu_matches_cpu":
             failed = any(record.failed for record in evaluated.figures.agreement)
             wanted = wanted or (True if wanted is None and failed else None)
+        if name == "min_equal_answers" and wanted is None:
+            wanted = fewest_by_itself(evaluated.figures.answers, evaluated.precision)
         for title, one, scope in _asked(name, wanted, evaluated):
             limit, found, passed = gate(one, scope)
             records.append(GateRecord(name=title, limit=limit, found=found, passed=passed))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from snapq.metric_table import drop
+from snapq.pipeline.gates.answers import worst_answers
 from snapq.pipeline.gates.evaluated import NOTHING, Evaluated, Verdict
 from snapq.records import AccuracyRecord
 
@@ -39,9 +40,7 @@ def sqnr(least: float, evaluated: Evaluated) -> Verdict:
 def equal_answers(least: float, evaluated: Evaluated) -> Verdict:
     """The output with the fewest rows that ONNX Runtime answers alike."""
     limit = f"at least {least:.2%}"
-    records = [one for one in evaluated.figures.answers if one.label == evaluated.precision]
-    records = [one for one in records if one.labels] or records
-    worst = min(records, key=lambda record: record.share, default=None)
+    worst = worst_answers(evaluated.figures.answers, evaluated.precision)
     if worst is None:
         return limit, NOTHING, False
     return limit, f"{worst.share:.2%} of '{worst.output}' ({worst.where})", worst.share >= least

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from snapq.classical.linear import Linear
 from snapq.classical.lowering import calibration_rows, lower
+from snapq.classical.lowering.halves import SHARE, in_halves
+from snapq.classical.lowering.layers import layers
 from snapq.classical.model import ClassicalModel, Estimator
 from snapq.classical.program import Array, Program
 from snapq.classical.svm import Kernel, SupportVectors
@@ -150,3 +152,30 @@ def test_rows_for_calibration_reach_decisions_beyond_those_at_the_vectors(kernel
     assert np.abs(form.sums(vectors)).max() < 0.8 * largest
     found = form.sums(calibration_rows(form))
     assert min(found.max(), -found.min()) >= 0.95 * largest
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_weights_in_halves_say_the_same_and_8_bits_hold_each_half(kernel: Kernel) -> None:
+    form = machine(kernel)
+    rows = np.random.default_rng(1).normal(size=(5, 4)).astype(np.float32)
+    estimator = Estimator(form, "rows", "sums")
+    made = lower(estimator, 5, halves=True)
+    head = Program(("rows",), made.inputs, made.encode)
+    tail = Program(("rows", *made.outputs), ("sums",), made.decode)
+    sums = tail.run({"rows": rows, **CpuModel(made.model).run(head.run({"rows": rows}))})["sums"]
+    np.testing.assert_allclose(sums, form.sums(rows), rtol=1e-4, atol=1e-4)
+    plain = layers(form)
+    for name, share in (("first", SHARE), ("second", None)):
+        weights, whole = (getattr(one, name) for one in (in_halves(plain, rows), plain))
+        if whole is None:
+            continue
+        halves = np.split(weights, 2, axis=1 if share else 0)
+        step = np.abs(whole).max(axis=1, keepdims=True) / 127
+        np.testing.assert_allclose(np.round(halves[0] / step) * step, halves[0], atol=1e-6)
+        if share:
+            np.testing.assert_allclose(halves[0] + halves[1] / share, whole, atol=1e-6)
+
+
+def test_weights_that_8_bits_hold_have_no_lower_half() -> None:
+    form = machine("RBF", coefficients=np.float32([[1, -1, 1, -1, 1, -1]]), offsets=np.zeros(1))
+    assert len(in_halves(layers(form), np.zeros((0, 4))).second) == 1

@@ -48,7 +48,7 @@ def trained(kernel: Kernel) -> SupportVectors:
 
 def simulated(form: SupportVectors, device: DeviceProfile, precision: str) -> Array:
     """What head, simulator and tail make of ROWS."""
-    made = lower(Estimator(form, "rows", "sums"), BATCH)
+    made = lower(Estimator(form, "rows", "sums"), BATCH, halves=precision == "w8a16")
     head = Program(("rows",), made.inputs, made.encode)
     tail = Program(("rows", *made.outputs), ("sums",), made.decode)
     model = prepare(made.model, {}).model
@@ -79,12 +79,14 @@ def test_fp16_keeps_decision_values(kernel: Kernel, least: float) -> None:
     assert sqnr(wanted, found) >= least
 
 
-@pytest.mark.parametrize(("kernel", "device"), [("RBF", "qcs6490"), ("POLY", "qcs9075")])
-def test_w8a16_has_the_same_answers(kernel: Kernel, device: str) -> None:
+@pytest.mark.parametrize(
+    ("kernel", "device", "least"), [("RBF", "qcs6490", 33), ("POLY", "qcs9075", 25)]
+)
+def test_w8a16_has_the_same_answers(kernel: Kernel, device: str, least: float) -> None:
     form = trained(kernel)
     wanted, found = form.sums(ROWS), simulated(form, find(device), "w8a16")
-    assert sqnr(wanted, found) >= 25
-    assert np.mean((wanted > 0) == (found > 0)) >= 0.98
+    assert sqnr(wanted, found) >= least
+    assert np.mean((wanted > 0) == (found > 0)) >= 0.99
 
 
 def test_rows_lie_as_a_picture_that_is_nearly_square() -> None:
