@@ -48,7 +48,7 @@ def deploy_yaml() -> str:
     """Every key of deploy.yaml."""
     schema = json_schema()
     parts = ["# deploy.yaml\n", "Every key; `snapq schema` prints the same for editors.\n"]
-    parts += ["A path is relative to the file's folder. An unknown key is an error.\n"]
+    parts += [_SYNTAX]
     parts += _table(schema, "")
     done: set[str] = set()
     for name, where in _nested(schema, schema, ""):
@@ -58,6 +58,14 @@ def deploy_yaml() -> str:
         part = schema["$defs"][name]
         parts += [f"## {where}\n", f"{part.get('description', '')}\n", *_table(part, where)]
     return "\n".join(parts)
+
+
+_SYNTAX = """An unknown key, a wrong type or a wrong combination of stages is an error with file,
+line, key and what to write instead. Relative paths start at the file's folder; `~`, `${NAME}` and
+`${NAME:-default}` are expanded. What a variable called like a secret (SECRET, TOKEN, PASSWORD, KEY)
+gives is not written into the run's files. `--set stages.quantize.activations=uint16` overrides one
+value.
+"""
 
 
 def _nested(schema: dict[str, Any], part: dict[str, Any], where: str) -> Iterator[tuple[str, str]]:
