@@ -31,7 +31,7 @@ from snapq.classical.estimator import Estimator
 from snapq.classical.model import ClassicalModel
 from snapq.classical.program import Program
 from snapq.classical.trees import OnDevice, lower, rows_to_win
-from snapq.classical.trees.candidates import Candidate
+from snapq.classical.trees.candidates import Estimated
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
 from snapq.npu.model import Memory
@@ -42,7 +42,8 @@ GENERATIONS = ("qcs6490", "sm8450", "qcs9075", "sm8650", "sm8750", "sa8797p")
 FEATURES = 20
 CALL_US, WORTH = 250.0, 1.5
 SIZES = (
-    (10, 4), (10, 6), (100, 4), (100, 6), (100, 8), (500, 4), (500, 6), (10, 10)
+    (10, 4), (10, 6), (100, 4), (100, 6), (100, 8), (500, 4), (500, 6), (10, 10), (100, 10),
+    (500, 10)
 )  # fmt: skip
 ROWS = (1, 8, 32, 128, 1024)
 RUNS, LONGEST_S = 40, 0.4
@@ -186,7 +187,7 @@ def _rows(count: int) -> Iterator[NDArray[np.float32]]:
         yield rng.standard_normal((count, FEATURES)).astype(np.float32)
 
 
-def _host_us(found: Candidate, rows: int) -> float:
+def _host_us(found: Estimated, rows: int) -> float:
     """What encoding and decoding take in NumPy."""
     plan = found.plan
     estimator = plan.forest.estimators[0]

@@ -9,6 +9,7 @@ network       the ONNX model
 plan          one way to do it all
 host_cost     what the host's part takes
 candidates    the ways that are tried, by Qualcomm's estimate
+large         a share of the trees is tried in the place of all where these are many
 verification  proof on the simulator
 lower         all of it
 break_even    from how many rows at once that is faster than the CPU

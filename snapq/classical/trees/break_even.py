@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from snapq.classical.estimator import Estimator
-from snapq.classical.trees import candidates
-from snapq.classical.trees.candidates import Candidate
+from snapq.classical.trees import candidates, large
+from snapq.classical.trees.candidates import Estimated
 from snapq.classical.trees.digits import EXACT_BITS
 from snapq.classical.trees.forest import Forest, gather
 from snapq.classical.trees.lower import encodings_of
@@ -24,7 +24,8 @@ ROWS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 class OnDevice:
     """What trees take on a device at any number of rows, without the call itself.
 
-    Each number of rows takes two compilations, of the shape that is mostly the best.
+    Each number of rows takes two compilations, of the shape that is mostly the best; of a large
+    forest only a share is compiled.
 
     Args:
         estimators: with an `Ensemble` each.
@@ -42,16 +43,14 @@ class OnDevice:
         self._forest: Forest = gather(self.estimators)
         self._encodings = encodings_of(self._forest, self.form)
 
-    def at(self, rows: int) -> Candidate:
+    def at(self, rows: int) -> Estimated:
         """The fastest of the encodings at so many rows a call. Raises as `lower`."""
-        return candidates.search(
+        return large.expected(
             self._forest,
             self._encodings,
-            lambda encoding, shape: Plan(self._forest, encoding, shape, rows, EXACT_BITS),
+            lambda trees, encoding, shape: Plan(trees, encoding, shape, rows, EXACT_BITS),
             lambda plan: candidates.estimate(plan, [self.device], self.memory),
-            lambda _: None,
-            refine=False,
-        )[0]
+        )
 
 
 def rows_to_win(

@@ -18,8 +18,10 @@ from snapq.errors import ModelError, QnnError
 from snapq.npu import model as npu
 from snapq.progress import Advance
 
-MOST_BYTES = 30_000_000
-"""Weights beyond this take longer to read than a CPU takes to walk down the trees."""
+MOST_BYTES = 120_000_000
+"""Weights beyond this take minutes to compile."""
+_MOST_BLOCKS = 2500
+"""So do more blocks than these: 9,000 of 32 leaves are not done in ten minutes."""
 WIDTHS = (256, 192, 128, 64, 32)
 """Leaves a block to begin with: the first that is not too large."""
 NEAR = (32, 64, 128, 192, 256, 384)
@@ -37,20 +39,29 @@ _LARGE_BYTES = 12_000_000
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Estimated:
     """A plan and what it is expected to take.
 
     Attributes:
         plan: how it is done.
-        model: the NPU's part, for the first of the devices.
         us: estimate, averaged over the devices, and host's part, microseconds a batch.
         npu_us: the estimate alone.
     """
 
     plan: Plan
-    model: npu.Model
     us: float
     npu_us: float
+
+
+@dataclass(frozen=True)
+class Candidate(Estimated):
+    """A plan that was compiled.
+
+    Attributes:
+        model: the NPU's part, for the first of the devices.
+    """
+
+    model: npu.Model
 
 
 Make = Callable[[Encoding, Shape], Plan]
@@ -64,10 +75,18 @@ def search(
     advance: Advance,
     *,
     refine: bool = True,
+    scale: float = 1.0,
 ) -> list[Candidate]:
     """Estimates candidates: a first shape for each encoding, then variants of the best.
 
-    Without `refine` the first shapes are all.
+    Args:
+        forest: the trees.
+        encodings: how rows may enter.
+        make: makes a plan for the trees.
+        estimated: asks for its estimate.
+        advance: told after each.
+        refine: whether there is more than the first shapes.
+        scale: the leaves of the forest that these trees stand for, by their own.
 
     Returns:
         All that could be estimated, the fastest first.
@@ -76,11 +95,12 @@ def search(
         ModelError: every candidate is too large.
         QnnError: none compiles.
     """
-    searching = _Search(make, estimated, advance, forest.leaves)
-    sizes = [searching.start(encoding) for encoding in encodings]
-    if min(sizes) > MOST_BYTES:
-        name = forest.ensembles[0].name
-        raise _too_large(name, len(forest.trees), forest.leaves, min(sizes))
+    searching = _Search(make, estimated, advance, forest.leaves, scale)
+    size = min(searching.start(encoding) for encoding in encodings)
+    if size * scale > MOST_BYTES:
+        trees = sum(len(ensemble.roots) for ensemble in forest.ensembles)
+        leaves = round(forest.leaves * scale)
+        raise _too_large(forest.ensembles[0].name, trees, leaves, size * scale)
     for vary in (_widths, _lines, _parts, _widths) if refine else ():
         searching.refine(vary)
     for encoding in encodings if refine else ():
@@ -97,8 +117,11 @@ class _Search:
         estimated: Callable[[Plan], Candidate],
         advance: Advance,
         leaves: int,
+        scale: float,
     ) -> None:
         self._leaves = leaves
+        self._most_bytes = MOST_BYTES / scale
+        self._most_blocks = _MOST_BLOCKS / scale
         self._make = make
         self._estimated = estimated
         self._advance = advance
@@ -109,12 +132,14 @@ class _Search:
         """Tries the first width that is not too large; returns the bytes of the smallest."""
         sizes = []
         for width in WIDTHS:
-            if self._leaves * width > MOST_BYTES:
+            if self._leaves * width > self._most_bytes:
                 sizes.append(self._leaves * width)
                 continue
+            if self._leaves > width * self._most_blocks:
+                break
             shape = first_shape(self._make, encoding, width)
             sizes.append(self._make(encoding, shape).weight_bytes)
-            if sizes[-1] <= MOST_BYTES:
+            if sizes[-1] <= self._most_bytes:
                 self._attempt(encoding, shape)
                 break
         return min(sizes)
@@ -149,7 +174,8 @@ class _Search:
             return
         self._tried[key] = None
         plan = self._make(encoding, shape)
-        if plan.weight_bytes > MOST_BYTES:
+        blocks = sum(len(part.blocks) for part in plan.parts)
+        if plan.weight_bytes > self._most_bytes or blocks > self._most_blocks:
             return
         try:
             self._tried[key] = self._estimated(plan)
@@ -181,7 +207,7 @@ def estimate(plan: Plan, devices: Sequence[DeviceProfile], memory: npu.Memory) -
     models = [npu.Model(model, device, memory=memory) for device in devices]
     figures = [one.estimate().us for one in models]
     npu_us = sum(figures) / len(figures)
-    return Candidate(plan, models[0], npu_us + host_us(plan), npu_us)
+    return Candidate(plan, npu_us + host_us(plan), npu_us, models[0])
 
 
 def _widths(plan: Plan) -> Iterator[Shape]:
@@ -210,9 +236,10 @@ def check_size(ensembles: Sequence[Ensemble]) -> None:
         ModelError: there are far too many leaves.
     """
     leaves = sum(_leaves(ensemble) for ensemble in ensembles)
-    if leaves * min(WIDTHS) > _UNREACHED * MOST_BYTES:
+    width = next((w for w in WIDTHS[::-1] if leaves <= w * _MOST_BLOCKS), max(WIDTHS))
+    if leaves * width > _UNREACHED * MOST_BYTES:
         trees = sum(len(ensemble.roots) for ensemble in ensembles)
-        raise _too_large(ensembles[0].name, trees, leaves, leaves * min(WIDTHS))
+        raise _too_large(ensembles[0].name, trees, leaves, leaves * width)
 
 
 def _leaves(ensemble: Ensemble) -> int:
@@ -225,10 +252,10 @@ def _leaves(ensemble: Ensemble) -> int:
     return count
 
 
-def _too_large(name: str, trees: int, leaves: int, size: int) -> ModelError:
+def _too_large(name: str, trees: int, leaves: int, size: float) -> ModelError:
     return ModelError(
         f"{trees:,} trees with {leaves:,} leaves would take {size / 1e6:,.0f} MB on the NPU, more "
-        f"than the {MOST_BYTES / 1e6:.0f} MB up to which it can be faster than the CPU.",
+        f"than the {MOST_BYTES / 1e6:.0f} MB that are compiled in reasonable time.",
         where=name,
         hint="Leave the model on the CPU, or prune the trees or limit their depth in training.",
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 
 from snapq.classical.ensemble import Ensemble
 from snapq.classical.estimator import Estimator
 from snapq.classical.lowered import Lowered
-from snapq.classical.trees import candidates, encoding, verification
+from snapq.classical.trees import candidates, encoding, large, verification
 from snapq.classical.trees.candidates import Candidate
 from snapq.classical.trees.digits import EXACT_BITS, ROUGH_BITS
 from snapq.classical.trees.encoding import Encoding
@@ -65,10 +66,10 @@ def lower(
         )
     bits = EXACT_BITS if exact else ROUGH_BITS
     with reporter.track("Candidates for the NPU", candidates.COMPILATIONS) as advance:
-        found = candidates.search(
+        found = large.search(
             forest,
             encodings_of(forest, form),
-            lambda encoding, shape: Plan(forest, encoding, shape, batch, bits),
+            lambda trees, encoding, shape: Plan(trees, encoding, shape, batch, bits),
             lambda plan: candidates.estimate(plan, devices, memory),
             advance,
         )
@@ -114,7 +115,7 @@ def encodings_of(forest: Forest, form: str) -> list[Encoding]:
 
 
 def first_exact(
-    found: Sequence[Candidate],
+    found: Iterable[Candidate],
     devices: Sequence[DeviceProfile],
     memory: npu.Memory,
     reporter: Progress,
@@ -126,9 +127,11 @@ def first_exact(
     """
     tested = verification.distinct(devices)
     wrong: list[str] = []
+    name = ""
     with reporter.track("Verifying on the simulator", len(tested)) as advance:
-        for candidate in found[:_MOST_VERIFIED]:
+        for candidate in islice(found, _MOST_VERIFIED):
             plan = candidate.plan
+            name = plan.forest.ensembles[0].name
             rows = verification.testing_rows(plan)
             expected = verification.expected_counts(plan, rows)
             for device in tested:
@@ -143,6 +146,6 @@ def first_exact(
                 return plan
     raise QnnError(
         f"No way to put the trees onto the NPU gives the right sums: {'; '.join(wrong)}.",
-        where=found[0].plan.forest.ensembles[0].name,
+        where=name,
         hint="Leave the model on the CPU, and report this with the model.",
     )
