@@ -20,6 +20,9 @@ _RATIO = 8.0
 """Channels whose largest values differ by less than this share a group."""
 _LEAST_ELEMENTS = 8
 """So many values of a channel say how large it gets."""
+_NOTHING = 2.0**-20
+"""Channels that stay below this share of the output's largest value hold nothing: pruned ones, of
+which a normalization leaves 1e-7 or 1e-31."""
 _MOST_CHANNELS = 4096
 _MOST_GROUPS = 8
 
@@ -88,8 +91,8 @@ def by_range(samples: Sequence[Array]) -> tuple[ChannelGroup, ...]:
     """Groups of channels of alike range, by the values of an output on one or more samples.
 
     The axis is the shortest one along which ranges fall into groups whose largest values are a
-    factor of 8 and more apart. Channels that are zero throughout belong to none. One group of all
-    where there is no such axis.
+    factor of 8 and more apart. Channels that are zero throughout, or below a millionth of the
+    largest value, belong to none. One group of all where there is no such axis.
     """
     shape = samples[0].shape
     if samples[0].dtype.kind != "f" or not all(one.shape == shape for one in samples):
@@ -114,8 +117,9 @@ def _largest(samples: Sequence[Array], axis: int) -> Array:
 
 
 def _clusters(largest: Array) -> list[tuple[int, ...]]:
-    """Channels in groups, in the order of their first channels; those of zeros are left out."""
-    order = [int(index) for index in np.argsort(largest, kind="stable") if largest[index] > 0]
+    """Channels in groups, in the order of their first channels; those of nothing are left out."""
+    least = _NOTHING * largest.max(initial=0.0)
+    order = [int(index) for index in np.argsort(largest, kind="stable") if largest[index] > least]
     groups: list[list[int]] = []
     for before, channel in zip((None, *order), order, strict=False):
         if before is None or largest[channel] >= _RATIO * largest[before]:

@@ -46,3 +46,12 @@ def test_outputs_stand_beside_the_groups_of_their_channels() -> None:
     }
     assert grouped.places["y[:, 4:6]"] == ("y", "[:, 4:6]")
     assert "y" not in grouped.split({"z": np.zeros(3)}, reference)
+
+
+def test_channels_that_a_normalization_leaves_at_next_to_nothing_belong_to_no_group() -> None:
+    output = RANDOM.uniform(0.5, 1, (1, 30, 6)).astype(np.float32)
+    output[..., 2] *= 1e-7
+    output[..., 4] = 1e-31
+    assert [group.name for group in by_range([output])] == [""]
+    output[..., 5] *= 100
+    assert [group.name for group in by_range([output])] == ["[:, :, 0:2, 3]", "[:, :, 5]"]
