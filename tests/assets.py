@@ -9,8 +9,15 @@ need the asset are skipped with that reason.
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import io
 import os
+import shutil
+import subprocess
 import sys
+import tarfile
+import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,6 +53,10 @@ PYANNOTE_AUDIO = wheels.Wheel(
     "pyannote_audio-4.0.7-py3-none-any.whl",
     "852ea15c4d85bc34773e618267603ffca6a521669a74d33742692cc67fc700d6",
 )
+
+_ONNXRUNTIME_API = "com.github.asus4.onnxruntime@0.4.9"
+"""A package of npm with the C++ headers and the Java classes of ONNX Runtime's API 29."""
+_API_SHA256 = "e59788788818fdde1b2e522e766a21ba0f7d8391de55737abf81e32cc801785d"
 
 
 class UnavailableError(Exception):
@@ -147,6 +158,39 @@ def silero_vad() -> Path:
 def silero_vad_lstm() -> Path:
     """Silero voice activity detection, 16 kHz, with its LSTM node."""
     return _member(SILERO_VAD, "silero_vad/data/silero_vad_openvino_16k.onnx")
+
+
+def onnxruntime_api() -> Path:
+    """A folder with ONNX Runtime's C++ headers, and `classes.jar` of its Java API."""
+    path = cache() / "onnxruntime-api"
+    return _made(path, lambda: _fetch_api(path))
+
+
+def _fetch_api(path: Path) -> None:
+    if shutil.which("npm") is None:
+        raise UnavailableError("there is no npm, whose registry has ONNX Runtime's headers")
+    with tempfile.TemporaryDirectory(dir=cache()) as place:
+        command = ["npm", "pack", "--silent", _ONNXRUNTIME_API]
+        done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise UnavailableError(f"{' '.join(command)} failed: {done.stderr.strip()[-200:]}")
+        (archive,) = Path(place).glob("*.tgz")
+        if hashlib.sha256(archive.read_bytes()).hexdigest() != _API_SHA256:
+            raise UnavailableError(f"{_ONNXRUNTIME_API} is not the package that was expected")
+        made = Path(place) / "made"
+        made.mkdir()
+        with tarfile.open(archive) as files:
+            for member in files:
+                if "/ios-arm64/" in member.name and "/Headers/" in member.name:
+                    data = files.extractfile(member)
+                    assert data is not None
+                    (made / Path(member.name).name).write_bytes(data.read())
+                elif member.name.endswith("/onnxruntime.aar"):
+                    data = files.extractfile(member)
+                    assert data is not None
+                    with zipfile.ZipFile(io.BytesIO(data.read())) as library:
+                        (made / "classes.jar").write_bytes(library.read("classes.jar"))
+        made.rename(path)
 
 
 def speech() -> tuple[Path, Path]:

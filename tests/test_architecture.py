@@ -26,8 +26,13 @@ HEAVY = {
     "sympy",
     "torch",
 }
-OPENS_ONNXRUNTIME = {"snapq.runtime", "snapq.bundle.snapq_io", "snapq.boards.onboard.agent"}
-"""snapq_io and the agent run on the board, without snapq."""
+OPENS_ONNXRUNTIME = {
+    "snapq.runtime",
+    "snapq.bundle.snapq_io",
+    "snapq.bundle.application.verify",
+    "snapq.boards.onboard.agent",
+}
+"""snapq_io, verify and the agent run on the board, without snapq."""
 
 
 def test_imports_keep_the_contracts_of_pyproject() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from snapq.api.analysis import analyze
 from snapq.api.boards import clean_board, probe_board, set_up_board
-from snapq.api.comparing import compare, history
+from snapq.api.comparing import compare, history, import_measurements
 from snapq.api.encodings import ExportedEncodings, export_encodings
 from snapq.api.estimation import estimate
 from snapq.api.initialization import init
@@ -40,6 +40,7 @@ __all__ = [
     "estimate",
     "export_encodings",
     "history",
+    "import_measurements",
     "init",
     "inspect",
     "inspect_compiled",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -106,6 +107,26 @@ def _measurements(
     if newer.where is Origin.EMULATED and "max_instructions_growth" in limits:
         factor = 1 + limits["max_instructions_growth"]
     return compare_records(older, newer, factor, other_model=other_model)
+
+
+def import_measurements(files: Sequence[str | Path]) -> tuple[BenchRecord, ...]:
+    """Adds what `verify.py` of a bundle measured on other machines to the history.
+
+    Args:
+        files: what it wrote; the same file twice is one result.
+
+    Returns:
+        The results, in the order of the files.
+
+    Raises:
+        StorageError: a file is no such measurement, or the history cannot be written.
+    """
+    from snapq.benchmarking.history.imported import read_measurement
+    from snapq.benchmarking.history.store import remember
+
+    found = tuple(read_measurement(Path(file)) for file in files)
+    remember(found)
+    return found
 
 
 def history(

@@ -13,6 +13,7 @@ devices/DEVICE/           model_ctx.onnx and its binary, compiled for the SoC
 golden/inputs/, golden/vNN/   samples, and what Qualcomm's simulator gave for them
 golden/rows/              of a classical model: the rows of these samples, and the answers
 snapq_io.py               feeds and reads the package; needs numpy only
+README.md, include/, samples/, labels.txt, verify.py   for applications, see `application`
 ```
 """
 

@@ -379,7 +379,8 @@ def _feed(item: dict[str, Any], value: Array) -> Array:
         value = np.transpose(value, np.argsort(item["permutation"]))
     if item["encoding"] is not None:
         value = _quantize(value, item)
-    return _checked(item, np.ascontiguousarray(value, dtype=item["dtype"]))
+    # `ascontiguousarray` would make a vector of a scalar.
+    return _checked(item, np.asarray(value, dtype=item["dtype"], order="C"))
 
 
 def _frame(item: dict[str, Any], frame: Array) -> Array:
@@ -420,7 +421,7 @@ def _read(item: dict[str, Any], value: Array) -> Array:
         value = steps.astype(np.float32) * np.float32(encoding["scale"])
     if item["permutation"] is not None:
         value = np.transpose(value, item["permutation"])
-    return np.ascontiguousarray(value)
+    return np.asarray(value, order="C")
 
 
 def _convert_color(pixels: Array, given: str, wanted: str) -> Array:

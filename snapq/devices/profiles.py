@@ -121,12 +121,15 @@ def find(name: str) -> DeviceProfile:
 
 
 def search(text: str) -> tuple[DeviceProfile, ...]:
-    """The profiles with `text` in their name, an alias, their id or their architecture (`v75`)."""
+    """The profiles of a system (`windows`), of an architecture (`v75`), or of the id `text`.
+
+    And those with `text` in their name or an alias.
+    """
     wanted = _plain(text)
     return tuple(
         profile
         for profile in all_profiles()
-        if wanted in (f"v{profile.architecture}", str(profile.soc_id))
+        if wanted in (f"v{profile.architecture}", str(profile.soc_id), *profile.os)
         or any(wanted in _plain(n) for n in (profile.name, profile.marketing, *profile.aliases))
     )
 

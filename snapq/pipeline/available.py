@@ -167,6 +167,10 @@ def available(setting: Setting) -> Available:
     if setting.evaluation is not None:
         facts[Input.GOLDEN] = _first(setting.evaluation, package.golden_samples)
         facts[Input.EXAMPLES] = _first(setting.evaluation, EXAMPLES)
+    if state := next(
+        (data.state for data in (setting.evaluation, setting.calibration) if data), None
+    ):
+        facts[Input.STATE] = known(dict(state))
     if quantize is not None:
         facts[Input.QUANTIZE] = known(quantize, options_mark(quantize))
     if config.benchmark is not None:

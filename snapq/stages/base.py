@@ -66,6 +66,8 @@ class Input(StrEnum):
     EVALUATION = "evaluation"
     GOLDEN = "golden"
     """The samples that the bundle carries for the check on the board."""
+    STATE = "state"
+    """Of a model with state, output to the input that takes it at the next step."""
     EXAMPLES = "examples"
     """The first samples of evaluation; their labels do not count."""
     RANDOM = "random"
@@ -133,6 +135,7 @@ _DEFAULTS: Mapping[Input, Any] = {
     Input.RANDOM: False,
     Input.STEPS: (),
     Input.EXAMPLES: (),
+    Input.STATE: dict,
 }
 
 
@@ -204,6 +207,8 @@ class Context:
     """Samples that the bundle carries for the check on the board."""
     examples: Declared[Sequence[Sample]] = Declared(Input.EXAMPLES)
     """The first samples of evaluation; none where there are none."""
+    state: Declared[Mapping[str, str]] = Declared(Input.STATE)
+    """Of a model with state, output to the input that takes it; of others empty."""
     random_inputs: Declared[bool] = Declared(Input.RANDOM)
     """Whether any result rests on random inputs."""
     npu_share: Declared[float] = Declared(Input.NPU_SHARE)

@@ -92,10 +92,16 @@ def test_a_word_that_names_nothing_is_refused(word: str) -> None:
 
 
 def test_search_finds_by_part_of_a_name_by_architecture_and_by_id() -> None:
-    assert {p.name for p in search("8 elite")} == {"sm8750", "sm8850"}
+    assert {p.name for p in search("8 elite")} == {"sm8750", "sm8850", "sm8975"}
     assert {p.architecture for p in search("v79")} == {79}
     assert [p.name for p in search("57")] == ["sm8650"]
     assert search("nothing like it") == ()
+
+
+def test_search_finds_by_system() -> None:
+    assert "sc8380xp" in {p.name for p in search("windows")}
+    assert all("android" in p.os for p in search("Android"))
+    assert {"qcs9075", "qcs6490"} <= {p.name for p in search("linux")}
 
 
 def test_the_estimate_comes_from_the_nearest_device_that_can_do_as_much() -> None:

@@ -13,7 +13,10 @@ from snapq.cli.output.json import emit
 def devices(
     text: Annotated[
         str | None,
-        typer.Argument(help="A device to show, a word to search for, or `probe` with a board."),
+        typer.Argument(
+            help="A device to show, a system (windows, android, linux), a word to search for, "
+            "or `probe` with a board."
+        ),
     ] = None,
     board: Annotated[
         str | None,
@@ -23,7 +26,7 @@ def devices(
 ) -> None:
     """List, search and show the device profiles; `probe` asks a board what it is.
 
-    Examples: snapq devices; snapq devices v75; snapq devices probe ssh://root@192.168.1.20
+    Examples: snapq devices; snapq devices windows; snapq devices v75; snapq devices probe ssh://root@192.168.1.20
     """
     from dataclasses import asdict
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,6 +13,16 @@ from snapq.cli.output.json import emit
 
 
 def history(
+    action: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[import]", help="`import` adds what a bundle's verify.py measured."
+        ),
+    ] = None,
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]...", help="Files that verify.py wrote, for `import`."),
+    ] = None,
     deployment: Annotated[
         str | None, typer.Option(help="Of this `name` in deploy.yaml only.")
     ] = None,
@@ -38,13 +49,29 @@ def history(
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
     json: Json = False,
 ) -> None:
-    """List earlier measurements, newest first.
+    """List earlier measurements, newest first; `import` adds measurements of other machines.
 
-    Example: snapq history --deployment detector --target my-board
+    Examples: snapq history --deployment detector --target my-board;
+    snapq history import measurement.json
     """
     from snapq import api
     from snapq.cli.output import bench_tables
+    from snapq.errors import ConfigError
 
+    if action is not None:
+        if action != "import" or not files:
+            raise ConfigError(
+                f"`history` takes no {action!r} here."
+                if action != "import"
+                else "`history import` needs the file that a bundle's verify.py wrote.",
+                hint="Write: snapq history import measurement.json, or use the options as filters.",
+            )
+        added = api.import_measurements(files)
+        if json:
+            emit([record.without_samples().to_json() for record in added])
+        else:
+            bench_tables.show_history(added)
+        return
     found = api.history(
         deployment=deployment,
         model=model,

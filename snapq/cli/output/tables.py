@@ -99,7 +99,16 @@ def show_devices(devices: Sequence[DeviceProfile]) -> None:
     """Prints a line a device."""
     show_table(
         "",
-        ("device", "marketing name", "SoC id", "arch", "VTCM MB", "estimate", "precisions"),
+        (
+            "device",
+            "marketing name",
+            "SoC id",
+            "arch",
+            "VTCM MB",
+            "system",
+            "estimate",
+            "precisions",
+        ),
         (
             (
                 device.name,
@@ -107,6 +116,7 @@ def show_devices(devices: Sequence[DeviceProfile]) -> None:
                 device.soc_id,
                 f"v{device.architecture}",
                 device.vtcm_mb or "not published",
+                " ".join(device.os) or "not known",
                 "yes" if device.has_estimate else "no",
                 " ".join(device.precisions),
             )

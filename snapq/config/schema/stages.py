@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from snapq.config.schema.base import StageConfig, Strict
+from snapq.config.schema.base import FilePath, StageConfig, Strict
 from snapq.config.schema.finetune import FinetuneConfig
 from snapq.config.schema.lower import LowerConfig
 from snapq.config.schema.prune import PruneConfig
@@ -38,6 +38,9 @@ class PackageConfig(StageConfig):
     """Put the context binary inside the ONNX file; refused where that is unsafe."""
     golden_samples: Annotated[int, Field(gt=0)] = 4
     """How many samples and simulated outputs the bundle carries for the check on the board."""
+    labels: FilePath | None = None
+    """Text file of what the classes are called, one a line, for the README, the C header and the
+    programs in the bundle; what the model itself has under `names` where not given."""
 
 
 StageOptions = (

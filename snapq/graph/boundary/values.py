@@ -154,7 +154,7 @@ class InputBoundary(TensorBoundary):
         if self.permutation is not None:
             values = np.transpose(values, np.argsort(self.permutation))
         if not self.quantized:
-            return np.ascontiguousarray(values)
+            return np.asarray(values, order="C")
         if self.dtype is None or self.scale is None or self.zero_point is None:
             raise ModelError(
                 "The encoding of this input is not known before the model is quantized.",
@@ -186,7 +186,7 @@ class OutputBoundary(TensorBoundary):
             values = dequantize(values, self.scale, self.zero_point)
         if self.permutation is not None:
             values = np.transpose(values, self.permutation)
-        return np.ascontiguousarray(values)
+        return np.asarray(values, order="C")  # which leaves a scalar one
 
 
 @dataclass(frozen=True)

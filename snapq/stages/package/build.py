@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from snapq.bundle import DEVICES, ENCODINGS, GOLDEN, MODEL, TAIL
+from snapq.bundle.application import write_application
 from snapq.bundle.manifest import write_manifest
-from snapq.bundle.write import write_helper
+from snapq.bundle.write import list_files, write_helper
 from snapq.config import PackageConfig
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError
@@ -86,7 +87,10 @@ def build(job: PackageJob, config: PackageConfig, out: Path, progress: Progress)
         _drop_golden(folder, {reloaded.golden for reloaded in reloads})
         extra = _write_extra(config, devices, folder)
         applied, compiled = made.applied, made.compiled
-        write_manifest(folder, manifest(job, applied, compiled, reloads, extra, folder))
+        described = manifest(job, applied, compiled, reloads, extra, folder)
+        write_application(folder, described, job.application)
+        files = list_files(folder)
+        write_manifest(folder, described.model_copy(update={"files": files}))
     return Built(
         applied.boundary,
         tuple(_moved(entry, out) for entry in compiled),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from snapq.bundle.application import ApplicationFacts
 from snapq.classical.host import Host
 from snapq.devices.profiles import DeviceProfile
 from snapq.evaluation.samples import Sample
@@ -50,6 +51,7 @@ class PackageJob:
         folded: whether the normalization of the boundary is in the float model already.
         tail: what the CPU runs behind the package, of a model that was cut.
         classical: what else belongs into the bundle of a classical model.
+        application: what its files for applications say beside the manifest.
     """
 
     model: Path
@@ -65,6 +67,7 @@ class PackageJob:
     folded: bool = False
     tail: TailFile | None = None
     classical: ClassicalParts | None = None
+    application: ApplicationFacts = field(default_factory=ApplicationFacts)
 
     @property
     def label(self) -> str:

@@ -24,6 +24,7 @@ from snapq.records import (
     PlacementRecord,
 )
 from snapq.stages.base import Context, Input, Outcome, Reads
+from snapq.stages.package.application import application_facts
 from snapq.stages.package.build import Built, build
 from snapq.stages.package.compile_device import CompiledDevice
 from snapq.stages.package.golden import Reloaded
@@ -88,7 +89,15 @@ def reads(options: PackageConfig) -> Reads:
     """The model with its encodings, the devices and the boundary, and what the bundle carries."""
     return Reads(
         (Input.PREVIOUS, Input.DEVICES, Input.BOUNDARY, Input.NPU_SHARE),
-        (Input.GOLDEN, Input.RANDOM, Input.FLOAT, Input.TAIL, Input.HOST, Input.WHOLE),
+        (
+            Input.GOLDEN,
+            Input.RANDOM,
+            Input.FLOAT,
+            Input.TAIL,
+            Input.HOST,
+            Input.WHOLE,
+            Input.STATE,
+        ),
     )
 
 
@@ -96,7 +105,8 @@ def run(options: PackageConfig, context: Context, folder: Path) -> Outcome:
     """Writes `bundle/` and the record of it into `folder`.
 
     Raises:
-        ConfigError: the boundary is not known.
+        ConfigError: the boundary is not known, or the labels do not fit the model.
+        DataError: the labels cannot be read.
         DeviceError, QnnError, ModelError, InstallError, StorageError: as `bundle.build.build`.
     """
     if context.boundary is None:
@@ -116,6 +126,7 @@ def run(options: PackageConfig, context: Context, folder: Path) -> Outcome:
         memory=Memory(context.memo),
         tail=context.tail,
         classical=_classical(context),
+        application=application_facts(options.labels, source.model, context.state),
     )
     built = build(job, options, folder / BUNDLE, context.progress)
     packaged = _record(built, job.label, folder)

@@ -1,0 +1,132 @@
+"""The programs in a bundle: compiled and run where there is a compiler."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from snapq.bundle import snapq_io
+from snapq.bundle.application.facts import ApplicationFacts
+from snapq.bundle.application.samples import samples, without_sample
+from snapq.bundle.application.write import write_application
+from tests.bundle.application.driver import STRICT
+from tests.bundle.application.packages import KINDS, SPEECH
+
+pytestmark = pytest.mark.npu
+NO_CPP = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+LABELS = tuple(f'class "{number}"' for number in range(10))
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
+    path = tmp_path_factory.mktemp("pictures") / "picture.ppm"
+    pixels = np.random.default_rng(5).integers(0, 256, (37, 45, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path, pixels
+
+
+def compiled(source: Path, include: Path, api: Path, library: Path, to: Path) -> Path:
+    done = subprocess.run(
+        [
+            *("g++", "-std=c++17", *STRICT, "-isystem", api, "-I", include, source, "-o", to),
+            *("-L", library, "-lonnxruntime", f"-Wl,-rpath,{library}"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return to
+
+
+@NO_CPP
+def test_the_cpp_program_gives_the_helpers_values_on_the_cpu_and_on_the_simulator(
+    bundle: Path, pictures: tuple[Path, np.ndarray], api: Path, library: Path, tmp_path: Path
+) -> None:
+    program = compiled(
+        bundle / "samples/main.cpp", bundle / "include", api, library, tmp_path / "m"
+    )
+    spec = importlib.util.find_spec("onnxruntime_qnn")
+    assert spec is not None
+    assert spec.origin is not None
+    provider = Path(spec.origin).parent / "libonnxruntime_providers_qnn.so"
+    package = snapq_io.load(bundle)
+    frame = package.preprocess(pictures[1])
+    for device, arguments in (
+        ("cpu", ["model.onnx", pictures[0]]),
+        ("qcs9075", ["devices/qcs9075/model_ctx.onnx", pictures[0], provider]),
+    ):
+        done = subprocess.run(
+            [program, *arguments], cwd=bundle, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        session = package.open_session(device)
+        (scores,) = package.read(session.run(None, package.feeds({"image": frame}))).values()
+        best = int(scores.argmax())
+        begins = " ".join(f"{value:.9g}" for value in scores[0, :8])
+        wanted = f"scores: largest {scores[0, best]:.9g} at {best}; begins {begins}"
+        assert wanted in done.stdout.splitlines()
+
+
+@NO_CPP
+@pytest.mark.parametrize(
+    "kind", ["audio with state", "indices, flags and halves", "16-bit outputs"]
+)
+def test_the_cpp_programs_of_other_kinds_of_models_compile(
+    kind: str, api: Path, tmp_path: Path
+) -> None:
+    state = {"stateN": "state"} if KINDS[kind] is SPEECH else {}
+    write_application(tmp_path, KINDS[kind], ApplicationFacts(LABELS, state))
+    done = subprocess.run(
+        [
+            *("g++", "-std=c++17", *STRICT, "-fsyntax-only", "-isystem", api),
+            *("-I", tmp_path / "include", tmp_path / "samples/main.cpp"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_python_program_runs(bundle: Path, pictures: tuple[Path, np.ndarray]) -> None:
+    command = [sys.executable, "-B", bundle / "samples/main.py", pictures[0]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("scores (1, 10) largest at")
+
+
+@pytest.mark.slow
+def test_the_kotlin_programs_compile_against_the_java_api(api: Path, tmp_path: Path) -> None:
+    if shutil.which("kotlinc") is None:
+        pytest.skip("there is no Kotlin compiler (Debian: kotlin)")
+    sources = []
+    for number, manifest in enumerate(KINDS.values()):
+        text = samples(manifest, ApplicationFacts()).get("kotlin")
+        if text is None:
+            assert "no tensors of uint16" in without_sample(manifest)["kotlin"]
+            continue
+        sources.append(tmp_path / f"Main{number}.kt")
+        sources[-1].write_text(f"package kind{number}\n{text}")
+    assert len(sources) >= 3
+    command = ["kotlinc", "-cp", api / "classes.jar", *sources, "-d", tmp_path / "out"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "out").rglob("Main*Kt.class"))) == len(sources)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_csharp_program_parses(kind: str, tmp_path: Path) -> None:
+    if shutil.which("mcs") is None:
+        pytest.skip("there is no C# parser (Debian: mono-mcs)")
+    (tmp_path / "Program.cs").write_text(samples(KINDS[kind], ApplicationFacts())["csharp"])
+    command = ["mcs", "--parse", tmp_path / "Program.cs"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
