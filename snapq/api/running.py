@@ -167,5 +167,11 @@ def write_report(finished: Run) -> Path:
 
 def quantized_model(folder: Path) -> Path:
     """The Q/DQ model of a run: that of its last stage before the package."""
-    stages = [s for s in open_run(folder).record.stages if s.name not in ("source", "package")]
+    record = open_run(folder).record
+    stages = [
+        stage
+        for stage in record.stages
+        if stage.name not in ("source", "package")
+        if not stage.devices or record.devices[0] in stage.devices
+    ]
     return folder / stages[-1].model.path

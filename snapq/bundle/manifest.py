@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from snapq.bundle import MANIFEST
 from snapq.bundle.schema import (
-    SCHEMA,
+    SCHEMAS,
     WITH_HOST,
-    WITH_TAIL,
+    WITH_PACKAGES,
     BundleImage,
     BundleInput,
     BundleOutput,
@@ -53,10 +53,10 @@ def read_manifest(folder: Path) -> Manifest:
             f"The manifest is not JSON ({type(error).__name__}).", where=str(path), hint=hint
         ) from error
     found = value.get("schema_version") if isinstance(value, dict) else None
-    if found not in (SCHEMA, WITH_TAIL, WITH_HOST):
+    if found not in SCHEMAS:
+        known = f"{', '.join(SCHEMAS[:-1])} and {SCHEMAS[-1]}"
         raise StorageError(
-            f"The manifest is of schema {_shown(found)}; this snapq reads {SCHEMA}, {WITH_TAIL} "
-            f"and {WITH_HOST}.",
+            f"The manifest is of schema {_shown(found)}; this snapq reads {known}.",
             where=str(path),
             hint="Use the snapq that wrote the bundle, or build it anew.",
         )
@@ -66,7 +66,7 @@ def read_manifest(folder: Path) -> Manifest:
         raise StorageError(
             f"The manifest is damaged: {_first(error)}.", where=str(path), hint=hint
         ) from error
-    if manifest.checksum is None and found != WITH_HOST:  # of a former version
+    if manifest.checksum is None and found not in (WITH_HOST, WITH_PACKAGES):  # of a former version
         return manifest
     if manifest.checksum != checksum_of(value):
         raise StorageError(
@@ -99,6 +99,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         del value["tail"]
     if manifest.host is None:
         del value["host"]
+    if not manifest.packages:
+        del value["packages"]
     value["checksum"] = checksum_of(value)
     write_json(folder / MANIFEST, value)
 

@@ -13,6 +13,7 @@ import numpy as np
 from snapq.bundle import GOLDEN, MANIFEST
 from snapq.bundle.host_schema import constants
 from snapq.bundle.manifest import boundary_of, read_manifest
+from snapq.bundle.package_schema import BundlePackage
 from snapq.bundle.references import check_references
 from snapq.bundle.schema import BundleDevice, BundleFile, Manifest
 from snapq.classical.host import Host
@@ -76,18 +77,48 @@ class Bundle:
         """The package compiled for a device.
 
         Raises:
-            StorageError: the bundle was not compiled for it.
+            StorageError: the bundle was not compiled for it, or `package_for` gives its package.
         """
         for entry in self.manifest.devices:
             if entry.device == device:
                 return entry
+        for package in self.manifest.packages:
+            if device in package.devices:
+                raise StorageError(
+                    f"{device} has a package of its own inside this bundle.",
+                    where=str(self.path),
+                    hint=f"Open {self.path / package.path}.",
+                )
         names = [entry.device for entry in self.manifest.devices]
+        names += [name for package in self.manifest.packages for name in package.devices]
         close = nearest(device, names)
         raise StorageError(
             f"The bundle is not compiled for {device}; it is for {', '.join(names) or 'none'}.",
             where=str(self.path),
             hint=f"Did you mean {close}?" if close else "Add it to `devices` and run again.",
         )
+
+    def package_for(self, device: str | None) -> Bundle:
+        """The package of a device: one of the others in the bundle, else this one.
+
+        Raises:
+            StorageError: as `open`; or its manifest is not the one that this one names.
+        """
+        for entry in self.manifest.packages:
+            if device in entry.devices:
+                return self._package(entry)
+        return self
+
+    def _package(self, entry: BundlePackage) -> Bundle:
+        folder = self.path / entry.path
+        if any(part.is_symlink() for part in _inside(self.path, folder)):
+            raise _damaged("A link stands where a package should be.", folder)
+        found = Bundle.open(folder)
+        named = tuple(one.device for one in found.manifest.devices)
+        same = (found.manifest.precision, named) == (entry.precision, entry.devices)
+        if found.manifest.packages or not same or sha256_file(folder / MANIFEST) != entry.sha256:
+            raise _damaged("The package is not the one that the manifest describes.", folder)
+        return found
 
     def compiled(self, device: str) -> Path:
         """The compiled model of a device. Raises `StorageError` where there is none."""

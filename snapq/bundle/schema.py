@@ -22,6 +22,7 @@ from snapq.bundle.entries import (
     check_text,
 )
 from snapq.bundle.host_schema import BundleHost
+from snapq.bundle.package_schema import BundlePackage
 from snapq.records import EstimateRecord
 
 SCHEMA: Literal["snapq.bundle/1"] = "snapq.bundle/1"
@@ -29,6 +30,9 @@ WITH_TAIL: Literal["snapq.bundle/2"] = "snapq.bundle/2"
 """Of a bundle with a tail: what reads version 1 only would leave the tail out in silence."""
 WITH_HOST: Literal["snapq.bundle/3"] = "snapq.bundle/3"
 """Of a classical model, whose head and tail must not be left out either."""
+WITH_PACKAGES: Literal["snapq.bundle/4"] = "snapq.bundle/4"
+"""Of a bundle with packages of other devices; it may have a tail."""
+SCHEMAS = (SCHEMA, WITH_TAIL, WITH_HOST, WITH_PACKAGES)
 MAX_FILES = 10_000
 MAX_FILE_BYTES = 1 << 40
 
@@ -205,7 +209,9 @@ class BundleProvenance(Entry):
 class Manifest(Entry):
     """The whole of `manifest.json`."""
 
-    schema_version: Literal["snapq.bundle/1", "snapq.bundle/2", "snapq.bundle/3"] = SCHEMA
+    schema_version: Literal[
+        "snapq.bundle/1", "snapq.bundle/2", "snapq.bundle/3", "snapq.bundle/4"
+    ] = SCHEMA
     precision: Text
     """`fp16`, or weights and activations such as `w8a8`."""
     inputs: Annotated[tuple[BundleInput, ...], BeforeValidator(as_tuple)]
@@ -226,9 +232,11 @@ class Manifest(Entry):
     """Further artefacts by kind: `dlc`, `multi_soc`."""
     provenance: BundleProvenance
     tail: BundleTail | None = None
-    """Only in version 2, where it must be."""
+    """Only in version 2, where it must be, and in version 4."""
     host: BundleHost | None = None
     """Only in version 3, where it must be."""
+    packages: Annotated[tuple[BundlePackage, ...], BeforeValidator(as_tuple)] = ()
+    """Of devices that have a model of their own; only in version 4, where there must be some."""
     files: Annotated[tuple[BundleFile, ...], BeforeValidator(as_tuple), Field(max_length=MAX_FILES)]
     checksum: Sha256 | None = None
     """Over all of the above; only manifests of former versions have none."""
@@ -256,7 +264,8 @@ class Manifest(Entry):
 
     @model_validator(mode="after")
     def _the_tail_fits(self) -> Manifest:
-        if (self.tail is not None) != (self.schema_version == WITH_TAIL):
+        may = (WITH_TAIL,) if self.tail is not None else (SCHEMA, WITH_HOST)
+        if self.schema_version not in (*may, WITH_PACKAGES):
             raise ValueError("tail and schema_version contradict each other")
         if self.tail is None:
             return self
@@ -280,4 +289,15 @@ class Manifest(Entry):
         given = {item.name for item in self.outputs} | {one.name for one in self.host.inputs}
         if not set(self.host.tail.inputs) <= given:
             raise ValueError("the tail takes what the package does not give")
+        return self
+
+    @model_validator(mode="after")
+    def _packages_fit(self) -> Manifest:
+        if bool(self.packages) != (self.schema_version == WITH_PACKAGES):
+            raise ValueError("packages and schema_version contradict each other")
+        paths = [package.path for package in self.packages]
+        names = [entry.device for entry in self.devices]
+        names += [name for package in self.packages for name in package.devices]
+        if len(set(paths)) != len(paths) or (paths and len(set(names)) != len(names)):
+            raise ValueError("a device or a package is listed twice")
         return self

@@ -7,6 +7,9 @@
     outputs = session.run(None, package.feeds({"input": frame}))
     values = package.read(outputs)                     # {"logits": float32 array, ...}
 
+Where devices have packages of their own (`packages` in the manifest), name the one that this runs
+on: `snapq_io.load("bundle", "qcs6490")`.
+
 Of a model that was cut, what lies behind the cut is in `tail.onnx`, for the CPU (onnxruntime):
 
     results = package.run_tail(values, {"input": frame})     # {"boxes": ..., "scores": ...}
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 SCHEMA = "snapq.bundle/1"
 WITH_TAIL = "snapq.bundle/2"
 WITH_HOST = "snapq.bundle/3"
+WITH_PACKAGES = "snapq.bundle/4"
 _FIXED_POINT_BITS = 22
 
 
@@ -285,6 +289,10 @@ class Package:
             if entry["device"] == device:
                 return self.folder / str(entry["model"])
         names = [entry["device"] for entry in self.manifest["devices"]]
+        if any(device in package["devices"] for package in self.manifest.get("packages", ())):
+            raise ValueError(
+                f"{device} has a package of its own: load({str(self.folder)!r}, {device!r})"
+            )
         raise ValueError(f"not compiled for {device}; compiled for {names}")
 
     def open_session(self, device: str) -> Any:
@@ -323,11 +331,21 @@ class Package:
         return self.inputs[name]
 
 
-def load(folder: str | Path) -> Package:
-    """Reads the manifest of a bundle."""
+def load(folder: str | Path, device: str | None = None) -> Package:
+    """Reads the manifest of a bundle.
+
+    Args:
+        folder: the bundle.
+        device: the device that the package is for (`qcs9075`), where devices have packages of their
+            own; without it, the package of the first.
+    """
     manifest = json.loads((Path(folder) / "manifest.json").read_text(encoding="utf-8"))
-    if manifest.get("schema_version") not in (SCHEMA, WITH_TAIL, WITH_HOST):
-        raise ValueError(f"{folder} is not a bundle of schema {SCHEMA}, {WITH_TAIL} or {WITH_HOST}")
+    if manifest.get("schema_version") not in (SCHEMA, WITH_TAIL, WITH_HOST, WITH_PACKAGES):
+        known = f"{SCHEMA}, {WITH_TAIL}, {WITH_HOST} or {WITH_PACKAGES}"
+        raise ValueError(f"{folder} is not a bundle of schema {known}")
+    for package in manifest.get("packages", ()):
+        if device in package["devices"]:
+            return load(Path(folder) / str(package["path"]))
     return Package(Path(folder), manifest)
 
 

@@ -102,6 +102,19 @@ class Available:
         """Whether everything is there that cannot be done without."""
         return all(item in self._facts for item in reads.needed)
 
+    def for_devices(self, devices: tuple[DeviceProfile, ...], setting: Setting) -> Available:
+        """The same for some devices of the run."""
+        fact = known(devices, _facts_of(devices, setting))
+        return Available({**self._facts, Input.DEVICES: fact})
+
+    def with_bundle(self, bundle: Path) -> Available:
+        """The same with the bundle in another place."""
+        if Input.PACKAGE not in self._facts:
+            return self
+        fact = self._facts[Input.PACKAGE]
+        package = Fact(lambda: (fact.value()[0], bundle), fact.mark)
+        return Available({**self._facts, Input.PACKAGE: package})
+
     def after(self, index: int, name: str, artifact: Artifact) -> Available:
         """What there is behind a stage."""
         mark = [name, artifact.sha256, artifact.precision]
@@ -146,7 +159,7 @@ def available(setting: Setting) -> Available:
     facts = {
         Input.MODEL: known((config.model.path, shapes, cut), [setting.source_sha256, shapes, cut]),
         Input.BOUNDARY: known(setting.boundary, setting.boundary.to_json()),
-        Input.DEVICES: known(setting.devices, _facts_of(setting)),
+        Input.DEVICES: known(setting.devices, _facts_of(setting.devices, setting)),
         Input.SEED: known(config.seed),
         Input.METRICS: Fact(  # made anew each time that it is called
             lambda: functools.partial(metrics, config.metric, config.folder),
@@ -283,9 +296,9 @@ def _made_of(fact: Fact, change: Callable[[Any], Any], mark: Any) -> Fact:
     return Fact(lambda: change(fact.value()), lambda: [fact.mark(), mark])
 
 
-def _facts_of(setting: Setting) -> list[dict[str, Any]]:
+def _facts_of(devices: tuple[DeviceProfile, ...], setting: Setting) -> list[dict[str, Any]]:
     """All facts of the devices, of those that options name, and of those that stand for them."""
-    asked = (*setting.devices, *setting.named_devices)
+    asked = (*devices, *setting.named_devices)
     return [asdict(device) for device in (*asked, *map(_stands_for, asked)) if device is not None]
 
 

@@ -19,6 +19,8 @@ class PlannedStage:
     name: str
     options: dict[str, Any]
     cached: bool
+    devices: tuple[str, ...] = ()
+    """Which it is for, where not for all."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,9 @@ def make_plan(chosen: Setting, cache: Cache) -> Plan:
                 step.name,
                 step.options.model_dump(mode="json") if step.options else {},
                 artifact is not None,
+                devices,
             )
-            for step, artifact in kept(chosen, available(chosen), cache)
+            for step, devices, artifact in kept(chosen, available(chosen), cache)
         ),
         data=tuple(
             PlannedData(use, samples.description, len(samples), samples.random)

@@ -20,14 +20,16 @@ from snapq.npu import runtime
 from snapq.pipeline import evidence
 from snapq.pipeline import steps as stages
 from snapq.pipeline.available import available
-from snapq.pipeline.cache import Cache, copy_artifact
+from snapq.pipeline.cache import Cache
 from snapq.pipeline.evidence.latency import check_target
 from snapq.pipeline.gates import Evaluated, check
 from snapq.pipeline.gates.answers import answer_notes
 from snapq.pipeline.inputs import Setting
+from snapq.pipeline.placing import Placed, place
 from snapq.progress import Advance, Progress
 from snapq.records import Figures, FileRecord, Provenance, RunRecord, StageRecord
-from snapq.stages.artifact import MODEL, library_versions
+from snapq.stages.artifact import library_versions
+from snapq.stages.package.stage import BUNDLE
 from snapq.storage import compressed_size, fingerprint, sha256_file, write_text
 from snapq.version import __version__
 
@@ -58,21 +60,24 @@ def execute(
         told = _Logged(progress)
         check_target(chosen.config.benchmark, told)
         inputs = available(chosen)
-        walked = stages.walk(chosen, inputs, cache, told)
-        finished = [(item, _place(item, folder)) for item in walked]
-        for item, _ in finished:
-            inputs = inputs.after(item.step.index, item.step.name, item.artifact)
-        found = evidence.gather(chosen, inputs, cache, told)
-        figures = _with_subjects(found.figures, chosen, finished[-1][0].step.name)
+        branches = stages.walk(chosen, inputs, cache, told)
+        finished = place(branches, folder)
+        found = evidence.gather(chosen, branches, cache, told, folder / BUNDLE)
+        figures = _with_subjects(found.figures, chosen, finished[-1].item.step.name)
         secrets = chosen.config.secrets
-        stage_records = tuple(
-            _stage_record(item, place, folder, secrets) for item, place in finished
-        )
-        precision = finished[-1][0].artifact.precision
+        stage_records = tuple(_stage_record(one, folder, secrets) for one in finished)
+        precision = branches[0].precision
         bundle = tuple(
             file_record(path, folder)
-            for path in sorted((folder / "bundle").rglob("*"))
+            for path in sorted((folder / BUNDLE).rglob("*"))
             if path.is_file()
+        )
+        evaluated = Evaluated(
+            figures,
+            chosen.devices,
+            precision,
+            bundle,
+            [(one.names, one.precision) for one in branches] if len(branches) > 1 else (),
         )
         benches = tuple(bench.without_samples() for bench in figures.benches)
         record = RunRecord(
@@ -82,12 +87,12 @@ def execute(
             finished=True,
             provenance=_provenance(chosen, started, command, figures),
             config=_shown(chosen.config),
-            model=file_record(finished[0][1], folder),
+            model=file_record(finished[0].model, folder),
             devices=tuple(device.name for device in chosen.devices),
             stages=stage_records,
             **dict(figures.model_copy(update={"benches": benches})),
             bundle_files=bundle,
-            gates=check(chosen.config.gates, Evaluated(figures, chosen.devices, precision, bundle)),
+            gates=check(chosen.config.gates, evaluated),
             notes=tuple(hide((*found.notes, *answer_notes(figures.answers, precision)), secrets)),
         )
         _write_measurements(figures, folder)
@@ -106,17 +111,6 @@ def file_record(path: Path, folder: Path) -> FileRecord:
         bytes=path.stat().st_size,
         bytes_compressed=compressed_size(path),
     )
-
-
-def _place(item: stages.Finished, folder: Path) -> Path:
-    """Puts a finished step into the run directory; returns its model there."""
-    place = folder / "stages" / item.step.folder
-    copy_artifact(item.artifact, place)
-    bundle = place / "bundle"
-    if not bundle.is_dir():
-        return place / MODEL
-    bundle.replace(folder / "bundle")
-    return folder / "bundle" / MODEL
 
 
 def _with_subjects(figures: Figures, chosen: Setting, stage: str) -> Figures:
@@ -154,20 +148,19 @@ def _as_written(config: DeployConfig) -> Any:
     return hide(literal(_dumped(config)), spelt)
 
 
-def _stage_record(
-    item: stages.Finished, model: Path, folder: Path, secrets: Mapping[str, str]
-) -> StageRecord:
-    record = item.artifact.record
-    options = item.step.options
+def _stage_record(placed: Placed, folder: Path, secrets: Mapping[str, str]) -> StageRecord:
+    step, record = placed.item.step, placed.item.artifact.record
+    options = step.options
     return StageRecord(
-        index=item.step.index,
-        name=item.step.name,
+        index=step.index,
+        name=step.name,
         config=hide(options.model_dump(mode="json"), secrets) if options else {},
         seconds=record.seconds,
-        cached=item.cached,
-        model=file_record(model, folder),
+        cached=placed.item.cached,
+        model=file_record(placed.model, folder),
         notes=tuple(hide(record.notes, secrets)),
         details=hide(record.details, secrets),
+        devices=placed.devices,
     )
 
 

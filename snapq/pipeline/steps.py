@@ -1,19 +1,25 @@
-"""Walks the stages of a run, taking finished ones from the cache."""
+"""Walks the stages of a run, taking finished ones from the cache.
+
+With `precision: auto` each kind of device walks them from quantize on for itself; those for which
+the same model comes of it go on together.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from snapq.config import PrepareConfig, RepairConfig, StageOptions
+from snapq.config import PrepareConfig, QuantizeConfig, RepairConfig, StageOptions
+from snapq.devices.profiles import DeviceProfile
 from snapq.pipeline.available import SOURCE, Available
 from snapq.pipeline.cache import Cache
 from snapq.pipeline.inputs import Setting
+from snapq.pipeline.kinds import kinds
 from snapq.progress import Progress
-from snapq.stages.artifact import Artifact
-from snapq.stages.base import Context, Reads, Stage, stage
+from snapq.stages.artifact import MODEL, Artifact
+from snapq.stages.base import Context, Stage, stage
 
 
 @dataclass(frozen=True)
@@ -60,51 +66,154 @@ def steps(setting: Setting) -> tuple[Step, ...]:
     return tuple(Step(index, name, options) for index, (name, options) in enumerate(items))
 
 
+@dataclass(frozen=True)
+class Branch:
+    """The devices that share a package, and the steps that led to it.
+
+    Attributes:
+        devices: in the order of the YAML.
+        finished: every step from the first on; of a plan those that are kept, without a gap.
+        inputs: what there is behind the last of them.
+    """
+
+    devices: tuple[DeviceProfile, ...]
+    finished: tuple[Finished, ...]
+    inputs: Available
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the devices."""
+        return tuple(device.name for device in self.devices)
+
+    @property
+    def precision(self) -> str:
+        """Of what the last step left."""
+        return self.finished[-1].artifact.precision
+
+    def then(self, done: Finished) -> Branch:
+        """The branch with one more step."""
+        inputs = self.inputs.after(done.step.index, done.step.name, done.artifact)
+        return replace(self, finished=(*self.finished, done), inputs=inputs)
+
+
 def walk(
     setting: Setting, inputs: Available, cache: Cache, progress: Progress
-) -> Iterator[Finished]:
-    """Runs the steps one after the other, and yields each when it is finished.
+) -> tuple[Branch, ...]:
+    """Runs the steps one after the other.
 
     Args:
         setting: of the run.
         inputs: what there is before the first step.
         cache: finished work of earlier runs.
         progress: progress reporter.
+
+    Returns:
+        A branch for each package; one, with all devices, where these share one.
     """
+    branches: tuple[Branch, ...] = (Branch(setting.devices, (), inputs),)
     for step in steps(setting):
-        asked = stage(step.name)
-        reads = asked.reads(step.options)
-        key = inputs.key(step.name, reads, step.options)
-        artifact = cache.artifact(key)
-        cached = artifact is not None
-        if artifact is None:
-            progress.say(f"Stage {step.index}: {step.name}")
-            checkpoint = cache.checkpoint(key)
-            context = Context(
-                reads, inputs.values(reads), checkpoint=checkpoint, memo=cache, progress=progress
-            )
-            artifact = cache.keep(key, _builder(asked, step, context))
-            checkpoint.unlink(missing_ok=True)
-        else:
-            progress.say(f"Stage {step.index}: {step.name} (reused, same inputs)")
-        yield Finished(step, artifact, cached)
-        inputs = inputs.after(step.index, step.name, artifact)
+        if _parts(step):
+            branches = _apart(branches[0], setting)
+        title = f"Stage {step.index}: {step.name}"
+        branches = tuple(
+            one.then(_finished(step, one, cache, progress, _title(title, one, branches)))
+            for one in branches
+        )
+        if _parts(step):
+            branches = _joined(branches, setting)
+    return branches
 
 
 def kept(
     setting: Setting, inputs: Available, cache: Cache
-) -> Iterator[tuple[Step, Artifact | None]]:
-    """Yields the steps with their kept artifacts, None where a step would run."""
+) -> tuple[tuple[Step, tuple[str, ...], Artifact | None], ...]:
+    """The steps with their kept artifacts, None where a step would run.
+
+    The names are those of the devices that a step is for, none where it is for all. Behind a
+    quantize step that would run nobody knows which devices part, so the steps are for all again.
+    """
+    found: list[tuple[Step, tuple[str, ...], Artifact | None]] = []
+    branches: tuple[Branch, ...] = (Branch(setting.devices, (), inputs),)
     runs = False
     for step in steps(setting):
-        artifact = None
-        if not runs:
-            reads: Reads = stage(step.name).reads(step.options)
-            artifact = cache.artifact(inputs.key(step.name, reads, step.options))
-        runs = artifact is None
-        yield step, artifact
-        if artifact is not None:
-            inputs = inputs.after(step.index, step.name, artifact)
+        if _parts(step):
+            branches = branches if runs else _apart(branches[0], setting)
+        artifacts = [None if runs else _artifact(step, one, cache)[1] for one in branches]
+        for one, artifact in zip(branches, artifacts, strict=True):
+            found.append((step, one.names if len(branches) > 1 else (), artifact))
+        if None in artifacts:
+            runs, branches = True, (Branch(setting.devices, (), inputs),)
+            continue
+        branches = tuple(
+            one.then(Finished(step, artifact, True))
+            for one, artifact in zip(branches, artifacts, strict=True)
+            if artifact is not None
+        )
+        if _parts(step):
+            branches = _joined(branches, setting)
+    return tuple(found)
+
+
+def _parts(step: Step) -> bool:
+    """Whether devices may part at this step."""
+    return isinstance(step.options, QuantizeConfig) and step.options.precision == "auto"
+
+
+def _apart(branch: Branch, setting: Setting) -> tuple[Branch, ...]:
+    """A branch for each kind of device."""
+    found = kinds(setting)
+    if len(found) < 2:
+        return (branch,)
+    return tuple(_of(branch, devices, setting) for devices in found)
+
+
+def _joined(branches: tuple[Branch, ...], setting: Setting) -> tuple[Branch, ...]:
+    """Those with the same model together, under the first one's steps."""
+    same: dict[tuple[object, ...], list[Branch]] = {}
+    for one in branches:
+        record = one.finished[-1].artifact.record
+        # Beside the model there are figures of the search, which hang on the device.
+        model = [item for item in sorted(record.files.items()) if item[0].startswith(MODEL)]
+        same.setdefault((record.precision, *model), []).append(one)
+    together = []
+    for group in same.values():
+        named = {name for one in group for name in one.names}
+        devices = tuple(device for device in setting.devices if device.name in named)
+        together.append(group[0] if len(group) == 1 else _of(group[0], devices, setting))
+    return tuple(together)
+
+
+def _of(branch: Branch, devices: tuple[DeviceProfile, ...], setting: Setting) -> Branch:
+    """The branch with these devices."""
+    return Branch(devices, branch.finished, branch.inputs.for_devices(devices, setting))
+
+
+def _title(title: str, one: Branch, branches: Iterable[Branch]) -> str:
+    return f"{title} for {', '.join(one.names)}" if len(tuple(branches)) > 1 else title
+
+
+def _finished(step: Step, branch: Branch, cache: Cache, progress: Progress, title: str) -> Finished:
+    """Runs the step, or takes what an earlier run made of the same inputs."""
+    key, kept = _artifact(step, branch, cache)
+    if kept is not None:
+        progress.say(f"{title} (reused, same inputs)")
+        return Finished(step, kept, True)
+    progress.say(title)
+    asked = stage(step.name)
+    reads = asked.reads(step.options)
+    checkpoint = cache.checkpoint(key)
+    values = branch.inputs.values(reads)
+    context = Context(reads, values, checkpoint=checkpoint, memo=cache, progress=progress)
+    artifact = cache.keep(key, _builder(asked, step, context))
+    checkpoint.unlink(missing_ok=True)
+    return Finished(step, artifact, False)
+
+
+def _artifact(step: Step, branch: Branch, cache: Cache) -> tuple[str, Artifact | None]:
+    """The key of a step, and what is kept under it."""
+    reads = stage(step.name).reads(step.options)
+    key = branch.inputs.key(step.name, reads, step.options)
+    return key, cache.artifact(key)
 
 
 def _builder(asked: Stage, step: Step, context: Context) -> Callable[[Path], Artifact]:

@@ -45,6 +45,8 @@ class StageRecord(Record):
     """Sentences for the reader: what the stage changed, what it could not do and why."""
     details: dict[str, Any] = Field(default_factory=dict)
     """Figures of this stage alone (passes applied, node counts, compile options tried)."""
+    devices: tuple[str, ...] = ()
+    """The devices that it is for, where `precision: auto` gave them packages of their own."""
 
 
 class GateRecord(Record):

@@ -73,6 +73,8 @@ class TradeoffRecord(Record):
     """The higher precision; None where no node has it."""
     nodes: tuple[str, ...]
     """Nodes in the higher precision; empty where all of the model has it."""
+    narrow: tuple[str, ...] = ()
+    """Nodes whose weights have 4 bits, as that is faster."""
     value: float
     unit: str
     """`dB` for output SQNR, or the name of the metric."""
@@ -86,3 +88,5 @@ class TradeoffRecord(Record):
     us: float | None
     """Estimate of the accelerator's time; None where there is none."""
     estimated_on: str | None
+    devices: tuple[str, ...] = ()
+    """For which it was tried, where not for all."""

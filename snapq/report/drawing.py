@@ -67,6 +67,14 @@ def place(points: Sequence[Point], title: str = "SQNR in dB", level: float | Non
     return Plane(marks, (first, last), (low, high), title, drawn)
 
 
+def by_devices(records: Sequence[TradeoffRecord]) -> list[list[TradeoffRecord]]:
+    """The candidates of each kind of device apart, in their order."""
+    groups: dict[tuple[str, ...], list[TradeoffRecord]] = {}
+    for record in records:
+        groups.setdefault(record.devices, []).append(record)
+    return list(groups.values())
+
+
 def tradeoff_plane(records: Sequence[TradeoffRecord]) -> Plane | None:
     """Places mixed precisions, fastest first; None where fewer than two have an estimate."""
     timed = sorted(((r.us, r) for r in records if r.us is not None), key=lambda item: item[0])
@@ -77,7 +85,9 @@ def tradeoff_plane(records: Sequence[TradeoffRecord]) -> Plane | None:
 
     def point(us: float, record: TradeoffRecord) -> Point:
         value = min(record.value, high) if record.value > low else low
-        kind = "chosen" if record.chosen else "tried" if record.nodes else "uniform"
+        kind = (
+            "chosen" if record.chosen else "tried" if record.nodes or record.narrow else "uniform"
+        )
         return us, value, record.label, kind
 
     unit = records[0].unit

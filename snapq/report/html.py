@@ -22,7 +22,7 @@ from snapq.records import RunRecord
 from snapq.report import benches, classical, plots, view
 from snapq.report import formatting as fmt
 from snapq.report.curves import loss_curve
-from snapq.report.drawing import tradeoff_plane
+from snapq.report.drawing import by_devices, tradeoff_plane
 
 _FILTERS = {
     "bytes": fmt.size,
@@ -51,6 +51,7 @@ def render_html(record: RunRecord) -> str:
         record=record,
         benches=benches,
         tradeoff_plane=tradeoff_plane,
+        by_devices=by_devices,
         lowest=plots.lowest(record.layers),
         figure=figure,
         histograms=plots.pack(json.dumps(histograms)) if any(histograms) else "",

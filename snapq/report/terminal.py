@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from snapq.records import AgreementRecord, Origin, RunRecord
+from snapq.records import AgreementRecord, Origin, RunRecord, StageRecord
 from snapq.report import benches, classical, view
 from snapq.report import formatting as fmt
 
@@ -236,10 +236,16 @@ def _gates(record: RunRecord) -> Iterator[Row]:
         yield gate.name, result, f"found {gate.found}, limit {gate.limit}"
 
 
+def _stage_name(stage: StageRecord) -> str:
+    """`quantize`, or `quantize for qcs6490` where devices have packages of their own."""
+    return f"{stage.name} for {', '.join(stage.devices)}" if stage.devices else stage.name
+
+
 def _notes(record: RunRecord) -> Iterator[Row]:
     """The first notes of the stages and of the run; the report has them all."""
-    notes = [(stage.name, note) for stage in record.stages for note in stage.notes]
-    notes += [("run", note) for note in record.notes]
+    chosen = [("run", note) for note in record.notes if note.startswith("`precision: auto`")]
+    notes = [(_stage_name(stage), note) for stage in record.stages for note in stage.notes]
+    notes = chosen + notes + [("run", note) for note in record.notes if ("run", note) not in chosen]
     for name, note in notes[:_MOST_NOTES]:
         yield name, fmt.shorten(note, _LONGEST_NOTE), ""
     if len(notes) > _MOST_NOTES:

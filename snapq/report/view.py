@@ -102,9 +102,7 @@ def has_random_inputs(record: RunRecord) -> bool:
 def verdict(record: RunRecord) -> Verdict:
     """Says whether the run passed its gates."""
     failed = tuple(gate for gate in record.gates if not gate.passed)
-    what = f" as {fmt.join(precisions(record))}" if precisions(record) else ""
-    devices = fmt.join([fmt.shorten(name, 40) for name in record.devices])
-    detail = f"{fmt.shorten(record.name, 60)}{what} for {devices}"
+    detail = f"{fmt.shorten(record.name, 60)}{_packages(record)}"
     total = fmt.plural(len(record.gates), "gate")
     if not record.finished:
         level = Level.UNFINISHED
@@ -119,6 +117,18 @@ def verdict(record: RunRecord) -> Verdict:
     return Verdict(level, headline, detail, tuple(_warnings(record, failed)))
 
 
+def _packages(record: RunRecord) -> str:
+    """` as w8a8 for qcs9075`; ` as w8a8 for qcs9075, and w8a16 for qcs6490` where they differ."""
+    shipped: dict[str, list[str]] = {}
+    for item in record.placements:
+        shipped.setdefault(item.label, []).append(fmt.shorten(item.device, 40))
+    if len(shipped) > 1:
+        parts = [f"{label} for {fmt.join(devices)}" for label, devices in shipped.items()]
+        return f" as {', and '.join(parts)}"
+    what = f" as {fmt.join(precisions(record))}" if precisions(record) else ""
+    return f"{what} for {fmt.join([fmt.shorten(name, 40) for name in record.devices])}"
+
+
 def _names(gates: tuple[GateRecord, ...]) -> str:
     return ", ".join(fmt.shorten(gate.name, 40) for gate in gates)
 
@@ -128,6 +138,11 @@ def _warnings(record: RunRecord, failed: tuple[GateRecord, ...]) -> Iterator[str
         yield f"Gates failed so far: {_names(failed)}."
     if not record.finished:
         yield "Figures below are those of the finished stages only."
+    for item in record.tradeoff:
+        if item.chosen and not item.met:
+            on = f" for {fmt.join(list(item.devices))}" if item.devices else ""
+            value = fmt.metric_value(item.unit, item.value)
+            yield f"No precision reaches the goal{on}: {item.label} is the closest, with {value}."
     if has_random_inputs(record):
         yield (
             "Random inputs: accuracy, SQNR and cosine of this run say nothing about the model on "

@@ -153,3 +153,29 @@ def test_auto_gives_more_bits_where_the_goal_asks_for_them(tmp_path):
     assert found["budget_met"]
     assert found["value"] >= 60
     assert "a16" in outcome.precision or "fp16" in outcome.precision
+
+
+def one_row(width):
+    """Fully connected layers of one row, in which reading the weights takes the time."""
+    b = Builder()
+    x = b.feed("x", 1, width)
+    y = b.add("Relu", b.add("Gemm", x, b.normal(width, width), b.normal(width)))
+    return b.model(b.add("Gemm", y, b.normal(width, 64), b.normal(64)))
+
+
+@pytest.mark.npu
+def test_auto_gives_4_bits_to_weights_where_that_is_faster_and_good_enough(tmp_path):
+    outcome = staged(one_row(768), auto(min_sqnr_db=12), tmp_path)
+    assert outcome.precision == "w8a8+w4a8"
+    curve = json.loads((tmp_path / "tradeoff.json").read_text())
+    chosen, eight = next(one for one in curve if one["chosen"]), curve[0]
+    assert chosen["narrow"]
+    assert chosen["where"] == "simulated"
+    assert chosen["us"] < 0.8 * eight["us"]
+    assert any("Weights of 4 bits, which the NPU is faster with" in n for n in outcome.notes)
+
+
+@pytest.mark.npu
+def test_auto_leaves_weights_at_8_bits_where_4_miss_the_goal(tmp_path):
+    outcome = staged(one_row(768), auto(min_sqnr_db=30), tmp_path)
+    assert outcome.precision == "w8a8"

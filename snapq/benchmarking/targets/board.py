@@ -75,13 +75,14 @@ class BoardTarget:
             DeviceError: the board cannot be reached, refuses, or nothing that is allowed runs.
             ConnectionLostError: the connection broke.
         """
-        check_labels(candidates)
+        check_labels([one.label for one in candidates])
         with connect(self.board.address) as transport:
             facts = probe(transport, self.board)
             check_python(facts, transport.address)
             environment = set_up(transport, self.board, facts, self.reporter).path
             device = profile_of(self.board, facts)
-            loads = [_load(candidate, protocol, device) for candidate in candidates]
+            loads = [load_for(candidate, protocol, device) for candidate in candidates]
+            check_labels([one.label for one in loads])
             ready = ReadyBoard(transport, self.board, environment, self.reporter, self.limits)
             session = measure(ready, loads, protocol, progress)
         setting = Setting(
@@ -100,7 +101,8 @@ def _allowed(protocol: BenchmarkConfig) -> tuple[str, ...]:
     return protocol.allow or ("npu",)
 
 
-def _load(candidate: Candidate, protocol: BenchmarkConfig, device: DeviceProfile | None) -> Load:
+def load_for(candidate: Candidate, protocol: BenchmarkConfig, device: DeviceProfile | None) -> Load:
+    """What goes to the board: of a bundle the package of its device. Raises `StorageError`."""
     allowed = _allowed(protocol)
     if candidate.bundle is None:
         options = None
@@ -112,10 +114,16 @@ def _load(candidate: Candidate, protocol: BenchmarkConfig, device: DeviceProfile
                 **({"soc_model": str(device.soc_id)} if device else {}),
             }
         return plain_load(candidate.label, candidate.model, candidate.feeds, options)
+    outer = Bundle.open(candidate.bundle)
+    own = outer.package_for(None if device is None else device.name)
+    label, feeds = candidate.label, candidate.feeds
+    if own is not outer:  # another precision, which may take inputs of other types
+        label = own.manifest.precision
+        feeds = next(own.golden_feeds(), feeds)
     return bundle_load(
-        candidate.label,
-        Bundle.open(candidate.bundle),
-        candidate.feeds,
+        label,
+        own,
+        feeds,
         device=device,
         npu="npu" in allowed,
         cpu="cpu" in allowed,

@@ -73,7 +73,7 @@ class LocalTarget:
             SnapqError: a model or an input is refused, or a child fails.
         """
         self.check(protocol)
-        check_labels(candidates)
+        check_labels([one.label for one in candidates])
         tallies = [_Tally(candidate, protocol) for candidate in candidates]
 
         def advance() -> None:

@@ -7,16 +7,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from snapq.benchmarking.statistics import speedup, speedup_interval
-from snapq.benchmarking.targets.base import Candidate, Measurement
+from snapq.benchmarking.targets.base import Measurement
 from snapq.config import BenchmarkConfig
 from snapq.errors import ConfigError
 from snapq.records import LatencyRecord, SpeedupRecord
 from snapq.records import bench as results
 
 
-def check_labels(candidates: Sequence[Candidate]) -> None:
+def check_labels(labels: Sequence[str]) -> None:
     """Refuses a benchmark of nothing, or of two with one label. Raises `ConfigError`."""
-    labels = [candidate.label for candidate in candidates]
     if not labels or len(set(labels)) != len(labels):
         raise ConfigError(f"A benchmark needs candidates with labels of their own, not {labels}.")
 

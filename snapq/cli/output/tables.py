@@ -65,7 +65,7 @@ def show_plan(plan: Plan) -> None:
         ("stage", "options", "state"),
         (
             (
-                stage.name,
+                f"{stage.name} for {', '.join(stage.devices)}" if stage.devices else stage.name,
                 ", ".join(f"{key}: {value}" for key, value in stage.options.items()),
                 "kept, will be reused" if stage.cached else "will run",
             )

@@ -114,8 +114,9 @@ class QuantizeConfig(StageConfig):
     """Post-training quantization from the calibration samples."""
 
     precision: Literal["auto", "w8a8", "w8a16", "w4a8", "w4a16", "w16a16", "fp16"] | None = None
-    """`auto`: the fastest mix of 8 bits, 16 bits and fp16 by the device's estimate that reaches
-    `goal` on the simulator. The others are short for `weights` and `activations`."""
+    """`auto`: for each kind of device the fastest mix of 4-bit weights, 8 bits, 16 bits and fp16,
+    by its estimate, that reaches `goal` on the simulator. The others are short for `weights` and
+    `activations`."""
     goal: Goal | None = None
     """With `precision: auto`: what is good enough; 30 dB where not given."""
     weights: WeightType = WeightType.INT8

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from snapq.pipeline.available import Available
 from snapq.pipeline.cache import Cache
 from snapq.pipeline.evidence import (
     answers,
+    apart,
     classical,
     estimates,
     latency,
@@ -18,6 +19,7 @@ from snapq.pipeline.evidence import (
 )
 from snapq.pipeline.evidence.base import Evidence, Found
 from snapq.pipeline.inputs import Setting
+from snapq.pipeline.steps import Branch
 from snapq.progress import Progress
 
 KINDS: tuple[Evidence, ...] = (
@@ -33,22 +35,35 @@ KINDS: tuple[Evidence, ...] = (
 """In the order in which they are gathered, and in which their notes are told."""
 
 
-def gather(setting: Setting, inputs: Available, cache: Cache, progress: Progress) -> Found:
+def gather(
+    setting: Setting, branches: Sequence[Branch], cache: Cache, progress: Progress, bundle: Path
+) -> Found:
     """Takes every figure that the finished stages allow.
 
     Args:
         setting: the run's setting.
-        inputs: what there is behind the last stage.
+        branches: what there is behind the last stage; where devices have packages of their own,
+            one each.
         cache: finished work of earlier runs.
         progress: reporter of progress.
+        bundle: where the run's bundle stands, with the packages of all devices.
 
     Raises:
         SnapqError: a figure cannot be taken although the stages allow it.
     """
+    first, *others = branches
     found = Found()
     for kind in KINDS:
+        inputs = first.inputs
+        if kind is latency.EVIDENCE and others:  # a board takes the package of its device
+            inputs = inputs.with_bundle(bundle)
         found = found.and_also(kind.found(inputs, cache, progress))
-    return Found(notes=tuple(_notes(setting, found))).and_also(found)
+    if others:
+        found = apart.labelled(found, first.names)
+    for branch in others:
+        found = found.and_also(apart.gather(branch, cache, progress))
+    notes = (*apart.notes(branches), *_notes(setting, found))
+    return Found(notes=notes).and_also(found)
 
 
 def _notes(setting: Setting, found: Found) -> Iterator[str]:

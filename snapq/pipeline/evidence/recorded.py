@@ -58,8 +58,10 @@ def _read(path: Path) -> list[Any]:
     return found
 
 
+CANDIDATES = Evidence("tradeoff", Reads((Input.QUANTIZED,)), tradeoff, kept=False)
+PACKAGE = Evidence("package", Reads((Input.PACKAGE,)), package, kept=False)
 EVIDENCE = (
-    Evidence("tradeoff", Reads((Input.QUANTIZED,)), tradeoff, kept=False),
+    CANDIDATES,
     Evidence("encodings", Reads((Input.QUANTIZED,)), encodings, kept=False),
-    Evidence("package", Reads((Input.PACKAGE,)), package, kept=False),
+    PACKAGE,
 )

@@ -18,7 +18,7 @@ def npu_nodes(least: float | str, evaluated: Evaluated) -> Verdict:
     """The device with the smallest share of nodes on the NPU."""
     share = 1.0 if isinstance(least, str) else least
     limit = "all" if isinstance(least, str) else f"at least {share:.0%}"
-    records = [item for item in evaluated.figures.placements if item.label == evaluated.precision]
+    records = [item for item in evaluated.figures.placements if item.label in evaluated.precisions]
     worst = min(records, key=_share, default=None)
     if worst is None:
         return limit, NOTHING, False
@@ -40,7 +40,7 @@ def estimated_speedup(least: float, evaluated: Evaluated) -> Verdict:
 def estimate(most: float, evaluated: Evaluated) -> Verdict:
     """The device with the longest estimate; one that lacks costs of operators proves nothing."""
     limit = f"at most {most:g} us"
-    found = [one for one in evaluated.figures.estimates if one.label == evaluated.precision]
+    found = [one for one in evaluated.figures.estimates if one.label in evaluated.precisions]
     own = {device.name for device in evaluated.devices if device.has_estimate}
     judged = [one for one in found if one.device in own] or found
     longest = max(judged, key=_us, default=None)
@@ -93,7 +93,7 @@ def instructions(most: int, evaluated: Evaluated) -> Verdict:
 def _measured(evaluated: Evaluated, where: Origin) -> BenchRecord | None:
     """The benchmark of the package; of a classical model on this machine, that of its CPU model."""
     found = [one for one in evaluated.figures.benches if one.where is where]
-    named = [one for one in found if one.model.label == evaluated.precision]
+    named = [one for one in found if one.model.label in evaluated.precisions]
     others = [one for one in found if one.baseline is not None]
     return next(iter((*named, *others)), None)
 

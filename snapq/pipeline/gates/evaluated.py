@@ -26,12 +26,20 @@ class Evaluated:
         devices: the targets.
         precision: label of the package, such as `w8a8`.
         bundle: the files of the bundle.
+        packages: where devices have packages of their own, the names of those that share one, and
+            its label.
     """
 
     figures: Figures
     devices: Sequence[DeviceProfile]
     precision: str
     bundle: Sequence[FileRecord] = ()
+    packages: Sequence[tuple[tuple[str, ...], str]] = ()
+
+    @property
+    def precisions(self) -> frozenset[str]:
+        """Labels of all packages."""
+        return frozenset({self.precision, *(label for _, label in self.packages)})
 
     def device_name(self, name: str) -> str | None:
         """The profile's name of one of the devices, by any of its names; None of all others."""
@@ -60,7 +68,10 @@ class Evaluated:
 
     def _of_device(self, device: str) -> Evaluated:
         """Values are simulated on one of the devices that compute the same to the bit."""
-        kinds = distinct(self.devices, self.precision)
+        shared = [(names, label) for names, label in self.packages if device in names]
+        names, label = shared[0] if shared else (None, self.precision)
+        sharing = [one for one in self.devices if names is None or one.name in names]
+        kinds = distinct(sharing, label)
         like = next(kind[0].name for kind in kinds if any(d.name == device for d in kind))
         one = self.figures
         kept = one.model_copy(

@@ -11,7 +11,7 @@ from snapq.records import AccuracyRecord
 def accuracy_drop(most: float, evaluated: Evaluated) -> Verdict:
     """The metric that loses most of what float has."""
     limit = f"at most {most:g}"
-    largest = _largest_drop(evaluated.figures.accuracy, evaluated.precision)
+    largest = _largest_drop(evaluated.figures.accuracy, evaluated.precisions)
     if largest is None:
         return limit, NOTHING, False
     record = largest[1]
@@ -27,7 +27,7 @@ def sqnr(least: float, evaluated: Evaluated) -> Verdict:
     records = [
         item
         for item in evaluated.figures.fidelity
-        if item.label == evaluated.precision and not item.behind_cut
+        if item.label in evaluated.precisions and not item.behind_cut
     ]
     worst = min(records, key=lambda record: record.sqnr_db, default=None)
     if worst is None:
@@ -65,13 +65,13 @@ def npu_matches_cpu(_: bool, evaluated: Evaluated) -> Verdict:
 
 
 def _largest_drop(
-    accuracy: tuple[AccuracyRecord, ...], precision: str
+    accuracy: tuple[AccuracyRecord, ...], precisions: frozenset[str]
 ) -> tuple[float, AccuracyRecord] | None:
     """The drop from float of the metric that loses most, and its record."""
     floats = {record.metric: record.value for record in accuracy if record.label == "float"}
     drops = [
         (drop(record.metric, floats[record.metric], record.value), record)
         for record in accuracy
-        if record.label == precision and record.metric in floats
+        if record.label in precisions and record.metric in floats
     ]
     return max(drops, key=lambda found: found[0], default=None)

@@ -9,12 +9,13 @@ the same with more promotions joins those that wait. So it runs for little more 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from snapq.precision import Promotion
 from snapq.quantization.analysis.sensitivity import Analysis, Sensitivity
 from snapq.quantization.mixed_precision.cost import Estimate
+from snapq.quantization.mixed_precision.narrower_weights import narrow
 from snapq.quantization.mixed_precision.promotions import Step, ordered, promoted, steps, whole
 from snapq.quantization.mixed_precision.trials import Evaluate, Trial, Trials, key, price
 from snapq.quantization.qdq.scheme import Scheme
@@ -49,6 +50,7 @@ def promote(
     report: Callable[[Trial], None] | None = None,
     *,
     thorough: bool = False,
+    free: Collection[str] = (),
 ) -> Mixed:
     """Finds the fastest mix of precisions that keeps the budget.
 
@@ -58,14 +60,31 @@ def promote(
     is called with each candidate when it has been evaluated.
 
     `thorough` looks for something faster also where the model keeps the budget without promotions:
-    the NPU takes less time for some models at 16 bits, or in fp16, than at 8.
+    the NPU takes less time for some models at 16 bits, or in fp16, than at 8. Then weights of
+    `free` nodes, by name, get 4 bits where that is faster and keeps the budget too.
     """
     trials = Trials(analysis, evaluators, estimate, report)
+    _search_mix(trials, analysis, sensitivities, to, thorough=thorough)
+    best = trials.best()
+    if thorough and free and best.evaluation.met:
+        narrow(trials, analysis, best, free)
+    return Mixed(trials.best(), trials.all)
+
+
+def _search_mix(
+    trials: Trials,
+    analysis: Analysis,
+    sensitivities: Callable[[], Sequence[Sensitivity]],
+    to: Iterable[Promotion],
+    *,
+    thorough: bool,
+) -> None:
+    """Proves the fastest mix that keeps the budget; the best one where none does."""
     base = trials.timed(trials.guess(None, analysis.scheme))
     if base.evaluation.met and trials.prove(base).evaluation.met:
-        if thorough and estimate is not None:
+        if thorough and base.cost is not None:
             _faster(trials, base, _wholes(trials, analysis.scheme, to))
-        return Mixed(trials.best(), trials.all)
+        return
     wholes = _wholes(trials, analysis.scheme, to)
     waiting = [_Candidate(one) for one in wholes if one.evaluation.met]
     ranked = sensitivities()
@@ -82,12 +101,11 @@ def promote(
         fastest = min(waiting, key=lambda one: price(one.trial))
         waiting.remove(fastest)
         if trials.prove(fastest.trial).evaluation.met:
-            return Mixed(trials.best(), trials.all)
+            return
         more = fastest.grown(trials)
         waiting += [more] if more is not None else []
     best = max(trials.all, key=lambda trial: (trial.evaluation.value, not trial.whole))
     trials.prove(trials.timed(best))
-    return Mixed(trials.best(), trials.all)
 
 
 def _wholes(trials: Trials, scheme: Scheme, to: Iterable[Promotion]) -> list[Trial]:

@@ -39,6 +39,7 @@ class Trial:
         proved: whether that is the final evaluation.
         cost: its estimate; None where there is none.
         scheme: how it was quantized.
+        narrow: nodes whose weights have 4 bits, as they are faster so.
     """
 
     to: Promotion | None
@@ -48,6 +49,7 @@ class Trial:
     proved: bool
     cost: Cost | None
     scheme: Scheme
+    narrow: tuple[str, ...] = ()
 
 
 class Trials:
@@ -85,6 +87,18 @@ class Trials:
             named = tuple(name for name in names if to and own.get(name) != before.get(name))
             quick = self._quick(self._model(scheme))
             self._keep(Trial(to, named, whole, quick, False, None, scheme))
+        return self._trials[found]
+
+    def narrowed(self, trial: Trial, scheme: Scheme, names: tuple[str, ...]) -> Trial:
+        """A candidate with weights of 4 bits in these nodes beside, with its quick evaluation."""
+        found = key(scheme)
+        if found not in self._trials:
+            quick = self._quick(self._model(scheme))
+            self._keep(
+                replace(
+                    trial, evaluation=quick, proved=False, cost=None, scheme=scheme, narrow=names
+                )
+            )
         return self._trials[found]
 
     def timed(self, trial: Trial) -> Trial:

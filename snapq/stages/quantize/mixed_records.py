@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from snapq.config import MixedPrecision
+from snapq.npu.arithmetic import distinct
 from snapq.precision import precision_name
 from snapq.records import Origin, TradeoffRecord
 from snapq.stages.base import Context
@@ -53,16 +54,22 @@ class Writer:
             label=self.name(trial),
             to=trial.to.value if trial.to is not None else None,
             nodes=() if trial.whole else trial.nodes,
+            narrow=trial.narrow,
             value=trial.evaluation.value,
             unit=unit(self.options, self.context),
             met=trial.evaluation.met,
             chosen=trial is chosen,
             where=self.where if trial.proved else Origin.HOST,
-            device=self.context.devices[0].name if simulated else None,
+            device=self._proved_on if simulated else None,
             samples=len(self.held.feeds),
             us=trial.cost.us if trial.cost is not None else None,
             estimated_on=self.estimator.estimated_on if self.estimator is not None else None,
         )
+
+    @property
+    def _proved_on(self) -> str:
+        """The devices whose worst value it is."""
+        return ", ".join(first.name for first, *_ in distinct(self.context.devices, "mix"))
 
     def line(self, trial: Trial) -> str:
         """A candidate as it is told of while the search goes on."""
@@ -73,7 +80,13 @@ class Writer:
         return f"  {found.label}: {_value(found)} {place}{timed}; {kept} the budget"
 
     def name(self, trial: Trial) -> str:
-        """`w8a8`, `w8a16`, `w8a8, 7 nodes at w8a16`."""
+        """`w8a8`, `w8a16`, `w8a8, 7 nodes at w8a16`, `w8a8, 1 layer with weights of 4 bits`."""
+        count = len(trial.narrow)
+        layers = "1 layer" if count == 1 else f"{count} layers"
+        narrow = f", {layers} with weights of 4 bits" if count else ""
+        return f"{self._mix(trial)}{narrow}"
+
+    def _mix(self, trial: Trial) -> str:
         if trial.to is None:
             return self.label
         if trial.whole:
@@ -85,9 +98,11 @@ class Writer:
 
     def precision(self, trial: Trial) -> str:
         """`w8a8`, or `w8a8+w8a16` of a mix."""
-        if trial.to is None or trial.whole:
-            return self.name(trial)
-        return "+".join((self.label, *sorted(set(self._raised(trial)))))
+        mixed = trial.to is not None and not trial.whole
+        first = self.label if mixed else self._mix(trial)
+        raised = set(self._raised(trial)) if mixed else set()
+        raised |= {precision_name(*trial.scheme.precision(name)) for name in trial.narrow}
+        return "+".join((first, *sorted(raised)))
 
     def _raised(self, trial: Trial) -> list[str]:
         return [precision_name(*trial.scheme.precision(name)) for name in trial.nodes]
@@ -111,7 +126,11 @@ def notes(
         f"{'held-out ' if held.apart else ''}calibration samples: {_figures(found)} "
         f"({found.where}{on}{timed})."
     )
-    wholes = [record for record in curve if not record.nodes and record is not found]
+    if found.narrow:
+        few = ", ".join(found.narrow[:_NAMED])
+        more = f" and {len(found.narrow) - _NAMED} more" if len(found.narrow) > _NAMED else ""
+        yield f"Weights of 4 bits, which the NPU is faster with by the estimate: {few}{more}."
+    wholes = [one for one in curve if not (one.nodes or one.narrow) and one is not found]
     places = {found.where: f"{found.where}{on}", Origin.HOST: _ON_CPU}
     for place, told in places.items():
         compared = [f"{one.label}: {_figures(one)}" for one in wholes if one.where is place]

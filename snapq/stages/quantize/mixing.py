@@ -8,22 +8,34 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
-from snapq.config import QuantizeConfig
+import onnx_ir as ir
+
+from snapq.config import MixedPrecision, QuantizeConfig
+from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
+from snapq.npu.arithmetic import distinct
 from snapq.npu.runtime import status
 from snapq.precision import ActivationType, Promotion, precision_name
 from snapq.quantization.analysis.sensitivity import Analysis, Sensitivity, analyze_tensors
 from snapq.quantization.mixed_precision.faster_at_16_bits import faster_at_16_bits
 from snapq.quantization.mixed_precision.mixed import promote
+from snapq.quantization.mixed_precision.trials import Evaluate, Evaluation
 from snapq.quantization.notes import Note, NoteKind
 from snapq.quantization.qdq.scheme import NodePrecision
 from snapq.quantization.quantize import Quantized
 from snapq.records import Origin
 from snapq.stages.artifact import SENSITIVITY, TRADEOFF
 from snapq.stages.base import Context
-from snapq.stages.quantize.held_out import Rest, evaluator, float_scores, held_count, held_out
+from snapq.stages.quantize.held_out import (
+    HeldOut,
+    Rest,
+    evaluator,
+    float_scores,
+    held_count,
+    held_out,
+)
 from snapq.stages.quantize.job import QuantizationJob
 from snapq.stages.quantize.mixed_records import Writer, notes
-from snapq.stages.quantize.never_slower import Kept, free_nodes, timed_device
+from snapq.stages.quantize.never_slower import Kept, estimated_device, free_nodes
 from snapq.stages.quantize.scoring import Estimator, run_on_cpu, runner, sensitivity_records
 from snapq.storage import write_json
 
@@ -68,18 +80,16 @@ def mix(
     )
     usable = status().usable
     where = Origin.SIMULATED if usable else Origin.HOST
-    device = timed_device(context) if usable else None
+    device = estimated_device(context) if usable else None
     estimate = Estimator(device, context) if device is not None else None
     auto = asked.precision == "auto"
-    wide = _wide(analysis, job, estimate, context) if auto and estimate is not None else {}
+    wide = _wide(analysis, job, device, context) if auto and device is not None else {}
     if wide:
         per_node = {**analysis.scheme.per_node, **wide}
         analysis = replace(analysis, scheme=replace(analysis.scheme, per_node=per_node))
         label = f"{label}+{precision_name(asked.weights, ActivationType.UINT16)}"
     quick = evaluator(options, held, run_on_cpu, context, "Evaluate a mix on the CPU")
-    run = runner(where, context.devices[0])
-    place = "simulator" if usable else "CPU"
-    final = evaluator(options, held, run, context, f"Prove a mix on the {place}")
+    final = _on_all(options, held, where, context)
     kinds = [Promotion(kind) for kind in options.to]
     if not all("fp16" in one.precisions for one in context.devices):
         kinds = [kind for kind in kinds if kind is not Promotion.FLOAT16]
@@ -101,6 +111,7 @@ def mix(
         kinds,
         lambda trial: progress.say(writer.line(trial)),
         thorough=auto,
+        free=free_nodes(job, context) if auto else (),
     )
     curve = [writer.record(trial, mixed.chosen) for trial in mixed.trials]
     write_json(folder / TRADEOFF, [record.to_json() for record in curve])
@@ -127,8 +138,25 @@ def mix(
     )
 
 
+def _on_all(options: MixedPrecision, held: HeldOut, where: Origin, context: Context) -> Evaluate:
+    """The final evaluation: the worst of all NPUs that may compute differently, or on the CPU."""
+    if where is not Origin.SIMULATED:
+        return evaluator(options, held, run_on_cpu, context, "Prove a mix on the CPU")
+    devices = [first for first, *_ in distinct(context.devices, "mix")]
+    proofs = [
+        evaluator(options, held, runner(where, one), context, f"Prove a mix on {one.name}")
+        for one in devices
+    ]
+
+    def worst(model: ir.Model) -> Evaluation:
+        found = [proof(model) for proof in proofs]
+        return min(found, key=lambda one: (one.met, one.value))
+
+    return worst
+
+
 def _wide(
-    analysis: Analysis, job: QuantizationJob, estimate: Estimator, context: Context
+    analysis: Analysis, job: QuantizationJob, device: DeviceProfile, context: Context
 ) -> Mapping[str, NodePrecision]:
     """The nodes that take less time at 16 bits than at 8, by the estimate."""
     free = free_nodes(job, context)
@@ -139,8 +167,10 @@ def _wide(
         per_node = {**analysis.scheme.per_node, **nodes}
         return analysis.quantized(replace(analysis.scheme, per_node=per_node))
 
+    estimate = Estimator(device, context)
     with context.progress.track("Compare with 16 bits and fp16"):
-        at_fp16 = estimate(analysis.model)
+        # A device without fp16 is compared with what the nearest one takes at fp16.
+        at_fp16 = Estimator(nearest_with_estimate(device), context)(analysis.model)
         first = analysis.quantized(analysis.scheme)
         found = faster_at_16_bits(first, free, make, estimate, at_fp16)
     return found.nodes if found is not None else {}

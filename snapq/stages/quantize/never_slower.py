@@ -40,13 +40,11 @@ class Kept:
     failures: tuple[str, ...] = ()
 
 
-def timed_device(context: Context) -> DeviceProfile | None:
-    """The target whose estimate counts: the first that has one, else the first.
+def estimated_device(context: Context) -> DeviceProfile | None:
+    """The device whose estimate counts: the first that has one, else the first.
 
-    None where a target has no fp16, or there is no estimate that could stand for it.
+    None where there is no estimate that could stand for it.
     """
-    if not all("fp16" in device.precisions for device in context.devices):
-        return None
     own = [device for device in context.devices if device.has_estimate]
     device = (own or list(context.devices))[0]
     try:
@@ -54,6 +52,13 @@ def timed_device(context: Context) -> DeviceProfile | None:
     except DeviceError:
         return None
     return device
+
+
+def timed_device(context: Context) -> DeviceProfile | None:
+    """The same; None also where a device has no fp16, which integers are raced against."""
+    if not all("fp16" in device.precisions for device in context.devices):
+        return None
+    return estimated_device(context)
 
 
 def keep_fast(job: QuantizationJob, result: Quantized, label: str, context: Context) -> Kept:
