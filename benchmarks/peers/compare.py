@@ -5,10 +5,11 @@
 Every tool quantizes the same float model (shapes frozen) with the same samples, in a process and an
 environment of its own, which is made from PyPI the first time (in ~/.cache/snapq-peers or
 $SNAPQ_PEERS; AIMET brings PyTorch, some gigabytes). What comes out is compared in one way, on other
-samples: SQNR against float on the simulator of the NPU (mean over samples, of the worst output),
-Qualcomm's estimate of the accelerator's time, seconds and peak memory of quantizing, and whether
-every node runs on the NPU. The others' models are repaired first as users would (repaired.py);
-`--prepared` gives all tools the model that snapq's prepare stage makes.
+samples: SQNR against float on the simulator of the NPU (mean over samples, of the worst output, or
+group of its channels of unlike range), Qualcomm's estimate of the accelerator's time, seconds and
+peak memory of quantizing, and whether every node runs on the NPU. The others' models are repaired
+first as users would (repaired.py); `--prepared` gives all tools the model that snapq's prepare
+stage makes.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from inputs import SUBJECTS, Feeds, Subject
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
 from snapq.errors import SnapqError
+from snapq.evaluation.channel_groups import GroupedOutputs
 from snapq.evaluation.fidelity import sqnr_db
 from snapq.graph import io, prepare, shapes
 from snapq.npu.qnn.estimate import estimate
@@ -148,19 +150,27 @@ def judge(
             outputs = list(found)
         except SnapqError as second:
             return False, float("nan"), float("nan"), str(second)[:160]
-    qualities = [
-        np.mean(
-            [sqnr_db(r[i], list(o.values())[i]) for r, o in zip(references, outputs, strict=True)]
-        )
-        for i in range(len(references[0]))
-    ]
+    quality = _worst_group(references, outputs)
     us = float("nan")
     if everything:
         try:
             us = estimate(model, device, options, label="candidate").us
         except SnapqError as error:
             note = str(error)[:160]
-    return everything, float(min(qualities)), us, note
+    return everything, quality, us, note
+
+
+def _worst_group(references: list[list[np.ndarray]], outputs: list[Feeds]) -> float:
+    """SQNR in dB, mean over samples, of the output or group of channels where that is lowest."""
+    grouped, found = GroupedOutputs(), {}
+    for reference, output in zip(references, outputs, strict=True):
+        # Tools name outputs as they like; their order is the model's.
+        truth = {str(i): value for i, value in enumerate(reference)}
+        given = {str(i): value for i, value in enumerate(output.values())}
+        right, own = grouped.split(truth, truth), grouped.split(given, truth)
+        for key in right:
+            found.setdefault(key, []).append(sqnr_db(right[key], own[key]))
+    return float(min(np.mean(values) for values in found.values()))
 
 
 def compare(
