@@ -16,6 +16,7 @@ from snapq.classical.reading.scores import (
     best_class,
     class_labels,
     label_values,
+    pick_by_sign,
     pick_label,
     post_transform,
     side_by_side,
@@ -55,15 +56,13 @@ def read_classifier(reader: Reader, node: Node) -> None:
     if targets > 1:
         index = best_class(reader, scores)
         given = transform(reader, scores, post)
+        pick_label(reader, label_values(labels), index, node.outputs[0])
     else:
         if post == "PROBIT":
             raise node.error("its post_transform PROBIT gives one score of two")
-        above = reader.add("Greater", scores, reader.constant(np.float32(0)))
-        flat = reader.add("Reshape", above, reader.constant(np.array([-1], np.int64)))
-        index = reader.add("Cast", flat, attributes={"to": 7})
+        pick_by_sign(reader, label_values(labels), scores, node.outputs[0])
         other = reader.add("Sub", reader.constant(np.float32(1)), scores)
         given = side_by_side(reader, other, scores)
-    pick_label(reader, label_values(labels), index, node.outputs[0])
     if len(node.outputs) > 1 and node.outputs[1]:
         reader.add("Identity", given, outputs=[node.outputs[1]])
 

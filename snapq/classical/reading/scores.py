@@ -58,6 +58,22 @@ def pick_label(reader: Reader, labels: Array, index: str, output: str) -> None:
     reader.add("Gather", reader.constant(labels), index, attributes={"axis": 0}, outputs=[output])
 
 
+def pick_by_sign(reader: Reader, labels: Array, score: str, output: str) -> None:
+    """Adds the steps that give the second of two labels [N] where a score [N, 1] is above 0.
+
+    The score is made flat first: ONNX Runtime compares a column with a number in ten times the time
+    that it takes for a list.
+    """
+    flat = reader.add("Reshape", score, reader.constant(np.array([-1], np.int64)))
+    above = reader.add("Greater", flat, reader.constant(np.float32(0)))
+    if labels.dtype.kind == "U":
+        index = reader.add("Cast", above, attributes={"to": INT64})
+        pick_label(reader, labels, index, output)
+    else:
+        first, second = (reader.constant(label) for label in labels)
+        reader.add("Where", above, second, first, outputs=[output])
+
+
 def best_class(reader: Reader, scores: str) -> str:
     """Adds the step that gives the index int64 [N] of the largest score [N, K]."""
     return reader.add("ArgMax", scores, attributes={"axis": 1, "keepdims": 0})

@@ -19,15 +19,13 @@ from snapq.classical.reading.scores import (
     best_class,
     class_labels,
     label_values,
+    pick_by_sign,
     pick_label,
     post_transform,
     side_by_side,
     transform,
 )
 from snapq.classical.svm import Kernel, SupportVectors
-
-_LEAST = 1e-7
-"""Bound of the probabilities of pairs."""
 
 
 @reads("SVMRegressor")
@@ -50,7 +48,7 @@ def read_regressor(reader: Reader, node: Node) -> None:
         form = _linear(node, features, coefficients[None], rho[:1])
     scores = reader.add("Cast", reader.estimate(form, rows), attributes={"to": FLOAT32})
     if node.attributes.get("one_class", 0):
-        above = reader.add("Greater", scores, reader.constant(np.float32(0)))
+        above = reader.add("Greater", scores, reader.constant(np.zeros((1, 1), np.float32)))
         inside, outside = reader.constant(np.float32(1)), reader.constant(np.float32(-1))
         reader.add("Where", above, inside, outside, outputs=[node.outputs[0]])
     else:
@@ -87,7 +85,11 @@ def _read_pairs(
     features = reader.samples[rows].shape[1]
     form = _support_vectors(node, features, count, decisions, rho[:pairs])
     scores = reader.add("Cast", reader.estimate(form, rows), attributes={"to": FLOAT32})
-    pick_label(reader, label_values(labels), _votes(reader, scores, classes), node.outputs[0])
+    if classes == 2:
+        pick_by_sign(reader, label_values(labels[::-1]), scores, node.outputs[0])
+    else:
+        votes = _votes(reader, scores, classes)
+        pick_label(reader, label_values(labels), votes, node.outputs[0])
     if len(node.outputs) > 1 and node.outputs[1]:
         reader.add("Identity", _scores(reader, node, scores, classes), outputs=[node.outputs[1]])
 
@@ -128,13 +130,12 @@ def _scores(reader: Reader, node: Node, scores: str, classes: int) -> str:
     if len(a):
         if len(a) < pairs or len(b) < pairs:
             raise node.error(f"prob_a and prob_b have fewer than {pairs} entries")
-        bent = reader.add("Mul", scores, reader.constant(a[None, :pairs]))
-        bent = reader.add("Add", bent, reader.constant(b[None, :pairs]))
-        one = reader.constant(np.float32(1))
-        chance = reader.add("Sub", one, reader.add("Sigmoid", bent))
-        low, high = reader.constant(np.float32(_LEAST)), reader.constant(np.float32(1 - _LEAST))
-        chance = reader.add("Clip", chance, low, high)
-        coupled = reader.add("couple_pairs", chance, attributes={"classes": classes})
+        coupled = reader.add(
+            "couple_pairs",
+            scores,
+            attributes={"classes": classes},
+            arrays={"prob_a": a[:pairs], "prob_b": b[:pairs]},
+        )
         return transform(reader, coupled, post)
     if classes > 2:
         return transform(reader, scores, post)

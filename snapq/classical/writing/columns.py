@@ -19,6 +19,10 @@ _FINITE = 3e38
 def write_add_columns(writer: Writer, step: Step) -> None:
     """Writes what `add_columns` computes; a product would spread NaN to all columns."""
     (x,), outputs = names(writer, step)
+    if step.attributes["width"] == 1:  # no other column to spread to
+        added = writer.constant(step.arrays["added"])
+        writer.add("Gemm", x, writer.constant(matrix(step)), added, outputs=outputs)
+        return
     total = writer.add("ReduceSum", writer.add("Abs", x), keepdims=0)
     writer.add(
         "If",

@@ -60,7 +60,7 @@ def items_to_onnx(
     """
     writer = Writer()
     writer.keep([*samples, *answers])
-    for item in for_cpu(items):
+    for item in for_cpu(items, answers):
         if not isinstance(item, Estimator):
             write_step(writer, item)
         elif isinstance(item.form, Ensemble):

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..registry import operation
 from ..step import Array, Step
+from .elementwise import sigmoid
 
 LOOPS = 100
 
@@ -15,23 +16,29 @@ def tolerance(classes: int) -> Array:
     return np.asarray(np.float32(0.005) / np.float32(classes))
 
 
+LEAST = np.float32(1e-7)
+"""Bound of the probabilities of pairs."""
+
+
 @operation("couple_pairs")
-def couple_pairs(step: Step, pairs: Array) -> Array:
-    """Makes probabilities of K classes from those of K (K - 1) / 2 pairs.
+def couple_pairs(step: Step, scores: Array) -> Array:
+    """Makes probabilities of K classes from the decision values of K (K - 1) / 2 pairs.
 
     The second method of Wu, Lin and Weng (2004), "Probability estimates for multi-class
     classification by pairwise coupling", with the number of loops and the tolerance of LIBSVM and
     of ONNX Runtime.
 
     Args:
-        step: its attribute `classes` is K.
-        pairs: float32 [N, K (K - 1) / 2], the probability of the first class of a pair.
+        step: its attribute `classes` is K; its arrays `prob_a`, `prob_b` [K (K - 1) / 2] are the
+            curves of Platt.
+        scores: float32 [N, K (K - 1) / 2], a decision for each pair.
 
     Returns:
         float32 [N, K].
     """
     classes = int(step.attributes["classes"])
-    rows = len(pairs)
+    rows = len(scores)
+    pairs = _chances(step, scores * step.arrays["prob_a"] + step.arrays["prob_b"])
     against = np.zeros((rows, classes, classes), np.float32)
     first, second = np.triu_indices(classes, 1)
     against[:, first, second] = pairs
@@ -60,3 +67,10 @@ def couple_pairs(step: Step, pairs: Array) -> Array:
             guess /= (1 + diff)[:, None]
         p[open_rows] = guess
     return p
+
+
+def _chances(step: Step, bent: Array) -> Array:
+    """The probability of the first class of each pair, as ONNX Runtime bounds it."""
+    one = np.float32(1)
+    chances = np.subtract(one, sigmoid(step, np.asarray(bent, np.float32)))
+    return np.asarray(np.clip(chances, LEAST, one - LEAST), np.float32)
