@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from snapq.boards.onboard.agent import Model
+from snapq.boards.onboard.agent.child import Model
 from snapq.boards.session.load import npz
 from snapq.boards.session.push import PushedFile, push
 from snapq.boards.transports.base import connect

@@ -26,11 +26,13 @@ HEAVY = {
     "sympy",
     "torch",
 }
+AGENT = "snapq.boards.onboard.agent"
 OPENS_ONNXRUNTIME = {
     "snapq.runtime",
     "snapq.bundle.snapq_io",
     "snapq.bundle.application.verify",
-    "snapq.boards.onboard.agent",
+    f"{AGENT}.child",
+    f"{AGENT}.session",
 }
 """snapq_io, verify and the agent run on the board, without snapq."""
 

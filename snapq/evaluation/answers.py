@@ -1,19 +1,24 @@
-"""Whether a classical model gives the same answers as ONNX Runtime does for the model as given."""
+"""Whether a classical model gives the same answers as ONNX Runtime does for the model as given.
+
+NumPy and Python 3.9 are enough: this file goes to boards, where it is imported alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-
-from snapq.evaluation.samples import Array
+from numpy.typing import NDArray
 
 __all__ = ["TIE", "Answers", "OutputAnswers"]
 
 TIE = 1e-6
 """Scores that differ by no more than this are a tie: in float32, the order of a sum decides it."""
 
+Array = NDArray[Any]
 Outputs = Mapping[str, Array]
 
 
@@ -46,9 +51,15 @@ class OutputAnswers:
 
 @dataclass
 class Answers:
-    """Counts rows with equal answers, batch by batch."""
+    """Counts rows with equal answers, batch by batch.
+
+    Attributes:
+        outputs: what was found, by name.
+        tie: scores that differ by no more are a tie.
+    """
 
     outputs: dict[str, OutputAnswers] = field(default_factory=dict)
+    tie: float = TIE
 
     def update(self, given: Outputs, found: Outputs, rows: int) -> None:
         """Adds the first `rows` rows of a batch.
@@ -66,7 +77,7 @@ class Answers:
             if one.labels:
                 same = (own == other).reshape(rows, -1).all(axis=1)
                 one.equal += int(same.sum())
-                one.ties += int((~same & _tied(scores, rows)).sum())
+                one.ties += int((~same & _tied(scores, rows, self.tie)).sum())
                 continue
             gaps = _gaps(own, other).reshape(rows, -1).max(axis=1, initial=0.0)
             one.equal += int((gaps == 0).sum())
@@ -74,6 +85,21 @@ class Answers:
             real = own[np.isfinite(own)]
             one.lowest = min(one.lowest, float(real.min(initial=np.inf)))
             one.highest = max(one.highest, float(real.max(initial=-np.inf)))
+
+    def plain(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """By output what JSON can hold; a difference without bounds is the largest number."""
+        for name, one in self.outputs.items():
+            yield (
+                name,
+                {
+                    "labels": one.labels,
+                    "rows": one.rows,
+                    "equal": one.equal,
+                    "ties": one.ties,
+                    "largest": min(one.largest, sys.float_info.max),
+                    "range": one.range if np.isfinite(one.range) else 0.0,
+                },
+            )
 
 
 def _gaps(one: Array, other: Array) -> Array:
@@ -84,14 +110,14 @@ def _gaps(one: Array, other: Array) -> Array:
     return np.where(same, 0.0, np.where(np.isnan(gaps), np.inf, gaps))
 
 
-def _tied(scores: list[Array], rows: int) -> Array:
-    """Which rows have two highest scores that are equal within `TIE`, in some output of scores."""
+def _tied(scores: list[Array], rows: int, tie: float) -> Array:
+    """Which rows have two highest scores that are a tie, in some output of scores."""
     tied = np.zeros(rows, bool)
     for values in scores:
         flat = values.reshape(rows, -1).astype(np.float64)
         if flat.shape[1] == 1:  # a decision: its sign is the label
-            tied |= np.abs(flat[:, 0]) <= TIE
+            tied |= np.abs(flat[:, 0]) <= tie
         elif flat.shape[1] > 1:
             best = np.sort(flat, axis=1)[:, -2:]
-            tied |= best[:, 1] - best[:, 0] <= TIE
+            tied |= best[:, 1] - best[:, 0] <= tie
     return tied

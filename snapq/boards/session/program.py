@@ -15,7 +15,10 @@ from typing import Any
 
 from snapq.boards.transports.base import Command, Transport
 from snapq.boards.transports.lines import readable
+from snapq.bundle import snapq_io
+from snapq.classical import program as classical_program
 from snapq.errors import ConnectionLostError, DeviceError, InstallError
+from snapq.evaluation import answers
 
 ROOT = "~/.snapq"
 """snapq's folder on the board."""
@@ -111,7 +114,30 @@ def run(
 
 @cache
 def _source(name: str) -> bytes:
-    return Path(__file__).parents[1].joinpath("onboard").joinpath(f"{name}.py").read_bytes()
+    """A program of one file, or the start of one of several modules, with these as texts."""
+    onboard = Path(__file__).parents[1] / "onboard"
+    if (onboard / f"{name}.py").is_file():
+        return (onboard / f"{name}.py").read_bytes()
+    modules = {
+        **_texts(f"snapq_{name}", onboard / name),
+        **_texts("snapq_program", Path(classical_program.__file__).parent),
+        "snapq_io": _text_of(snapq_io.__file__),
+        "snapq_answers": _text_of(answers.__file__),
+    }
+    start = (onboard / "start.py").read_text(encoding="utf-8")
+    return f"{start}\n\nstart('snapq_{name}.main', {modules!r})\n".encode()
+
+
+def _texts(package: str, folder: Path) -> dict[str, str]:
+    """The modules of a package as texts, by the names that they have on the board."""
+    return {
+        ".".join((package, *path.relative_to(folder).with_suffix("").parts)): _text_of(path)
+        for path in sorted(folder.rglob("*.py"))
+    }
+
+
+def _text_of(path: str | Path) -> str:
+    return Path(path).read_text(encoding="utf-8")
 
 
 def _parse(line: bytes, address: str) -> Answer:
