@@ -10,6 +10,7 @@ import numpy as np
 
 from snapq.benchmarking.targets.base import Candidate, Measurement
 from snapq.benchmarking.targets.resolve import resolve_target
+from snapq.bundle.host_schema import BundleHost
 from snapq.bundle.read import Bundle
 from snapq.bundle.schema import BundleInput, Manifest
 from snapq.config import BenchmarkConfig
@@ -22,21 +23,41 @@ def benchmark_bundle(
 ) -> Measurement:
     """Times a bundle with its first golden input, against the float model where one is given.
 
+    A classical bundle is timed from rows to answers, beside its model for the CPU.
+
     Raises:
         SnapqError: the bundle is damaged, or the target cannot time models.
     """
     found = resolve_target(target, reporter=progress)
     found.check(protocol)
-    opened = Bundle.open(bundle)
-    feeds = next(opened.golden_feeds(), None)
-    if feeds is None:
-        raise DataError("The bundle carries no golden input to time with.", where=str(bundle))
-    candidates = [Candidate(opened.manifest.precision, opened.model, feeds, bundle)]
-    if baseline is not None:
-        floats = opened.golden_rows() or float_feeds(opened.manifest, feeds)
-        candidates.insert(0, Candidate(protocol.baseline, baseline, floats))
+    candidates = bundle_candidates(Bundle.open(bundle), protocol, baseline)
     with progress.track(f"Benchmark on {target}", 100) as advance:
         return found.measure(candidates, protocol, Percent(advance))
+
+
+def bundle_candidates(
+    bundle: Bundle, protocol: BenchmarkConfig, baseline: Path | None = None
+) -> list[Candidate]:
+    """What is timed of a bundle: the float model, a classical model for the CPU, the package.
+
+    Raises:
+        DataError: there is no golden input to time with.
+        StorageError: it is damaged.
+    """
+    manifest, path = bundle.manifest, bundle.path
+    feeds = next(bundle.golden_feeds(), None)
+    if feeds is None:
+        raise DataError("The bundle carries no golden input to time with.", where=str(path))
+    host, asked = manifest.host, None if manifest.host is None else path
+    if host is not None:
+        feeds = bundle.golden_rows() or made_up_rows(host)
+    candidates = [Candidate(manifest.precision, bundle.model, feeds, path, asked)]
+    if host is not None and host.cpu is not None:
+        candidates.insert(0, Candidate(host.cpu, path / host.cpu, feeds, answers_of=asked))
+    if baseline is not None:
+        floats = feeds if host is not None else float_feeds(manifest, feeds)
+        candidates.insert(0, Candidate(protocol.baseline, baseline, floats, answers_of=asked))
+    return candidates
 
 
 def benchmark_all(
@@ -71,6 +92,15 @@ def benchmark_all(
         result or SnapqError("The benchmark ended without a result.", where=target)
         for result, target in zip(results, targets, strict=True)
     ]
+
+
+def made_up_rows(host: BundleHost) -> dict[str, np.ndarray]:
+    """Rows for a classical bundle that holds none: whole numbers, which each form takes."""
+    generator = np.random.default_rng(0)
+    return {
+        item.name: generator.integers(0, 10, (host.rows, item.columns)).astype(item.dtype)
+        for item in host.inputs
+    }
 
 
 def float_feeds(manifest: Manifest, feeds: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

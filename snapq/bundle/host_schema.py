@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from snapq.bundle.entries import BundlePath, Dtype, Entry, Text, as_tuple, check_text
+from snapq.bundle.entries import BundlePath, Dtype, Entry, Finite, Text, as_tuple, check_text
 from snapq.classical.program import known_operations
 
-__all__ = ["BundleHost", "BundleHostInput", "BundleProgram", "BundleStep"]
+__all__ = ["BundleAnswers", "BundleHost", "BundleHostInput", "BundleProgram", "BundleStep"]
 
 _MAX_STEPS = 20_000
 _Texts = Annotated[tuple[Text, ...], BeforeValidator(as_tuple)]
@@ -65,6 +65,27 @@ class BundleHostInput(Entry):
     name: Text
     dtype: Dtype
     columns: Annotated[int, Field(gt=0, le=2**31)]
+
+
+_Count = Annotated[int, Field(ge=0, le=2**40)]
+
+
+class BundleAnswers(Entry):
+    """How near the simulated package comes to ONNX Runtime on the golden rows, in one output."""
+
+    output: Text
+    labels: bool
+    """Whether it holds labels, and no values."""
+    rows: _Count
+    equal: _Count
+    ties: _Count
+    """Rows with another label, where two scores are equal within 1e-6."""
+    largest: Annotated[Finite, Field(ge=0)]
+    """Largest difference of a value."""
+    mean: Annotated[Finite, Field(ge=0)]
+    """Mean over the rows of the largest difference in each."""
+    range: Annotated[Finite, Field(ge=0)]
+    """Greatest less least value."""
 
 
 class BundleHost(Entry):

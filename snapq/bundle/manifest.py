@@ -90,6 +90,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     for entry in value["devices"]:
         if entry["fault"] is None:  # as every manifest was before there were any
             del entry["fault"]
+        if not entry["answers"]:
+            del entry["answers"]
     for image in filter(None, (entry["image"] for entry in value["inputs"])):
         if image["letterbox"] is None:  # as every manifest was before there were any
             del image["letterbox"], image["fill"]

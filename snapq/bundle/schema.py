@@ -21,7 +21,7 @@ from snapq.bundle.entries import (
     as_tuple,
     check_text,
 )
-from snapq.bundle.host_schema import BundleHost
+from snapq.bundle.host_schema import BundleAnswers, BundleHost
 from snapq.bundle.package_schema import BundlePackage
 from snapq.records import EstimateRecord
 
@@ -165,6 +165,8 @@ class BundleDevice(Entry):
     qairt: Text
     fault: Text | None = None
     """What the NPU is known to compute wrongly; such a device has no golden outputs."""
+    answers: Annotated[tuple[BundleAnswers, ...], BeforeValidator(as_tuple)] = ()
+    """Of a classical model: what the golden outputs are as answers to the golden rows."""
 
     @model_validator(mode="after")
     def _estimate_is_one(self) -> BundleDevice:

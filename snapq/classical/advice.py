@@ -34,6 +34,7 @@ class Advice:
         cpu_model: the file of the bundle that is that fast, if it is not the model as given.
         wins_from: the fewest rows at once for which the NPU is worth it; None where that is not
             known, or where no number that was asked about is enough.
+        place: where the CPU, head and tail were measured.
     """
 
     rows: int
@@ -42,6 +43,7 @@ class Advice:
     host_us: float
     cpu_model: str = ""
     wins_from: int | None = None
+    place: str = "here"
 
     @property
     def total_us(self) -> float:
@@ -63,8 +65,8 @@ class Advice:
         """The advice in words."""
         way = (
             f"the NPU takes {self.npu_us:,.0f} us (estimated) + {CALL_US:,.0f} us for the call + "
-            f"{self.host_us:,.0f} us for head and tail (measured here), the CPU "
-            f"{self.cpu_us:,.0f} us ({self._how}measured here)"
+            f"{self.host_us:,.0f} us for head and tail (measured {self.place}), the CPU "
+            f"{self.cpu_us:,.0f} us ({self._how}measured {self.place})"
         )
         many = f"{self.rows:,} row{'s' if self.rows != 1 else ''}"
         if self.npu:

@@ -33,6 +33,7 @@ class OutputAnswers:
         ties: rows with another label, where the model as given has no label before the other.
         largest: largest difference of a value.
         lowest: least value that the model as given gave; `highest` the greatest.
+        total: sum over the rows of the largest difference in each.
     """
 
     labels: bool
@@ -42,6 +43,7 @@ class OutputAnswers:
     largest: float = 0.0
     lowest: float = np.inf
     highest: float = -np.inf
+    total: float = 0.0
 
     @property
     def range(self) -> float:
@@ -51,15 +53,9 @@ class OutputAnswers:
 
 @dataclass
 class Answers:
-    """Counts rows with equal answers, batch by batch.
-
-    Attributes:
-        outputs: what was found, by name.
-        tie: scores that differ by no more are a tie.
-    """
+    """Counts rows with equal answers, batch by batch."""
 
     outputs: dict[str, OutputAnswers] = field(default_factory=dict)
-    tie: float = TIE
 
     def update(self, given: Outputs, found: Outputs, rows: int) -> None:
         """Adds the first `rows` rows of a batch.
@@ -77,11 +73,12 @@ class Answers:
             if one.labels:
                 same = (own == other).reshape(rows, -1).all(axis=1)
                 one.equal += int(same.sum())
-                one.ties += int((~same & _tied(scores, rows, self.tie)).sum())
+                one.ties += int((~same & _tied(scores, rows)).sum())
                 continue
             gaps = _gaps(own, other).reshape(rows, -1).max(axis=1, initial=0.0)
             one.equal += int((gaps == 0).sum())
             one.largest = max(one.largest, float(gaps.max(initial=0.0)))
+            one.total += float(gaps.sum())
             real = own[np.isfinite(own)]
             one.lowest = min(one.lowest, float(real.min(initial=np.inf)))
             one.highest = max(one.highest, float(real.max(initial=-np.inf)))
@@ -97,6 +94,7 @@ class Answers:
                     "equal": one.equal,
                     "ties": one.ties,
                     "largest": min(one.largest, sys.float_info.max),
+                    "mean": min(one.total / max(one.rows, 1), sys.float_info.max),
                     "range": one.range if np.isfinite(one.range) else 0.0,
                 },
             )
@@ -110,14 +108,14 @@ def _gaps(one: Array, other: Array) -> Array:
     return np.where(same, 0.0, np.where(np.isnan(gaps), np.inf, gaps))
 
 
-def _tied(scores: list[Array], rows: int, tie: float) -> Array:
-    """Which rows have two highest scores that are a tie, in some output of scores."""
+def _tied(scores: list[Array], rows: int) -> Array:
+    """Which rows have two highest scores that are equal within `TIE`, in some output of scores."""
     tied = np.zeros(rows, bool)
     for values in scores:
         flat = values.reshape(rows, -1).astype(np.float64)
         if flat.shape[1] == 1:  # a decision: its sign is the label
-            tied |= np.abs(flat[:, 0]) <= tie
+            tied |= np.abs(flat[:, 0]) <= TIE
         elif flat.shape[1] > 1:
             best = np.sort(flat, axis=1)[:, -2:]
-            tied |= best[:, 1] - best[:, 0] <= tie
+            tied |= best[:, 1] - best[:, 0] <= TIE
     return tied

@@ -149,6 +149,55 @@ class BenchGolden(Record):
     """Largest absolute golden value."""
 
 
+class BenchAnswers(Record):
+    """One output of a classical model against ONNX Runtime's answers to the golden rows."""
+
+    output: str
+    labels: bool
+    """Whether it holds labels, and no values."""
+    rows: int
+    equal: int
+    """Rows with the same label, or the same values to the bit."""
+    ties: int
+    """Rows with another label, between which and ONNX Runtime's the scores do not tell."""
+    largest: float
+    """Largest difference of a value."""
+    mean: float
+    """Mean over the rows of the largest difference in each."""
+    range: float
+    """Greatest less least value."""
+    limit: float | None
+    """How many labels may be others, or how far a value may be off; None where nobody knows."""
+    mean_limit: float | None
+    """How large `mean` may be; None of labels."""
+    met: bool | None
+
+
+class BenchParts(Record):
+    """Of a classical package, medians in ms: what the CPU computes around it, and the call."""
+
+    encode: float
+    """The head: from rows to what the package takes."""
+    call: float
+    """The session's run."""
+    decode: float
+    """The tail: from what the package gives to answers."""
+
+
+class BenchVerdict(Record):
+    """Of a classical package: whether the NPU or the CPU wins at this many rows."""
+
+    winner: str | None
+    """`npu`, `cpu`, `neither`, or None where the figures do not tell."""
+    where: Origin
+    """How the NPU's side came to be."""
+    rival: str
+    """The fastest model on the CPU."""
+    gain: float | None
+    """The CPU's time over that of the NPU's way."""
+    sentence: str
+
+
 class BenchBaseline(Record):
     """What a speed-up compares with."""
 
@@ -176,6 +225,8 @@ class BenchValid(Record):
     not_emulated: bool
     golden_met: bool | None = None
     """None where there is nothing to compare with."""
+    answers_met: bool | None = None
+    """Whether a classical model answers its golden rows rightly; None as above."""
     reasons: tuple[str, ...] = ()
 
 
@@ -220,12 +271,22 @@ class BenchRecord(Record):
     memory: BenchMemory
     thermal: BenchThermal
     golden: tuple[BenchGolden, ...] = ()
+    answers: tuple[BenchAnswers, ...] = ()
+    rows: int | None = None
+    """How many rows a classical model answers in one run; head and tail are part of the run."""
+    parts_ms: BenchParts | None = None
+    verdict: BenchVerdict | None = None
     baseline: BenchBaseline | None = None
     speedup: BenchSpeedup | None = None
     valid: BenchValid
     remarks: tuple[str, ...] = ()
     samples: tuple[tuple[float, ...], ...] = ()
     """Latencies, a row a turn, in the order in which they were taken."""
+
+    @property
+    def answers_wrongly(self) -> bool:
+        """Whether a classical model gave wrong answers to its golden rows."""
+        return self.valid.answers_met is False
 
     def without_samples(self) -> BenchRecord:
         """The same without the single latencies."""

@@ -248,6 +248,12 @@ class LatencyRecord(Record):
     peak_rss_bytes: int
     placement: str
     """Where it ran: `cpu`."""
+    rows: int | None = None
+    """Of a classical model, how many are answered at once."""
+    encode_ms: float | None = None
+    """Of a classical package, median of its head's part of the time."""
+    decode_ms: float | None = None
+    """Likewise of its tail's."""
 
     @property
     def instructions(self) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snapq.records import Origin
-from snapq.records.bench import BenchGolden, BenchRecord
+from snapq.records.bench import BenchAnswers, BenchGolden, BenchRecord
 from snapq.report import formatting as fmt
 
 
@@ -50,8 +50,12 @@ def load_text(record: BenchRecord) -> str:
 
 
 def lines(record: BenchRecord) -> Iterator[str]:
-    """Speed-up, golden check, and what weakens the figures."""
+    """Verdict, parts, speed-up, golden check, and what weakens the figures."""
     label = record.model.label
+    if record.verdict is not None:
+        yield f"{label}: {record.verdict.sentence}"
+    if record.parts_ms is not None:
+        yield f"{label}: {parts_text(record)}"
     if record.instructions is not None:
         yield f"{label}: {fmt.instructions(record.instructions)} an inference."
     if record.speedup is not None and record.baseline is not None:
@@ -65,6 +69,8 @@ def lines(record: BenchRecord) -> Iterator[str]:
         yield text
     for golden in record.golden:
         yield f"{label}: {golden_text(golden)}"
+    for answers in record.answers:
+        yield f"{label}: {answers_text(answers)}"
     if record.valid.reasons:
         yield f"{label}: not a claim, {'; '.join(record.valid.reasons)}."
     yield from record.remarks
@@ -79,6 +85,39 @@ def golden_text(golden: BenchGolden) -> str:
         f"{golden.output} differs from the simulator by up to {fmt.number(golden.largest)} "
         f"{golden.unit} of {fmt.number(golden.span)}, {samples}."
     )
+
+
+def parts_text(record: BenchRecord) -> str:
+    """What head, call and tail of a classical package take, in medians."""
+    parts = record.parts_ms
+    assert parts is not None
+    text = [figure(record, one) for one in (parts.encode, parts.call, parts.decode)]
+    rows = fmt.plural(record.rows or 0, "row")
+    return f"{rows} at once: encode {text[0]}, call {text[1]}, decode {text[2]} ({record.where})."
+
+
+def answers_text(answers: BenchAnswers) -> str:
+    """How far one output of a classical model is from ONNX Runtime's, on the golden rows."""
+    rows, name = fmt.plural(answers.rows, "golden row"), answers.output
+    if answers.labels:
+        text = f"{name} is ONNX Runtime's in {fmt.integer(answers.equal)} of {rows}"
+        if answers.ties:
+            text += f", {fmt.plural(answers.ties, 'tie')}"
+    elif answers.largest == 0:
+        text = f"{name} is ONNX Runtime's to the bit, {rows}"
+    else:
+        text = (
+            f"{name} is off from ONNX Runtime's by up to {fmt.number(answers.largest)} in "
+            f"{fmt.number(answers.range)}, {rows}"
+        )
+    if answers.met is False:
+        assert answers.limit is not None
+        most = fmt.plural(round(answers.limit), "other row")
+        if answers.mean_limit is not None:
+            text += f", {answers.mean:.3g} in the mean"
+            most = f"{answers.limit:.3g}, {answers.mean_limit:.3g} in the mean,"
+        return f"{text}: WRONG, {most} at most."
+    return f"{text}."
 
 
 def facts(record: BenchRecord) -> Iterator[tuple[str, str]]:

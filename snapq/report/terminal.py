@@ -201,7 +201,7 @@ def _estimates_title(record: RunRecord, device: str) -> str:
 def _latencies(record: RunRecord) -> Iterator[Row]:
     for item in record.latencies:
         on = view.place(item.target)
-        basis = f"{item.where} on {on}, median of {view.runs_text(item)}"
+        basis = f"{item.where} on {on}, median of {view.runs_text(item)}{view.parts_text(item)}"
         if item.instructions is None:
             yield item.label, fmt.milliseconds(item.p50_ms), basis
         else:
@@ -222,6 +222,9 @@ def _benches(record: RunRecord) -> Iterator[Row]:
         if item.target.name != "local":
             yield f"{item.model.label} ran", "", item.headline
             yield from ((item.model.label, "", benches.golden_text(one)) for one in item.golden)
+        yield from ((item.model.label, "", benches.answers_text(one)) for one in item.answers)
+        if item.verdict is not None:
+            yield item.model.label, "", item.verdict.sentence
 
 
 def _other(figure: dict[str, Any]) -> Row:

@@ -327,6 +327,22 @@ def interval_text(speedup: SpeedupRecord) -> str:
     return (fmt.interval_of_instructions if counted else fmt.interval)(speedup.interval)
 
 
+def parts_text(latency: LatencyRecord) -> str:
+    """`; 512 rows: encode 0.1 ms, call 1.2 ms, decode 0.1 ms`, of a classical model."""
+    if latency.rows is None:
+        return ""
+    text = f"; {fmt.plural(latency.rows, 'row')}"
+    if latency.encode_ms is None or latency.decode_ms is None:
+        return text
+    rest = latency.p50_ms - latency.encode_ms - latency.decode_ms
+    parts = (latency.encode_ms, rest, latency.decode_ms)
+    if latency.instructions is not None:
+        shown = [fmt.instructions(round(one * 1e6)) for one in parts]
+    else:
+        shown = [fmt.milliseconds(one) for one in parts]
+    return f"{text}: encode {shown[0]}, call {shown[1]}, decode {shown[2]}"
+
+
 def speedup_text(speedup: SpeedupRecord) -> str:
     """`4.44× over fp16`, with the interval where there is one."""
     text = f"{ratio_text(speedup)} over {speedup.baseline}"
@@ -363,7 +379,7 @@ def _speedup_cards(record: RunRecord, where: Origin) -> Iterator[Card]:
                     lines.append(f"{candidate}: {estimate_text(found)}")
                     warnings += estimate_warnings(found)
         lines += [
-            f"{timed.label}: median of {runs_text(timed)}"
+            f"{timed.label}: median of {runs_text(timed)}{parts_text(timed)}"
             for timed in record.latencies
             if timed.target == device and timed.label == candidate
         ]

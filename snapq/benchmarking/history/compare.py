@@ -131,6 +131,19 @@ def _checks(
             )
     for output in sorted(known_golden.keys() - {golden.output for golden in after.golden}):
         yield Check(f"golden {output}", "no longer compared with the golden data", passed=False)
+    yield from _answer_checks(before, after)
+
+
+def _answer_checks(before: BenchRecord, after: BenchRecord) -> Iterator[Check]:
+    """Answers of a classical model to its golden rows."""
+    for one in after.answers:
+        found = f"{one.rows - one.equal - one.ties} of {one.rows} rows are others"
+        if not one.labels:
+            found = f"off by up to {one.largest:g}"
+        yield Check(f"answers {one.output}", f"{found} than ONNX Runtime's", one.met is not False)
+    names = {one.output for one in after.answers}
+    for name in sorted({one.output for one in before.answers} - names):
+        yield Check(f"answers {name}", "no longer compared with ONNX Runtime's", passed=False)
 
 
 def _no_claim(before: BenchRecord, after: BenchRecord) -> Iterator[str]:
@@ -147,6 +160,7 @@ def _differences(before: BenchRecord, after: BenchRecord) -> Iterator[str]:
         ("processor", before.target.cpu, after.target.cpu),
         ("SoC", before.target.soc, after.target.soc),
         ("fallback", before.placement.fallback, after.placement.fallback),
+        ("rows at once", before.rows, after.rows),
         ("threads", before.protocol.threads, after.protocol.threads),
         ("performance mode", before.protocol.performance_mode, after.protocol.performance_mode),
         ("kind of figure", before.where, after.where),

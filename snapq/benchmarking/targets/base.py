@@ -37,8 +37,11 @@ class Candidate:
     model: Path
     """An ONNX file; external data and context binaries lie beside it."""
     feeds: Feeds
+    """Of a classical bundle the model's rows: head and tail are timed with it."""
     bundle: Path | None = None
     """The bundle that the model belongs to; a board runs what is in it for its own SoC."""
+    answers_of: Path | None = None
+    """The classical bundle whose golden rows the model must answer as ONNX Runtime does."""
 
 
 @dataclass(frozen=True)

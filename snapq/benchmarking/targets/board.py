@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from snapq.benchmarking.targets.base import Candidate, Measurement, Progress
 from snapq.benchmarking.targets.board_results import Setting, bench_records
-from snapq.benchmarking.targets.results import check_labels, measurement_of
+from snapq.benchmarking.targets.results import check_labels, measurement_of, rows_of
+from snapq.benchmarking.targets.verdict import with_verdicts
 from snapq.boards.environment import check_python, set_up
 from snapq.boards.inventory import Board, find_board
 from snapq.boards.session.load import Load, bundle_load, plain_load
@@ -94,7 +95,9 @@ class BoardTarget:
             where=Origin.EMULATED if facts.emulated else self.where,
         )
         names = [candidate.model.name for candidate in candidates]
-        return measurement_of(bench_records(setting, session, loads, names))
+        rows = [rows_of(candidate) for candidate in candidates]
+        records = bench_records(setting, session, loads, names, rows)
+        return measurement_of(with_verdicts(records, candidates))
 
 
 def _allowed(protocol: BenchmarkConfig) -> tuple[str, ...]:
@@ -113,13 +116,15 @@ def load_for(candidate: Candidate, protocol: BenchmarkConfig, device: DeviceProf
                 "htp_performance_mode": protocol.performance_mode,
                 **({"soc_model": str(device.soc_id)} if device else {}),
             }
-        return plain_load(candidate.label, candidate.model, candidate.feeds, options)
+        asked = None if candidate.answers_of is None else Bundle.open(candidate.answers_of)
+        return plain_load(candidate.label, candidate.model, candidate.feeds, options, asked)
     outer = Bundle.open(candidate.bundle)
     own = outer.package_for(None if device is None else device.name)
     label, feeds = candidate.label, candidate.feeds
     if own is not outer:  # another precision, which may take inputs of other types
         label = own.manifest.precision
-        feeds = next(own.golden_feeds(), feeds)
+        if own.manifest.host is None:  # which takes rows, as any other of it does
+            feeds = next(own.golden_feeds(), feeds)
     return bundle_load(
         label,
         own,

@@ -10,7 +10,14 @@ from datetime import UTC, datetime
 import numpy as np
 
 from snapq.benchmarking.statistics import doubts, no_claim
-from snapq.benchmarking.targets.results import latency_of, protocol_of, speedup_of
+from snapq.benchmarking.targets.golden_answers import (
+    WRONG,
+    answers_met,
+    answers_reasons,
+    judged,
+    worst,
+)
+from snapq.benchmarking.targets.results import latency_of, parts_of, protocol_of, speedup_of
 from snapq.boards.session.answers import Conditions, GoldenSaid
 from snapq.boards.session.fallbacks import CPU, headline, skipped
 from snapq.boards.session.load import Load
@@ -40,7 +47,11 @@ class Setting:
 
 
 def bench_records(
-    setting: Setting, session: Session, loads: Sequence[Load], names: Sequence[str]
+    setting: Setting,
+    session: Session,
+    loads: Sequence[Load],
+    names: Sequence[str],
+    rows: Sequence[int | None],
 ) -> tuple[results.BenchRecord, ...]:
     """One record a model; the first is the baseline of the others.
 
@@ -49,13 +60,15 @@ def bench_records(
         session: what the agent found.
         loads: what was sent, in the order of the candidates.
         names: file names of the models, in the same order.
+        rows: how many rows each answers in one run, of classical models.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
     thermal = thermal_of(session.conditions)
     records: list[results.BenchRecord] = []
-    for load, name in zip(loads, names, strict=True):
+    for load, name, count in zip(loads, names, rows, strict=True):
         base, first = records[0] if records else None, session.models[loads[0].label]
-        records.append(_record(setting, session, load, name, thermal, base, first, started))
+        record = _record(setting, session, load, name, thermal, base, first, started)
+        records.append(record.model_copy(update={"rows": count}))
     return tuple(records)
 
 
@@ -72,7 +85,7 @@ def _record(
     found, protocol, facts = session.models[load.label], setting.protocol, setting.facts
     samples = found.samples
     on_npu = found.fallback != CPU
-    golden = tuple(_golden(found))
+    golden, answers = tuple(_golden(found)), tuple(_answers(found, load))
     passed = skipped(load, found.skipped)
     baseline = base and results.BenchBaseline(
         run_id=base.run_id,
@@ -81,13 +94,14 @@ def _record(
     )
     last = found.loads[-1]
     latency = latency_of(samples)
-    valid = _validity(setting, session, load, thermal, golden)
+    valid = _validity(setting, session, load, thermal, golden, answers)
     return results.BenchRecord(
         run_id=str(uuid.uuid4()),
         started_at=started,
         snapq_version=__version__,
         where=setting.where,
-        headline=headline(load.label, setting.target, found.fallback, passed),
+        headline=headline(load.label, setting.target, found.fallback, passed)
+        + (WRONG if valid.answers_met is False else ""),
         model=results.BenchModel(
             name=name, label=load.label, sha256=load.files[0].sha256, bytes=load.size
         ),
@@ -130,6 +144,8 @@ def _record(
         ),
         thermal=thermal,
         golden=golden,
+        answers=answers,
+        parts_ms=parts_of(samples, found.encode_ms, found.decode_ms),
         baseline=baseline,
         speedup=base and speedup_of(first.samples, samples),
         valid=valid,
@@ -156,12 +172,18 @@ def _golden(found: Found) -> Iterator[results.BenchGolden]:
         )
 
 
+def _answers(found: Found, load: Load) -> Iterator[results.BenchAnswers]:
+    said = [{n: one.model_dump() for n, one in each.answers.items()} for each in found.loads]
+    yield from judged(worst(said), load.golden_rows)
+
+
 def _validity(
     setting: Setting,
     session: Session,
     load: Load,
     thermal: results.BenchThermal,
     golden: Sequence[results.BenchGolden],
+    answers: Sequence[results.BenchAnswers],
 ) -> results.BenchValid:
     found, protocol = session.models[load.label], setting.protocol
     samples, wanted_npu = found.samples, any(fallback.npu for fallback in load.fallbacks)
@@ -179,6 +201,7 @@ def _validity(
             (thermal.throttled is not True, "the board slowed its clocks down"),
             (setting.where is not Origin.EMULATED, "the board is emulated"),
             (golden_met is not False, "the outputs differ from the golden data"),
+            *((False, reason) for reason in answers_reasons(answers, load.has_host)),
             *_proof(setting, session, load),
         )
         if not holds
@@ -193,6 +216,7 @@ def _validity(
         not_throttled=thermal.throttled is not True,
         not_emulated=setting.where is not Origin.EMULATED,
         golden_met=golden_met,
+        answers_met=answers_met(answers),
         reasons=tuple(reasons),
     )
 
@@ -208,6 +232,10 @@ def _proof(setting: Setting, session: Session, load: Load) -> Iterator[tuple[boo
         for one in found.loads
     )
     yield compared or not load.is_bundle, "outputs were not compared with all golden data"
+    asked = load.golden_rows is None or all(one.answers for one in found.loads)
+    yield asked, "the golden rows were not answered"
+    parts = not load.has_host or len(found.encode_ms) == len(found.turns)
+    yield parts, "head and tail were not timed"
     yield bool((found.samples > 0).all()), "some runs are said to have taken no time"
     repeats = setting.protocol.repeats
     yield len(found.loads) >= repeats, f"only {len(found.loads)} of {repeats} fresh processes"

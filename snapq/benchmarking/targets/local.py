@@ -14,15 +14,20 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import ClassVar
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 
 from snapq.benchmarking.machine import disturbances, read
 from snapq.benchmarking.targets.base import Candidate, Measurement, Progress
+from snapq.benchmarking.targets.golden_answers import judged, worst
 from snapq.benchmarking.targets.local_records import Timed, local_records
-from snapq.benchmarking.targets.results import check_labels, measurement_of
-from snapq.benchmarking.targets.timed_model import TimedModel
+from snapq.benchmarking.targets.results import check_labels, measurement_of, parts_of, rows_of
+from snapq.benchmarking.targets.timed_model import RowsAsked, TimedModel, Turn
+from snapq.benchmarking.targets.verdict import with_verdicts
+from snapq.bundle.golden_rows import GoldenRows, golden_rows
+from snapq.bundle.read import Bundle
 from snapq.config import BenchmarkConfig
 from snapq.errors import ConfigError
 from snapq.progress import Progress as Reporter
@@ -90,7 +95,8 @@ class LocalTarget:
         spent_s = sum(tally.processor_s for tally in tallies)
         disturbed = tuple(disturbances(before, after, spent_s))
         timed = [_timed(tally) for tally in tallies]
-        return measurement_of(local_records(timed, protocol, disturbed))
+        records = local_records(timed, protocol, disturbed)
+        return measurement_of(with_verdicts(records, candidates))
 
 
 @dataclass
@@ -102,6 +108,10 @@ class _Tally:
     turns: list[list[float]] = field(default_factory=list)
     create_ms: list[float] = field(default_factory=list)
     first_ms: list[float] = field(default_factory=list)
+    encode_ms: list[list[float]] = field(default_factory=list)
+    decode_ms: list[list[float]] = field(default_factory=list)
+    answers: list[dict[str, dict[str, Any]]] = field(default_factory=list)
+    """Of each process, how a classical model answered its golden rows."""
     peak_rss_bytes: int = 0
     processor_s: float = 0.0
     runs: int = 0
@@ -114,6 +124,35 @@ class _Tally:
             return runs
         return min(runs, sum(map(sum, self.turns)) / 1000 / self.protocol.min_duration_s)
 
+    @cached_property
+    def rows(self) -> GoldenRows | None:
+        """The golden rows of a classical model."""
+        bundle = self.candidate.answers_of
+        if bundle is None:
+            return None
+        opened = Bundle.open(bundle)
+        if not self.has_host:
+            return golden_rows(opened, None)
+        told = (entry.answers for entry in opened.manifest.devices if entry.answers)
+        return golden_rows(opened, next(told, ()))
+
+    @property
+    def has_host(self) -> bool:
+        """Whether head and tail stand around the model."""
+        return self.candidate.answers_of is not None and self.candidate.bundle is not None
+
+    @property
+    def asked(self) -> RowsAsked | None:
+        """What a classical model is asked."""
+        bundle, rows = self.candidate.answers_of, self.rows
+        if bundle is None:
+            return None
+        return RowsAsked(
+            bundle.absolute(),
+            () if rows is None else rows.files,
+            self.has_host,
+        )
+
 
 class _Seat:
     """A candidate's child process, which is ready for turns."""
@@ -124,7 +163,8 @@ class _Seat:
         protocol = tally.protocol
         tally.create_ms.append(model.create_ms)
         tally.first_ms.append(model.feed(tally.candidate.feeds))
-        warm = self._ask_turn(protocol.warmup, 0) if protocol.warmup else tally.first_ms
+        tally.answers.append(model.answers())
+        warm = self._ask_turn(protocol.warmup, 0).ms if protocol.warmup else tally.first_ms
         # Both processes of a candidate take turns of one length: samples make a full array.
         tally.runs = tally.runs or max(
             math.ceil(protocol.min_runs / _ROUNDS),
@@ -133,7 +173,11 @@ class _Seat:
 
     def turn(self) -> None:
         """Runs for a while."""
-        self._tally.turns.append(self._ask_turn(self._tally.runs, _SETTLE))
+        turn = self._ask_turn(self._tally.runs, _SETTLE)
+        self._tally.turns.append(turn.ms)
+        if turn.encode_ms:
+            self._tally.encode_ms.append(turn.encode_ms)
+            self._tally.decode_ms.append(turn.decode_ms)
 
     def leave(self) -> None:
         """Writes down what the process used."""
@@ -141,7 +185,7 @@ class _Seat:
         self._tally.peak_rss_bytes = max(self._tally.peak_rss_bytes, peak)
         self._tally.processor_s += processor_s
 
-    def _ask_turn(self, runs: int, settle: int) -> list[float]:
+    def _ask_turn(self, runs: int, settle: int) -> Turn:
         expected_s = (runs + settle) * self._tally.first_ms[-1] / 1000
         return self._model.turn(runs, settle, expected_s)
 
@@ -154,7 +198,7 @@ def _take_turns(
         seats = []
         for tally in tallies:
             label, model = tally.candidate.label, tally.candidate.model
-            opened = TimedModel(label, model, tally.protocol.threads, timeout_s)
+            opened = TimedModel(label, model, tally.protocol.threads, timeout_s, tally.asked)
             seats.append(_Seat(tally, stack.enter_context(opened)))
         while any(tally.share() < goal for tally in tallies):
             for seat in seats:
@@ -173,4 +217,8 @@ def _timed(tally: _Tally) -> Timed:
         create_ms=float(np.median(tally.create_ms)),
         first_ms=float(np.median(tally.first_ms)),
         peak_rss_bytes=tally.peak_rss_bytes,
+        rows=rows_of(tally.candidate),
+        has_host=tally.has_host,
+        parts=parts_of(np.array(tally.turns), tally.encode_ms, tally.decode_ms),
+        answers=tuple(judged(worst(tally.answers), tally.rows)),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from snapq.benchmarking.statistics import doubts, no_claim
+from snapq.benchmarking.targets.golden_answers import WRONG, answers_met, answers_reasons
 from snapq.benchmarking.targets.results import latency_of, protocol_of, speedup_of
 from snapq.config import BenchmarkConfig
 from snapq.records import Origin
@@ -35,6 +36,12 @@ class Timed:
     create_ms: float
     first_ms: float
     peak_rss_bytes: int
+    rows: int | None = None
+    """How many rows a classical model answers in one run."""
+    has_host: bool = False
+    """Whether head and tail stand around it, so that it is the part for an NPU."""
+    parts: results.BenchParts | None = None
+    answers: tuple[results.BenchAnswers, ...] = ()
 
 
 def local_records(
@@ -48,14 +55,14 @@ def local_records(
         latency = latency_of(one.samples)
         runs_met = latency.n >= protocol.min_runs
         few = () if runs_met else (f"only {latency.n} of {protocol.min_runs} runs",)
-        reasons = (*few, *no_claim(one.samples))
+        reasons = (*few, *_reasons(one), *no_claim(one.samples))
         records.append(
             results.BenchRecord(
                 run_id=str(uuid.uuid4()),
                 started_at=started,
                 snapq_version=__version__,
                 where=Origin.MEASURED,
-                headline=f"{one.label} ran on this machine's CPU.",
+                headline=_headline(one),
                 model=results.BenchModel(
                     name=one.model.name,
                     label=one.label,
@@ -85,13 +92,31 @@ def local_records(
                     all_on_npu=False,
                     not_throttled=True,
                     not_emulated=True,
+                    answers_met=answers_met(one.answers),
                     reasons=reasons,
                 ),
+                answers=one.answers,
+                rows=one.rows,
+                parts_ms=one.parts,
                 remarks=(*remarks, *doubts(one.label, one.samples)),
                 samples=tuple(tuple(map(float, turn)) for turn in one.samples),
             )
         )
     return tuple(records)
+
+
+def _headline(one: Timed) -> str:
+    """Where it ran; what is for an NPU is said to have none here."""
+    text = f"{one.label} ran on this machine's CPU."
+    if one.has_host:
+        text = f"{one.label} ran on this machine's CPU, its part for the NPU too: there is none."
+    return text + (WRONG if answers_met(one.answers) is False else "")
+
+
+def _reasons(one: Timed) -> Iterator[str]:
+    if one.has_host:
+        yield "the part for the NPU ran on the CPU"
+    yield from answers_reasons(one.answers, one.has_host)
 
 
 def _target() -> results.BenchTarget:

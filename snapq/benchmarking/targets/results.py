@@ -20,6 +20,33 @@ def check_labels(labels: Sequence[str]) -> None:
         raise ConfigError(f"A benchmark needs candidates with labels of their own, not {labels}.")
 
 
+def rows_of(candidate: Candidate) -> int | None:
+    """How many rows a classical model answers in one run; None of a network."""
+    if candidate.answers_of is None:
+        return None
+    return len(next(iter(candidate.feeds.values())))
+
+
+def parts_of(
+    samples: np.ndarray, encode_ms: Sequence[Sequence[float]], decode_ms: Sequence[Sequence[float]]
+) -> results.BenchParts | None:
+    """Medians of head, call and tail; None where they were not timed apart.
+
+    Args:
+        samples: latencies in ms, `[rounds, runs in a turn]`.
+        encode_ms: what the head took of each.
+        decode_ms: what the tail took.
+    """
+    if not encode_ms:
+        return None
+    head, tail = np.array(encode_ms), np.array(decode_ms)
+    return results.BenchParts(
+        encode=float(np.median(head)),
+        call=float(np.median(samples - head - tail)),
+        decode=float(np.median(tail)),
+    )
+
+
 def latency_of(samples: np.ndarray) -> results.BenchLatency:
     """Figures of latencies in ms, of any shape; percentiles interpolate linearly between runs."""
     p5, p50, p75, p90, p95, p99, p999 = map(
@@ -100,6 +127,9 @@ def _latency(record: results.BenchRecord) -> LatencyRecord:
         first_ms=record.load_ms.first_inference,
         peak_rss_bytes=record.memory.peak,
         placement="cpu" if record.placement.fallback == "cpu" else "npu",
+        rows=record.rows,
+        encode_ms=record.parts_ms and record.parts_ms.encode,
+        decode_ms=record.parts_ms and record.parts_ms.decode,
     )
 
 

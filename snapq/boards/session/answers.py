@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from snapq.boards.session.program import Answer
 from snapq.errors import DeviceError
@@ -61,6 +61,18 @@ class GoldenSaid(_Said):
     integer: bool
 
 
+class AnswersSaid(_Said):
+    """One output of a classical model against ONNX Runtime's answers to the golden rows."""
+
+    labels: bool
+    rows: Size
+    equal: Size
+    ties: Size
+    largest: NotNegative
+    mean: NotNegative
+    range: NotNegative
+
+
 class Loaded(_Said):
     """A model that is ready in a process of its own."""
 
@@ -73,6 +85,7 @@ class Loaded(_Said):
     placement: PlacementSaid
     options: Annotated[dict[Plain, Plain], Field(max_length=100)]
     golden: Annotated[list[dict[Plain, GoldenSaid]], Field(max_length=100_000)]
+    answers: Annotated[dict[Plain, AnswersSaid], Field(max_length=1000)] = {}
     runtime: Annotated[dict[Plain, Plain], Field(max_length=20)]
 
 
@@ -81,6 +94,19 @@ class Turn(_Said):
 
     label: Plain
     ms: Annotated[list[Milliseconds], Field(min_length=1, max_length=_MAX_SAMPLES)]
+    encode_ms: Annotated[list[Milliseconds], Field(max_length=_MAX_SAMPLES)] = []
+    decode_ms: Annotated[list[Milliseconds], Field(max_length=_MAX_SAMPLES)] = []
+
+    @model_validator(mode="after")
+    def _parts_are_parts(self) -> Turn:
+        if len(self.encode_ms) != len(self.decode_ms):
+            raise ValueError("head and tail were not timed alike")
+        for whole, head, tail in zip(self.ms, self.encode_ms, self.decode_ms, strict=False):
+            if head + tail > whole + 1e-3:
+                raise ValueError("head and tail took longer than the whole")
+        if self.encode_ms and len(self.encode_ms) != len(self.ms):
+            raise ValueError("some runs have no time of head and tail")
+        return self
 
 
 class Usage(_Said):

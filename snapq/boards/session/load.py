@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from snapq.boards.session.push import PushedFile
-from snapq.bundle import GOLDEN, MANIFEST
+from snapq.bundle import GOLDEN, MANIFEST, PROGRAM
+from snapq.bundle.golden_rows import GoldenRows, golden_rows
 from snapq.bundle.read import Bundle, golden_file
 from snapq.bundle.references import named_files
 from snapq.bundle.schema import BundleDevice
@@ -53,6 +54,8 @@ class Load:
         golden: paths of golden inputs and outputs, sample by sample.
         outputs: names of the outputs in each of these samples.
         is_bundle: whether it is a package, and not the model that one is compared with.
+        golden_rows: rows to answer, of a classical model.
+        has_host: whether head and tail stand around it, so that it takes rows.
     """
 
     label: str
@@ -62,6 +65,8 @@ class Load:
     golden: tuple[tuple[str, str], ...] = ()
     outputs: frozenset[str] = frozenset()
     is_bundle: bool = False
+    golden_rows: GoldenRows | None = None
+    has_host: bool = False
 
     @property
     def size(self) -> int:
@@ -71,7 +76,11 @@ class Load:
 
 
 def plain_load(
-    label: str, model: Path, feeds: Mapping[str, np.ndarray], npu_options: Mapping[str, str] | None
+    label: str,
+    model: Path,
+    feeds: Mapping[str, np.ndarray],
+    npu_options: Mapping[str, str] | None,
+    answers_of: Bundle | None = None,
 ) -> Load:
     """A model that is no bundle: compiled on the board for the NPU, or run on the CPU.
 
@@ -80,6 +89,7 @@ def plain_load(
         model: the ONNX file; its external data lies beside it.
         feeds: the input to time with.
         npu_options: provider options for the NPU; None: the CPU.
+        answers_of: the bundle whose golden rows it must answer as ONNX Runtime does.
 
     Raises:
         ModelError: the model names a file outside its folder.
@@ -96,7 +106,10 @@ def plain_load(
         fallback = Fallback("cpu", name, npu=False)
     else:
         fallback = Fallback("npu compile", name, npu=True, options=npu_options)
-    return Load(label, tuple(files), (fallback,))
+    rows = None if answers_of is None else golden_rows(answers_of, None)
+    if rows is not None and answers_of is not None:
+        files += [_file(path, answers_of.path / path) for path in rows.files]
+    return Load(label, tuple(files), (fallback,), golden_rows=rows)
 
 
 def bundle_load(
@@ -153,6 +166,8 @@ def bundle_load(
         tuple(_golden(bundle, expected)),
         frozenset(output.name for output in manifest.outputs),
         is_bundle=True,
+        golden_rows=golden_rows(bundle, expected.answers if expected else ()),
+        has_host=manifest.host is not None,
     )
 
 
@@ -182,13 +197,23 @@ def _bundle_files(
     golden = {t.golden for t in bundle.manifest.devices if t.golden}
     unwanted = golden - ({expected.golden} if expected else set())
     manifest = bundle.path / MANIFEST
+    around = _sent_otherwise(bundle)
     yield _file(MANIFEST, manifest)
     for file in bundle.manifest.files:
         folder = str(PurePosixPath(file.path).parent)
         extra = file.path in bundle.manifest.extra.values() or folder == "multi_soc"
+        extra = extra or file.path in around or file.path.startswith(f"{PROGRAM}/")
         if (file.path in others - mine) or folder in unwanted or extra:
             continue
         yield PushedFile(file.path, bundle.path / file.path, file.sha256, file.bytes)
+
+
+def _sent_otherwise(bundle: Bundle) -> set[str | None]:
+    """Of a classical model, code that comes with the agent, and models that are not asked here."""
+    host = bundle.manifest.host
+    if host is None:
+        return set()
+    return {bundle.manifest.helper, host.cpu, host.head_model, host.tail_model}
 
 
 def _file(path: str, source: Path) -> PushedFile:

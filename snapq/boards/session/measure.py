@@ -49,6 +49,9 @@ class Found:
     skipped: list[answers.Fallback] = field(default_factory=list)
     loads: list[answers.Loaded] = field(default_factory=list)
     turns: list[list[float]] = field(default_factory=list)
+    encode_ms: list[list[float]] = field(default_factory=list)
+    """Of each run, what the head of a classical model took."""
+    decode_ms: list[list[float]] = field(default_factory=list)
     rss_peak: int = 0
     processor_s: float = 0.0
 
@@ -124,7 +127,7 @@ def measure(
             case answers.Loaded():
                 _model(found, said.label, ready.address).loads.append(said)
             case answers.Turn():
-                _model(found, said.label, ready.address).turns.append(said.ms)
+                _note_turn(_model(found, said.label, ready.address), said)
             case answers.Usage():
                 model = _model(found, said.label, ready.address)
                 model.rss_peak = max(model.rss_peak, said.rss_peak)
@@ -148,6 +151,13 @@ def measure(
             )
     found.seconds = time.monotonic() - started
     return found
+
+
+def _note_turn(model: Found, said: answers.Turn) -> None:
+    model.turns.append(said.ms)
+    if said.encode_ms:
+        model.encode_ms.append(said.encode_ms)
+        model.decode_ms.append(said.decode_ms)
 
 
 def _note_fallback(model: Found, said: answers.Fallback, sent: set[str], address: str) -> None:
@@ -280,7 +290,16 @@ def _candidate(load: Load, folder: str) -> dict[str, Any]:
         ],
         "feeds": FEEDS,
         "golden": [{"inputs": one, "outputs": other} for one, other in load.golden],
+        "rows": _rows(load),
     }
+
+
+def _rows(load: Load) -> dict[str, Any] | None:
+    """What a classical model is asked."""
+    rows = load.golden_rows
+    if rows is None and not load.has_host:
+        return None
+    return {"host": load.has_host, "files": list(rows.files) if rows else []}
 
 
 def _holder() -> str:

@@ -63,7 +63,8 @@ def _what(record: BenchRecord) -> str:
     made = f" ({subject.stage} of {subject.given_sha256[:8]})" if subject else ""
     chip = f", {record.target.soc}" if record.target.soc else ""
     where = f"{record.target.name}{chip} ({record.placement.fallback}), {record.where}"
-    return f"{record.model.label}{made} on {where}"
+    rows = "" if record.rows is None else f", {record.rows:,} rows at once"
+    return f"{record.model.label}{made} on {where}{rows}"
 
 
 def show_comparison(comparison: Comparison | RunComparison) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from snapq.benchmarking.targets.base import Candidate
@@ -24,15 +25,12 @@ def gather(subject: Subject) -> Found:
     """Times both models with the first evaluation sample."""
     protocol, sample = subject.benchmark, subject.examples[0]
     candidates = [Candidate(protocol.baseline, subject.source.model, sample.feeds)]
-    cpu = _cpu_package(subject)
     if subject.whole is not None:
-        candidates = [Candidate(protocol.baseline, subject.whole.model, sample.beside)]
-    if cpu is not None:
-        candidates.append(Candidate("cpu.onnx", cpu, sample.beside))
-    if subject.bundle is not None and not (subject.whole is not None and _is_here(protocol)):
+        candidates = list(_classical(subject, subject.whole.model))
+    elif subject.bundle is not None:
         feeds = subject.package_boundary.package_feeds(sample)
         candidates.append(Candidate(subject.label, subject.bundle / MODEL, feeds, subject.bundle))
-    elif subject.bundle is None and subject.quantized is not None:
+    elif subject.quantized is not None:
         feeds = subject.plan.model_feeds(sample)
         candidates.append(Candidate(subject.label, subject.quantized.model, feeds))
     target = resolve_target(protocol.target, reporter=subject.progress)
@@ -42,15 +40,21 @@ def gather(subject: Subject) -> Found:
     return Found(figures, found.remarks)
 
 
+def _classical(subject: Subject, whole: Path) -> Iterator[Candidate]:
+    """All take the same rows: the model as given, that for the CPU alone, and the package."""
+    protocol, rows, bundle = subject.benchmark, subject.examples[0].beside, subject.bundle
+    yield Candidate(protocol.baseline, whole, rows, answers_of=bundle)
+    if bundle is None:
+        return
+    if (bundle / CPU).is_file():
+        yield Candidate(CPU, bundle / CPU, rows, answers_of=bundle)
+    if not _is_here(protocol):
+        yield Candidate(subject.label, bundle / MODEL, rows, bundle, bundle)
+
+
 def _is_here(protocol: BenchmarkConfig) -> bool:
     """Whether this machine's CPU is timed, where a part for the NPU says nothing of its own."""
     return protocol.target == "local"
-
-
-def _cpu_package(subject: Subject) -> Path | None:
-    """The model for the CPU alone in the bundle of a classical model."""
-    path = None if subject.bundle is None or subject.whole is None else subject.bundle / CPU
-    return path if path is not None and path.is_file() else None
 
 
 EVIDENCE = Evidence(

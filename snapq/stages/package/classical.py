@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import count as numbers
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from snapq.bundle import CPU, GOLDEN_ROWS, HEAD, TAIL
-from snapq.bundle.host_schema import BundleHost, BundleHostInput, BundleProgram
+from snapq.bundle.host_schema import BundleAnswers, BundleHost, BundleHostInput, BundleProgram
 from snapq.bundle.read import golden_file
 from snapq.bundle.write import write_arrays, write_program
 from snapq.classical.host import HOST_ARRAYS
 from snapq.cpu import CpuModel
+from snapq.evaluation.answers import Answers
 from snapq.evaluation.samples import Array, Sample
 from snapq.graph import io
+from snapq.graph.boundary import Boundary
 from snapq.stages.package.job import ClassicalParts
 
-__all__ = ["host_entry", "write_classical"]
+__all__ = ["golden_answers", "host_entry", "write_classical"]
 
 _MODELS = (CPU, HEAD, TAIL)
 
@@ -70,6 +75,35 @@ def host_entry(parts: ClassicalParts, golden: bool) -> BundleHost:
         tail_model=_there(parts, TAIL),
         golden=GOLDEN_ROWS if golden else None,
     )
+
+
+def golden_answers(
+    parts: ClassicalParts, boundary: Boundary, folder: Path, golden: str | None
+) -> tuple[BundleAnswers, ...]:
+    """How near what the simulator gave comes to ONNX Runtime; a board must come as near.
+
+    Args:
+        parts: of the model.
+        boundary: of the package, as it was applied.
+        folder: the bundle, with golden rows and outputs.
+        golden: its folder of outputs; None where there are none.
+    """
+    answers = Answers()
+    for number in numbers():
+        path = folder / golden_file(GOLDEN_ROWS, number)
+        if golden is None or not path.is_file():
+            break
+        arrays, outputs = _arrays(path), _arrays(folder / golden_file(golden, number))
+        rows = {n.removeprefix("in."): v for n, v in arrays.items() if n.startswith("in.")}
+        given = {n.removeprefix("out."): v for n, v in arrays.items() if n.startswith("out.")}
+        found = parts.host.decode(rows, boundary.package_outputs(outputs))
+        answers.update(given, found, len(next(iter(rows.values()))))
+    return tuple(BundleAnswers(output=name, **one) for name, one in answers.plain())
+
+
+def _arrays(path: Path) -> dict[str, Array]:
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
 
 
 def _there(parts: ClassicalParts, name: str) -> str | None:

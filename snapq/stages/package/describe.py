@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from snapq.bundle import ENCODINGS, GOLDEN_ROWS, HELPER, MODEL, TAIL
+from snapq.bundle.host_schema import BundleAnswers
 from snapq.bundle.manifest import input_entry, output_entry
 from snapq.bundle.schema import (
     SCHEMA,
@@ -31,7 +32,7 @@ from snapq.graph.boundary import Applied, Boundary
 from snapq.graph.shapes import static_shape
 from snapq.npu.binaries import inspect_binary
 from snapq.stages.artifact import library_versions
-from snapq.stages.package.classical import host_entry
+from snapq.stages.package.classical import golden_answers, host_entry
 from snapq.stages.package.compile_device import CompiledDevice
 from snapq.stages.package.golden import Reloaded
 from snapq.stages.package.job import PackageJob
@@ -53,6 +54,11 @@ def manifest(
         ModelError: a name of the model cannot stand in it.
         QnnError: a binary is for another device, or cannot be read.
     """
+    parts, boundary = job.classical, applied.boundary
+    answers: dict[str | None, tuple[BundleAnswers, ...]] = {}
+    if parts is not None:
+        places = {reloaded.golden for reloaded in reloads}
+        answers = {place: golden_answers(parts, boundary, folder, place) for place in places}
     try:
         return Manifest(
             precision=job.label,
@@ -62,7 +68,7 @@ def manifest(
             encodings=None if job.encodings is None else ENCODINGS,
             helper=HELPER,
             devices=tuple(
-                _entry(entry, reloaded, folder)
+                _entry(entry, reloaded, folder, answers.get(reloaded.golden, ()))
                 for entry, reloaded in zip(compiled, reloads, strict=True)
             ),
             golden_samples=len(list((folder / "golden" / "inputs").glob("*.npz"))),
@@ -112,7 +118,9 @@ def _tail(file: TailFile, boundary: Boundary) -> BundleTail:
     )
 
 
-def _entry(entry: CompiledDevice, reloaded: Reloaded, folder: Path) -> BundleDevice:
+def _entry(
+    entry: CompiledDevice, reloaded: Reloaded, folder: Path, answers: tuple[BundleAnswers, ...]
+) -> BundleDevice:
     device, made = entry.device, entry.compilation
     compiled = made.files
     return BundleDevice(
@@ -131,6 +139,7 @@ def _entry(entry: CompiledDevice, reloaded: Reloaded, folder: Path) -> BundleDev
         golden=reloaded.golden,
         qairt=compiled.qairt,
         fault=_plain(reloaded.verdict.fault),
+        answers=answers,
     )
 
 

@@ -98,6 +98,7 @@ class Model:
             return None
         package = None
         if rows["host"]:  # these modules came with the agent
+            importlib.import_module("snapq_program")  # which the helper then finds
             package = importlib.import_module("snapq_io").load(self._folder)
         return RowsModel(self._run, package)
 
@@ -108,7 +109,7 @@ class Model:
         """How the answers to the golden rows compare with ONNX Runtime's, output by output."""
         if rows is None or self._rows is None:
             return {}
-        answers = importlib.import_module("snapq_answers").Answers(tie=rows["tie"])
+        answers = importlib.import_module("snapq_answers").Answers()
         for path in rows["files"]:
             self._rows.compare(self._folder / path, answers)
         return dict(answers.plain())

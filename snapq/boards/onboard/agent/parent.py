@@ -88,7 +88,7 @@ def _take_turns(
                     "turn", runs=tally.runs, settle=_SETTLE, limit_s=job["step_s"] + 10 * expected_s
                 )
                 tally.add(answer["ms"])
-                tell("turn", label=tally.label, ms=answer["ms"])
+                tell("turn", label=tally.label, **answer)
             children.reverse()
             tell("progress", share=min(1.0, *(tally.share() for tally in tallies)))
         for tally, child in children:

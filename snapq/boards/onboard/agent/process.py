@@ -52,8 +52,8 @@ class Child:
         limit = limit_s or self._limit_s
         watchdog = threading.Timer(limit, self._process.kill)
         watchdog.daemon = True
+        started = time.monotonic()  # before the watchdog, whose time would else be the shorter
         watchdog.start()
-        started = time.monotonic()
         try:
             self._send(json.dumps({"request": request, **values}).encode() + b"\n")
             assert self._process.stdout is not None
