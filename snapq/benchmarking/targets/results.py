@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from snapq.benchmarking.statistics import speedup, speedup_interval
-from snapq.benchmarking.targets.base import Measurement
+from snapq.benchmarking.targets.base import Candidate, Measurement
 from snapq.config import BenchmarkConfig
 from snapq.errors import ConfigError
 from snapq.records import LatencyRecord, SpeedupRecord

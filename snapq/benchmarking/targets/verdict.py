@@ -7,12 +7,14 @@ rest is measured, and the sentence says so. An emulated board has no times.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from snapq.benchmarking.statistics import speedup, speedup_interval
 from snapq.benchmarking.targets.base import Candidate
 from snapq.bundle.manifest import read_manifest
+from snapq.bundle.schema import BundleDevice
 from snapq.classical.advice import CALL_US, Advice
 from snapq.records import EstimateRecord, Origin
 from snapq.records.bench import BenchRecord, BenchVerdict
@@ -90,7 +92,7 @@ def _estimated(
     """The estimate of the device, or of the first that the bundle is for."""
     assert candidate.bundle is not None
     assert record.parts_ms is not None
-    devices = [one for one in read_manifest(candidate.bundle).devices if one.estimate is not None]
+    devices = [one for one in _devices(candidate.bundle) if one.estimate is not None]
     device = next((one for one in devices if one.device == record.target.soc), None)
     device = device or next(iter(devices), None)
     name, here = rival.model.label, record.target.name == "local"
@@ -124,6 +126,14 @@ def _estimated(
         sentence=f"{head} (of {device.device}, with {CALL_US:,.0f} us for the call). "
         f"{advice.sentence}",
     )
+
+
+def _devices(bundle: Path) -> Iterator[BundleDevice]:
+    """Those of the bundle, and of the packages of other precisions in it."""
+    manifest = read_manifest(bundle)
+    yield from manifest.devices
+    for package in manifest.packages:
+        yield from read_manifest(bundle / package.path).devices
 
 
 def _emulated(record: BenchRecord, rival: BenchRecord) -> BenchVerdict:

@@ -98,7 +98,7 @@ def test_what_proves_nothing_is_no_claim(
     if "times of nothing" in lies:
         assert found.speedups == ()
         with pytest.raises(ConfigError, match="took no time"):
-            compare(found.records[0], found.records[1], 1.05)
+            compare(found.records[0], found.records[1], 1.05, other_model=True)
 
 
 @pytest.mark.parametrize("lie", REFUSED.values(), ids=REFUSED.keys())

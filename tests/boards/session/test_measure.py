@@ -21,7 +21,7 @@ def test_the_first_line_says_where_it_ran_and_why(measured: Measurement) -> None
 def test_a_fall_to_the_cpu_turns_the_claim_into_a_remark(measured: Measurement) -> None:
     valid = measured.records[1].valid
     assert not valid.ok
-    assert valid.reasons == ("not everything ran on the NPU",)
+    assert "not everything ran on the NPU" in valid.reasons
     assert any("not a claim" in remark for remark in measured.speedups[0].remarks)
 
 
