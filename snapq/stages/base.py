@@ -135,7 +135,7 @@ _DEFAULTS: Mapping[Input, Any] = {
     Input.RANDOM: False,
     Input.STEPS: (),
     Input.EXAMPLES: (),
-    Input.STATE: dict,
+    Input.STATE: {},
 }
 
 
