@@ -39,6 +39,8 @@ class SnapqError(Exception):
         self.where = where
         self.hint = hint
         self.also = tuple(also)
+        self.log: str | None = None
+        """The log of the run that this error ended, where there is one."""
 
     def __str__(self) -> str:
         head = f"{self.where}: {self.what}" if self.where else self.what

@@ -35,6 +35,19 @@ def expanded_or_none(path: Path | str) -> Path | None:
         return None
 
 
+CACHE_VARIABLE = "SNAPQ_CACHE"
+
+
+def cache_path() -> Path:
+    """What can be fetched or built again: `$SNAPQ_CACHE`, else `~/.cache/snapq`.
+
+    Raises:
+        StorageError: there is no home folder.
+    """
+    found = user_path("snapq", variable=CACHE_VARIABLE, base="XDG_CACHE_HOME", otherwise="~/.cache")
+    return found.absolute()
+
+
 def user_path(name: str, *, variable: str, base: str, otherwise: str) -> Path:
     """Where something of the user's is.
 

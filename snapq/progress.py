@@ -10,6 +10,12 @@ Advance = Callable[[int], None]
 """Called with the number of items done since the last call."""
 
 
+def duration(seconds: float) -> str:
+    """A time that somebody waited: `1.2 s`, `3 min 05 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{seconds:.1f} s"
+
+
 class Progress(Protocol):
     """A progress reporter."""
 

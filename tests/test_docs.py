@@ -140,3 +140,18 @@ def test_the_yaml_that_the_docs_show_loads(page: str, text: str, tmp_path: Path)
     path = tmp_path / "deploy.yaml"
     path.write_text(yaml.safe_dump(deploy), encoding="utf-8")
     assert load(path).stages, page
+
+
+def test_every_folder_and_variable_of_snapq_is_told() -> None:
+    page = (ROOT / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
+    sources = [path.read_text(encoding="utf-8") for path in (ROOT / "snapq").rglob("*.py")]
+    variables = {
+        name
+        for text in sources
+        for name in re.findall(
+            r"""(?:VARIABLE\w*(?:: \w+)? = |variable=|environ\.get\()"([A-Z_]+)\"""", text
+        )
+    }
+    assert len(variables) > 8
+    of_the_system = {"PATH", "LD_LIBRARY_PATH"}
+    assert [name for name in sorted(variables - of_the_system) if name not in page] == []

@@ -12,12 +12,24 @@ from snapq.api.boards import clean_board, probe_board, set_up_board
 from snapq.api.comparing import compare, history, import_measurements
 from snapq.api.encodings import ExportedEncodings, export_encodings
 from snapq.api.estimation import estimate
+from snapq.api.housekeeping import cache_contents, clean
 from snapq.api.initialization import init
 from snapq.api.inspection import inspect, inspect_compiled
 from snapq.api.measuring import benchmark, benchmark_all
 from snapq.api.pruning import PrunedModel, prune
 from snapq.api.quantization import quantize
-from snapq.api.running import RUNS, Run, check, latest_run, open_run, plan, run, write_report
+from snapq.api.running import (
+    RUNS,
+    Run,
+    check,
+    find_bundle,
+    find_run,
+    latest_run,
+    open_run,
+    plan,
+    run,
+    write_report,
+)
 from snapq.api.shared import QuantizedModel
 from snapq.api.simulation import simulate, simulate_file
 from snapq.api.sweeping import Sweep, sweep
@@ -34,11 +46,15 @@ __all__ = [
     "analyze",
     "benchmark",
     "benchmark_all",
+    "cache_contents",
     "check",
+    "clean",
     "clean_board",
     "compare",
     "estimate",
     "export_encodings",
+    "find_bundle",
+    "find_run",
     "history",
     "import_measurements",
     "init",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ _PLAIN = re.compile(r"[A-Za-z_./][\w./-]*", re.ASCII)
 _YAML_WORDS = {"true", "false", "null"}
 
 _HEAD = """\
-# What snapq does with this model. Start it: snapq run deploy.yaml
+# What snapq does with this model. Start it: snapq run {file}
 # Every key: snapq schema
 name: {name}
 """
@@ -53,7 +54,7 @@ _QUANTIZE = """\
 """
 _END = """\
   - package: {}
-benchmark: {target: local, min_duration_s: 2}  # latency on this machine's CPU
+# benchmark: {target: ssh://root@192.168.1.20}  # measures latency on a board (docs: On a board)
 gates: {}  # such as {npu_nodes: all, min_sqnr_db: 20}; one that fails ends the run with code 1
 """
 
@@ -87,12 +88,18 @@ def init(
     path = Path(output)
     refuse_existing(path, force)
     chosen = renamed_argument("device", device, "target", target)
-    write_text(path, initialize(Path(model), chosen, folder=path.parent, cut=cut))
+    text = initialize(Path(model), chosen, folder=path.parent, cut=cut, file=path.name)
+    write_text(path, text)
     return path
 
 
 def initialize(
-    model: Path, device: str | None = None, *, folder: Path | None = None, cut: bool = False
+    model: Path,
+    device: str | None = None,
+    *,
+    folder: Path | None = None,
+    cut: bool = False,
+    file: str = "deploy.yaml",
 ) -> str:
     """Returns the text of a commented deploy.yaml for a model.
 
@@ -101,6 +108,7 @@ def initialize(
         device: name of the device to deploy to; where None, a placeholder that says so is written.
         folder: folder in which the text will lie; the model's path is relative to it.
         cut: cut the model where most of its work stays on the NPU.
+        file: name of the file that the text is for.
 
     Raises:
         ModelError: the model cannot be read, or no cut keeps work on the NPU.
@@ -125,7 +133,7 @@ def initialize(
                 where="--cut",
                 hint="Leave the option out.",
             )
-        head = _HEAD.format(name=_value(_name(model.stem)))
+        head = _HEAD.format(name=_value(_name(model.stem)), file=shlex.quote(file))
         devices = f"devices: [{profile.name}]  # {remark}\n"
         where = (folder or Path()).absolute()
         return head + _model_path(model, where) + classical_text(graph, devices)
@@ -133,7 +141,7 @@ def initialize(
         inputs = suggest_inputs(graph, model)
     quantized = any(node.op_type == "QuantizeLinear" for node in graph.graph)
     return (
-        _HEAD.format(name=_value(_name(model.stem)))
+        _HEAD.format(name=_value(_name(model.stem)), file=shlex.quote(file))
         + _model(model, inputs, (folder or Path()).absolute())
         + (_cut(model, inputs, profile.name) if cut else "")
         + f"devices: [{profile.name}]  # {remark}\n"

@@ -110,10 +110,11 @@ def run(
         The run; whether its gates passed is in `passed`.
 
     Raises:
-        SnapqError: what is wrong, where, and a hint; no run directory is left.
+        SnapqError: what is wrong, where, and a hint; of a run that had begun, the run directory
+            keeps the log, whose path is in `log`.
     """
     from snapq.graph.foreign import explaining
-    from snapq.pipeline.cache import Cache
+    from snapq.pipeline.cache import Cache, in_use
     from snapq.pipeline.inputs import command_line
     from snapq.pipeline.run import execute
     from snapq.pipeline.run_directory import new_place, run_folder
@@ -123,8 +124,10 @@ def run(
     place = Path(output) if output else new_place(Path(runs), loaded.name)
     with run_folder(place) as folder, explaining(loaded.model.path):
         chosen = check(loaded, random_inputs=random_inputs)
-        cache = Cache(Path(runs) / ".cache", enabled=not fresh)
-        record = execute(chosen, folder, cache, reporter, command_line())
+        kept = Path(runs) / ".cache"
+        with in_use(kept):
+            cache = Cache(kept, enabled=not fresh)
+            record = execute(chosen, folder, cache, reporter, command_line())
         write_report(Run(folder, record))
     return Run(place, record)
 
@@ -154,6 +157,28 @@ def latest_run(runs: str | Path = RUNS) -> Path:
             "There is no finished run here.", where=str(runs), hint="Name a run directory."
         )
     return found
+
+
+def find_run(run: str | Path, runs: str | Path = RUNS) -> Path:
+    """The directory of a run: a path, `latest`, `latest~1`, `runs/NAME/latest`.
+
+    Raises:
+        StorageError: there is no such run.
+    """
+    from snapq.pipeline.references import resolve_run
+
+    return resolve_run(run, Path(runs))
+
+
+def find_bundle(bundle: str | Path, runs: str | Path = RUNS) -> Path:
+    """The directory of a bundle: itself, or a run that made one, named as for `find_run`.
+
+    Raises:
+        StorageError: there is no such run, or it made no bundle.
+    """
+    from snapq.pipeline.references import resolve_bundle
+
+    return resolve_bundle(bundle, Path(runs))
 
 
 def write_report(finished: Run) -> Path:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -21,7 +22,7 @@ from snapq.boards.session.push import PushedFile, push
 from snapq.boards.transports.base import Transport
 from snapq.boards.transports.lines import readable
 from snapq.errors import DeviceError, InstallError
-from snapq.home import expanded
+from snapq.home import cache_path
 from snapq.progress import Progress
 from snapq.storage import atomic_folder, sha256_file
 
@@ -135,9 +136,11 @@ def check_python(facts: BoardFacts, address: str) -> None:
 
 def _wheels(facts: BoardFacts, progress: Progress) -> Path:
     """Folder with the wheels for the board, fetched once."""
-    cache = expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "snapq"
-    folder = cache / "wheels" / environment_id(facts)
-    if not folder.is_dir():
+    folder = cache_path() / "wheels" / environment_id(facts)
+    if folder.is_dir():
+        with suppress(OSError):  # what was used last goes last
+            os.utime(folder)
+    else:
         with progress.track("Fetch libraries for the board"), atomic_folder(folder) as building:
             _download(facts, building)
     return folder

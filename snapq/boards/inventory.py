@@ -127,6 +127,18 @@ def find_board(target: str) -> Board | None:
     return next((board for board in boards() if board.name == target), None)
 
 
+def refuse_board(text: str) -> None:
+    """Raises `ConfigError` where a board is named in the place of a chip."""
+    try:
+        named = "://" in text or any(board.name == text for board in boards())
+    except (ConfigError, StorageError):  # the inventory is wrong; that is no matter here
+        return
+    if named or text == "probe":
+        what = f"{text!r} is a board, and no chip." if named else "Which board shall be asked?"
+        hint = f"To ask what it is: snapq devices probe {text if named else 'BOARD'}"
+        raise ConfigError(what, hint=hint)
+
+
 def _board(entry: BoardEntry) -> Board:
     address: Address = parse(entry.address)
     if isinstance(address, SshAddress):

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from snapq.cli.commands.analyze import analyze
 from snapq.cli.commands.benchmark import benchmark
 from snapq.cli.commands.board import board
+from snapq.cli.commands.cache import cache, clean
 from snapq.cli.commands.compare import compare
 from snapq.cli.commands.devices import devices
 from snapq.cli.commands.doctor import doctor
@@ -30,6 +31,7 @@ from snapq.cli.commands.validate import validate
 from snapq.cli.options import DeviceCommand
 from snapq.cli.output.environment import of_environment, require_working_directory
 from snapq.cli.output.errors import report_error, report_internal, told_usage
+from snapq.cli.verbosity import take_verbosity
 from snapq.errors import SnapqError
 from snapq.version import __version__
 
@@ -55,6 +57,8 @@ COMMANDS = (
     compare,
     devices,
     doctor,
+    cache,
+    clean,
 )
 GROUPS = (encodings, board)
 
@@ -76,7 +80,7 @@ class Guarded(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Reads the arguments before the command's name."""
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, take_verbosity(args))
         except Exception as error:
             raise _told(error) from error
 
@@ -118,8 +122,21 @@ def root(
         bool | None,
         typer.Option("--version", callback=_version, is_eager=True, help="Print the version."),
     ] = None,
+    quiet: Annotated[
+        bool,
+        typer.Option("--quiet", "-q", help="No progress; also behind the command."),
+    ] = False,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            "-v",
+            help="Each step with its time, and where errors are raised; also behind it.",
+        ),
+    ] = False,
 ) -> None:
     """From a trained ONNX model to a verified package for the Snapdragon NPU."""
+    del version, quiet, verbose  # `take_verbosity` takes them wherever they stand
 
 
 for _command in COMMANDS:

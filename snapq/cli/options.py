@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand
 
+from snapq.cli.completion import complete_devices, complete_runs
 from snapq.errors import ConfigError, StorageError, both_names, warn_renamed
 
 _LARGEST = 2**31 - 1
@@ -35,7 +36,13 @@ CutOption = Annotated[
 ]
 Config = Annotated[Path, typer.Argument(metavar="DEPLOY.YAML", help="The YAML of the deployment.")]
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="An ONNX model.")]
-Device = Annotated[str, typer.Option(help="The chip, such as sm8650; `snapq devices` lists them.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        help="The chip, such as sm8650; `snapq devices` lists them.",
+        autocompletion=complete_devices,
+    ),
+]
 Calibration = Annotated[
     Path | None,
     typer.Option(help="Folder of images, or .npy/.npz arrays in the input's own shape."),
@@ -48,6 +55,14 @@ BoardName = Annotated[
     str, typer.Argument(metavar="BOARD", help="ssh://USER@HOST, or a name of boards.yaml.")
 ]
 Runs = Annotated[Path, typer.Option(help="Directory of all runs.")]
+Bundle = Annotated[
+    Path,
+    typer.Argument(
+        metavar="BUNDLE",
+        help="A bundle, the run that made it, or `latest`.",
+        autocompletion=complete_runs,
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 
 
@@ -87,6 +102,30 @@ def parse_shapes(options: list[str] | None) -> dict[str, tuple[int, ...]]:
             )
         shapes[name] = shape
     return shapes
+
+
+_AGES = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
+_SIZES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+
+
+def parse_age(text: str) -> float:
+    """Reads `30d`, `12h`, `90m` or `2w` as seconds. Raises `ConfigError`."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([mhdw])", text.strip().lower())
+    if found is None:
+        raise ConfigError(
+            f"{text!r} is no age.", where="--older-than", hint="Write 30d, 12h, 90m or 2w."
+        )
+    return float(found[1]) * _AGES[found[2]]
+
+
+def parse_size(text: str) -> int:
+    """Reads `5GB`, `500MB` or a number of bytes. Raises `ConfigError`."""
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?)\s*([kmgt]?)b?", text.strip().lower())
+    if found is None:
+        raise ConfigError(
+            f"{text!r} is no size.", where="--max-size", hint="Write 5GB, 500MB or bytes."
+        )
+    return round(float(found[1]) * _SIZES[found[2]])
 
 
 def existing(path: Path) -> Path:

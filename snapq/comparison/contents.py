@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from snapq.benchmarking.history.subject import run_beside
 from snapq.bundle import MANIFEST
@@ -16,6 +14,7 @@ from snapq.bundle.read import Bundle
 from snapq.errors import StorageError
 from snapq.records import EstimateRecord, Origin, RunRecord
 from snapq.records.bench import BenchRecord
+from snapq.report.load import load_record
 from snapq.storage import storage_errors
 
 
@@ -118,7 +117,7 @@ def read_contents(path: Path) -> Contents:
         StorageError: it is neither, or damaged.
     """
     if (path / "run.json").is_file():
-        return _of_run(_run_record(path), path)
+        return _of_run(load_record(path), path)
     if (path / MANIFEST).is_file():
         record = run_beside(path)
         if record is not None:
@@ -131,24 +130,14 @@ def read_contents(path: Path) -> Contents:
     )
 
 
-def _run_record(folder: Path) -> RunRecord:
-    file = folder / "run.json"
-    with storage_errors(file):
-        try:
-            return RunRecord.model_validate_json(file.read_bytes())
-        except ValidationError as error:
-            what = f"The record is damaged, or of another version: {error.errors()[0]['msg']}."
-            raise StorageError(what, where=str(file), hint="Run again.") from error
-
-
 def _of_run(record: RunRecord, folder: Path) -> Contents:
-    precision = precision_of(record)
+    packages = packages_of(record)
     provenance = record.provenance
     qairt = {"QAIRT": provenance.qairt} if provenance.qairt else {}
     return Contents(
         path=folder,
         deployment=record.name,
-        precision=precision,
+        precision=", ".join(packages) or "float",
         given_sha256=provenance.model_sha256,
         evaluation_sha256=provenance.evaluation_sha256,
         versions={"snapq": provenance.snapq, **qairt, **provenance.versions},
@@ -156,40 +145,40 @@ def _of_run(record: RunRecord, folder: Path) -> Contents:
         or any(one.random_inputs for one in record.fidelity),
         failed_gates=tuple(gate.name for gate in record.gates if not gate.passed),
         figures=(
-            *_quality(record, precision),
-            *_costs(record, precision),
-            *_measured(_benches(record, folder), precision),
+            *_quality(record, packages),
+            *_costs(record, packages),
+            *_measured(_benches(record, folder), packages),
         ),
     )
 
 
-def precision_of(record: RunRecord) -> str:
-    """Precision of what a run made: that of its placements, or of what is compared with float."""
+def packages_of(record: RunRecord) -> tuple[str, ...]:
+    """Precisions of what a run made: one, or several where kinds of devices have their own."""
     labels = (
         *(one.label for one in record.placements),
         *(one.label for one in record.fidelity),
         *(one.label for one in record.accuracy),
     )
-    return next((label for label in labels if label != "float"), "float")
+    return tuple(dict.fromkeys(label for label in labels if label != "float"))
 
 
-def _quality(record: RunRecord, precision: str) -> Iterator[Figure]:
+def _quality(record: RunRecord, packages: Sequence[str]) -> Iterator[Figure]:
     for one in record.accuracy:
-        label = "" if one.label == precision else one.label
+        label = "" if one.label in packages else one.label
         where = f"{one.where}, {one.samples} samples"
         yield Figure(Kind.ACCURACY, one.metric, one.device or "", one.value, where, label=label)
     for answer in record.answers:
-        if answer.label == precision:
+        if answer.label in packages:
             where = f"{answer.where}, {answer.rows} rows"
             place = answer.device or ""
             yield Figure(Kind.ANSWERS, answer.output, place, answer.share, where)
     for item in record.fidelity:
-        if item.label == precision and not item.behind_cut:
+        if item.label in packages and not item.behind_cut:
             name, where = f"{item.output}{item.channels}", f"{item.where}, {item.samples} samples"
             yield Figure(Kind.SQNR, name, item.device or "", item.sqnr_db, where)
 
 
-def _costs(record: RunRecord, precision: str) -> Iterator[Figure]:
+def _costs(record: RunRecord, packages: Sequence[str]) -> Iterator[Figure]:
     if record.bundle_files:
         size = sum(file.bytes for file in record.bundle_files)
         yield Figure(Kind.SIZE, "bundle", "", size)
@@ -199,10 +188,10 @@ def _costs(record: RunRecord, precision: str) -> Iterator[Figure]:
         size = sum(file.bytes for file in entry.files)
         yield Figure(Kind.SIZE, "compiled", entry.device, size)
     for estimate in record.estimates:
-        if estimate.label == precision:
+        if estimate.label in packages:
             yield _estimate(estimate)
     for place in record.placements:
-        if place.label == precision:
+        if place.label in packages:
             total = place.npu + place.cpu
             yield Figure(Kind.PLACEMENT, "", place.device, place.cpu, of=total)
 
@@ -212,10 +201,10 @@ def _estimate(one: EstimateRecord) -> Figure:
     return Figure(Kind.ESTIMATE, "", one.device, us, Origin.ESTIMATED, source=one.estimated_on)
 
 
-def _measured(benches: tuple[BenchRecord, ...], precision: str) -> Iterator[Figure]:
+def _measured(benches: Sequence[BenchRecord], packages: Sequence[str]) -> Iterator[Figure]:
     for bench in benches:
         label = bench.model.label
-        label = "" if label == precision else label
+        label = "" if label in packages else label
         counted = bench.instructions
         kind = Kind.LATENCY if counted is None else Kind.INSTRUCTIONS
         value = bench.latency_ms.p50 if counted is None else counted

@@ -21,6 +21,7 @@ from snapq.graph.declared import (
     densify,
     locate_tensors,
 )
+from snapq.graph.other_formats import refuse_folder, refuse_other_format
 from snapq.graph.shapes import quiet
 from snapq.graph.texts import has_only_text
 from snapq.graph.zip_maps import drop_zip_maps
@@ -148,7 +149,7 @@ def _beside(path: Path) -> Path:
 def _parse(path: Path) -> onnx.ModelProto:
     where = str(path)
     if path.is_dir():
-        raise ModelError("This is a folder.", where=where, hint="Name the .onnx file in it.")
+        refuse_folder(path)
     try:
         size = path.stat().st_size
         if not path.is_file():  # a pipe or a device has no end
@@ -163,6 +164,8 @@ def _parse(path: Path) -> onnx.ModelProto:
     if not size:
         raise damaged("The file is empty.", path)
     if size >= 1 << 31:
+        with path.open("rb") as file:
+            refuse_other_format(path, file.read(64))
         raise ModelError(
             "The file is over 2 GB, more than an ONNX file can hold.",
             where=where,
@@ -171,8 +174,10 @@ def _parse(path: Path) -> onnx.ModelProto:
     try:
         proto: onnx.ModelProto = onnx.load_from_string(data)
     except Exception:  # the class of the error depends on protobuf's implementation
+        refuse_other_format(path, data)
         raise damaged("The file is not ONNX, or it is cut off or damaged.", path) from None
     if not proto.HasField("graph") or not (proto.graph.output and proto.ir_version):
+        refuse_other_format(path, data)
         raise damaged("The file is not an ONNX model.", path)
     return proto
 

@@ -7,10 +7,12 @@ what is found damaged, or of another shape, is computed again. What rests on a f
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ from snapq.storage import (
     storage_errors,
     write_json,
 )
+
+LOCK = ".lock"
 
 
 class Cache:
@@ -56,6 +60,7 @@ class Cache:
         except StorageError:
             shutil.rmtree(folder, ignore_errors=True)
             return None
+        _touch(folder)
         return None if found.record.failures else found
 
     def keep(self, key: str, build: Callable[[Path], Artifact]) -> Artifact:
@@ -77,6 +82,7 @@ class Cache:
             return None
         try:
             found = json.loads(path.read_bytes())
+            _touch(path)
             return found["value"] if found["sha256"] == fingerprint(found["value"]) else None
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
@@ -107,6 +113,23 @@ class Cache:
                 if not folder.is_dir():
                     remove(folder)
         return place
+
+
+@contextmanager
+def in_use(folder: Path) -> Iterator[None]:
+    """Keeps `snapq clean` away from a cache while the block runs; several runs may use it."""
+    with ExitStack() as stack:
+        with suppress(OSError):  # a disk without locks, or one that cannot be written
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context((folder / LOCK).open("a"))
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+
+
+def _touch(path: Path) -> None:
+    """Notes when something was used last: what was not used for long is removed first."""
+    with suppress(OSError):
+        os.utime(path)
 
 
 def copy_artifact(artifact: Artifact, folder: Path) -> Artifact:

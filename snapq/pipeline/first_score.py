@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from snapq.cpu import CpuModel
+from snapq.errors import DataError
 from snapq.evaluation.datasets import Dataset
 from snapq.evaluation.metrics import Metric
 from snapq.evaluation.rows import class_numbers, rows_of
@@ -18,6 +19,8 @@ from snapq.quantization.existing_qdq.strip import is_quantized
 
 if TYPE_CHECKING:
     import onnx_ir as ir
+
+_FAULTS_OF_CODE = (NameError, AttributeError, TypeError, ImportError)
 
 
 def score_first(found: Cut, data: Dataset, metrics: Sequence[Metric]) -> None:
@@ -40,6 +43,21 @@ def score_first(found: Cut, data: Dataset, metrics: Sequence[Metric]) -> None:
         outputs = Tail(found.tail, found.outputs).run(first, outputs)
     for metric in metrics:
         metric.update(outputs, first.label, first.name)
+    _compute_once(metrics)
+
+
+def _compute_once(metrics: Sequence[Metric]) -> None:
+    """Refuses a `compute` whose code is wrong; that one sample is too few is no fault.
+
+    Raises:
+        DataError: the user's code names what is not there, or returns no number.
+    """
+    for metric in metrics:
+        try:
+            metric.value()
+        except DataError as error:
+            if isinstance(error.__cause__, _FAULTS_OF_CODE):
+                raise
 
 
 def score_first_rows(model: ir.Model, data: Dataset, metrics: Sequence[Metric]) -> None:
@@ -55,3 +73,4 @@ def score_first_rows(model: ir.Model, data: Dataset, metrics: Sequence[Metric]) 
     for own, label, name in rows_of(first, outputs, class_numbers(data, classes(model))):
         for metric in metrics:
             metric.update(own, label, name)
+    _compute_once(metrics)

@@ -26,6 +26,7 @@ from snapq.pipeline.gates import Evaluated, check
 from snapq.pipeline.gates.answers import answer_notes
 from snapq.pipeline.inputs import Setting
 from snapq.pipeline.placing import Placed, place
+from snapq.pipeline.run_directory import LOG_NAME
 from snapq.progress import Advance, Progress
 from snapq.records import Figures, FileRecord, Provenance, RunRecord, StageRecord
 from snapq.stages.artifact import library_versions
@@ -56,7 +57,7 @@ def execute(
         runtime.require()
     started = datetime.now(UTC)
     clock = time.monotonic()
-    with _log_to(folder / "log.txt"):
+    with _log_to(folder / LOG_NAME):
         told = _Logged(progress)
         check_target(chosen.config.benchmark, told)
         inputs = available(chosen)

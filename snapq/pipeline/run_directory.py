@@ -1,12 +1,15 @@
 """The run directory: it appears whole when the run ends, or not at all.
 
 A run is built in `.tmp-NAME` beside its place, under a lock that dies with the process. What a
-killed run left behind is removed by the next run that comes by.
+killed run left behind is removed by the next run that comes by. A run that fails leaves its log
+and its error in its place, and nothing else.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -14,8 +17,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from snapq.errors import StorageError
+from snapq.errors import SnapqError, StorageError
 from snapq.storage import TEMPORARY, storage_errors
+
+LOG_NAME = "log.txt"
+ERROR_NAME = "error.json"
 
 
 @contextmanager
@@ -48,7 +54,11 @@ def run_folder(place: Path) -> Iterator[Path]:
             building.mkdir()
             try:
                 yield building
+                _remove_failed(place)
                 building.replace(place)
+            except Exception as error:
+                _keep_log(building, place, error)
+                raise
             finally:
                 shutil.rmtree(building, ignore_errors=True)
         finally:
@@ -85,6 +95,37 @@ def latest(runs: Path) -> Path | None:
     return next(iter(finished_runs(runs)), None)
 
 
+def _keep_log(building: Path, place: Path, error: Exception) -> None:
+    """Leaves the log of a failed run in its place; the error then says where."""
+    log = building / LOG_NAME
+    if not log.is_file():  # it failed before there was anything to tell
+        return
+    with suppress(OSError):  # such as a full disk, which may be why it failed
+        with log.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write("".join(traceback.format_exception(error)))
+        _remove_failed(place)
+        place.mkdir(exist_ok=True)
+        log.replace(place / LOG_NAME)
+        values = {"kind": type(error).__name__, "what": str(error)}
+        if isinstance(error, SnapqError):
+            values |= {"what": error.what, "where": error.where or "", "hint": error.hint or ""}
+            error.log = str(place / LOG_NAME)
+        (place / ERROR_NAME).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+
+def is_failed(place: Path) -> bool:
+    """Whether a folder is what a failed run left: its log and its error, and nothing else."""
+    return (place / ERROR_NAME).is_file() and {path.name for path in place.iterdir()} <= {
+        LOG_NAME,
+        ERROR_NAME,
+    }
+
+
+def _remove_failed(place: Path) -> None:
+    if place.is_dir() and is_failed(place):
+        shutil.rmtree(place)
+
+
 def _building(place: Path) -> Path:
     return place.with_name(f"{TEMPORARY}{place.name}")
 
@@ -96,7 +137,7 @@ def _lock(place: Path) -> FileLock:
 def _refuse_taken(place: Path) -> None:
     if not place.exists():
         return
-    if not place.is_dir() or any(place.iterdir()):
+    if not place.is_dir() or (any(place.iterdir()) and not is_failed(place)):
         raise StorageError(
             "The output directory exists and is not empty.",
             where=str(place),

@@ -17,7 +17,7 @@ from snapq.pipeline.available import SOURCE, Available
 from snapq.pipeline.cache import Cache
 from snapq.pipeline.inputs import Setting
 from snapq.pipeline.kinds import kinds
-from snapq.progress import Progress
+from snapq.progress import Progress, duration
 from snapq.stages.artifact import MODEL, Artifact
 from snapq.stages.base import Context, Stage, stage
 
@@ -111,10 +111,11 @@ def walk(
         A branch for each package; one, with all devices, where these share one.
     """
     branches: tuple[Branch, ...] = (Branch(setting.devices, (), inputs),)
-    for step in steps(setting):
+    planned = steps(setting)
+    for step in planned:
         if _parts(step):
             branches = _apart(branches[0], setting)
-        title = f"Stage {step.index}: {step.name}"
+        title = f"Stage {step.index + 1} of {len(planned)}: {step.name}"
         branches = tuple(
             one.then(_finished(step, one, cache, progress, _title(title, one, branches)))
             for one in branches
@@ -206,6 +207,7 @@ def _finished(step: Step, branch: Branch, cache: Cache, progress: Progress, titl
     context = Context(reads, values, checkpoint=checkpoint, memo=cache, progress=progress)
     artifact = cache.keep(key, _builder(asked, step, context))
     checkpoint.unlink(missing_ok=True)
+    progress.say(f"{title} took {duration(artifact.record.seconds)}")
     return Finished(step, artifact, False)
 
 

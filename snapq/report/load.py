@@ -22,6 +22,12 @@ def load_record(path: Path) -> RunRecord:
         StorageError: there is no such file, it is damaged, or another version of snapq wrote it.
     """
     file = path / RECORD_NAME if path.is_dir() else path
+    if not file.exists() and (path / "error.json").is_file():
+        raise StorageError(
+            "The run failed, so that there is no record of it.",
+            where=str(path),
+            hint=f"Its log is {path / 'log.txt'}.",
+        )
     if not file.exists():
         raise StorageError(
             f"There is no {RECORD_NAME} here." if path.is_dir() else "There is no such file.",

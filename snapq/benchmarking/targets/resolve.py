@@ -7,7 +7,8 @@ from importlib import import_module
 
 from snapq.benchmarking.targets.base import Target
 from snapq.boards.inventory import boards
-from snapq.errors import ConfigError, nearest
+from snapq.devices import profiles
+from snapq.errors import ConfigError, DeviceError, nearest
 from snapq.progress import Progress as Reporter
 from snapq.progress import Silent
 
@@ -39,11 +40,25 @@ def resolve_target(name: str, reporter: Reporter | None = None) -> Target:
         found = kind.named(name, reporter or Silent())
         if found is not None:
             return found
+    _refuse_device(name)
     names = {word: meaning for kind in _kinds() for word, meaning in kind.names.items()}
     close = nearest(name, [*names, *(board.name for board in boards())])
     hint = f"Did you mean {close}? " if close else ""
     known = ", ".join(f"{word} ({meaning})" for word, meaning in names.items())
     raise ConfigError(f"No target is called {name!r}.", hint=f"{hint}There are {known}.")
+
+
+def _refuse_device(name: str) -> None:
+    """Raises `ConfigError` where a chip is named, which is compiled for and does not run here."""
+    try:
+        device = profiles.find(name).name
+    except DeviceError:
+        return
+    raise ConfigError(
+        f"{name!r} is a chip that is compiled for (`devices`, --device), and no place to measure.",
+        hint="Name a board with it: ssh://USER@HOST, or one of boards.yaml; "
+        f"`snapq estimate MODEL --device {device}` estimates without one.",
+    )
 
 
 def _kinds() -> Iterator[type[Target]]:

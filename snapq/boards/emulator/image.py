@@ -13,11 +13,10 @@ from filelock import FileLock
 
 from snapq.boards.emulator import initramfs, packages, root_filesystem, tools, wheels
 from snapq.boards.emulator.recipe import Recipe
-from snapq.home import user_path
+from snapq.home import cache_path
 from snapq.progress import Progress
 from snapq.storage import atomic_folder, remove_leftovers, storage_errors, write_json
 
-CACHE_VARIABLE = "SNAPQ_CACHE"
 _CONTENTS = "image.json"
 _KEPT_S = 30 * 24 * 3600
 
@@ -58,8 +57,7 @@ def cache_folder() -> Path:
     Raises:
         StorageError: there is no home folder.
     """
-    cache = user_path("snapq", variable=CACHE_VARIABLE, base="XDG_CACHE_HOME", otherwise="~/.cache")
-    return cache.absolute() / "emulator"
+    return cache_path() / "emulator"
 
 
 def cached(recipe: Recipe) -> Image | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from snapq.cli.options import Json, existing
+from snapq.cli.options import Bundle, Json, Runs, existing
 from snapq.cli.output.errors import report_error, storage_warning
 from snapq.cli.output.json import emit, error_values
 from snapq.errors import SnapqError
@@ -32,7 +32,7 @@ class BaselinePrecision(StrEnum):
 
 
 def benchmark(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A bundle directory.")],
+    bundle: Bundle,
     target: Annotated[
         list[str] | None,
         typer.Option(help="local, ssh://USER@HOST or a board; repeat it for several at once."),
@@ -57,6 +57,7 @@ def benchmark(
     forget: Annotated[
         bool, typer.Option("--no-history", help="Do not keep the result in the history.")
     ] = False,
+    runs: Runs = Path("runs"),
     json: Json = False,
 ) -> None:
     """Measure a bundle's latency on this machine's CPU or on boards.
@@ -64,7 +65,7 @@ def benchmark(
     A tree ensemble, SVM or linear model is timed from rows to answers, beside its model for the
     CPU; ends with 1 where its answers to the golden rows are wrong.
 
-    Example: snapq benchmark runs/NAME/TIME/bundle --target ssh://root@192.168.1.20
+    Example: snapq benchmark latest --target ssh://root@192.168.1.20
     """
     from snapq import api
     from snapq.cli.output import bench_tables
@@ -83,7 +84,7 @@ def benchmark(
         allow=tuple(dict.fromkeys(allow)) if allow else None,
     )
     done = api.benchmark_all(
-        existing(bundle),
+        existing(api.find_bundle(bundle, runs)),
         targets,
         baseline=existing(baseline) if baseline else None,
         protocol=protocol,

@@ -30,15 +30,18 @@ def devices(
     """
     from dataclasses import asdict
 
+    from snapq.boards.inventory import refuse_board
     from snapq.cli.output import tables
     from snapq.devices import profiles
-    from snapq.errors import ConfigError, DeviceError
+    from snapq.errors import ConfigError, DeviceError, nearest
 
     if board is not None:
         if text != "probe":
+            close = nearest(text or "", ["probe"]) is not None
+            meant = f"Did you mean: snapq devices probe {board}" if close else None
             raise ConfigError(
                 f"{text!r} is followed by {board!r}, and only `probe` takes a second word.",
-                hint=f"Write: snapq devices {board}, or snapq devices probe BOARD",
+                hint=meant or f"Write: snapq devices {board}, or snapq devices probe BOARD",
             )
         from snapq import api
 
@@ -57,6 +60,7 @@ def devices(
         except DeviceError:
             found = profiles.search(text)
             if not found:
+                refuse_board(text)
                 raise
     if json:
         emit([asdict(profile) for profile in found])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from snapq.cli.completion import complete_devices
 from snapq.cli.options import Force, Json, existing
 from snapq.cli.output.json import emit
 from snapq.cli.output.text import say
@@ -15,7 +17,11 @@ from snapq.cli.output.text import say
 def init(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The float model.")],
     device: Annotated[
-        str | None, typer.Option(help="Device to deploy to; `snapq devices` lists them.")
+        str | None,
+        typer.Option(
+            help="Device to deploy to; `snapq devices` lists them.",
+            autocompletion=complete_devices,
+        ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write.")] = Path(
         "deploy.yaml"
@@ -37,4 +43,5 @@ def init(
     if json:
         emit({"path": str(written)})
     else:
-        say(f"Wrote {written}. Next: edit its data section, then snapq run {written}")
+        command = f"snapq run {shlex.quote(str(written))}"
+        say(f"Wrote {written}. Next: edit its data section, then {command}")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from snapq.cli.completion import complete_runs
 from snapq.cli.options import Json, Runs, existing
 from snapq.cli.output.json import emit
 
@@ -14,7 +15,11 @@ from snapq.cli.output.json import emit
 def report(
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="[RUN_DIRECTORY]", help="Not given: the newest under runs/."),
+        typer.Argument(
+            metavar="[RUN_DIRECTORY]",
+            help="A run, or `latest~1`; not given: the newest under runs/.",
+            autocompletion=complete_runs,
+        ),
     ] = None,
     runs: Runs = Path("runs"),
     json: Json = False,
@@ -26,7 +31,7 @@ def report(
     from snapq import api
     from snapq.cli.output.tables import output_console
 
-    done = api.open_run(existing(folder) if folder else api.latest_run(runs))
+    done = api.open_run(existing(api.find_run(folder or "latest", runs)))
     if json:
         emit({"folder": str(done.folder), **done.record.to_json()})
         return

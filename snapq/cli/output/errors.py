@@ -13,6 +13,7 @@ from typing import Any
 
 from snapq.cli.output.json import emit, error_values
 from snapq.cli.output.text import warn
+from snapq.cli.verbosity import Verbosity, verbosity
 from snapq.errors import RenamedWarning, SnapqError, StorageError
 
 
@@ -26,6 +27,11 @@ def report_error(error: SnapqError) -> None:
         warn(f"error: {head}", "red")
         if one.hint:
             warn(f"       {one.hint}")
+    if error.log is not None:
+        warn(f"       Log: {error.log}")
+    if verbosity() is Verbosity.VERBOSE:
+        for line in "".join(traceback.format_exception(error)).splitlines():
+            warn(line)
 
 
 def report_internal(error: BaseException) -> None:

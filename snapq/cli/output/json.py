@@ -32,5 +32,6 @@ def error_values(error: SnapqError) -> dict[str, Any]:
         "where": error.where,
         "hint": error.hint,
         "mend": error.hint,
+        **({"log": error.log} if error.log is not None else {}),
         "also": [error_values(other) for other in error.also],
     }

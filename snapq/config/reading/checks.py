@@ -9,7 +9,8 @@ from snapq.boards.emulator.address import EmulatedAddress
 from snapq.boards.inventory import find_board
 from snapq.config import FUNCTION_PATTERN, DataSource, DeployConfig
 from snapq.config.reading.problems import KeyPath
-from snapq.errors import ConfigError, nearest
+from snapq.devices import profiles
+from snapq.errors import ConfigError, DeviceError, nearest
 from snapq.metric_table import METRICS
 
 BENCHMARK_TARGETS = ("local",)
@@ -124,6 +125,13 @@ def _measured_gates(config: DeployConfig) -> Iterator[Finding]:
             yield ("gates", name), what, f"Use {other} with the target `{target}`."
 
 
+def _is_chip(name: str) -> bool:
+    try:
+        return bool(profiles.find(name))
+    except DeviceError:
+        return False
+
+
 def _benchmark(config: DeployConfig) -> Iterator[Finding]:
     if config.benchmark is None or config.benchmark.target in BENCHMARK_TARGETS:
         return
@@ -137,6 +145,8 @@ def _benchmark(config: DeployConfig) -> Iterator[Finding]:
             if EmulatedAddress.parse(target) is not None or find_board(target) is not None:
                 return
             what = f"There is no benchmark target `{target}`."
+            if _is_chip(target):
+                what = f"`{target}` is a chip to compile for (`devices`), and no place to measure."
         except ConfigError as error:
             what, hint = error.what, error.hint or hint
     yield ("benchmark", "target"), what, hint

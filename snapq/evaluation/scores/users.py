@@ -79,8 +79,10 @@ class UserClass:
 
 def _number(result: Any, metric: str, where: str) -> float:
     number = np.asarray(result)
-    if number.size != 1 or number.dtype.kind not in "biuf" or not np.isfinite(number).all():
-        raise DataError(
-            f"The metric returned {result!r}"[:200] + f"{where}.", where=metric, hint=_HINT
-        )
+    wrong = number.size != 1 or number.dtype.kind not in "biuf"
+    if wrong or not np.isfinite(number).all():
+        what = f"The metric returned {result!r}"[:200] + f"{where}."
+        # The cause tells code that is wrong from a number that too few samples may give.
+        cause = TypeError("no number") if wrong else None
+        raise DataError(what, where=metric, hint=_HINT) from cause
     return float(number.item())

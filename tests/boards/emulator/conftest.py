@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from snapq.boards.emulator import lifecycle
-from snapq.boards.emulator.image import CACHE_VARIABLE
 from snapq.boards.emulator.lifecycle import EmulatedBoard, Options
 from snapq.boards.emulator.npu_state import NpuState
 from snapq.errors import InstallError
+from snapq.home import CACHE_VARIABLE
 from snapq.progress import Silent
 from tests import assets
 from tests.boards.emulator import small_model as model

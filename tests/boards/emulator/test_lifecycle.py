@@ -20,10 +20,11 @@ from snapq.boards.emulator import (
     recipe,
     tools,
 )
-from snapq.boards.emulator.image import CACHE_VARIABLE, build
+from snapq.boards.emulator.image import build
 from snapq.boards.emulator.lifecycle import EmulatedBoard, Options
 from snapq.boards.emulator.qemu import Process
 from snapq.errors import ConfigError, DeviceError, InstallError, StorageError
+from snapq.home import CACHE_VARIABLE
 from snapq.progress import Silent
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")

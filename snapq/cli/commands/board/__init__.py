@@ -8,6 +8,7 @@ from snapq.cli.commands.board.emulate import emulate
 from snapq.cli.options import BoardName, Json
 from snapq.cli.output.json import emit
 from snapq.cli.output.text import say
+from snapq.errors import ConfigError
 
 board = typer.Typer(name="board", help="Boards to run packages on.", no_args_is_help=True)
 board.add_typer(emulate)
@@ -33,6 +34,17 @@ def setup(name: BoardName, json: Json = False) -> None:
         say(f"Set up: {done.path} ({done.sent_bytes / 1e6:,.0f} MB sent).")
     else:
         say(f"Nothing to do: {done.path or 'its own Python has all libraries'}.")
+
+
+@board.command(hidden=True)
+def probe(name: BoardName) -> None:
+    """Is another command: snapq devices probe BOARD.
+
+    Example: snapq devices probe my-board
+    """
+    raise ConfigError(
+        "There is no `snapq board probe`.", hint=f"Did you mean: snapq devices probe {name}"
+    )
 
 
 @board.command()

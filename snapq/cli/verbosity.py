@@ -1,0 +1,45 @@
+"""How much a command tells on standard error: `-q` and `-v`, before or behind its name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextvars import ContextVar
+from enum import Enum
+
+from snapq.errors import ConfigError
+
+
+class Verbosity(Enum):
+    """How much is told; errors and warnings always are."""
+
+    QUIET = "quiet"
+    NORMAL = "normal"
+    VERBOSE = "verbose"
+
+
+_WORDS = {
+    "-q": Verbosity.QUIET,
+    "--quiet": Verbosity.QUIET,
+    "-v": Verbosity.VERBOSE,
+    "--verbose": Verbosity.VERBOSE,
+}
+_CHOSEN: ContextVar[Verbosity] = ContextVar("verbosity", default=Verbosity.NORMAL)
+
+
+def take_verbosity(args: Sequence[str]) -> list[str]:
+    """Takes `-q` and `-v` out of the arguments of a command line, up to a `--`, and heeds them.
+
+    Raises:
+        ConfigError: both are given.
+    """
+    end = args.index("--") if "--" in args else len(args)
+    given = {_WORDS[word] for word in args[:end] if word in _WORDS}
+    if len(given) > 1:
+        raise ConfigError("Both --quiet and --verbose are given.", hint="Give one of them.")
+    _CHOSEN.set(next(iter(given), Verbosity.NORMAL))
+    return [word for word in args[:end] if word not in _WORDS] + list(args[end:])
+
+
+def verbosity() -> Verbosity:
+    """How much the command that runs is to tell."""
+    return _CHOSEN.get()
