@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from snapq.api.running import quantized_model
+from snapq.api.running import RUNS, quantized_model
 from snapq.api.shared import QuantizedModel, model_path, refuse_existing
 from snapq.errors import ConfigError, ModelError, did_you_mean
+
+GSTREAMER = "gstreamer"
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,11 @@ def export_encodings(
     """Writes the encodings of a Q/DQ model for other tools.
 
     Args:
-        model: path of a Q/DQ model, what `quantize` returned, or the folder of a run.
-        output: the JSON file to write.
-        file_format: `aimet-1.0` or `aimet-0.6.1`.
+        model: path of a Q/DQ model, what `quantize` returned, or the folder of a run; for
+            `gstreamer` a bundle, or the folder of a run.
+        output: the file to write.
+        file_format: `aimet-1.0` or `aimet-0.6.1` (JSON), or `gstreamer`: what the package takes
+            and gives, as text for the elements of Qualcomm's IM SDK.
         float_model: where to write the float model whose tensors the file names, if anywhere.
         overwrite: whether `output` may exist.
 
@@ -53,12 +57,15 @@ def export_encodings(
     from snapq.quantization.exchange.files import FORMATS, write
     from snapq.quantization.existing_qdq.strip import is_quantized, strip
 
-    if file_format not in FORMATS:
-        hint = did_you_mean(file_format, FORMATS, f"There are: {', '.join(FORMATS)}.")
+    known = (*FORMATS, GSTREAMER)
+    if file_format not in known:
+        hint = did_you_mean(file_format, known, f"There are: {', '.join(known)}.")
         raise ConfigError(f"There is no format '{file_format}'.", where="--format", hint=hint)
     for item in (output, float_model):
         if item is not None:
             refuse_existing(Path(item), overwrite)
+    if file_format == GSTREAMER:
+        return _gstreamer(model, Path(output))
     path = model_path(model)
     source = quantized_model(path) if path.is_dir() else path
     loaded = io.load(source)
@@ -75,3 +82,23 @@ def export_encodings(
         io.save(stripped.model, Path(float_model))
     gone = write(Path(output), stripped.encodings, stripped.model, file_format)
     return ExportedEncodings(len(stripped.encodings) - len(gone), gone)
+
+
+def _gstreamer(model: str | Path | QuantizedModel, output: Path) -> ExportedEncodings:
+    """Writes what a package takes and gives as text for GStreamer."""
+    from snapq.bundle import MANIFEST
+    from snapq.bundle.application.gstreamer import gstreamer
+    from snapq.bundle.read import Bundle
+    from snapq.pipeline.references import resolve_bundle
+    from snapq.storage import write_text
+
+    path = resolve_bundle(model, RUNS) if isinstance(model, str | Path) else model_path(model)
+    if not (path / MANIFEST).is_file():
+        raise ConfigError(
+            "This is no bundle, and `gstreamer` tells of what a package takes and gives.",
+            where=str(path),
+            hint="Give the folder of a run that packaged the model, or its bundle.",
+        )
+    bundle = Bundle.open(path)
+    write_text(output, gstreamer(bundle.manifest))
+    return ExportedEncodings(sum(o.encoding is not None for o in bundle.manifest.outputs))

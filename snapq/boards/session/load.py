@@ -12,6 +12,7 @@ import numpy as np
 
 from snapq.boards.session.push import PushedFile
 from snapq.bundle import GOLDEN, MANIFEST, PROGRAM
+from snapq.bundle.application import for_applications
 from snapq.bundle.golden_rows import GoldenRows, golden_rows
 from snapq.bundle.read import Bundle, golden_file
 from snapq.bundle.references import named_files
@@ -203,7 +204,8 @@ def _bundle_files(
         folder = str(PurePosixPath(file.path).parent)
         extra = file.path in bundle.manifest.extra.values() or folder == "multi_soc"
         extra = extra or file.path in around or file.path.startswith(f"{PROGRAM}/")
-        if (file.path in others - mine) or folder in unwanted or extra:
+        unused = extra or for_applications(file.path)
+        if (file.path in others - mine) or folder in unwanted or unused:
             continue
         yield PushedFile(file.path, bundle.path / file.path, file.sha256, file.bytes)
 

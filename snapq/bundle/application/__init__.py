@@ -12,6 +12,6 @@ The texts are templates in `templates/`, filled in with what the manifest says.
 """
 
 from snapq.bundle.application.facts import ApplicationFacts
-from snapq.bundle.application.write import write_application
+from snapq.bundle.application.write import for_applications, write_application
 
-__all__ = ["ApplicationFacts", "write_application"]
+__all__ = ["ApplicationFacts", "for_applications", "write_application"]

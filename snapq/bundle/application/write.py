@@ -13,12 +13,17 @@ from snapq.bundle.application.samples import SAMPLES, samples
 from snapq.bundle.schema import Manifest
 from snapq.storage import storage_errors, write_text
 
-__all__ = ["HEADER", "LABELS", "README", "VERIFY", "write_application"]
+__all__ = ["HEADER", "LABELS", "README", "VERIFY", "for_applications", "write_application"]
 
 README = "README.md"
 HEADER = "include/snapq_model.h"
 LABELS = "labels.txt"
 VERIFY = "verify.py"
+
+
+def for_applications(path: str) -> bool:
+    """Whether a path in a bundle is of a file that `write_application` writes."""
+    return path in (README, HEADER, LABELS, VERIFY, *SAMPLES.values())
 
 
 def write_application(folder: Path, manifest: Manifest, facts: ApplicationFacts) -> None:

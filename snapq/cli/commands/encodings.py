@@ -23,11 +23,15 @@ encodings = typer.Typer(
 @encodings.command()
 def export(
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL.onnx|RUN", help="A Q/DQ model, or a run's folder.")
+        Path,
+        typer.Argument(
+            metavar="MODEL.onnx|RUN|BUNDLE",
+            help="A Q/DQ model, or a run's folder; for gstreamer a bundle.",
+        ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The JSON file to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],
     format_: Annotated[
-        str, typer.Option("--format", help="aimet-1.0 or aimet-0.6.1.")
+        str, typer.Option("--format", help="aimet-1.0, aimet-0.6.1 or gstreamer.")
     ] = "aimet-1.0",
     float_model: Annotated[
         Path | None, typer.Option(help="Also write the float model whose tensors the file names.")
@@ -35,9 +39,10 @@ def export(
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Write the encodings of a Q/DQ model as a file of AIMET encodings.
+    """Write the encodings of a Q/DQ model for AIMET, or of a package for GStreamer.
 
-    Example: snapq encodings export model.w8a8.onnx --format aimet-1.0 -o model.encodings
+    Examples: snapq encodings export model.w8a8.onnx --format aimet-1.0 -o model.encodings;
+    snapq encodings export runs/detector/latest --format gstreamer -o detector.txt
     """
     from snapq import api
 
