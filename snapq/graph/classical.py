@@ -14,6 +14,9 @@ __all__ = ["ML_DOMAIN", "classes", "estimators", "fix_rows", "is_classical", "ro
 ML_DOMAIN = "ai.onnx.ml"
 TREES = "TreeEnsemble"
 _CLASSES = ("classlabels_strings", "classlabels_int64s", "classlabels_ints")
+DISTANCES = ("CDist", "Scan")
+"""How skl2onnx writes the distances between rows and those that a model was trained with."""
+_SKL2ONNX = "skl2onnx"
 FAMILIES = (TREES, "SVM", "Linear")
 """How the names of operators begin that are trained: trees, support vector machines, products."""
 
@@ -21,13 +24,19 @@ FAMILIES = (TREES, "SVM", "Linear")
 def estimators(model: ir.Model) -> tuple[ir.Node, ...]:
     """The trained nodes of ONNX-ML, in the model's order.
 
-    Without one, the only product of weights counts where nodes of ONNX-ML stand around it: linear
-    models such as SGD come as MatMul and Add.
+    Without one, the only product of weights counts where nodes of ONNX-ML stand around it, or where
+    skl2onnx wrote the model: linear models such as SGD come as MatMul and Add. So do distances to
+    rows, of nearest neighbours and Gaussian processes: a reader refuses them.
     """
     of_ml = [node for node in model.graph if node.domain == ML_DOMAIN]
     trained = tuple(node for node in of_ml if node.op_type.startswith(FAMILIES))
-    if trained or not of_ml:
+    of_sklearn = model.producer_name == _SKL2ONNX
+    if trained or not (of_ml or of_sklearn):
         return trained
+    if of_sklearn:
+        distances = tuple(node for node in model.graph if node.op_type in DISTANCES)
+        if distances:
+            return distances
     layers = [node for node in model.graph if Role.WEIGHT in spec_of(node).roles]
     return tuple(layers) if len(layers) == 1 and _is_product(layers[0]) else ()
 

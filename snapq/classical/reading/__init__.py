@@ -23,6 +23,7 @@ from snapq.classical.reading.reader import CANNOT_BE_COMPUTED, Reader
 from snapq.classical.reading.registry import reader_of
 from snapq.classical.reading.trees import nodes
 from snapq.errors import ModelError
+from snapq.graph.classical import DISTANCES
 
 __all__ = ["Port", "features", "linear", "nodes", "plain", "read_graph", "read_items", "svm"]
 
@@ -36,6 +37,12 @@ def read_items(graph: Graph) -> Reader:
     reader = Reader(graph)
     for node in graph.nodes:
         read = reader_of(node)
+        if read is None and node.op in DISTANCES:
+            raise node.error(
+                "it computes the distances to all rows that the model was trained with; nearest "
+                "neighbours, Gaussian processes and other models of such rows are not covered",
+                hint="Leave it on the CPU, or train an SVM (RBF kernel) or a forest in its place.",
+            )
         if read is None:
             raise node.error(
                 "it is not among the operators that are covered in a model of trees, SVMs or "
