@@ -34,6 +34,8 @@ class OutputAnswers:
         largest: largest difference of a value.
         lowest: least value that the model as given gave; `highest` the greatest.
         total: sum over the rows of the largest difference in each.
+        signal: sum of the squares of the finite values that the model as given gave.
+        noise: sum of the squares of their differences.
     """
 
     labels: bool
@@ -44,6 +46,15 @@ class OutputAnswers:
     lowest: float = np.inf
     highest: float = -np.inf
     total: float = 0.0
+    signal: float = 0.0
+    noise: float = 0.0
+
+    @property
+    def sqnr_db(self) -> float | None:
+        """SQNR of the values in dB; None of labels, and where nothing differs or all is 0."""
+        if not 0 < self.noise < np.inf or not 0 < self.signal < np.inf:
+            return None
+        return float(10 * np.log10(self.signal / self.noise))
 
     @property
     def range(self) -> float:
@@ -75,11 +86,15 @@ class Answers:
                 one.equal += int(same.sum())
                 one.ties += int((~same & _tied(scores, rows)).sum())
                 continue
-            gaps = _gaps(own, other).reshape(rows, -1).max(axis=1, initial=0.0)
+            differences = _gaps(own, other)
+            finite = np.isfinite(own)
+            one.signal += float((own[finite].astype(np.float64) ** 2).sum())
+            one.noise += float((differences[finite] ** 2).sum())
+            gaps = differences.reshape(rows, -1).max(axis=1, initial=0.0)
             one.equal += int((gaps == 0).sum())
             one.largest = max(one.largest, float(gaps.max(initial=0.0)))
             one.total += float(gaps.sum())
-            real = own[np.isfinite(own)]
+            real = own[finite]
             one.lowest = min(one.lowest, float(real.min(initial=np.inf)))
             one.highest = max(one.highest, float(real.max(initial=-np.inf)))
 

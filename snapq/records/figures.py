@@ -67,6 +67,8 @@ class AnswersRecord(Record):
     """Largest difference of a value."""
     range: float = 0.0
     """Greatest minus least value of the model as given."""
+    sqnr_db: float | None = None
+    """Of values; None where nothing differs."""
     dataset: str
     where: Origin
     device: str | None = None

@@ -35,6 +35,8 @@ def answers_text(item: AnswersRecord) -> str:
         parts.append(f"{ties} (two scores within 1e-6)")
     if not item.labels:
         parts.append(f"{fmt.number(item.largest)} in {fmt.number(item.range)}")
+        if item.sqnr_db is not None:
+            parts.append(f"SQNR {item.sqnr_db:.1f} dB behind the tail")
         parts.append(
             f"{fmt.integer(item.equal)} of {fmt.integer(item.rows)} rows equal in each bit"
         )

@@ -19,11 +19,13 @@ from snapq.bundle.read import Bundle
 from snapq.bundle.write import write_arrays
 from snapq.config import Gates
 from snapq.errors import ConfigError, DataError, ModelError, SnapqError, StorageError
+from snapq.evaluation.answers import Answers
 from snapq.pipeline.gates import Evaluated, check
 from snapq.pipeline.gates.answers import answer_notes
 from snapq.pipeline.inputs import load_setting
 from snapq.pipeline.steps import steps
 from snapq.records import AnswersRecord, Figures, Origin, RunRecord
+from snapq.report.classical import answers_text
 from snapq.storage import sha256_file
 from tests.classical.tables import forest, machine, write
 
@@ -368,3 +370,13 @@ def test_other_answers_at_16_bits_fail_a_run_that_names_no_gate(
     assert told in notes if told else not notes
     (asked,) = check(Gates(min_equal_answers=0), Evaluated(figures, (), precision))
     assert asked.passed
+
+
+def test_the_sqnr_of_an_answer_is_that_behind_the_tail() -> None:
+    found = Answers()
+    given = np.float32([[3], [4], [np.inf]])
+    found.update({"y": given}, {"y": given + np.float32([[0.03], [-0.04], [0]])}, 3)
+    (one,) = found.outputs.values()
+    assert one.sqnr_db == pytest.approx(40, abs=0.01)
+    (record,) = answers("fp16", 0, labels=False, range=1.0, sqnr_db=one.sqnr_db).answers
+    assert "SQNR 40.0 dB behind the tail" in answers_text(record)

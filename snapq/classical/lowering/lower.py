@@ -209,7 +209,8 @@ class _Steps:
 def _note(form: SupportVectors | Linear) -> str:
     """What became of one estimator, for the reader."""
     if isinstance(form, Linear):
-        return f"linear model of {form.features} features and {form.targets} targets"
+        many = "s" if form.targets != 1 else ""
+        return f"linear model of {form.features} features and {form.targets} target{many}"
     if form.kernel == "LINEAR":
         return f"{len(form.vectors)} support vectors, linear kernel added up to one product"
     return f"{len(form.vectors)} support vectors, {form.kernel} kernel, as two products"

@@ -84,6 +84,7 @@ class RowAnswers:
                 ties=one.ties,
                 largest=one.largest,
                 range=one.range,
+                sqnr_db=one.sqnr_db,
                 dataset=data.description,
                 where=where,
                 device=device,

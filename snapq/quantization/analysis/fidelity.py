@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.operators import Trait, spec_of
 from snapq.quantization.encodings import Encoding, dequantize
 from snapq.quantization.existing_qdq.reading import encoding_of
 
@@ -42,20 +43,31 @@ class LayerOutput:
 def layer_outputs(float_model: ir.Model, quantized_model: ir.Model) -> tuple[LayerOutput, ...]:
     """The tensors that the float model computes and the quantized one holds, in graph order.
 
-    A tensor `t` is found as the output of a QuantizeLinear named `t_quantized`.
+    A tensor `t` is found as the output of a QuantizeLinear named `t_quantized`. What is moved and
+    then gets another type is left out: the NPU makes one of both, and refuses the model where the
+    tensor between them is to be given out; its values are those of what was moved.
     """
-    held = {}
+    held, turned = {}, set()
     for node in quantized_model.graph:
         if node.op_type == "QuantizeLinear":
             encoding = encoding_of(node)
             if encoding is not None:
                 held[str(node.outputs[0].name)] = encoding
+            if _gets_another_type(node.outputs[0]):
+                turned.add(str(node.outputs[0].name))
     return tuple(
         LayerOutput(str(node.name), str(value.name), name, held[name])
         for node in float_model.graph
         for value in node.outputs
         if (name := f"{value.name}_quantized") in held
+        and not (name in turned and spec_of(node).has(Trait.MOVES))
     )
+
+
+def _gets_another_type(quantized: ir.Value) -> bool:
+    """Whether a DequantizeLinear and a QuantizeLinear follow."""
+    reals = [value for node in quantized.consumers() for value in node.outputs]
+    return any(node.op_type == "QuantizeLinear" for value in reals for node in value.consumers())
 
 
 def read_back(layers: Iterable[LayerOutput], outputs: Feeds) -> dict[str, npt.NDArray[np.float32]]:
