@@ -37,11 +37,15 @@ class GoldenRows:
 
     Attributes:
         files: paths inside the bundle of `.npz` with rows (`in.NAME`) and answers (`out.NAME`).
+        rows: how many there are in all.
+        outputs: names of the model's outputs.
         simulated: how near the package comes on the simulator, by output; None where that is
             not known; empty of a model that must give the same answers.
     """
 
     files: tuple[str, ...]
+    rows: int
+    outputs: frozenset[str]
     simulated: dict[str, BundleAnswers] | None
 
     def limit(self, output: str, *, labels: bool, rows: int, span: float) -> Limit | None:
@@ -86,6 +90,5 @@ def golden_rows(bundle: Bundle, answers: Iterable[BundleAnswers] | None) -> Gold
         return None
     count = range(bundle.manifest.golden_samples)
     files = tuple(golden_file(host.golden, number) for number in count)
-    if answers is None:
-        return GoldenRows(files, {})
-    return GoldenRows(files, {one.output: one for one in answers} or None)
+    near = {} if answers is None else {one.output: one for one in answers} or None
+    return GoldenRows(files, len(files) * host.rows, frozenset(host.outputs), near)

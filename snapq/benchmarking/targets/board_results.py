@@ -18,7 +18,7 @@ from snapq.benchmarking.targets.golden_answers import (
     worst,
 )
 from snapq.benchmarking.targets.results import latency_of, parts_of, protocol_of, speedup_of
-from snapq.boards.session.answers import Conditions, GoldenSaid
+from snapq.boards.session.answers import Conditions, GoldenSaid, Loaded
 from snapq.boards.session.fallbacks import CPU, headline, skipped
 from snapq.boards.session.load import Load
 from snapq.boards.session.measure import Found, Session
@@ -232,8 +232,7 @@ def _proof(setting: Setting, session: Session, load: Load) -> Iterator[tuple[boo
         for one in found.loads
     )
     yield compared or not load.is_bundle, "outputs were not compared with all golden data"
-    asked = load.golden_rows is None or all(one.answers for one in found.loads)
-    yield asked, "the golden rows were not answered"
+    yield all(_answered(one, load) for one in found.loads), "the golden rows were not all answered"
     parts = not load.has_host or len(found.encode_ms) == len(found.turns)
     yield parts, "head and tail were not timed"
     yield bool((found.samples > 0).all()), "some runs are said to have taken no time"
@@ -244,6 +243,15 @@ def _proof(setting: Setting, session: Session, load: Load) -> Iterator[tuple[boo
     spent = sum(model.samples.sum() for model in session.models.values()) / 1000
     plausible = setting.where is Origin.EMULATED or spent <= _CLOCKS_DIFFER * session.seconds
     yield bool(plausible), "the times add up to more than the measurement took"
+
+
+def _answered(said: Loaded, load: Load) -> bool:
+    """Whether each golden row was answered, in each output."""
+    asked = load.golden_rows
+    if asked is None:
+        return True
+    rows = {one.rows for one in said.answers.values()}
+    return set(said.answers) == asked.outputs and rows == {asked.rows}
 
 
 def thermal_of(conditions: Sequence[Conditions]) -> results.BenchThermal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,10 @@ from snapq.records.bench import BenchRecord
 from tests.boards import boards, sshd
 from tests.boards.liar import Edit, lying
 from tests.boards.rows_bundle import Manifest, deploy, edit
+from tests.boards.session.test_npu import with_npu
 from tests.classical.tables import forest, machine
+
+__all__ = ["with_npu"]  # a fixture
 
 pytestmark = [pytest.mark.board, pytest.mark.slow, pytest.mark.npu]
 PROTOCOL = BenchmarkConfig(warmup=0, min_runs=3, min_duration_s=0, repeats=1, allow=("npu", "cpu"))
@@ -76,6 +80,19 @@ def test_head_call_and_tail_are_told_apart_and_the_cpu_is_timed_beside(
     assert verdict.winner == "cpu"  # a call alone takes longer than so few trees
     assert verdict.sentence.startswith("The NPU did not run on board, so that its time is an est")
     assert "measured on board" in verdict.sentence
+
+
+def test_where_the_npu_runs_both_sides_are_measured(with_npu: sshd.Sshd, trees: Path) -> None:
+    board = replace(boards.board(with_npu), profile="qcs9075")
+    cpu, package = measure(BoardTarget(board), trees)
+    assert package.placement.fallback == "npu context binary"
+    assert package.valid.all_on_npu
+    assert (package.valid.golden_met, package.valid.answers_met) == (True, True)
+    verdict = package.verdict
+    assert verdict is not None
+    assert (verdict.winner, verdict.where) == ("cpu", "measured")  # a simulator is slow
+    assert verdict.sentence.startswith("At 8 rows on board the CPU wins, ")
+    assert verdict.gain == pytest.approx(cpu.latency_ms.p50 / package.latency_ms.p50)
 
 
 def _mixed_up(part: str, op: str, key: str) -> Callable[[Manifest], None]:
@@ -142,11 +159,12 @@ def test_a_tail_that_cannot_be_computed_there_is_told_in_a_sentence(
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (Edit("loaded", "set", ["answers"], "{}"), "the golden rows were not answered"),
+        (Edit("loaded", "set", ["answers"], "{}"), "the golden rows were not all answered"),
+        (Edit("loaded", "set", ["answers", "label", "rows"], "1"), "were not all answered"),
         (Edit("turn", "set", ["encode_ms"], "[]"), "makes no sense"),
         (Edit("turn", "times 1000", ["decode_ms", 0]), "makes no sense"),
     ],
-    ids=["no answers", "no head", "a tail longer than the whole"],
+    ids=["no answers", "fewer rows", "no head", "a tail longer than the whole"],
 )
 def test_a_board_that_lies_about_rows_gets_no_claim(
     edit: Edit, said: str, server: sshd.Sshd, trees: Path
