@@ -65,6 +65,7 @@ class ClassicalModel:
         *,
         outputs: tuple[str, ...] | None = None,
         shapes: Mapping[str, tuple[int | None, ...]] | None = None,
+        merged: bool = True,
     ) -> ClassicalModel:
         """Reads a model of ai.onnx.ml.
 
@@ -72,13 +73,15 @@ class ClassicalModel:
             model: as skl2onnx, onnxmltools and others write it.
             outputs: those that are wanted; without, all.
             shapes: of inputs by name, where they are other than the model declares.
+            merged: whether estimators take in what stands around them; without, each has the
+                columns and leaf values of its node.
 
         Raises:
             ModelError: an operator, a type or a use of it is not covered.
         """
         proto = ir.to_proto(model) if isinstance(model, ir.Model) else model
         graph = read_graph(proto, outputs, shapes or {})
-        reader = read_items(graph)
+        reader = read_items(graph, merged=merged)
         return cls(graph.inputs, tuple(reader.outputs), tuple(reader.items), tuple(reader.notes))
 
     @property

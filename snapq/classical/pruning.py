@@ -80,7 +80,7 @@ def prune_trees(
     Raises:
         ModelError: it cannot be read, or holds no trees that can be pruned.
     """
-    read = ClassicalModel.read(model)
+    read = ClassicalModel.read(model, merged=False)
     names = [node.name for node in model.graph.node if node.op_type in _NODES]
     costs = {
         estimator.sums: _Costs.of(estimator.form, rows)

@@ -10,6 +10,7 @@ features    Scaler, Imputer, Normalizer, …: what prepares features or names wh
 plain       operators of ONNX
 scores      what makes scores and labels of sums
 columns     sums of columns as one step
+leaves      what is computed of one tree as values of its leaves
 products    linear models that are a product and a sum
 """
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 from snapq.classical.reading import features, linear, plain, svm
 from snapq.classical.reading.columns import merge_columns
 from snapq.classical.reading.graph import Graph, Node, Port, read_graph
+from snapq.classical.reading.leaves import merge_leaves
 from snapq.classical.reading.products import read_product
 from snapq.classical.reading.reader import CANNOT_BE_COMPUTED, Reader
 from snapq.classical.reading.registry import reader_of
@@ -28,8 +30,12 @@ from snapq.graph.classical import DISTANCES
 __all__ = ["Port", "features", "linear", "nodes", "plain", "read_graph", "read_items", "svm"]
 
 
-def read_items(graph: Graph) -> Reader:
+def read_items(graph: Graph, *, merged: bool = True) -> Reader:
     """Reads all nodes of a graph.
+
+    Args:
+        graph: the graph.
+        merged: whether steps are merged with each other, and with the trees that they are for.
 
     Raises:
         ModelError: an operator or a use of it is not covered.
@@ -61,7 +67,9 @@ def read_items(graph: Graph) -> Reader:
             raise ModelError("nothing gives this output", where=f"output '{name}'")
         reader.constant(graph.constants[name], name)
     read_product(reader)
-    reader.items = merge_columns(reader.items, reader.samples, reader.outputs)
+    if merged:
+        reader.items = merge_leaves(reader.items, reader.samples, reader.outputs)
+        reader.items = merge_columns(reader.items, reader.samples, reader.outputs)
     return reader
 
 

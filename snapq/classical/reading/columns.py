@@ -79,7 +79,7 @@ def merge_columns(
         changed.append(item if step is None else step)
     if all(step is None for step in merged.values()):
         return list(items)
-    return _needed(changed, outputs)
+    return needed(changed, outputs)
 
 
 def _sums_of(
@@ -181,7 +181,7 @@ def _step(name: str, sums: _Sums, width: int) -> Step | None:
     return Step("add_columns", (sums.source,), (name,), {"width": width}, arrays)
 
 
-def _needed(items: Sequence[Item], outputs: Sequence[str]) -> list[Item]:
+def needed(items: Sequence[Item], outputs: Sequence[str]) -> list[Item]:
     """The items that the outputs need."""
     names, kept = set(outputs), []
     for item in reversed(items):
