@@ -27,7 +27,9 @@ _UNSEEN = 1e-3
 """How many rows a leaf counts as that no row reaches: it has a say where no other leaf has."""
 _LOWEST, _HIGHEST, _TRIALS = -9.0, 1.0, 10
 """Decimal logarithms of the prices that are tried, and how many."""
-_NODES = ("TreeEnsembleClassifier", "TreeEnsembleRegressor")
+_ONE_WEIGHT = "TreeEnsemble"
+"""Of ai.onnx.ml 5, whose leaves add to one target each."""
+_NODES = ("TreeEnsembleClassifier", "TreeEnsembleRegressor", _ONE_WEIGHT)
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def prune_trees(
     """Prunes the trees of a model as far as held-out data allows.
 
     Args:
-        model: of ai.onnx.ml 1 to 4; it stays as it is.
+        model: of ai.onnx.ml; it stays as it is.
         feeds: rows that say how often each leaf is reached, an array for each input.
         score: judges a model on held-out data; larger is better.
         most_loss: how much of the score may be lost.
@@ -82,15 +84,18 @@ def prune_trees(
     """
     read = ClassicalModel.read(model, merged=False)
     names = [node.name for node in model.graph.node if node.op_type in _NODES]
+    one_weight = {node.name for node in model.graph.node if node.op_type == _ONE_WEIGHT}
     costs = {
-        estimator.sums: _Costs.of(estimator.form, rows)
+        estimator.sums: _Costs.of(
+            estimator.form, rows, one_target=estimator.form.name in one_weight
+        )
         for estimator, rows in _rows(read, feeds)
         if isinstance(estimator.form, Ensemble) and estimator.form.name in names
     }
     if not costs:
         raise ModelError(
             "The model holds no trees that can be pruned.",
-            hint="TreeEnsembleClassifier and TreeEnsembleRegressor can.",
+            hint=f"{', '.join(_NODES)} can.",
         )
     if len(set(names)) != len(names):
         raise ModelError("Two of its nodes with trees have the same name, so neither is pruned.")
@@ -166,8 +171,11 @@ class _Costs:
     costs: NDArray[np.float64]
 
     @classmethod
-    def of(cls, form: Ensemble, rows: NDArray[np.float32]) -> _Costs:
-        """Counts how often rows reach each leaf."""
+    def of(cls, form: Ensemble, rows: NDArray[np.float32], *, one_target: bool) -> _Costs:
+        """Counts how often rows reach each leaf.
+
+        With `one_target` no leaf is made of others that add to several targets.
+        """
         reached = form.leaf_of(rows)
         count = np.bincount(reached.reshape(-1), minlength=len(form.condition)) + _UNSEEN
         inner = form.condition >= 0
@@ -183,6 +191,8 @@ class _Costs:
         means = total / count[:, None]
         spread = float(form.sums(rows).var(0).sum()) or 1.0
         costs = np.maximum(squares - (means * total).sum(1), 0) / max(1, len(rows)) / spread
+        if one_target:
+            costs[(means != 0).sum(1) > 1] = np.inf
         return cls(form, order, means, costs)
 
     def cheapest(self, price: float) -> Ensemble:

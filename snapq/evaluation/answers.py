@@ -72,7 +72,7 @@ class Answers:
         """Adds the first `rows` rows of a batch.
 
         Args:
-            given: outputs of the model as given, `[N]` or `[N, columns]`.
+            given: outputs of the model as given, `[N]` or `[N, …]`.
             found: outputs of what was made of it.
             rows: how many rows count.
         """
@@ -124,13 +124,17 @@ def _gaps(one: Array, other: Array) -> Array:
 
 
 def _tied(scores: list[Array], rows: int) -> Array:
-    """Which rows have two highest scores that are equal within `TIE`, in some output of scores."""
+    """Which rows have two highest scores that are equal within `TIE`, in some output of scores.
+
+    Scores are `[N]`, `[N, classes]`, or of several labels `[N, labels, classes]`.
+    """
     tied = np.zeros(rows, bool)
     for values in scores:
-        flat = values.reshape(rows, -1).astype(np.float64)
-        if flat.shape[1] == 1:  # a decision: its sign is the label
-            tied |= np.abs(flat[:, 0]) <= TIE
-        elif flat.shape[1] > 1:
-            best = np.sort(flat, axis=1)[:, -2:]
-            tied |= best[:, 1] - best[:, 0] <= TIE
+        classes = values.shape[-1] if values.ndim > 1 else 1
+        each = values.reshape(rows, -1, max(classes, 1)).astype(np.float64)
+        if classes == 1:  # a decision: its sign is the label
+            tied |= (np.abs(each[..., 0]) <= TIE).any(axis=1)
+        elif classes > 1:
+            best = np.sort(each, axis=-1)[..., -2:]
+            tied |= (best[..., 1] - best[..., 0] <= TIE).any(axis=1)
     return tied

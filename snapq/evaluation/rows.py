@@ -128,6 +128,7 @@ def _batch(group: Sequence[Sample], batch: int) -> Sample:
         {name: np.concatenate([sample.feeds[name] for sample in filled]) for name in names},
         label=_stacked(labels) if known else None,
         rows=len(group),
+        columns=group[0].columns,
     )
 
 

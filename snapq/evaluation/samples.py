@@ -66,6 +66,7 @@ class Sample:
             that was lowered, the rows as they were given.
         rows: of a model that takes several rows at once, how many of them are samples; those
             behind them repeat the last one. None where a sample is no table of rows.
+        columns: of a row of a table, the names of the columns that feed each input.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Sample:
     first: bool = True
     beside: Mapping[str, Array] = field(default_factory=dict)
     rows: int | None = None
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

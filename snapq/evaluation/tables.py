@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["open_table"]
 
+_LABELS = frozenset(("target", "label", "labels", "class", "y"))
+"""Usual names of a column with labels."""
+
 
 def open_table(
     source: DataSource, inputs: Sequence[TensorSpec], *, base: Path, labelled: bool
@@ -68,7 +71,7 @@ def open_table(
         for index, row in enumerate(rows):
             feeds = {spec.name: values[spec.name][index].reshape(spec.shape) for spec in inputs}
             label = cells.labels[row] if cells.labels else None
-            yield Sample(f"{path}, row {row + 1}", feeds, label=label)
+            yield Sample(f"{path}, row {row + 1}", feeds, label=label, columns=chosen)
 
     def fingerprint() -> str:
         digest = hashlib.sha256()
@@ -115,10 +118,22 @@ def _columns(
                 f"{len(own)} feed it{beside}.",
                 where=str(path),
                 hint=_other_shape(spec, len(own))
+                or _with_label(source, wanted, own)
                 or "Name them in the model's order: `columns: [NAME, …]`, or of a model with "
                 "several inputs `columns: {INPUT: [NAME, …]}`.",
             )
     return chosen
+
+
+def _with_label(source: DataSource, wanted: int, columns: Sequence[str]) -> str:
+    """What to write where all columns are taken, the labels among them."""
+    if source.label is not None or source.columns or len(columns) != wanted + 1:
+        return ""
+    usual = next((name for name in columns if name.lower() in _LABELS), columns[-1])
+    return (
+        f"Where one of them holds the labels, name it: `label: {usual}`; or name those that feed "
+        "the model in `columns: [NAME, …]`."
+    )
 
 
 def _other_shape(spec: TensorSpec, columns: int) -> str:

@@ -22,6 +22,7 @@ from snapq.graph.declared import (
     locate_tensors,
 )
 from snapq.graph.other_formats import refuse_folder, refuse_other_format
+from snapq.graph.rows_first import put_rows_first
 from snapq.graph.shapes import quiet
 from snapq.graph.texts import has_only_text
 from snapq.graph.zip_maps import drop_zip_maps
@@ -49,6 +50,7 @@ def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
         raise damaged("The file has a name that is not UTF-8.", path)
     _check_opset(proto, where)
     drop_zip_maps(proto)
+    put_rows_first(proto)
     check_tensors(proto, path)
     densify(proto, path)
     locate_tensors(proto, path)

@@ -64,8 +64,9 @@ def arranged(
     _refuse_max_drop(named)
     trees, brings = foreign.guarded(lambda: _kinds(model), model, path=config.model.path)
     foreign.try_out_model(model)
-    notes = tuple(_notes(named, trees, devices))
+    _refuse_pruning(config.stages, trees)
     stages = list(_stages(config.stages, named, trees, devices))
+    notes = (*_notes(named, trees, devices), *_moved(config.stages, stages))
     changed = config.model_copy(update={"stages": tuple(stages)}).at(config.folder)
     return changed, Classical(trees, rows, brings, notes)
 
@@ -79,6 +80,27 @@ def _refuse_channels(stages: Sequence[StageItem]) -> None:
                 where="stages.prune",
                 hint="Trees are pruned with `prune: {trees: {most_loss: 0.01}}`.",
             )
+
+
+def _refuse_pruning(stages: Sequence[StageItem], trees: bool) -> None:
+    """Refuses to prune trees where none go onto the NPU."""
+    if not trees and any(isinstance(item.options, PruneConfig) for item in stages):
+        raise ConfigError(
+            "The model holds no trees that can be pruned.",
+            where="stages.prune.trees",
+            hint="Leave the stage out.",
+        )
+
+
+def _moved(given: Sequence[StageItem], stages: Sequence[StageItem]) -> Iterator[str]:
+    """Says where stages run in another order than the one that is written."""
+    order = [item.name for item in stages]
+    kept = [item.name for item in given if item.name in order]
+    if kept != [name for name in order if name in kept]:
+        yield (
+            f"The stages of a classical model run in this order, whatever their place in the YAML: "
+            f"{', '.join(order)}."
+        )
 
 
 def _kinds(model: ir.Model) -> tuple[bool, bool]:

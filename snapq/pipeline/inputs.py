@@ -40,6 +40,7 @@ from snapq.precision import precision_name
 from snapq.quantization.existing_qdq.strip import is_quantized
 from snapq.quantization.tuning.algorithms.base import FORMER_NAMES, algorithm
 from snapq.stages.base import Input, stage
+from snapq.stages.prune_trees import check_rows
 from snapq.storage import fingerprint, sha256_file
 
 
@@ -208,6 +209,8 @@ def _classical_setting(
         return in_batches(open_dataset(source, single, base=config.folder, labelled=labelled), rows)
 
     samples = opened(calibration)
+    if any(isinstance(item.options, PruneConfig) for item in config.stages):
+        check_rows(frozen, samples)
     proof = opened(evaluation, labelled=config.metric is not None)
     if proof is not None and config.metric is not None:
         score_first_rows(frozen, proof, metrics(config.metric, config.folder))

@@ -105,6 +105,10 @@ class ImportanceRecord(Record):
 
     estimator: str
     column: int
+    """Of what the estimator reads."""
+    name: str = ""
+    """Of the column of the table, or of the model's input, that this one is made of; empty where
+    it is made of several."""
     share: float
     """Of 1: a condition at depth d counts 2^-d."""
 

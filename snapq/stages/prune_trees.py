@@ -66,6 +66,27 @@ def prune_trees(
     return ir.from_proto(done.model)
 
 
+def check_rows(model: ir.Model, data: Dataset | None) -> None:
+    """Refuses rows on which trees cannot be pruned, before any work.
+
+    Raises:
+        ConfigError: there are none, or they have no labels.
+        DataError: a label is none of the model's.
+    """
+    if data is None or any(sample.label is None for sample in data):
+        raise _no_labels()
+    class_numbers(data, classes(model))
+
+
+def _no_labels() -> ConfigError:
+    return ConfigError(
+        "Trees are pruned on rows with labels, and there are none.",
+        where="stages.prune.trees",
+        hint="Give some that are not for evaluation: `data: {calibration: {table: train.csv, "
+        "label: target}}`.",
+    )
+
+
 def _name_apart(model: ir.Model) -> None:
     """Gives each node a name of its own, by which trees are found again."""
     taken: set[str] = set()
@@ -87,12 +108,7 @@ def _table(data: Dataset | None) -> Table:
         parts.append({name: values[:count] for name, values in sample.feeds.items()})
         labels.extend(np.atleast_1d(np.asarray(sample.label)).tolist()[:count])
     if not labels:
-        raise ConfigError(
-            "Trees are pruned on rows with labels, and there are none.",
-            where="stages.prune.trees",
-            hint="Give some that are not for evaluation: `data: {calibration: {table: train.csv, "
-            "label: target}}`.",
-        )
+        raise _no_labels()
     if len(labels) < 4:
         raise DataError(f"{len(labels)} rows are too few to prune trees on.")
     rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

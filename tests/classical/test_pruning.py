@@ -14,11 +14,20 @@ from numpy.typing import NDArray
 from snapq.classical.ensemble import Ensemble
 from snapq.classical.model import ClassicalModel
 from snapq.classical.pruning import prune_trees
+from snapq.classical.rewrite import rewrite_for_cpu
 from snapq.errors import ModelError
 from tests.classical import exports
 from tests.classical.exports import OTHERS, PLAIN, SEED, ensemble, forest, sklearn
 from tests.classical.random_trees import Kind, random_lists, regressor
 from tests.classical.reference import assert_same, onnxruntime_answers
+
+
+def newest(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with TreeEnsemble of ai.onnx.ml 5."""
+    written = rewrite_for_cpu(ClassicalModel.read(model))
+    (node,) = [node for node in written.graph.node if node.op_type == "TreeEnsemble"]
+    node.name = "trees"
+    return written
 
 
 def _accuracy(rows: Any, labels: Any) -> Callable[[ClassicalModel], float]:
@@ -42,8 +51,19 @@ def _accuracy(rows: Any, labels: Any) -> Callable[[ClassicalModel], float]:
         ),
         ("wide", lambda: exports.boosted(exports.lgbm("LGBMClassifier", n_estimators=9), "wide")),
         ("wine", lambda: sklearn(ensemble.BaggingClassifier(n_estimators=6, **SEED), "wine")),
+        (
+            "diabetes",
+            lambda: newest(sklearn(ensemble.RandomForestRegressor(20, **SEED), "diabetes")),
+        ),
+        (
+            "wine",
+            lambda: newest(exports.boosted(exports.xgb("XGBClassifier", n_estimators=9), "wine")),
+        ),
     ],
-    ids=["forest", "numbers", "XGBoost", "LightGBM", "bagging"],
+    ids=[
+        *("forest", "numbers", "XGBoost", "LightGBM", "bagging"),
+        *("numbers of opset 5", "classes of opset 5"),
+    ],
 )
 def test_pruned_trees_are_smaller_and_lose_no_more_than_allowed(
     name: str, make: Callable[[], onnx.ModelProto]

@@ -162,6 +162,9 @@ def test_the_machine_brings_rows_for_calibration_and_runs_at_w8a16(
     assert finished.record.answers[0].equal == 20
 
 
+PRUNED = 'stages=[{"lower": {}}, {"prune": {"trees": {}}}, {"package": {}}]'
+
+
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
@@ -171,6 +174,8 @@ def test_the_machine_brings_rows_for_calibration_and_runs_at_w8a16(
         (['stages=[{"cluster": {}}]'], "`cluster` is for networks"),
         (["model.inputs={}"], "dimensions are dynamic"),
         (["data.evaluation.label=clas"], "Did you mean 'class'?"),
+        (["data.evaluation.label=null", "metric=null", "gates={}"], "name it: `label: class`"),
+        ([PRUNED], "Trees are pruned on rows with labels, and there are none"),
         (['metric={"lable": "top1"}'], "Did you mean 'label'?"),
     ],
 )
@@ -205,7 +210,12 @@ def test_stages_are_put_in_and_left_out_with_a_note(tmp_path: Path) -> None:
     write(tmp_path, forest())
     assert names(quantized) == ["source", "lower", "package"]
     assert "exact integers of 8 bits already" in notes[-1][0]
+    labelled = f'data.calibration={{"table": "{tmp_path}/rows.csv", "label": "class"}}'
+    assert names(PRUNED, labelled) == ["source", "prune", "lower", "package"]
+    assert "in this order" in notes[-1][0]
     write(tmp_path, machine())
+    with pytest.raises(ConfigError, match="no trees that can be pruned"):
+        names(PRUNED, labelled)
     assert names('stages=[{"package": {}}]') == ["source", "lower", "prepare", "package"]
     wide = ["source", "lower", "prepare", "quantize", "package"]
     assert names('stages=[{"package": {}}]', 'devices=["qcs6490"]') == wide

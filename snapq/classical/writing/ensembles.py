@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snapq.classical.ensemble import Ensemble
-from snapq.classical.writing.trees import Trees, write_trees
+from snapq.classical.writing.trees import Trees, one_weight, write_trees
 from snapq.classical.writing.writer import Writer
 
 _FLOAT64, _INT32 = 11, 6
@@ -48,9 +48,7 @@ def _write(writer: Writer, form: Ensemble, rows: str, sums: str) -> None:
     several = (form.values != 0).sum(1).max(initial=0) > 1
     exact = (form.values.astype(np.float32) == form.values).all()
     if not several and exact:
-        target = np.argmax(form.values != 0, axis=1)
-        weights = np.stack([target, form.values[np.arange(len(target)), target]], 1)
-        found = write_trees(writer, trees, rows, weights.astype(np.float64), form.targets)
+        found = write_trees(writer, trees, rows, one_weight(form.values), form.targets)
         writer.add("Cast", found, outputs=[sums], to=_FLOAT64)
         return
     leaves = form.leaves[trees.tree_of[form.leaves] >= 0]

@@ -1,4 +1,4 @@
-"""Trees back into the lists of TreeEnsembleClassifier and TreeEnsembleRegressor."""
+"""Trees back into the attributes of the node that they were read from."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import onnx
 from onnx import helper, numpy_helper
 
 from snapq.classical.ensemble import Ensemble
+from snapq.classical.writing import trees as newest
 from snapq.classical.writing.trees import EQ, LEQ, LT, Asked, conditions_asked
 
 _MODES = {LEQ: "BRANCH_LEQ", LT: "BRANCH_LT", EQ: "BRANCH_EQ"}
 _REPLACED = ("nodes_", "class_", "target_")
+_REPLACED_NEWEST = ("nodes_", "leaf_", "membership_values", "n_targets", "tree_roots")
 
 
 class _Lists:
@@ -52,12 +54,15 @@ class _Lists:
 
 
 def replace_trees(node: onnx.NodeProto, form: Ensemble) -> None:
-    """Gives a node of ai.onnx.ml 1 or 3 other trees; labels and the like stay.
+    """Gives a node other trees; labels and the like stay.
 
     Args:
-        node: a TreeEnsembleClassifier or TreeEnsembleRegressor, changed in place.
-        form: the trees that it gets.
+        node: a TreeEnsembleClassifier, TreeEnsembleRegressor or TreeEnsemble, changed in place.
+        form: the trees that it gets; for a TreeEnsemble each leaf adds to one target.
     """
+    if node.op_type == "TreeEnsemble":
+        _replace_newest(node, form)
+        return
     prefix = "class" if node.op_type == "TreeEnsembleClassifier" else "target"
     targets = _targets(node, prefix, form)
     wide = any(attribute.name == "nodes_values_as_tensor" for attribute in node.attribute)
@@ -69,6 +74,19 @@ def replace_trees(node: onnx.NodeProto, form: Ensemble) -> None:
     del node.attribute[:]
     node.attribute.extend(kept)
     node.attribute.extend(_as_tensors(lists.attributes()) if wide else lists.attributes())
+
+
+def _replace_newest(node: onnx.NodeProto, form: Ensemble) -> None:
+    """A node of ai.onnx.ml 5; thresholds and weights keep their type."""
+    splits = next(a.t for a in node.attribute if a.name == "nodes_splits")
+    kind = numpy_helper.to_array(splits).dtype.type
+    found = newest.attributes(
+        newest.Trees(form.arrays), newest.one_weight(form.values), form.targets, kind
+    )
+    kept = [a for a in node.attribute if not a.name.startswith(_REPLACED_NEWEST)]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    node.attribute.extend(helper.make_attribute(name, value) for name, value in found.items())
 
 
 def _targets(node: onnx.NodeProto, prefix: str, form: Ensemble) -> list[int]:

@@ -86,13 +86,33 @@ def write_trees(
     Returns:
         The name of the sums, float32 [N, targets].
     """
+    return writer.add("TreeEnsemble", rows, domain=ML_DOMAIN, **attributes(trees, weights, targets))
+
+
+def one_weight(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The target of each leaf and its weight, [nodes, 2], of values [nodes, targets]."""
+    target = np.argmax(values != 0, axis=1)
+    return np.stack([target, values[np.arange(len(target)), target]], 1).astype(np.float64)
+
+
+def attributes(
+    trees: Trees, weights: NDArray[np.float64], targets: int, kind: type = np.float32
+) -> dict[str, Any]:
+    """Attributes of a TreeEnsemble whose leaves have one weight each; see `write_trees`.
+
+    Args:
+        trees: the trees.
+        weights: float64 [nodes, 2], the target of each leaf and its weight.
+        targets: how many targets there are.
+        kind: of thresholds and weights, that of the rows.
+    """
     leaves = np.flatnonzero((trees.arrays["condition"] < 0) & (trees.tree_of >= 0))
     distinct, number = np.unique(weights[leaves], axis=0, return_inverse=True)
     number_of = np.full(len(weights), -1, np.int64)
     number_of[leaves] = number.reshape(-1)
     nodes, roots = _inner_nodes(trees, number_of)
     distinct = _part_equal_sides(nodes, roots, distinct)
-    return _write(writer, rows, nodes, roots, (distinct, targets))
+    return _attributes(nodes, roots, (distinct, targets), kind)
 
 
 def _part_equal_sides(
@@ -201,29 +221,25 @@ def _fits_member(values: list[float]) -> bool:
     )
 
 
-def _write(
-    writer: Writer,
-    rows: str,
-    nodes: _Nodes,
-    roots: list[int],
-    weights: tuple[NDArray[np.float64], int],
-) -> str:
+def _attributes(
+    nodes: _Nodes, roots: list[int], weights: tuple[NDArray[np.float64], int], kind: type
+) -> dict[str, Any]:
     leaves, targets = weights
-    attributes: dict[str, Any] = {
+    found: dict[str, Any] = {
         "n_targets": targets,
         "tree_roots": roots,
         "nodes_modes": _tensor(np.array(nodes.modes, np.uint8)),
         "nodes_featureids": nodes.features,
-        "nodes_splits": _tensor(np.array(nodes.splits, np.float32)),
+        "nodes_splits": _tensor(np.array(nodes.splits, kind)),
         "leaf_targetids": leaves[:, 0].astype(np.int64).tolist(),
-        "leaf_weights": _tensor(leaves[:, 1].astype(np.float32)),
+        "leaf_weights": _tensor(leaves[:, 1].astype(kind)),
         **{f"nodes_{name}": values for name, values in nodes.sides.items()},
     }
     if any(nodes.missing):
-        attributes["nodes_missing_value_tracks_true"] = nodes.missing
+        found["nodes_missing_value_tracks_true"] = nodes.missing
     if nodes.members:
-        attributes["membership_values"] = _tensor(np.array(nodes.members, np.float32))
-    return writer.add("TreeEnsemble", rows, domain=ML_DOMAIN, **attributes)
+        found["membership_values"] = _tensor(np.array(nodes.members, kind))
+    return found
 
 
 def _tensor(array: NDArray[Any]) -> onnx.TensorProto:

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 from snapq.bundle import CPU
 from snapq.classical.advice import CALL_US, Advice, fastest_cpu, fastest_us
+from snapq.classical.column_names import column_names
 from snapq.classical.model import ClassicalModel
 from snapq.classical.more_rows import rows_for_the_npu
 from snapq.classical.on_npu import npu_estimators
 from snapq.classical.summary import importances, summaries
 from snapq.cpu import CpuModel
+from snapq.evaluation.samples import Sample
 from snapq.graph import io
 from snapq.npu.model import Memory
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
@@ -27,8 +29,11 @@ def gather(subject: Subject) -> Found:
     assert subject.whole is not None
     model = ClassicalModel.read(io.load(subject.whole.model))
     advice = tuple(_advice(subject, model))
+    sample = next(iter(subject.examples or ()), None)
     figures = Figures(
-        estimators=tuple(_estimators(model)), importances=tuple(_importances(model)), advice=advice
+        estimators=tuple(_estimators(model)),
+        importances=tuple(_importances(model, sample)),
+        advice=advice,
     )
     return Found(figures, tuple(f"{one.device}: {one.sentence}" for one in advice))
 
@@ -46,10 +51,16 @@ def _estimators(model: ClassicalModel) -> Iterator[EstimatorRecord]:
         )
 
 
-def _importances(model: ClassicalModel) -> Iterator[ImportanceRecord]:
+def _importances(model: ClassicalModel, sample: Sample | None) -> Iterator[ImportanceRecord]:
+    names = {} if sample is None else column_names(model, sample.beside, sample.columns)
     for name, shares in importances(model).items():
         for column in sorted(shares, key=lambda key: -shares[key])[:_COLUMNS]:
-            yield ImportanceRecord(estimator=name, column=column, share=shares[column])
+            yield ImportanceRecord(
+                estimator=name,
+                column=column,
+                name=names.get(name, {}).get(column, ""),
+                share=shares[column],
+            )
 
 
 def _advice(subject: Subject, model: ClassicalModel) -> Iterator[AdviceRecord]:
