@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sees to the system packages that some tests need: a headless Chromium with its driver, an OpenSSH
-# server, and QEMU with what builds a board for it.
+# server, QEMU with what builds a board for it, and compilers for what bundles have for applications.
 # Where they are missing and cannot be installed, says what to install and which tests are left out.
 set -eu
 
@@ -44,3 +44,10 @@ lacks adb && set -- "$@" adb
 lacks ssh && set -- "$@" openssh-client
 [ -f /usr/share/keyrings/debian-archive-keyring.gpg ] || set -- "$@" debian-archive-keyring
 ensure "the tests on an emulated board (tests/boards/emulator)" "$@"
+
+set --
+lacks gcc && set -- "$@" gcc libc6-dev
+lacks g++ && set -- "$@" g++
+lacks npm && set -- "$@" npm
+lacks aarch64-linux-gnu-gcc && set -- "$@" gcc-aarch64-linux-gnu libc6-dev-arm64-cross
+ensure "the tests that compile what a bundle has for C and C++ (tests/bundle/application)" "$@"

@@ -298,7 +298,8 @@ def samples(manifest: Manifest, facts: ApplicationFacts) -> dict[str, str]:
         "files": [item.variable for item in inputs if item.number],
         "options": _options(manifest.devices),
         "compiled": manifest.devices[0].model if manifest.devices else "the compiled model",
-        "tail": manifest.tail is not None,
+        "cut": manifest.tail is not None,
+        "tail": _tail(manifest, inputs, outputs),
         "steps": _steps(inputs),
         "first_values": next((item.variable for item in inputs if item.use == "values"), "()"),
         "has": {
@@ -351,6 +352,36 @@ def _tensors(
         to = (None, None) if taker is None else (taker.id, taker.variable)
         found.append(Sample(view, variable, "", index + 1, *to))
     return tuple(given), tuple(found)
+
+
+def _tail(
+    manifest: Manifest, inputs: Sequence[Sample], outputs: Sequence[Sample]
+) -> dict[str, object] | None:
+    """What the C++ program needs to run the tail; None where it cannot feed it."""
+    if manifest.tail is None:
+        return None
+    known = {("output", item.name): item for item in outputs}
+    known |= {("input", item.name): item for item in inputs if item.use == "values"}
+    taken = []
+    for one in manifest.tail.inputs:
+        item = known.get((one.source, one.name))
+        if item is None or one.dtype != item.numpy_type or not item.view.count:
+            return None
+        held = f"out_{item.id}.get()"
+        if one.source == "input":
+            held = f"const_cast<char *>(file_{item.id}.data())"
+        taken.append(
+            {
+                "name": one.name,
+                "data": held,
+                "bytes": f"{item.view.macro}_COUNT * sizeof({item.view.model_ctype})",
+                "shape": item.view.model_shape,
+                "onnx_type": _ONNX.get(one.dtype, one.dtype.upper()),
+            }
+        )
+    given = {item.name for item in outputs}
+    results = [name for name in manifest.tail.outputs if name not in given]
+    return {"model": manifest.tail.model, "inputs": taken, "outputs": results} if results else None
 
 
 def _steps(inputs: Sequence[Sample]) -> str:

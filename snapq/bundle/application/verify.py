@@ -121,7 +121,7 @@ def _tell(last: dict[str, Any], found: list[dict[str, Any]], options: argparse.N
     if options.simulated:
         where += ", simulated"
     placement = last["placement"]
-    if placement["npu"] is None:
+    if None in (placement["npu"], placement["cpu"]):
         print(f"Ran on {where}; this ONNX Runtime does not tell which node ran where.")
     else:
         print(

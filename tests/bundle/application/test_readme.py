@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
 import onnx_ir as ir
 import pytest
 
+from snapq.bundle import snapq_io
+from snapq.bundle.application import verify
 from snapq.bundle.application.facts import ApplicationFacts
 from snapq.bundle.application.readme import readme
 from snapq.bundle.schema import Manifest
@@ -35,6 +38,11 @@ def test_a_value_that_a_template_lacks_is_an_error() -> None:
     value = CLASSIFIER.model_dump(mode="json")
     value["inputs"][0]["name"] = "{{ 7 * 7 }}"
     assert "{{ 7 * 7 }}" in readme(Manifest.model_validate(value), ApplicationFacts(), ())
+
+
+def test_what_runs_beside_a_bundle_is_python_3_9() -> None:
+    for file in (snapq_io.__file__, verify.__file__):
+        ast.parse(Path(file).read_text(), feature_version=(3, 9))
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from snapq.bundle.application.samples import samples, without_sample
 from snapq.bundle.application.write import write_application
 from tests.bundle.application.driver import STRICT
 from tests.bundle.application.packages import KINDS, SPEECH
+from tests.bundle.bundles import make
 
 pytestmark = pytest.mark.npu
 NO_CPP = pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
@@ -94,6 +95,31 @@ def test_the_cpp_programs_of_other_kinds_of_models_compile(
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+@NO_CPP
+def test_the_cpp_program_of_a_cut_model_runs_the_tail(
+    pictures: tuple[Path, np.ndarray], api: Path, library: Path, tmp_path: Path
+) -> None:
+    make(tmp_path, tail=True)
+    bundle = tmp_path / "bundle"
+    program = compiled(
+        bundle / "samples/main.cpp", bundle / "include", api, library, tmp_path / "m"
+    )
+    done = subprocess.run(
+        [program, "model.onnx", pictures[0]],
+        cwd=bundle,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    package = snapq_io.load(bundle)
+    feeds = package.feeds({"image": package.preprocess(pictures[1])})
+    values = package.read(package.open_session("cpu").run(None, feeds))
+    found = package.run_tail(values)["probabilities"]
+    begins = " ".join(f"{value:.9g}" for value in found[0, :8])
+    assert done.stdout.splitlines()[-1].endswith(f"begins {begins}")
 
 
 def test_the_python_program_runs(bundle: Path, pictures: tuple[Path, np.ndarray]) -> None:
