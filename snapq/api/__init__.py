@@ -10,13 +10,16 @@ from __future__ import annotations
 from snapq.api.analysis import analyze
 from snapq.api.boards import clean_board, probe_board, set_up_board
 from snapq.api.comparing import compare, history, import_measurements
+from snapq.api.devices import find_device, list_devices
 from snapq.api.encodings import ExportedEncodings, export_encodings
 from snapq.api.estimation import estimate
 from snapq.api.housekeeping import cache_contents, clean
 from snapq.api.initialization import init
 from snapq.api.inspection import inspect, inspect_compiled
 from snapq.api.measuring import benchmark, benchmark_all
+from snapq.api.packaging import Package, package
 from snapq.api.pruning import PrunedModel, prune
+from snapq.api.public import public
 from snapq.api.quantization import quantize
 from snapq.api.running import (
     RUNS,
@@ -34,11 +37,16 @@ from snapq.api.shared import QuantizedModel
 from snapq.api.simulation import simulate, simulate_file
 from snapq.api.sweeping import Sweep, sweep
 from snapq.benchmarking.history.store import remember
-from snapq.config.reading import load
+from snapq.config import reading
+from snapq.report.progress import ProgressBars
+
+load = public(reading.load)
 
 __all__ = [
     "RUNS",
     "ExportedEncodings",
+    "Package",
+    "ProgressBars",
     "PrunedModel",
     "QuantizedModel",
     "Run",
@@ -54,6 +62,7 @@ __all__ = [
     "estimate",
     "export_encodings",
     "find_bundle",
+    "find_device",
     "find_run",
     "history",
     "import_measurements",
@@ -61,8 +70,10 @@ __all__ = [
     "inspect",
     "inspect_compiled",
     "latest_run",
+    "list_devices",
     "load",
     "open_run",
+    "package",
     "plan",
     "probe_board",
     "prune",

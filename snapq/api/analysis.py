@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snapq.api.public import public
 from snapq.api.shared import refuse_existing
 from snapq.config import DataSource, QuantizeConfig
 from snapq.config.reading import load
@@ -14,15 +15,15 @@ from snapq.records import AnalysisRecord, Origin
 from snapq.storage import write_text
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from snapq.api.calibration import GivenSamples
     from snapq.graph.shapes import InputShapes
 
 
+@public
 def analyze(
     model: str | Path,
     device: str,
-    calibration: Iterable[Mapping[str, np.ndarray]] | str | Path | None = None,
+    calibration: GivenSamples | str | Path | None = None,
     *,
     weights: str | None = None,
     activations: str | None = None,
@@ -79,7 +80,7 @@ def analyze(
     types = {"weights": weights, "activations": activations}
     given = {name: value for name, value in types.items() if value is not None}
     path, options, base = Path(model), QuantizeConfig.model_validate(given), None
-    data: DataSource | Iterable[Mapping[str, np.ndarray]]
+    data: DataSource | GivenSamples
     if path.suffix in (".yaml", ".yml") and calibration is None:
         config = load(path)
         stages = (stage.options for stage in config.stages)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from snapq.api.public import public
 from snapq.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from snapq.boards.manage import Probed
 
 
+@public
 def probe_board(name: str) -> Probed:
     """Asks a board what it is and what it lacks: `ssh://user@host:port`, or one of boards.yaml.
 
@@ -22,6 +24,7 @@ def probe_board(name: str) -> Probed:
     return manage.probe_board(name)
 
 
+@public
 def set_up_board(name: str, *, progress: Progress | None = None) -> Environment:
     """Brings the agent's libraries to a board; does nothing where they are there.
 
@@ -33,6 +36,7 @@ def set_up_board(name: str, *, progress: Progress | None = None) -> Environment:
     return manage.set_up_board(name, progress or Silent())
 
 
+@public
 def clean_board(name: str) -> tuple[str, int]:
     """Removes everything that snapq put on a board; returns its folder and the bytes in it.
 

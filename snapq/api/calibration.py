@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,16 +16,20 @@ from snapq.evaluation.samples import Dataset, Sample
 from snapq.graph.shapes import TensorSpec
 from snapq.scratch import Scratch
 
+GivenSamples = Iterable[Mapping[str, np.ndarray] | np.ndarray]
+"""Samples of a caller: `{input: array}` each, or an array each where the model has one input."""
+
 
 def calibration_source(
-    calibration: Iterable[Mapping[str, np.ndarray]] | str | Path | None,
+    calibration: GivenSamples | str | Path | None,
     samples: int | None,
     random_inputs: bool,
-) -> DataSource | Iterable[Mapping[str, np.ndarray]]:
+) -> DataSource | GivenSamples:
     """Where calibration samples come from: a path, samples of the caller, or random inputs.
 
     Raises:
-        ConfigError: none of them is given, or `samples` is no number above 0.
+        ConfigError: none of them is given, they are no list of samples, or `samples` is no number
+            above 0.
     """
     if samples is not None and not 0 < samples < 1 << 31:
         raise ConfigError(
@@ -35,16 +40,39 @@ def calibration_source(
         arrays = path.suffix in {".npy", ".npz"} or (path.is_dir() and any(path.glob("*.np[yz]")))
         return DataSource(**{"arrays" if arrays else "images": path, "samples": samples})
     if calibration is not None:
-        return calibration
+        refuse_one_sample(calibration, "--calibration")
+        return calibration if samples is None else _First(calibration, samples)
     if random_inputs:
         return DataSource(random=True, samples=samples or 8)
     hint = "Give a folder of images or .npy/.npz arrays; to try things out: --random-inputs."
     raise ConfigError("Quantizing needs calibration samples.", where="--calibration", hint=hint)
 
 
-def given_samples(
-    samples: Iterable[Mapping[str, np.ndarray]], inputs: Sequence[TensorSpec] = ()
-) -> Dataset:
+def refuse_one_sample(calibration: object, where: str) -> None:
+    """Raises `ConfigError` for one sample in the place of a list of them, or what is neither."""
+    hint = "Give a list with an array for each sample, or with {input: array} for each."
+    if isinstance(calibration, Mapping):
+        what = "One sample is given, and a list of samples is needed."
+    elif hasattr(calibration, "__array__"):
+        what = "One array is given, and a list of samples is needed."
+    elif not isinstance(calibration, Iterable):
+        what = f"{type(calibration).__name__} is neither a path nor a list of samples."
+    else:
+        return
+    raise ConfigError(what, where=where, hint=hint)
+
+
+class _First:
+    """The first samples of those that are given; read anew each time."""
+
+    def __init__(self, samples: GivenSamples, count: int) -> None:
+        self._samples, self._count = samples, count
+
+    def __iter__(self) -> Iterator[Mapping[str, np.ndarray] | np.ndarray]:
+        return islice(iter(self._samples), self._count)
+
+
+def given_samples(samples: GivenSamples, inputs: Sequence[TensorSpec] = ()) -> Dataset:
     """Samples that the caller holds or makes, as a data set.
 
     Real numbers become those of `inputs`: 16-bit floats may be given where the model takes 32.
@@ -52,22 +80,54 @@ def given_samples(
     What can be read but once, a generator, is put into files of a temporary folder, so that no more
     than one sample is in memory.
     """
-    kept = _Kept(samples) if isinstance(samples, Iterator) else samples
+    names = [spec.name for spec in inputs]
+    once = isinstance(samples, Iterator | _First)
+    kept = _Kept(samples, names) if once else samples
     count = len(kept) if isinstance(kept, Sized) else sum(1 for _ in kept)
 
     def made() -> Iterator[Sample]:
-        for index, feeds in enumerate(kept):
-            yield Sample(f"sample {index}", as_taken(feeds, inputs))
+        for index, given in enumerate(kept):
+            yield Sample(f"sample {index}", as_taken(as_sample(given, names, index), inputs))
 
     def fingerprint() -> str:
         digest = hashlib.sha256()
-        for feeds in kept:
-            for name, array in sorted(feeds.items()):
+        for index, given in enumerate(kept):
+            for name, value in sorted(as_sample(given, names, index).items()):
+                array = np.asarray(value)
                 digest.update(f"{name} {array.dtype} {array.shape}".encode())
                 digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
     return Dataset(made, count, "samples given in Python", fingerprint)
+
+
+def as_sample(given: object, inputs: Sequence[str], index: int) -> Mapping[str, np.ndarray]:
+    """One sample of a caller as `{input: array}`; of a model with one input it may be the array.
+
+    Raises:
+        ConfigError: it is neither, or the model has several inputs.
+    """
+    where = f"sample {index}"
+    if isinstance(given, Mapping):
+        wrong = next((name for name in given if not isinstance(name, str)), None)
+        if wrong is None:
+            return given
+        hint = "Write {'input': array}."
+        raise ConfigError(f"{wrong!r} is no name of an input.", where=where, hint=hint)
+    if not hasattr(given, "__array__"):
+        raise ConfigError(
+            f"{type(given).__name__} is neither an array nor a mapping of input to array.",
+            where=where,
+            hint="Give NumPy arrays, or {'input': array} for each sample.",
+        )
+    if len(inputs) != 1:
+        shape = ", ".join(f"{name!r}: array" for name in inputs) or "'input': array"
+        raise ConfigError(
+            f"The sample is one array, and the model has {len(inputs) or 'several'} inputs.",
+            where=where,
+            hint=f"Give {{{shape}}} for each sample.",
+        )
+    return {inputs[0]: np.asarray(given)}
 
 
 def as_taken(
@@ -94,10 +154,11 @@ def as_taken(
 class _Kept:
     """What an iterator gives, in files that go with this object."""
 
-    def __init__(self, samples: Iterator[Mapping[str, np.ndarray]]) -> None:
+    def __init__(self, samples: GivenSamples, inputs: Sequence[str]) -> None:
         self._folder = Scratch()
         self._names: list[tuple[str, ...]] = []
-        for feeds in samples:
+        for index, given in enumerate(samples):
+            feeds = as_sample(given, inputs, index)
             np.savez(self._file(len(self)), *map(np.asarray, feeds.values()))
             self._names.append(tuple(feeds))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snapq.api.public import public
 from snapq.api.running import RUNS, Run
 from snapq.api.shared import renamed_argument
 from snapq.errors import ConfigError
@@ -19,6 +20,7 @@ _MAX_SLOWDOWN = 1.05
 _OF_MEASUREMENTS = frozenset({"max_slowdown", "max_instructions_growth"})
 
 
+@public
 def compare(
     before: str | Path | Run,
     after: str | Path | Run,
@@ -109,6 +111,7 @@ def _measurements(
     return compare_records(older, newer, factor, other_model=other_model)
 
 
+@public
 def import_measurements(files: Sequence[str | Path]) -> tuple[BenchRecord, ...]:
     """Adds what `verify.py` of a bundle measured on other machines to the history.
 
@@ -129,6 +132,7 @@ def import_measurements(files: Sequence[str | Path]) -> tuple[BenchRecord, ...]:
     return found
 
 
+@public
 def history(
     *,
     deployment: str | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from snapq.api.public import public
 from snapq.api.running import RUNS, quantized_model
 from snapq.api.shared import QuantizedModel, model_path, refuse_existing
 from snapq.errors import ConfigError, ModelError, did_you_mean
@@ -25,6 +26,7 @@ class ExportedEncodings:
     left_out: tuple[str, ...] = ()
 
 
+@public
 def export_encodings(
     model: str | Path | QuantizedModel,
     output: str | Path,

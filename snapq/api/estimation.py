@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snapq.api.public import public
 from snapq.api.shared import QuantizedModel, model_path, npu_source
 from snapq.records import EstimateRecord
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from snapq.graph.shapes import InputShapes
 
 
+@public
 def estimate(
     model: str | Path | QuantizedModel,
     device: str,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snapq.api.public import public
 from snapq.api.running import RUNS
 from snapq.errors import ConfigError, did_you_mean
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from snapq.pipeline.housekeeping import Cleaned, Place
 
 
+@public
 def cache_contents(runs: str | Path = RUNS) -> tuple[Place, ...]:
     """Every folder of snapq's, with what is in it and how much room it takes.
 
@@ -24,6 +26,7 @@ def cache_contents(runs: str | Path = RUNS) -> tuple[Place, ...]:
     return places(Path(runs))
 
 
+@public
 def clean(
     *,
     older_than_s: float | None = None,

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snapq.api.public import public
 from snapq.api.shared import refuse_existing, renamed_argument
 from snapq.errors import ConfigError, ModelError
 
@@ -59,6 +60,7 @@ gates: {}  # such as {npu_nodes: all, min_sqnr_db: 20}; one that fails ends the 
 """
 
 
+@public
 def init(
     model: str | Path,
     *,
@@ -133,7 +135,7 @@ def initialize(
                 where="--cut",
                 hint="Leave the option out.",
             )
-        head = _HEAD.format(name=_value(_name(model.stem)), file=shlex.quote(file))
+        head = _HEAD.format(name=_value(run_name(model.stem)), file=shlex.quote(file))
         devices = f"devices: [{profile.name}]  # {remark}\n"
         where = (folder or Path()).absolute()
         return head + _model_path(model, where) + classical_text(graph, devices)
@@ -141,7 +143,7 @@ def initialize(
         inputs = suggest_inputs(graph, model)
     quantized = any(node.op_type == "QuantizeLinear" for node in graph.graph)
     return (
-        _HEAD.format(name=_value(_name(model.stem)), file=shlex.quote(file))
+        _HEAD.format(name=_value(run_name(model.stem)), file=shlex.quote(file))
         + _model(model, inputs, (folder or Path()).absolute())
         + (_cut(model, inputs, profile.name) if cut else "")
         + f"devices: [{profile.name}]  # {remark}\n"
@@ -152,7 +154,7 @@ def initialize(
     )
 
 
-def _name(stem: str) -> str:
+def run_name(stem: str) -> str:
     """A legal name of a run, made of a file's name."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:_MAX_NAME] or "model"
 

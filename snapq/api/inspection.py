@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from snapq.api.classical_inspection import InspectedEstimator
 from snapq.api.cut_proposal import ProposedCut, propose_cut
 from snapq.api.placements import AskingTime, OffNpu, PrecisionPlacement
+from snapq.api.public import public
 from snapq.api.shared import device_argument
 from snapq.config import DataSource
 from snapq.devices.profiles import DeviceProfile
@@ -76,6 +77,7 @@ class Inspection:
         return {**asdict(self), "rewrites": self.rewrites}
 
 
+@public
 def inspect(
     model: str | Path,
     device: str | None = None,
@@ -229,6 +231,7 @@ def _float16_notes(model: ir.Model, device: DeviceProfile) -> tuple[str, ...]:
     return tuple(f"At fp16: {one.text}" for one in float16_notes(model.graph))
 
 
+@public
 def inspect_compiled(file: str | Path) -> tuple[BinaryInfo, ...]:
     """Says what a compiled file was made for: QAIRT build, SoC, memory, inputs and outputs.
 

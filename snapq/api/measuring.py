@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snapq.api.public import public
 from snapq.config import BenchmarkConfig
 from snapq.errors import SnapqError
 from snapq.progress import Progress, Silent
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from snapq.benchmarking.targets.base import Measurement
 
 
+@public
 def benchmark(
     bundle: str | Path,
     target: str = "local",
@@ -48,6 +50,7 @@ def benchmark(
     return with_subjects(found, path, against)
 
 
+@public
 def benchmark_all(
     bundle: str | Path,
     targets: Sequence[str],

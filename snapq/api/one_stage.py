@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +17,7 @@ from snapq.scratch import Scratch
 from snapq.stages.base import Context, Input, Outcome, Source, stage
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from snapq.api.calibration import GivenSamples
     from snapq.evaluation.samples import Dataset
     from snapq.graph.shapes import InputShapes
 
@@ -27,7 +26,7 @@ def stage_file(
     name: Literal["quantize", "prune"],
     model: Path,
     output: Path,
-    calibration: DataSource | Iterable[Mapping[str, np.ndarray]] | None,
+    calibration: DataSource | GivenSamples | None,
     options: QuantizeConfig | PruneConfig,
     devices: Sequence[str],
     shapes: InputShapes,
@@ -74,7 +73,7 @@ def tail_beside(output: Path) -> Path:
 @contextmanager
 def prepared(
     model: Path,
-    calibration: DataSource | Iterable[Mapping[str, np.ndarray]] | None,
+    calibration: DataSource | GivenSamples | None,
     shapes: InputShapes,
     devices: Sequence[DeviceProfile],
     base: Path | None = None,

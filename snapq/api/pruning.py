@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from snapq.api.public import choice, public
 from snapq.api.shared import refuse_existing
 from snapq.progress import Progress, Silent
 from snapq.ranking import Importance
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from snapq.api.calibration import GivenSamples
     from snapq.graph.shapes import InputShapes
 
 
@@ -32,10 +32,11 @@ class PrunedModel:
     notes: tuple[str, ...]
 
 
+@public
 def prune(
     model: str | Path,
     ratio: float,
-    calibration: Iterable[Mapping[str, np.ndarray]] | str | Path | None = None,
+    calibration: GivenSamples | str | Path | None = None,
     *,
     importance: str = Importance.ACTIVATION,
     repair: bool = True,
@@ -75,7 +76,7 @@ def prune(
     from snapq.api.one_stage import stage_file
     from snapq.config import PruneConfig
 
-    way = Importance(importance)
+    way = choice(Importance, importance, "importance")
     options = PruneConfig(ratio=ratio, importance=way, repair=repair, step=step)
     source = Path(model)
     path = Path(output) if output else source.with_suffix(".pruned.onnx")

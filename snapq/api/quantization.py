@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snapq.api.public import choice, public
 from snapq.api.shared import QuantizedModel, refuse_existing, renamed_argument
 from snapq.precision import ActivationType, Preset, WeightType
 from snapq.progress import Progress, Silent
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from snapq.api.calibration import GivenSamples
     from snapq.graph.shapes import InputShapes
 
 
+@public
 def quantize(
     model: str | Path,
-    calibration: Iterable[Mapping[str, np.ndarray]] | str | Path | None = None,
+    calibration: GivenSamples | str | Path | None = None,
     *,
     weights: str = WeightType.INT8,
     activations: str = ActivationType.UINT8,
@@ -38,16 +39,16 @@ def quantize(
 
     Args:
         model: path of a float ONNX model.
-        calibration: samples as `{input: array}`, of which one at a time is in memory where the
-            caller makes them as they are asked for; or a folder of images (used as pixels 0..255),
-            or `.npy`/`.npz` files.
+        calibration: samples as `{input: array}`, or as an array each where the model has one
+            input, of which one at a time is in memory where the caller makes them as they are
+            asked for; or a folder of images (used as pixels 0..255), or `.npy`/`.npz` files.
         weights: `int8`, `uint8`, `int4` or `int16`.
         activations: `uint8`, `int8`, `uint16` or `float16`.
         preset: `fast`, `balanced` or `best`.
         devices: those whose rules to obey; the rules of all architectures where not given.
         inputs: shape of each input; needed where the model's are dynamic.
         outputs: inner tensors to cut at; what is behind them goes to `OUTPUT.tail.onnx`.
-        samples: use this many of the samples of a path.
+        samples: use this many of the samples; those of a path are spread over all of it.
         random_inputs: calibrate on random inputs, to try things out.
         encodings: a file of AIMET encodings that were made for this model; types and ranges are
             its, and samples are needed only for what it leaves out.
@@ -67,9 +68,9 @@ def quantize(
     from snapq.pipeline.inputs import precision_of
 
     options = QuantizeConfig(
-        weights=WeightType(weights),
-        activations=ActivationType(activations),
-        preset=Preset(preset),
+        weights=choice(WeightType, weights, "weights"),
+        activations=choice(ActivationType, activations, "activations"),
+        preset=choice(Preset, preset, "preset"),
         encodings=Path(encodings) if encodings is not None else None,
         never_slower=False,  # what is asked for by name is what is given
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snapq.api.public import public
 from snapq.config import DeployConfig
 from snapq.config.reading import load
 from snapq.errors import StorageError
@@ -21,12 +22,23 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A finished run: its directory and what is in it."""
 
     folder: Path
     record: RunRecord
+
+    def __repr__(self) -> str:
+        from snapq.api.shown import one_line
+
+        return one_line(self.record, self.folder)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from snapq.api.shown import table
+
+        return table(self.record, self.folder)
 
     @property
     def report(self) -> Path:
@@ -62,6 +74,7 @@ class Run:
         return all(gate.passed for gate in self.record.gates)
 
 
+@public
 def check(config: DeployConfig, *, random_inputs: bool = False) -> Setting:
     """Reads and checks everything that a run would need: model, data, devices.
 
@@ -75,6 +88,7 @@ def check(config: DeployConfig, *, random_inputs: bool = False) -> Setting:
         return load_setting(config, random_inputs=random_inputs)
 
 
+@public
 def plan(config: DeployConfig, *, runs: str | Path = RUNS, random_inputs: bool = False) -> Plan:
     """Says what `run` would do and what it would reuse, without doing it.
 
@@ -87,6 +101,7 @@ def plan(config: DeployConfig, *, runs: str | Path = RUNS, random_inputs: bool =
     return make_plan(check(config, random_inputs=random_inputs), Cache(Path(runs) / ".cache"))
 
 
+@public
 def run(
     config: DeployConfig | str | Path,
     *,
@@ -132,6 +147,7 @@ def run(
     return Run(place, record)
 
 
+@public
 def open_run(folder: str | Path) -> Run:
     """Opens a finished run.
 
@@ -143,6 +159,7 @@ def open_run(folder: str | Path) -> Run:
     return Run(Path(folder), load_record(Path(folder)))
 
 
+@public
 def latest_run(runs: str | Path = RUNS) -> Path:
     """Returns the newest run directory under `runs`.
 
@@ -159,6 +176,7 @@ def latest_run(runs: str | Path = RUNS) -> Path:
     return found
 
 
+@public
 def find_run(run: str | Path, runs: str | Path = RUNS) -> Path:
     """The directory of a run: a path, `latest`, `latest~1`, `runs/NAME/latest`.
 
@@ -170,6 +188,7 @@ def find_run(run: str | Path, runs: str | Path = RUNS) -> Path:
     return resolve_run(run, Path(runs))
 
 
+@public
 def find_bundle(bundle: str | Path, runs: str | Path = RUNS) -> Path:
     """The directory of a bundle: itself, or a run that made one, named as for `find_run`.
 
@@ -181,6 +200,7 @@ def find_bundle(bundle: str | Path, runs: str | Path = RUNS) -> Path:
     return resolve_bundle(bundle, Path(runs))
 
 
+@public
 def write_report(finished: Run) -> Path:
     """Writes report.html of a run anew and returns its path. Raises `StorageError`."""
     from snapq.report.html import render_html

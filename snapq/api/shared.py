@@ -85,7 +85,7 @@ def refuse_cut(model: Path, outputs: Sequence[str]) -> None:
 def refuse_existing(path: Path, overwrite: bool) -> None:
     """Raises `ConfigError` where a file stands that shall not be overwritten."""
     if path.exists() and not overwrite:
-        hint = "Name another one, or overwrite it with --force (overwrite=True)."
+        hint = "Name another one, or overwrite it with --force."
         raise ConfigError("The file exists.", where=str(path), hint=hint)
 
 

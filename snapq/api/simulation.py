@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snapq.api.public import public
 from snapq.api.shared import QuantizedModel, model_path, npu_source, refuse_existing
 from snapq.errors import DataError, ModelError, SnapqError
 from snapq.progress import Progress, Silent
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx_ir as ir
 
+    from snapq.api.calibration import GivenSamples
     from snapq.npu.model import Model
 
 
@@ -22,10 +24,11 @@ _COMPARED = 4
 """Samples on which the simulator is compared with the CPU."""
 
 
+@public
 def simulate(
     model: str | Path | QuantizedModel,
     device: str,
-    samples: Iterable[Mapping[str, np.ndarray]],
+    samples: GivenSamples,
     *,
     outputs: Sequence[str] = (),
     progress: Progress | None = None,
@@ -35,7 +38,8 @@ def simulate(
     Args:
         model: path of an ONNX model: float, Q/DQ, or compiled (`model_ctx.onnx` and the like).
         device: device name.
-        samples: `{input: array}` in the input's own shape and type.
+        samples: `{input: array}` in the input's own shape and type, or an array each where the
+            model has one input.
         outputs: inner tensors to cut at; what is in front of them is simulated.
         progress: progress reporter; nothing is shown where not given.
 
@@ -59,18 +63,20 @@ def simulate(
 def _simulated(
     model: str | Path | QuantizedModel,
     device: str,
-    samples: Iterable[Mapping[str, np.ndarray]],
+    samples: GivenSamples,
     progress: Progress,
     cut_at: Sequence[str],
 ) -> tuple[list[dict[str, np.ndarray]], tuple[str, ...]]:
     """The outputs, and what is to be known of them."""
-    from snapq.api.calibration import as_taken
+    from snapq.api.calibration import as_sample, as_taken, refuse_one_sample
     from snapq.devices.profiles import find
+    from snapq.graph import io
     from snapq.graph.foreign import explaining
-    from snapq.graph.shapes import input_specs
+    from snapq.graph.shapes import graph_inputs, input_specs
     from snapq.npu.binaries import check_soc
     from snapq.npu.model import Model
 
+    refuse_one_sample(samples, "--samples")
     path = model_path(model)
     source, _ = npu_source(path, {}, cut_at)
     profile = find(device)
@@ -80,9 +86,12 @@ def _simulated(
     kept: list[Mapping[str, np.ndarray]] = []
 
     specs = () if isinstance(source, Path) else input_specs(source)
+    graph = io.load(source) if isinstance(source, Path) else source
+    names = [str(value.name) for value in graph_inputs(graph)]
 
     def feeds() -> Iterator[Mapping[str, np.ndarray]]:
-        for sample in (as_taken(given, specs) for given in samples):
+        for index, given in enumerate(samples):
+            sample = as_taken(as_sample(given, names, index), specs)
             if len(kept) < _COMPARED:
                 kept.append(sample)
             yield sample
@@ -136,6 +145,7 @@ def _float_form(
         return None
 
 
+@public
 def simulate_file(
     model: Path,
     device: str,

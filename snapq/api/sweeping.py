@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snapq.api.public import public
 from snapq.api.running import RUNS, run
 from snapq.config import DeployConfig
 from snapq.config.reading import load
@@ -35,6 +36,7 @@ class Sweep:
         return all(point.passed for point in self.record.points)
 
 
+@public
 def sweep(
     path: str | Path,
     option: str,

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from snapq.api.public import command_line
 from snapq.cli.commands.analyze import analyze
 from snapq.cli.commands.benchmark import benchmark
 from snapq.cli.commands.board import board
@@ -70,7 +71,8 @@ class Guarded(TyperGroup):
         """Runs the command that the user named."""
         try:
             require_working_directory()
-            return super().invoke(ctx)
+            with command_line():
+                return super().invoke(ctx)
         except KeyboardInterrupt as error:
             typer.secho(f"\n{INTERRUPTED}", fg="yellow", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from error

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextvars import ContextVar
-from enum import Enum
 
 from snapq.errors import ConfigError
-
-
-class Verbosity(Enum):
-    """How much is told; errors and warnings always are."""
-
-    QUIET = "quiet"
-    NORMAL = "normal"
-    VERBOSE = "verbose"
-
+from snapq.report.progress import Verbosity
 
 _WORDS = {
     "-q": Verbosity.QUIET,

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from snapq.cli.output.progress import Bars, _Steps
-from snapq.cli.verbosity import Verbosity, take_verbosity, verbosity
+from snapq.cli.output.progress import Bars
+from snapq.cli.verbosity import take_verbosity, verbosity
 from snapq.config.reading import load
 from snapq.errors import ConfigError
+from snapq.report.progress import Verbosity, _Steps
 from tests.cli.test_bad_input import invoke
 from tests.report.report_records import realistic
 

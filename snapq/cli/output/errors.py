@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import traceback
@@ -13,8 +14,12 @@ from typing import Any
 
 from snapq.cli.output.json import emit, error_values
 from snapq.cli.output.text import warn
-from snapq.cli.verbosity import Verbosity, verbosity
+from snapq.cli.verbosity import verbosity
 from snapq.errors import RenamedWarning, SnapqError, StorageError
+from snapq.report.progress import Verbosity
+
+_ARGUMENT = re.compile(r" \([a-z_]+=[^()]*\)")
+"""What a hint says beside an option to whoever calls from Python."""
 
 
 def report_error(error: SnapqError) -> None:
@@ -26,7 +31,7 @@ def report_error(error: SnapqError) -> None:
         head = f"{one.where}: {one.what}" if one.where else one.what
         warn(f"error: {head}", "red")
         if one.hint:
-            warn(f"       {one.hint}")
+            warn(f"       {_ARGUMENT.sub('', one.hint)}")
     if error.log is not None:
         warn(f"       Log: {error.log}")
     if verbosity() is Verbosity.VERBOSE:

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from snapq.cli.output.console import KEPT, console
 from snapq.cli.output.off_npu import MOST_GROUPS, cut_lines, off_npu_rows
+from snapq.report.console import KEPT, console
 from snapq.report.formatting import plain
 
 if TYPE_CHECKING:
