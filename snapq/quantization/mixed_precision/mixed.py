@@ -5,6 +5,9 @@ they cost. How many of them are needed is found by doubling and bisection, and w
 to be needed is taken back: all by a quick evaluation (on the CPU), and with estimates. Then the
 final evaluation (on the simulator) takes the fastest candidate first; where it misses the budget,
 the same with more promotions joins those that wait. So it runs for little more than what is taken.
+
+The parts of a transformer are tried as wholes before: where one is enough and takes no longer than
+the model without it, no tensor is looked at alone.
 """
 
 from __future__ import annotations
@@ -12,12 +15,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from snapq.precision import Promotion
+from snapq.precision import ActivationType, Promotion
 from snapq.quantization.analysis.sensitivity import Analysis, Sensitivity
 from snapq.quantization.mixed_precision.cost import Estimate
 from snapq.quantization.mixed_precision.narrower_weights import narrow
 from snapq.quantization.mixed_precision.promotions import Step, ordered, promoted, steps, whole
 from snapq.quantization.mixed_precision.trials import Evaluate, Trial, Trials, key, price
+from snapq.quantization.precision_rules.transformer_parts import transformer_parts
 from snapq.quantization.qdq.scheme import Scheme
 
 __all__ = ["Mixed", "promote"]
@@ -85,17 +89,18 @@ def _search_mix(
         if thorough and base.cost is not None:
             _faster(trials, base, _wholes(trials, analysis.scheme, to))
         return
-    wholes = _wholes(trials, analysis.scheme, to)
-    waiting = [_Candidate(one) for one in wholes if one.evaluation.met]
-    ranked = sensitivities()
+    kinds = tuple(to)
+    wholes = _wholes(trials, analysis.scheme, kinds)
+    parts = _parts(trials, analysis.scheme) if Promotion.UINT16 in kinds else []
+    waiting = [_Candidate(one) for one in (*wholes, *parts) if one.evaluation.met]
     for one in wholes:
         if base.cost and any(
-            found.plan and price(found.trial)[0] <= _NEXT_TO_NOTHING * base.cost.cycles
+            not found.trial.whole and price(found.trial)[0] <= _NEXT_TO_NOTHING * base.cost.cycles
             for found in waiting
         ):
             break
         if one.evaluation.met or one.evaluation.value > base.evaluation.value:
-            found = _search(_Plan(analysis, ranked, trials, base, one), trials)
+            found = _search(_Plan(analysis, sensitivities(), trials, base, one), trials)
             waiting += [found] if found is not None else []
     while waiting:
         fastest = min(waiting, key=lambda one: price(one.trial))
@@ -116,6 +121,21 @@ def _wholes(trials: Trials, scheme: Scheme, to: Iterable[Promotion]) -> list[Tri
         if key(raised) not in {key(trial.scheme) for trial in trials.all}:
             found.append(trials.timed(trials.guess(one, raised, whole=True)))
     return sorted(found, key=price)
+
+
+def _parts(trials: Trials, scheme: Scheme) -> list[Trial]:
+    """The model with parts of a transformer at 16 bits; those that keep the budget are estimated.
+
+    What the scheme says of a node stays.
+    """
+    found: list[Trial] = []
+    for names in transformer_parts(trials.graph).values():
+        step = Step(names - scheme.per_node.keys(), None, ActivationType.UINT16)
+        raised = promoted(scheme, (step,))
+        if key(raised) not in {key(trial.scheme) for trial in (*trials.all, *found)}:
+            one = trials.guess(Promotion.UINT16, raised)
+            found.append(trials.timed(one) if one.evaluation.met else one)
+    return found
 
 
 def _faster(trials: Trials, base: Trial, wholes: Sequence[Trial]) -> None:

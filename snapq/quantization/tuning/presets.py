@@ -42,9 +42,10 @@ from snapq.quantization.tuning.algorithms.base import (
 )
 from snapq.quantization.tuning.fast import quantize_fast
 from snapq.quantization.tuning.output_score import OutputScorer, Runner
+from snapq.quantization.tuning.price import Price, Time
 from snapq.quantization.tuning.score import LEAST, Gain, Score
 
-__all__ = ["PRESETS", "Recipe", "Runner", "Tuning", "preset", "tune", "tuning"]
+__all__ = ["PRESETS", "Recipe", "Runner", "Time", "Tuning", "preset", "tune", "tuning"]
 
 _HELD_OUT = 4
 """Every fourth sample is held out, at most `_MOST_HELD_OUT`."""
@@ -86,6 +87,9 @@ PRESETS: dict[str, Recipe] = {
     "best": Recipe(
         (MinMax(), Mse(), Sqnr(), Auto(), Percentile(), Entropy()),
         (
+            "wide-sums",
+            "wide-attention",
+            "wide-feed-forward",
             "ocs",
             "cle",
             "bias-absorption",
@@ -120,6 +124,7 @@ def tune(
     *,
     fixed: Mapping[str, Encoding] | None = None,
     runner: Runner | None = None,
+    time: Time | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Quantized:
     """Quantizes with the steps of a recipe that help on held-out samples.
@@ -132,6 +137,7 @@ def tune(
         fixed: encodings imposed on tensors, by name.
         runner: what compares the last steps at the end: the simulator. The CPU compares every
             step.
+        time: the estimate, in microseconds; without one, no step is tried that may take time.
         progress: called with 1 for each sample of the first pass.
 
     Raises:
@@ -143,7 +149,9 @@ def tune(
         plain = replace(scheme, observer=recipe.observers[0])
         correct = recipe.quick_correction
         return quantize_fast(model, samples, plain, fixed=fixed, correct=correct, progress=progress)
-    found = tuning(model, samples, scheme, recipe, fixed=fixed, runner=runner, progress=progress)
+    found = tuning(
+        model, samples, scheme, recipe, fixed=fixed, runner=runner, time=time, progress=progress
+    )
     far = advice(found.decibels, found.study.scheme)
     told = (*found.study.built.notes, *found.notes, *far)
     return replace(found.study.built, notes=told)
@@ -172,6 +180,7 @@ def tuning(
     *,
     fixed: Mapping[str, Encoding] | None = None,
     runner: Runner | None = None,
+    time: Time | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Tuning:
     """What `tune` goes by, for callers that quantize more than once: all tensors are watched.
@@ -191,17 +200,20 @@ def tuning(
     study = Study(source, scheme, imposed, training, observe(source, training, progress))
     kept = [_Candidate("plain", study, scorer.score(study.built.model))]
     notes, chosen, tried = [], list[str](), list[str]()
-    steps = dict(_steps(recipe, scheme))
+    steps = dict(_steps(recipe, scheme, timed=time is not None))
+    price = Price(time, study)
 
     def keep(name: str, changed: Study) -> bool:
         found = _Candidate(name, changed, scorer.score(changed.built.model))
         gain = found.score.over(kept[-1].score)
         spoils = gain.counts and found.score.spoils(kept[0].score)
         change = f"{kept[-1].score.decibels:.1f} to {found.score.decibels:.1f} dB"
-        notes.append(f"{name} {change}, {_SPOILS if spoils else _verdict(gain)}")
-        if gain.counts and not spoils:
+        good = gain.counts and not spoils
+        slow = price.refuses(changed, kept[-1].score) if good and _is_part(name) else None
+        notes.append(f"{name} {change}, {slow or (_SPOILS if spoils else _verdict(gain))}")
+        if good and slow is None:
             kept.append(found)
-        return gain.counts and not spoils
+        return good and slow is None
 
     for name, step in steps.items():
         changed = step(kept[-1].study)
@@ -268,8 +280,13 @@ class _Split:
                 yield sample
 
 
-def _steps(recipe: Recipe, scheme: Scheme) -> Iterator[tuple[str, Callable[[Study], Study | None]]]:
-    """The observers, then the algorithms."""
+def _steps(
+    recipe: Recipe, scheme: Scheme, *, timed: bool
+) -> Iterator[tuple[str, Callable[[Study], Study | None]]]:
+    """The types of parts where their time is known, the observers, then the other algorithms."""
+    names = in_order(recipe.algorithms)
+    parts = [name for name in names if _is_part(name)]
+    yield from ((name, algorithm(name)) for name in parts if timed)
     for observer in _observers(recipe, scheme)[1:]:
         yield (
             f"{observer} ranges",
@@ -278,7 +295,7 @@ def _steps(recipe: Recipe, scheme: Scheme) -> Iterator[tuple[str, Callable[[Stud
             ),
         )
     before: list[str] = []
-    for name in in_order(recipe.algorithms):
+    for name in (one for one in names if one not in parts):
         yield name, _with_repeats(name, tuple(before))
         before.append(name)
 
@@ -299,6 +316,10 @@ def _replayed(
         if name not in rounding[:-1]:
             study = steps[name](study) or study
     return study
+
+
+def _is_part(name: str) -> bool:
+    return name in algorithm_names() and stage_of(name) is Stage.PARTS
 
 
 def _stage(name: str) -> int:

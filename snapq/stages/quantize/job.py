@@ -13,7 +13,7 @@ from snapq.evaluation.samples import Array, Sample
 from snapq.graph import boundary
 from snapq.graph.boundary import Boundary
 from snapq.npu.runtime import status
-from snapq.precision import Preset
+from snapq.precision import ActivationType, Preset, precision_name
 from snapq.quantization.calibration.observers.base import observer
 from snapq.quantization.calibration.observers.percentile import Percentile
 from snapq.quantization.encodings import Encoding
@@ -22,12 +22,12 @@ from snapq.quantization.notes import Note, NoteKind
 from snapq.quantization.precision_rules.overrides import resolve
 from snapq.quantization.qdq.scheme import NodePrecision, Scheme
 from snapq.quantization.quantize import Quantized
-from snapq.quantization.tuning.algorithms.base import FORMER_NAMES
-from snapq.quantization.tuning.presets import Recipe, Runner, Tuning, preset, tune, tuning
+from snapq.quantization.tuning.algorithms.base import FORMER_NAMES, Stage, in_order, stage_of
+from snapq.quantization.tuning.presets import Recipe, Runner, Time, Tuning, preset, tune, tuning
 from snapq.records import Origin
 from snapq.stages.base import Context
 from snapq.stages.imposing import fixed_inputs, stored_types, unchanged
-from snapq.stages.quantize.scoring import runner
+from snapq.stages.quantize.scoring import Estimator, estimated_device, runner
 
 Found = TypeVar("Found", "Quantized", "Tuning")
 
@@ -58,6 +58,7 @@ class QuantizationJob:
         boundary: of the run; None where there is none.
         recipe: observers and algorithms to try.
         runner: what scores at the end: the simulator, or None for the CPU alone.
+        time: the estimate, where there is one and nodes may have 16 bits.
         notes: for the reader.
     """
 
@@ -68,6 +69,7 @@ class QuantizationJob:
     recipe: Recipe
     runner: Runner | None
     notes: tuple[Note, ...]
+    time: Time | None = None
 
     def feeds(self, samples: Iterable[Sample]) -> Feeds:
         """What the model takes of each sample."""
@@ -104,6 +106,7 @@ class QuantizationJob:
             self.recipe,
             fixed=self.fixed,
             runner=self.runner,
+            time=self.time,
             progress=progress,
         )
         return replace(found, notes=(*self.notes, *found.notes))
@@ -151,8 +154,8 @@ def quantization_job(
         per_node={**stored_types(model, shared or {}), **resolve(options.overrides, model)},
     )
     fixed = {**(shared or {}), **fixed_inputs(context.boundary)}
-    runner = _simulator(options, context)
-    return QuantizationJob(model, scheme, fixed, context.boundary, tried, runner, changed)
+    runner, time = _simulator(options, context), _time(tried, options, context)
+    return QuantizationJob(model, scheme, fixed, context.boundary, tried, runner, changed, time)
 
 
 def granularity(options: QuantizeConfig) -> Granularity:
@@ -173,6 +176,22 @@ def recipe(options: QuantizeConfig) -> Recipe:
         names = tuple(FORMER_NAMES.get(name, name) for name in options.algorithms)
         chosen = replace(chosen, algorithms=names, quick_correction=False)
     return chosen
+
+
+def _time(tried: Recipe, options: QuantizeConfig, context: Context) -> Time | None:
+    """The estimate for the first target that has one, where a step asks and all have 16 bits.
+
+    Where a mix of precisions is searched for, that has parts of a model of its own.
+    """
+    asked = any(stage_of(name) is Stage.PARTS for name in in_order(tried.algorithms))
+    if not asked or not status().usable or options.budget is not None:
+        return None
+    wide = precision_name(options.weights, ActivationType.UINT16)
+    device = estimated_device(context)
+    if device is None or not all(wide in one.precisions for one in context.devices):
+        return None
+    estimate = Estimator(device, context)
+    return lambda model: estimate(model).us
 
 
 def _simulator(options: QuantizeConfig, context: Context) -> Runner | None:

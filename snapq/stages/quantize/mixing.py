@@ -35,8 +35,14 @@ from snapq.stages.quantize.held_out import (
 )
 from snapq.stages.quantize.job import QuantizationJob
 from snapq.stages.quantize.mixed_records import Writer, notes
-from snapq.stages.quantize.never_slower import Kept, estimated_device, free_nodes
-from snapq.stages.quantize.scoring import Estimator, run_on_cpu, runner, sensitivity_records
+from snapq.stages.quantize.never_slower import Kept, free_nodes
+from snapq.stages.quantize.scoring import (
+    Estimator,
+    estimated_device,
+    run_on_cpu,
+    runner,
+    sensitivity_records,
+)
 from snapq.storage import write_json
 
 _RANKED_ON = 4

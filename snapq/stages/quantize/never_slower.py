@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
-from snapq.errors import DeviceError, SnapqError
+from snapq.errors import SnapqError
 from snapq.npu.runtime import status
 from snapq.precision import ActivationType, precision_name
 from snapq.quantization.analysis.alone import lowered
@@ -18,7 +17,7 @@ from snapq.quantization.qdq.scheme import NodePrecision
 from snapq.quantization.quantize import Quantized, observe, quantize
 from snapq.stages.base import Context
 from snapq.stages.quantize.job import QuantizationJob
-from snapq.stages.quantize.scoring import Estimator
+from snapq.stages.quantize.scoring import Estimator, timed_device
 
 _NAMED = 6
 
@@ -38,27 +37,6 @@ class Kept:
     precision: str
     details: dict[str, Any]
     failures: tuple[str, ...] = ()
-
-
-def estimated_device(context: Context) -> DeviceProfile | None:
-    """The device whose estimate counts: the first that has one, else the first.
-
-    None where there is no estimate that could stand for it.
-    """
-    own = [device for device in context.devices if device.has_estimate]
-    device = (own or list(context.devices))[0]
-    try:
-        nearest_with_estimate(device)
-    except DeviceError:
-        return None
-    return device
-
-
-def timed_device(context: Context) -> DeviceProfile | None:
-    """The same; None also where a device has no fp16, which integers are raced against."""
-    if not all("fp16" in device.precisions for device in context.devices):
-        return None
-    return estimated_device(context)
 
 
 def keep_fast(job: QuantizationJob, result: Quantized, label: str, context: Context) -> Kept:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from snapq.cpu import CpuModel
+from snapq.devices.profiles import nearest_with_estimate
+from snapq.errors import DeviceError
 from snapq.graph import boundary
 from snapq.npu.model import Memory, Model
 from snapq.quantization.mixed_precision.cost import Cost
@@ -34,6 +36,27 @@ def runner(where: Origin, device: DeviceProfile) -> Run:
 def run_on_cpu(model: ir.Model, samples: Sequence[Feeds]) -> Iterator[Feeds]:
     """Outputs of each sample, computed by ONNX Runtime on the CPU in the place of the NPU."""
     return map(CpuModel(as_added(model), threads=processors()).run, samples)
+
+
+def estimated_device(context: Context) -> DeviceProfile | None:
+    """The device whose estimate counts: the first that has one, else the first.
+
+    None where there is no estimate that could stand for it.
+    """
+    own = [device for device in context.devices if device.has_estimate]
+    device = (own or list(context.devices))[0]
+    try:
+        nearest_with_estimate(device)
+    except DeviceError:
+        return None
+    return device
+
+
+def timed_device(context: Context) -> DeviceProfile | None:
+    """The same; None also where a device has no fp16, which integers are raced against."""
+    if not all("fp16" in device.precisions for device in context.devices):
+        return None
+    return estimated_device(context)
 
 
 class Estimator:

@@ -44,6 +44,8 @@ __all__ = [
 class Stage(IntEnum):
     """What an algorithm changes, in the order in which they run."""
 
+    PARTS = 0
+    """Types of whole parts of a model, in front of all else; kept where the NPU takes no longer."""
     BIAS = 1
     """Biases."""
     MODEL = 2
