@@ -12,6 +12,7 @@ model       a model as it was read: run in NumPy, split into head, estimators an
 ensemble    the plain form of tree ensembles
 svm         the plain form of support vector machines
 linear      the plain form of linear models
+perceptron  the plain form of multilayer perceptrons
 estimator   a plain form between the steps of the host
 lowering/   SVMs and linear models as a float model for the NPU
 on_host     an estimator as steps of the host, for what stays there

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from snapq.classical.ensemble import Ensemble
 from snapq.classical.linear import Linear
+from snapq.classical.perceptron import Perceptron
 from snapq.classical.svm import SupportVectors
 
-Form = Ensemble | SupportVectors | Linear
+Form = Ensemble | SupportVectors | Linear | Perceptron
 
 
 @dataclass(frozen=True)

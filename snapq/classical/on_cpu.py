@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from snapq.classical.ensemble import Ensemble
 from snapq.classical.estimator import Estimator
 from snapq.classical.linear import Linear
+from snapq.classical.perceptron import Perceptron
 from snapq.classical.program import Step
 from snapq.classical.svm import SupportVectors
 
@@ -67,6 +68,8 @@ def _estimator(estimator: Estimator, scaler: Step | None) -> Items:
     form, steps = estimator.form, _Steps(estimator)
     if isinstance(form, Ensemble):
         return [estimator]
+    if isinstance(form, Perceptron):
+        return _perceptron(steps, form, scaler)
     vectors, coefficients = np.zeros((0, form.features)), np.zeros((form.targets, 0))
     if isinstance(form, SupportVectors):
         vectors = form.vectors.astype(np.float64)
@@ -80,6 +83,15 @@ def _estimator(estimator: Estimator, scaler: Step | None) -> Items:
     steps.scaled(scaler, form.gamma * vectors, np.full(len(vectors), form.coef0))
     value = steps.op("Tanh", steps.value) if form.kernel == "SIGMOID" else _power(steps, form)
     return steps.product(value, coefficients, form.offsets, last=True)
+
+
+def _perceptron(steps: _Steps, form: Perceptron, scaler: Step | None) -> Items:
+    first, *inner, last = form.layers
+    steps.scaled(scaler, first.weights.astype(np.float64), first.offsets)
+    for layer in inner:
+        steps.product(steps.op(form.activation, steps.value), layer.weights, layer.offsets)
+    value = steps.op(form.activation, steps.value)
+    return steps.product(value, last.weights, last.offsets, last=True)
 
 
 def _is_scaler(item: Step | Estimator) -> TypeGuard[Step]:

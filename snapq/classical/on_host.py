@@ -6,6 +6,7 @@ import numpy as np
 
 from snapq.classical.ensemble import Ensemble
 from snapq.classical.estimator import Estimator
+from snapq.classical.perceptron import Perceptron
 from snapq.classical.program import Array, Step
 from snapq.classical.svm import SupportVectors
 
@@ -29,7 +30,13 @@ def estimator_steps(estimator: Estimator) -> list[Step]:
         ]
     steps = _Steps(estimator.sums)
     rows = steps.add("Cast", estimator.rows, to=_FLOAT64)
-    if isinstance(form, SupportVectors):
+    if isinstance(form, Perceptron):
+        for layer in form.layers[:-1]:
+            product = steps.add("MatMul", rows, steps.constant(layer.weights.T))
+            moved = steps.add("Add", product, steps.constant(layer.offsets[None]))
+            rows = steps.add(form.activation, moved)
+        weights, offsets = form.layers[-1].weights, form.layers[-1].offsets
+    elif isinstance(form, SupportVectors):
         rows = _kernel(steps, form, rows)
         weights, offsets = form.coefficients, form.offsets
     else:

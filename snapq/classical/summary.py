@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from snapq.classical.ensemble import Ensemble
+from snapq.classical.perceptron import Perceptron
 from snapq.classical.svm import SupportVectors
 
 if TYPE_CHECKING:
@@ -22,11 +23,12 @@ class EstimatorSummary:
 
     Attributes:
         name: of its node.
-        kind: `trees`, `svm` or `linear`.
+        kind: `trees`, `svm`, `linear` or `perceptron`.
         features: columns that it reads.
         targets: numbers that it gives a row.
         trees: of trees, how many; `nodes`, `leaves` and `depth` are those of all of them.
         vectors: of an SVM, how many support vectors; `kernel` is its kernel.
+        hidden: of a perceptron, how many values each inner layer has.
     """
 
     name: str
@@ -40,6 +42,7 @@ class EstimatorSummary:
     conditions: int = 0
     vectors: int = 0
     kernel: str = ""
+    hidden: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The summary as JSON values."""
@@ -55,6 +58,13 @@ class EstimatorSummary:
             )
         if self.kind == "svm":
             return f"{self.vectors:,} support vectors, kernel {self.kernel}"
+        if self.kind == "perceptron":
+            inner = ", ".join(f"{count:,}" for count in self.hidden)
+            many = "s" if len(self.hidden) != 1 else ""
+            return (
+                f"{self.features:,} columns, {len(self.hidden)} inner layer{many} of {inner}, to "
+                f"{self.targets:,} value{'s' * (self.targets != 1)}"
+            )
         return f"{self.features:,} columns to {self.targets:,} value{'s' * (self.targets != 1)}"
 
 
@@ -110,4 +120,7 @@ def _summary(one: Estimator) -> EstimatorSummary:
             vectors=len(form.vectors),
             kernel=form.kernel.lower(),
         )
+    if isinstance(form, Perceptron):
+        hidden = tuple(len(layer.offsets) for layer in form.layers[:-1])
+        return EstimatorSummary(form.name, "perceptron", form.features, form.targets, hidden=hidden)
     return EstimatorSummary(form.name, "linear", form.features, form.targets)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import onnx_ir as ir
 
 from snapq.errors import ConfigError, ModelError
@@ -16,6 +18,8 @@ TREES = "TreeEnsemble"
 _CLASSES = ("classlabels_strings", "classlabels_int64s", "classlabels_ints")
 DISTANCES = ("CDist", "Scan")
 """How skl2onnx writes the distances between rows and those that a model was trained with."""
+ACTIVATIONS = ("Relu", "Sigmoid", "Tanh")
+"""What stands between the layers of a multilayer perceptron of scikit-learn."""
 _SKL2ONNX = "skl2onnx"
 FAMILIES = (TREES, "SVM", "Linear")
 """How the names of operators begin that are trained: trees, support vector machines, products."""
@@ -25,8 +29,9 @@ def estimators(model: ir.Model) -> tuple[ir.Node, ...]:
     """The trained nodes of ONNX-ML, in the model's order.
 
     Without one, the only product of weights counts where nodes of ONNX-ML stand around it, or where
-    skl2onnx wrote the model: linear models such as SGD come as MatMul and Add. So do distances to
-    rows, of nearest neighbours and Gaussian processes: a reader refuses them.
+    skl2onnx wrote the model: linear models such as SGD come as MatMul and Add, and multilayer
+    perceptrons as a chain of these. So do distances to rows, of nearest neighbours and Gaussian
+    processes: a reader refuses them.
     """
     of_ml = [node for node in model.graph if node.domain == ML_DOMAIN]
     trained = tuple(node for node in of_ml if node.op_type.startswith(FAMILIES))
@@ -38,7 +43,25 @@ def estimators(model: ir.Model) -> tuple[ir.Node, ...]:
         if distances:
             return distances
     layers = [node for node in model.graph if Role.WEIGHT in spec_of(node).roles]
-    return tuple(layers) if len(layers) == 1 and _is_product(layers[0]) else ()
+    if not layers or not all(map(_is_product, layers)):
+        return ()
+    chain = len(layers) == 1 or (of_sklearn and _is_chain(layers))
+    return tuple(layers) if chain else ()
+
+
+def _is_chain(layers: list[ir.Node]) -> bool:
+    """Whether each product reads the one before, through sums with constants and activations."""
+    for before, behind in pairwise(layers):
+        value = behind.inputs[0]
+        while value is not None and (node := value.producer()) not in (None, before):
+            assert node is not None
+            if node.op_type not in (*ACTIVATIONS, "Add") or len(value.consumers()) != 1:
+                return False
+            open_ = [one for one in node.inputs if one is not None and constant(one) is None]
+            value = open_[0] if len(open_) == 1 else None
+        if value is None or value.producer() is not before:
+            return False
+    return True
 
 
 def _is_product(node: ir.Node) -> bool:

@@ -17,7 +17,16 @@ from onnxmltools.convert.common.data_types import FloatTensorType as ToolsFloats
 from skl2onnx import to_onnx
 from skl2onnx.common import tree_ensemble
 from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType
-from sklearn import datasets, ensemble, linear_model, naive_bayes, preprocessing, svm, tree
+from sklearn import (
+    datasets,
+    ensemble,
+    linear_model,
+    naive_bayes,
+    neural_network,
+    preprocessing,
+    svm,
+    tree,
+)
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
@@ -329,6 +338,18 @@ OTHERS: dict[str, tuple[str, Callable[[], onnx.ModelProto]]] = {
         lambda: sklearn(linear_model.LinearRegression(), "diabetes", both),
     ),
     "SGDClassifier": ("wine", lambda: sklearn(linear_model.SGDClassifier(**SEED), "wine")),
+    "MLPClassifier": ("digits", lambda: sklearn(_scaled(_perceptron((16,), "relu")), "digits")),
+    "MLPClassifier, 2 classes": ("cancer", lambda: sklearn(_perceptron((8, 4), "tanh"), "cancer")),
+    "MLPClassifier, sigmoids": (
+        "wine",
+        lambda: sklearn(_scaled(_perceptron((8, 8), "logistic")), "wine"),
+    ),
+    "MLPRegressor": (
+        "diabetes",
+        lambda: sklearn(
+            neural_network.MLPRegressor(hidden_layer_sizes=(8,), max_iter=5, **SEED), "diabetes"
+        ),
+    ),
     "GaussianNB": ("wine", lambda: sklearn(naive_bayes.GaussianNB(), "wine")),
 }
 """Support vector machines and linear models."""
@@ -336,6 +357,10 @@ OTHERS: dict[str, tuple[str, Callable[[], onnx.ModelProto]]] = {
 
 def _scaled(estimator: Any) -> Any:
     return make_pipeline(preprocessing.StandardScaler(), estimator)
+
+
+def _perceptron(hidden: tuple[int, ...], activation: str) -> Any:
+    return neural_network.MLPClassifier(hidden, activation=activation, max_iter=5, **SEED)
 
 
 def _logistic() -> Any:

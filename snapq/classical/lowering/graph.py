@@ -1,4 +1,4 @@
-"""The part on the NPU: two 1x1 convolutions with the kernel between them."""
+"""The part on the NPU: two 1x1 convolutions with the kernel between them, or more of both."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ def npu_model(given: str, made: str, part: Layers, batch: int) -> ir.Model:
     x = builder.op("Transpose", builder.op("Reshape", given, shape), perm=[0, 3, 1, 2])
     if part.first is not None:
         x = builder.kernel(part, builder.conv(x, part.first, part.first_bias))
+    for weights, bias in part.inner:
+        x = builder.kernel(part, builder.conv(x, weights, bias))
     y = builder.conv(x, part.second, part.second_bias)
     y = builder.op("Transpose", y, perm=[0, 2, 3, 1])
     flat = builder.constant(np.array([batch, len(part.second)]))
@@ -74,6 +76,8 @@ class _Builder:
             # What changes nothing keeps the compiler from the Tanh of 40 dB behind a convolution.
             bounds = (np.float32(-_TANH_IS_1), np.float32(_TANH_IS_1))
             return self.op("Tanh", self.op("Clip", t, *map(self.constant, bounds)))
+        if part.kernel == "RELU":
+            return self.op("Relu", t)
         total = t
         for added in part.steps:
             # The constant first: behind the data the compiler may take it for a single number.

@@ -62,10 +62,18 @@ def hidden(made: Layers, rows: Floats) -> Floats:
         squares = (x * x).sum(axis=1, keepdims=True)
         x = np.concatenate([x, squares, np.zeros_like(squares)], axis=1)
     t = x @ made.first.T + np.asarray(made.first_bias)
+    for weights, bias in made.inner:
+        t = _kernel(made, t) @ weights.T + bias
+    return _kernel(made, t)
+
+
+def _kernel(made: Layers, t: Floats) -> Floats:
     if made.kernel == "EXP":
         return np.asarray(np.exp(np.clip(t, -80.0, 80.0)))
     if made.kernel == "TANH":
         return np.asarray(np.tanh(t))
+    if made.kernel == "RELU":
+        return np.asarray(np.maximum(t, 0))
     total: Floats = t
     for added in made.steps:
         total = (added + total) * t

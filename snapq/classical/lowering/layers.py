@@ -26,10 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snapq.classical.linear import Linear
+from snapq.classical.perceptron import Perceptron
 from snapq.classical.svm import SupportVectors
 from snapq.errors import ModelError
 
 Floats = NDArray[np.floating[Any]]
+Lowerable = SupportVectors | Linear | Perceptron
 
 LARGEST_DEGREE = 16
 """Of a polynomial kernel; each costs two operations on the NPU."""
@@ -55,6 +57,7 @@ class Layers:
         reach: of RBF the largest |x'|^2 at which a kernel can differ from 0; None for others.
         first: float32 [S, columns], weights of the first layer; None where there is no kernel.
         first_bias: float32 [S].
+        inner: weights and biases of further layers, of a perceptron, each behind a kernel.
         kernel: what is computed of the first layer's result.
         steps: of POLY, float32 [degree - 1, S], what Horner's scheme adds.
         second: float32 [D, S], or [D, F] where there is no first layer.
@@ -69,13 +72,14 @@ class Layers:
     reach: float | None
     first: Floats | None
     first_bias: Floats | None
-    kernel: Literal["NONE", "EXP", "POLY", "TANH"]
+    kernel: Literal["NONE", "EXP", "POLY", "TANH", "RELU"]
     steps: Floats
     second: Floats
     second_bias: Floats
     sum_scale: Floats
     sum_offset: Floats
     halves: bool = False
+    inner: tuple[tuple[Floats, Floats], ...] = ()
 
     @property
     def columns(self) -> int:
@@ -89,7 +93,7 @@ class Layers:
         return _LARGEST_ENTRY
 
 
-def layers(form: SupportVectors | Linear, rows: Floats | None = None) -> Layers:
+def layers(form: Lowerable, rows: Floats | None = None) -> Layers:
     """Finds the constants of both layers.
 
     Args:
@@ -121,13 +125,19 @@ def narrowed(made: Layers) -> Layers:
         for name, value in vars(made).items()
         if isinstance(value, np.ndarray)
     }
+    changes["inner"] = tuple(
+        (np.asarray(weights, np.float32), np.asarray(bias, np.float32))
+        for weights, bias in made.inner
+    )
     return replace(made, **changes)
 
 
-def _two_layers(form: SupportVectors | Linear, rows: Floats | None) -> Layers:
+def _two_layers(form: Lowerable, rows: Floats | None) -> Layers:
     """The layers in float64, before their results are scaled."""
     if isinstance(form, Linear):
         return _linear(form.weights.astype(np.float64), form.offsets, *_spread_of(form, rows))
+    if isinstance(form, Perceptron):
+        return _perceptron(form, rows)
     vectors = form.vectors.astype(np.float64)
     coefficients = form.coefficients.astype(np.float64)
     if form.kernel == "RBF" and form.gamma > 0:
@@ -157,6 +167,34 @@ def _linear(weights: Floats, offsets: Floats, centre: Floats, scale: Floats) -> 
     return Layers(
         *(centre, scale, None, None, None, "NONE", np.zeros((0, 0)), weights / scale),
         *(offsets + weights @ centre, np.ones(targets), np.zeros(targets)),
+    )
+
+
+def _perceptron(form: Perceptron, rows: Floats | None) -> Layers:
+    """All layers. A sigmoid is half a tanh of the half, and a half, which the next layer takes in.
+
+    In 16-bit floating point a Sigmoid is coarse near 0 and 1.
+    """
+    known = rows is not None and len(rows) > 0
+    seen = np.zeros((0, form.features)) if rows is None else rows.astype(np.float64)
+    plain: tuple[Floats, Floats] = (np.zeros(form.features), np.ones(form.features))
+    centre, scale = _spread(seen) if known else plain
+    dense = [
+        (layer.weights.astype(np.float64), layer.offsets.astype(np.float64))
+        for layer in form.layers
+    ]
+    if form.activation == "Sigmoid":
+        (weights, bias), *others = dense
+        dense = [(weights / 2, bias / 2)]
+        for number, (weights, bias) in enumerate(others, 2):
+            share = 1.0 if number == len(form.layers) else 0.5
+            dense.append((weights / 2 * share, (bias + weights.sum(axis=1) / 2) * share))
+    (weights, bias), *inner, (second, second_bias) = dense
+    return Layers(
+        *(centre, scale, None, weights / scale, bias + weights @ centre),
+        *("RELU" if form.activation == "Relu" else "TANH", np.zeros((0, len(weights)))),
+        *(second, second_bias, np.ones(form.targets), np.zeros(form.targets)),
+        inner=tuple(inner),
     )
 
 
@@ -216,7 +254,7 @@ def _polynomial(form: SupportVectors, plain: Layers, scaled: Floats) -> Layers:
     )
 
 
-def _scaled(made: Layers, form: SupportVectors | Linear, rows: Floats | None) -> Layers:
+def _scaled(made: Layers, form: Lowerable, rows: Floats | None) -> Layers:
     """The layers with columns of y near 1, and a constant part of y left to the host."""
     most = np.abs(made.second).max(axis=1, initial=0.0)
     seen = seen_rows(form, rows)
@@ -239,7 +277,7 @@ def _scaled(made: Layers, form: SupportVectors | Linear, rows: Floats | None) ->
     )
 
 
-def seen_rows(form: SupportVectors | Linear, rows: Floats | None) -> Floats:
+def seen_rows(form: Lowerable, rows: Floats | None) -> Floats:
     """Some rows, float64 [N, F], of the user's or of the model's own."""
     if rows is None:
         rows = form.vectors if isinstance(form, SupportVectors) else np.zeros((0, form.features))

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from snapq.classical.ensemble import Ensemble
 from snapq.classical.linear import Linear
 from snapq.classical.lowered import Lowered
 from snapq.classical.lowering.graph import npu_model
 from snapq.classical.lowering.halves import SHARE, in_halves
-from snapq.classical.lowering.layers import Layers, layers, seen_rows
+from snapq.classical.lowering.layers import Layers, Lowerable, layers, seen_rows
 from snapq.classical.model import Estimator
+from snapq.classical.perceptron import Perceptron
 from snapq.classical.program import Step
 from snapq.classical.svm import SupportVectors
 
@@ -49,7 +51,7 @@ def lower(
         ModelError: a kernel that the NPU cannot compute, or numbers that 32 bits do not hold.
     """
     form = estimator.form
-    assert isinstance(form, SupportVectors | Linear)
+    assert not isinstance(form, Ensemble)
     name = re.sub(r"\W+", "_", estimator.sums)
     given, made = f"npu_{name}_rows", f"npu_{name}_sums"
     part = layers(form, rows)
@@ -66,7 +68,7 @@ def lower(
     )
 
 
-def calibration_rows(form: SupportVectors | Linear) -> NDArray[np.float32]:
+def calibration_rows(form: Lowerable) -> NDArray[np.float32]:
     """Rows that a model brings itself, for calibration beside rows of the user's.
 
     Support vectors are rows that it was trained on, and those on which decisions depend. They lie
@@ -77,7 +79,7 @@ def calibration_rows(form: SupportVectors | Linear) -> NDArray[np.float32]:
     rows only.
 
     Returns:
-        float32 [N, F]; N is 0 for a linear model.
+        float32 [N, F]; N is 0 for a linear model and for a perceptron.
     """
     if not isinstance(form, SupportVectors):
         return np.zeros((0, form.features), np.float32)
@@ -179,6 +181,12 @@ def _decode(estimator: Estimator, part: Layers, given: str) -> list[Step]:
         arrays |= {"vectors": form.vectors, "weights": form.coefficients, "offsets": form.offsets}
     elif isinstance(form, Linear):
         arrays |= {"weights": form.weights, "offsets": form.offsets}
+    elif isinstance(form, Perceptron):
+        *hidden, last = form.layers
+        attributes |= {"kernel": "LAYERS", "activation": form.activation, "layers": len(hidden)}
+        arrays |= {"weights": last.weights, "offsets": last.offsets}
+        for number, layer in enumerate(hidden):
+            arrays |= {f"weights_{number}": layer.weights, f"offsets_{number}": layer.offsets}
     inputs = (sums, estimator.rows)
     return [
         *steps.made,
@@ -206,11 +214,13 @@ class _Steps:
         return output
 
 
-def _note(form: SupportVectors | Linear) -> str:
+def _note(form: Lowerable) -> str:
     """What became of one estimator, for the reader."""
     if isinstance(form, Linear):
         many = "s" if form.targets != 1 else ""
         return f"linear model of {form.features} features and {form.targets} target{many}"
+    if isinstance(form, Perceptron):
+        return f"perceptron of {len(form.layers)} layers, {form.targets} values"
     if form.kernel == "LINEAR":
         return f"{len(form.vectors)} support vectors, linear kernel added up to one product"
     return f"{len(form.vectors)} support vectors, {form.kernel} kernel, as two products"

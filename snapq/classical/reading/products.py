@@ -1,53 +1,102 @@
 """A linear model that a converter wrote as a product and a sum, as skl2onnx does for SGD.
 
 In a model without another estimator, the only product of a float32 matrix and constant weights
-(MatMul or Gemm, with the constant Add or Sub behind it) becomes a `Linear`. Where there are
-several, it is a network; where there is another estimator, the product prepares its features.
+(MatMul or Gemm, with the constant Add or Sub behind it) becomes a `Linear`. Where there are several
+one behind the other, with the same activation between them, they become a `Perceptron`; others are
+a network. Where there is another estimator, a product prepares its features.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import cast
 
 import numpy as np
 
 from snapq.classical.estimator import Estimator
 from snapq.classical.linear import Linear
+from snapq.classical.perceptron import Activation, Dense, Perceptron
 from snapq.classical.program.step import Array, Step
 from snapq.classical.reading.reader import Reader
+from snapq.graph.classical import ACTIVATIONS
 
 _FLOAT32 = 1
 
 
 def read_product(reader: Reader) -> None:
-    """Puts a linear model in the place of a product, where this is one."""
+    """Puts a linear model or a perceptron in the place of products, where these are one."""
     if any(isinstance(item, Estimator) for item in reader.items):
         return
     steps = [item for item in reader.items if isinstance(item, Step)]
     fixed = {step.outputs[0]: step.arrays["value"] for step in steps if step.op == "Constant"}
-    found = [step for step in steps if _is_product(step, reader, fixed)]
-    if len(found) != 1:
+    found = [
+        _layer(step, steps, reader, fixed) for step in steps if _is_product(step, reader, fixed)
+    ]
+    layers = [layer for layer in found if layer is not None]
+    if not layers or len(layers) < len(found):
         return
-    product = found[0]
+    between = [_between(*pair, steps, reader) for pair in pairwise(layers)]
+    if None in between or len({step.op for step in between if step is not None}) > 1:
+        return
+    first, last = layers[0], layers[-1]
+    name, rows = last.last.outputs[0], first.product.inputs[0]
+    features = reader.samples[rows].shape[1]
+    form: Linear | Perceptron = Linear(name, features, last.weights, last.offsets)
+    if between and between[0] is not None:
+        dense = tuple(Dense(layer.weights, layer.offsets) for layer in layers)
+        form = Perceptron(name, features, cast(Activation, between[0].op), dense)
+    taken = {id(step) for layer in layers for step in (layer.product, layer.last)}
+    taken |= {id(step) for step in between}
+    at = reader.items.index(last.last)
+    behind = reader.items[at + 1 :]
+    reader.items = [item for item in reader.items[:at] if id(item) not in taken]
+    flat = reader.samples[name].ndim == 1
+    sums = reader.estimate(form, rows)
+    if flat:
+        narrow = reader.add("Cast", sums, attributes={"to": _FLOAT32})
+        shape = reader.constant(np.array([-1], np.int64))
+        reader.items.append(Step("Reshape", (narrow, shape), (name,)))
+    else:
+        reader.items.append(Step("Cast", (sums,), (name,), {"to": _FLOAT32}))
+    reader.items += behind
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """A product, the step that adds its offsets (or itself), and both constants."""
+
+    product: Step
+    last: Step
+    weights: Array
+    offsets: Array
+
+
+def _layer(
+    product: Step, steps: list[Step], reader: Reader, fixed: dict[str, Array]
+) -> _Layer | None:
     weights, offsets = _weights(product, fixed)
     last, added = product, _constant_add(product, steps, reader, fixed)
     if added is not None:
         last, offsets = added[0], offsets + added[1]
-    rows, flat = reader.samples[product.inputs[0]], reader.samples[last.outputs[0]].ndim == 1
-    if weights.shape != (len(offsets), rows.shape[1]) or not np.isfinite(weights).all():
-        return
-    if not np.isfinite(offsets).all():
-        return
-    form = Linear(last.outputs[0], rows.shape[1], weights, offsets)
-    at = reader.items.index(last)
-    behind = reader.items[at + 1 :]
-    reader.items = [item for item in reader.items[:at] if item is not product]
-    sums = reader.estimate(form, product.inputs[0])
-    if flat:
-        narrow = reader.add("Cast", sums, attributes={"to": _FLOAT32})
-        shape = reader.constant(np.array([-1], np.int64))
-        reader.items.append(Step("Reshape", (narrow, shape), last.outputs))
-    else:
-        reader.items.append(Step("Cast", (sums,), last.outputs, {"to": _FLOAT32}))
-    reader.items += behind
+    columns = reader.samples[product.inputs[0]].shape[1]
+    finite = np.isfinite(weights).all() and np.isfinite(offsets).all()
+    if weights.shape != (len(offsets), columns) or not finite:
+        return None
+    return _Layer(product, last, weights, offsets)
+
+
+def _between(before: _Layer, behind: _Layer, steps: list[Step], reader: Reader) -> Step | None:
+    """The activation that alone reads one layer and is read by the next one alone."""
+    name = before.last.outputs[0]
+    readers = [step for step in steps if name in step.inputs]
+    if len(readers) != 1 or name in reader.outputs or readers[0].op not in ACTIVATIONS:
+        return None
+    (step,) = readers
+    made = step.outputs[0]
+    readers = [one for one in steps if made in one.inputs]
+    alone = readers == [behind.product] and made not in reader.outputs
+    return step if alone and behind.product.inputs[0] == made else None
 
 
 def _is_product(step: Step, reader: Reader, fixed: dict[str, Array]) -> bool:

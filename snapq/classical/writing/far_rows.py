@@ -52,7 +52,14 @@ def _computed(name: str, step: Step, rows: str, far: str, sums: str) -> onnx.Gra
     if "vectors" in arrays:
         vectors = branch.constant(arrays["vectors"].astype(np.float64).T)
         values = branch.add("MatMul", values, vectors)
-    if options["kernel"] != "LINEAR":
+    for number in range(options.get("layers", 0)):
+        weights, offsets = (
+            branch.constant(arrays[f"{name}_{number}"].astype(np.float64).T)
+            for name in ("weights", "offsets")
+        )
+        values = branch.add("Add", branch.add("MatMul", values, weights), offsets)
+        values = branch.add(options["activation"], values)
+    if options["kernel"] in ("POLY", "SIGMOID"):
         scaled = branch.add("Mul", values, branch.constant(np.float64(options["gamma"])))
         values = branch.add("Add", scaled, branch.constant(np.float64(options["coef0"])))
         if options["kernel"] == "SIGMOID":

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from snapq.classical.lowering import calibration_rows, lower
 from snapq.classical.lowering.halves import SHARE, in_halves
 from snapq.classical.lowering.layers import layers
 from snapq.classical.model import ClassicalModel, Estimator
+from snapq.classical.perceptron import Activation, Dense, Perceptron
 from snapq.classical.program import Array, Program
 from snapq.classical.svm import Kernel, SupportVectors
+from snapq.classical.writing import program_to_onnx
 from snapq.cpu import CpuModel
 from snapq.errors import ModelError
 from tests.classical.lowering.drawn import KERNELS, Drawn, machines
@@ -179,3 +182,35 @@ def test_weights_in_halves_say_the_same_and_8_bits_hold_each_half(kernel: Kernel
 def test_weights_that_8_bits_hold_have_no_lower_half() -> None:
     form = machine("RBF", coefficients=np.float32([[1, -1, 1, -1, 1, -1]]), offsets=np.zeros(1))
     assert len(in_halves(layers(form), np.zeros((0, 4))).second) == 1
+
+
+@pytest.mark.parametrize("activation", ["Relu", "Sigmoid", "Tanh"])
+@pytest.mark.parametrize("halves", [False, True])
+def test_a_perceptron_keeps_its_values_also_of_rows_that_the_npu_does_not_hold(
+    activation: Activation, halves: bool
+) -> None:
+    random = np.random.default_rng(0)
+    sizes = [4, 7, 5, 3]
+    form = Perceptron(
+        *("network", 4, activation),
+        tuple(
+            Dense(
+                random.normal(size=(after, before)).astype(np.float32),
+                random.normal(size=after).astype(np.float32),
+            )
+            for before, after in pairwise(sizes)
+        ),
+    )
+    rows = random.normal(size=(6, 4)).astype(np.float32)
+    rows[1, 2], rows[2, 0], rows[3] = np.nan, 3e6, -1e5
+    estimator = Estimator(form, "rows", "sums")
+    for seen in (None, rows[4:]):
+        made = lower(estimator, 6, seen, halves=halves)
+        head = Program(("rows",), made.inputs, made.encode)
+        tail = Program(("rows", *made.outputs), ("sums",), made.decode)
+        given = head.run({"rows": rows})
+        values = {"rows": rows, **CpuModel(made.model).run(given)}
+        wanted = form.sums(rows)
+        written = CpuModel(program_to_onnx(tail, values).SerializeToString()).run(values)
+        for found in (tail.run(values), written):
+            np.testing.assert_allclose(found["sums"], wanted, rtol=1e-4, atol=1e-4)

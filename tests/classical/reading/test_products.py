@@ -8,6 +8,7 @@ from sklearn import cross_decomposition, linear_model
 from snapq.classical.estimator import Estimator
 from snapq.classical.linear import Linear
 from snapq.classical.model import ClassicalModel
+from snapq.classical.perceptron import Perceptron
 from tests.classical.exports import OTHERS, data, sklearn
 from tests.classical.reference import assert_same, onnxruntime_answers
 
@@ -31,20 +32,39 @@ def test_a_product_and_a_sum_are_a_linear_model(name: str) -> None:
     assert_same(read.run({x: rows}), onnxruntime_answers(model, {x: rows}))
 
 
-def two_products() -> onnx.ModelProto:
-    return onnx.parser.parse_model("""
+@pytest.mark.parametrize(
+    ("name", "layers", "activation"),
+    [
+        ("MLPClassifier", 2, "Relu"),
+        ("MLPClassifier, 2 classes", 3, "Tanh"),
+        ("MLPClassifier, sigmoids", 3, "Sigmoid"),
+        ("MLPRegressor", 2, "Relu"),
+    ],
+)
+def test_products_one_behind_the_other_are_a_perceptron(
+    name: str, layers: int, activation: str
+) -> None:
+    (one,) = ClassicalModel.read(OTHERS[name][1]()).estimators
+    assert isinstance(one.form, Perceptron)
+    assert (len(one.form.layers), one.form.activation) == (layers, activation)
+
+
+def two_products(last: str) -> onnx.ModelProto:
+    text = """
         <ir_version: 9, opset_import: ["": 18, "ai.onnx.ml": 3]>
         network (float[N, 2] x) => (float[N, 2] y)
         <float[2, 2] a = {1, 2, 3, 4}, float[2, 2] b = {1, 0, 2, 1}> {
             s = ai.onnx.ml.Scaler <offset = [0.0], scale = [2.0]> (x)
             h = MatMul (s, a)
             r = Relu (h)
-            y = MatMul (r, b)
-        }""")
+            LAST
+        }"""
+    return onnx.parser.parse_model(text.replace("LAST", f"z = {last}"))
 
 
 def test_a_network_and_a_product_in_front_of_an_estimator_keep_their_steps() -> None:
-    assert not ClassicalModel.read(two_products()).estimators
+    for last in ("MatMul (r, b) y = Add (z, h)", "MatMul (s, b) y = Add (z, r)"):
+        assert not ClassicalModel.read(two_products(last)).estimators
     for name in ("SVC", "LogisticRegression"):
         items = ClassicalModel.read(OTHERS[name][1]()).items
         assert sum(isinstance(item, Estimator) for item in items) == 1

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from ..registry import operation
 from ..step import Array, Step
+
+_ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "Relu": lambda x: np.maximum(x, 0),
+    "Sigmoid": lambda x: 0.5 + 0.5 * np.tanh(0.5 * x),
+    "Tanh": np.tanh,
+}
 
 
 @operation("sums_of_far_rows")
@@ -16,7 +24,9 @@ def sums_of_far_rows(step: Step, sums: Array, rows: Array) -> Array:
         step: arrays `offset`, `scale` float32 [F] scale a row; attribute `largest`: what the NPU
             is given at most. `kernel` LINEAR, POLY or SIGMOID: arrays `vectors` [S, F], `weights`
             [D, S] and `offsets` [D], attributes `gamma`, `coef0`, `degree`; without `vectors` the
-            weights are [D, F]. RBF: a row with NaN has sums of NaN, and others stay.
+            weights are [D, F]. LAYERS, of a perceptron: arrays `weights_0`, `offsets_0` and so on
+            of inner layers, attributes `layers`, their number, and `activation`. RBF: a row with
+            NaN has sums of NaN, and others stay.
         sums: float32 [N, D], as the NPU has them.
         rows: float [N, F].
 
@@ -40,7 +50,11 @@ def _sums(step: Step, kernel: str, rows: Array) -> Array:
     options, values = step.attributes, rows
     if "vectors" in step.arrays:
         values = rows @ step.arrays["vectors"].astype(np.float64).T
-    if kernel != "LINEAR":
+    for number in range(options.get("layers", 0)):
+        weights = step.arrays[f"weights_{number}"].astype(np.float64)
+        values = values @ weights.T + step.arrays[f"offsets_{number}"]
+        values = _ACTIVATIONS[options["activation"]](values)
+    if kernel in ("POLY", "SIGMOID"):
         values = options["gamma"] * values + options["coef0"]
         values = np.tanh(values) if kernel == "SIGMOID" else values ** options["degree"]
     return np.asarray(values @ step.arrays["weights"].astype(np.float64).T + step.arrays["offsets"])
