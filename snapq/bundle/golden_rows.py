@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from snapq.bundle.host_schema import BundleAnswers
 from snapq.bundle.read import Bundle, golden_file
+from snapq.classical.program import Limit, limit_of
 
-__all__ = ["SAME", "GoldenRows", "Limit", "golden_rows"]
-
-SAME = 1e-5
-"""Of the range of an output: so far the rounding of float32 sums may carry exact models apart."""
-_NEAR = 2.0
-"""Times the simulator's difference: what other kernels may round otherwise."""
-_ROWS = 0.01
-"""Of the rows of a model that is not exact: labels that rounding decides."""
-
-
-@dataclass(frozen=True)
-class Limit:
-    """How far one output may be from ONNX Runtime's.
-
-    Attributes:
-        largest: of labels, how many may be others; else how far a value may be off.
-        mean: how far the worst value of a row may be off in the mean; None of labels.
-    """
-
-    largest: float
-    mean: float | None
+__all__ = ["GoldenRows", "golden_rows"]
 
 
 @dataclass(frozen=True)
@@ -48,34 +30,11 @@ class GoldenRows:
     outputs: frozenset[str]
     simulated: dict[str, BundleAnswers] | None
 
-    def limit(self, output: str, *, labels: bool, rows: int, span: float) -> Limit | None:
-        """What is allowed; None where that is not known.
-
-        Args:
-            output: its name.
-            labels: whether it holds labels.
-            rows: how many were compared.
-            span: greatest less least value of it.
-        """
+    def limit(self, output: str, said: Mapping[str, Any]) -> Limit | None:
+        """What is allowed of an output for which a board said this; None where nobody knows."""
         if self.simulated is None:
             return None
-        known, same = self.simulated.get(output), SAME * max(span, 1.0)
-        if known is None or self._exact:
-            return Limit(0.0, None) if labels else Limit(same, same)
-        if labels:
-            wrong = known.rows - known.equal - known.ties
-            return Limit(float(wrong + round(_ROWS * rows)), None)
-        return Limit(*(max(same, _NEAR * min(one, 1e300)) for one in (known.largest, known.mean)))
-
-    @property
-    def _exact(self) -> bool:
-        """Whether the simulated package gives the same answers, as trees do."""
-        return all(
-            one.equal + one.ties == one.rows
-            if one.labels
-            else one.largest <= SAME * max(one.range, 1.0)
-            for one in (self.simulated or {}).values()
-        )
+        return limit_of(output, said, {n: vars(one) for n, one in self.simulated.items()})
 
 
 def golden_rows(bundle: Bundle, answers: Iterable[BundleAnswers] | None) -> GoldenRows | None:

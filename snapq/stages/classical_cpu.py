@@ -12,11 +12,11 @@ from snapq.bundle import CPU, HEAD, TAIL
 from snapq.classical.model import ClassicalModel
 from snapq.classical.on_npu import OnNpu
 from snapq.classical.program import Array
+from snapq.classical.program.answers import Answers
 from snapq.classical.rewrite import rewrite_for_cpu
 from snapq.classical.writing import program_to_onnx
 from snapq.cpu import CpuModel
 from snapq.errors import ModelError
-from snapq.evaluation.answers import Answers
 from snapq.storage import write_bytes
 
 __all__ = ["write_for_cpu"]

@@ -17,9 +17,9 @@ from snapq.bundle import snapq_io
 from snapq.bundle.manifest import checksum_of
 from snapq.bundle.read import Bundle
 from snapq.bundle.write import write_arrays
+from snapq.classical.program.answers import Answers
 from snapq.config import Gates
 from snapq.errors import ConfigError, DataError, ModelError, SnapqError, StorageError
-from snapq.evaluation.answers import Answers
 from snapq.pipeline.gates import Evaluated, check
 from snapq.pipeline.gates.answers import answer_notes
 from snapq.pipeline.inputs import load_setting

@@ -11,8 +11,8 @@ from snapq.classical.division import program, programs
 from snapq.classical.model import ClassicalModel
 from snapq.classical.on_npu import npu_estimators, side_by_side
 from snapq.classical.program import Step
+from snapq.classical.program.answers import Answers
 from snapq.cpu import CpuModel
-from snapq.evaluation.answers import Answers
 from snapq.graph import io
 from tests.classical.tables import forest, machine, rows
 

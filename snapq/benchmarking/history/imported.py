@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from snapq.benchmarking.statistics import doubts, no_claim
+from snapq.benchmarking.targets.golden_answers import answers_met, answers_reasons, worst
 from snapq.benchmarking.targets.results import latency_of
 from snapq.errors import StorageError
 from snapq.records import Origin
@@ -88,12 +89,26 @@ class _Golden(_Part):
     unit: Literal["steps", "absolute"]
 
 
+class _Answers(_Part):
+    labels: bool
+    rows: _Count
+    equal: _Count
+    ties: _Count
+    largest: _Figure
+    mean: _Figure
+    range: _Figure
+    limit: _Figure
+    mean_limit: _Figure | None
+    met: bool
+
+
 class _Process(_Part):
     create_ms: _Milliseconds
     warm_ms: _Milliseconds
     first_ms: _Milliseconds
     placement: _Placement
     golden: list[dict[_Text, _Golden]]
+    answers: dict[_Text, _Answers] = Field(default_factory=dict)
     turns: Annotated[list[list[_Milliseconds]], Field(min_length=1)]
     versions: dict[_Text, _Text]
     options: dict[_Text, _Text]
@@ -143,7 +158,7 @@ def _record(file: _File, run_id: str) -> results.BenchRecord:
     samples, last = _samples(file), file.processes[-1]
     where = Origin.EMULATED if file.host.emulated else Origin.MEASURED
     on_npu = file.device is not None
-    golden = tuple(_golden(file))
+    golden, answers = tuple(_golden(file)), tuple(_answers(file))
     latency = latency_of(samples)
     place = f"{file.device}'s NPU" if on_npu else "CPU"
     name = file.host.host or "unknown host"
@@ -191,8 +206,10 @@ def _record(file: _File, run_id: str) -> results.BenchRecord:
         ),
         thermal=results.BenchThermal(),
         golden=golden,
-        valid=_validity(file, samples, golden),
+        answers=answers,
+        valid=_validity(file, samples, golden, answers),
         remarks=(
+            *([f"{file.label}: timed without its head and tail."] if answers else []),
             f"{file.label}: the machine's clocks and temperatures are not known.",
             *doubts(file.label, samples),
         ),
@@ -223,8 +240,18 @@ def _golden(file: _File) -> Iterator[results.BenchGolden]:
         )
 
 
+def _answers(file: _File) -> Iterator[results.BenchAnswers]:
+    """Of a classical model, the worst answers to its golden rows over all processes."""
+    said = [{n: one.model_dump() for n, one in each.answers.items()} for each in file.processes]
+    for name, one in worst(said).items():
+        yield results.BenchAnswers(output=name, **one)
+
+
 def _validity(
-    file: _File, samples: np.ndarray, golden: tuple[results.BenchGolden, ...]
+    file: _File,
+    samples: np.ndarray,
+    golden: tuple[results.BenchGolden, ...],
+    answers: tuple[results.BenchAnswers, ...],
 ) -> results.BenchValid:
     protocol, placement = file.protocol, file.processes[-1].placement
     on_npu = file.device is not None and not placement.cpu and placement.npu != 0
@@ -255,6 +282,7 @@ def _validity(
         )
         if not holds
     ]
+    reasons += answers_reasons(answers, has_host=False)
     if not file.host.emulated:
         reasons += no_claim(samples)
     return results.BenchValid(
@@ -265,6 +293,7 @@ def _validity(
         not_throttled=True,
         not_emulated=not file.host.emulated,
         golden_met=golden_met,
+        answers_met=answers_met(answers),
         reasons=tuple(reasons),
     )
 

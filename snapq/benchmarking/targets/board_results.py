@@ -201,7 +201,7 @@ def _validity(
             (thermal.throttled is not True, "the board slowed its clocks down"),
             (setting.where is not Origin.EMULATED, "the board is emulated"),
             (golden_met is not False, "the outputs differ from the golden data"),
-            *((False, reason) for reason in answers_reasons(answers, load.has_host)),
+            *((False, reason) for reason in answers_reasons(answers, has_host=load.has_host)),
             *_proof(setting, session, load),
         )
         if not holds

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from snapq.bundle.golden_rows import GoldenRows, Limit
+from snapq.bundle.golden_rows import GoldenRows
 from snapq.records.bench import BenchAnswers
 
 __all__ = ["WRONG", "answers_met", "answers_reasons", "judged", "worst"]
@@ -34,24 +34,14 @@ def _badness(one: Said) -> tuple[int, float]:
 def judged(said: Mapping[str, Said], rows: GoldenRows | None) -> Iterator[BenchAnswers]:
     """Each output, with what was allowed."""
     for name, one in said.items():
-        limit = None
-        if rows is not None:
-            span = float(one["range"])
-            limit = rows.limit(name, labels=one["labels"], rows=one["rows"], span=span)
+        limit = None if rows is None else rows.limit(name, one)
         yield BenchAnswers(
             output=name,
             **one,
             limit=None if limit is None else limit.largest,
             mean_limit=None if limit is None else limit.mean,
-            met=None if limit is None else _is_met(one, limit),
+            met=None if limit is None else limit.is_met(one),
         )
-
-
-def _is_met(one: Said, limit: Limit) -> bool:
-    wrong, largest = _badness(one)
-    if one["labels"]:
-        return wrong <= limit.largest
-    return largest <= limit.largest and (limit.mean is None or one["mean"] <= limit.mean)
 
 
 def answers_met(answers: Iterable[BenchAnswers]) -> bool | None:
@@ -60,7 +50,7 @@ def answers_met(answers: Iterable[BenchAnswers]) -> bool | None:
     return all(known) if known else None
 
 
-def answers_reasons(answers: Sequence[BenchAnswers], has_host: bool) -> Iterator[str]:
+def answers_reasons(answers: Sequence[BenchAnswers], *, has_host: bool) -> Iterator[str]:
     """Why a classical model's figures are no claim."""
     if has_host and not answers:
         yield "the bundle has no golden rows, so that nobody knows whether the answers are right"

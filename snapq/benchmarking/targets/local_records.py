@@ -116,7 +116,7 @@ def _headline(one: Timed) -> str:
 def _reasons(one: Timed) -> Iterator[str]:
     if one.has_host:
         yield "the part for the NPU ran on the CPU"
-    yield from answers_reasons(one.answers, one.has_host)
+    yield from answers_reasons(one.answers, has_host=one.has_host)
 
 
 def _target() -> results.BenchTarget:

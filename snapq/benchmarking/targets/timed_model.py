@@ -16,9 +16,9 @@ from snapq.boards.onboard.agent.rows import RowsModel
 from snapq.boards.onboard.agent.wire import FailedError
 from snapq.bundle import snapq_io
 from snapq.classical import program
+from snapq.classical.program.answers import Answers
 from snapq.cpu import CpuModel
 from snapq.errors import DataError, DeviceError, ModelError
-from snapq.evaluation.answers import Answers
 from snapq.workers.pool import Wording, Worker
 
 _REASON = 300

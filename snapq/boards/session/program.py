@@ -18,7 +18,6 @@ from snapq.boards.transports.lines import readable
 from snapq.bundle import snapq_io
 from snapq.classical import program as classical_program
 from snapq.errors import ConnectionLostError, DeviceError, InstallError
-from snapq.evaluation import answers
 
 ROOT = "~/.snapq"
 """snapq's folder on the board."""
@@ -122,7 +121,6 @@ def _source(name: str) -> bytes:
         **_texts(f"snapq_{name}", onboard / name),
         **_texts("snapq_program", Path(classical_program.__file__).parent),
         "snapq_io": _text_of(snapq_io.__file__),
-        "snapq_answers": _text_of(answers.__file__),
     }
     start = (onboard / "start.py").read_text(encoding="utf-8")
     return f"{start}\n\nstart('snapq_{name}.main', {modules!r})\n".encode()

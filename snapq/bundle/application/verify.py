@@ -1,5 +1,8 @@
 """Says whether this bundle works here: golden data, which node ran where, latency. Any system.
 
+Of trees, SVMs and linear models it also answers golden rows, head and tail included, and compares
+with ONNX Runtime's answers.
+
     python verify.py --device qcs9075      # on a machine with that SoC: its NPU
     python verify.py --cpu                 # the portable model on this machine's CPU
 
@@ -8,8 +11,8 @@ that is used is first compared with its SHA-256 in `manifest.json`. `measurement
 `snapq history import`. On x86_64 there is no Snapdragon's NPU: Qualcomm's simulator then stands for
 it, its values count and its times do not, so that nothing is timed.
 
-Ends with 0 where all is well, with 1 where outputs differ from the golden data or nodes are not on
-the NPU, with 2 where it could not be tried.
+Ends with 0 where all is well, with 1 where outputs differ from the golden data, answers to golden
+rows are wrong or nodes are not on the NPU, with 2 where it could not be tried.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import argparse
 import datetime
 import gc
 import hashlib
+import importlib
 import json
 import os
 import platform
@@ -149,9 +153,25 @@ def _tell(last: dict[str, Any], found: list[dict[str, Any]], options: argparse.N
         )
     elif options.simulated:
         print("Not timed: on x86_64 the NPU is simulated.")
+    right = _tell_answers(found)
     if options.cpu:
-        return True  # the simulator rounds otherwise than a CPU
-    return exact and not placement["cpu"]
+        return right  # the simulator rounds otherwise than a CPU
+    return right and exact and not placement["cpu"]
+
+
+def _tell_answers(found: list[dict[str, Any]]) -> bool:
+    """Prints how the golden rows of a classical model were answered; whether all is well."""
+    right = True
+    for name, one in found[-1]["answers"].items():
+        met = all(each["answers"][name]["met"] for each in found)
+        right = right and met
+        if one["labels"]:
+            other = one["rows"] - one["equal"] - one["ties"]
+            text = f"{other} of {one['rows']} golden rows are answered otherwise than by"
+        else:
+            text = f"{one['rows']} golden rows are off by up to {one['largest']:.3g} from"
+        print(f"{name}: {text} ONNX Runtime{'.' if met else ': WRONG.'}")
+    return right
 
 
 def _golden(found: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -232,6 +252,10 @@ def _manifest(folder: Path) -> dict[str, Any]:
         raise VerifyError(f"{folder} has no manifest.json that can be read: {error}") from error
     if not str(found.get("schema_version")).startswith("snapq.bundle/"):
         raise VerifyError(f"{folder} is not a bundle")
+    said = {key: value for key, value in found.items() if key != "checksum"}
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    if found.get("checksum", "") != hashlib.sha256(text.encode()).hexdigest():
+        raise VerifyError("manifest.json was changed after the bundle was written")
     return found
 
 
@@ -262,6 +286,10 @@ def _check_files(folder: Path, manifest: dict[str, Any], entry: dict[str, Any] |
     used = {_model(manifest, entry), *(entry["files"] if entry is not None else ())}
     golden = _golden_folder(manifest, entry)
     inside = tuple(f"{name}/" for name in ("golden/inputs", golden) if name)
+    host = manifest.get("host")
+    if host:
+        used |= {manifest["helper"], host["arrays"]}
+        inside += ("snapq_program/", "golden/rows/")
     count = 0
     for item in manifest["files"]:
         path = item["path"]
@@ -298,6 +326,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         gc.collect()
         warm_ms, session = _timed(lambda: _open(ort, path, entry, options))
         golden = _compare_all(np, session, options.bundle, manifest, entry)
+        answers = _answers(np, session, options.bundle, manifest, entry)
         feeds = _first_feeds(np, options.bundle, manifest)
         names = [output.name for output in session.get_outputs()]
         first_ms, _ = _timed(lambda: session.run(names, feeds))
@@ -313,6 +342,7 @@ def _measure(options: argparse.Namespace) -> dict[str, Any]:
         "first_ms": first_ms,
         "placement": _placement(session, entry is not None),
         "golden": golden,
+        "answers": answers,
         "turns": turns,
         "versions": _versions(np, ort, entry is not None),
         "options": {} if entry is None else _provider_options(entry),
@@ -379,6 +409,35 @@ def _compare_all(
         expected = _arrays(np, folder / place / f"{number:04d}.npz")
         given = dict(zip(names, session.run(names, feeds)))
         result.append({name: _compared(np, value, given[name]) for name, value in expected.items()})
+    return result
+
+
+def _answers(
+    np: Any, session: Any, folder: Path, manifest: dict[str, Any], entry: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Of a classical model, how its answers to the golden rows compare with ONNX Runtime's."""
+    host = manifest.get("host")
+    if not host or not host["golden"]:
+        return {}
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, str(folder))
+    package = importlib.import_module("snapq_io").load(folder)
+    program = importlib.import_module("snapq_program")
+    answers = program.Answers()
+    for number in range(manifest["golden_samples"]):
+        arrays = _arrays(np, folder / host["golden"] / f"{number:04d}.npz")
+        rows = {name[3:]: value for name, value in arrays.items() if name[:3] == "in."}
+        given = {name[4:]: value for name, value in arrays.items() if name[:4] == "out."}
+        found = package.predict(rows, session)
+        answers.update(given, found, len(next(iter(rows.values()))))
+    devices = [entry] if entry is not None else manifest["devices"]
+    near = next((one["answers"] for one in devices if one.get("answers")), ())
+    simulated = {one["output"]: one for one in near}
+    result = {}
+    for name, said in answers.plain():
+        limit = program.limit_of(name, said, simulated)
+        allowed = {"limit": limit.largest, "mean_limit": limit.mean, "met": limit.is_met(said)}
+        result[name] = {**said, **allowed}
     return result
 
 

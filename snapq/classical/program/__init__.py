@@ -7,12 +7,23 @@ step        one step
 registry    the table of operations
 steps/      what each operation computes, one module a family
 program     a list of steps: run, written, read
+answers     how near answers are to ONNX Runtime's, and how near they must be
 """
 
 from __future__ import annotations
 
+from .answers import Answers, Limit, limit_of
 from .program import Program
 from .registry import known_operations, operation
 from .step import Array, Step
 
-__all__ = ["Array", "Program", "Step", "known_operations", "operation"]
+__all__ = [
+    "Answers",
+    "Array",
+    "Limit",
+    "Program",
+    "Step",
+    "known_operations",
+    "limit_of",
+    "operation",
+]

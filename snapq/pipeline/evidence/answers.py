@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from snapq.classical.program.answers import Answers
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import DeviceProfile
-from snapq.evaluation.answers import Answers
 from snapq.evaluation.samples import Dataset, Sample
 from snapq.graph import io
 from snapq.graph.classical import classes

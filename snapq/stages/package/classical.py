@@ -14,8 +14,8 @@ from snapq.bundle.host_schema import BundleAnswers, BundleHost, BundleHostInput,
 from snapq.bundle.read import golden_file
 from snapq.bundle.write import write_arrays, write_program
 from snapq.classical.host import HOST_ARRAYS
+from snapq.classical.program.answers import Answers
 from snapq.cpu import CpuModel
-from snapq.evaluation.answers import Answers
 from snapq.evaluation.samples import Array, Sample
 from snapq.graph import io
 from snapq.graph.boundary import Boundary

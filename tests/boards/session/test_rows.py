@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from snapq.benchmarking.history.imported import read_measurement
 from snapq.benchmarking.run import bundle_candidates
 from snapq.benchmarking.targets.base import Target
 from snapq.benchmarking.targets.board import BoardTarget
@@ -176,3 +179,26 @@ def test_a_board_that_lies_about_rows_gets_no_claim(
         except DeviceError as error:
             reasons = (str(error),)
     assert any(said in reason for reason in reasons)
+
+
+def test_verify_answers_rows_too_where_there_is_no_snapq(trees: Path, tmp_path: Path) -> None:
+    bundle = Path(shutil.copytree(trees, tmp_path / "bundle"))
+    words = [sys.executable, "-IB", bundle / "verify.py", "--cpu", "--min-seconds", "0.01", "-o"]
+
+    def verify() -> subprocess.CompletedProcess[str]:
+        file = [tmp_path / "m.json", "--min-runs", "10"]
+        return subprocess.run([*words, *file], capture_output=True, text=True, check=False)
+
+    done = verify()
+    assert done.returncode == 0, done.stderr
+    assert "label: 0 of 16 golden rows are answered otherwise than by ONNX Runtime." in done.stdout
+    edit(bundle, _mixed_up("head", "tree_limbs", "outputs"))
+    done = verify()
+    assert done.returncode == 1
+    assert "golden rows are answered otherwise than by ONNX Runtime: WRONG." in done.stdout
+    record = read_measurement(tmp_path / "m.json")
+    assert record.answers_wrongly
+    assert any("get another label" in reason for reason in record.valid.reasons)
+    path = bundle / "manifest.json"
+    path.write_text(path.read_text().replace('"axis": 1', '"axis": 0'))
+    assert "manifest.json was changed" in verify().stderr

@@ -109,7 +109,7 @@ class Model:
         """How the answers to the golden rows compare with ONNX Runtime's, output by output."""
         if rows is None or self._rows is None:
             return {}
-        answers = importlib.import_module("snapq_answers").Answers()
+        answers = importlib.import_module("snapq_program").Answers()
         for path in rows["files"]:
             self._rows.compare(self._folder / path, answers)
         return dict(answers.plain())

@@ -50,7 +50,7 @@ class RowsModel:
 
         Args:
             path: an `.npz` with the rows (`in.NAME`) and the answers (`out.NAME`).
-            answers: counts them, `snapq.evaluation.answers.Answers`.
+            answers: counts them, `Answers` of `snapq_program`.
 
         Raises:
             FailedError: head or tail cannot be computed, or give something else than answers.

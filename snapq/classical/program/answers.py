@@ -1,6 +1,7 @@
 """Whether a classical model gives the same answers as ONNX Runtime does for the model as given.
 
-NumPy and Python 3.9 are enough: this file goes to boards, where it is imported alone.
+The golden check asks it of a board, too: how near is near follows from what the simulated package
+gave for the same rows when the bundle was made.
 """
 
 from __future__ import annotations
@@ -13,10 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TIE", "Answers", "OutputAnswers"]
+__all__ = ["SAME", "TIE", "Answers", "Limit", "OutputAnswers", "limit_of"]
 
 TIE = 1e-6
 """Scores that differ by no more than this are a tie: in float32, the order of a sum decides it."""
+SAME = 1e-5
+"""Of the range of an output: so far the rounding of float32 sums may carry exact models apart."""
+_NEAR = 2.0
+"""Times the simulator's difference: what other kernels may round otherwise."""
+_ROWS = 0.01
+"""Of the rows of a model that is not exact: labels that rounding decides."""
 
 Array = NDArray[Any]
 Outputs = Mapping[str, Array]
@@ -138,3 +145,51 @@ def _tied(scores: list[Array], rows: int) -> Array:
             best = np.sort(each, axis=-1)[..., -2:]
             tied |= (best[..., 1] - best[..., 0] <= TIE).any(axis=1)
     return tied
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How far one output may be from ONNX Runtime's.
+
+    Attributes:
+        largest: of labels, how many may be others; else how far a value may be off.
+        mean: how far the worst value of a row may be off in the mean; None of labels.
+    """
+
+    largest: float
+    mean: float | None
+
+    def is_met(self, said: Mapping[str, Any]) -> bool:
+        """Whether an output, as `Answers.plain` gives it, keeps to it."""
+        if said["labels"]:
+            return bool(said["rows"] - said["equal"] - said["ties"] <= self.largest)
+        mean = np.inf if self.mean is None else self.mean
+        return bool(said["largest"] <= self.largest and said["mean"] <= mean)
+
+
+def limit_of(
+    output: str, said: Mapping[str, Any], simulated: Mapping[str, Mapping[str, Any]]
+) -> Limit:
+    """What is allowed of an output.
+
+    Args:
+        output: its name.
+        said: of a board, as `Answers.plain` gives it.
+        simulated: the same of the simulated package, by output; nothing of a model that has to
+            give the same answers.
+    """
+    known, same = simulated.get(output), SAME * max(float(said["range"]), 1.0)
+    if known is None or all(map(_is_exact, simulated.values())):
+        return Limit(0.0, None) if said["labels"] else Limit(same, same)
+    if said["labels"]:
+        wrong = known["rows"] - known["equal"] - known["ties"]
+        return Limit(float(wrong + round(_ROWS * said["rows"])), None)
+    largest, mean = (max(same, _NEAR * min(known[key], 1e300)) for key in ("largest", "mean"))
+    return Limit(largest, mean)
+
+
+def _is_exact(said: Mapping[str, Any]) -> bool:
+    """Whether the simulated package gives the same answers, as trees do."""
+    if said["labels"]:
+        return bool(said["equal"] + said["ties"] == said["rows"])
+    return bool(said["largest"] <= SAME * max(said["range"], 1.0))
