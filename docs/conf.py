@@ -10,6 +10,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphin
 html_theme = "furo"
 html_title = f"snapq {release}"
 myst_heading_anchors = 3
+myst_enable_extensions = ["attrs_inline"]
 add_module_names = False
 autodoc_member_order = "groupwise"
 default_role = "code"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -24,6 +25,7 @@ class NodeCost:
             each output element.
         parameters: elements of its constant floating-point inputs.
         bytes: bytes of all inputs and outputs, constants too.
+        reads: places in the graph's order of the nodes whose outputs it reads.
     """
 
     name: str
@@ -32,11 +34,14 @@ class NodeCost:
     macs: int
     parameters: int
     bytes: int
+    reads: tuple[int, ...] = ()
 
 
 def node_costs(model: ir.Model) -> tuple[NodeCost, ...]:
     """The cost of every node of the main graph, in graph order. Unknown shapes count as nothing."""
-    return tuple(_cost(node) for node in model.graph)
+    nodes = tuple(model.graph)
+    places = {id(node): place for place, node in enumerate(nodes)}
+    return tuple(_cost(node, places) for node in nodes)
 
 
 def total_macs(model: ir.Model) -> int:
@@ -44,7 +49,7 @@ def total_macs(model: ir.Model) -> int:
     return sum(node.macs for node in node_costs(model))
 
 
-def _cost(node: ir.Node) -> NodeCost:
+def _cost(node: ir.Node, places: Mapping[int, int]) -> NodeCost:
     shapes = Shapes(tuple(map(static_shape, node.inputs)), tuple(map(static_shape, node.outputs)))
     return NodeCost(
         name=str(node.name),
@@ -53,7 +58,14 @@ def _cost(node: ir.Node) -> NodeCost:
         macs=spec_of(node).macs(node, shapes),
         parameters=sum(_parameters(value) for value in node.inputs),
         bytes=sum(_bytes(value) for value in (*node.inputs, *node.outputs)),
+        reads=_reads(node, places),
     )
+
+
+def _reads(node: ir.Node, places: Mapping[int, int]) -> tuple[int, ...]:
+    makers = (value.producer() for value in node.inputs if value is not None)
+    found = (places.get(id(maker)) for maker in makers if maker is not None)
+    return tuple(dict.fromkeys(place for place in found if place is not None))
 
 
 def _parameters(value: ir.Value | None) -> int:

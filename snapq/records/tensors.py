@@ -19,6 +19,13 @@ class LayerRecord(Record):
     where: Origin | None = None
     samples: int | None = None
     """How many samples the SQNR rests on."""
+    us: float | None = None
+    """Its share of the estimate of what is packaged, in microseconds; nodes that the NPU fuses
+    count under one of their names."""
+    timed_on: str | None = None
+    """The device whose estimate that is."""
+    reads: tuple[int, ...] = ()
+    """Places, in the order of the layers, of those whose outputs it reads."""
 
 
 class HistogramRecord(Record):

@@ -8,6 +8,7 @@ Content-Security-Policy with script hashes forbids all other scripts and every r
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -23,6 +24,7 @@ from snapq.report import benches, classical, plots, view
 from snapq.report import formatting as fmt
 from snapq.report.curves import loss_curve
 from snapq.report.drawing import by_devices, tradeoff_plane
+from snapq.report.layer_plots import graph_figure, time_figure
 
 _FILTERS = {
     "bytes": fmt.size,
@@ -42,9 +44,13 @@ _FILTERS = {
 
 def render_html(record: RunRecord) -> str:
     """Returns the report of a run as a self-contained HTML page, the same for the same record."""
-    figure = plots.sqnr_figure(record.layers)
+    figures = {
+        "sqnr": plots.sqnr_figure(record.layers),
+        "time": time_figure(record.layers),
+        "graph": graph_figure(record),
+    }
     histograms = plots.histogram_data(record.encodings)
-    plotly = plots.plotly_script() if figure or any(histograms) else None
+    plotly = plots.plotly_script() if any(figures.values()) or any(histograms) else None
     return page(
         "report.html",
         [plotly.csp_hash] if plotly else [],
@@ -53,7 +59,7 @@ def render_html(record: RunRecord) -> str:
         tradeoff_plane=tradeoff_plane,
         by_devices=by_devices,
         lowest=plots.lowest(record.layers),
-        figure=figure,
+        figures=figures,
         histograms=plots.pack(json.dumps(histograms)) if any(histograms) else "",
         has_histogram=[found is not None for found in histograms],
         plotly=plotly.data if plotly else "",
@@ -101,6 +107,7 @@ def _environment() -> jinja2.Environment:
         "columns": _columns,
         "cell": _cell,
         "grouped": _grouped,
+        "wraps": _wraps,
     }
     return made
 
@@ -113,6 +120,14 @@ def source(name: str) -> str:
 def _finalize(value: Any) -> Any:
     """Makes invisible characters of untrusted text visible; leaves rendered markup alone."""
     return fmt.plain(value, keep="\n\t") if type(value) is str else value
+
+
+def _wraps(value: Any) -> Markup:
+    """Returns a name that breaks behind its signs where it has to, and within a word last."""
+    return Markup(_SIGNS.sub(r"\1<wbr>", str(escape(fmt.plain(str(value))))))
+
+
+_SIGNS = re.compile(r"([/_.:@-]+)(?=[^/_.:@;-])")
 
 
 def _yaml(value: Any) -> Markup:

@@ -57,6 +57,21 @@ WORDS: dict[Origin, str] = {
 }
 
 
+MEANINGS: dict[str, str] = {
+    "SQNR": "How much larger the float model's output is than the error, in dB: 20 dB is an error "
+    "of a tenth, 40 dB of a hundredth. Above 30 hardly anything shows; classes mostly hold from 15 "
+    "to 20 on, boxes and landmarks want 30; below 10 an output is broken. Outputs, and groups of "
+    "channels of very different range, count each by itself.",
+    "cosine": "1 where the outputs point the same way; from 0.99 on close, below 0.9 far apart.",
+    "w8a8": "Bits of weights, then of activations; fp16 is 16-bit floating point.",
+    "fp16 prepared": "The float model after the prepare stage, at fp16: the baseline of a "
+    "speed-up, or the model as given, whichever is faster.",
+    "same boundary": "The baseline with the package's own inputs and outputs: what quantization "
+    "alone gains.",
+}
+"""Words of the report, with what is good and what is not."""
+
+
 class Level(StrEnum):
     """How the run ended; also the name of a colour."""
 

@@ -59,6 +59,9 @@ def test_a_run_leaves_a_bundle_a_report_and_a_proof_of_every_figure(project: Pat
     assert all(p.cpu == 0 and p.npu > 0 for p in record.placements)
     assert record.encodings
     assert any(layer.sqnr_db is not None for layer in record.layers)
+    (package,) = [e for e in record.estimates if (e.label, e.device) == ("w8a8", "qcs9075")]
+    spent = sum(layer.us or 0 for layer in record.layers)
+    assert 0 < spent <= 1.2 * package.us
     assert not record.latencies  # deploy.yaml asks for no benchmark
 
 

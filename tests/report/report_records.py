@@ -97,6 +97,9 @@ def layers(amount: int) -> tuple[LayerRecord, ...]:
             sqnr_db=42 - index * 12 / amount - 6 * math.sin(index * 1.7) ** 2,
             where=Origin.SIMULATED,
             samples=4,
+            us=1.5 + index % 7,
+            timed_on="qcs9075",
+            reads=(index - 1,) if index else (),
         )
         for index in range(amount)
     )

@@ -23,6 +23,9 @@ def draw_everything(page: Page) -> None:
     page.run(OPEN_ALL)
     page.run("document.querySelector('#sqnr-plot').scrollIntoView()")
     page.wait("document.querySelector('#sqnr-plot[data-drawn] .main-svg')")
+    for figure in ("time", "graph"):
+        page.run(f"document.querySelector('[data-figure={figure}]').scrollIntoView()")
+        page.wait(f"document.querySelector('[data-figure={figure}][data-drawn] .main-svg')")
     page.run("document.querySelector('[data-histogram]').scrollIntoView()")
     page.wait("document.querySelector('[data-histogram] svg path')")
     page.run("document.querySelector('[data-histogram] button').click()")
@@ -67,7 +70,7 @@ def test_markup_in_names_is_text_everywhere(open_report: Open) -> None:
     assert isinstance(names, list)
     assert names[:3] == list(records.HOSTILE[:3])
     assert page.run("return document.querySelectorAll('body [onerror], body [onload]').length") == 0
-    assert page.run("return document.querySelectorAll('script').length") == 5, "plotly is the 5th"
+    assert page.run("return document.querySelectorAll('script').length") == 7, "plotly is the 7th"
 
 
 def test_plot_labels_show_markup_of_names_as_text(open_report: Open) -> None:
@@ -160,7 +163,9 @@ def test_everything_essential_is_there_without_scripts(open_report: Open) -> Non
     text = page.driver.find_element("css selector", "main").text
     for expected in ("87.2 %", "4.44×", "64 of 64", "24.6 dB", "passed", "/blocks/24/clip_73"):
         assert expected in text
-    summary = page.driver.find_element("css selector", "#layers details.long > summary")
+    summary = page.driver.find_element(
+        "css selector", "#layers details.long:last-of-type > summary"
+    )
     summary.click()
     assert page.driver.find_element("css selector", "#layer-79").is_displayed()
 
@@ -186,3 +191,13 @@ def test_two_thousand_layers_open_within_seconds(open_report: Open) -> None:
     loaded = page.run("return performance.getEntriesByType('navigation')[0].domComplete")
     assert isinstance(loaded, int | float)
     assert loaded < 8_000
+
+
+def test_no_name_of_a_gate_is_broken_on_a_phone(open_report: Open) -> None:
+    page = open_report(records.realistic(), width=390)
+    lines = page.run(
+        "return [...document.querySelectorAll('#gates tbody th')].map((cell) => {"
+        " const range = document.createRange(); range.selectNodeContents(cell);"
+        " return new Set([...range.getClientRects()].map((one) => Math.round(one.top))).size; })"
+    )
+    assert lines == [1] * len(records.realistic().gates)

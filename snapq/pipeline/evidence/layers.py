@@ -1,14 +1,16 @@
-"""What each layer costs, and how much quantization changed its output on the simulator."""
+"""What each layer costs, its share of the estimate, and what quantization did to its output."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from snapq.cpu import CpuModel
+from snapq.devices.profiles import nearest_with_estimate
 from snapq.errors import SnapqError
 from snapq.evaluation.samples import Sample
 from snapq.evaluation.sqnr import SqnrMeter
 from snapq.graph import boundary, cost, io
+from snapq.npu.memory import Memory
 from snapq.npu.model import Model
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
 from snapq.progress import Advance
@@ -31,6 +33,12 @@ def gather(subject: Subject) -> Found:
     except SnapqError as error:  # the layers are extra: giving all of them out can be too much
         damage, notes = {}, (f"No SQNR of single layers: {error}",)
         failures = notes if error.transient else ()
+    try:
+        times, timed_on = _times(subject)
+    except SnapqError as error:
+        times, timed_on = {}, None
+        notes += (f"No estimated time of single layers: {error}",)
+        failures += notes[-1:] if error.transient else ()
     records = tuple(
         LayerRecord(
             name=node.name,
@@ -42,6 +50,9 @@ def gather(subject: Subject) -> Found:
             sqnr_db=damage.get(node.output),
             samples=len(subject.examples) if node.output in damage else None,
             where=Origin.SIMULATED if node.output in damage else None,
+            us=times.get(node.name),
+            timed_on=timed_on,
+            reads=node.reads,
         )
         for node in cost.node_costs(io.load(floats.model))
     )
@@ -51,6 +62,22 @@ def gather(subject: Subject) -> Found:
 def _cut_when_quantized(subject: Subject) -> bool:
     """Whether tensors of the quantized model may be smaller than those of the float one."""
     return any(step.stage == "prune" and step.precision != "float" for step in subject.steps)
+
+
+def _times(subject: Subject) -> tuple[Mapping[str, float], str | None]:
+    """Microseconds by node of what is packaged for the first device, and whose estimate it is."""
+    made = subject.quantized or subject.float_model
+    if made is None or subject.packaged is None:
+        return {}, None
+    model = io.load(made.model)
+    if subject.quantized is None:
+        model = boundary.fold_normalization(model, subject.plan)
+    packaged = boundary.apply(model, subject.plan).model
+    device = nearest_with_estimate(subject.device)
+    with subject.progress.track("Estimate layers"):
+        found = Model(packaged, device, memory=Memory(subject.memo)).estimate_nodes()
+    scale = found.total.precise_us / found.total.cycles if found.total.cycles else 0.0
+    return {name: cycles * scale for name, cycles in found.cycles.items()}, device.name
 
 
 def _damage(subject: Subject) -> dict[str, float]:

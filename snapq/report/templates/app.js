@@ -43,10 +43,16 @@
       xaxis: { ...figure.layout.xaxis, ...axis }, yaxis: { ...figure.layout.yaxis, ...axis },
     };
     const inks = [color("--accent"), color("--warn")];
-    const data = figure.data.map((trace, index) => ({
-      ...trace, marker: { ...trace.marker, color: inks[index % 2], line: { width: 0 }, opacity: 0.8 },
-    }));
-    await Plotly.react(element, data, layout, { responsive: true, displayModeBar: false, displaylogo: false });
+    const scale = [[0, color("--fail")], [0.4, color("--warn")], [1, color("--pass")]];
+    const painted = (trace, index) => {
+      if (trace.meta === "edges") return { ...trace, line: { color: color("--base"), width: 1 } };
+      if (trace.type === "treemap") return { ...trace, root: { color: color("--sunken") }, marker: { ...trace.marker, colorscale: scale, line: { color: color("--surface"), width: 1 } } };
+      if (Array.isArray(trace.marker?.color)) return { ...trace, marker: { ...trace.marker, colorscale: scale, line: { color: color("--surface"), width: 1 } } };
+      return { ...trace, marker: { ...trace.marker, color: inks[index % 2], line: { width: 0 }, opacity: 0.8 } };
+    };
+    const data = figure.data.map(painted);
+    const options = { responsive: true, displayModeBar: false, displaylogo: false, scrollZoom: figure.layout.dragmode === "pan" };
+    await Plotly.react(element, data, layout, options);
     plotted.set(element, figure);
     element.dataset.drawn = "";
     return element;
@@ -55,20 +61,21 @@
     plotted.forEach((figure, element) => element.isConnected ? draw(element, figure) : plotted.delete(element));
   });
 
-  // SQNR by layer; a press on a point leads to its row.
-  if ($("sqnr-plot")) {
-    whenVisible($("sqnr-plot"), async () => {
-      const element = await draw($("sqnr-plot"), JSON.parse($("sqnr-figure").textContent));
-      element.on("plotly_click", (event) => {
-        const row = $(`layer-${event.points[0].customdata}`);
-        row.closest("details").open = true;
-        row.hidden = false;
-        document.querySelectorAll(".target-row").forEach((other) => other.classList.remove("target-row"));
-        row.classList.add("target-row");
-        row.scrollIntoView({ block: "center" });
-      });
-    });
-  }
+  // Plots of layers; a press on one leads to its row.
+  const showRow = (event) => {
+    const place = event.points?.[0]?.customdata;
+    const row = Number.isInteger(place) ? $(`layer-${place}`) : null;
+    if (!row) return;
+    row.closest("details").open = true;
+    row.hidden = false;
+    document.querySelectorAll(".target-row").forEach((other) => other.classList.remove("target-row"));
+    row.classList.add("target-row");
+    row.scrollIntoView({ block: "center" });
+  };
+  document.querySelectorAll("[data-figure]").forEach((element) => whenVisible(element, async () => {
+    await draw(element, JSON.parse($(`${element.dataset.figure}-figure`).textContent));
+    element.on("plotly_click", showRow);
+  }));
 
   // Sorting: a heading becomes a button; empty values stay last.
   const value = (row, column, numeric) => {
