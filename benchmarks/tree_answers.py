@@ -1,6 +1,6 @@
 """Every label and value of trees on the simulated NPU, against ONNX Runtime.
 
-    python -m benchmarks.tree_answers [--form limbs ranks] [NAME …]
+    python -m benchmarks.tree_answers [--form {limbs,ranks} …] [NAME …]
 
 Six kinds of models over six tables, of which a third of the values are made hard: thresholds,
 values one step beside them, NaN, infinities and -0.0. Each model goes whole through head, simulator
@@ -173,7 +173,7 @@ def main() -> int:
     """Runs all models, or those whose names hold one of the words given."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*")
-    parser.add_argument("--form", nargs="+", default=["limbs"], choices=["limbs", "ranks"])
+    parser.add_argument("--form", nargs="+", default=["limbs", "ranks"], choices=["limbs", "ranks"])
     asked = parser.parse_args()
     right = True
     for name, data, make in models():

@@ -98,10 +98,24 @@ def fix_rows(model: ir.Model, inputs: InputShapes) -> None:
     """Fixes how many rows the model takes, in place; nothing else of it has a fixed shape.
 
     Raises:
-        ModelError: an input has no fixed shape, or the inputs take different numbers of rows.
+        ModelError: an input is text, has no fixed shape, or the inputs take different numbers of
+            rows.
     """
+    _refuse_text(model)
     fix_inputs(model, inputs)
     rows_at_once(input_specs(model))
+
+
+def _refuse_text(model: ir.Model) -> None:
+    for value in model.graph.inputs:
+        if value.dtype == ir.DataType.STRING:
+            raise ModelError(
+                f"Input '{value.name}' is text, and head and tail compute with numbers alone.",
+                where=f"model.inputs.{value.name}",
+                hint="Train and convert the model without its encoder of text (OneHotEncoder, "
+                "OrdinalEncoder), and give it the numbers that the encoder makes, in the table and "
+                "in the application.",
+            )
 
 
 def rows_at_once(inputs: tuple[TensorSpec, ...]) -> int:

@@ -21,6 +21,7 @@ from snapq.graph.declared import (
     densify,
     locate_tensors,
 )
+from snapq.graph.list_outputs import split_lists
 from snapq.graph.other_formats import refuse_folder, refuse_other_format
 from snapq.graph.rows_first import put_rows_first
 from snapq.graph.shapes import quiet
@@ -50,6 +51,7 @@ def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
         raise damaged("The file has a name that is not UTF-8.", path)
     _check_opset(proto, where)
     drop_zip_maps(proto)
+    split_lists(proto)
     put_rows_first(proto)
     check_tensors(proto, path)
     densify(proto, path)
