@@ -10,6 +10,7 @@ features    Scaler, Imputer, Normalizer, …: what prepares features or names wh
 plain       operators of ONNX
 scores      what makes scores and labels of sums
 columns     sums of columns as one step
+sums        trees that a step adds up as one ensemble
 leaves      what is computed of one tree as values of its leaves
 products    linear models that are a product and a sum
 """
@@ -23,6 +24,7 @@ from snapq.classical.reading.leaves import merge_leaves
 from snapq.classical.reading.products import read_product
 from snapq.classical.reading.reader import CANNOT_BE_COMPUTED, Reader
 from snapq.classical.reading.registry import reader_of
+from snapq.classical.reading.sums import merge_sums
 from snapq.classical.reading.trees import nodes
 from snapq.errors import ModelError
 from snapq.graph.classical import DISTANCES
@@ -69,6 +71,7 @@ def read_items(graph: Graph, *, merged: bool = True) -> Reader:
     read_product(reader)
     if merged:
         reader.items = merge_leaves(reader.items, reader.samples, reader.outputs)
+        reader.items = merge_sums(reader.items, reader.outputs)
         reader.items = merge_columns(reader.items, reader.samples, reader.outputs)
     return reader
 
