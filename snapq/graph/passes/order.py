@@ -80,6 +80,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "npu_workarounds.legalize_pools": "in LOWER: merge_pad changes borders first",
         "npu_workarounds.drop_single_strides": "behind widen_padded_conv, which adds taps",
         "npu_workarounds.legalize_transposed_conv": "before lower_shapes, which takes dilation off",
+        "simplify.split_before_concat": "in LOWER: merge_reshapes has made one form of shapes",
         "lower.reduce_rank": "before what looks at the same operators and keeps their rank",
         "npu_speed.lower_long_conv1d_to_matmul": "behind widen_short_depthwise_conv",
         "npu_speed.flatten_gemm_rows": "behind reduce_rank, which looks at MatMuls too",

@@ -148,6 +148,45 @@ CASES = [
             c = Conv(x, w) t = Transpose <perm = [0, 2, 3, 1]> (c) y = Mul(t, w1) }""",
         "Conv Transpose",
     ),
+    Case(
+        "split_before_concat",
+        "boxes and classes of two scales, joined and split again",
+        """(float[1,4,6,6] a, float[1,3,6,6] b, float[1,4,3,3] c, float[1,3,3,3] d)
+            => (float[1,4,45] y, float[1,3,45] z) {
+            s = Constant <value_ints = [1, 7, -1]> () n = Constant <value_ints = [4, 3]> ()
+            e = Concat <axis = 1> (a, b) f = Concat <axis = 1> (c, d)
+            g = Reshape(e, s) h = Reshape(f, s) i = Concat <axis = 2> (g, h)
+            p, q = Split <axis = 1> (i, n) y = Relu(p) z = Sigmoid(q) }""",
+        "Reshape Reshape Concat Reshape Reshape Concat Relu Sigmoid",
+    ),
+    Case(
+        "split_before_concat",
+        "slices of what two Concats joined, one of which stays a Concat",
+        """(float[1,2,5] a, float[1,3,5] b, float[1,1,5] c) => (float[1,5,5] y, float[1,1,5] z) {
+            e = Concat <axis = 1> (a, b, c) x = Constant <value_ints = [1]> ()
+            o = Constant <value_ints = [0]> () f = Constant <value_ints = [-1]> ()
+            t = Constant <value_ints = [99]> ()
+            p = Slice(e, o, f, x) q = Slice(e, f, t, x) y = Relu(p) z = Sigmoid(q) }""",
+        "Concat Relu Sigmoid",
+    ),
+    Case(
+        "split_before_concat",
+        "a part that cuts through a tensor stays",
+        """(float[1,4,5] a, float[1,3,5] b) => (float[1,5,5] y, float[1,2,5] z) {
+            e = Concat <axis = 1> (a, b) n = Constant <value_ints = [5, 2]> ()
+            y, z = Split <axis = 1> (e, n) }""",
+        "Concat Split",
+        applies=False,
+    ),
+    Case(
+        "split_before_concat",
+        "what is read as a whole too stays",
+        """(float[1,4,5] a, float[1,3,5] b) => (float[1,4,5] y, float[1,3,5] z, float[1,7,5] w) {
+            e = Concat <axis = 1> (a, b) n = Constant <value_ints = [4, 3]> ()
+            y, z = Split <axis = 1> (e, n) w = Relu(e) }""",
+        "Concat Split Relu",
+        applies=False,
+    ),
 ]
 
 
