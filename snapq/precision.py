@@ -60,6 +60,7 @@ class ObserverName(StrEnum):
     ENTROPY = "entropy"
     MSE = "mse"
     SQNR = "sqnr"
+    ACTIVATION_MSE = "activation-mse"
     AUTO = "auto"
 
 

@@ -59,6 +59,7 @@ class Scheme:
         per_node: precision of single nodes by name, see `overrides.resolve`. A node that moves
             data follows what comes in unless it is named here.
         observer: sets the ranges of activations.
+        ranges: of single tensors of 8 bits by name, in the place of the observer's.
         keep_wide: whether the rules of `wide` hold.
         float16: whether all devices compute floats, which is a matter of the SoC.
     """
@@ -69,6 +70,7 @@ class Scheme:
     architecture: int = 73
     per_node: Mapping[str, NodePrecision] = field(default_factory=dict)
     observer: Observer = field(default_factory=MinMax)
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     keep_wide: bool = True
     float16: bool = True
 

@@ -16,6 +16,7 @@ from typing import ClassVar
 from snapq.errors import ConfigError, did_you_mean
 from snapq.precision import ObserverName
 from snapq.quantization.calibration.observers.collector import Collector
+from snapq.quantization.calibration.observers.noise import Function
 from snapq.quantization.encodings import QuantType
 
 __all__ = ["Observer", "observer", "observer_names"]
@@ -31,10 +32,21 @@ class Observer(ABC):
     name: ClassVar[ObserverName]
     for_8_bits: ClassVar[bool] = False
     """Whether it weighs clipping against the step, and so gives min-max with 65536 steps."""
+    looks_behind: ClassVar[bool] = False
+    """Whether it has a rule of its own for tensors that one function alone reads."""
 
     @abstractmethod
     def range(self, seen: Collector, dtype: QuantType) -> tuple[float, float]:
         """Smallest and largest value that the integer type shall hold; `(0, 0)` for no values."""
+
+    def range_behind(
+        self, seen: Collector, dtype: QuantType, function: Function
+    ) -> tuple[float, float]:
+        """The same of a tensor that nothing but a function of each value reads.
+
+        Only asked of an observer that `looks_behind`.
+        """
+        raise NotImplementedError(f"{self} does not look behind {function}")
 
     def __str__(self) -> str:
         return self.name.value
