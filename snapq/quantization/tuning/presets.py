@@ -20,6 +20,7 @@ from snapq.errors import SnapqError
 from snapq.precision import WeightType
 from snapq.quantization.analysis.advice import advice
 from snapq.quantization.calibration.calibrate import Samples
+from snapq.quantization.calibration.observers.activation_mse import ActivationMse
 from snapq.quantization.calibration.observers.auto import Auto
 from snapq.quantization.calibration.observers.base import Observer
 from snapq.quantization.calibration.observers.entropy import Entropy
@@ -83,9 +84,11 @@ class Recipe:
 
 PRESETS: dict[str, Recipe] = {
     "fast": Recipe(quick_correction=True),
-    "balanced": Recipe((MinMax(), Mse()), ("smoothquant", "bias-correction")),
+    "balanced": Recipe(
+        (MinMax(), Mse(), ActivationMse()), ("smoothquant", "bias-correction", "range-search")
+    ),
     "best": Recipe(
-        (MinMax(), Mse(), Sqnr(), Auto(), Percentile(), Entropy()),
+        (MinMax(), Mse(), Sqnr(), Auto(), Percentile(), Entropy(), ActivationMse()),
         (
             "wide-sums",
             "wide-attention",
@@ -95,6 +98,7 @@ PRESETS: dict[str, Recipe] = {
             "bias-absorption",
             "smoothquant",
             "bias-correction",
+            "range-search",
             "gptq",
             "adaround",
             "wide-outputs",
@@ -328,9 +332,9 @@ def _stage(name: str) -> int:
 
 
 def _with_repeats(name: str, before: Sequence[str]) -> Callable[[Study], Study | None]:
-    """An algorithm that rewrites the model is scored with the biases of the new one corrected."""
+    """An algorithm that rewrites the model, or its ranges, is scored with biases corrected anew."""
     repeats = [one for one in before if stage_of(one) is Stage.BIAS]
-    if stage_of(name) is not Stage.MODEL or not repeats:
+    if stage_of(name) not in (Stage.MODEL, Stage.RANGES) or not repeats:
         return algorithm(name)
 
     def run(study: Study) -> Study | None:

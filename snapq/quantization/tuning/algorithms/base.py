@@ -50,11 +50,13 @@ class Stage(IntEnum):
     """Biases."""
     MODEL = 2
     """The float model itself, with the same outputs; what was found before is found anew."""
-    WEIGHTS = 3
+    RANGES = 3
+    """Ranges of single tensors; biases are then corrected anew."""
+    WEIGHTS = 4
     """The integers of weights, and biases that go with them."""
-    REFINE = 4
+    REFINE = 5
     """Integers that were chosen."""
-    TYPES = 5
+    TYPES = 6
     """Types of single activations; all integers of weights stay."""
 
 
@@ -87,7 +89,9 @@ class Study:
 
     def of(self, model: ir.Model) -> Study:
         """The study of another float model; what was measured of this one is measured again."""
-        return replace(self, model=model, seen=observe(model, self.samples), tuned={})
+        scheme = replace(self.scheme, ranges={})
+        seen = observe(model, self.samples)
+        return replace(self, model=model, scheme=scheme, seen=seen, tuned={})
 
     def layers(self) -> dict[str, tuple[Layer, Decision]]:
         """The layers whose weights may be chosen, by name; imposed weights are not."""
