@@ -18,7 +18,7 @@ TOOLS := $(VENV)/.tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo fashion forest test test-fast coverage lint format docs reference lock clean
+.PHONY: help install demo fashion forest test test-fast coverage lint format wheel docs reference lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -56,6 +56,9 @@ lint: $(TOOLS) ## Check style, types and the import rules
 format: $(TOOLS) ## Format the code and fix what can be fixed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+wheel: $(TOOLS) ## Build the wheel into dist/, and try it in an environment of its own
+	$(BIN)/python scripts/try_wheel.py dist
 
 docs: $(TOOLS) ## Build docs/ into build/docs; a broken link fails
 	$(BIN)/python scripts/reference.py --check

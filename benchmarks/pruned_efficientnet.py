@@ -7,7 +7,7 @@ FOLDER holds 500 ImageNet pictures, one a class, and `labels.csv` (`file,label`)
 their labels, and 64 crops of photographs calibrate and, with `--epochs`, teach: the float original
 answers for them. For each number of residual blocks, the model without the ones that it misses the
 least is quantized to w8a8, compiled for qcs9075 and simulated. Training needs PyTorch (`pip install
-snapq[train]`), and about a quarter of an hour a point on one core. With two blocks less, 314
+torch`), and about a quarter of an hour a point on one core. With two blocks less, 314
 pictures taught nothing that 250 others could show, so it is left out where it is not asked for.
 """
 

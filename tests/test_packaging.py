@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from snapq import version
+from snapq.version import __version__
+
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = {path.name for path in (ROOT / "device_profiles").iterdir()}
 READ_PROFILES = """
@@ -77,3 +80,35 @@ def test_an_editable_install_reads_the_profiles_of_the_checkout(tmp_path: Path) 
     count = len(PROFILES - {"architectures.yaml"})
     printed = run_installed(built_wheel("editable", tmp_path), tmp_path, READ_PROFILES)
     assert printed == f"{ROOT / 'device_profiles'} {count}"
+
+
+@pytest.mark.parametrize("way", ["checkout", "sdist"])
+def test_a_wheel_says_from_which_commit_it_was_built(way: str, tmp_path: Path) -> None:
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    code = "from snapq import version; print(version.shown())"
+    printed = run_installed(built_wheel(way, tmp_path), tmp_path, code)
+    assert re.fullmatch(rf"{__version__} \(build {commit[:12]}\+?\)", printed)
+
+
+def test_a_checkout_is_no_build() -> None:
+    assert version.shown() == __version__
+
+
+def test_nothing_says_to_install_from_an_index_what_is_on_none() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
+    kinds = (".md", ".py", ".yaml", ".yml", ".html", ".sh", "Makefile", "Dockerfile")
+    files = [ROOT / name for name in listed if name.endswith(kinds) and (ROOT / name).is_file()]
+    assert len(files) > 500
+    wrong = [
+        f"{file.name}: {line.strip()}"
+        for file in files
+        if file != Path(__file__)
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if re.search(r"pip install\b[^`;)]*\bsnapq(?![\w./-])", line)
+        if "--find-links" not in line and file.name != "CHANGELOG.md"
+    ]
+    assert wrong == []

@@ -4,7 +4,7 @@
 
 Writes `model/resnet.onnx`: `image` [1, 1, 28, 28], raw pixels 0..255, to `logits` [1, 10]. It has
 2.7 million parameters in 8 layers, far more than the task needs: that is what pruning is shown on.
-PyTorch (`pip install snapq[train]`) trains it for a few minutes on two cores; the seed is fixed.
+PyTorch (`pip install torch`) trains it for a few minutes on two cores; the seed is fixed.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def _guarded(name: str, look: Callable[[], Check]) -> Check:
         found = f"{error.where}: {error.what}" if error.where else error.what
         return Check(name, False, found, error.hint or "Repair or remove what is named.")
     except ImportError as error:
-        hint = "Install the libraries above again, or run: pip install --force-reinstall snapq"
+        hint = "Install the libraries above again, or snapq from where you have it."
         return Check(name, False, f"a library is missing or damaged: {error}", hint)
 
 

@@ -34,7 +34,7 @@ from snapq.cli.output.environment import of_environment, require_working_directo
 from snapq.cli.output.errors import report_error, report_internal, told_usage
 from snapq.cli.verbosity import take_verbosity
 from snapq.errors import SnapqError
-from snapq.version import __version__
+from snapq.version import shown
 
 EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
@@ -114,7 +114,7 @@ app = typer.Typer(
 
 def _version(value: bool) -> None:
     if value:
-        typer.echo(f"snapq {__version__}")
+        typer.echo(f"snapq {shown()}")
         raise typer.Exit
 
 

@@ -21,6 +21,7 @@ from snapq.evaluation.samples import (
     Array,
     Dataset,
     Label,
+    Labels,
     Sample,
     check_names,
     convert,
@@ -41,7 +42,13 @@ Raw = Callable[[], Iterator[tuple[str, dict[str, Array], Label | None]]]
 """Makes name, arrays by input name and label of each selected sample, in order."""
 
 
-def _dataset(raw: Raw, inputs: Sequence[TensorSpec], count: int, description: str) -> Dataset:
+def _dataset(
+    raw: Raw,
+    inputs: Sequence[TensorSpec],
+    count: int,
+    description: str,
+    labels: Labels | None = None,
+) -> Dataset:
     def samples() -> Iterator[Sample]:
         for name, arrays, label in raw():
             feeds = {
@@ -59,7 +66,7 @@ def _dataset(raw: Raw, inputs: Sequence[TensorSpec], count: int, description: st
             update_digest(digest, label)
         return digest.hexdigest()
 
-    return Dataset(samples, count, description, fingerprint)
+    return Dataset(samples, count, description, fingerprint, labels=labels)
 
 
 def open_arrays(
@@ -109,7 +116,12 @@ def _open_stack(
             yield f"{path}[{index}]", arrays, labels[index] if labels else None
 
     description = counted(len(indices), available, source.samples, "sample", shown(path, base))
-    return _dataset(raw, inputs, len(indices), description)
+
+    def named_labels() -> Iterator[tuple[str, Label | None]]:
+        return ((f"{path}[{index}]", (labels or [])[index]) for index in indices)
+
+    told = named_labels if labels else None
+    return _dataset(raw, inputs, len(indices), description, told)
 
 
 def _open_folder(
@@ -140,7 +152,12 @@ def _open_folder(
     description = counted(
         len(chosen), len(files), source.samples, "file", shown(folder, base), others
     )
-    return _dataset(raw, inputs, len(chosen), description)
+
+    def named_labels() -> Iterator[tuple[str, Label | None]]:
+        return ((str(folder / file), labels(file)) for file in chosen)
+
+    told = named_labels if beside is not None else None
+    return _dataset(raw, inputs, len(chosen), description, told)
 
 
 def _arrays_of(

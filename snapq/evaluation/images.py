@@ -28,6 +28,7 @@ from snapq.evaluation.preprocess import (
 )
 from snapq.evaluation.samples import (
     Dataset,
+    Label,
     Sample,
     counted,
     evenly_spaced,
@@ -110,7 +111,11 @@ def open_images(
             update_digest(digest, labels(file))
         return digest.hexdigest()
 
-    return Dataset(samples, len(files), description, fingerprint)
+    def named_labels() -> Iterator[tuple[str, Label | None]]:
+        return ((str(folder / file), labels(file)) for file in files)
+
+    told = named_labels if beside is not None else None
+    return Dataset(samples, len(files), description, fingerprint, labels=told)
 
 
 @contextmanager

@@ -79,6 +79,9 @@ class Sample:
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+Labels = Callable[[], Iterator[tuple[str, Label | Mapping[str, Label] | None]]]
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Samples that are made one after another, each time anew, in the same order.
@@ -90,6 +93,7 @@ class Dataset:
         fingerprint: SHA-256 of the samples, their labels and the options, in hexadecimal.
         random: whether the inputs are random numbers; every result then says so.
         state: of a model with state, output to the input that takes it at the next step.
+        labels: makes the name and label of each sample, where that takes no reading of samples.
     """
 
     make: Callable[[], Iterator[Sample]]
@@ -98,6 +102,7 @@ class Dataset:
     fingerprint: Callable[[], str]
     random: bool = False
     state: Mapping[str, str] = field(default_factory=dict)
+    labels: Labels | None = None
 
     def __len__(self) -> int:
         return self.count

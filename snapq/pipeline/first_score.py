@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from snapq.cpu import CpuModel
@@ -11,6 +12,7 @@ from snapq.errors import DataError
 from snapq.evaluation.datasets import Dataset
 from snapq.evaluation.metrics import Metric
 from snapq.evaluation.rows import class_numbers, rows_of
+from snapq.evaluation.samples import Array
 from snapq.evaluation.stateful import in_sequence
 from snapq.evaluation.tail import Tail
 from snapq.graph.classical import classes
@@ -20,6 +22,7 @@ from snapq.quantization.existing_qdq.strip import is_quantized
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+_MOST_LABELS = 100_000
 _FAULTS_OF_CODE = (NameError, AttributeError, TypeError, ImportError)
 
 
@@ -44,6 +47,23 @@ def score_first(found: Cut, data: Dataset, metrics: Sequence[Metric]) -> None:
     for metric in metrics:
         metric.update(outputs, first.label, first.name)
     _compute_once(metrics)
+    if data.labels is not None:
+        _check_class_numbers(data.labels(), outputs, metrics)
+
+
+def _check_class_numbers(
+    labels: Iterable[tuple[str, object]], outputs: Mapping[str, Array], metrics: Sequence[Metric]
+) -> None:
+    """Refuses class numbers that the model has not, by what it gave for the first sample.
+
+    Raises:
+        DataError: the sample whose label does not fit.
+    """
+    own = [metric for metric in metrics if ":" not in metric.name]  # others may take long
+    for name, label in islice(labels, _MOST_LABELS):
+        if isinstance(label, int):
+            for metric in own:
+                metric.update(outputs, label, name)
 
 
 def _compute_once(metrics: Sequence[Metric]) -> None:

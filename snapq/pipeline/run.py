@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from snapq import version
 from snapq.benchmarking.history.subject import Made
 from snapq.config import DeployConfig
 from snapq.config.reading.secrets import hide, literal
@@ -32,7 +33,6 @@ from snapq.records import Figures, FileRecord, Provenance, RunRecord, StageRecor
 from snapq.stages.artifact import library_versions
 from snapq.stages.package.stage import BUNDLE
 from snapq.storage import compressed_size, fingerprint, sha256_file, write_text
-from snapq.version import __version__
 
 LOG = logging.getLogger("snapq")
 
@@ -170,7 +170,8 @@ def _provenance(
 ) -> Provenance:
     calibration, evaluation = chosen.calibration, chosen.evaluation
     return Provenance(
-        snapq=__version__,
+        snapq=version.__version__,
+        build=version.build(),
         python=platform.python_version(),
         platform=platform.platform(),
         cpu=_cpu_name(),

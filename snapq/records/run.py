@@ -16,6 +16,8 @@ class Provenance(Record):
     """What made the run: versions, machine, inputs."""
 
     snapq: str
+    build: str | None = None
+    """The commit that snapq was built from; None of a checkout."""
     python: str
     platform: str
     cpu: str

@@ -31,7 +31,7 @@ class _Library:
         except ImportError as error:
             raise InstallError(
                 f"Training needs PyTorch, which cannot be imported ({error}).",
-                hint="Run: pip install snapq[train]",
+                hint="Run: pip install torch",
             ) from error
         value = getattr(module, attribute)
         setattr(self, attribute, value)
