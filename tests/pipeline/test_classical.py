@@ -27,6 +27,7 @@ from snapq.pipeline.steps import steps
 from snapq.records import AnswersRecord, Figures, Origin, RunRecord
 from snapq.report.classical import answers_text
 from snapq.storage import sha256_file
+from tests.bundle.application.toolchain import compiled, provider
 from tests.classical.tables import forest, machine, write
 
 DEPLOY = """\
@@ -390,3 +391,33 @@ def test_the_sqnr_of_an_answer_is_that_behind_the_tail() -> None:
     assert one.sqnr_db == pytest.approx(40, abs=0.01)
     (record,) = answers("fp16", 0, labels=False, range=1.0, sqnr_db=one.sqnr_db).answers
     assert "SQNR 40.0 dB behind the tail" in answers_text(record)
+
+
+@pytest.mark.npu
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+def test_the_cpp_program_of_a_forest_answers_rows_as_the_helper_does(
+    trees: tuple[Path, snapq.Run], tmp_path: Path
+) -> None:
+    bundle = trees[1].bundle
+    assert bundle is not None
+    program = compiled(bundle, tmp_path)
+    rows = np.random.default_rng(0).normal(size=(11, 4)).astype(np.float32)
+    np.savetxt(tmp_path / "rows.csv", rows, fmt="%.9g", delimiter=",")
+    command = [sys.executable, "-B", bundle / "samples/main.py", tmp_path / "rows.csv"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    printed = done.stdout.replace("'", '"').splitlines()
+    labels, scores = (json.loads(line.split(" ", 1)[1]) for line in printed)
+    assert len(labels) == 8
+    expected = [
+        f"label {label}  scores {' '.join(f'{value:.9g}' for value in row)}"
+        for label, row in zip(labels, scores, strict=True)
+    ]
+    for model, more in (("model.onnx", []), ("devices/qcs9075/model_ctx.onnx", [provider()])):
+        command = [program, model, tmp_path / "rows.csv", *more]
+        done = subprocess.run(command, cwd=bundle, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        found = [line.strip() for line in done.stdout.splitlines() if line.startswith("label")]
+        assert len(found) == len(rows)
+        assert found[:8] == expected

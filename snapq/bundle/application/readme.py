@@ -218,11 +218,8 @@ def _programs(manifest: Manifest, facts: ApplicationFacts) -> Iterator[_Program]
     for language, (title, text) in _LANGUAGES.items():
         if language in code:
             yield _Program(title, text, language, code[language].rstrip())
-        elif manifest.host is None:
+        else:
             yield _Program(title, f"There is no program: {without[language]}", language, "")
-    if manifest.host is not None:
-        text = "Rows are encoded and answers decoded around the package, see What it gives."
-        yield _Program("All languages", text, "", "")
 
 
 def _files(manifest: Manifest, files: tuple[str, ...]) -> Iterator[tuple[str, str]]:

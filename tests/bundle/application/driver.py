@@ -18,9 +18,9 @@ from snapq.bundle.application.header import header, views
 from snapq.bundle.application.tensors import TensorView
 from snapq.bundle.schema import Manifest
 from tests.bundle.application.packages import helper_of
+from tests.bundle.application.toolchain import STRICT
 
 Array = np.ndarray[Any, np.dtype[Any]]
-STRICT = ("-Wall", "-Wextra", "-Wpedantic", "-Werror")
 _START = """\
 #include <stdio.h>
 #include "snapq_model.h"

@@ -12,8 +12,9 @@ import pytest
 from snapq.bundle.application.header import header
 from snapq.bundle.application.identifiers import identifiers
 from snapq.bundle.schema import Manifest
-from tests.bundle.application.driver import STRICT, build, write_inputs
+from tests.bundle.application.driver import build, write_inputs
 from tests.bundle.application.packages import CLASSIFIER, KINDS
+from tests.bundle.application.toolchain import STRICT
 
 C11 = ("gcc", "-std=c11", "-O1")
 CPP17 = ("g++", "-std=c++17", "-O1")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import subprocess
 import sys
@@ -16,8 +15,8 @@ from snapq.bundle import snapq_io
 from snapq.bundle.application.facts import ApplicationFacts
 from snapq.bundle.application.samples import samples, without_sample
 from snapq.bundle.application.write import write_application
-from tests.bundle.application.driver import STRICT
 from tests.bundle.application.packages import KINDS, SPEECH
+from tests.bundle.application.toolchain import STRICT, api, compiled, provider
 from tests.bundle.bundles import make
 
 pytestmark = pytest.mark.npu
@@ -33,36 +32,16 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray
     return path, pixels
 
 
-def compiled(source: Path, include: Path, api: Path, library: Path, to: Path) -> Path:
-    done = subprocess.run(
-        [
-            *("g++", "-std=c++17", *STRICT, "-isystem", api, "-I", include, source, "-o", to),
-            *("-L", library, "-lonnxruntime", f"-Wl,-rpath,{library}"),
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return to
-
-
 @NO_CPP
 def test_the_cpp_program_gives_the_helpers_values_on_the_cpu_and_on_the_simulator(
-    bundle: Path, pictures: tuple[Path, np.ndarray], api: Path, library: Path, tmp_path: Path
+    bundle: Path, pictures: tuple[Path, np.ndarray], tmp_path: Path
 ) -> None:
-    program = compiled(
-        bundle / "samples/main.cpp", bundle / "include", api, library, tmp_path / "m"
-    )
-    spec = importlib.util.find_spec("onnxruntime_qnn")
-    assert spec is not None
-    assert spec.origin is not None
-    provider = Path(spec.origin).parent / "libonnxruntime_providers_qnn.so"
+    program = compiled(bundle, tmp_path)
     package = snapq_io.load(bundle)
     frame = package.preprocess(pictures[1])
     for device, arguments in (
         ("cpu", ["model.onnx", pictures[0]]),
-        ("qcs9075", ["devices/qcs9075/model_ctx.onnx", pictures[0], provider]),
+        ("qcs9075", ["devices/qcs9075/model_ctx.onnx", pictures[0], provider()]),
     ):
         done = subprocess.run(
             [program, *arguments], cwd=bundle, capture_output=True, text=True, check=False
@@ -80,14 +59,12 @@ def test_the_cpp_program_gives_the_helpers_values_on_the_cpu_and_on_the_simulato
 @pytest.mark.parametrize(
     "kind", ["audio with state", "indices, flags and halves", "16-bit outputs"]
 )
-def test_the_cpp_programs_of_other_kinds_of_models_compile(
-    kind: str, api: Path, tmp_path: Path
-) -> None:
+def test_the_cpp_programs_of_other_kinds_of_models_compile(kind: str, tmp_path: Path) -> None:
     state = {"stateN": "state"} if KINDS[kind] is SPEECH else {}
     write_application(tmp_path, KINDS[kind], ApplicationFacts(LABELS, state))
     done = subprocess.run(
         [
-            *("g++", "-std=c++17", *STRICT, "-fsyntax-only", "-isystem", api),
+            *("g++", "-std=c++17", *STRICT, "-fsyntax-only", "-isystem", api()),
             *("-I", tmp_path / "include", tmp_path / "samples/main.cpp"),
         ],
         capture_output=True,
@@ -99,13 +76,11 @@ def test_the_cpp_programs_of_other_kinds_of_models_compile(
 
 @NO_CPP
 def test_the_cpp_program_of_a_cut_model_runs_the_tail(
-    pictures: tuple[Path, np.ndarray], api: Path, library: Path, tmp_path: Path
+    pictures: tuple[Path, np.ndarray], tmp_path: Path
 ) -> None:
     make(tmp_path, tail=True)
     bundle = tmp_path / "bundle"
-    program = compiled(
-        bundle / "samples/main.cpp", bundle / "include", api, library, tmp_path / "m"
-    )
+    program = compiled(bundle, tmp_path)
     done = subprocess.run(
         [program, "model.onnx", pictures[0]],
         cwd=bundle,
@@ -130,7 +105,7 @@ def test_the_python_program_runs(bundle: Path, pictures: tuple[Path, np.ndarray]
 
 
 @pytest.mark.slow
-def test_the_kotlin_programs_compile_against_the_java_api(api: Path, tmp_path: Path) -> None:
+def test_the_kotlin_programs_compile_against_the_java_api(tmp_path: Path) -> None:
     if shutil.which("kotlinc") is None:
         pytest.skip("there is no Kotlin compiler (Debian: kotlin)")
     sources = []
@@ -142,7 +117,7 @@ def test_the_kotlin_programs_compile_against_the_java_api(api: Path, tmp_path: P
         sources.append(tmp_path / f"Main{number}.kt")
         sources[-1].write_text(f"package kind{number}\n{text}")
     assert len(sources) >= 3
-    command = ["kotlinc", "-cp", api / "classes.jar", *sources, "-d", tmp_path / "out"]
+    command = ["kotlinc", "-cp", api() / "classes.jar", *sources, "-d", tmp_path / "out"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "out").rglob("Main*Kt.class"))) == len(sources)
