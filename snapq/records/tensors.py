@@ -97,3 +97,5 @@ class TradeoffRecord(Record):
     estimated_on: str | None
     devices: tuple[str, ...] = ()
     """For which it was tried, where not for all."""
+    refused: str | None = None
+    """Why the NPU does not take it; it is no candidate then."""

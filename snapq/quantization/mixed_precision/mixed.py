@@ -109,8 +109,11 @@ def _search_mix(
             return
         more = fastest.grown(trials)
         waiting += [more] if more is not None else []
-    best = max(trials.all, key=lambda trial: (trial.evaluation.value, not trial.whole))
-    trials.prove(trials.timed(best))
+    while True:
+        left = [trial for trial in trials.all if trial.refused is None]
+        best = max(left, key=lambda trial: (trial.evaluation.value, not trial.whole))
+        if trials.prove(trials.timed(best)).refused is None:
+            return
 
 
 def _wholes(trials: Trials, scheme: Scheme, to: Iterable[Promotion]) -> list[Trial]:

@@ -45,6 +45,8 @@ def narrow(trials: Trials, analysis: Analysis, best: Trial, free: Collection[str
     if not names:
         return
     everything = trials.timed(_tried(trials, best, sorted(names)))
+    if everything.refused is not None:
+        return
     before, after = trials.spent(best), trials.spent(everything)
     won = {name: before.get(name, 0.0) - after.get(name, 0.0) for name in names}
     gains = {name: cycles for name, cycles in won.items() if cycles > 0.0}

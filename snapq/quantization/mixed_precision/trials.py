@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import onnx_ir as ir
 
+from snapq.errors import QnnError
 from snapq.precision import Promotion
 from snapq.quantization.analysis.alone import lowered
 from snapq.quantization.analysis.sensitivity import Analysis
@@ -40,6 +42,7 @@ class Trial:
         cost: its estimate; None where there is none.
         scheme: how it was quantized.
         narrow: nodes whose weights have 4 bits, as they are faster so.
+        refused: why the NPU does not take it; such a candidate is never chosen.
     """
 
     to: Promotion | None
@@ -50,6 +53,7 @@ class Trial:
     cost: Cost | None
     scheme: Scheme
     narrow: tuple[str, ...] = ()
+    refused: str | None = None
 
 
 class Trials:
@@ -74,7 +78,7 @@ class Trials:
 
     def best(self) -> Trial:
         """The fastest that was proved to keep the budget, else the best that was proved."""
-        proved = [trial for trial in self.all if trial.proved]
+        proved = [trial for trial in self.all if trial.proved and trial.refused is None]
         kept = [trial for trial in proved if trial.evaluation.met]
         return min(kept, key=price) if kept else max(proved, key=lambda one: one.evaluation.value)
 
@@ -102,26 +106,45 @@ class Trials:
         return self._trials[found]
 
     def timed(self, trial: Trial) -> Trial:
-        """The same with its estimate."""
+        """The same with its estimate; of what the NPU does not take, that it is no candidate.
+
+        Raises:
+            QnnError: the NPU does not take the model without promotions.
+        """
         trial = self._trials[key(trial.scheme)]
         if self._estimate is None or trial.cost is not None:
             return trial
-        return self._keep(
-            replace(trial, cost=self._estimate(self._model(trial.scheme))), report=False
-        )
+        try:
+            cost = self._estimate(self._model(trial.scheme))
+        except QnnError as error:
+            return self._refused(trial, error)
+        return self._keep(replace(trial, cost=cost), report=False)
 
     def prove(self, trial: Trial) -> Trial:
-        """The same with its final evaluation."""
+        """The same with its final evaluation. Raises as `timed`."""
         trial = self._trials[key(trial.scheme)]
-        if trial.proved:
+        if trial.proved or trial.refused is not None:
             return trial
-        evaluation = self._final(self._model(trial.scheme))
+        try:
+            evaluation = self._final(self._model(trial.scheme))
+        except QnnError as error:
+            return self._refused(trial, error)
         return self._keep(replace(trial, evaluation=evaluation, proved=True))
+
+    def _refused(self, trial: Trial, error: QnnError) -> Trial:
+        """A candidate that the NPU does not take: for ever slow, and not good enough."""
+        if error.transient or (trial.to is None and not trial.narrow):
+            raise error
+        unmet = replace(trial.evaluation, met=False)
+        never = Cost(math.inf, math.inf)
+        return self._keep(replace(trial, evaluation=unmet, cost=never, refused=error.what))
 
     def spent(self, trial: Trial) -> dict[str, float]:
         """Cycles by float node of a candidate with an estimate."""
         cost = trial.cost
-        return by_float_node(self._model(trial.scheme), cost) if cost is not None else {}
+        if cost is None or trial.refused is not None:
+            return {}
+        return by_float_node(self._model(trial.scheme), cost)
 
     def _model(self, scheme: Scheme) -> ir.Model:
         return self._analysis.quantized(scheme).model

@@ -42,7 +42,9 @@ def legal(
     kind = f"Depthwise{op}" if depthwise else op
     name = f"{kind} with {activation.value} activations and {weight.value} weights"
     if weight is QuantType.INT4 and not per_channel and npu.int4_by_channel:
-        return Legality(False, f"the NPU has {name} only with one scale a channel")
+        return Legality(
+            False, f"the NPU has {name} only with one scale for each of several channels"
+        )
     if architecture >= first:
         return Legality(True)
     if first == NEVER:

@@ -31,6 +31,7 @@ class Decision:
         source: who says so, where that is the scheme.
         on_cpu: the NPU has the operator neither in integers nor in float.
         granularity: which values of its constant weight share a scale.
+        scales_apart: see `Scheme`.
     """
 
     rule: OpSpec | None = None
@@ -40,6 +41,7 @@ class Decision:
     source: Source | None = None
     on_cpu: bool = False
     granularity: Granularity = PER_TENSOR
+    scales_apart: int | None = None
 
     @property
     def encodings(self) -> Encodings | None:

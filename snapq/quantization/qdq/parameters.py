@@ -72,7 +72,11 @@ def weight_axis(node: ir.Node, rank: int) -> int | None:
 
 
 def weight_encoding(
-    weight: npt.NDArray[np.float32], dtype: QuantType, shared: Granularity, data: QuantType
+    weight: npt.NDArray[np.float32],
+    dtype: QuantType,
+    shared: Granularity,
+    data: QuantType,
+    apart: int | None = None,
 ) -> Encoding:
     """Symmetric for signed types, asymmetric and with one scale for unsigned ones.
 
@@ -81,7 +85,8 @@ def weight_encoding(
     compiler gives a layer with widely spread scales slower code (EfficientNet-Lite0, w8a8, float
     boundary, QCS9075: 484 to 460 thousand cycles by Qualcomm's estimate).
 
-    `data` is the type of the data that it is multiplied with.
+    `data` is the type of the data that it is multiplied with; where that has 16 bits, the largest
+    scale is at most `apart` times the smallest.
     """
     if isinstance(shared, PerBlock):
         return block_encoding(weight, shared.size)
@@ -91,7 +96,8 @@ def weight_encoding(
     if not weight.size:
         return symmetric(0.0, dtype)
     magnitude = np.abs(weight).max(axis=reduced_axes(weight.shape, shared))
-    magnitude = np.maximum(magnitude, max(magnitude.max() / 2.0**data.bits, _SMALLEST_WEIGHT))
+    steps = 2.0**data.bits if apart is None or data.bits == 8 else float(apart)
+    magnitude = np.maximum(magnitude, max(magnitude.max() / steps, _SMALLEST_WEIGHT))
     return symmetric(magnitude, dtype, shared)
 
 

@@ -62,6 +62,9 @@ class Scheme:
         ranges: of single tensors of 8 bits by name, in the place of the observer's.
         keep_wide: whether the rules of `wide` hold.
         float16: whether all devices compute floats, which is a matter of the SoC.
+        scales_apart: how many times the smallest scale of a weight its largest may be at most,
+            where it is multiplied with data of 16 bits: far apart they can take the NPU longer.
+            None: as far as the data's steps.
     """
 
     weights: WeightType = WeightType.INT8
@@ -73,6 +76,7 @@ class Scheme:
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     keep_wide: bool = True
     float16: bool = True
+    scales_apart: int | None = None
 
     @property
     def activation_type(self) -> QuantType | None:

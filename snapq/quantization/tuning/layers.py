@@ -170,7 +170,9 @@ def plain_encoding(layer: Layer, decision: Decision, data: Encoding) -> Encoding
     Its scale leaves room for a bias that is a little larger than the layer's own.
     """
     dtype = decision.dtype or QuantType.UINT8
-    encoding = weight_encoding(layer.weight, decision.weights, decision.granularity, dtype)
+    encoding = weight_encoding(
+        layer.weight, decision.weights, decision.granularity, dtype, decision.scales_apart
+    )
     depthwise = layer.group > 1 and layer.matrix.shape[1] == 1
     if dtype.bits > 8 and depthwise and may_overflow(layer.kernel, layer.strides):
         encoding = close_scales(encoding)

@@ -62,7 +62,8 @@ class Writer:
             where=self.where if trial.proved else Origin.HOST,
             device=self._proved_on if simulated else None,
             samples=len(self.held.feeds),
-            us=trial.cost.us if trial.cost is not None else None,
+            us=trial.cost.us if trial.cost is not None and trial.refused is None else None,
+            refused=trial.refused,
             estimated_on=self.estimator.estimated_on if self.estimator is not None else None,
         )
 
@@ -76,6 +77,8 @@ class Writer:
         found = self.record(trial, trial)
         timed = f", {found.us:,.1f} µs estimated" if found.us is not None else ""
         kept = "keeps" if found.met else "does not keep"
+        if found.refused is not None:
+            return f"  {found.label}: the NPU does not take it"
         place = "simulated" if found.where is Origin.SIMULATED else "on the CPU"
         return f"  {found.label}: {_value(found)} {place}{timed}; {kept} the budget"
 
@@ -130,7 +133,11 @@ def notes(
         few = ", ".join(found.narrow[:_NAMED])
         more = f" and {len(found.narrow) - _NAMED} more" if len(found.narrow) > _NAMED else ""
         yield f"Weights of 4 bits, which the NPU is faster with by the estimate: {few}{more}."
-    wholes = [one for one in curve if not (one.nodes or one.narrow) and one is not found]
+    same = [one for one in curve if not (one.nodes or one.narrow) and one is not found]
+    wholes = [one for one in same if one.refused is None]
+    for one in same:
+        if one.refused is not None:
+            yield f"{one.label} is no candidate, as the NPU does not take it: {one.refused}"
     places = {found.where: f"{found.where}{on}", Origin.HOST: _ON_CPU}
     for place, told in places.items():
         compared = [f"{one.label}: {_figures(one)}" for one in wholes if one.where is place]

@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from snapq.config import MixedPrecision, QuantizeConfig
 from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
+from snapq.errors import QnnError
 from snapq.npu.arithmetic import distinct
 from snapq.npu.runtime import status
 from snapq.precision import ActivationType, Promotion, precision_name
@@ -175,8 +176,13 @@ def _wide(
 
     estimate = Estimator(device, context)
     with context.progress.track("Compare with 16 bits and fp16"):
-        # A device without fp16 is compared with what the nearest one takes at fp16.
-        at_fp16 = Estimator(nearest_with_estimate(device), context)(analysis.model)
         first = analysis.quantized(analysis.scheme)
-        found = faster_at_16_bits(first, free, make, estimate, at_fp16)
+        try:
+            # A device without fp16 is compared with what the nearest one takes at fp16.
+            at_fp16 = Estimator(nearest_with_estimate(device), context)(analysis.model)
+            found = faster_at_16_bits(first, free, make, estimate, at_fp16)
+        except QnnError as error:
+            if error.transient:
+                raise
+            return {}  # of what does not compile so, nothing can be said
     return found.nodes if found is not None else {}

@@ -11,7 +11,7 @@ from snapq.bundle import ENCODINGS
 from snapq.config import QuantizeConfig
 from snapq.errors import ConfigError
 from snapq.graph import io
-from snapq.precision import precision_name
+from snapq.precision import ActivationType, Preset, precision_name
 from snapq.quantization.quantize import Quantized
 from snapq.records import EncodingRecord, HistogramRecord
 from snapq.stages.artifact import MODEL
@@ -20,6 +20,7 @@ from snapq.stages.imposing import from_file, read_weights
 from snapq.stages.quantize.job import quantization_job
 from snapq.stages.quantize.mixing import mix
 from snapq.stages.quantize.never_slower import Kept, keep_fast
+from snapq.stages.quantize.weight_scales import race_scales
 from snapq.storage import write_json
 
 
@@ -85,15 +86,25 @@ def _quantize(
         return Kept(found.quantized, found.precision, {})
     assert data is not None
     job = quantization_job(model, options, context, read_weights(source))
+    failures: tuple[str, ...] = ()
+    wide = options.precision == "auto" or options.activations is ActivationType.UINT16
+    if wide and (options.never_slower or options.preset is Preset.BEST):
+        raced = race_scales(job, context)
+        job, failures = raced.job, raced.failures
     if options.budget is not None:
         mixed = mix(job, options, label, context, folder)
-        return replace(mixed, details={"mixed_precision": mixed.details})
+        return replace(
+            mixed,
+            details={"mixed_precision": mixed.details},
+            failures=(*failures, *mixed.failures),
+        )
     with context.progress.track("Calibrate", len(data)) as advance:
         result = job.quantized(data, advance)
     if not options.never_slower:
         return Kept(result, label, {})
     kept = keep_fast(job, result, label, context)
-    return replace(kept, details={"never_slower": kept.details})
+    details = {"never_slower": kept.details}
+    return replace(kept, details=details, failures=(*failures, *kept.failures))
 
 
 def write(result: Quantized, folder: Path) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from snapq.devices.profiles import find
+from snapq.errors import QnnError
 from snapq.evaluation.sqnr import SqnrMeter, sqnr
 from snapq.npu.model import Model
 from snapq.precision import ActivationType, Promotion, WeightType
@@ -109,3 +110,28 @@ def test_four_bit_weights_that_hurt_get_eight_and_activations_stay():
     assert precisions == {(WeightType.INT8, ActivationType.UINT16)}
     weights = [sensitivity for sensitivity in sensitivities if sensitivity.kind is Kind.WEIGHT]
     assert 0 < len(chosen.nodes) < len(weights)
+
+
+def test_what_the_npu_does_not_take_is_no_candidate():
+    model = convolutions_and_encoder()
+    samples = feeds(model, 2)
+    truths = list(run_on_cpu(model, samples))
+    analysis = Analysis(
+        model, observe(model, samples), Scheme(architecture=73), {}, samples, truths, run_on_cpu
+    )
+
+    def evaluator(candidate):
+        quantizers = sum(node.op_type == "QuantizeLinear" for node in candidate.graph)
+        return Evaluation(float(quantizers == 0), quantizers == 0)
+
+    def refusing(candidate):
+        if all(node.op_type != "QuantizeLinear" for node in candidate.graph):
+            raise QnnError("The NPU lacks a kernel.", where="node")
+        return Cost(float(len(candidate.graph)), 1.0)
+
+    found = promote(analysis, lambda: (), (evaluator, evaluator), refusing, KINDS)
+    (refused,) = (trial for trial in found.trials if trial.refused is not None)
+    assert refused.to is Promotion.FLOAT16
+    assert refused.refused == "The NPU lacks a kernel."
+    assert found.chosen is not refused
+    assert not found.chosen.evaluation.met

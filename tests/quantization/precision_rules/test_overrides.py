@@ -109,6 +109,18 @@ def test_a_downgrade_says_what_was_wanted_what_is_given_and_why():
     assert "from v73 on, this is v69, so it has int8 weights" in note.text
 
 
+@pytest.mark.parametrize(
+    ("op_type", "shape"), [("Conv", (1, 8, 3, 3)), ("ConvTranspose", (8, 1, 2, 2))]
+)
+def test_a_layer_of_one_output_channel_has_weights_of_8_bits_for_4(op_type, shape):
+    b = Builder()
+    x = b.feed("x", 1, 8, 6, 6)
+    model = b.model(b.add(op_type, x, b.normal(*shape), b.normal(1)))
+    found = quantized(model, Scheme(weights=WeightType.INT4))
+    assert types(found)["constant_0"] == "int8"
+    assert "only with one scale for each of several channels" in str(found.notes[0])
+
+
 def test_later_overrides_win_and_add_up():
     found = resolve(
         [

@@ -115,7 +115,8 @@ def _typed(node: ir.Node, rule: OpSpec, scheme: Scheme) -> Decision:
                     shared = blocks
                 else:
                     clause = clause or _NO_BLOCKS
-            return Decision(rule, dtype, held, clause, granularity=shared)
+            apart = scheme.scales_apart
+            return Decision(rule, dtype, held, clause, granularity=shared, scales_apart=apart)
         refused.append(found.reason)
     return Decision(reason=refused[0])
 
@@ -182,9 +183,15 @@ def _legal(
                 weight,
                 architecture,
                 depthwise=is_depthwise(node),
-                per_channel=isinstance(_weight_granularity(node, rule, scheme), PerAxis),
+                per_channel=_has_scales(value, _weight_granularity(node, rule, scheme)),
             )
     return weightless(node.op_type, dtype, architecture)
+
+
+def _has_scales(weight: ir.Value, shared: Granularity) -> bool:
+    """Whether a weight has several scales: with one output channel the provider sees one."""
+    tensor = constant(weight)
+    return isinstance(shared, PerAxis) and tensor is not None and tensor.shape[shared.axis] != 1
 
 
 def _weight_granularity(node: ir.Node, rule: OpSpec, scheme: Scheme) -> PerTensor | PerAxis:

@@ -64,7 +64,9 @@ def _stored(plan: QdqPlan, node: ir.Node, decision: Decision) -> dict[int, Store
     tuned = plan.tuned.get(str(node.name))
     encoding = given = tuned.encoding if tuned else plan.imposed.get(str(value.name))
     if encoding is None or not _fits(encoding, node, decision, weight.shape):
-        encoding = weight_encoding(weight, decision.weights, decision.granularity, data_type)
+        encoding = weight_encoding(
+            weight, decision.weights, decision.granularity, data_type, decision.scales_apart
+        )
     own = encoding is not given
     # What is found here uses the whole range of a signed type, and channels of zeros may stay.
     if (
