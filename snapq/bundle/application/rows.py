@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from snapq.bundle.application.identifiers import identifiers
@@ -42,7 +42,7 @@ def rows_programs(
     host: BundleHost,
     inputs: Sequence[Sample],
     outputs: Sequence[Sample],
-    options: Sequence[tuple[str, str]],
+    loading: Mapping[str, object],
 ) -> dict[str, str]:
     """The programs by language; those in C++ need head and tail as ONNX.
 
@@ -50,7 +50,7 @@ def rows_programs(
         host: what stands around the package.
         inputs: of the package.
         outputs: of the package.
-        options: provider options for loading it.
+        loading: provider options, as the templates name them.
     """
     variables = identifiers([f"rows_{item.name}" for item in host.inputs])
     rows = [
@@ -66,7 +66,7 @@ def rows_programs(
         "tail": [_Taken(n, by_name.get(n), given.get(n)) for n in host.tail.inputs],
         "inputs": inputs,
         "outputs": outputs,
-        "options": options,
+        **loading,
     }
     found = {"python": render("rows.py", **values)}
     if host.head_model is not None and host.tail_model is not None:

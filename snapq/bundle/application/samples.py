@@ -43,7 +43,12 @@ def samples(manifest: Manifest, facts: ApplicationFacts) -> dict[str, str]:
     inputs, outputs = _tensors(manifest, facts)
     without = without_sample(manifest)
     if manifest.host is not None:
-        made = rows_programs(manifest.host, inputs, outputs, _options(manifest.devices))
+        made = rows_programs(
+            manifest.host,
+            inputs,
+            outputs,
+            {"options": _options(manifest.devices), "devices": _devices(manifest)},
+        )
         return {language: text for language, text in made.items() if language not in without}
     values = {
         "inputs": inputs,
@@ -52,6 +57,7 @@ def samples(manifest: Manifest, facts: ApplicationFacts) -> dict[str, str]:
         "state": dict(facts.state),
         "files": [item.variable for item in inputs if item.number],
         "options": _options(manifest.devices),
+        "devices": _devices(manifest),
         "compiled": manifest.devices[0].model if manifest.devices else "the compiled model",
         "cut": manifest.tail is not None,
         "tail": _tail(manifest, inputs, outputs),
@@ -154,6 +160,11 @@ def _steps(inputs: Sequence[Sample]) -> str:
             size = f"({item.view.macro}_COUNT * sizeof({item.file_ctype}))"
             return f"file_{item.id}.size() / {size}"
     return "1"
+
+
+def _devices(manifest: Manifest) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Provider options of each device."""
+    return [(entry.device, _options([entry])) for entry in manifest.devices]
 
 
 def _options(devices: Sequence[BundleDevice]) -> list[tuple[str, str]]:

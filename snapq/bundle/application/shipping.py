@@ -88,6 +88,7 @@ def _android(devices: Sequence[BundleDevice], manifest: Manifest) -> System:
     files = " ".join(f"{number}.raw" for number in range(len(manifest.inputs)))
     text = render(
         "android.md",
+        device=entry.device,
         version=version,
         qairt=_short(entry.qairt),
         package=_package(devices, manifest),

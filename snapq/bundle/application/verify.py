@@ -101,7 +101,10 @@ def _report(options: argparse.Namespace) -> int:
     if options.timed:
         value = _file(options, manifest, entry, found)
         value.update(started_at=started, seconds=seconds)
-        options.output.write_text(json.dumps(value) + "\n", encoding="utf-8")
+        try:
+            options.output.write_text(json.dumps(value) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise VerifyError(f"{options.output} cannot be written: {error}") from error
         print(f"Wrote {options.output}; `snapq history import {options.output}` takes it.")
     return 0 if passed else 1
 
