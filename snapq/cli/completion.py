@@ -1,4 +1,4 @@
-"""What the shell completes: devices, runs and bundles, stages. Quick, and silent where it fails."""
+"""What the shell completes: devices, boards, runs, stages. Quick, and silent where it fails."""
 
 from __future__ import annotations
 
@@ -31,3 +31,20 @@ def complete_stages(incomplete: str) -> list[str]:
     from snapq.config.schema.stages import STAGE_OPTIONS
 
     return [name for name in ("source", *STAGE_OPTIONS) if name.startswith(incomplete)]
+
+
+def complete_boards(incomplete: str) -> list[str]:
+    """Names of the inventory that begin so."""
+    from snapq.boards.inventory import boards
+    from snapq.errors import SnapqError
+
+    try:
+        return [board.name for board in boards() if board.name.startswith(incomplete)]
+    except SnapqError:
+        return []
+
+
+def complete_targets(incomplete: str) -> list[str]:
+    """Where a package can be measured: this machine, an emulated board, those of the inventory."""
+    own = [name for name in ("local", "qemu") if name.startswith(incomplete)]
+    return own + complete_boards(incomplete)

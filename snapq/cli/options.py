@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from typer.core import TyperCommand
 
-from snapq.cli.completion import complete_devices, complete_runs
+from snapq.cli.completion import complete_boards, complete_devices, complete_runs
 from snapq.errors import ConfigError, StorageError, both_names, warn_renamed
 
 _LARGEST = 2**31 - 1
@@ -52,7 +52,12 @@ RandomInputs = Annotated[
     bool, typer.Option("--random-inputs", help="Use random inputs as samples, to try out.")
 ]
 BoardName = Annotated[
-    str, typer.Argument(metavar="BOARD", help="ssh://USER@HOST, or a name of boards.yaml.")
+    str,
+    typer.Argument(
+        metavar="BOARD",
+        help="ssh://USER@HOST, or a name of boards.yaml.",
+        autocompletion=complete_boards,
+    ),
 ]
 Runs = Annotated[Path, typer.Option(help="Directory of all runs.")]
 Bundle = Annotated[

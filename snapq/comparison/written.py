@@ -49,6 +49,8 @@ def markdown(comparison: Comparison | RunComparison) -> str:
         titles = ("", "figure", "before", "after", "change", "limit")
         sides = f"{comparison.before.title} to {comparison.after.title}"
     verdict = "within the limits" if comparison.passed else "worse than the limits allow"
+    if isinstance(comparison, RunComparison) and not comparison.judged:
+        verdict = "compared, and judged by no limit"
     lines = [f"### snapq: {_text(head)} is {verdict}", "", _text(sides), "", *_table(titles, rows)]
     if comparison.remarks:
         lines += ["", *(f"- {_text(remark)}" for remark in comparison.remarks)]

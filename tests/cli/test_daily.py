@@ -95,6 +95,8 @@ def test_verbose_says_where_an_error_was_raised() -> None:
         ("snapq estimate model.onnx --device sm86", "sm8650"),
         ("snapq init model.onnx --device qcs90", "qcs9075"),
         ("snapq history --stage pack", "package"),
+        ("snapq run deploy.yaml --target be", "bench-1"),
+        ("snapq devices probe be", "bench-1"),
         ("snapq compare lat", "latest"),
         ("snapq benchmark runs/ti", "runs/tiny/1"),
         ("snapq report ", "runs/tiny/1"),

@@ -187,6 +187,7 @@ def _validity(
 ) -> results.BenchValid:
     found, protocol = session.models[load.label], setting.protocol
     samples, wanted_npu = found.samples, any(fallback.npu for fallback in load.fallbacks)
+    emulated = setting.where is Origin.EMULATED
     runs_met = samples.size >= protocol.min_runs
     duration_met = bool(samples.sum() / 1000 >= protocol.min_duration_s)
     last = found.loads[-1].placement
@@ -196,17 +197,17 @@ def _validity(
         reason
         for holds, reason in (
             (runs_met, f"only {samples.size} of {protocol.min_runs} runs"),
-            (duration_met, f"less than {protocol.min_duration_s:g} s of runs"),
+            (duration_met or emulated, f"less than {protocol.min_duration_s:g} s of runs"),
             (on_npu or not wanted_npu, "not everything ran on the NPU"),
             (thermal.throttled is not True, "the board slowed its clocks down"),
-            (setting.where is not Origin.EMULATED, "the board is emulated"),
+            (not emulated, "the board is emulated"),
             (golden_met is not False, "the outputs differ from the golden data"),
             *((False, reason) for reason in answers_reasons(answers, has_host=load.has_host)),
             *_proof(setting, session, load),
         )
         if not holds
     ]
-    if setting.where is not Origin.EMULATED:  # instructions need no hundred runs
+    if not emulated:  # instructions need no hundred runs
         reasons += no_claim(samples)
     return results.BenchValid(
         ok=not reasons,
@@ -214,7 +215,7 @@ def _validity(
         min_runs_met=runs_met,
         all_on_npu=on_npu,
         not_throttled=thermal.throttled is not True,
-        not_emulated=setting.where is not Origin.EMULATED,
+        not_emulated=not emulated,
         golden_met=golden_met,
         answers_met=answers_met(answers),
         reasons=tuple(reasons),

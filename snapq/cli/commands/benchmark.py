@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from snapq.cli.completion import complete_targets
 from snapq.cli.options import Bundle, Json, Runs, existing
 from snapq.cli.output.errors import report_error, storage_warning
 from snapq.cli.output.json import emit, error_values
@@ -35,7 +36,10 @@ def benchmark(
     bundle: Bundle,
     target: Annotated[
         list[str] | None,
-        typer.Option(help="local, ssh://USER@HOST or a board; repeat it for several at once."),
+        typer.Option(
+            help="local, ssh://USER@HOST or a board; repeat it for several at once.",
+            autocompletion=complete_targets,
+        ),
     ] = None,
     baseline: Annotated[
         Path | None, typer.Option(metavar="MODEL.onnx", help="The float model to measure against.")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from snapq.cli.completion import complete_boards, complete_devices
 from snapq.cli.options import Json
 from snapq.cli.output.json import emit
 
@@ -15,12 +16,17 @@ def devices(
         str | None,
         typer.Argument(
             help="A device to show, a system (windows, android, linux), a word to search for, "
-            "or `probe` with a board."
+            "or `probe` with a board.",
+            autocompletion=complete_devices,
         ),
     ] = None,
     board: Annotated[
         str | None,
-        typer.Argument(metavar="[BOARD]", help="ssh://USER@HOST, or a name of boards.yaml."),
+        typer.Argument(
+            metavar="[BOARD]",
+            help="ssh://USER@HOST, or a name of boards.yaml.",
+            autocompletion=complete_boards,
+        ),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -46,8 +46,9 @@ def export(
     """
     from snapq import api
 
+    source = existing(api.find_run(model))
     done = api.export_encodings(
-        existing(model), output, file_format=format_, float_model=float_model, overwrite=force
+        source, output, file_format=format_, float_model=float_model, overwrite=force
     )
     if json:
         emit(

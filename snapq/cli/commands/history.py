@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from snapq.cli.completion import complete_devices, complete_stages
+from snapq.cli.completion import complete_devices, complete_stages, complete_targets
 from snapq.cli.options import Json
 from snapq.cli.output.json import emit
 
@@ -44,7 +44,10 @@ def history(
         str | None,
         typer.Option(help="Of boards with this chip only.", autocompletion=complete_devices),
     ] = None,
-    target: Annotated[str | None, typer.Option(help="Of this target only.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="Of this target only.", autocompletion=complete_targets),
+    ] = None,
     data: Annotated[str | None, typer.Option(help="Of samples whose hash begins so only.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
     json: Json = False,

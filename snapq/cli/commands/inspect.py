@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from snapq.cli.completion import complete_devices
 from snapq.cli.options import CutOption, InputOption, Json, existing, parse_shapes
 from snapq.cli.output.json import emit
 
@@ -19,7 +20,11 @@ def inspect(
         Path, typer.Argument(metavar="MODEL", help="An ONNX model, or a compiled .bin or .dlc.")
     ],
     device: Annotated[
-        str | None, typer.Option(help="The chip, such as sm8650; needed for an ONNX model.")
+        str | None,
+        typer.Option(
+            help="The chip, such as sm8650; needed for an ONNX model.",
+            autocompletion=complete_devices,
+        ),
     ] = None,
     passes: Annotated[
         bool, typer.Option("--passes", help="Say which nodes a pass nearly changed, and why not.")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from snapq.cli.completion import complete_devices
 from snapq.cli.options import (
     Calibration,
     CutOption,
@@ -35,7 +36,10 @@ def quantize(
     ] = Preset.BALANCED,
     device: Annotated[
         list[str] | None,
-        typer.Option(help="Device whose rules to obey; may be repeated. Not given: all of them."),
+        typer.Option(
+            help="Device whose rules to obey; may be repeated. Not given: all of them.",
+            autocompletion=complete_devices,
+        ),
     ] = None,
     input_: InputOption = None,
     cut_at: CutOption = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from snapq.cli.completion import complete_targets
 from snapq.cli.options import Config, Json, Runs, SetOption
 from snapq.cli.output.errors import storage_warning
 from snapq.cli.output.json import emit
@@ -34,7 +35,8 @@ def run(
         str | None,
         typer.Option(
             help="Where latency is measured, instead of benchmark.target: local, "
-            "ssh://USER@HOST, or a board of boards.yaml."
+            "ssh://USER@HOST, or a board of boards.yaml.",
+            autocompletion=complete_targets,
         ),
     ] = None,
     sweep: Annotated[

@@ -39,14 +39,14 @@ def show_history(records: Sequence[BenchRecord]) -> None:
     """Prints a line a result."""
     show_table(
         "",
-        ("run", "when", "deployment", "what", "median", "ratio", "claim"),
+        ("run", "when", "what", "on", "median", "ratio", "claim"),
         (
             (
                 record.run_id[:8],
-                record.started_at[5:16].replace("T", NO_BREAK),
-                record.subject.deployment if record.subject else "",
+                record.started_at[5:16].replace("T", " "),
                 _what(record),
-                benches.figure(record, record.latency_ms.p50),
+                _where(record),
+                f"{benches.figure(record, record.latency_ms.p50)} {record.where}",
                 f"{benches.ratio(record)} {record.baseline.label}"
                 if record.speedup and record.baseline
                 else "",
@@ -54,17 +54,23 @@ def show_history(records: Sequence[BenchRecord]) -> None:
             )
             for record in records
         ),
+        whole=("run", "when", "claim"),
     )
 
 
 def _what(record: BenchRecord) -> str:
-    """`w8a8 (package 3f2a91bc) on bench-1, qcs9075 (npu context binary), measured`."""
+    """`tiny w8a8`; the first digits of the given model's hash tell its versions apart."""
     subject = record.subject
-    made = f" ({subject.stage} of {subject.given_sha256[:8]})" if subject else ""
+    if subject is None:
+        return record.model.label
+    return f"{subject.deployment} {record.model.label} ({subject.given_sha256[:4]})"
+
+
+def _where(record: BenchRecord) -> str:
+    """`bench-1, qcs9075, npu context binary`."""
     chip = f", {record.target.soc}" if record.target.soc else ""
-    where = f"{record.target.name}{chip} ({record.placement.fallback}), {record.where}"
-    rows = "" if record.rows is None else f", {record.rows:,} rows at once"
-    return f"{record.model.label}{made} on {where}{rows}"
+    processor = "" if record.target.name == "local" else f", {record.placement.fallback}"
+    return f"{record.target.name}{chip}{processor}"
 
 
 def show_comparison(comparison: Comparison | RunComparison) -> None:
