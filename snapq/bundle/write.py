@@ -34,9 +34,9 @@ def write_arrays_to(sink: IO[bytes], arrays: Mapping[str, Array]) -> None:
             entry = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
             with archive.open(entry, "w", force_zip64=True) as file:
-                np.lib.format.write_array(
-                    file, np.ascontiguousarray(arrays[name]), allow_pickle=False
-                )
+                # `ascontiguousarray` would make a vector of a scalar.
+                array = np.asarray(arrays[name], order="C")
+                np.lib.format.write_array(file, array, allow_pickle=False)
 
 
 def write_helper(folder: Path) -> None:

@@ -5,16 +5,22 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 import snapq.classical.program as shipped
+from snapq.bundle.write import write_arrays
 from snapq.classical.model import ClassicalModel
 from snapq.classical.program import Program, Step
 from tests.classical import exports
 
+Model = tuple[str, Callable[[], onnx.ModelProto]]
+AXIS = exports.SEVERAL["AdaBoost of numbers"]
+"""Has a number without axes among its constants."""
 FOLDER = Path(shipped.__file__).parent
 
 
@@ -33,14 +39,18 @@ def test_a_step_of_a_newer_version_is_named() -> None:
         program.run({"x": np.zeros(1)})
 
 
-def test_a_program_is_the_same_after_it_was_written_down(tmp_path: Path) -> None:
-    read = ClassicalModel.read(exports.TREES["forest with text"][1]())
+@pytest.mark.parametrize("model", [exports.TREES["forest with text"], AXIS], ids=["text", "axis"])
+def test_a_program_is_the_same_after_it_was_written_down(model: Model, tmp_path: Path) -> None:
+    read = ClassicalModel.read(model[1]())
     program = read.program()
     written, arrays = program.to_json()
-    np.savez(tmp_path / "arrays.npz", **arrays)
+    write_arrays(tmp_path / "arrays.npz", arrays)  # as a bundle's are
     with np.load(tmp_path / "arrays.npz") as kept:
         again = Program.from_json(json.loads(json.dumps(written)), kept)
-    rows = {read.inputs[0].name: exports.data("wine")[0]}
+        kept_shapes = {name: kept[name].shape for name in kept.files}
+    for name, array in arrays.items():
+        assert kept_shapes[name] == array.shape
+    rows = {read.inputs[0].name: exports.data(model[0])[0]}
     for name, expected in program.run(rows).items():
         np.testing.assert_array_equal(again.run(rows)[name], expected)
 

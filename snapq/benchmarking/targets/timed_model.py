@@ -143,7 +143,7 @@ class _Held:
         return self._created_ms
 
     def feed(self, feeds: Mapping[str, np.ndarray]) -> float:
-        self._feeds = {name: np.ascontiguousarray(array) for name, array in feeds.items()}
+        self._feeds = {name: np.asarray(array, order="C") for name, array in feeds.items()}
         started = time.perf_counter_ns()
         try:
             self._rows.answer(self._feeds)

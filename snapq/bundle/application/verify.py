@@ -466,7 +466,7 @@ def _first_feeds(np: Any, folder: Path, manifest: dict[str, Any]) -> dict[str, A
 
 def _arrays(np: Any, path: Path) -> dict[str, Any]:
     with np.load(str(path), allow_pickle=False) as file:
-        return {name: np.ascontiguousarray(file[name]) for name in file.files}
+        return {name: np.asarray(file[name], order="C") for name in file.files}
 
 
 def _turns(run: Any, options: Any) -> list[list[float]]:

@@ -86,7 +86,7 @@ class Model:
         import numpy as np
 
         with np.load(str(self._folder / feeds), allow_pickle=False) as file:
-            self._feeds = {name: np.ascontiguousarray(file[name]) for name in file.files}
+            self._feeds = {name: np.asarray(file[name], order="C") for name in file.files}
         rows = self._rows
         if rows is not None:
             return timed(lambda: rows.answer(self._feeds))[0]

@@ -97,7 +97,7 @@ def normalize(step: Step, x: Array) -> Array:
 @operation("CumSum")
 def cumulative_sum(step: Step, x: Array, axis: Array) -> Array:
     """Sums up along an axis, without the value itself where `exclusive`, from the end where so."""
-    along = int(axis)
+    along = int(axis.reshape(-1)[0])
     if step.attributes.get("reverse", 0):
         x = np.flip(x, along)
     total = np.cumsum(x, axis=along, dtype=x.dtype)
