@@ -24,10 +24,11 @@ stages: [{package: {golden_samples: 2, optimization_modes: [3]}}]
 Manifest = dict[str, Any]
 
 
-def deploy(folder: Path, model: onnx.ModelProto) -> Path:
-    """Writes a classical model with a table into a folder, and deploys it; the bundle."""
+def deploy(folder: Path, model: onnx.ModelProto, *, table: bool = True) -> Path:
+    """Deploys a classical model in a folder, with a table of rows or none; the bundle."""
     write(folder, model)
-    (folder / "deploy.yaml").write_text(DEPLOY)
+    lines = [line for line in DEPLOY.splitlines() if table or line[:4] not in ("data", "metr")]
+    (folder / "deploy.yaml").write_text("\n".join(lines))
     bundle = snapq.run(snapq.load(folder / "deploy.yaml"), runs=folder / "runs").bundle
     assert bundle is not None
     return bundle

@@ -16,12 +16,13 @@ from snapq.bundle.write import write_arrays, write_program
 from snapq.classical.host import HOST_ARRAYS
 from snapq.classical.program.answers import Answers
 from snapq.cpu import CpuModel
+from snapq.errors import ModelError
 from snapq.evaluation.samples import Array, Sample
 from snapq.graph import io
 from snapq.graph.boundary import Boundary
 from snapq.stages.package.job import ClassicalParts
 
-__all__ = ["golden_answers", "host_entry", "write_classical"]
+__all__ = ["golden_answers", "host_entry", "made_up_samples", "write_classical"]
 
 _MODELS = (CPU, HEAD, TAIL)
 
@@ -55,6 +56,32 @@ def write_classical(
         found = {f"in.{name}": value for name, value in sample.beside.items()}
         found |= {f"out.{name}": _plain(value) for name, value in answers.items()}
         write_arrays(folder / golden_file(GOLDEN_ROWS, number), found)
+
+
+def made_up_samples(parts: ClassicalParts, count: int) -> tuple[Sample, ...]:
+    """Golden samples where there are no rows: random ones, small and large, fit for the head."""
+    generator = np.random.default_rng(0)
+
+    def rows(whole: bool) -> dict[str, Array]:
+        found = {}
+        for spec in parts.inputs:
+            size = 10.0 ** generator.uniform(-2, 3, (spec.shape[0], 1))
+            values = size * generator.standard_normal(spec.shape)
+            drawn = generator.integers(0, 10, spec.shape) if whole else values
+            found[spec.name] = drawn.astype(spec.dtype)
+        return found
+
+    try:
+        parts.host.encode(rows(whole=False))
+        whole = False
+    except ModelError:  # trees that were put onto the NPU for whole numbers take no others
+        whole = True
+    drawn = [rows(whole) for _ in range(count)]
+    names = [f"random rows, batch {number + 1}" for number in range(count)]
+    return tuple(
+        Sample(name, parts.host.encode(one), beside=one)
+        for name, one in zip(names, drawn, strict=True)
+    )
 
 
 def host_entry(parts: ClassicalParts, golden: bool) -> BundleHost:

@@ -26,6 +26,7 @@ from snapq.records import (
 from snapq.stages.base import Context, Input, Outcome, Reads
 from snapq.stages.package.application import application_facts
 from snapq.stages.package.build import Built, build
+from snapq.stages.package.classical import made_up_samples
 from snapq.stages.package.compile_device import CompiledDevice
 from snapq.stages.package.golden import Reloaded
 from snapq.stages.package.job import ClassicalParts, PackageJob
@@ -85,6 +86,9 @@ class Packaged:
         return bundle / DEVICES / device / CONTEXT_NAME
 
 
+_MADE_UP = "There are no samples; the golden rows are random numbers."
+
+
 def reads(options: PackageConfig) -> Reads:
     """The model with its encodings, the devices and the boundary, and what the bundle carries."""
     return Reads(
@@ -113,19 +117,23 @@ def run(options: PackageConfig, context: Context, folder: Path) -> Outcome:
         raise ConfigError("The package stage needs the boundary.", where="io")
     source = context.previous
     encodings = source.folder / ENCODINGS
+    classical, samples = _classical(context), context.golden
+    made_up = classical is not None and samples is None
+    if classical is not None and samples is None:
+        samples = made_up_samples(classical, options.golden_samples)
     job = PackageJob(
         model=source.model,
         precision=source.precision,
         encodings=encodings if encodings.is_file() else None,
         devices=context.devices,
         plan=context.boundary,
-        samples=context.golden,
+        samples=samples,
         float_model=None if context.float_model is None else context.float_model.model,
         npu_share=context.npu_share,
-        random_inputs=context.random_inputs,
+        random_inputs=context.random_inputs or made_up,
         memory=Memory(context.memo),
         tail=context.tail,
-        classical=_classical(context),
+        classical=classical,
         application=application_facts(options.labels, source.model, context.state),
     )
     built = build(job, options, folder / BUNDLE, context.progress)
@@ -133,7 +141,7 @@ def run(options: PackageConfig, context: Context, folder: Path) -> Outcome:
     packaged.write(folder)
     return Outcome(
         precision=job.label,
-        notes=built.notes,
+        notes=(*built.notes, *([_MADE_UP] if made_up else [])),
         details={
             "boundary": built.boundary.describe(),
             "candidates": {entry.device: entry.candidates for entry in packaged.devices},
