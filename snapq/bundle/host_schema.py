@@ -65,6 +65,9 @@ class BundleHostInput(Entry):
     name: Text
     dtype: Dtype
     columns: Annotated[int, Field(gt=0, le=2**31)]
+    texts: _Texts = ()
+    """Of an input that took text as given: what its numbers stand for, from 0 on; -1 is any other
+    text."""
 
 
 _Count = Annotated[int, Field(ge=0, le=2**40)]

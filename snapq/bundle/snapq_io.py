@@ -249,7 +249,8 @@ class Package:
         for item in inputs:
             if item["name"] not in rows:
                 raise ValueError(f"there are no rows for {item['name']!r}")
-            value = np.asarray(rows[item["name"]], dtype=item["dtype"])
+            value = _numbered(np.asarray(rows[item["name"]]), item.get("texts") or [])
+            value = np.asarray(value, dtype=item["dtype"])
             if value.ndim != 2 or value.shape[1] != item["columns"] or not len(value):
                 wanted, shape = item["columns"], list(value.shape)
                 raise ValueError(f"{item['name']}: shape {shape}, the model takes [rows, {wanted}]")
@@ -471,6 +472,15 @@ def _placed(pixels: Array, image: dict[str, Any]) -> Array:
         return pixels
     height, width = _two(image["crop"])
     return pixels[-top : height - top, -left : width - left]
+
+
+def _numbered(rows: Array, texts: list[str]) -> Array:
+    """Texts as their places in the list of those that the model knows, -1 for any other."""
+    if not texts or rows.dtype.kind not in "UO":
+        return rows
+    places = {text: place for place, text in enumerate(texts)}
+    found = [places.get(str(one), -1) for one in rows.reshape(-1)]
+    return np.asarray(found, np.int64).reshape(rows.shape)
 
 
 def _fitted(rows: int, columns: int, image: dict[str, Any]) -> tuple[_Size, _Size]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from snapq.graph.shapes import TensorSpec
 
 Array = np.ndarray[Any, np.dtype[Any]]
+UNKNOWN_TEXT = -1
+"""Stands for every text that no encoder of a model knows."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,13 @@ def named_input(
     return inputs[0]
 
 
+def numbered(value: Array, texts: Sequence[str]) -> Array:
+    """Texts as their places among those that a model knows; `UNKNOWN_TEXT` for any other."""
+    places = {text: place for place, text in enumerate(texts)}
+    found = [places.get(str(one), places.get(str(one).strip(), UNKNOWN_TEXT)) for one in value.flat]
+    return np.array(found, np.int64).reshape(value.shape)
+
+
 def convert(value: Array, spec: TensorSpec, where: str) -> Array:
     """An array of an input's type, with the same values.
 
@@ -170,6 +179,8 @@ def convert(value: Array, spec: TensorSpec, where: str) -> Array:
     Raises:
         DataError: a value is not finite, or the type cannot hold it.
     """
+    if spec.texts is not None and value.dtype.kind in "UO":
+        value = numbered(value, spec.texts)
     if value.dtype.kind not in "biuf":
         raise DataError(
             f"Input '{spec.name}' is of type {value.dtype}, which is not a type of real numbers.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import importlib
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from snapq.errors import DataError, did_you_mean
-from snapq.evaluation.samples import Array
+from snapq.evaluation.samples import UNKNOWN_TEXT, Array
 
 __all__ = ["Cells", "column_names", "read_cells"]
 
@@ -65,20 +65,28 @@ def column_names(path: Path) -> tuple[str, ...]:
     return names
 
 
-def read_cells(path: Path, columns: Sequence[str], label: str | None) -> Cells:
+def read_cells(
+    path: Path,
+    columns: Sequence[str],
+    label: str | None,
+    texts: Mapping[str, Sequence[str]] | None = None,
+) -> Cells:
     """The numbers of some columns, and the labels.
 
     Args:
         path: the file.
         columns: names of columns of numbers; each is one of the file's.
         label: name of the column of labels, if any.
+        texts: for columns of text, the texts that the model knows; a cell is the place of its own
+            there, or -1.
 
     Raises:
-        DataError: a cell is not a number, or a row is too short or too long; file, row and column
-            are named.
+        DataError: no cell of a column of text holds one that the model knows; a cell is not a
+            number, or a row is too short or too long; file, row and column are named.
     """
+    coded = {name: _Coded(name, known) for name, known in (texts or {}).items()}
     if path.suffix.lower() in ARROW:
-        return _arrow_cells(path, columns, label)
+        return _arrow_cells(path, columns, label, coded)
     names = column_names(path)
     places = [names.index(name) for name in columns]
     own = None if label is None else names.index(label)
@@ -94,11 +102,44 @@ def read_cells(path: Path, columns: Sequence[str], label: str | None) -> Cells:
                     where=f"{path}:{rows.line}",
                     hint="Write as many cells as there are columns.",
                 )
-            numbers.extend(_numbers([row[index] for index in places], columns, path, rows.line))
+            own_cells = [row[index] for index in places]
+            for at, name in enumerate(columns) if coded else ():
+                if name in coded:
+                    own_cells[at] = coded[name].place(own_cells[at])
+            numbers.extend(_numbers(own_cells, columns, path, rows.line))
             if own is not None:
                 labels.append(_label(row[own], f"{path}:{rows.line}", names[own]))
+    for one in coded.values():
+        one.check(path)
     shaped = np.frombuffer(numbers, np.float64) if numbers else np.zeros(0)
     return Cells(shaped.reshape(-1, max(len(places), 1)), _as_numbers(labels))
+
+
+class _Coded:
+    """A column of text, whose cells become the places of their texts in a list."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        self._name = name
+        self._places = {text: str(place) for place, text in enumerate(known)}
+        self._found = False
+        self._first = ""
+
+    def place(self, cell: str) -> str:
+        place = self._places.get(cell) or self._places.get(cell.strip())
+        self._found = self._found or place is not None
+        self._first = self._first or cell
+        return place or str(UNKNOWN_TEXT)
+
+    def check(self, path: Path) -> None:
+        """Raises `DataError` where none of its cells was in the list."""
+        if self._first and not self._found:
+            listed = ", ".join(map(repr, list(self._places)[:6]))
+            raise DataError(
+                f"Column '{self._name}' holds texts such as {self._first[:40]!r}, and none that "
+                f"the model knows.",
+                where=str(path),
+                hint=f"It knows {listed}{', …' if len(self._places) > 6 else ''}.",
+            )
 
 
 class _csv:  # noqa: N801 (a context manager that reads as a function)
@@ -217,13 +258,19 @@ def _arrow(path: Path) -> Any:
         ) from error
 
 
-def _arrow_cells(path: Path, columns: Sequence[str], label: str | None) -> Cells:
+def _arrow_cells(
+    path: Path, columns: Sequence[str], label: str | None, coded: Mapping[str, _Coded]
+) -> Cells:
     table = _arrow(path)
     found = np.empty((table.num_rows, len(columns)))
     for index, name in enumerate(columns):
-        values = np.array(
-            [np.nan if value is None else value for value in table.column(name).to_pylist()]
-        )
+        listed = table.column(name).to_pylist()
+        if name in coded:
+            places = [coded[name].place("" if one is None else str(one)) for one in listed]
+            coded[name].check(path)
+            found[:, index] = np.array(places, np.float64)
+            continue
+        values = np.array([np.nan if value is None else value for value in listed])
         if values.dtype.kind not in "biuf":
             raise DataError(
                 f"Column '{name}' is of type {table.schema.field(name).type}, not of numbers.",

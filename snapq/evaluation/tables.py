@@ -60,7 +60,11 @@ def open_table(
     if source.label is not None and source.label not in names:
         raise unknown_column(source.label, names, path)
     chosen = _columns(source, inputs, names, path)
-    cells = read_cells(path, [name for group in chosen.values() for name in group], source.label)
+    known = {
+        name: spec.texts for spec in inputs if spec.texts is not None for name in chosen[spec.name]
+    }
+    columns = [name for group in chosen.values() for name in group]
+    cells = read_cells(path, columns, source.label, known)
     available = len(cells.numbers)
     if available == 0:
         raise DataError("It holds no row.", where=str(path), hint="Give it at least one.")

@@ -110,11 +110,10 @@ def _refuse_text(model: ir.Model) -> None:
     for value in model.graph.inputs:
         if value.dtype == ir.DataType.STRING:
             raise ModelError(
-                f"Input '{value.name}' is text, and head and tail compute with numbers alone.",
+                f"Input '{value.name}' is text that the model does more with than to encode it.",
                 where=f"model.inputs.{value.name}",
-                hint="Train and convert the model without its encoder of text (OneHotEncoder, "
-                "OrdinalEncoder), and give it the numbers that the encoder makes, in the table and "
-                "in the application.",
+                hint="Text is taken where a OneHotEncoder or OrdinalEncoder reads it. Train and "
+                "convert the model without what else reads it, and give it the numbers.",
             )
 
 

@@ -25,6 +25,7 @@ from snapq.graph.list_outputs import split_lists
 from snapq.graph.other_formats import refuse_folder, refuse_other_format
 from snapq.graph.rows_first import put_rows_first
 from snapq.graph.shapes import quiet
+from snapq.graph.text_inputs import number_texts
 from snapq.graph.texts import has_only_text
 from snapq.graph.zip_maps import drop_zip_maps
 from snapq.scratch import Scratch
@@ -51,6 +52,7 @@ def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
         raise damaged("The file has a name that is not UTF-8.", path)
     _check_opset(proto, where)
     drop_zip_maps(proto)
+    number_texts(proto)
     split_lists(proto)
     put_rows_first(proto)
     check_tensors(proto, path)

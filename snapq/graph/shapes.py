@@ -15,6 +15,7 @@ import onnx_ir.passes.common as common
 from snapq.errors import ModelError, did_you_mean
 from snapq.graph.codes import Codes, codes_of
 from snapq.graph.inference import infer_shapes
+from snapq.graph.text_inputs import texts_of
 from snapq.limits import limits_for
 
 Shape = tuple[int, ...]
@@ -27,6 +28,7 @@ class TensorSpec:
 
     `missing` says whether a value may be NaN or infinite, as trees take them. `codes` are the
     integers that the model took as given in the place of real numbers; samples may still be these.
+    `texts` are what the numbers of an input stand for that took text as given: places in this list.
     """
 
     name: str
@@ -34,6 +36,7 @@ class TensorSpec:
     shape: Shape
     missing: bool = False
     codes: Codes | None = None
+    texts: tuple[str, ...] | None = None
 
     def real(self, array: np.ndarray) -> np.ndarray:
         """The real numbers of a sample that is codes; any other as it is."""
@@ -262,4 +265,4 @@ def _spec(value: ir.Value) -> TensorSpec:
             hint=limits.memory_hint,
         )
     dtype = np.dtype(value.type.dtype.numpy())
-    return TensorSpec(name, dtype, shape, codes=codes_of(value))
+    return TensorSpec(name, dtype, shape, codes=codes_of(value), texts=texts_of(value))

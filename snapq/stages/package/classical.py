@@ -90,7 +90,12 @@ def host_entry(parts: ClassicalParts, golden: bool) -> BundleHost:
     return BundleHost(
         rows=parts.inputs[0].shape[0],
         inputs=tuple(
-            BundleHostInput(name=spec.name, dtype=spec.dtype.name, columns=spec.shape[1])
+            BundleHostInput(
+                name=spec.name,
+                dtype=spec.dtype.name,
+                columns=spec.shape[1],
+                texts=spec.texts or (),
+            )
             for spec in parts.inputs
         ),
         outputs=parts.host.tail.outputs,
