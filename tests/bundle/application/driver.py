@@ -168,7 +168,8 @@ def _pictures(view: TensorView, rng: np.random.Generator) -> Iterator[tuple[Arra
     assert view.image is not None
     height, width = view.image.height, view.image.width
     sizes = [(height, width), (height * 2, width * 2), (height, width * 3), (height * 5, width)]
-    sizes += [tuple(rng.integers(max(height, width), 200, 2)) for _ in range(12)]
+    side = max(height, width)
+    sizes += [tuple(rng.integers(side, max(2 * side, 200), 2)) for _ in range(12)]
     if view.image.letterbox:
         sizes += [(1, 1), (3, 190), (190, 3), (7, 5)]
     for number, (rows, columns) in enumerate(sizes):
