@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from snapq.records.bench import BenchRecord
 
 _MAX_SLOWDOWN = 1.05
+_FILES = frozenset({"run.json", "manifest.json", "report.html"})
+"""Files that stand for the folder that they are in."""
 _OF_MEASUREMENTS = frozenset({"max_slowdown", "max_instructions_growth"})
 
 
@@ -94,7 +96,10 @@ def compare(
 def _folder(one: str | Path | Run, runs: Path) -> Path:
     from snapq.pipeline.references import resolve_run
 
-    return one.folder if isinstance(one, Run) else resolve_run(one, runs)
+    if isinstance(one, Run):
+        return one.folder
+    found = resolve_run(one, runs)
+    return found.parent if found.is_file() and found.name in _FILES else found
 
 
 def _measurements(

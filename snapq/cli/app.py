@@ -142,7 +142,9 @@ def root(
 
 
 for _command in COMMANDS:
-    _class = DeviceCommand if "device" in signature(_command).parameters else None
+    _parameters = signature(_command).parameters
+    # Where a command has both, they are two things.
+    _class = DeviceCommand if "device" in _parameters and "target" not in _parameters else None
     app.command(_command.__name__, cls=_class)(_command)
 for _group in GROUPS:
     app.add_typer(_group)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextvars import ContextVar
+from itertools import pairwise
 
 from snapq.errors import ConfigError
 from snapq.report.progress import Verbosity
@@ -24,6 +25,10 @@ def take_verbosity(args: Sequence[str]) -> list[str]:
         ConfigError: both are given.
     """
     end = args.index("--") if "--" in args else len(args)
+    for place, pair in enumerate(pairwise(args[:end])):
+        if pair == ("emulate", "shell"):  # what is behind is a command for the board
+            end = place + 2
+            break
     given = {_WORDS[word] for word in args[:end] if word in _WORDS}
     if len(given) > 1:
         raise ConfigError("Both --quiet and --verbose are given.", hint="Give one of them.")

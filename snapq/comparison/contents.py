@@ -220,7 +220,7 @@ def _benches(record: RunRecord, folder: Path) -> tuple[BenchRecord, ...]:
     with storage_errors(file):
         try:
             return tuple(map(BenchRecord.model_validate, json.loads(file.read_bytes())))
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise StorageError("The measurements are damaged.", where=str(file)) from error
 
 

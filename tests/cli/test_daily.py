@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import io as streams
+import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import time
+import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import typer.main
 
+from snapq import api
+from snapq.benchmarking.targets.local_records import Timed, local_records
+from snapq.cli.app import app
 from snapq.cli.output.progress import Bars
 from snapq.cli.verbosity import take_verbosity, verbosity
+from snapq.config import BenchmarkConfig
 from snapq.config.reading import load
 from snapq.errors import ConfigError
 from snapq.report.progress import Verbosity, _Steps
@@ -34,6 +45,11 @@ def boards_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["run", "d.yaml", "-q"], ["run", "d.yaml"], Verbosity.QUIET),
         (["--verbose", "run", "d.yaml"], ["run", "d.yaml"], Verbosity.VERBOSE),
         (["run", "--", "-q"], ["run", "--", "-q"], Verbosity.NORMAL),
+        (
+            ["board", "emulate", "shell", "board", "dmesg", "-q"],
+            ["board", "emulate", "shell", "board", "dmesg", "-q"],
+            Verbosity.NORMAL,
+        ),
     ],
 )
 def test_quiet_and_verbose_stand_before_or_behind_the_command(
@@ -87,6 +103,11 @@ def test_a_long_step_says_now_and_then_how_long_it_will_take() -> None:
 def test_verbose_says_where_an_error_was_raised() -> None:
     assert "Traceback" in invoke("validate", "none.yaml", "-v")[1]
     assert "Traceback" not in invoke("validate", "none.yaml")[1]
+
+
+def test_options_of_a_command_for_a_board_are_the_commands_own() -> None:
+    code, output = invoke("board", "emulate", "shell", "nowhere", "uname", "-a")
+    assert (code, "does not run" in output) == (2, True), output
 
 
 @pytest.mark.parametrize(
@@ -220,3 +241,47 @@ def test_report_and_benchmark_take_latest(tmp_path: Path, monkeypatch: pytest.Mo
     assert "Report: runs/tiny/1/report.html" in invoke("report", "latest~1")[1]
     code, output = invoke("benchmark", "latest")
     assert (code, "The run made no bundle" in output) == (2, True)
+
+
+def test_the_history_tells_devices_from_targets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNAPQ_HISTORY", str(tmp_path / "history.sqlite"))
+    timed = Timed("w8a8", Path(__file__), np.ones((20, 10)), 1.0, 1.0, 1)
+    (record,) = local_records([timed], BenchmarkConfig(), ())
+    on_board = record.target.model_copy(update={"name": "bench-1", "soc": "sm8650"})
+    api.remember([record.model_copy(update={"target": on_board})])
+    with warnings.catch_warnings(action="error"):
+        for words, count in (
+            (("--target", "bench-1", "--device", "sm8650"), 1),
+            (("--target", "sm8650"), 0),
+            (("--device", "bench-1"), 0),
+        ):
+            assert len(json.loads(invoke("history", *words, "--json")[1])) == count, words
+
+
+def examples() -> list[str]:
+    """Every example in the help of a command."""
+    found, groups = [], [typer.main.get_command(app)]
+    while groups:
+        for command in groups.pop().commands.values():  # type: ignore[attr-defined]
+            if hasattr(command, "commands"):
+                groups.append(command)
+                continue
+            told = re.findall(r"Examples?: (.*(?:\n(?!\n).*)*)", command.help or "")
+            lines = [line for text in told for line in re.split(r"[;\n]", text)]
+            found += [line.replace("Example:", "").strip() for line in lines if "snapq" in line]
+    return found
+
+
+def test_every_example_in_the_help_is_read_by_its_command() -> None:
+    shown = examples()
+    assert len(shown) > 25
+    for example in shown:
+        _, *words = shlex.split(re.split(r"[>|]", example)[0])
+        command: Any = typer.main.get_command(app)
+        name = "snapq"
+        while hasattr(command, "commands"):
+            name, *words = words
+            command = command.commands[name]
+        command.make_context(name, list(words))  # raises where an option does not exist

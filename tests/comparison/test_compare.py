@@ -156,6 +156,23 @@ def test_latest_is_the_newest_run_of_all_or_of_one_deployment(tmp_path: Path) ->
         snapq.compare("latest~3", "latest", runs=runs)
 
 
+@pytest.mark.parametrize("content", ["5", "{}", "[5]", "nonsense", '[{"run_id": 1}]'])
+def test_damaged_measurements_are_told(tmp_path: Path, content: str) -> None:
+    one = run(tmp_path / "one")
+    (one / "measurements").mkdir()
+    (one / "measurements" / "benches.json").write_text(content)
+    if content == "{}":  # no measurement, and none is said to be there
+        assert snapq.compare(one, one).passed
+    else:
+        with pytest.raises(StorageError, match="measurements are damaged"):
+            snapq.compare(one, one)
+
+
+def test_a_file_of_a_run_stands_for_it(tmp_path: Path) -> None:
+    one = run(tmp_path / "one")
+    assert snapq.compare(one / "run.json", one, max_accuracy_drop=0).passed
+
+
 def test_a_run_is_not_compared_with_a_measurement(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,7 +138,9 @@ def status(json: Json = False) -> None:
             )
 
 
-@emulate.command()
+@emulate.command(
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False}
+)
 def shell(
     name: Name = "board",
     command: Annotated[
