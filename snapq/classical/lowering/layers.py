@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from snapq.classical.linear import Linear
+from snapq.classical.lowering.flat import is_flat, polynomial, reach_of
 from snapq.classical.perceptron import Perceptron
 from snapq.classical.svm import SupportVectors
 from snapq.errors import ModelError
@@ -64,6 +65,7 @@ class Layers:
         second_bias: float32 [D].
         sum_scale: float32 [D]; [2 D] where `second` has a second half, which the host adds.
         sum_offset: float32 [D].
+        flat: whether it computes RBF kernels less 1; rows out of reach are left to the host.
         halves: whether `first` has as many columns again, for the row divided by 128.
     """
 
@@ -80,6 +82,7 @@ class Layers:
     sum_offset: Floats
     halves: bool = False
     inner: tuple[tuple[Floats, Floats], ...] = ()
+    flat: bool = False
 
     @property
     def columns(self) -> int:
@@ -210,7 +213,7 @@ def _rbf(form: SupportVectors, vectors: Floats, coefficients: Floats) -> Layers:
             f"{form.gamma:g} squared distances come to {squares.max():.3g}, kernels to 0.",
             hint="Scale the features before it is trained, or leave it on the CPU.",
         )
-    return Layers(
+    made = Layers(
         offset=centre,
         scale=np.full(form.features, root),
         reach=float((math.sqrt(squares.max(initial=0.0)) + math.sqrt(_NEVER_SEEN)) ** 2),
@@ -222,6 +225,33 @@ def _rbf(form: SupportVectors, vectors: Floats, coefficients: Floats) -> Layers:
         second_bias=form.offsets,
         sum_scale=np.ones(form.targets),
         sum_offset=np.zeros(form.targets),
+    )
+    if not is_flat(form, scaled):
+        return made
+    return _flat(made, scaled, reach_of(scaled))
+
+
+def _flat(made: Layers, scaled: Floats, reach: float) -> Layers:
+    """The same with K - 1 in the place of K, as a polynomial of the squared distance."""
+    squares = (scaled * scaled).sum(axis=1)
+    longest = float(squares.max())
+    largest = float((math.sqrt(longest) + math.sqrt(reach)) ** 2)
+    found, size = polynomial(largest)
+    steps = np.array(found[-2::-1] / found[-1])
+    # Rows and vectors are made as long as 1.
+    length = math.sqrt(longest)
+    columns = np.concatenate([2 * scaled / length, -np.ones((len(scaled), 2))], axis=1)
+    return replace(
+        made,
+        scale=made.scale / length,
+        reach=reach / longest,
+        first=columns * size * longest,
+        first_bias=-squares * size,
+        kernel="POLY",
+        steps=np.repeat(steps[:, None], len(scaled), axis=1),
+        second=made.second * found[-1],
+        second_bias=made.second_bias + made.second.sum(axis=1),
+        flat=True,
     )
 
 

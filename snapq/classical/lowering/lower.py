@@ -95,9 +95,20 @@ def calibration_rows(form: Lowerable) -> NDArray[np.float32]:
         return chosen
     part = layers(form)
     scaled = (form.vectors - part.offset) * part.scale
+    if part.flat:  # what is farther is the host's
+        return np.concatenate([chosen, _at_reach(part)])
     distance = float(np.sqrt((scaled * scaled).sum(axis=1).max())) + _EDGE
     edge = part.offset + distance / np.sqrt(form.features) / part.scale
     return np.concatenate([chosen, np.asarray(edge, np.float32)[None]])
+
+
+def _at_reach(part: Layers) -> NDArray[np.float32]:
+    """The farthest rows that the NPU computes, in the direction of each feature and of all."""
+    features = len(part.offset)
+    axes = np.eye(features)[:: -(-features // _OF_A_SIDE)]
+    directions = np.concatenate([axes, np.full((1, features), 1 / np.sqrt(features))])
+    far = np.concatenate([directions, -directions]) * np.sqrt(0.99 * (part.reach or 0.0))
+    return np.asarray(part.offset + far / part.scale, np.float32)
 
 
 def _within_classes(form: SupportVectors) -> NDArray[np.float32]:
@@ -141,6 +152,9 @@ def _encode(estimator: Estimator, part: Layers, made: str) -> list[Step]:
             steps.op("Clip", scaled, low, high, made=made)
             return steps.made
         return _together(steps, part, [steps.op("Clip", scaled, low, high)], made)
+    if part.flat:
+        # With lengths of what 16 bits hold of a row, all distances are those of a row beside it.
+        scaled = steps.op("Cast", steps.op("Cast", scaled, to=_FLOAT16), to=_FLOAT)
     axes = steps.constant("axes", np.array([1], np.int64))
     squares = steps.op("ReduceSum", steps.op("Mul", scaled, scaled), axes, keepdims=1)
     reach = steps.constant("reach", np.float32(part.reach))
@@ -177,7 +191,10 @@ def _decode(estimator: Estimator, part: Layers, given: str) -> list[Step]:
     if isinstance(form, SupportVectors):
         attributes |= {"kernel": form.kernel, "gamma": form.gamma}
         attributes |= {"coef0": form.coef0, "degree": form.degree}
-    if part.reach is None and isinstance(form, SupportVectors):
+    if part.flat:
+        # The head measures rows that are rounded to 16 bits.
+        attributes["reach"] = (part.reach or 0.0) * (1 - 2.0**-9)
+    if (part.reach is None or part.flat) and isinstance(form, SupportVectors):
         arrays |= {"vectors": form.vectors, "weights": form.coefficients, "offsets": form.offsets}
     elif isinstance(form, Linear):
         arrays |= {"weights": form.weights, "offsets": form.offsets}

@@ -66,4 +66,5 @@ def _hint(precision: str) -> str:
         "Small differences of large sums need more than 16 bits: scale the features before the "
         "model is trained (StandardScaler), or train with a larger gamma or a smaller C"
     )
-    return f"{large}; {cpu}."
+    wider = "`quantize: {precision: w8a16}` keeps more of some; " if precision == "fp16" else ""
+    return f"{large}; {wider}{cpu}."

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from snapq.classical.linear import Linear
 from snapq.classical.lowering import calibration_rows, lower
+from snapq.classical.lowering.flat import polynomial
 from snapq.classical.lowering.halves import SHARE, in_halves
 from snapq.classical.lowering.layers import layers
 from snapq.classical.model import ClassicalModel, Estimator
@@ -214,3 +215,52 @@ def test_a_perceptron_keeps_its_values_also_of_rows_that_the_npu_does_not_hold(
         written = CpuModel(program_to_onnx(tail, values).SerializeToString()).run(values)
         for found in (tail.run(values), written):
             np.testing.assert_allclose(found["sums"], wanted, rtol=1e-4, atol=1e-4)
+
+
+def flat_machine() -> SupportVectors:
+    random = np.random.default_rng(0)
+    return machine(
+        "RBF",
+        gamma=1e-3,
+        vectors=random.normal(size=(40, 4)).astype(np.float32),
+        coefficients=1000 * np.sign(random.normal(size=(2, 40))).astype(np.float32),
+    )
+
+
+@pytest.mark.parametrize("halves", [False, True])
+def test_kernels_near_1_are_computed_less_1_and_rows_out_of_reach_by_the_host(halves: bool) -> None:
+    form, random = flat_machine(), np.random.default_rng(1)
+    assert layers(form).flat
+    rows = np.concatenate([scale * random.normal(size=(8, 4)) for scale in (0.5, 2.0, 30.0, 1e5)])
+    rows = rows.astype(np.float32)
+    rows[0, 1], rows[1, 2] = np.nan, np.inf
+    estimator = Estimator(form, "rows", "sums")
+    made = lower(estimator, len(rows), halves=halves)
+    head = Program(("rows",), made.inputs, made.encode)
+    tail = Program(("rows", *made.outputs), ("sums",), made.decode)
+    given = head.run({"rows": rows})
+    assert np.abs(given[made.inputs[0]]).max() < 3
+    values = {"rows": rows, **CpuModel(made.model).run(given)}
+    with np.errstate(all="ignore"):
+        wanted = form.sums(rows)
+    wanted[1] = form.offsets
+    written = CpuModel(program_to_onnx(tail, values).SerializeToString()).run(values)
+    for found in (tail.run(values), written):
+        # The head rounds a row to 16 bits: 2^-11 of it, as the data themselves may be off.
+        np.testing.assert_allclose(found["sums"], wanted, rtol=2e-3, atol=2e-2)
+    assert np.isnan(found["sums"][0]).all()
+
+
+def test_kernels_that_16_bits_tell_apart_stay_as_they_are() -> None:
+    form = replace(flat_machine(), gamma=0.5)
+    assert not layers(form).flat
+    assert not layers(replace(form, coefficients=form.coefficients / 1e3)).flat
+
+
+@pytest.mark.parametrize("largest", [1e-9, 0.01, 0.3, 2.5])
+def test_the_polynomial_is_that_of_the_exponential(largest: float) -> None:
+    t = -np.linspace(0, largest, 100)
+    found, size = polynomial(largest)
+    powers = (size * t[:, None]) ** np.arange(1, len(found) + 1)
+    assert np.abs(powers @ found - np.expm1(t)).max() <= 1e-5 * min(largest, 1)
+    assert np.abs(found / found[-1]).max() <= 64

@@ -91,3 +91,18 @@ def test_w8a16_has_the_same_answers(kernel: Kernel, device: str, least: float) -
 
 def test_rows_lie_as_a_picture_that_is_nearly_square() -> None:
     assert [lines(batch) for batch in (1, 7, 64, 128, 1000, 1024)] == [1, 1, 8, 8, 25, 32]
+
+
+def test_fp16_keeps_decisions_of_kernels_that_are_all_near_1() -> None:
+    random = np.random.default_rng(0)
+    form = SupportVectors(
+        *("svm", 12, "RBF", 1e-4, 0.0, 3.0),
+        vectors=random.normal(size=(40, 12)).astype(np.float32),
+        coefficients=1000 * np.sign(random.normal(size=(1, 40))).astype(np.float32),
+        offsets=np.zeros(1, np.float32),
+    )
+    found = simulated(form, find("qcs9075"), "fp16")
+    wanted = form.sums(ROWS)
+    near = np.abs(ROWS).max(axis=1) < 3
+    assert sqnr(wanted, found) >= 40
+    assert near.sum() < BATCH
