@@ -38,7 +38,7 @@ from snapq.api.simulation import simulate, simulate_file
 from snapq.api.sweeping import Sweep, sweep
 from snapq.benchmarking.history.store import remember
 from snapq.config import reading
-from snapq.report.progress import ProgressBars
+from snapq.report.progress import ProgressBars, Verbosity
 
 load = public(reading.load)
 
@@ -51,6 +51,7 @@ __all__ = [
     "QuantizedModel",
     "Run",
     "Sweep",
+    "Verbosity",
     "analyze",
     "benchmark",
     "benchmark_all",

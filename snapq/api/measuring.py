@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from snapq.api.public import public
 from snapq.config import BenchmarkConfig
-from snapq.errors import SnapqError
+from snapq.errors import ConfigError, SnapqError
 from snapq.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def benchmark(
     target: str = "local",
     *,
     baseline: str | Path | None = None,
-    protocol: BenchmarkConfig | None = None,
+    protocol: BenchmarkConfig | Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Measurement:
     """Measures the latency of a bundle on a target.
@@ -32,7 +32,8 @@ def benchmark(
             board of boards.yaml. On a board the bundle is pushed, checked, compared with its
             golden data and run on the NPU; on its CPU only where `protocol.allow` says so.
         baseline: the float model to measure against, interleaved; no speed-up without one.
-        protocol: warm-up, runs, duration, repeats, threads, allowed processors.
+        protocol: warm-up, runs, duration, repeats, threads, allowed processors: what `benchmark`
+            has in deploy.yaml, such as `{"min_runs": 20}`.
         progress: progress reporter; nothing is shown where not given.
 
     Raises:
@@ -45,7 +46,7 @@ def benchmark(
 
     path, against = Path(bundle), Path(baseline) if baseline is not None else None
     found = benchmark_bundle(
-        path, target, protocol or BenchmarkConfig(target=target), against, progress or Silent()
+        path, target, _protocol(protocol, target), against, progress or Silent()
     )
     return with_subjects(found, path, against)
 
@@ -56,7 +57,7 @@ def benchmark_all(
     targets: Sequence[str],
     *,
     baseline: str | Path | None = None,
-    protocol: BenchmarkConfig | None = None,
+    protocol: BenchmarkConfig | Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> list[Measurement | SnapqError]:
     """Measures a bundle on several targets at once; arguments as `benchmark`.
@@ -69,8 +70,19 @@ def benchmark_all(
 
     path, against = Path(bundle), Path(baseline) if baseline is not None else None
     done = benchmarking.benchmark_all(
-        path, targets, protocol or BenchmarkConfig(), against, progress or Silent()
+        path, targets, _protocol(protocol), against, progress or Silent()
     )
     return [
         one if isinstance(one, SnapqError) else with_subjects(one, path, against) for one in done
     ]
+
+
+def _protocol(
+    given: BenchmarkConfig | Mapping[str, Any] | None, target: str = "local"
+) -> BenchmarkConfig:
+    if isinstance(given, BenchmarkConfig):
+        return given
+    if given is not None and not isinstance(given, Mapping):
+        hint = 'Give a mapping such as {"min_runs": 20}.'
+        raise ConfigError(f"{given!r} is no protocol.", where="protocol", hint=hint)
+    return BenchmarkConfig.model_validate({"target": target, **(given or {})})

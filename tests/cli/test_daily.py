@@ -22,6 +22,13 @@ import typer.main
 from snapq import api
 from snapq.benchmarking.targets.local_records import Timed, local_records
 from snapq.cli.app import app
+from snapq.cli.completion import (
+    complete_boards,
+    complete_devices,
+    complete_runs,
+    complete_stages,
+    complete_targets,
+)
 from snapq.cli.output.progress import Bars
 from snapq.cli.verbosity import take_verbosity, verbosity
 from snapq.config import BenchmarkConfig
@@ -114,13 +121,8 @@ def test_options_of_a_command_for_a_board_are_the_commands_own() -> None:
     ("words", "offered"),
     [
         ("snapq estimate model.onnx --device sm86", "sm8650"),
-        ("snapq init model.onnx --device qcs90", "qcs9075"),
-        ("snapq history --stage pack", "package"),
         ("snapq run deploy.yaml --target be", "bench-1"),
-        ("snapq devices probe be", "bench-1"),
-        ("snapq compare lat", "latest"),
         ("snapq benchmark runs/ti", "runs/tiny/1"),
-        ("snapq report ", "runs/tiny/1"),
     ],
 )
 def test_the_shell_completes_devices_stages_and_runs(
@@ -143,6 +145,20 @@ def test_the_shell_completes_devices_stages_and_runs(
         check=False,
     )
     assert offered in done.stdout.split(), done.stdout + done.stderr
+
+
+def test_what_is_completed_is_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert complete_runs("") == ["latest", "latest~1"]
+    assert complete_devices("qcs90") == ["qcs9075"]
+    assert complete_stages("pack") == ["package"]
+    assert complete_boards("") == ["bench-1"]
+    assert complete_targets("") == ["local", "qemu", "bench-1"]
+    monkeypatch.setenv("SNAPQ_BOARDS", str(tmp_path / "broken.yaml"))
+    (tmp_path / "broken.yaml").write_text("boards: 5")
+    assert complete_targets("") == ["local", "qemu"]
 
 
 @pytest.mark.parametrize(
