@@ -166,11 +166,19 @@ def _host(manifest: Manifest) -> str:
     if manifest.host is None:
         return ""
     columns = ", ".join(
-        f"`{markdown_cell(item.name)}` of {item.columns} columns ({item.dtype})"
+        f"`{markdown_cell(item.name)}` of {item.columns} column{'s' * (item.columns != 1)} "
+        f"({'text' if item.texts else item.dtype})"
         for item in manifest.host.inputs
+    )
+    texts = (
+        "Text is a number in head and tail: its place in the list `texts` that `manifest.json` has "
+        "under `host` for the input, -1 where it is not there; `snapq_io` takes the texts. "
+        if any(item.texts for item in manifest.host.inputs)
+        else ""
     )
     text = (
         f"This is a classical model: it takes rows, {columns}, and {manifest.host.rows} at once. "
+        f"{texts}"
         "The CPU encodes rows for the package and decodes its answers. In Python one call does "
         "all:\n\n```python\nimport snapq_io\n\npackage = snapq_io.load('.')\n"
         "session = package.open_session('cpu')  # or the name of the device that this runs on\n"
