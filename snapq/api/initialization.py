@@ -54,7 +54,7 @@ _QUANTIZE = """\
   - quantize: {precision: auto, goal: {min_sqnr_db: 30}}
 """
 _END = """\
-  - package: {}
+  - package: {}  # {labels: labels.txt} names the classes in the bundle, one a line
 # benchmark: {target: ssh://root@192.168.1.20}  # measures latency on a board (docs: On a board)
 gates: {}  # such as {npu_nodes: all, min_sqnr_db: 20}; one that fails ends the run with code 1
 """
