@@ -35,6 +35,8 @@ HOST = "host.json"
 """Head and tail, in the folder of the lower stage."""
 HOST_ARRAYS = "host.npz"
 """Their arrays, there and in a bundle."""
+_FAILURES = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
+"""What a step raises where a program, or what it is given, is not what it should be."""
 OWN_ROWS = "own_rows.npz"
 """Rows that a model brings itself, for calibration: support vectors."""
 
@@ -164,7 +166,7 @@ def for_calibration(data: Dataset | None, file: HostFile, *, wide: bool) -> Data
 def _run(program: Program, values: Mapping[str, Array]) -> dict[str, Array]:
     try:
         return program.run(values)
-    except (KeyError, ValueError, TypeError, IndexError) as error:
+    except _FAILURES as error:
         raise ModelError(
             f"The host's part of the model cannot be computed ({type(error).__name__}): {error}"
         ) from error

@@ -14,6 +14,8 @@ from .wire import FailedError
 __all__ = ["RowsModel"]
 
 Arrays = Mapping[str, Any]
+_FAILURES = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
+"""What a step raises where a program, or what it is given, is not what it should be."""
 _OUT = "out."
 _IN = "in."
 
@@ -105,7 +107,7 @@ class RowsModel:
 
         try:
             return work()
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except _FAILURES as error:
             text = " ".join(f"{type(error).__name__}: {error}".split())[:500]
             raise FailedError(
                 f"The {part} of the model cannot be computed (Python "
