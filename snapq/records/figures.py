@@ -63,6 +63,9 @@ class AnswersRecord(Record):
     """Rows with the same label, or whose values differ by nothing."""
     ties: int = 0
     """Rows with another label, where the two highest scores are equal within 1e-6."""
+    rounded: int = 0
+    """Further rows with another label, which is that of the model computed in float64: ONNX
+    Runtime's sums in float32 are what is off."""
     largest: float = 0.0
     """Largest difference of a value."""
     range: float = 0.0
@@ -76,12 +79,12 @@ class AnswersRecord(Record):
 
     @property
     def share(self) -> float:
-        """Of labels, the rows that are equal or tied; of values, 1 - largest error / range.
+        """Of labels, the rows that are equal, tied or right; of values, 1 - largest error / range.
 
         Values within 1e-5 of the range are equal: float32 adds leaves in some order.
         """
         if self.labels:
-            return (self.equal + self.ties) / self.rows if self.rows else 0.0
+            return (self.equal + self.ties + self.rounded) / self.rows if self.rows else 0.0
         if self.range <= 0:
             return float(self.largest == 0)
         error = self.largest / self.range

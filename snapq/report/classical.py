@@ -33,6 +33,11 @@ def answers_text(item: AnswersRecord) -> str:
     if item.labels and item.rows - item.equal:
         ties = fmt.plural(item.ties, "of the others is a tie", "of the others are ties")
         parts.append(f"{ties} (two scores within 1e-6)")
+    if item.rounded:
+        parts.append(
+            f"{fmt.integer(item.rounded)} of the others as float64 has them, where ONNX Runtime's "
+            "float32 sums are off"
+        )
     if not item.labels:
         parts.append(f"{fmt.number(item.largest)} in {fmt.number(item.range)}")
         if item.sqnr_db is not None:

@@ -367,6 +367,7 @@ def answers(precision: str, equal: int, **changes: Any) -> Figures:
         (answers("w8a16", 99), "w8a16", False, ""),
         (answers("w8a16", 49, rows=50), "w8a16", False, "1 of 50 labels"),
         (answers("w8a8", 90), "w8a8", False, "w8a16"),
+        (answers("fp16", 80, rounded=20), "fp16", False, ""),
         (answers("w8a16", 50, random_inputs=True), "w8a16", False, "50 of 100"),
         (answers("fp16", 0, labels=False, largest=0.1, range=2.0), "fp16", True, "up to 5.0%"),
         (answers("fp16", 0, labels=False, largest=0.1, range=4.0), "fp16", False, ""),

@@ -55,7 +55,7 @@ def _enough(record: AnswersRecord) -> bool:
 
 
 def _other(record: AnswersRecord) -> int:
-    return record.rows - record.equal - record.ties
+    return record.rows - record.equal - record.ties - record.rounded
 
 
 def _hint(precision: str) -> str:
