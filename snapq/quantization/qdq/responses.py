@@ -17,7 +17,7 @@ import onnx_ir as ir
 from snapq.cpu import CpuModel
 from snapq.graph import io
 from snapq.operators import Encodings, Trait, spec_of
-from snapq.quantization.qdq.decisions import Decision, constant
+from snapq.quantization.qdq.decisions import Decision, constant, is_float
 
 __all__ = ["Response", "responses"]
 
@@ -85,6 +85,8 @@ def responses(
     for node in graph:
         for value in node.outputs:
             start = _moved(value, decisions)
+            if not is_float(start):
+                continue  # a condition, such as that of a mask
             nodes, end = _behind(start, decisions)
             if end is not None:
                 found[value] = Response(start, nodes, end, opset)
