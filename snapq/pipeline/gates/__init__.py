@@ -12,7 +12,7 @@ from typing import Any
 from snapq.config import Gates
 from snapq.config.schema.gates import Percentiles
 from snapq.pipeline.gates import cost, quality
-from snapq.pipeline.gates.answers import fewest_by_itself
+from snapq.pipeline.gates.answers import fewest_by_itself, wrong_on_target
 from snapq.pipeline.gates.evaluated import Evaluated, Verdict
 from snapq.records import GateRecord
 
@@ -34,7 +34,8 @@ GATES: dict[str, Callable[[Any, Evaluated], Verdict]] = {
 def check(gates: Gates, evaluated: Evaluated) -> tuple[GateRecord, ...]:
     """Checks every gate that the YAML names. A gate without a figure to judge by has failed.
 
-    `npu_matches_cpu` need not be named to fail, nor `min_equal_answers` at 16 bits.
+    `npu_matches_cpu` need not be named to fail, nor `min_equal_answers` at 16 bits, nor a target
+    that answers golden rows wrongly.
     """
     records = []
     for name, gate in GATES.items():
@@ -47,7 +48,7 @@ def check(gates: Gates, evaluated: Evaluated) -> tuple[GateRecord, ...]:
         for title, one, scope in _asked(name, wanted, evaluated):
             limit, found, passed = gate(one, scope)
             records.append(GateRecord(name=title, limit=limit, found=found, passed=passed))
-    return tuple(records)
+    return (*records, *wrong_on_target(evaluated.figures.benches))
 
 
 def _asked(name: str, wanted: Any, evaluated: Evaluated) -> Iterator[tuple[str, Any, Evaluated]]:

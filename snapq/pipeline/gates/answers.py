@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from snapq.records import AnswersRecord
+from snapq.records import AnswersRecord, GateRecord
+from snapq.records.bench import BenchRecord
 
-__all__ = ["answer_notes", "fewest_by_itself", "worst_answers"]
+__all__ = ["answer_notes", "fewest_by_itself", "worst_answers", "wrong_on_target"]
 
 _LEAST_LABELS = 0.99
 """Share of labels that 16 bits keep of an SVM or a linear model that they suit."""
@@ -48,6 +49,31 @@ def answer_notes(answers: Sequence[AnswersRecord], precision: str) -> Iterator[s
         what = f"Values of '{worst.output}' are up to {error:.1%} of their range away from"
     on = f" on {worst.device}" if worst.device else ""
     yield f"{what} ONNX Runtime's at {precision}{on}. {_hint(precision)}"
+
+
+def wrong_on_target(benches: Sequence[BenchRecord]) -> Iterator[GateRecord]:
+    """What fails where a benchmark's target answered golden rows wrongly, whatever is asked for."""
+    for bench in benches:
+        for one in bench.answers:
+            if one.met is False and one.labels:
+                others = one.rows - one.equal - one.ties
+                found = f"another {one.output} in {others:,} of {one.rows:,} golden rows"
+                yield _wrong(bench, found, f"at most {one.limit:,.0f}")
+            elif one.met is False:
+                found = (
+                    f"another {one.output} by up to {one.largest:.3g}, {one.mean:.3g} in the mean,"
+                )
+                yield _wrong(bench, found, f"at most {one.limit:.3g}, {one.mean_limit:.3g}")
+
+
+def _wrong(bench: BenchRecord, found: str, limit: str) -> GateRecord:
+    label, place = bench.model.label, bench.target.name
+    return GateRecord(
+        name="golden_rows",
+        limit=limit,
+        found=f"{found} than ONNX Runtime's, {label} on {place} ({bench.where})",
+        passed=False,
+    )
 
 
 def _enough(record: AnswersRecord) -> bool:

@@ -17,8 +17,10 @@ from snapq.benchmarking.targets.base import Target
 from snapq.benchmarking.targets.board import BoardTarget
 from snapq.benchmarking.targets.local import LocalTarget
 from snapq.bundle.read import Bundle
-from snapq.config import BenchmarkConfig
+from snapq.config import BenchmarkConfig, Gates
 from snapq.errors import DeviceError
+from snapq.pipeline.gates import Evaluated, check
+from snapq.records import Figures
 from snapq.records.bench import BenchRecord
 from tests.boards import boards, sshd
 from tests.boards.liar import Edit, lying
@@ -148,6 +150,9 @@ def test_wrong_answers_are_told_first(
     assert not package.valid.ok
     assert package.headline.endswith("Its answers to the golden rows are WRONG.")
     assert any(said in reason for reason in package.valid.reasons)
+    gates = check(Gates(), Evaluated(Figures(benches=(cpu, package)), (), package.model.label))
+    assert {(gate.name, gate.passed) for gate in gates} == {("golden_rows", False)}
+    assert f"{package.model.label} on {place} (measured)" in gates[0].found
 
 
 def test_a_tail_that_cannot_be_computed_there_is_told_in_a_sentence(
