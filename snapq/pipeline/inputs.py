@@ -13,6 +13,7 @@ from snapq.config import (
     DataSource,
     DeployConfig,
     Io,
+    PackageConfig,
     PrepareConfig,
     Preprocess,
     PruneConfig,
@@ -40,6 +41,7 @@ from snapq.precision import precision_name
 from snapq.quantization.existing_qdq.strip import is_quantized
 from snapq.quantization.tuning.algorithms.base import FORMER_NAMES, algorithm
 from snapq.stages.base import Input, stage
+from snapq.stages.package.application import read_labels
 from snapq.stages.prune_trees import check_rows
 from snapq.storage import fingerprint, sha256_file
 
@@ -120,6 +122,7 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
     model = found.model
     quantized = is_quantized(model)
     check_precision(config, devices, quantized=quantized)
+    _check_labels(config, model)
     inputs, tail_inputs = shapes.input_specs(model), found.tail_inputs
     if config.metric is not None and not isinstance(config.metric, str):
         _check_outputs(config.metric, found.outputs)
@@ -251,6 +254,13 @@ def check_names(config: DeployConfig) -> None:
         if isinstance(item.options, QuantizeConfig):
             for name in item.options.algorithms or ():
                 algorithm(FORMER_NAMES.get(name, name))
+
+
+def _check_labels(config: DeployConfig, model: ir.Model) -> None:
+    """Refuses a file of labels that the package stage would refuse at the end of the run."""
+    for item in config.stages:
+        if isinstance(item.options, PackageConfig) and item.options.labels is not None:
+            read_labels(item.options.labels, model)
 
 
 def check_precision(

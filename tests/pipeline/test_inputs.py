@@ -33,6 +33,12 @@ def test_a_pass_by_its_former_name_is_skipped_with_a_note(project: Path) -> None
         check(project, "stages:", "stages:\n  - prepare: {skip: [whole_base]}")
 
 
+def test_labels_that_do_not_fit_the_model_are_refused_before_the_run(project: Path) -> None:
+    (project / "labels.txt").write_text("one\ntwo\n")
+    with pytest.raises(ConfigError, match="2 lines, and the model gives"):
+        check(project, "{golden_samples: 2}", "{labels: labels.txt}")
+
+
 @pytest.mark.parametrize(
     ("started", "said"),
     [("/lib/snapq/__main__.py", "snapq"), ("/bin/snapq", "snapq"), ("make.py", "make.py")],

@@ -16,10 +16,9 @@ import onnx_ir as ir
 from snapq.bundle.application import ApplicationFacts
 from snapq.errors import ConfigError, DataError
 from snapq.graph import io
-from snapq.graph.shapes import static_shape
 from snapq.storage import storage_errors
 
-__all__ = ["application_facts"]
+__all__ = ["application_facts", "read_labels"]
 
 _MOST = 1_000_000
 _NAMES = "names"
@@ -40,17 +39,21 @@ def application_facts(
         ConfigError: there are more or fewer labels than classes.
     """
     loaded = io.load(model)
-    if labels is None:
-        return ApplicationFacts(_of_model(loaded), state)
-    found = _of_file(labels)
-    classes = _classes(loaded)
+    found = _of_model(loaded) if labels is None else read_labels(labels, loaded)
+    return ApplicationFacts(found, state)
+
+
+def read_labels(path: Path, model: ir.Model) -> tuple[str, ...]:
+    """What a file calls the classes of a model. Raises as `application_facts`."""
+    found = _of_file(path)
+    classes = _classes(model)
     if classes is not None and classes != len(found):
         raise ConfigError(
-            f"{labels} has {len(found)} lines, and the model gives {classes} classes.",
+            f"{path} has {len(found)} lines, and the model gives {classes} classes.",
             where="stages.package.labels",
             hint="Write one label a line, in the order of the classes.",
         )
-    return ApplicationFacts(found, state)
+    return found
 
 
 def _of_file(path: Path) -> tuple[str, ...]:
@@ -94,8 +97,11 @@ def _classes(model: ir.Model) -> int | None:
     """How many classes a classifier has: one output, `[rows, classes]`; None of other models."""
     if len(model.graph.outputs) != 1:
         return None
-    shape = static_shape(model.graph.outputs[0])
-    return shape[1] if shape is not None and len(shape) == 2 and shape[1] > 1 else None
+    shape = model.graph.outputs[0].shape
+    if shape is None or len(shape) != 2:
+        return None
+    classes = shape[1]
+    return classes if isinstance(classes, int) and classes > 1 else None
 
 
 def _plain(text: str) -> str:
