@@ -15,6 +15,7 @@ from snapq.errors import DataError
 from snapq.evaluation.functions import load_function, user_code
 from snapq.evaluation.labels.texts import read_alphabet
 from snapq.evaluation.samples import (
+    UNKNOWN_TEXT,
     Alphabet,
     Array,
     Dataset,
@@ -102,6 +103,8 @@ def open_random(source: DataSource, inputs: Sequence[TensorSpec]) -> Dataset:
 def _random(spec: TensorSpec, generator: np.random.Generator) -> Array:
     if spec.dtype.kind == "f":
         return np.asarray(generator.standard_normal(spec.shape, np.float32), spec.dtype)
+    if spec.texts is not None:
+        return generator.integers(UNKNOWN_TEXT, len(spec.texts), spec.shape)
     return np.asarray(generator.integers(0, 2, spec.shape), spec.dtype)
 
 

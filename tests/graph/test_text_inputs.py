@@ -19,6 +19,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 from snapq.config import DataSource
 from snapq.cpu import CpuModel
 from snapq.errors import DataError, ModelError
+from snapq.evaluation.samples import convert
 from snapq.evaluation.tables import open_table
 from snapq.graph import classical, io
 from snapq.graph.shapes import input_specs
@@ -81,6 +82,15 @@ def test_a_table_holds_the_texts_themselves(tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("n,first,second\n1,red,3\n2,green,4\n")
     with pytest.raises(DataError, match=r"'second' holds texts such as '3'.*'blue', 'green'"):
         read()
+
+
+def test_arrays_hold_the_texts_themselves_too(tmp_path: Path) -> None:
+    opened = io.load(loaded(pipeline(OneHotEncoder(handle_unknown="ignore")), tmp_path))
+    classical.fix_rows(opened, {"n": [2, 1], "t": [2, 2]})
+    (_, spec) = input_specs(opened)
+    found = convert(np.array([["red", " blue"], ["pink", "green"]]), spec, "here")
+    np.testing.assert_array_equal(found, [[2, 0], [-1, 1]])
+    assert found.dtype == spec.dtype
 
 
 def test_text_that_is_not_only_encoded_is_refused_by_name(tmp_path: Path) -> None:
