@@ -154,7 +154,7 @@ def runs_again(project: Path) -> str:
     setting = api.check(snapq.load(project / "deploy.yaml"))
     cache = Cache(project / "runs" / ".cache")
     inputs = available(setting)
-    for step, artifact in kept(setting, inputs, cache):
+    for step, _devices, artifact in kept(setting, inputs, cache):
         if artifact is None:
             return step.name
         inputs = inputs.after(step.index, step.name, artifact)
