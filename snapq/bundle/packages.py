@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from snapq.bundle import MANIFEST
+from snapq.bundle.application.write import README
 from snapq.bundle.manifest import read_manifest, write_manifest
 from snapq.bundle.package_schema import BundlePackage
-from snapq.bundle.schema import WITH_PACKAGES
-from snapq.storage import sha256_file
+from snapq.bundle.schema import WITH_PACKAGES, BundleFile, Manifest
+from snapq.storage import sha256_file, storage_errors, write_text
 
 __all__ = ["add_packages"]
 
@@ -36,5 +37,34 @@ def add_packages(folder: Path, packages: Sequence[Path]) -> None:
             )
         )
     outer = read_manifest(folder)
-    changes = {"packages": tuple(found), "schema_version": WITH_PACKAGES}
+    _tell(folder / README, outer, found)
+    files = tuple(_hashed(folder, one) if one.path == README else one for one in outer.files)
+    changes = {"packages": tuple(found), "schema_version": WITH_PACKAGES, "files": files}
     write_manifest(folder, outer.model_copy(update=changes))
+
+
+def _tell(readme: Path, outer: Manifest, packages: Sequence[BundlePackage]) -> None:
+    """Appends to the README of the bundle which package is for which device."""
+    with storage_errors(readme):
+        if not readme.is_file():
+            return
+        text = readme.read_text(encoding="utf-8")
+    own = ", ".join(entry.device for entry in outer.devices)
+    rows = [(own, outer.precision, "this folder")]
+    rows += [(", ".join(one.devices), one.precision, f"`{one.path}`") for one in packages]
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    write_text(
+        readme,
+        f"{text.rstrip()}\n\n## Packages of other devices\n\n"
+        "Each kind of device has the precision that is fastest for it. What stands above is said "
+        "of the first; each other package is a bundle of its own, with its own README.md. "
+        "`snapq_io.load(folder, device)` and `verify.py --device` take that of the device.\n\n"
+        f"| devices | precision | package |\n|---|---|---|\n{table}",
+    )
+
+
+def _hashed(folder: Path, file: BundleFile) -> BundleFile:
+    """The entry of a file that was written anew."""
+    path = folder / file.path
+    with storage_errors(path):
+        return BundleFile(path=file.path, bytes=path.stat().st_size, sha256=sha256_file(path))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,6 +110,13 @@ def test_an_application_and_a_board_take_the_package_of_their_device(parted: sna
     assert package.manifest["precision"] != helper.load(parted.bundle).manifest["precision"]
     with pytest.raises(ValueError, match="a package of its own"):
         helper.load(parted.bundle).model_path("qcs6490")
+
+    verify = [sys.executable, "verify.py", "--device", "qcs6490", "--no-timing"]
+    told = parted.bundle.parent / "measurement.json"
+    done = subprocess.run([*verify, "-o", told], cwd=parted.bundle, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    readme = (parted.bundle / "README.md").read_text()
+    assert f"| qcs6490 | {package.manifest['precision']} | `packages/qcs6490` |" in readme
 
     outer = Bundle.open(parted.bundle)
     feeds = next(outer.golden_feeds())

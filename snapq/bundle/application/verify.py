@@ -51,6 +51,7 @@ def main() -> int:
             stream.reconfigure(errors="replace")  # names of any language on any console
     options = _options()
     try:
+        options.bundle = _package(options)
         if options.child:
             print(json.dumps(_measure(options)))
             return 0
@@ -262,6 +263,24 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return found
 
 
+def _package(options: argparse.Namespace) -> Path:
+    """The folder of the package of the device: devices may have bundles of their own inside."""
+    folder: Path = options.bundle
+    if options.cpu:
+        return folder
+    for entry in _manifest(folder).get("packages", ()):
+        if options.device in entry["devices"]:
+            inner = folder / str(entry["path"])
+            try:
+                digest = hashlib.sha256((inner / "manifest.json").read_bytes()).hexdigest()
+            except OSError as error:
+                raise VerifyError(f"{inner} cannot be read: {error}") from error
+            if digest != entry["sha256"]:
+                raise VerifyError(f"{inner} is not the package that manifest.json describes")
+            return inner
+    return folder
+
+
 def _entry(manifest: dict[str, Any], options: argparse.Namespace) -> dict[str, Any] | None:
     if options.cpu:
         return None
@@ -270,6 +289,7 @@ def _entry(manifest: dict[str, Any], options: argparse.Namespace) -> dict[str, A
         if entry["device"] == options.device:
             found: dict[str, Any] = entry
             return found
+    devices += [{"device": one} for p in manifest.get("packages", ()) for one in p["devices"]]
     names = ", ".join(entry["device"] for entry in devices) or "none"
     raise VerifyError(f"the bundle is not compiled for {options.device}; it is for {names}")
 
