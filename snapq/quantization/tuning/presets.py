@@ -88,7 +88,7 @@ PRESETS: dict[str, Recipe] = {
         (MinMax(), Mse(), ActivationMse()), ("smoothquant", "bias-correction", "range-search")
     ),
     "best": Recipe(
-        (MinMax(), Mse(), Sqnr(), Auto(), Percentile(), Entropy(), ActivationMse()),
+        (MinMax(), Mse(), ActivationMse(), Sqnr(), Auto(), Percentile(), Entropy()),
         (
             "wide-sums",
             "wide-attention",
@@ -349,13 +349,19 @@ def _with_repeats(name: str, before: Sequence[str]) -> Callable[[Study], Study |
 def _best_by(
     runner: Runner, scorer: OutputScorer, kept: Sequence[_Candidate]
 ) -> tuple[_Candidate, str]:
-    """The best of the last candidates and the plain one, by the runner."""
+    """The last candidate, unless the runner finds the one before it or the plain one better.
+
+    None is taken that makes an output, or a group of its channels, clearly worse than the plain one
+    leaves it there.
+    """
     finalists = [
         (one, scorer.score(one.study.built.model, runner)) for one in (kept[0], *kept[1:][-2:])
     ]
-    best, highest = finalists[0]
-    for one, score in finalists[1:]:
-        if score.over(highest).counts and not score.spoils(finalists[0][1]):
+    plain = finalists[0][1]
+    fit = [finalists[0], *((one, score) for one, score in finalists[1:] if not score.spoils(plain))]
+    best, highest = fit[-1]
+    for one, score in reversed(fit[:-1]):
+        if score.over(highest).counts:
             best, highest = one, score
     listed = ", ".join(f"{one.name} {score.decibels:.1f} dB" for one, score in finalists)
     return best, f"On the simulator, held-out samples, SQNR at the outputs: {listed}."
