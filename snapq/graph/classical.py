@@ -20,6 +20,8 @@ DISTANCES = ("CDist", "Scan")
 """How skl2onnx writes the distances between rows and those that a model was trained with."""
 ACTIVATIONS = ("Relu", "Sigmoid", "Tanh")
 """What stands between the layers of a multilayer perceptron of scikit-learn."""
+_MOST_BETWEEN = 4
+"""Nodes between two layers of one."""
 _SKL2ONNX = "skl2onnx"
 FAMILIES = (TREES, "SVM", "Linear")
 """How the names of operators begin that are trained: trees, support vector machines, products."""
@@ -53,8 +55,10 @@ def _is_chain(layers: list[ir.Node]) -> bool:
     """Whether each product reads the one before, through sums with constants and activations."""
     for before, behind in pairwise(layers):
         value = behind.inputs[0]
-        while value is not None and (node := value.producer()) not in (None, before):
-            assert node is not None
+        for _ in range(_MOST_BETWEEN):
+            node = None if value is None else value.producer()
+            if value is None or node is None or node is before:
+                break
             if node.op_type not in (*ACTIVATIONS, "Add") or len(value.consumers()) != 1:
                 return False
             open_ = [one for one in node.inputs if one is not None and constant(one) is None]

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snapq.classical.ensemble import Ensemble
 from snapq.classical.linear import Linear
 from snapq.classical.lowering import calibration_rows, lower
 from snapq.classical.lowering.flat import polynomial
@@ -41,6 +42,13 @@ def scores(model: ClassicalModel, rows: Array) -> dict[str, Array]:
     return parts.tail.run(values)
 
 
+def tolerance(estimator: Estimator) -> float:
+    """By which sums may differ: of kernels near 1 the head rounds rows to 16 bits."""
+    form = estimator.form
+    assert not isinstance(form, Ensemble)
+    return 1e-3 if layers(form).flat else 2e-5
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
 @given(data=st.data())
 def test_decision_values_are_those_of_onnx_runtime(kernel: str, data: st.DataObject) -> None:
@@ -48,7 +56,8 @@ def test_decision_values_are_those_of_onnx_runtime(kernel: str, data: st.DataObj
     model = ClassicalModel.read(drawn.model)
     wanted = CpuModel(drawn.model.SerializeToString()).run({"x": drawn.rows})
     found = scores(model, drawn.rows)
-    assert np.abs(found["scores"] - wanted["scores"]).max() <= 2e-5 * drawn.size
+    most = tolerance(model.estimators[0]) * drawn.size
+    assert np.abs(found["scores"] - wanted["scores"]).max() <= most
 
 
 @given(drawn=machines())
@@ -56,7 +65,7 @@ def test_labels_are_those_of_onnx_runtime_where_no_decision_is_a_tie(drawn: Draw
     model = ClassicalModel.read(drawn.model)
     estimator = model.estimators[0]
     sums = estimator.form.sums(drawn.rows)
-    clear = (np.abs(sums) > 2e-5 * drawn.size).all(axis=1)
+    clear = (np.abs(sums) > tolerance(estimator) * drawn.size).all(axis=1)
     if "label" in model.outputs and clear.any():
         rows = drawn.rows[clear]
         wanted = CpuModel(drawn.model.SerializeToString()).run({"x": rows})["label"]
