@@ -27,7 +27,7 @@ def test_a_value_that_the_subsample_misses_stays_within_16_bits(name):
 def test_a_mask_that_a_condition_chooses_is_no_function_of_numbers():
     b = Builder()
     mask = b.feed("mask", 1, 1, 8, dtype=onnx.TensorProto.BOOL)
-    chosen = b.add("Where", mask, scalar(0), scalar(-1e4))
+    chosen = b.add("Where", b.add("Not", mask), scalar(-1e4), scalar(0))
     model = b.model(b.add("Softmax", b.add("Add", b.feed("x", 1, 8, 8), chosen)))
     scheme = Scheme(observer=observer("activation-mse"))
     x = np.random.default_rng(0).normal(size=(1, 8, 8)).astype(np.float32)
