@@ -137,8 +137,8 @@ class QuantizeConfig(StageConfig):
     the error of the outputs on held-out calibration samples."""
     observer: ObserverName | PercentileObserver | None = None
     """The rule for the ranges of all activations: `min-max`, `moving-average`, `percentile`,
-    `entropy`, `mse`, `sqnr` or `auto`, or `{percentile: 99.9}`; the preset's choice where not
-    given."""
+    `entropy`, `mse`, `sqnr`, `activation-mse` or `auto`, or `{percentile: 99.9}`; the preset's
+    choice where not given."""
     algorithms: tuple[str, ...] | None = None
     """Algorithms to try, in this order, instead of the preset's; `[]` for none."""
     overrides: tuple[Override, ...] = ()

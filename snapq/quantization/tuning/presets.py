@@ -210,11 +210,12 @@ def tuning(
     def keep(name: str, changed: Study) -> bool:
         found = _Candidate(name, changed, scorer.score(changed.built.model))
         gain = found.score.over(kept[-1].score)
-        spoils = gain.counts and found.score.spoils(kept[0].score)
+        counts = gain.counts or (_gives_room(name) and gain.is_no_loss)
+        spoils = counts and found.score.spoils(kept[0].score)
         change = f"{kept[-1].score.decibels:.1f} to {found.score.decibels:.1f} dB"
-        good = gain.counts and not spoils
+        good = counts and not spoils
         slow = price.refuses(changed, kept[-1].score) if good and _is_part(name) else None
-        notes.append(f"{name} {change}, {slow or (_SPOILS if spoils else _verdict(gain))}")
+        notes.append(f"{name} {change}, {slow or (_SPOILS if spoils else _verdict(gain, counts))}")
         if good and slow is None:
             kept.append(found)
         return good and slow is None
@@ -367,9 +368,14 @@ def _best_by(
     return best, f"On the simulator, held-out samples, SQNR at the outputs: {listed}."
 
 
-def _verdict(gain: Gain) -> str:
-    if gain.counts:
-        return "kept"
+def _gives_room(name: str) -> bool:
+    """Whether a step clips less of what no sample has shown, which held-out ones cannot prove."""
+    return _stage(name) == Stage.RANGES
+
+
+def _verdict(gain: Gain, counts: bool) -> str:
+    if counts:
+        return "kept" if gain.counts else "kept, as it clips less and loses no more than chance"
     return "dropped, as it may be chance" if gain.decibels > LEAST else "dropped"
 
 

@@ -48,6 +48,12 @@ class Gain:
         sure = self.decibels > self.error or self.usual > self.usual_error
         return self.decibels > LEAST and self.usual > 0 and sure
 
+    @property
+    def is_no_loss(self) -> bool:
+        """Whether it is less than clear, and none by more than chance explains, on either count."""
+        sure = self.decibels < -self.error or self.usual < -self.usual_error
+        return min(self.decibels, self.usual) > -CLEARLY and not sure
+
 
 @dataclass(frozen=True)
 class Score:

@@ -10,6 +10,7 @@ from snapq.quantization.qdq.lowering.order import lower
 from snapq.quantization.quantize import Scheme, observe
 from snapq.quantization.tuning.algorithms.base import Study, algorithm
 from snapq.quantization.tuning.output_score import OutputScorer
+from snapq.quantization.tuning.score import Score
 from tests.quantization.odd_models import Builder, feeds
 
 
@@ -74,3 +75,14 @@ def test_chosen_ranges_are_those_of_one_float_model(change):
         wider = replace(chosen.scheme, activations=ActivationType.UINT16)
         held = replace(chosen, scheme=wider).built.encodings[wide]
         assert float(held.maximum) > 0.9 * before.seen[wide].maximum
+        roomy = replace(wider, ranges={wide: (-3.0, 2 * before.seen[wide].maximum)})
+        held = replace(chosen, scheme=roomy).built.encodings[wide]
+        assert float(held.maximum) > 1.9 * before.seen[wide].maximum
+
+
+def test_a_loss_counts_only_where_it_is_more_than_chance():
+    signal = np.ones((8, 1))
+    base = Score(signal, np.full((8, 1), 0.01))
+    mixed = np.array([[0.012], [0.0085]] * 4)
+    assert Score(signal, mixed).over(base).is_no_loss
+    assert not Score(signal, np.full((8, 1), 0.012)).over(base).is_no_loss

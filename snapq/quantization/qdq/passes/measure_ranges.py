@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from snapq.quantization.calibration.observers.base import Observer
+from snapq.quantization.calibration.observers.collector import Collector
 from snapq.quantization.calibration.observers.minmax import MinMax
+from snapq.quantization.encodings import QuantType
 from snapq.quantization.qdq.groups import Range
 from snapq.quantization.qdq.logits import logits, unmasked
 from snapq.quantization.qdq.plan import QdqPlan
@@ -13,7 +16,7 @@ from snapq.quantization.qdq.responses import Response, responses
 __all__ = ["measure_ranges"]
 
 _NARROW = 8
-"""Ranges that were chosen for so many bits clip; with more there is no need to."""
+"""Ranges that were chosen for so many bits may clip; with more they only give room."""
 
 
 def measure_ranges(plan: QdqPlan) -> QdqPlan:
@@ -28,20 +31,37 @@ def measure_ranges(plan: QdqPlan) -> QdqPlan:
     behind = responses(plan.graph, plan.decisions, opset) if observer.looks_behind else {}
     for value in plan.values:
         name = str(value.name)
-        if value in plan.groups and name in plan.seen:
-            seen = plan.seen[name]
-            without = unmasked(seen) if name in masked else None
-            dtype = plan.groups.dtype(value)
-            if without is None and dtype.bits == _NARROW and name in plan.scheme.ranges:
-                ranges[value] = plan.scheme.ranges[name]
-            elif without is None and value in behind:
-                ranges[value] = _behind(
-                    observer.range_behind(seen, dtype, behind[value]), behind[value]
-                )
-            else:
-                clips = observer.for_8_bits and dtype.bits > _NARROW
-                ranges[value] = without or (MinMax() if clips else observer).range(seen, dtype)
+        if value not in plan.groups or name not in plan.seen:
+            continue
+        seen, dtype = plan.seen[name], plan.groups.dtype(value)
+        without = unmasked(seen) if name in masked else None
+        chosen = plan.scheme.ranges.get(name)
+        if without is not None:
+            ranges[value] = without
+        elif chosen is not None and dtype.bits == _NARROW:
+            ranges[value] = chosen
+        else:
+            ranges[value] = _observed(observer, seen, dtype, behind.get(value))
+            if chosen is not None:
+                ranges[value] = _union(ranges[value], chosen)
     return replace(plan, ranges=ranges)
+
+
+def _observed(
+    observer: Observer, seen: Collector, dtype: QuantType, function: Response | None
+) -> Range:
+    """What the observer says; more than 8 bits hold all that was seen."""
+    if observer.for_8_bits and dtype.bits > _NARROW:
+        found = MinMax().range(seen, dtype)
+    elif function is not None:
+        found = observer.range_behind(seen, dtype, function)
+    else:
+        found = observer.range(seen, dtype)
+    return found if function is None else _behind(found, function)
+
+
+def _union(one: Range, other: Range) -> Range:
+    return min(one[0], other[0]), max(one[1], other[1])
 
 
 def _behind(found: Range, function: Response) -> Range:
@@ -51,4 +71,4 @@ def _behind(found: Range, function: Response) -> Range:
     is what counts, and no sample may have had it.
     """
     visible = function.visible() if function.last else None
-    return found if visible is None else (min(found[0], visible[0]), max(found[1], visible[1]))
+    return found if visible is None else _union(found, visible)
