@@ -59,7 +59,7 @@ def render_html(record: RunRecord) -> str:
         tradeoff_plane=tradeoff_plane,
         by_devices=by_devices,
         lowest=plots.lowest(record.layers),
-        figures=figures,
+        figures={name: plots.pack(json.dumps(made)) for name, made in figures.items() if made},
         histograms=plots.pack(json.dumps(histograms)) if any(histograms) else "",
         has_histogram=[found is not None for found in histograms],
         plotly=plotly.data if plotly else "",

@@ -73,7 +73,7 @@
     row.scrollIntoView({ block: "center" });
   };
   document.querySelectorAll("[data-figure]").forEach((element) => whenVisible(element, async () => {
-    await draw(element, JSON.parse($(`${element.dataset.figure}-figure`).textContent));
+    await draw(element, JSON.parse(await unpack(`${element.dataset.figure}-figure`)));
     element.on("plotly_click", showRow);
   }));
 
