@@ -9,7 +9,7 @@ from typing import Any
 from snapq.bundle.application.facts import ApplicationFacts
 from snapq.bundle.application.header import views
 from snapq.bundle.application.identifiers import markdown_cell
-from snapq.bundle.application.samples import RUN_OPTIONS, SAMPLES, samples, without_sample
+from snapq.bundle.application.samples import CMAKE, RUN_OPTIONS, SAMPLES, samples, without_sample
 from snapq.bundle.application.shipping import systems
 from snapq.bundle.application.templating import render
 from snapq.bundle.application.tensors import TensorView
@@ -25,10 +25,14 @@ _LANGUAGES = {
     "cpp": (
         "C++",
         "`samples/main.cpp`, with `include/snapq_model.h` (plain C11, no dependencies) and the "
-        "headers and library of ONNX Runtime 1.24 or later, here in `ort/` as its release archives "
-        "have them: `g++ -std=c++17 -O2 -Iinclude -Iort/include samples/main.cpp -Lort/lib "
-        "-lonnxruntime -o main`. snapq's tests compile such programs and run them on Linux: on the "
-        "CPU, and with Qualcomm's simulator in place of an NPU.",
+        "headers and library of ONNX Runtime 1.24 or later: its release archive for the system "
+        "(github.com/microsoft/onnxruntime/releases), or the NuGet package "
+        "Microsoft.ML.OnnxRuntime, a ZIP file for all systems. With it unpacked in `ort/`: "
+        "`cmake -S samples -B build -DORT=ort && cmake --build build` makes `build/main`; without "
+        "CMake, with a release archive: `g++ -std=c++17 -O2 -Iinclude -Iort/include "
+        "samples/main.cpp -Lort/lib -lonnxruntime -Wl,-rpath,'$ORIGIN/ort/lib' -o main`. snapq's "
+        "tests compile such programs and run them on Linux: on the CPU, and with Qualcomm's "
+        "simulator in place of an NPU.",
     ),
     "csharp": (
         "C#",
@@ -245,6 +249,7 @@ def _files(manifest: Manifest, files: tuple[str, ...]) -> Iterator[tuple[str, st
         "verify.py": "golden data, placement and latency on the machine that it runs on",
     }
     known |= dict.fromkeys(SAMPLES.values(), "the program above")
+    known[CMAKE] = "builds `main.cpp`"
     there = {"manifest.json", *files}
     yield from ((name, text) for name, text in known.items() if name in there)
     for entry in manifest.devices:

@@ -12,7 +12,7 @@ from snapq.bundle.application.sample import JAVA_TYPES, Sample, onnx_type
 from snapq.bundle.application.templating import render
 from snapq.bundle.schema import BundleDevice, Manifest
 
-__all__ = ["SAMPLES", "samples", "without_sample"]
+__all__ = ["CMAKE", "SAMPLES", "samples", "without_sample"]
 
 SAMPLES = {
     "cpp": "samples/main.cpp",
@@ -21,6 +21,9 @@ SAMPLES = {
     "kotlin": "samples/Main.kt",
 }
 """Where in the bundle each program is, by language."""
+
+CMAKE = "samples/CMakeLists.txt"
+"""What builds the C++ program."""
 
 RUN_OPTIONS = ("backend_type", "soc_model", "enable_htp_fp16_precision")
 """Provider options that loading a compiled package needs, as `snapq_io.py` has them."""

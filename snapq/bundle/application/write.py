@@ -9,7 +9,8 @@ from pathlib import Path
 from snapq.bundle.application.facts import ApplicationFacts
 from snapq.bundle.application.header import header
 from snapq.bundle.application.readme import readme
-from snapq.bundle.application.samples import SAMPLES, samples
+from snapq.bundle.application.samples import CMAKE, SAMPLES, samples
+from snapq.bundle.application.templating import render
 from snapq.bundle.schema import Manifest
 from snapq.storage import storage_errors, write_text
 
@@ -23,7 +24,7 @@ VERIFY = "verify.py"
 
 def for_applications(path: str) -> bool:
     """Whether a path in a bundle is of a file that `write_application` writes."""
-    return path in (README, HEADER, LABELS, VERIFY, *SAMPLES.values())
+    return path in (README, HEADER, LABELS, VERIFY, CMAKE, *SAMPLES.values())
 
 
 def write_application(folder: Path, manifest: Manifest, facts: ApplicationFacts) -> None:
@@ -38,7 +39,10 @@ def write_application(folder: Path, manifest: Manifest, facts: ApplicationFacts)
         StorageError: a file cannot be written.
     """
     texts: dict[str, str] = {HEADER: header(manifest, facts.labels)}
-    texts |= {SAMPLES[name]: text for name, text in samples(manifest, facts).items()}
+    programs = samples(manifest, facts)
+    texts |= {SAMPLES[name]: text for name, text in programs.items()}
+    if "cpp" in programs:
+        texts[CMAKE] = render("CMakeLists.txt")
     if facts.labels:
         texts[LABELS] = "".join(f"{label}\n" for label in facts.labels)
     files = (*(file.path for file in manifest.files), *texts, VERIFY)

@@ -16,7 +16,7 @@ from snapq.bundle.application.facts import ApplicationFacts
 from snapq.bundle.application.samples import samples, without_sample
 from snapq.bundle.application.write import write_application
 from tests.bundle.application.packages import KINDS, SPEECH
-from tests.bundle.application.toolchain import STRICT, api, compiled, provider
+from tests.bundle.application.toolchain import STRICT, api, compiled, library, provider
 from tests.bundle.bundles import make
 
 pytestmark = pytest.mark.npu
@@ -95,6 +95,49 @@ def test_the_cpp_program_of_a_cut_model_runs_the_tail(
     found = package.run_tail(values)["probabilities"]
     begins = " ".join(f"{value:.9g}" for value in found[0, :8])
     assert done.stdout.splitlines()[-1].endswith(f"begins {begins}")
+
+
+@NO_CPP
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="there is no CMake")
+def test_cmake_builds_the_cpp_program(
+    bundle: Path, pictures: tuple[Path, np.ndarray], tmp_path: Path
+) -> None:
+    ort = tmp_path / "ort"  # as the NuGet package has it, but for the library: that is the wheel's
+    (ort / "build/native").mkdir(parents=True)
+    (ort / "build/native/include").symlink_to(api())
+    (library_file,) = {file.resolve() for file in library(tmp_path / "lib").iterdir()}
+    configure = ["cmake", "-S", bundle / "samples", "-B", tmp_path / "build", f"-DORT={ort}"]
+    configure += [f"-DORT_LIBRARY={library_file}", "-DCMAKE_BUILD_TYPE=Debug"]  # quick to build
+    subprocess.run(configure, capture_output=True, check=True)
+    subprocess.run(["cmake", "--build", tmp_path / "build"], capture_output=True, check=True)
+    done = subprocess.run(
+        [tmp_path / "build/main", bundle / "model.onnx", pictures[0]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "scores: largest" in done.stdout
+
+
+@NO_CPP
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="there is no CMake")
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [(None, "There is no onnxruntime_cxx_api.h"), ("19", "are of ONNX Runtime 1.19")],
+)
+def test_cmake_says_what_is_wrong_with_onnx_runtime(
+    bundle: Path, header: str | None, said: str, tmp_path: Path
+) -> None:
+    if header is not None:
+        (tmp_path / "include").mkdir()
+        (tmp_path / "include/onnxruntime_cxx_api.h").touch()
+        (tmp_path / "include/onnxruntime_c_api.h").write_text(f"#define ORT_API_VERSION {header}\n")
+    configure = ["cmake", "-S", bundle / "samples", "-B", tmp_path / "build", f"-DORT={tmp_path}"]
+    configure.append(f"-DORT_LIBRARY={tmp_path}/libonnxruntime.so")
+    done = subprocess.run(configure, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert said in " ".join(done.stderr.split())
 
 
 def test_the_python_program_runs(bundle: Path, pictures: tuple[Path, np.ndarray]) -> None:

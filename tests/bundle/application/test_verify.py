@@ -36,6 +36,7 @@ def test_a_bundle_says_what_it_takes_what_it_needs_and_what_to_ship(bundle: Path
     assert "### Windows" not in text  # no qcs9075 runs it
     listed = {file.path for file in opened.manifest.files}
     assert {"README.md", "verify.py", "include/snapq_model.h", "samples/main.cpp"} <= listed
+    assert "samples/CMakeLists.txt" in listed
     for name in re.findall(r"^\| `([\w./]+)` \|", text.split("## Files")[1], re.MULTILINE):
         assert (bundle / name).exists(), name
 
