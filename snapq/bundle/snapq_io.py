@@ -310,8 +310,12 @@ class Package:
         import onnxruntime_qnn
 
         name = "QNNExecutionProvider"
-        onnxruntime.register_execution_provider_library(name, onnxruntime_qnn.get_library_path())
+        if not any(one.ep_name == name for one in onnxruntime.get_ep_devices()):
+            # Once a process: a second registration raises.
+            library = onnxruntime_qnn.get_library_path()
+            onnxruntime.register_execution_provider_library(name, library)
         found = [one for one in onnxruntime.get_ep_devices() if one.ep_name == name]
+        npu = [one for one in found if one.device.type == onnxruntime.OrtHardwareDeviceType.NPU]
         options = onnxruntime.SessionOptions()
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
         entry = next(t for t in self.manifest["devices"] if t["device"] == device)
@@ -320,7 +324,7 @@ class Package:
             for key, value in entry["options"].items()
             if key in ("backend_type", "soc_model", "enable_htp_fp16_precision")
         }
-        options.add_provider_for_devices(found[:1], provider)
+        options.add_provider_for_devices((npu or found)[:1], provider)
         return onnxruntime.InferenceSession(path, options)
 
     def _image_input(self, name: str | None) -> dict[str, Any]:

@@ -71,7 +71,11 @@ def _distances(steps: _Steps, vectors: Array, gamma: float, rows: str) -> str:
     own = steps.add("ReduceSum", steps.add("Mul", rows, rows), axes, keepdims=1)
     twice = steps.add("MatMul", rows, steps.constant(2 * vectors.T))
     given = steps.add("Add", own, steps.constant((vectors * vectors).sum(1)[None]))
-    return steps.add("Exp", steps.add("Sub", twice, given))
+    near = steps.add("Sub", twice, given)
+    # A row with an infinity is infinitely far, where inf - inf would be no number.
+    return steps.add(
+        "Exp", steps.add("Where", steps.add("IsInf", own), steps.add("Neg", own), near)
+    )
 
 
 class _Steps:

@@ -59,7 +59,10 @@ class SupportVectors:
         x, vectors = rows.astype(np.float64), self.vectors.astype(np.float64)
         kernel = x @ vectors.T
         if self.kernel == "RBF":
-            squares = (x * x).sum(1)[:, None] + (vectors * vectors).sum(1) - 2 * kernel
+            own = (x * x).sum(1)[:, None]
+            squares = own + (vectors * vectors).sum(1) - 2 * kernel
+            # A row with an infinity is infinitely far, where inf - inf would be no number.
+            squares = np.where(np.isinf(own), own, squares)
             kernel = np.exp(-self.gamma * np.maximum(squares, 0))
         elif self.kernel == "POLY":
             kernel = (self.gamma * kernel + self.coef0) ** self.degree

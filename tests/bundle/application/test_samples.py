@@ -140,6 +140,12 @@ def test_cmake_says_what_is_wrong_with_onnx_runtime(
     assert said in " ".join(done.stderr.split())
 
 
+def test_the_helper_opens_more_than_one_session_in_a_process(bundle: Path) -> None:
+    package = snapq_io.load(bundle)
+    first, second = (package.open_session("qcs9075") for _ in range(2))
+    assert first.get_inputs()[0].name == second.get_inputs()[0].name
+
+
 def test_the_python_program_runs(bundle: Path, pictures: tuple[Path, np.ndarray]) -> None:
     command = [sys.executable, "-B", bundle / "samples/main.py", pictures[0]]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -37,6 +37,7 @@ def test_head_and_tail_of_an_svm_compute_the_same_in_onnx(kernel: str, rows: np.
 def test_probabilities_of_pairs_are_coupled_alike() -> None:
     random = np.random.default_rng(0)
     pairs = random.normal(size=(40, 10)).astype(np.float32)
+    pairs[0] = np.nan
     curves = {"prob_a": -random.uniform(0.5, 2, 10), "prob_b": random.normal(size=10) / 4}
     arrays = {name: values.astype(np.float32) for name, values in curves.items()}
     step = Step("couple_pairs", ("pairs",), ("classes",), {"classes": 5}, arrays)

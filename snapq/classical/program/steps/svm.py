@@ -54,7 +54,9 @@ def couple_pairs(step: Step, scores: Array) -> Array:
     for _ in range(LOOPS):
         qp = np.einsum("nij,nj->ni", q[open_rows], p[open_rows])
         pqp = np.sum(p[open_rows] * qp, axis=1)
-        unfinished = ~(np.abs(qp - pqp[:, None]).max(axis=1) < limit)
+        # ONNX Runtime leaves out what is NaN: a row of nothing else keeps equal probabilities.
+        errors = np.fmax.reduce(np.abs(qp - pqp[:, None]), axis=1, initial=np.float32(0))
+        unfinished = errors >= limit
         open_rows, qp, pqp = open_rows[unfinished], qp[unfinished], pqp[unfinished]
         if not len(open_rows):
             break
