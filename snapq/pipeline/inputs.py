@@ -201,7 +201,8 @@ def _classical_setting(
     check_gate_names(config, devices, [str(value.name) for value in frozen.graph.outputs])
     calibration, evaluation = config.data.calibration, config.data.evaluation
     if not facts.trees and not facts.brings_rows:
-        calibration, evaluation = _sources(config, random_inputs)
+        put_in = all(item.name != "quantize" for item in given.stages)
+        calibration, evaluation = _sources(config, random_inputs, rows=True, put_in=put_in)
     elif random_inputs and evaluation is None:
         calibration = calibration or DataSource(random=True, samples=rows, seed=config.seed)
 
@@ -290,8 +291,9 @@ def check_precision(
                 raise DeviceError(
                     f"{device.name} (v{device.architecture}) cannot run {precision}.",
                     where="devices",
-                    hint=f"It has {', '.join(device.precisions)}. Change the quantize stage, or "
-                    "leave this target to a deploy.yaml of its own.",
+                    hint=f"It has {', '.join(device.precisions)}. "
+                    f"{'Change the' if named else 'Put in a'} quantize stage, or leave this "
+                    "target to a deploy.yaml of its own.",
                 )
 
 
@@ -301,9 +303,16 @@ def precision_of(options: QuantizeConfig) -> str:
 
 
 def _sources(
-    config: DeployConfig, random_inputs: bool
+    config: DeployConfig, random_inputs: bool, *, rows: bool = False, put_in: bool = False
 ) -> tuple[DataSource | None, DataSource | None]:
-    """The calibration and evaluation sources, with random inputs where the user asked for them."""
+    """The calibration and evaluation sources, with random inputs where the user asked for them.
+
+    Args:
+        config: the resolved deploy.yaml.
+        random_inputs: whether random inputs stand for samples that are not given.
+        rows: whether samples are rows of a table, as classical models take them.
+        put_in: whether the quantize stage, if there is one, is none that the user wrote.
+    """
     calibration, evaluation = config.data.calibration, config.data.evaluation
     if calibration is None and random_inputs:
         calibration = DataSource(random=True, samples=8, seed=config.seed)
@@ -312,11 +321,17 @@ def _sources(
     for item in config.stages:
         needed = stage(item.name).reads(item.options).needed
         if Input.CALIBRATION in needed:
+            added = put_in and item.name == "quantize"
+            why = ", which is put in for a device without fp16," if added else ""
+            named = (
+                "some hundreds of rows: `calibration: {table: train.csv, label: target}`"
+                if rows
+                else "32 to 128 of them with images:, arrays: or python:"
+            )
             raise ConfigError(
-                f"The {item.name} stage needs samples that look like the model's real inputs.",
+                f"The {item.name} stage{why} needs samples that look like the model's real inputs.",
                 where="data.calibration",
-                hint="Name 32 to 128 of them with images:, arrays: or python:. "
-                "To try things out without data: --random-inputs.",
+                hint=f"Name {named}. To try things out without data: --random-inputs.",
             )
         if Input.TRAINING in needed and config.data.training is None:
             raise ConfigError(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import snapq
@@ -29,6 +30,7 @@ from snapq.report.classical import answers_text
 from snapq.storage import sha256_file
 from tests.bundle.application.toolchain import compiled, provider
 from tests.classical.tables import forest, machine, write
+from tests.pipeline.test_machines import linear
 
 DEPLOY = """\
 name: table
@@ -221,6 +223,17 @@ def test_stages_are_put_in_and_left_out_with_a_note(tmp_path: Path) -> None:
     wide = ["source", "lower", "prepare", "quantize", "package"]
     assert names('stages=[{"package": {}}]', 'devices=["qcs6490"]') == wide
     assert "has no fp16" in notes[-1][0]
+
+
+def test_a_linear_model_that_needs_rows_says_why_and_which(tmp_path: Path) -> None:
+    onnx.save(linear(), tmp_path / "model.onnx")
+    (tmp_path / "deploy.yaml").write_text(
+        "{name: linear, model: {path: model.onnx, inputs: {x: [16, 5]}}, devices: [qcs6490], "
+        "stages: [{package: {}}]}"
+    )
+    with pytest.raises(ConfigError, match="put in for a device without fp16") as caught:
+        load_setting(snapq.load(tmp_path / "deploy.yaml"))
+    assert "{table: train.csv" in str(caught.value.hint)
 
 
 def test_text_labels_are_scored_as_classes_and_nan_is_a_value(tmp_path: Path) -> None:
