@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from snapq.bundle import snapq_io
 from snapq.bundle.application.facts import ApplicationFacts
@@ -28,7 +27,8 @@ LABELS = tuple(f'class "{number}"' for number in range(10))
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray]:
     path = tmp_path_factory.mktemp("pictures") / "picture.ppm"
     pixels = np.random.default_rng(5).integers(0, 256, (37, 45, 3)).astype(np.uint8)
-    Image.fromarray(pixels).save(path)
+    # A comment, as ImageMagick and GIMP leave there.
+    path.write_bytes(b"P6\n# a comment\n45 37\n255\n" + pixels.tobytes())
     return path, pixels
 
 
