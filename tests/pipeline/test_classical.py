@@ -435,3 +435,9 @@ def test_the_cpp_program_of_a_forest_answers_rows_as_the_helper_does(
         found = [line.strip() for line in done.stdout.splitlines() if line.startswith("label")]
         assert len(found) == len(rows)
         assert found[:8] == expected
+    odd = {",,1,\r\n": "label", "a,b,c,d\n": "'a' is no number", "1,2,3\n": "has 3 columns"}
+    for text, said in odd.items():
+        (tmp_path / "odd.csv").write_bytes(text.encode())
+        command = [program, "model.onnx", tmp_path / "odd.csv"]
+        done = subprocess.run(command, cwd=bundle, capture_output=True, text=True, check=False)
+        assert said in done.stdout + done.stderr
