@@ -127,7 +127,7 @@ def test_report_is_small_and_quick_to_write() -> None:
     start = time.perf_counter()
     page = render_html(records.large())
     assert time.perf_counter() - start < 10
-    assert len(page.encode()) < 6_500_000
+    assert len(page.encode()) < 6_000_000
 
 
 def _luminance(color: str) -> float:

@@ -153,7 +153,9 @@ def shell(
     """
     from snapq.boards.emulator import shell as board_shell
 
-    board_shell.replace_with_shell(name, command or [])
+    words = command or []
+    # Behind a board's name, options are the command's; a `--` in front of it is none of its words.
+    board_shell.replace_with_shell(name, words[1:] if words[:1] == ["--"] else words)
 
 
 def _values(board: EmulatedBoard) -> dict[str, Any]:
