@@ -24,7 +24,7 @@ _LEVEL_STYLE = {
 _ASCII = str.maketrans({"×": "x", "µ": "u", fmt.MINUS: "-", "…": "...", "∞": "inf", "±": "+-"})
 _NARROW = 72
 _MOST_NOTES = 8
-_LONGEST_NOTE = 300
+_LONGEST_NOTE = 500
 Row = tuple[str, str, str]
 """What it is, its value, and what the value rests on (its word first)."""
 

@@ -123,6 +123,13 @@ def test_a_label_that_does_not_fit_is_told(
         metric(name).update({"y": output}, label, "sample 3")
 
 
+def test_a_metric_of_one_of_several_outputs_says_how_to_name_it() -> None:
+    outputs = {"label": np.zeros(1, np.int64), "scores": np.zeros((1, 3)), "leaf": np.ones((1, 4))}
+    with pytest.raises(DataError, match="needs one output") as caught:
+        metric("top1").update(outputs, 2, "sample 3")
+    assert "`metric: {label: top1}`" in str(caught.value.hint)
+
+
 @pytest.mark.parametrize("name", ["auc", "eer"])
 def test_one_class_alone_has_no_order(name: str) -> None:
     with pytest.raises(DataError, match="all of one"):

@@ -69,9 +69,17 @@ def only(outputs: Outputs, fits: Callable[[Array], bool], metric_name: str, what
         raise DataError(
             f"{metric_name} needs one output that is {what}; the model has {listed}.",
             where="metric",
-            hint="Write `metric: module:function` and choose the output there.",
+            hint=_which(outputs, metric_name),
         )
     return outputs[fitting[0]]
+
+
+def _which(outputs: Outputs, metric_name: str) -> str:
+    """Says how a metric is given one of the outputs."""
+    own = "`metric: module:function`, which chooses what it needs."
+    if len(outputs) == 1:
+        return f"Name another metric, or one of your own: {own}"
+    return f"Name the output: `metric: {{{next(iter(outputs))}: {metric_name}}}`, or write {own}"
 
 
 def of_classifier(outputs: Outputs, *, decided: bool) -> Outputs:
