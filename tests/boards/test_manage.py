@@ -86,10 +86,11 @@ def test_a_wrong_inventory_is_refused_with_the_reason(
         inventory()
 
 
-def test_the_inventory_of_the_readme_loads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+def test_the_inventory_of_the_docs_loads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "boards.md"
+    text = page.read_text(encoding="utf-8")
     path = tmp_path / "boards.yaml"
-    path.write_text(readme.partition("```yml\n")[2].partition("```")[0], encoding="utf-8")
+    path.write_text(text.partition("```yaml\n")[2].partition("```")[0], encoding="utf-8")
     monkeypatch.setenv("SNAPQ_BOARDS", str(path))
     assert [(board.name, board.profile) for board in inventory()] == [("bench-1", "qcs9075")]
 

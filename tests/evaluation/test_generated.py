@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -46,8 +47,9 @@ def test_an_endless_function_gives_the_first_samples(tmp_path: Path) -> None:
 
 
 def test_the_module_may_import_its_neighbours_and_shares_no_name_with_the_library(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))  # later tests want Python's own `json`
     (tmp_path / "neighbour.py").write_text("VALUE = 4.0\n")
     (tmp_path / "json.py").write_text(
         "def samples():\n    from neighbour import VALUE\n    yield {'x': [VALUE, 0]}\n"
