@@ -22,6 +22,8 @@ from typing import Any, BinaryIO
 from snapq.errors import SnapqError
 from snapq.runtime import TELEMETRY_OFF
 
+PATH_VARIABLE = "SNAPQ_WORKER_PATH"
+"""The caller's import path."""
 SCRATCH_VARIABLE = "SNAPQ_WORKER_SCRATCH"
 """Names the worker's own folder, which it removes if its caller vanishes."""
 
@@ -37,6 +39,8 @@ def main() -> None:
     """Serves requests until the caller closes the pipe."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the caller ends its workers itself
+    path = os.environ.get(PATH_VARIABLE, "").split(os.pathsep)
+    sys.path += [entry for entry in path if entry and entry not in sys.path]
     os.environ.update(TELEMETRY_OFF)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     replies = os.fdopen(os.dup(1), "wb")

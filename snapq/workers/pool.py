@@ -28,7 +28,7 @@ from snapq.limits import TIME_VARIABLE
 from snapq.runtime import TELEMETRY_OFF, processors
 from snapq.scratch import Scratch
 from snapq.storage import TEMPORARY, storage_errors
-from snapq.workers.child import SCRATCH_VARIABLE, Failure
+from snapq.workers.child import PATH_VARIABLE, SCRATCH_VARIABLE, Failure
 
 if sys.platform == "linux":
     import resource
@@ -311,8 +311,18 @@ def gather(
 
 
 def _environment(scratch: Path) -> dict[str, str]:
-    """The caller's environment, with its import path, its scratch folder and telemetry off."""
-    here = Path(__file__).parents[2]  # also where it was found through the working directory
-    entries = [here, *(Path(entry).absolute() for entry in sys.path if entry)]
-    path = os.pathsep.join(dict.fromkeys(map(str, entries)))
-    return {**os.environ, **TELEMETRY_OFF, "PYTHONPATH": path, SCRATCH_VARIABLE: str(scratch)}
+    """The caller's environment, with its import path, its scratch folder and telemetry off.
+
+    The import path stands behind Python's own: what lies beside a deploy.yaml is on it, and may be
+    called `json.py`.
+    """
+    here = str(Path(__file__).parents[2])  # also where it was found through the working directory
+    own = (here, os.environ.get("PYTHONPATH", ""))
+    path = dict.fromkeys(str(Path(entry).absolute()) for entry in sys.path if entry)
+    return {
+        **os.environ,
+        **TELEMETRY_OFF,
+        "PYTHONPATH": os.pathsep.join(filter(None, own)),
+        PATH_VARIABLE: os.pathsep.join(path),
+        SCRATCH_VARIABLE: str(scratch),
+    }

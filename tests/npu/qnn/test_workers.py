@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import signal
 import subprocess
@@ -74,6 +75,19 @@ def test_telemetry_is_off_in_a_worker() -> None:
     assert workers.call(os.getenv, "ORT_DISABLE_TELEMETRY") == "1"
 
 
+@pytest.mark.parametrize("name", ["json", "queue", "signal", "numpy"])
+def test_a_file_of_the_user_takes_the_place_of_no_library_in_a_worker(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"{name}.py").write_text("raise SystemExit('this is the wrong file')\n")
+    (tmp_path / "neighbour.py").write_text("def answer():\n    return 42\n")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.delitem(sys.modules, "neighbour", raising=False)
+    neighbour = importlib.import_module("neighbour")
+    assert workers.call(neighbour.answer) == 42
+    assert tmp_path.name not in workers.call(_place_of, name)
+
+
 def test_what_native_code_prints_stays_out_of_the_callers_streams(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -120,6 +134,10 @@ def test_errors_come_back_whole_and_one_failure_does_not_stop_the_others() -> No
     assert isinstance(second, str)
     assert isinstance(third, DataError)
     assert (first.where, first.hint, third.where) == ("sample 3", "Mend it.", "sample 4")
+
+
+def _place_of(name: str) -> str:
+    return str(importlib.import_module(name).__file__)
 
 
 def _refuse(where: str) -> None:
