@@ -17,6 +17,7 @@ from snapq.records import EncodingRecord, HistogramRecord
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads, Source
 from snapq.stages.imposing import from_file, read_weights
+from snapq.stages.quantize.box_decoding import widen_boxes
 from snapq.stages.quantize.job import quantization_job
 from snapq.stages.quantize.mixing import mix
 from snapq.stages.quantize.never_slower import Kept, keep_fast
@@ -98,6 +99,8 @@ def _quantize(
             details={"mixed_precision": mixed.details},
             failures=(*failures, *mixed.failures),
         )
+    widened = widen_boxes(job, context)
+    job, failures = widened.job, (*failures, *widened.failures)
     with context.progress.track("Calibrate", len(data)) as advance:
         result = job.quantized(data, advance)
     if not options.never_slower:
