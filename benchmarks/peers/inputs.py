@@ -1,7 +1,7 @@
 """The development models, and real inputs for them: what quantizers are compared on.
 
-Models and data come out of PyPI packages (tests/assets.py). Calibration and evaluation never share
-a sample.
+Models and data come out of PyPI packages (tests/assets.py, benchmarks/transformer_models.py).
+Calibration and evaluation never share a sample.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +22,11 @@ from snapq.graph import io, shapes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from benchmarks import transformer_models as transformers
 from tests import assets
 
 ROOT = Path(__file__).resolve().parents[2]
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,-"
 Feeds = dict[str, np.ndarray]
 
 
@@ -49,20 +52,48 @@ def _pictures(preprocess: Preprocess) -> Callable[[Path], Iterator[Feeds]]:
     return samples
 
 
-def _lines(_model: Path) -> Iterator[Feeds]:
-    """Lines of text as PP-OCR wants them: 48 pixels high, values from -1 to 1."""
+def _text(random: np.random.Generator, size: tuple[int, int], *, turned: bool = False) -> Any:
+    """A line of text on a plain ground, as a Pillow image; every second one upside down."""
     from PIL import Image, ImageDraw, ImageFont
 
-    rng = np.random.default_rng(0)
-    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 .,-"
+    text = "".join(random.choice(list(LETTERS), int(random.integers(8, 22))))
+    light, dark = int(random.integers(190, 256)), int(random.integers(0, 90))
+    picture = Image.new("RGB", size, (light, light, light))
+    font = ImageFont.load_default(size=int(random.integers(20, 32)))
+    ImageDraw.Draw(picture).text((4, 8), text, fill=(dark, dark, dark), font=font)
+    return picture.rotate(180) if turned and random.random() < 0.5 else picture
+
+
+def _scaled(picture: Any) -> np.ndarray:
+    """Values from -1 to 1, as PP-OCR wants them, `[1, 3, rows, columns]`."""
+    return np.asarray(picture, np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
+
+
+def _lines(_model: Path) -> Iterator[Feeds]:
+    """Lines of text, 48 pixels high."""
+    random = np.random.default_rng(0)
     for _ in range(64):
-        text = "".join(rng.choice(list(letters), int(rng.integers(8, 22))))
-        light, dark = int(rng.integers(190, 256)), int(rng.integers(0, 90))
-        picture = Image.new("RGB", (320, 48), (light, light, light))
-        font = ImageFont.load_default(size=int(rng.integers(20, 32)))
-        ImageDraw.Draw(picture).text((4, 8), text, fill=(dark, dark, dark), font=font)
-        pixels = np.asarray(picture, np.float32).transpose(2, 0, 1)[None]
-        yield {"x": pixels / 127.5 - 1}
+        yield {"x": _scaled(_text(random, (320, 48)))}
+
+
+def _turned_lines(_model: Path) -> Iterator[Feeds]:
+    """Shorter ones, some of which are upside down."""
+    random = np.random.default_rng(0)
+    for _ in range(64):
+        yield {"x": _scaled(_text(random, (192, 48), turned=True))}
+
+
+def _pages(_model: Path) -> Iterator[Feeds]:
+    """Photographs with lines of text on them."""
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    for path in sorted(assets.photographs().iterdir()):
+        page = Image.open(path).convert("RGB").resize((640, 640))
+        for _ in range(int(random.integers(2, 9))):
+            line = _text(random, (int(random.integers(120, 400)), 48))
+            page.paste(line, tuple(int(one) for one in random.integers(0, (400, 590))))
+        yield {"x": _scaled(page)}
 
 
 def _speech(model: Path) -> Iterator[Feeds]:
@@ -88,5 +119,17 @@ SUBJECTS = {
         _pictures(Preprocess(resize=(480, 640))),
     ),
     "ppocr-rec": Subject(assets.ppocr_rec, {"x": (1, 3, 48, 320)}, _lines),
+    "ppocr-cls": Subject(assets.ppocr_cls, {"x": (1, 3, 48, 192)}, _turned_lines),
+    "ppocr-det": Subject(assets.ppocr_det, {"x": (1, 3, 640, 640)}, _pages),
     "silero-vad": Subject(assets.silero_vad_lstm, {}, _speech),
+    "minilm-l6": Subject(transformers.minilm_l6, {}, transformers.sentences),
+    "rxnfp": Subject(transformers.rxnfp, {}, transformers.reactions),
+    "rxnmapper": Subject(transformers.rxnmapper, {}, transformers.reactions),
+    "vit-s14": Subject(
+        transformers.vit_s14,
+        {"input_image": (1, 3, 224, 224)},
+        _pictures(
+            Preprocess(resize=256, crop=224, mean=(123.7, 116.3, 103.5), std=(58.4, 57.1, 57.4))
+        ),
+    ),
 }
