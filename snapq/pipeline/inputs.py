@@ -134,6 +134,7 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         config.io,
         _preprocess(inputs, calibration, config.data.training, evaluation),
         foldable=not quantized,
+        ids=boundary.only_looked_up(model),
     )
 
     def opened(source: DataSource | None, key: str, *, labelled: bool = False) -> Dataset | None:

@@ -10,6 +10,7 @@ a Transpose that the NPU's compiler cancels.
 
 from snapq.graph.boundary.apply import Applied, apply
 from snapq.graph.boundary.fold import fold_normalization
+from snapq.graph.boundary.ids import only_looked_up
 from snapq.graph.boundary.plan import plan
 from snapq.graph.boundary.values import (
     Boundary,
@@ -30,5 +31,6 @@ __all__ = [
     "Sample",
     "apply",
     "fold_normalization",
+    "only_looked_up",
     "plan",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.errors import ModelError
+from snapq.graph.boundary.ids import feed_in_32_bits
 from snapq.graph.boundary.quantize_nodes import (
     DEQUANTIZE,
     QUANTIZE,
@@ -49,6 +50,8 @@ def apply_input(
         notes.append(
             f"Input '{item.name}' stays float: the model does not quantize it in one way only."
         )
+    if item.is_narrower and value.dtype is ir.DataType.INT64:
+        feed_in_32_bits(graph, value)
     floats = replace(item, quantized=False, dtype=numpy_name(value), scale=None, zero_point=None)
     if item.permutation is not None:
         _feed_other_layout(graph, value, item.permutation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from snapq.config import Color, Io, IoDtype, IoLayout, Preprocess
 from snapq.errors import ConfigError
+from snapq.graph.boundary.ids import NARROW
 from snapq.graph.boundary.values import Boundary, ImageFeed, InputBoundary, channels_last
 
 if TYPE_CHECKING:
@@ -22,11 +23,13 @@ def plan(
     preprocess: Mapping[str, Preprocess],
     *,
     foldable: bool = True,
+    ids: Collection[str] = (),
 ) -> Boundary:
     """Plans the boundary.
 
     1. An image input becomes uint8, channels last, with the normalization folded in.
-    2. Other inputs stay float and as they are; integer inputs always do.
+    2. Other inputs stay float and as they are; integer inputs always do, but ids of 64 bits, which
+       become int32.
     3. Outputs give codes where an image input takes them, and floats otherwise.
     4. What `io` says explicitly holds for every input and output that can have it.
 
@@ -36,6 +39,7 @@ def plan(
         preprocess: of each input that pictures feed, by name.
         foldable: whether `fold_normalization` can still edit the model; False for a model that
             came with its Q/DQ nodes, whose pictures are then normalized by whoever feeds it.
+        ids: int64 inputs that are indices alone (`only_looked_up`).
 
     Raises:
         ConfigError: an input cannot be fed by pictures.
@@ -43,7 +47,10 @@ def plan(
     planned = []
     for spec in inputs:
         given = preprocess.get(spec.name)
-        planned.append(_image(spec, io, given, foldable) if given else _other(spec, io))
+        if given:
+            planned.append(_image(spec, io, given, foldable))
+        else:
+            planned.append(_other(spec, io, narrow=spec.name in ids))
     codes = any(item.quantized and item.image is not None for item in planned)
     return Boundary(
         tuple(planned),
@@ -52,10 +59,11 @@ def plan(
     )
 
 
-def _other(spec: TensorSpec, io: Io) -> InputBoundary:
+def _other(spec: TensorSpec, io: Io, *, narrow: bool) -> InputBoundary:
     dtype = spec.dtype.name
     if spec.dtype.kind != "f":
-        return InputBoundary(spec.name, dtype, spec.shape, dtype=dtype)
+        taken = NARROW if narrow and io.dtype is not IoDtype.FLOAT else dtype
+        return InputBoundary(spec.name, dtype, spec.shape, dtype=taken)
     quantized = io.dtype is IoDtype.QUANTIZED
     nhwc = io.layout is IoLayout.NHWC and len(spec.shape) == 4
     return InputBoundary(

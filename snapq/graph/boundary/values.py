@@ -89,6 +89,11 @@ class TensorBoundary:
     permutation: tuple[int, ...] | None = None
 
     @property
+    def is_narrower(self) -> bool:
+        """Whether the package has fewer bits for the model's integers: ids of int64 as int32."""
+        return not self.quantized and (self.model_dtype, self.dtype) == ("int64", "int32")
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape in the package."""
         if self.permutation is None:
@@ -154,7 +159,7 @@ class InputBoundary(TensorBoundary):
         if self.permutation is not None:
             values = np.transpose(values, np.argsort(self.permutation))
         if not self.quantized:
-            return np.asarray(values, order="C")
+            return np.asarray(values, self.dtype if self.is_narrower else None, order="C")
         if self.dtype is None or self.scale is None or self.zero_point is None:
             raise ModelError(
                 "The encoding of this input is not known before the model is quantized.",
@@ -210,7 +215,8 @@ class Boundary:
     @property
     def changes_float_model(self) -> bool:
         """Whether a float model gets another boundary than its own."""
-        return any(item.raw or item.permutation for item in self.inputs) or self.gives_nhwc
+        changed = (item.raw or item.permutation or item.is_narrower for item in self.inputs)
+        return any(changed) or self.gives_nhwc
 
     def input_encodings(self) -> dict[str, FixedEncoding]:
         """Encodings that quantization must give to inputs, by name."""

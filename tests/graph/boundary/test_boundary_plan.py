@@ -134,3 +134,13 @@ def test_codes_and_values_are_onnx_own(values: list[float], scale: float, dtype:
     codes = quantize(np.asarray(values), dtype, scale, zero_point)
     np.testing.assert_array_equal(codes, found["q"])
     np.testing.assert_array_equal(dequantize(codes, scale, zero_point), found["y"])
+
+
+def test_ids_of_64_bits_are_fed_with_32_unless_the_models_own_types_are_asked_for() -> None:
+    tokens = TensorSpec("tokens", np.dtype(np.int64), (1, 8))
+    narrow = only_input(plan([tokens], Io(), {}, ids={"tokens"}))
+    assert (narrow.dtype, narrow.quantized) == ("int32", False)
+    sample = Sample("0", {"tokens": np.arange(8, dtype=np.int64)[None]})
+    assert narrow.package_feed(sample).dtype == np.int32
+    assert narrow.model_feed(sample).dtype == np.int64
+    assert only_input(plan([tokens], Io(dtype="float"), {}, ids={"tokens"})).dtype == "int64"
