@@ -119,6 +119,10 @@ class Editor:
             old.name = self._names.unique(f"{name}_replaced")
             new.name = name
 
+    def rename(self, value: ir.Value, name: str) -> None:
+        """Gives a value whose numbers have changed another name: encodings may go by the old."""
+        value.name = self._names.unique(name)
+
     def remove_if_dead(self, node: ir.Node) -> None:
         """Removes a node that nothing uses, and then its makers that nothing uses any more."""
         waiting = [node]

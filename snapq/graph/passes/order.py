@@ -63,6 +63,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "fold.fold_bias": "likewise",
         "fold.fold_into_next": "from a Conv or Gemm, which a sweep meets behind what it takes in",
         "fold.fold_scale": "likewise into the layer in front",
+        "fold.fold_scale_through_moves": "behind fold_scale, which asks for less",
         "simplify.merge_constants": "behind the folds: of what no layer took, two become one",
         "simplify.merge_pad": "behind fold_into_next: a Pad may come to stand beside the layer",
     },

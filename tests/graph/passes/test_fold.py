@@ -65,6 +65,48 @@ CASES = [
             c = Conv(x, w) y = Sub(c, w1) }""",
         "Conv",
     ),
+    Case(
+        "fold_scale_through_moves",
+        "a scale for each channel of a layer of rows, as vision transformers have it",
+        """(float[1,5,8] x, float[8,6] w, float[6] w1, float[6] w2) => (float[1,5,6] y) {
+            m = MatMul(x, w) a = Add(m, w1) y = Mul(a, w2) }""",
+        "Reshape Gemm Reshape",
+    ),
+    Case(
+        "fold_scale_through_moves",
+        "scales of heads, and what scores are divided by",
+        """(float[1,5,8] x, float[8,6] w, float[8,6] w1, float[2,1,3] w2, float[1] w_positive)
+            => (float[1,2,5,5] y) <int64[4] s = {1, 5, 2, 3}> {
+            q = MatMul(x, w) k = MatMul(x, w1) q4 = Reshape(q, s) k4 = Reshape(k, s)
+            qt = Transpose <perm = [0,2,1,3]> (q4) kt = Transpose <perm = [0,2,3,1]> (k4)
+            qs = Mul(qt, w2) p = MatMul(qs, kt) y = Div(p, w_positive) }""",
+        "Reshape Gemm Gemm Reshape Reshape Transpose Transpose MatMul",
+    ),
+    Case(
+        "fold_scale_through_moves",
+        "one number for each key goes into the layer on the right of the product",
+        """(float[1,5,8] x, float[8,6] w, float[1,5,6] q, float[5] w1) => (float[1,5,5] y) {
+            k = MatMul(x, w) kt = Transpose <perm = [0,2,1]> (k) p = MatMul(q, kt)
+            y = Mul(p, w1) }""",
+        "Reshape Gemm Reshape Transpose MatMul Mul",
+        applies=False,
+    ),
+    Case(
+        "fold_scale_through_moves",
+        "a scale of tokens stays",
+        """(float[1,5,8] x, float[8,6] w, float[5,1] w1) => (float[1,5,6] y) {
+            m = MatMul(x, w) y = Mul(m, w1) }""",
+        "Reshape Gemm Reshape Mul",
+        applies=False,
+    ),
+    Case(
+        "fold_scale_through_moves",
+        "and so does one of what another node reads too",
+        """(float[1,5,8] x, float[8,6] w, float[6,1] w1) => (float[1,6,5] y, float[1,6,5] z) {
+            m = MatMul(x, w) t = Transpose <perm = [0,2,1]> (m) y = Mul(t, w1) z = Relu(t) }""",
+        "Reshape Gemm Reshape Transpose Mul Relu",
+        applies=False,
+    ),
 ]
 
 
