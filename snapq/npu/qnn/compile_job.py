@@ -94,12 +94,14 @@ def run(pool: workers.WorkerPool, job: Job) -> Outcome:
             raise sessions.off_npu(report, job.files.path.name)
         profile = worker.scratch / PROFILE_FILE
         text = profile.read_text("utf-8", "replace") if profile.is_file() else None
-        if not (worker.scratch / OUTPUT / CONTEXT_NAME).is_file():
+        written = worker.scratch / OUTPUT / CONTEXT_NAME
+        if not written.is_file():
             raise QnnError(
                 "The compiler wrote nothing and reported no error.",
                 where=job.files.path.name,
                 hint="`snapq doctor` checks the installation.",
             )
+        model_files.lower_ir_version(written, job.files.ir_version)
         with storage_errors(job.folder):
             (worker.scratch / OUTPUT).replace(job.folder)
     return Outcome(report, seconds, text)

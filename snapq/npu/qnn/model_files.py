@@ -22,6 +22,9 @@ from snapq.storage import storage_errors
 
 STAGED_NAME = "model.onnx"
 
+_IR_VERSION_TAG, _MORE_BYTES = 0x08, 0x80
+_OLDEST_IR_VERSION = 10
+"""What every ONNX Runtime reads that takes the provider as a library (1.24)."""
 _QUANTIZED = {"QuantizeLinear", "DequantizeLinear"}
 
 
@@ -57,6 +60,8 @@ class ModelFiles:
     """Name and shape of each input with a dimension that is not fixed."""
     qairt: str | None
     """QAIRT version that compiled it."""
+    ir_version: int
+    """Version of ONNX's file format that it says."""
 
     @property
     def bytes(self) -> int:
@@ -100,6 +105,7 @@ def read(path: Path) -> ModelFiles:
         outputs=tuple(value.name for value in proto.graph.output),
         dynamic=tuple((value.name, shape) for value in inputs if (shape := _dynamic(value))),
         qairt=_text(contexts[0], "ep_sdk_version").removeprefix("v") or None if contexts else None,
+        ir_version=proto.ir_version,
     )
 
 
@@ -127,6 +133,24 @@ def stage(model: ModelFiles, folder: Path, *, name_nodes: bool = False) -> None:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             _link(model.path.parent / name, target)
+
+
+def lower_ir_version(path: Path, version: int) -> None:
+    """Lets a model file say an older version of ONNX's format; of a later one nothing else changes.
+
+    The provider gives what it compiles the newest version that its own ONNX Runtime knows, and
+    older ones, as applications ship them, refuse the file for that number alone.
+
+    Raises:
+        StorageError: the file cannot be read or written.
+    """
+    with storage_errors(path), path.open("r+b") as file:
+        tag, said = file.read(2)
+        # The field is the first one, and its number a single byte.
+        wanted = max(version, _OLDEST_IR_VERSION)
+        if tag == _IR_VERSION_TAG and wanted < said < _MORE_BYTES:
+            file.seek(1)
+            file.write(bytes([wanted]))
 
 
 def check_static(model: ModelFiles) -> None:

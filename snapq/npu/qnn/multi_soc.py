@@ -51,6 +51,7 @@ def compile_multi_soc(
         written.mkdir()
         worker.call(tasks.read_back, request)
         _check(written, ids, model)
+        model_files.lower_ir_version(written / CONTEXT_NAME, files.ir_version)
         for path in sorted(written.iterdir()):
             path.replace(folder / path.name)
     return out / CONTEXT_NAME

@@ -42,6 +42,13 @@ def test_the_result_is_one_file_to_load_and_its_binary_beside_it(compiled: Compi
     assert [node.op_type for node in nodes] == ["EPContext"]
 
 
+def test_an_older_onnx_runtime_reads_the_result_where_it_reads_the_model(
+    compiled: Compiled, w8a8_cnn: Path
+) -> None:
+    assert onnx.load(str(w8a8_cnn)).ir_version <= 10
+    assert onnx.load(str(compiled.model)).ir_version == 10
+
+
 def test_the_binary_says_what_it_was_made_for(compiled: Compiled) -> None:
     info = inspect_binary(compiled.binaries[0])
     assert (info.soc_id, info.architecture, info.vtcm_mb, info.optimization_level) == (57, 75, 8, 3)
