@@ -125,6 +125,10 @@ class RenamedWarning(FutureWarning):
     """Something was named as it was in an earlier version; the old name still works."""
 
 
+class LeftOutWarning(UserWarning):
+    """Something is not shown, and the text says why."""
+
+
 def warn_renamed(old: str, new: str) -> None:
     """Warns that `old` is the former name of `new`."""
     warnings.warn(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import warnings
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -11,7 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from snapq.benchmarking.history.wanted import Wanted
-from snapq.errors import ConfigError, StorageError
+from snapq.errors import ConfigError, LeftOutWarning, StorageError
 from snapq.home import user_path
 from snapq.records.bench import BenchRecord
 from snapq.storage import storage_errors
@@ -113,6 +114,9 @@ def recent(
         limit: at most so many.
         path: the history.
 
+    A result that cannot be read, such as one that another version of snapq wrote, is left out with
+    a warning.
+
     Raises:
         StorageError: the file is no history, or damaged.
     """
@@ -126,10 +130,33 @@ def recent(
             database.execute(f"CREATE TEMPORARY {_SUBJECTS}")
         rows = database.execute(
             "SELECT record FROM benchmarks LEFT JOIN subjects USING (run_id) WHERE "
-            f"{condition} ORDER BY started_at DESC, benchmarks.rowid DESC LIMIT ?",
-            (*values, limit),
-        ).fetchall()
-    return tuple(_record(row[0], place) for row in rows)
+            f"{condition} ORDER BY started_at DESC, benchmarks.rowid DESC",
+            values,
+        )
+        found, unread = _readable((row[0] for row in rows), limit, place)
+    if unread:
+        results = "1 result is" if unread == 1 else f"{unread} results are"
+        warnings.warn(
+            f"{results} left out: another version of snapq wrote what is there, or it is damaged "
+            f"({place}).",
+            LeftOutWarning,
+            stacklevel=2,
+        )
+    return found
+
+
+def _readable(rows: Iterable[bytes], limit: int, path: Path) -> tuple[tuple[BenchRecord, ...], int]:
+    """The first results that can be read, and how many in between cannot."""
+    found: list[BenchRecord] = []
+    unread = 0
+    for data in rows:
+        if len(found) == limit:
+            break
+        try:
+            found.append(_record(data, path))
+        except StorageError:
+            unread += 1
+    return tuple(found), unread
 
 
 def find(run: str, path: Path | None = None) -> BenchRecord:
@@ -179,4 +206,8 @@ def _record(data: bytes, path: Path) -> BenchRecord:
     try:
         return BenchRecord.model_validate_json(zlib.decompress(data))
     except (ValidationError, zlib.error) as error:
-        raise StorageError("A result in the history is damaged.", where=str(path)) from error
+        raise StorageError(
+            "The result cannot be read: another version of snapq wrote it, or it is damaged.",
+            where=str(path),
+            hint="Measure again; `snapq history` lists what can be read.",
+        ) from error

@@ -15,7 +15,7 @@ from typing import Any
 from snapq.cli.output.json import emit, error_values
 from snapq.cli.output.text import warn
 from snapq.cli.verbosity import verbosity
-from snapq.errors import RenamedWarning, SnapqError, StorageError
+from snapq.errors import LeftOutWarning, RenamedWarning, SnapqError, StorageError
 from snapq.report.progress import Verbosity
 
 _ARGUMENT = re.compile(r" \([a-z_]+=[^()]*\)")
@@ -74,11 +74,11 @@ def storage_warning(what: str) -> Iterator[None]:
 
 
 def print_renamed_as_notes() -> None:
-    """Lets a warning that something has a new name appear as one plain line."""
+    """Lets a warning of snapq's own, such as that of a new name, appear as one plain line."""
     standard = warnings.showwarning
 
     def show(message: Warning | str, category: type[Warning], *where: Any, **named: Any) -> None:
-        if issubclass(category, RenamedWarning):
+        if issubclass(category, RenamedWarning | LeftOutWarning):
             warn(f"note: {message}", "yellow")
         else:
             standard(message, category, *where, **named)

@@ -16,7 +16,7 @@ from snapq.benchmarking.history.junit import junit
 from snapq.benchmarking.history.wanted import Wanted
 from snapq.benchmarking.targets.local_records import Timed, local_records
 from snapq.config import BenchmarkConfig
-from snapq.errors import ConfigError, StorageError
+from snapq.errors import ConfigError, LeftOutWarning, StorageError
 from snapq.records import Origin
 from snapq.records.bench import BenchGolden, BenchRecord, BenchSubject
 from snapq.report import benches
@@ -75,13 +75,16 @@ def test_a_file_that_is_no_history_is_an_error_and_stays(tmp_path: Path, model: 
     assert path.read_bytes().startswith(b"not a database")
 
 
-def test_a_damaged_result_is_an_error(model: Path, tmp_path: Path) -> None:
+def test_a_result_that_cannot_be_read_does_not_hide_the_others(model: Path, tmp_path: Path) -> None:
     path = tmp_path / "history.sqlite"
-    store.remember([result(model, 5)], path)
+    lost, kept = result(model, 5), result(model, 6, seed=1)
+    store.remember([kept, lost], path)
     with sqlite3.connect(path) as database:
-        database.execute("UPDATE benchmarks SET record = x'00'")
-    with pytest.raises(StorageError, match="damaged"):
-        store.recent(path=path)
+        database.execute("UPDATE benchmarks SET record = x'00' WHERE run_id = ?", (lost.run_id,))
+    with pytest.warns(LeftOutWarning, match="1 result is left out"):
+        assert [record.run_id for record in store.recent(limit=1, path=path)] == [kept.run_id]
+    with pytest.raises(StorageError, match="another version of snapq wrote it, or it is damaged"):
+        store.find(lost.run_id, path)
 
 
 @pytest.mark.parametrize(
