@@ -26,8 +26,9 @@ _LANGUAGES = {
         "C++",
         "`samples/main.cpp`, with `include/snapq_model.h` (plain C11, no dependencies) and the "
         "headers and library of ONNX Runtime 1.24 or later: its release archive for the system "
-        "(github.com/microsoft/onnxruntime/releases), or the NuGet package "
-        "Microsoft.ML.OnnxRuntime, a ZIP file for all systems. With it unpacked in `ort/`: "
+        "(github.com/microsoft/onnxruntime/releases), the NuGet package Microsoft.ML.OnnxRuntime, "
+        "a ZIP file for all systems, or, for x64, the npm package com.github.asus4.onnxruntime "
+        "(`npm pack` fetches it). With it unpacked in `ort/`: "
         "`cmake -S samples -B build -DORT=ort && cmake --build build` makes `build/main`; without "
         "CMake, with a release archive: `g++ -std=c++17 -O2 -Iinclude -Iort/include "
         "samples/main.cpp -Lort/lib -lonnxruntime -Wl,-rpath,'$ORIGIN/ort/lib' -o main`. snapq's "

@@ -140,6 +140,40 @@ def test_cmake_says_what_is_wrong_with_onnx_runtime(
     assert said in " ".join(done.stderr.split())
 
 
+@NO_CPP
+@pytest.mark.skipif(shutil.which("cmake") is None, reason="there is no CMake")
+@pytest.mark.parametrize(
+    ("headers", "native"),
+    [
+        ("include", "lib"),
+        ("build/native/include", "runtimes/linux-x64/native"),
+        (
+            "Plugins/iOS~/onnxruntime.xcframework/ios-arm64/onnxruntime.framework/Headers",
+            "Plugins/Linux/x64",
+        ),
+    ],
+    ids=["release archive", "NuGet", "npm"],
+)
+def test_cmake_finds_onnx_runtime_in_what_one_can_download(
+    bundle: Path, headers: str, native: str, tmp_path: Path
+) -> None:
+    for folder, files in (
+        (headers, ("onnxruntime_cxx_api.h", "onnxruntime_c_api.h")),
+        (native, ("libonnxruntime.so",)),
+    ):
+        (tmp_path / "ort" / folder).mkdir(parents=True)
+        for name in files:
+            text = "#define ORT_API_VERSION 29\n" if name == "onnxruntime_c_api.h" else ""
+            (tmp_path / "ort" / folder / name).write_text(text)
+    configure = ["cmake", "-S", bundle / "samples", "-B", tmp_path / "build"]
+    configure.append(f"-DORT={tmp_path / 'ort'}")
+    done = subprocess.run(configure, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    cache = (tmp_path / "build/CMakeCache.txt").read_text()
+    assert f"ORT_INCLUDE:PATH={tmp_path / 'ort' / headers}\n" in cache
+    assert f"ORT_LIBRARY:FILEPATH={tmp_path / 'ort' / native}/libonnxruntime.so\n" in cache
+
+
 def test_the_helper_opens_more_than_one_session_in_a_process(bundle: Path) -> None:
     package = snapq_io.load(bundle)
     first, second = (package.open_session("qcs9075") for _ in range(2))
