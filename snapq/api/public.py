@@ -27,7 +27,7 @@ E = TypeVar("E", bound=StrEnum)
 _ON_COMMAND_LINE: ContextVar[bool] = ContextVar("on_command_line", default=False)
 _ALIASES = {"input": "inputs", "force": "overwrite", "cut-at": "outputs", "format": "file_format"}
 """Options whose argument has another name."""
-_OPTION = re.compile(r"--([a-z][a-z-]*)(?: [A-Z][A-Z_]*(?:=\S+)?)?")
+_OPTION = re.compile(r"--([a-z][a-z-]*)(?: [A-Z][A-Z_]*(?:=\S+)?| [^\s=]+=\S+)?")
 _BOTH = re.compile(r"--[a-z][a-z-]* \(([a-z_]+=[^()]*)\)")
 _QUOTED = re.compile(r"(`[^`]*`)")
 _SHOWN = 60

@@ -207,12 +207,16 @@ def _refuse_dynamic(model: ir.Model) -> None:
     if not open_inputs:
         return
     named = "; ".join(f"input '{value.name}' {_name_dynamic(value)}" for value in open_inputs)
-    yaml = ", ".join(f"{value.name}: {_yaml_shape(value.shape)}" for value in open_inputs)
+    shapes = {str(value.name): _asked_shape(value.shape) for value in open_inputs}
+    yaml = ", ".join(f"{name}: [{', '.join(dims)}]" for name, dims in shapes.items())
+    options = " ".join(f"--input {name}={','.join(dims)}" for name, dims in shapes.items())
+    unknown = any("?" in dims for dims in shapes.values())
     raise ModelError(
         f"The NPU needs fixed shapes, and dimensions are dynamic: {named}.",
         where="model.inputs",
-        hint=f"Write `inputs: {{{yaml}}}` under `model:`, with a number for each `?`, "
-        "or give `--input NAME=1,3,224,224` where there is no deploy.yaml.",
+        hint=f"Write `inputs: {{{yaml}}}` under `model:`"
+        f"{', with a number for each `?`,' if unknown else ','} "
+        f"or give {options} where there is no deploy.yaml.",
     )
 
 
@@ -229,9 +233,12 @@ def _name_dynamic(value: ir.Value) -> str:
     return f"{format_shape(value.shape)}, {', '.join(dims)}"
 
 
-def _yaml_shape(shape: ir.Shape | None) -> str:
-    dims = ["?"] if shape is None else ["?" if _is_dynamic(dim) else str(dim) for dim in shape]
-    return f"[{', '.join(dims)}]"
+def _asked_shape(shape: ir.Shape | None) -> list[str]:
+    """What a user is to write: 1 for a batch that is open, `?` for what nobody can guess."""
+    if shape is None:
+        return ["?"]
+    sizes = ["?" if _is_dynamic(dim) else str(dim) for dim in shape]
+    return ["1", *sizes[1:]] if sizes[:1] == ["?"] and len(sizes) > 1 else sizes
 
 
 def _unknown_input(name: str, inputs: Mapping[str, ir.Value]) -> ModelError:

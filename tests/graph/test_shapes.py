@@ -32,7 +32,8 @@ def test_dynamic_dimensions_are_named_with_what_to_write() -> None:
     with pytest.raises(ModelError) as caught:
         input_specs(build(CONV))
     assert "dimension 0 ('N'), dimension 2 ('H'), dimension 3 ('W')" in str(caught.value)
-    assert "inputs: {image: [?, 3, ?, ?]}" in str(caught.value)
+    assert "inputs: {image: [1, 3, ?, ?]}" in str(caught.value)
+    assert "with a number for each `?`, or give --input image=1,3,?,? where" in str(caught.value)
 
 
 @pytest.mark.parametrize("unknown", [-1, 0])
