@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         run,
         simulate,
         sweep,
+        validate,
     )
     from snapq.errors import SnapqError
 
@@ -79,6 +80,7 @@ __all__ = [
     "run",
     "simulate",
     "sweep",
+    "validate",
 ]
 
 

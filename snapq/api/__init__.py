@@ -31,6 +31,7 @@ from snapq.api.running import (
     open_run,
     plan,
     run,
+    validate,
     write_report,
 )
 from snapq.api.shared import QuantizedModel
@@ -85,5 +86,6 @@ __all__ = [
     "simulate",
     "simulate_file",
     "sweep",
+    "validate",
     "write_report",
 ]

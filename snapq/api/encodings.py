@@ -38,8 +38,8 @@ def export_encodings(
     """Writes the encodings of a Q/DQ model for other tools.
 
     Args:
-        model: path of a Q/DQ model, what `quantize` returned, or the folder of a run; for
-            `gstreamer` a bundle, or the folder of a run.
+        model: path of a Q/DQ model, what `quantize` returned, or the folder of a run or a bundle
+            (for `gstreamer` one of the last two).
         output: the file to write.
         file_format: `aimet-1.0` or `aimet-0.6.1` (JSON), or `gstreamer`: what the package takes
             and gives, as text for the elements of Qualcomm's IM SDK.
@@ -68,8 +68,7 @@ def export_encodings(
             refuse_existing(Path(item), overwrite)
     if file_format == GSTREAMER:
         return _gstreamer(model, Path(output))
-    path = model_path(model)
-    source = quantized_model(path) if path.is_dir() else path
+    source = _source(model_path(model))
     loaded = io.load(source)
     if not is_quantized(loaded):
         raise ModelError(
@@ -84,6 +83,16 @@ def export_encodings(
         io.save(stripped.model, Path(float_model))
     gone = write(Path(output), stripped.encodings, stripped.model, file_format)
     return ExportedEncodings(len(stripped.encodings) - len(gone), gone)
+
+
+def _source(path: Path) -> Path:
+    """The Q/DQ model that a path stands for: itself, that of a run or that of a bundle."""
+    from snapq.bundle import MANIFEST
+    from snapq.bundle.read import Bundle
+
+    if (path / MANIFEST).is_file():
+        return path / Bundle.open(path).manifest.model
+    return quantized_model(path) if path.is_dir() else path
 
 
 def _gstreamer(model: str | Path | QuantizedModel, output: Path) -> ExportedEncodings:

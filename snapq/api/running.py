@@ -89,6 +89,32 @@ def check(config: DeployConfig, *, random_inputs: bool = False) -> Setting:
 
 
 @public
+def validate(
+    config: DeployConfig | str | Path,
+    *,
+    random_inputs: bool = False,
+    progress: Progress | None = None,
+) -> Setting:
+    """Finds what would fail in a run: reads model, devices and gates, every sample, scores one.
+
+    Args:
+        config: what `load` returned, or the path of a deploy.yaml.
+        random_inputs: use random inputs where the YAML names no data.
+        progress: progress reporter; nothing is shown where not given.
+
+    Raises:
+        SnapqError: what is wrong, where, and a hint.
+    """
+    from snapq.pipeline.samples import read_all
+
+    setting = check(
+        config if isinstance(config, DeployConfig) else load(config), random_inputs=random_inputs
+    )
+    read_all(setting, progress or Silent())
+    return setting
+
+
+@public
 def plan(config: DeployConfig, *, runs: str | Path = RUNS, random_inputs: bool = False) -> Plan:
     """Says what `run` would do and what it would reuse, without doing it.
 

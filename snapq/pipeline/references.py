@@ -17,23 +17,33 @@ def resolve_run(text: str | Path, runs: Path) -> Path:
     """The folder that a text names; `latest` and `latest~N` are counted under `runs`.
 
     In front of `latest` may stand a folder: `runs/NAME/latest` is the newest run of one deployment.
-    A folder of that name is taken as it is.
+    Behind it may stand what is in the run: `latest/bundle`. What is there by that name is taken as
+    it is.
 
     Raises:
         StorageError: there is no such run.
     """
     path = Path(text)
-    found = _LATEST.fullmatch(path.name)
-    if found is None or path.exists():
+    if path.exists():
         return path
-    folder = path.parent if path.parent != Path() else runs
-    back = int(found[1] or 0)
+    for name in (path, *path.parents):
+        found = _LATEST.fullmatch(name.name)
+        if found is not None:
+            return _newest(name.parent, name.name, int(found[1] or 0), runs) / path.relative_to(
+                name
+            )
+    return path
+
+
+def _newest(parent: Path, name: str, back: int, runs: Path) -> Path:
+    """The run that is `back` behind the newest one. Raises `StorageError` where there is none."""
+    folder = parent if parent != Path() else runs
     finished = finished_runs(folder)
     if back < len(finished):
         return finished[back]
     what = "There is no finished run here."
     if finished:
-        what = f"There is no run `{path.name}` here: the finished runs number {len(finished)}."
+        what = f"There is no run `{name}` here: the finished runs number {len(finished)}."
     raise StorageError(
         what,
         where=str(folder),

@@ -149,6 +149,8 @@ def test_latest_is_the_newest_run_of_all_or_of_one_deployment(tmp_path: Path) ->
     found = snapq.compare(runs / "a" / "latest~1", runs / "a" / "latest", runs=runs)
     assert isinstance(found, RunComparison)
     assert (found.before.title, found.after.title) == ("a/1", "a/2")
+    (runs / "a" / "2" / "bundle").mkdir()
+    assert api.find_run("latest~1/bundle", runs) == runs / "a" / "2" / "bundle"
     assert api.latest_run(runs) == runs / "b" / "1"
     with pytest.raises(ConfigError, match="Another model"):
         snapq.compare("latest~1", "latest", runs=runs)
@@ -198,6 +200,20 @@ def test_the_command_writes_junit_markdown_and_json_and_ends_with_1(tmp_path: Pa
     code, output = invoke("compare", str(one), str(two), "--json")
     assert code == 0
     assert json.loads(output)["rows"]
+
+
+def test_one_text_goes_to_standard_output_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = (str(run(tmp_path / "one")), str(run(tmp_path / "two", changed("accuracy", value=0.5))))
+    code, output = invoke("compare", *runs, "--max-accuracy-drop", "0.01", "--markdown", "-")
+    assert (code, output.startswith("### snapq: efficientnet-lite0 is worse")) == (1, True)
+    code, output = invoke("compare", *runs, "--junit", "-")
+    assert (code, ElementTree.fromstring(output).tag) == (0, "testsuite")
+    code, output = invoke("compare", *runs, "--junit", "-", "--markdown", "-")
+    assert (code, "--junit - and --markdown - would both be printed" in output) == (2, True)
+    assert not (tmp_path / "-").exists()
 
 
 def test_names_of_models_stay_text_in_markdown_and_xml(tmp_path: Path) -> None:

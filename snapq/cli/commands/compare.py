@@ -53,10 +53,12 @@ def compare(
         bool, typer.Option("--other-model", help="Compare also results of two models.")
     ] = False,
     junit: Annotated[
-        Path | None, typer.Option(metavar="FILE.xml", help="Also write it as JUnit XML.")
+        Path | None,
+        typer.Option(metavar="FILE.xml", help="Also write it as JUnit XML; - prints it."),
     ] = None,
     markdown: Annotated[
-        Path | None, typer.Option(metavar="FILE.md", help="Also write it for a pull request.")
+        Path | None,
+        typer.Option(metavar="FILE.md", help="Also write it for a pull request; - prints it."),
     ] = None,
     runs: Runs = Path("runs"),
     json: Json = False,
@@ -67,12 +69,14 @@ def compare(
 
     Example: snapq compare latest~1 latest --max-accuracy-drop 0.005 --max-estimate-growth 0.02
     Example: snapq compare 3f2a 91bc --max-slowdown 1.03 --junit compare.xml
+    Example: snapq compare latest~1 latest --markdown - >> "$GITHUB_STEP_SUMMARY"
     """
     from snapq import api
     from snapq.cli.output import bench_tables
+    from snapq.cli.output.written import only_one_printed, printed_or_written
     from snapq.comparison import written
-    from snapq.storage import write_text
 
+    only_one_printed({"--junit -": junit, "--markdown -": markdown}, json=json)
     found = api.compare(
         before,
         after,
@@ -86,13 +90,13 @@ def compare(
         other_model=other_model,
         runs=runs,
     )
-    if junit is not None:
-        write_text(junit, written.junit(found))
-    if markdown is not None:
-        write_text(markdown, written.markdown(found))
+    printed = [
+        path is not None and printed_or_written(path, text(found))
+        for path, text in ((junit, written.junit), (markdown, written.markdown))
+    ]
     if json:
         emit(written.values(found))
-    else:
+    elif not any(printed):
         bench_tables.show_comparison(found)
     if not found.passed:
         raise typer.Exit(1)

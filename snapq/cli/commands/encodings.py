@@ -26,7 +26,7 @@ def export(
         Path,
         typer.Argument(
             metavar="MODEL.onnx|RUN|BUNDLE",
-            help="A Q/DQ model, or a run's folder; for gstreamer a bundle.",
+            help="A Q/DQ model, or the folder of a run or a bundle.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write.")],

@@ -8,17 +8,21 @@ from snapq.cli.output.text import say
 
 
 def validate(config: Config, set_: SetOption = None, json: Json = False) -> None:
-    """Check a deploy.yaml, its model, data, devices and metric, without running any stage.
+    """Check a deploy.yaml, its model, every sample, devices and metric, without running a stage.
 
     Example: snapq validate deploy.yaml --set devices=[sm8650]
     """
     from snapq import api
+    from snapq.cli.output.progress import Bars
 
     loaded = api.load(config, set_ or ())
-    chosen = api.check(loaded)
+    chosen = api.validate(loaded, progress=Bars())
     if json:
         emit({"valid": True, "config": loaded.model_dump(mode="json", exclude_none=True)})
         return
     inputs = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in chosen.inputs)
     devices = ", ".join(device.name for device in chosen.devices)
-    say(f"{config} is valid: {loaded.name}, inputs {inputs}, devices {devices}.")
+    data = (("calibration", chosen.calibration), ("evaluation", chosen.evaluation))
+    read = [f"{len(found)} for {name}" for name, found in data if found and not found.random]
+    samples = f", samples {' and '.join(read)}" if read else ""
+    say(f"{config} is valid: {loaded.name}, inputs {inputs}, devices {devices}{samples}.")

@@ -37,6 +37,9 @@ def _times(record: BenchRecord) -> Iterator[str]:
 
 def show_history(records: Sequence[BenchRecord]) -> None:
     """Prints a line a result."""
+    if not records:
+        show_line("Nothing that was measured fits: see snapq history --help.")
+        return
     show_table(
         "",
         ("run", "when", "what", "on", "median", "ratio", "claim"),

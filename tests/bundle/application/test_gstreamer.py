@@ -39,3 +39,10 @@ def test_a_bundle_is_exported_and_a_model_is_refused(bundle: Path, tmp_path: Pat
     assert "q-offsets" in (tmp_path / "p.txt").read_text()
     with pytest.raises(ConfigError, match="This is no bundle"):
         api.export_encodings(bundle / "model.onnx", tmp_path / "q.txt", file_format="gstreamer")
+
+
+@pytest.mark.npu
+def test_encodings_of_a_bundle_are_those_of_its_model(bundle: Path, tmp_path: Path) -> None:
+    done = api.export_encodings(bundle, tmp_path / "bundle.json")
+    assert done == api.export_encodings(bundle / "model.onnx", tmp_path / "model.json")
+    assert (tmp_path / "bundle.json").read_bytes() == (tmp_path / "model.json").read_bytes()
