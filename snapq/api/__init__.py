@@ -16,6 +16,7 @@ from snapq.api.estimation import estimate
 from snapq.api.housekeeping import cache_contents, clean
 from snapq.api.initialization import init
 from snapq.api.inspection import inspect, inspect_compiled
+from snapq.api.language_models import Generated, LanguageModel, llm_generate, llm_init
 from snapq.api.measuring import benchmark, benchmark_all
 from snapq.api.packaging import Package, package
 from snapq.api.pruning import PrunedModel, prune
@@ -46,6 +47,8 @@ load = public(reading.load)
 __all__ = [
     "RUNS",
     "ExportedEncodings",
+    "Generated",
+    "LanguageModel",
     "Package",
     "ProgressBars",
     "PrunedModel",
@@ -73,6 +76,8 @@ __all__ = [
     "inspect_compiled",
     "latest_run",
     "list_devices",
+    "llm_generate",
+    "llm_init",
     "load",
     "open_run",
     "package",

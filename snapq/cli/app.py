@@ -21,6 +21,7 @@ from snapq.cli.commands.estimate import estimate
 from snapq.cli.commands.history import history
 from snapq.cli.commands.init import init
 from snapq.cli.commands.inspect import inspect
+from snapq.cli.commands.llm import llm
 from snapq.cli.commands.plan import plan
 from snapq.cli.commands.prune import prune
 from snapq.cli.commands.quantize import quantize
@@ -61,7 +62,7 @@ COMMANDS = (
     cache,
     clean,
 )
-GROUPS = (encodings, board)
+GROUPS = (encodings, llm, board)
 
 
 class Guarded(TyperGroup):

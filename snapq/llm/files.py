@@ -1,0 +1,107 @@
+"""The folder of a language model: a pair of graphs, their weights, tokens, and what they are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from snapq.errors import ModelError
+from snapq.llm.cache import CacheLayout
+from snapq.storage import write_json
+
+__all__ = [
+    "DECODE",
+    "FACTS",
+    "PREFILL",
+    "TOKENIZER",
+    "TOKENIZER_CONFIG",
+    "WEIGHTS",
+    "Facts",
+    "Folder",
+    "write_facts",
+]
+
+PREFILL = "prefill.onnx"
+DECODE = "decode.onnx"
+WEIGHTS = "weights.bin"
+TOKENIZER = "tokenizer.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+FACTS = "llm.json"
+
+
+class Facts(BaseModel):
+    """What `llm.json` says of a pair.
+
+    Attributes:
+        family: of the decoder, such as `llama`.
+        layers: how many.
+        hidden: width of the residual stream.
+        heads: of queries.
+        kv_heads: of keys and values.
+        head_size: width of a head.
+        vocabulary: number of tokens.
+        context: positions that attention sees.
+        prefill: tokens that the first graph takes at once.
+        beginning: id of the token in front of a text, where there is one.
+        ends: ids of the tokens that end an answer.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    family: str
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    vocabulary: int
+    context: int
+    prefill: int
+    beginning: int | None
+    ends: list[int]
+
+    @property
+    def layout(self) -> CacheLayout:
+        """Of the cache."""
+        return CacheLayout(self.layers, self.kv_heads, self.head_size, self.context)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that `llm init` wrote.
+
+    Attributes:
+        path: where it is.
+        facts: what it holds.
+    """
+
+    path: Path
+    facts: Facts
+
+    @classmethod
+    def open(cls, path: Path) -> Folder:
+        """Opens a folder. Raises `ModelError` where it is none, or a file of it is missing."""
+        file = path / FACTS
+        try:
+            facts = Facts.model_validate(json.loads(file.read_text(encoding="utf-8")))
+        except (FileNotFoundError, NotADirectoryError):
+            raise ModelError(
+                f"The folder has no {FACTS}.",
+                where=str(path),
+                hint="Give a folder that `snapq llm init` wrote.",
+            ) from None
+        except (OSError, ValueError, ValidationError) as error:
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"It cannot be read: {reason}.", where=str(file)) from error
+        for name in (PREFILL, DECODE, TOKENIZER):
+            if not (path / name).is_file():
+                raise ModelError(f"The folder has no {name}.", where=str(path))
+        return cls(path, facts)
+
+
+def write_facts(folder: Path, facts: Facts) -> None:
+    """Writes `llm.json`. Raises `StorageError`."""
+    write_json(folder / FACTS, facts.model_dump())

@@ -1,0 +1,1 @@
+"""Writes a decoder as ONNX graphs of fixed shapes."""

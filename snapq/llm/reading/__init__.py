@@ -1,0 +1,1 @@
+"""Reads decoders from the files that they are published in."""
