@@ -11,12 +11,12 @@ import onnx_ir as ir
 from snapq.operators import Family, Trait, having, in_families, spec
 from snapq.quantization.calibration.observers.collector import Collector
 
-__all__ = ["BELOW", "logits", "unmasked"]
+__all__ = ["BELOW", "MASK_ALONE", "logits", "unmasked"]
 
 _THROUGH = (*in_families(Family.ARITHMETIC), *having(Trait.MOVES))
 BELOW = 16.0
 """How far below all others what is masked lies."""
-_MASK_ALONE = -1024.0
+MASK_ALONE = -1024.0
 """For a tensor that is a mask and nothing else: below any logits, with 0 held exactly."""
 
 
@@ -41,4 +41,4 @@ def unmasked(seen: Collector) -> tuple[float, float] | None:
     if limits is None:
         return None
     low, high = limits
-    return (_MASK_ALONE if low == high else low - BELOW), high
+    return (MASK_ALONE if low == high else low - BELOW), high

@@ -18,6 +18,7 @@ from snapq.quantization.qdq.passes.correct_wide_biases import correct_wide_biase
 from snapq.quantization.qdq.passes.cut_saturated import cut_saturated
 from snapq.quantization.qdq.passes.drop_nan_tests import drop_nan_tests
 from snapq.quantization.qdq.passes.encode import encode
+from snapq.quantization.qdq.passes.expect_masks import expect_masks
 from snapq.quantization.qdq.passes.follow_types import follow_types
 from snapq.quantization.qdq.passes.group_tensors import group_tensors
 from snapq.quantization.qdq.passes.leave_headroom import leave_headroom
@@ -54,6 +55,7 @@ BEFORE_SAMPLES: Order = (
 """Decides which tensors calibration has to watch."""
 MEASURED: Order = (
     (measure_ranges, "first: all others change ranges"),
+    (expect_masks, "at once behind what was seen, which it adds to"),
     (leave_headroom, "before cuts, so that what no reader sees has no room either"),
     (cut_saturated, "before masks, which are measured against the range of the other summand"),
     (raise_masked, "before ties by range: a mask must not keep logits apart from others"),

@@ -42,11 +42,12 @@ from snapq.quantization.tuning.algorithms.base import (
     stage_of,
 )
 from snapq.quantization.tuning.fast import quantize_fast
+from snapq.quantization.tuning.judges import ALONE, Judges
 from snapq.quantization.tuning.output_score import OutputScorer, Runner
-from snapq.quantization.tuning.price import Price, Time
+from snapq.quantization.tuning.price import Price
 from snapq.quantization.tuning.score import LEAST, Gain, Score
 
-__all__ = ["PRESETS", "Recipe", "Runner", "Time", "Tuning", "preset", "tune", "tuning"]
+__all__ = ["PRESETS", "Recipe", "Tuning", "preset", "tune", "tuning"]
 
 _HELD_OUT = 4
 """Every fourth sample is held out, at most `_MOST_HELD_OUT`."""
@@ -127,8 +128,7 @@ def tune(
     recipe: Recipe,
     *,
     fixed: Mapping[str, Encoding] | None = None,
-    runner: Runner | None = None,
-    time: Time | None = None,
+    judges: Judges = ALONE,
     progress: Callable[[int], None] | None = None,
 ) -> Quantized:
     """Quantizes with the steps of a recipe that help on held-out samples.
@@ -139,9 +139,7 @@ def tune(
         scheme: precision; its observer is not used.
         recipe: what to try.
         fixed: encodings imposed on tensors, by name.
-        runner: what compares the last steps at the end: the simulator. The CPU compares every
-            step.
-        time: the estimate, in microseconds; without one, no step is tried that may take time.
+        judges: who judges the steps beside the CPU.
         progress: called with 1 for each sample of the first pass.
 
     Raises:
@@ -153,9 +151,7 @@ def tune(
         plain = replace(scheme, observer=recipe.observers[0])
         correct = recipe.quick_correction
         return quantize_fast(model, samples, plain, fixed=fixed, correct=correct, progress=progress)
-    found = tuning(
-        model, samples, scheme, recipe, fixed=fixed, runner=runner, time=time, progress=progress
-    )
+    found = tuning(model, samples, scheme, recipe, fixed=fixed, judges=judges, progress=progress)
     far = advice(found.decibels, found.study.scheme)
     told = (*found.study.built.notes, *found.notes, *far)
     return replace(found.study.built, notes=told)
@@ -183,8 +179,7 @@ def tuning(
     recipe: Recipe,
     *,
     fixed: Mapping[str, Encoding] | None = None,
-    runner: Runner | None = None,
-    time: Time | None = None,
+    judges: Judges = ALONE,
     progress: Callable[[int], None] | None = None,
 ) -> Tuning:
     """What `tune` goes by, for callers that quantize more than once: all tensors are watched.
@@ -204,8 +199,8 @@ def tuning(
     study = Study(source, scheme, imposed, training, observe(source, training, progress))
     kept = [_Candidate("plain", study, scorer.score(study.built.model))]
     notes, chosen, tried = [], list[str](), list[str]()
-    steps = dict(_steps(recipe, scheme, timed=time is not None))
-    price = Price(time, study)
+    steps = dict(_steps(recipe, scheme, timed=judges.time is not None))
+    price = Price(judges.time, study)
 
     def keep(name: str, changed: Study) -> bool:
         found = _Candidate(name, changed, scorer.score(changed.built.model))
@@ -216,6 +211,7 @@ def tuning(
         good = counts and not spoils
         slow = price.refuses(changed, kept[-1].score) if good and _is_part(name) else None
         notes.append(f"{name} {change}, {slow or (_SPOILS if spoils else _verdict(gain, counts))}")
+        judges.told(f"Tried {notes[-1]}")
         if good and slow is None:
             kept.append(found)
         return good and slow is None
@@ -239,7 +235,7 @@ def tuning(
         now = replace(kept[-1].study.scheme, observer=observer)
         if now != kept[-1].study.scheme:
             keep(f"then {observer} ranges", replace(kept[-1].study, scheme=now))
-    best, said = _best(runner, scorer, kept, len(held))
+    best, said = _best(judges.runner, scorer, kept, len(held))
     summary = [f"Tried, in SQNR at the outputs: {'; '.join(notes)}."] if notes else []
     story = tuple(Note(NoteKind.TUNING, (), text) for text in (*summary, said))
     if best is kept[0]:  # nothing was chosen that more samples would undo

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -14,6 +15,7 @@ from snapq.graph import boundary
 from snapq.graph.boundary import Boundary
 from snapq.npu.runtime import status
 from snapq.precision import ActivationType, Preset, precision_name
+from snapq.progress import Progress
 from snapq.quantization.calibration.observers.base import observer
 from snapq.quantization.calibration.observers.percentile import Percentile
 from snapq.quantization.encodings import Encoding
@@ -23,13 +25,17 @@ from snapq.quantization.precision_rules.overrides import resolve
 from snapq.quantization.qdq.scheme import NodePrecision, Scheme
 from snapq.quantization.quantize import Quantized
 from snapq.quantization.tuning.algorithms.base import FORMER_NAMES, Stage, in_order, stage_of
-from snapq.quantization.tuning.presets import Recipe, Runner, Time, Tuning, preset, tune, tuning
+from snapq.quantization.tuning.judges import ALONE, Judges
+from snapq.quantization.tuning.output_score import Runner
+from snapq.quantization.tuning.presets import Recipe, Tuning, preset, tune, tuning
 from snapq.records import Origin
 from snapq.stages.base import Context
 from snapq.stages.imposing import fixed_inputs, stored_types, unchanged
 from snapq.stages.quantize.scoring import Estimator, estimated_device, runner
 
 Found = TypeVar("Found", "Quantized", "Tuning")
+_WAITED_S = 10.0
+"""A step that takes longer is told of when it ends."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,19 @@ class Feeds:
 
     def __iter__(self) -> Iterator[Mapping[str, Array]]:
         return map(self.feeds, self.samples)
+
+
+class _Now:
+    """Tells of a step that was waited for; the notes at the end tell of all."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._last = progress, time.monotonic()
+
+    def __call__(self, line: str) -> None:
+        now = time.monotonic()
+        if now - self._last >= _WAITED_S:
+            self._progress.say(line)
+        self._last = now
 
 
 LEAVES_WEIGHTS = ("bias-correction",)
@@ -57,8 +76,8 @@ class QuantizationJob:
         fixed: imposed encodings, by tensor name.
         boundary: of the run; None where there is none.
         recipe: observers and algorithms to try.
-        runner: what scores at the end: the simulator, or None for the CPU alone.
-        time: the estimate, where there is one and nodes may have 16 bits.
+        judges: the simulator scores at the end where it is installed; the estimate is there where
+            nodes may have 16 bits.
         notes: for the reader.
     """
 
@@ -67,9 +86,8 @@ class QuantizationJob:
     fixed: Mapping[str, Encoding]
     boundary: Boundary | None
     recipe: Recipe
-    runner: Runner | None
     notes: tuple[Note, ...]
-    time: Time | None = None
+    judges: Judges = ALONE
 
     def feeds(self, samples: Iterable[Sample]) -> Feeds:
         """What the model takes of each sample."""
@@ -105,8 +123,7 @@ class QuantizationJob:
             self.scheme,
             self.recipe,
             fixed=self.fixed,
-            runner=self.runner,
-            time=self.time,
+            judges=self.judges,
             progress=progress,
         )
         return replace(found, notes=(*self.notes, *found.notes))
@@ -154,8 +171,10 @@ def quantization_job(
         per_node={**stored_types(model, shared or {}), **resolve(options.overrides, model)},
     )
     fixed = {**(shared or {}), **fixed_inputs(context.boundary)}
-    runner, time = _simulator(options, context), _time(tried, options, context)
-    return QuantizationJob(model, scheme, fixed, context.boundary, tried, runner, changed, time)
+    judges = Judges(
+        _simulator(options, context), _time(tried, options, context), _Now(context.progress)
+    )
+    return QuantizationJob(model, scheme, fixed, context.boundary, tried, changed, judges)
 
 
 def granularity(options: QuantizeConfig) -> Granularity:
@@ -178,7 +197,9 @@ def recipe(options: QuantizeConfig) -> Recipe:
     return chosen
 
 
-def _time(tried: Recipe, options: QuantizeConfig, context: Context) -> Time | None:
+def _time(
+    tried: Recipe, options: QuantizeConfig, context: Context
+) -> Callable[[ir.Model], float] | None:
     """The estimate for the first target that has one, where a step asks and all have 16 bits.
 
     Where a mix of precisions is searched for, that has parts of a model of its own.

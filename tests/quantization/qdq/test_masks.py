@@ -59,3 +59,22 @@ def test_a_test_for_nan_goes_with_a_note_where_its_softmax_is_quantized():
     named = {str(n.name): NodePrecision(activations=ActivationType.FLOAT16) for n in model.graph}
     in_float = quantize(model, samples(), Scheme(per_node=named))
     assert "IsNaN" in {node.op_type for node in in_float.model.graph}
+
+
+@pytest.mark.parametrize(
+    ("kind", "mask"), [("added", -1e4), ("added", -3.4e38), ("chosen", -1e9), ("chosen", -np.inf)]
+)
+def test_a_mask_that_no_sample_had_set_still_masks(kind, mask):
+    model = attention(kind, mask)
+    unset = [{**sample, "keep": np.ones_like(sample["keep"])} for sample in samples()]
+    result = quantize(model, unset, Scheme())
+    assert any("mask" in str(note) for note in result.notes)
+    there, here = CpuModel(model).session, CpuModel(result.model, optimize=False).session
+    for sample in (*samples(), *unset):
+        truth, found = there.run(None, sample)[0], here.run(None, sample)[0]
+        assert sqnr(float(np.square(truth).sum()), float(np.square(truth - found).sum())) > 20
+
+
+def test_samples_that_set_the_mask_need_no_room_for_it():
+    result = quantize(attention("added", -1e4), samples(), Scheme())
+    assert not any("mask" in str(note) for note in result.notes)

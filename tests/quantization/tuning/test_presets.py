@@ -18,6 +18,7 @@ from snapq.quantization.lint.run import lint
 from snapq.quantization.qdq.scheme import Scheme
 from snapq.quantization.quantize import quantize
 from snapq.quantization.tuning.algorithms.base import FORMER_NAMES, algorithm_names
+from snapq.quantization.tuning.judges import Judges
 from snapq.quantization.tuning.presets import (
     PRESETS,
     Recipe,
@@ -132,7 +133,9 @@ def test_the_runner_has_the_last_word():
             names = [output.name for output in session.get_outputs()]
             yield dict(zip(names, session.run(names, sample), strict=True))
 
-    result = tune(model, feeds(model, 40), Scheme(), PRESETS["balanced"], runner=contrary)
+    result = tune(
+        model, feeds(model, 40), Scheme(), PRESETS["balanced"], judges=Judges(runner=contrary)
+    )
     plain = quantize(model, feeds(model, 40), Scheme())
     assert len(asked) > 1
     assert io.serialized(result.model) == io.serialized(plain.model)

@@ -9,6 +9,7 @@ from snapq.quantization.lint.run import lint
 from snapq.quantization.precision_rules.transformer_parts import PARTS, transformer_parts
 from snapq.quantization.qdq.scheme import NodePrecision, Scheme
 from snapq.quantization.tuning.algorithms.base import algorithm
+from snapq.quantization.tuning.judges import Judges
 from snapq.quantization.tuning.presets import Recipe, tuning
 from tests.quantization.hard_models import encoder_with_outliers
 from tests.quantization.odd_models import feeds
@@ -19,7 +20,9 @@ STEPS = tuple(f"wide-{part}" for part in PARTS)
 
 def tuned(time):
     model = encoder_with_outliers(1)
-    return tuning(model, feeds(model, 8), Scheme(), Recipe(algorithms=STEPS), time=time)
+    return tuning(
+        model, feeds(model, 8), Scheme(), Recipe(algorithms=STEPS), judges=Judges(time=time)
+    )
 
 
 def wide(model):
