@@ -7,17 +7,25 @@ work on a batch of groups at once: `W [G, O, K]`, `H [G, K, K]`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 __all__ = ["clip_search", "damped", "descend", "rounded", "second_order"]
 
 Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
 _DAMPING = 0.01
 """Share of the mean of H's diagonal that is added to it."""
 _DOUBT = 0.25
 """The same for each input an observation: what few samples say of many inputs is partly chance."""
 
+_CACHED = 1 << 16
+"""Weights that are worked on at once: with what belongs to them they fit into a cache."""
+_FEWEST_TOGETHER = 16
+_WORTH_LEAVING = 0.75
+"""Outputs that are done are set aside where no more than this share of them is left."""
 _NARROW = 64
 _MOST_STEPS = 200
 """Most moves of one output."""
@@ -59,25 +67,62 @@ def second_order(weight: Floats, moment: Floats, scale: Floats, qmin: int, qmax:
     The moment is damped; `scale` is `[G, O, 1]`, or has one for each weight. Gives integers as
     float32, `[G, O, K]`.
     """
-    order = np.argsort(-np.einsum("gkk->gk", moment), axis=1, kind="stable")
-    sorted_moment = np.take_along_axis(
-        np.take_along_axis(moment, order[:, :, None], axis=1), order[:, None, :], axis=2
-    )
-    inverse = np.linalg.inv(sorted_moment.astype(np.float64))
-    upper = np.linalg.cholesky((inverse + inverse.transpose(0, 2, 1)) / 2)
-    upper = upper.transpose(0, 2, 1).astype(np.float32)
-    left = np.take_along_axis(weight, order[:, None, :], axis=2).copy()
-    steps = np.broadcast_to(scale, weight.shape)
-    steps = np.take_along_axis(steps, order[:, None, :], axis=2)
-    integers = np.empty_like(left)
-    for k in range(left.shape[2]):
-        column, step = left[:, :, k : k + 1], steps[:, :, k : k + 1]
-        integers[:, :, k : k + 1] = np.clip(np.rint(column / step), qmin, qmax)
-        missed = (column - integers[:, :, k : k + 1] * step) / upper[:, k, k][:, None, None]
-        left[:, :, k + 1 :] -= missed * upper[:, k : k + 1, k + 1 :]
-    result = np.empty_like(integers)
-    np.put_along_axis(result, np.broadcast_to(order[:, None, :], integers.shape), integers, axis=2)
-    return result
+    return _Compensation.of(moment).rounded(weight, scale, qmin, qmax)
+
+
+@dataclass(frozen=True)
+class _Compensation:
+    """What the inputs to come take over of each input's error.
+
+    Attributes:
+        order: of the inputs, `[G, K]`.
+        upper: Cholesky factor of the moment's inverse, in that order, `[G, K, K]`.
+    """
+
+    order: Indices
+    upper: Floats
+
+    @classmethod
+    def of(cls, moment: Floats) -> _Compensation:
+        """By a damped moment, `[G, K, K]`."""
+        order = np.argsort(-np.einsum("gkk->gk", moment), axis=1, kind="stable")
+        sorted_moment = np.take_along_axis(
+            np.take_along_axis(moment, order[:, :, None], axis=1), order[:, None, :], axis=2
+        )
+        inverse = np.linalg.inv(sorted_moment.astype(np.float64))
+        upper = np.linalg.cholesky((inverse + inverse.transpose(0, 2, 1)) / 2)
+        return cls(order, upper.transpose(0, 2, 1).astype(np.float32))
+
+    def rounded(self, weight: Floats, scale: Floats, qmin: int, qmax: int) -> Floats:
+        """Integers of weights, `[G, O, K]` each; outputs do not hang on each other.
+
+        So many of them are done at once as stay in a processor's cache.
+        """
+        groups, outputs, width = weight.shape
+        steps = np.broadcast_to(scale, weight.shape)
+        integers = np.empty(weight.shape, np.float32)
+        together = max(_FEWEST_TOGETHER, _CACHED // (groups * width))
+        for start in range(0, outputs, together):
+            part = slice(start, start + together)
+            integers[:, part] = self._part(weight[:, part], steps[:, part], (qmin, qmax))
+        return integers
+
+    def _part(self, weight: Floats, steps: Floats, limits: tuple[int, int]) -> Floats:
+        order, upper = self.order[:, :, None], self.upper
+        # [G, K, O]: what one input of all outputs adds to all inputs behind it lies together.
+        left = np.take_along_axis(weight.transpose(0, 2, 1), order, axis=1)
+        steps = np.take_along_axis(steps.transpose(0, 2, 1), order, axis=1)
+        integers, spread = np.empty_like(left), np.empty_like(left)
+        for k in range(left.shape[1]):
+            column, step = left[:, k], steps[:, k]
+            integers[:, k] = np.clip(np.rint(column / step), *limits)
+            missed = (column - integers[:, k] * step) / upper[:, k, k][:, None]
+            behind = spread[:, k + 1 :]
+            np.multiply(missed[:, None, :], upper[:, k, k + 1 :, None], out=behind)
+            left[:, k + 1 :] -= behind
+        result = np.empty_like(integers)
+        np.put_along_axis(result, np.broadcast_to(order, integers.shape), integers, axis=1)
+        return result.transpose(0, 2, 1)
 
 
 def descend(
@@ -96,24 +141,64 @@ def descend(
     It starts with `integers`, `[G, O, K]`, keeps them within the `limits`, and moves each output
     `steps` times at most; `scale` as for `second_order`.
     """
-    found = integers.copy()
-    slope = (found * scale - weight) @ moment
-    curve = np.einsum("gkk->gk", moment)[:, None, :] * np.square(scale)
-    groups, outputs = np.ogrid[: found.shape[0], : found.shape[1]]
-    for _ in range(steps):
-        up = np.where(found < limits[1], curve + 2 * scale * slope, np.inf)
-        down = np.where(found > limits[0], curve - 2 * scale * slope, np.inf)
-        gain = np.minimum(up, down)
-        best = gain.argmin(axis=2)
-        won = gain[groups, outputs, best] < -1e-9 * curve.max()
-        if not won.any():
-            break
-        sign = np.where(up[groups, outputs, best] <= down[groups, outputs, best], 1.0, -1.0)
-        move = np.where(won, sign, 0.0).astype(np.float32)
-        found[groups, outputs, best] += move
-        moved = move * np.broadcast_to(scale, found.shape)[groups, outputs, best]
-        slope += moved[:, :, None] * moment[groups, best]
-    return found
+    groups, outputs, width = integers.shape
+    slope = ((integers * scale - weight) @ moment).reshape(-1, width)
+    curve = (np.einsum("gkk->gk", moment)[:, None, :] * np.square(scale)).reshape(-1, width)
+    step = np.broadcast_to(scale, integers.shape).reshape(-1, width)
+    found, group = integers.reshape(-1, width).copy(), np.repeat(np.arange(groups), outputs)
+    least = -1e-9 * curve.max()
+    together = max(_FEWEST_TOGETHER, _CACHED // width)
+    for start in range(0, len(found), together):
+        part = slice(start, start + together)
+        rows = _Rows(found[part], slope[part], curve[part], step[part], group[part])
+        found[part] = rows.descended(moment, limits, steps, least)
+    return found.reshape(integers.shape)
+
+
+class _Rows:
+    """Some outputs, `[R, K]`, on their way down; those that are there are left out of the work."""
+
+    def __init__(
+        self, found: Floats, slope: Floats, curve: Floats, step: Floats, group: Indices
+    ) -> None:
+        self._found, self._slope, self._curve = found.copy(), slope.copy(), curve
+        self._step, self._group = step, group
+
+    def descended(
+        self, moment: Floats, limits: tuple[int, int], steps: int, least: float
+    ) -> Floats:
+        """The integers from which no single move gains."""
+        result, own = np.empty_like(self._found), np.arange(len(self._found))
+        for _ in range(steps):
+            # Up gains what `slope` below zero promises, down what it promises above.
+            promised = 2 * self._step * self._slope
+            gain = self._curve - np.abs(promised)
+            self._bar(gain, promised, limits)
+            rows, best = np.arange(len(gain)), gain.argmin(axis=1)
+            won = gain[rows, best] < least
+            if not won.any():
+                break
+            if won.sum() <= _WORTH_LEAVING * len(won):
+                result[own[~won]] = self._found[~won]
+                own, best, promised = own[won], best[won], promised[won]
+                self._keep(won)
+                rows, won = np.arange(len(best)), np.ones(len(best), np.bool_)
+            move = np.where(won, -np.sign(promised[rows, best]), 0.0).astype(np.float32)
+            self._found[rows, best] += move
+            moved = move * self._step[rows, best]
+            self._slope += moved[:, None] * moment[self._group, best]
+        result[own] = self._found
+        return result
+
+    def _bar(self, gain: Floats, promised: Floats, limits: tuple[int, int]) -> None:
+        """Takes the gain from moves that would leave the limits."""
+        gain[(self._found <= limits[0]) & (promised > 0)] = np.inf
+        gain[(self._found >= limits[1]) & (promised < 0)] = np.inf
+
+    def _keep(self, rows: npt.NDArray[np.bool_]) -> None:
+        self._found, self._slope = self._found[rows], self._slope[rows]
+        self._curve, self._step = self._curve[rows], self._step[rows]
+        self._group = self._group[rows]
 
 
 def rounded(
@@ -130,9 +215,10 @@ def rounded(
     width = weight.shape[2]
     shares = np.linspace(1.0, 0.8, 25 if width <= _NARROW else 3, dtype=np.float32)
     best, found, least = weight, scale, np.full_like(scale, np.inf)
+    compensation = _Compensation.of(moment)
     for share in shares:
         tried = scale * share
-        integers = second_order(weight, moment, tried, -qmax, qmax)
+        integers = compensation.rounded(weight, tried, -qmax, qmax)
         if move:
             steps = min(_MOST_STEPS, 4 * width)
             integers = descend(weight, moment, tried, integers, (-qmax, qmax), steps)
