@@ -109,6 +109,11 @@ def constant_range(tensor: ir.TensorProtocol) -> Range:
     Values that mask logits (-inf, -3e38) count as no larger than what any integer type can hold
     beside them.
     """
-    array = np.asarray(tensor.numpy(), np.float64)
+    given = np.asarray(tensor.numpy())
+    if given.size and given.dtype == np.float32:  # large tables are looked at without copies
+        low, high = float(given.min()), float(given.max())
+        if low > -_MASK and high < _MASK:
+            return low, high
+    array = given.astype(np.float64)
     array = np.where(np.abs(array) < _MASK, array, np.sign(array) * _MASKED)
     return (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)

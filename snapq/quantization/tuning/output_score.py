@@ -16,9 +16,9 @@ from onnx_ir.passes.common import RemoveUnusedNodesPass
 from snapq.cpu import CpuModel
 from snapq.quantization.calibration.calibrate import Samples
 from snapq.quantization.qdq.wide_bias import as_added
-from snapq.quantization.tuning.score import Outputs, Score, score
+from snapq.quantization.tuning.score import Outputs, Reference, Score
 
-__all__ = ["OutputScorer", "Runner", "before_softmax"]
+__all__ = ["OutputScorer", "Runner", "before_softmax", "names_before_softmax"]
 
 Runner = Callable[[ir.Model, Sequence[Outputs]], Iterable[Outputs]]
 """Runs a Q/DQ model on samples, one after another: on the CPU, on the simulator."""
@@ -31,11 +31,11 @@ class OutputScorer:
 
     def __init__(self, model: ir.Model, samples: Sequence[Mapping[str, npt.NDArray[np.generic]]]):
         self.samples = samples
-        self._truth = list(_on_cpu(before_softmax(model), samples))
+        self._reference = Reference(list(_on_cpu(before_softmax(model), samples)))
 
     def score(self, model: ir.Model, runner: Runner | None = None) -> Score:
         """The score of a model, run by the CPU where no runner is given."""
-        return score(self._truth, list((runner or _on_cpu)(before_softmax(model), self.samples)))
+        return self._reference.score(list((runner or _on_cpu)(before_softmax(model), self.samples)))
 
 
 def before_softmax(model: ir.Model) -> ir.Model:
@@ -57,6 +57,19 @@ def before_softmax(model: ir.Model) -> ir.Model:
         copy.graph.outputs[position] = logits
     RemoveUnusedNodesPass()(copy)
     return copy
+
+
+def names_before_softmax(model: ir.Model) -> dict[str, str]:
+    """What `before_softmax` calls the values that it gives another name, by their own."""
+    names = {}
+    for output in model.graph.outputs:
+        logits = _logits(output)
+        if logits is not None and not logits.is_graph_output():
+            names |= {
+                str(logits.name): str(output.name),
+                str(output.name): f"{output.name}_of_softmax",
+            }
+    return names
 
 
 def _logits(output: ir.Value) -> ir.Value | None:

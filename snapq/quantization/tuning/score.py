@@ -11,7 +11,7 @@ import numpy.typing as npt
 from snapq.evaluation.channel_groups import by_range
 from snapq.evaluation.sqnr import Energies, sqnr
 
-__all__ = ["LEAST", "Gain", "Outputs", "Score", "score"]
+__all__ = ["LEAST", "Gain", "Outputs", "Reference", "Score", "score"]
 
 PERFECT = 120.0
 """Outputs nearer than this to float (dB) count as this near."""
@@ -124,21 +124,36 @@ class Score:
         return self._some(index).decibels
 
 
+class Reference:
+    """The float model's outputs, in groups of channels, to hold those of other models against."""
+
+    def __init__(self, truths: Sequence[Outputs]) -> None:
+        self._truths = truths
+        self._groups = [
+            (name, group)
+            for name in (truths[0] if truths else ())
+            for group in by_range([truth[name] for truth in truths])
+        ]
+
+    def energies(self, index: int, found: Outputs) -> list[Energies]:
+        """Of each group: energies of a sample's output, and of a model's difference from it."""
+        truth = self._truths[index]
+        return [
+            Energies.of(group.of(truth[name]), group.of(found[name]))
+            for name, group in self._groups
+        ]
+
+    def score(self, found: Sequence[Outputs]) -> Score:
+        """The score of a model's outputs, sample by sample."""
+        energies = [self.energies(index, one) for index, one in enumerate(found)]
+        signal = [[one.signal for one in sample] for sample in energies]
+        noise = [[one.noise for one in sample] for sample in energies]
+        return Score(np.array(signal), np.array(noise))
+
+
 def score(truths: Sequence[Outputs], found: Sequence[Outputs]) -> Score:
     """The score of a model's outputs, sample by sample, against the float model's."""
-    groups = [
-        (name, group)
-        for name in (truths[0] if truths else ())
-        for group in by_range([truth[name] for truth in truths])
-    ]
-    signal, noise = [], []
-    for truth, mine in zip(truths, found, strict=True):
-        energies = [
-            Energies.of(group.of(truth[name]), group.of(mine[name])) for name, group in groups
-        ]
-        signal.append([one.signal for one in energies])
-        noise.append([one.noise for one in energies])
-    return Score(np.array(signal), np.array(noise))
+    return Reference(truths).score(found)
 
 
 def _decibels(signal: Floats, noise: Floats) -> float:

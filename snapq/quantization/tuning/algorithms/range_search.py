@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.cpu import CpuModel
 from snapq.graph.cost import total_macs
 from snapq.graph.edit import Names
-from snapq.quantization.encodings import Encoding, asymmetric
+from snapq.quantization.calibration.segments import Changed, Segments
+from snapq.quantization.encodings import Encoding, QuantType, asymmetric
 from snapq.quantization.precision_rules.ranges import fixed_output
 from snapq.quantization.tuning.algorithms.base import Stage, Study, register
-from snapq.quantization.tuning.output_score import before_softmax
-from snapq.quantization.tuning.score import Outputs, score
-from snapq.runtime import processors
+from snapq.quantization.tuning.output_score import before_softmax, names_before_softmax
+from snapq.quantization.tuning.score import Reference
 
 __all__ = ["search_ranges"]
 
@@ -43,7 +43,11 @@ _ROOM = 1.25
 _SPARE = 0.1
 """What all tensors together may add to the noise for such room, as share of it."""
 
+_CERTAIN = 1 + 1e-6
+"""What sums in another order may differ by."""
+
 Range = tuple[float, float]
+Feeds = Mapping[str, npt.NDArray[np.generic]]
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,8 @@ def search_ranges(study: Study) -> Study | None:
     same histogram, one's large values are an edge that a detector looks for, the other's are of no
     consequence. So the float model runs with one tensor rounded, whose scale and zero point are
     inputs, and the ends with the least noise at the outputs, group of channels by group, are kept.
-    Noise of single tensors adds up, so they are searched one by one. Of ends that make no
+    Noise of single tensors adds up, so they are searched one by one, and the layers in front need
+    not run. Of ends that make no
     difference the widest are taken, and tensors whose noise is next to nothing get room: what
     clips in a head is what the head is there for, and no sample may have shown the largest.
 
@@ -83,14 +88,14 @@ def search_ranges(study: Study) -> Study | None:
     tries = _SAMPLES * (len(_HIGHS) + len(_LOWS)) * macs
     if not samples or not tied or len(tied) * _RANKED_ON * macs + tries > _WORK:
         return None
-    truth = list(_outputs(study.model, samples))
-    noise = [_Probe(study.model, one, samples[:_RANKED_ON], truth)(one.range) for one in tied]
+    probes = _Probes(study.model, samples)
+    noise = [probes.of(one, _RANKED_ON)(one.range) for one in tied]
     spare = _SPARE * sum(noise) / len(noise)
     searched = _loudest(noise)[: int(_WORK // tries)]
     found: dict[str, Range] = {}
     for index, one in enumerate(tied):
         if index in searched:
-            best = _searched(_Probe(study.model, one, samples, truth), one, spare)
+            best = _searched(probes.of(one, len(samples)), one, spare)
         else:
             best = _widened(one, noise[index], spare)
         found |= dict.fromkeys(one.names, best)
@@ -131,19 +136,27 @@ def _searched(probe: _Probe, one: _Tied, spare: float) -> Range:
     Of ends that differ next to nothing in noise, by less than `spare` too, the widest.
     """
     low, high = one.range
-    highs = [share * one.seen[1] for share in _HIGHS if one.seen[1] > 0]
+    highs = [(low, share * one.seen[1]) for share in _HIGHS if one.seen[1] > 0]
     if highs:
-        high = _widest([((low, end), probe((low, end))) for end in highs], spare)[1]
-    lows = [max(share * low, _ROOM * one.seen[0]) for share in _LOWS if low < 0]
+        high = _widest(probe, highs, _HIGHS, spare)[1]
+    lows = [(max(share * low, _ROOM * one.seen[0]), high) for share in _LOWS if low < 0]
     if lows:
-        low = _widest([((end, high), probe((end, high))) for end in lows], spare)[0]
+        low = _widest(probe, lows, _LOWS, spare)[0]
     return low, high
 
 
-def _widest(tried: Sequence[tuple[Range, float]], spare: float) -> Range:
-    """The last of the ranges whose noise is close to the least."""
-    least = min(noise for _, noise in tried)
-    return [ends for ends, noise in tried if noise <= _CLOSE * least + spare][-1]
+def _widest(probe: _Probe, ranges: Sequence[Range], shares: Sequence[float], spare: float) -> Range:
+    """The last of the ranges whose noise is close to the least.
+
+    Those that are least likely to be far off are tried first, and the others only for as long as
+    they may still be close.
+    """
+    close = np.inf
+    noise = [np.inf] * len(ranges)
+    for index in sorted(range(len(ranges)), key=lambda index: abs(shares[index] - 1)):
+        noise[index] = probe(ranges[index], close)
+        close = min(close, _CLOSE * noise[index] + spare)
+    return [ends for ends, found in zip(ranges, noise, strict=True) if found <= close][-1]
 
 
 def _widened(one: _Tied, noise: float, spare: float) -> Range:
@@ -161,39 +174,79 @@ def _widened(one: _Tied, noise: float, spare: float) -> Range:
     return low, high
 
 
+class _Probes:
+    """The float model, with inputs for the scale and the zero point of a rounding in it."""
+
+    def __init__(self, model: ir.Model, samples: Sequence[Feeds]) -> None:
+        names = Names(model.graph)
+        self.scale, self.zero = names.fresh_value("scale"), names.fresh_value("zero_point")
+        self._renamed = names_before_softmax(model)
+        self.segments = Segments(before_softmax(model), samples)
+
+    def of(self, one: _Tied, samples: int) -> _Probe:
+        """What rounds some tensors alike, on the first so many samples."""
+        names = {self._renamed.get(name, name) for name in one.names}
+        dtype = one.encoding.dtype
+
+        def change(model: ir.Model) -> None:
+            fresh = Names(model.graph)
+            scale = _scalar(self.scale, ir.DataType.FLOAT)
+            zero = _scalar(self.zero, dtype.dtype)
+            model.graph.inputs.extend([scale, zero])
+            for value in [value for node in model.graph for value in node.outputs]:
+                if value.name in names:
+                    _round(model.graph, value, scale, zero, fresh)
+
+        return _Probe(self, self.segments.changed(names, change), dtype, samples)
+
+
 class _Probe:
     """The float model with some tensors rounded alike, whatever the range."""
 
     def __init__(
-        self,
-        model: ir.Model,
-        one: _Tied,
-        samples: Sequence[Mapping[str, npt.NDArray[np.generic]]],
-        truth: Sequence[Outputs],
+        self, probes: _Probes, changed: Changed | None, dtype: QuantType, samples: int
     ) -> None:
-        copy = model.clone()
-        names = Names(copy.graph)
-        self._scale, self._zero = names.fresh_value("scale"), names.fresh_value("zero_point")
-        self._dtype, self._samples, self._truth = one.encoding.dtype, samples, truth
-        scale = _scalar(self._scale, ir.DataType.FLOAT)
-        zero = _scalar(self._zero, self._dtype.dtype)
-        copy.graph.inputs.extend([scale, zero])
-        values = {value.name: value for node in copy.graph for value in node.outputs}
-        for name in one.names:
-            _round(copy.graph, values[name], scale, zero, names)
-        self._model = CpuModel(before_softmax(copy), threads=processors(), spin=False)
+        self._probes, self._changed, self._dtype = probes, changed, dtype
+        self._samples = samples
+        self._reference = Reference(probes.segments.truth[:samples])
+        self._known: dict[Encoding, float] = {}
 
-    def __call__(self, ends: Range) -> float:
-        """Noise over signal, added up over all outputs and groups of their channels."""
+    def __call__(self, ends: Range, most: float = np.inf) -> float:
+        """Noise over signal, added up over all outputs and groups of their channels.
+
+        Infinite where it is above `most`, which few samples may tell.
+        """
+        if self._changed is None:  # no output hangs on it
+            return 0.0
         encoding = asymmetric(*ends, self._dtype)
+        found = self._known.get(encoding)
+        if found is None:
+            found = self._measured(self._changed, encoding, most)
+            if found <= most:
+                self._known[encoding] = found
+        return found
+
+    def _measured(self, changed: Changed, encoding: Encoding, most: float) -> float:
         held = {
-            self._scale: np.asarray(encoding.scale),
-            self._zero: np.asarray(encoding.zero_point),
+            self._probes.scale: np.asarray(encoding.scale),
+            self._probes.zero: np.asarray(encoding.zero_point),
         }
-        found = [self._model.run({**sample, **held}) for sample in self._samples]
-        result = score(self._truth[: len(found)], found)
-        signal, noise = result.signal.sum(axis=0), result.noise.sum(axis=0)
-        return float((noise / np.where(signal > 0, signal, np.inf)).sum())
+        found: list[list[float]] = []
+        for index in range(self._samples):
+            outputs = changed.run(index, held)
+            found.append([one.noise for one in self._reference.energies(index, outputs)])
+            noise = np.array(found).sum(axis=0)
+            share = float((noise / self._signal).sum())
+            if share > most * _CERTAIN:
+                return np.inf
+        return share
+
+    @cached_property
+    def _signal(self) -> npt.NDArray[np.float64]:
+        """What each group has over all samples; infinite where that is nothing."""
+        truths = self._probes.segments.truth[: self._samples]
+        signal = self._reference.score(truths).signal.sum(axis=0)
+        return np.where(signal > 0, signal, np.inf)
 
 
 def _scalar(name: str, dtype: ir.DataType) -> ir.Value:
@@ -219,9 +272,3 @@ def _round(graph: ir.Graph, value: ir.Value, scale: ir.Value, zero: ir.Value, na
     graph.insert_after(producer, nodes)
     if output:
         value.name, read.name = read.name, value.name
-
-
-def _outputs(
-    model: ir.Model, samples: Sequence[Mapping[str, npt.NDArray[np.generic]]]
-) -> Iterator[Outputs]:
-    yield from map(CpuModel(before_softmax(model), threads=processors(), spin=False).run, samples)
