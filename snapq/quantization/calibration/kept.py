@@ -55,7 +55,7 @@ class KeptArrays:
         place = Place(None, self._end, array.shape, array.dtype)
         with storage_errors(self._scratch.path):
             self._file.seek(self._end)
-            data = memoryview(np.ascontiguousarray(array)).cast("B")
+            data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
             while data:
                 data = data[self._file.write(data) :]
         self._end += array.nbytes
@@ -69,7 +69,7 @@ class KeptArrays:
         assert self._scratch is not None
         assert place.dtype is not None
         result = np.empty(place.shape, place.dtype)
-        data = memoryview(result).cast("B")
+        data = result.reshape(-1).view(np.uint8).data
         with storage_errors(self._scratch.path):
             self._file.seek(place.offset)
             while data:

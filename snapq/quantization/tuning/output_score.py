@@ -61,7 +61,7 @@ def before_softmax(model: ir.Model) -> ir.Model:
 
 def names_before_softmax(model: ir.Model) -> dict[str, str]:
     """What `before_softmax` calls the values that it gives another name, by their own."""
-    names = {}
+    names: dict[str, str] = {}
     for output in model.graph.outputs:
         logits = _logits(output)
         if logits is not None and not logits.is_graph_output():

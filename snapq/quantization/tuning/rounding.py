@@ -142,7 +142,7 @@ def descend(
     `steps` times at most; `scale` as for `second_order`.
     """
     groups, outputs, width = integers.shape
-    slope = ((integers * scale - weight) @ moment).reshape(-1, width)
+    slope = np.asarray((integers * scale - weight) @ moment, np.float32).reshape(-1, width)
     curve = (np.einsum("gkk->gk", moment)[:, None, :] * np.square(scale)).reshape(-1, width)
     step = np.broadcast_to(scale, integers.shape).reshape(-1, width)
     found, group = integers.reshape(-1, width).copy(), np.repeat(np.arange(groups), outputs)
