@@ -11,19 +11,19 @@ from snapq.records import RunRecord
 
 def one_line(record: RunRecord, folder: Path) -> str:
     """`<Run tiny: all 3 gates passed, w8a8 for qcs9075 and sm8650, runs/tiny/…>`."""
-    from snapq.report import view
+    from snapq.report import outcome
     from snapq.report.formatting import plain, shorten
 
-    headline = shorten(plain(view.verdict(record).headline), 80)
+    headline = shorten(plain(outcome.verdict(record).headline), 80)
     return f"<Run {plain(record.name)}: {headline} {shorten(plain(str(folder)), 120)}>"
 
 
 def table(record: RunRecord, folder: Path) -> str:
     """A small HTML summary: the verdict, the figures of each device, and where the report is."""
-    from snapq.report import view
+    from snapq.report import outcome
     from snapq.report.formatting import plain
 
-    verdict = view.verdict(record)
+    verdict = outcome.verdict(record)
     rows = "".join(
         f"<tr><th style='text-align:left'>{escape(plain(what))}</th>"
         f"<td style='text-align:left'>{escape(plain(value))}</td></tr>"
@@ -46,7 +46,7 @@ def _rows(record: RunRecord) -> Iterator[tuple[str, str]]:
 
 def _all_rows(record: RunRecord) -> Iterator[tuple[str, str]]:
     from snapq.report import formatting as fmt
-    from snapq.report import view
+    from snapq.report import texts
 
     for gate in record.gates:
         if not gate.passed:
@@ -65,7 +65,7 @@ def _all_rows(record: RunRecord) -> Iterator[tuple[str, str]]:
     for estimate in record.estimates:
         if estimate.label in packages:
             name = f"{estimate.label} on {estimate.device}"
-            yield name, f"{view.estimate_text(estimate)} (estimated)"
+            yield name, f"{texts.estimate_text(estimate)} (estimated)"
     for latency in record.latencies:
-        text = view.latency_text(latency, latency.p50_ms)
-        yield f"{latency.label} on {view.place(latency.target)}", f"{text} ({latency.where})"
+        text = texts.latency_text(latency, latency.p50_ms)
+        yield f"{latency.label} on {texts.place(latency.target)}", f"{text} ({latency.where})"

@@ -20,7 +20,7 @@ import yaml
 from markupsafe import Markup, escape
 
 from snapq.records import RunRecord
-from snapq.report import benches, classical, plots, view
+from snapq.report import benches, classical, key_figures, outcome, plots, sections, texts
 from snapq.report import formatting as fmt
 from snapq.report.curves import loss_curve
 from snapq.report.drawing import by_devices, tradeoff_plane
@@ -78,7 +78,10 @@ def page(template: str, hashes: Sequence[str] = (), **values: Any) -> str:
         .get_template(template)
         .render(
             **values,
-            view=view,
+            outcome=outcome,
+            key_figures=key_figures,
+            sections=sections,
+            texts=texts,
             classical=classical,
             fmt=fmt,
             app=Markup(app),

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from snapq.records import Origin, Record, RunRecord
 from snapq.report import formatting as fmt
-from snapq.report import view
+from snapq.report import outcome, texts
 from snapq.report.drawing import Plane, place
 from snapq.report.html import page
 
@@ -60,8 +60,8 @@ def point(value: str, folder: str, record: RunRecord) -> SweepPoint:
     device = record.devices[0]
     own = (e for e in record.estimates if e.device == device and e.label not in BASELINES)
     found = next(own, None)
-    accuracy = next((a for a in record.accuracy if a.label != view.FLOAT), None)
-    base = view.float_accuracy(record, accuracy) if accuracy else None
+    accuracy = next((a for a in record.accuracy if a.label != texts.FLOAT), None)
+    base = texts.float_accuracy(record, accuracy) if accuracy else None
     at_the_cut = (item for item in record.fidelity if not item.behind_cut)
     fidelity = min(at_the_cut, key=lambda item: item.sqnr_db, default=None)
     over = (s for s in record.speedups if s.baseline in OWN_BOUNDARY and s.device == device)
@@ -79,13 +79,13 @@ def point(value: str, folder: str, record: RunRecord) -> SweepPoint:
         float_accuracy=base.value if base else None,
         where=quality.where if quality else None,
         sqnr_db=fidelity.sqnr_db if fidelity else None,
-        random_inputs=view.has_random_inputs(record),
+        random_inputs=outcome.has_random_inputs(record),
         estimate_us=found.us if found else None,
         estimate_us_lower=found.us_lower if found else None,
         estimate_us_upper=found.us_upper if found else None,
         speedup=ratio.value if ratio else None,
         macs=sum(layer.macs for layer in record.layers) or None,
-        compiled_bytes=view.target_size(bundle)[0] if bundle else None,
+        compiled_bytes=texts.target_size(bundle)[0] if bundle else None,
     )
 
 

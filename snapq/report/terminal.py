@@ -12,14 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from snapq.records import AgreementRecord, Origin, RunRecord, StageRecord
-from snapq.report import benches, classical, view
+from snapq.report import benches, classical, outcome, sections, texts
 from snapq.report import formatting as fmt
 
 _LEVEL_STYLE = {
-    view.Level.PASS: "bold green",
-    view.Level.FAIL: "bold red",
-    view.Level.UNFINISHED: "bold yellow",
-    view.Level.NEUTRAL: "bold",
+    outcome.Level.PASS: "bold green",
+    outcome.Level.FAIL: "bold red",
+    outcome.Level.UNFINISHED: "bold yellow",
+    outcome.Level.NEUTRAL: "bold",
 }
 _ASCII = str.maketrans({"×": "x", "µ": "u", fmt.MINUS: "-", "…": "...", "∞": "inf", "±": "+-"})
 _NARROW = 72
@@ -34,7 +34,7 @@ def summary(record: RunRecord, console: Console, report: Path | None = None) -> 
 
     The last line names the HTML report.
     """
-    verdict = view.verdict(record)
+    verdict = outcome.verdict(record)
     plain = _Writer(console)
     console.print()
     console.print(plain.text(verdict.headline, _LEVEL_STYLE[verdict.level]))
@@ -99,7 +99,7 @@ def _groups(record: RunRecord) -> Iterator[tuple[str, list[Row]]]:
     counted = any(item.instructions is not None for item in record.latencies)
     title = "Instructions, counted" if counted else "Latency, timed"
     yield title, [*_latencies(record), *_benches(record)]
-    for title, figures in view.other_figures(record):
+    for title, figures in sections.other_figures(record):
         yield title, [_other(figure) for figure in figures]
     yield "Gates", list(_gates(record))
     yield "Notes", list(_notes(record))
@@ -107,8 +107,8 @@ def _groups(record: RunRecord) -> Iterator[tuple[str, list[Row]]]:
 
 def _accuracy(record: RunRecord) -> Iterator[Row]:
     for item in record.accuracy:
-        basis = [str(item.where), *([item.device] if item.device else []), view.samples_text(item)]
-        base = view.float_accuracy(record, item)
+        basis = [str(item.where), *([item.device] if item.device else []), texts.samples_text(item)]
+        base = texts.float_accuracy(record, item)
         if base is not None:
             change = fmt.metric_change(item.metric, item.value - base.value)
             basis.append(f"{change} from float")
@@ -118,10 +118,10 @@ def _accuracy(record: RunRecord) -> Iterator[Row]:
 
 def _fidelity(record: RunRecord) -> Iterator[Row]:
     for item in record.fidelity:
-        basis = [str(item.where), *([item.device] if item.device else []), view.samples_text(item)]
+        basis = [str(item.where), *([item.device] if item.device else []), texts.samples_text(item)]
         basis.append(f"lowest sample {fmt.decibels(item.sqnr_db_min)}")
         value = f"{fmt.decibels(item.sqnr_db)}, cosine {fmt.cosine(item.cosine)}"
-        value += view.agreement_text(item)
+        value += texts.agreement_text(item)
         behind = ", behind the cut" if item.behind_cut else ""
         yield f"SQNR {item.label}, {item.output}{item.channels}{behind}", value, ", ".join(basis)
 
@@ -147,7 +147,7 @@ def _agreement(record: RunRecord) -> Iterator[Row]:
         if item is worst[item.device] or item.finding != "agrees":
             basis = f"simulated, {item.device}, {fmt.plural(item.samples, 'sample')}, "
             place = f"{item.output}{item.channels}"
-            value, text = view.agreement_value(item), view.finding_text(item)
+            value, text = texts.agreement_value(item), texts.finding_text(item)
             yield f"NPU and CPU {item.label}, {place}", value, basis + text
 
 
@@ -167,7 +167,7 @@ def _steps(record: RunRecord) -> Iterator[Row]:
 
 def _placement(record: RunRecord) -> Iterator[Row]:
     for item in record.placements:
-        value = f"{view.placement_text(item)} nodes on the NPU"
+        value = f"{texts.placement_text(item)} nodes on the NPU"
         yield f"{item.label} on {item.device}", value, fmt.plural(item.partitions, "partition")
 
 
@@ -177,14 +177,14 @@ def _sizes(record: RunRecord) -> Iterator[Row]:
 
     yield row("float model", record.model.bytes, record.model.bytes_compressed)
     for target in record.bundle:
-        yield row(f"compiled for {target.device}", *view.target_size(target))
+        yield row(f"compiled for {target.device}", *texts.target_size(target))
 
 
 def _estimates(record: RunRecord, device: str) -> Iterator[Row]:
     for item in record.estimates:
         if item.device == device:
             low = f", too low: {item.missing_ops} without a cost" if item.missing_ops else ""
-            basis = f"{Origin.ESTIMATED}, {view.bounds_text(item)}{low}"
+            basis = f"{Origin.ESTIMATED}, {texts.bounds_text(item)}{low}"
             yield item.label, fmt.microseconds(item.us), basis
     for speedup in record.speedups:
         if speedup.device == device and speedup.where == Origin.ESTIMATED:
@@ -200,21 +200,21 @@ def _estimates_title(record: RunRecord, device: str) -> str:
 
 def _latencies(record: RunRecord) -> Iterator[Row]:
     for item in record.latencies:
-        on = view.place(item.target)
-        basis = f"{item.where} on {on}, median of {view.runs_text(item)}{view.parts_text(item)}"
+        on = texts.place(item.target)
+        basis = f"{item.where} on {on}, median of {texts.runs_text(item)}{texts.parts_text(item)}"
         if item.instructions is None:
             yield item.label, fmt.milliseconds(item.p50_ms), basis
         else:
             yield item.label, fmt.instructions(item.instructions), f"an inference, {basis}"
     for speedup in record.speedups:
         if speedup.where != Origin.ESTIMATED:
-            basis = f"{speedup.where} on {view.place(speedup.device)}"
+            basis = f"{speedup.where} on {texts.place(speedup.device)}"
             if speedup.interval is not None:
-                basis += f", {view.interval_text(speedup)}"
+                basis += f", {texts.interval_text(speedup)}"
             if speedup.where == Origin.EMULATED:
                 basis += ", not a performance claim"
             basis = "; ".join((basis, *speedup.remarks))
-            yield f"{speedup.candidate} over {speedup.baseline}", view.ratio_text(speedup), basis
+            yield f"{speedup.candidate} over {speedup.baseline}", texts.ratio_text(speedup), basis
 
 
 def _benches(record: RunRecord) -> Iterator[Row]:
