@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 from snapq.records import AnalysisRecord, SensitivityRecord
 from snapq.report import formatting as fmt
@@ -30,7 +29,7 @@ def plane(items: Sequence[SensitivityRecord]) -> Plane | None:
         return None
     timed = all(item.us is not None for item in found)
     named = {item.name for item in worst(found)[:NAMED]}
-    drawn = place(
+    return place(
         [
             (
                 float(item.us or 0.0) if timed else float(n),
@@ -38,10 +37,10 @@ def plane(items: Sequence[SensitivityRecord]) -> Plane | None:
                 _title(item),
                 "" if item.name in named else "tried",
             )
-            for n, item in enumerate(found)
-        ]
+            for n, item in enumerate(found, 1)
+        ],
+        timed=timed,
     )
-    return drawn if timed else replace(drawn, us=None)
 
 
 def _title(item: SensitivityRecord) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from snapq.report.axes import Tick, powers, ticks
+
 WIDTH, HEIGHT = 640.0, 120.0
 
 
@@ -29,12 +31,16 @@ class LossCurve:
         steps: updates that the axis spans.
         best: x of the state that was kept.
         best_step: its number of updates.
+        across: numbers of the axis of updates.
+        up: numbers of the axis of losses.
     """
 
     lines: tuple[Line, ...]
     steps: int
     best: float
     best_step: int
+    across: tuple[Tick, ...]
+    up: tuple[Tick, ...]
 
 
 def loss_curve(details: Mapping[str, Any]) -> LossCurve | None:
@@ -58,9 +64,14 @@ def loss_curve(details: Mapping[str, Any]) -> LossCurve | None:
     logs = [math.log(value) for points in drawn.values() for _, value in points]
     low, span = min(logs), max(max(logs) - min(logs), 1e-9)
 
+    def down(value: float) -> float:
+        return HEIGHT * (1 - (math.log(value) - low) / span)
+
+    def right(step: float) -> float:
+        return WIDTH * step / steps
+
     def place(step: int, value: float) -> str:
-        height = HEIGHT * (1 - (math.log(value) - low) / span)
-        return f"{WIDTH * step / steps:.1f},{height:.1f}"
+        return f"{right(step):.1f},{down(value):.1f}"
 
     best = min(drawn["held_out"], key=lambda point: point[1])[0]
     return LossCurve(
@@ -69,6 +80,8 @@ def loss_curve(details: Mapping[str, Any]) -> LossCurve | None:
             for name, points in drawn.items()
         ),
         steps,
-        WIDTH * best / steps,
+        right(best),
         best,
+        ticks(0, steps, right),
+        powers(math.exp(low), math.exp(max(logs)), down),
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from snapq.records import TradeoffRecord
 from snapq.report import formatting as fmt
+from snapq.report.axes import Tick, ticks
 
 WIDTH, HEIGHT = 640.0, 200.0
 _BEYOND = 6.0
@@ -36,13 +37,17 @@ class Plane:
         values: range of the axis upwards, lowest first.
         title: what the axis upwards shows.
         level: y of a value to compare with; None where there is none.
+        across: numbers of the axis to the right.
+        up: numbers of the axis upwards.
     """
 
     marks: tuple[Mark, ...]
     us: tuple[float, float] | None
     values: tuple[float, float]
     title: str
-    level: float | None = None
+    level: float | None
+    across: tuple[Tick, ...]
+    up: tuple[Tick, ...]
 
     @property
     def line(self) -> str:
@@ -50,8 +55,17 @@ class Plane:
         return " ".join(f"{mark.x:.1f},{mark.y:.1f}" for mark in self.marks)
 
 
-def place(points: Sequence[Point], title: str = "SQNR in dB", level: float | None = None) -> Plane:
-    """Places points of finite values so that they, and `level`, fill the drawing."""
+def place(
+    points: Sequence[Point],
+    title: str = "SQNR in dB",
+    level: float | None = None,
+    *,
+    timed: bool = True,
+) -> Plane:
+    """Places points of finite values so that they, and `level`, fill the drawing.
+
+    `timed` says whether the axis to the right is time in microseconds.
+    """
     across, heights = [p[0] for p in points], [p[1] for p in points]
     heights += [] if level is None else [level]
     first, last, low, high = min(across), max(across), min(heights), max(heights)
@@ -59,12 +73,18 @@ def place(points: Sequence[Point], title: str = "SQNR in dB", level: float | Non
     def down(value: float) -> float:
         return HEIGHT * (1 - (value - low) / max(high - low, 1e-9))
 
-    marks = tuple(
-        Mark(WIDTH * (x - first) / max(last - first, 1e-9), down(y), label, kind)
-        for x, y, label, kind in points
+    def right(value: float) -> float:
+        return WIDTH * (value - first) / max(last - first, 1e-9)
+
+    return Plane(
+        marks=tuple(Mark(right(x), down(y), label, kind) for x, y, label, kind in points),
+        us=(first, last) if timed else None,
+        values=(low, high),
+        title=title,
+        level=None if level is None else down(level),
+        across=ticks(first, last, right),
+        up=ticks(low, high, down),
     )
-    drawn = None if level is None else down(level)
-    return Plane(marks, (first, last), (low, high), title, drawn)
 
 
 def by_devices(records: Sequence[TradeoffRecord]) -> list[list[TradeoffRecord]]:

@@ -24,22 +24,25 @@ from snapq.report import benches, classical, key_figures, outcome, plots, sectio
 from snapq.report import formatting as fmt
 from snapq.report.curves import loss_curve
 from snapq.report.drawing import by_devices, tradeoff_plane
-from snapq.report.layer_plots import graph_figure, time_figure
+from snapq.report.layer_plots import graph_figure, shown_sqnr, time_figure
 
 _FILTERS = {
-    "bytes": fmt.size,
     "cosine": fmt.cosine,
+    "number": fmt.number,
+    "plural": fmt.plural,
+    "ratio": fmt.ratio,
+    "integer": fmt.integer,
+}
+_QUANTITIES: dict[str, Callable[[Any], str]] = {
+    "bytes": fmt.size,
     "count": fmt.count,
     "db": fmt.decibels,
     "ms": fmt.milliseconds,
     "instructions": fmt.instructions,
-    "number": fmt.number,
-    "plural": fmt.plural,
-    "ratio": fmt.ratio,
     "seconds": fmt.seconds,
     "us": fmt.microseconds,
-    "integer": fmt.integer,
 }
+"""Numbers with a unit, which stay on one line with it."""
 
 
 def render_html(record: RunRecord) -> str:
@@ -59,6 +62,7 @@ def render_html(record: RunRecord) -> str:
         tradeoff_plane=tradeoff_plane,
         by_devices=by_devices,
         lowest=plots.lowest(record.layers),
+        layer_sqnr=shown_sqnr(record.layers),
         figures={name: plots.pack(json.dumps(made)) for name, made in figures.items() if made},
         histograms=plots.pack(json.dumps(histograms)) if any(histograms) else "",
         has_histogram=[found is not None for found in histograms],
@@ -103,6 +107,7 @@ def _environment() -> jinja2.Environment:
         finalize=_finalize,
     )
     made.filters.update(_FILTERS)
+    made.filters |= {name: _unbroken(say) for name, say in _QUANTITIES.items()}
     made.filters |= {
         "loss_curve": loss_curve,
         "yaml": _yaml,
@@ -113,6 +118,11 @@ def _environment() -> jinja2.Environment:
         "wraps": _wraps,
     }
     return made
+
+
+def _unbroken(say: Callable[[Any], str]) -> Callable[[Any], Markup]:
+    """The same text with no-break spaces."""
+    return lambda value: Markup(str(escape(say(value))).replace(" ", "&nbsp;"))
 
 
 def source(name: str) -> str:
@@ -151,8 +161,8 @@ def _percent(value: float, maximum: float) -> str:
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Returns the keys of all rows in order of appearance."""
-    return list(dict.fromkeys(key for row in rows for key in row))
+    """Returns the keys of all rows in order of appearance, without those that have no value."""
+    return list(dict.fromkeys(key for row in rows for key in row if row[key] not in (None, "")))
 
 
 def _grouped(items: Sequence[Any], attribute: str) -> list[tuple[Any, list[Any]]]:

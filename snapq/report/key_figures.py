@@ -107,7 +107,10 @@ def _speedup_cards(record: RunRecord, where: Origin) -> Iterator[Card]:
             for found in record.estimates:
                 if (found.label, found.device) == (candidate, device):
                     lines.append(f"{candidate}: {texts.estimate_text(found)}")
-                    warnings += outcome.estimate_warnings(found)
+                    # Remarks say of which device both figures of a ratio are.
+                    told = any(item.remarks for item in items)
+                    say = outcome.missing_cost if told else outcome.estimate_warnings
+                    warnings += say(found)
         lines += [
             f"{timed.label}: median of {texts.runs_text(timed)}{texts.parts_text(timed)}"
             for timed in record.latencies

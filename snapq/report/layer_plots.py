@@ -23,12 +23,41 @@ _LANES = 40
 _SQNR = {"cmin": 10, "cmax": 50, "colorbar": {"title": {"text": "SQNR, dB"}, "thickness": 12}}
 
 
+def shown_sqnr(layers: Sequence[LayerRecord]) -> list[tuple[float | None, int]]:
+    """The SQNR to show with each layer, and the place of the layer whose it is.
+
+    A layer that the NPU computes as one with its only reader, such as a Conv with its Relu, has no
+    output of its own there: its SQNR is that of the reader.
+    """
+    readers: dict[int, list[int]] = {}
+    for place, layer in enumerate(layers):
+        for read in layer.reads:
+            readers.setdefault(read, []).append(place)
+
+    def found(place: int) -> tuple[float | None, int]:
+        at = place
+        while layers[at].sqnr_db is None:
+            following = readers.get(at, [])
+            if len(following) != 1 or following[0] <= at or layers[following[0]].us:
+                return None, place
+            at = following[0]
+        return layers[at].sqnr_db, at
+
+    return [found(place) for place in range(len(layers))]
+
+
+def _with_shown_sqnr(layers: Sequence[LayerRecord]) -> list[LayerRecord]:
+    shown = zip(layers, shown_sqnr(layers), strict=True)
+    return [layer.model_copy(update={"sqnr_db": sqnr}) for layer, (sqnr, _) in shown]
+
+
 def time_figure(layers: Sequence[LayerRecord]) -> dict[str, Any] | None:
     """A treemap: an area for each layer, as large as its share of the estimate.
 
     None where no layer has a share.
     """
-    timed = [(place, layer, layer.us) for place, layer in enumerate(layers) if layer.us]
+    shown = _with_shown_sqnr(layers)
+    timed = [(place, layer, layer.us) for place, layer in enumerate(shown) if layer.us]
     if not timed:
         return None
     import plotly.graph_objects as go
@@ -91,7 +120,7 @@ def graph_figure(record: RunRecord) -> dict[str, Any] | None:
     A square runs on the CPU; a point's area grows with its share of the estimate. None where no
     layer says what it reads, or where there are too many.
     """
-    layers = record.layers
+    layers = _with_shown_sqnr(record.layers)
     if not any(layer.reads for layer in layers) or len(layers) > MOST_NODES:
         return None
     import plotly.graph_objects as go

@@ -101,23 +101,30 @@ def _warnings(record: RunRecord, failed: tuple[GateRecord, ...]) -> Iterator[str
     for estimate in record.estimates:
         for text in estimate_warnings(estimate):
             labels.setdefault(text, []).append(estimate.label)
-    yield from (f"{fmt.join(list(dict.fromkeys(of)))}: {text}" for text, of in labels.items())
+    for text, of in labels.items():
+        yield f"{text[:-1]} ({fmt.join(list(dict.fromkeys(of)))})."
 
 
 def estimate_warnings(estimate: EstimateRecord) -> tuple[str, ...]:
     """What a reader must know before using an estimate."""
-    warnings = []
-    if estimate.estimated_on != estimate.device:
-        warnings.append(
-            f"{estimate.device} has no estimate of its own; this is the figure of "
-            f"{estimate.estimated_on}."
-        )
-    if estimate.missing_ops:
-        warnings.append(
-            f"the estimate for {estimate.device} is too low: "
-            f"{fmt.plural(estimate.missing_ops, 'operator')} without a cost in it."
-        )
-    return tuple(warnings)
+    other = (
+        f"{estimate.device} has no estimate of its own; this is the figure of "
+        f"{estimate.estimated_on}."
+    )
+    return (
+        *((other,) if estimate.estimated_on != estimate.device else ()),
+        *missing_cost(estimate),
+    )
+
+
+def missing_cost(estimate: EstimateRecord) -> tuple[str, ...]:
+    """That an estimate lacks operators; nothing where it has all."""
+    if not estimate.missing_ops:
+        return ()
+    return (
+        f"The estimate for {estimate.device} is too low: "
+        f"{fmt.plural(estimate.missing_ops, 'operator')} without a cost in it.",
+    )
 
 
 def shared_warnings(estimates: Sequence[EstimateRecord]) -> tuple[str, ...]:

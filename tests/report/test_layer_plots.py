@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from snapq.records import LayerRecord
-from snapq.report.layer_plots import MOST_AREAS, graph_figure, layout, time_figure
+from snapq.report.layer_plots import MOST_AREAS, graph_figure, layout, shown_sqnr, time_figure
 from tests.report import report_records as records
 
 
@@ -42,6 +42,20 @@ def test_there_is_no_picture_of_times_that_are_not_known() -> None:
 def test_a_branch_gets_a_lane_of_its_own() -> None:
     fork = [layer("a"), layer("b", reads=(0,)), layer("c", reads=(0,)), layer("d", reads=(1, 2))]
     assert layout(fork) == [(0, 0), (1, 0), (1, 1), (2, 0)]
+
+
+def test_a_layer_that_is_computed_with_its_only_reader_has_its_sqnr() -> None:
+    def sqnr(one: LayerRecord, value: float) -> LayerRecord:
+        return one.model_copy(update={"sqnr_db": value})
+
+    conv, relu = layer("conv", us=2.0), sqnr(layer("relu", reads=(0,)), 30.0)
+    assert shown_sqnr([conv, relu]) == [(30.0, 1), (30.0, 1)]
+    alone = sqnr(layer("alone", us=1.0, reads=(0,)), 30.0)
+    assert shown_sqnr([conv, alone])[0] == (None, 0), "it has a time of its own: it is not fused"
+    assert shown_sqnr([conv, relu, sqnr(layer("other", reads=(0,)), 20.0)])[0] == (None, 0)
+    figure = time_figure([conv, relu])
+    assert figure is not None
+    assert figure["data"][0]["marker"]["colors"] == [30.0, 30.0]
 
 
 def test_a_line_past_other_layers_goes_around_them() -> None:

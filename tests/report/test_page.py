@@ -60,6 +60,38 @@ def test_page_never_scrolls_sideways(open_report: Open, make: Callable[[], RunRe
         assert found <= width
 
 
+@pytest.mark.parametrize("make", [records.realistic, records.troubled])
+def test_nothing_is_cut_on_a_phone(open_report: Open, make: Callable[[], RunRecord]) -> None:
+    page = open_report(make(), width=390)
+    page.run(OPEN_ALL)
+    wide = page.run(
+        "return [...document.querySelectorAll('.scroll')].filter("
+        "(region) => region.scrollWidth > region.clientWidth).map((region) => region.ariaLabel)"
+    )
+    assert wide == []
+    labels = page.run(
+        "return [...document.querySelectorAll('#placement tbody tr:first-child td')].map("
+        "(cell) => getComputedStyle(cell, '::before').content)"
+    )
+    assert isinstance(labels, list)
+    assert '"on the CPU"' in labels
+
+
+def test_an_enlarged_histogram_has_the_range_that_can_be_stored(open_report: Open) -> None:
+    page = open_report(records.realistic())
+    draw_everything(page)
+    shown = page.run(
+        "const plot = document.querySelector('.enlarged .plot'), "
+        "cell = plot.closest('tr').previousElementSibling.querySelector('[data-range]');"
+        "return [plot.layout.shapes.map((line) => line.x0), cell.dataset.range, "
+        "plot.layout.xaxis.title.text, plot.layout.yaxis.title.text]"
+    )
+    assert isinstance(shown, list)
+    lines, stored, *titles = shown
+    assert lines == [float(value) for value in stored.split()]
+    assert titles == ["value", "count"]
+
+
 def test_markup_in_names_is_text_everywhere(open_report: Open) -> None:
     page = open_report(records.hostile())
     draw_everything(page)

@@ -77,6 +77,16 @@
     element.on("plotly_click", showRow);
   }));
 
+  // On a phone a row of a table is a card, and each of its values needs its heading.
+  document.querySelectorAll(".scroll table:not(.bars, .breaking)").forEach((table) => {
+    const headings = [...(table.tHead?.rows[0]?.cells ?? [])].map((cell) => cell.textContent.trim());
+    if (!headings.length) return;
+    table.classList.add("labelled");
+    for (const row of table.tBodies[0].rows) {
+      [...row.cells].forEach((cell, index) => { cell.dataset.label = headings[index] ?? ""; });
+    }
+  });
+
   // Sorting: a heading becomes a button; empty values stay last.
   const value = (row, column, numeric) => {
     const cell = row.cells[column];
@@ -159,9 +169,15 @@
     detail.append(inside);
     row.after(detail);
     const width = (high - low) / counts.length;
+    const range = cell.dataset.range.split(" ").map(Number);
+    const edge = (at) => ({ type: "line", xref: "x", yref: "paper", x0: at, x1: at, y0: 0, y1: 1, line: { color: color("--warn"), width: 2, dash: "dash" } });
+    const named = (at, text, xanchor) => ({ x: at, y: 1, yref: "paper", yanchor: "bottom", xanchor, text, showarrow: false, font: { color: color("--warn") } });
     draw(place, {
       data: [{ type: "bar", x: counts.map((_, index) => low + (index + 0.5) * width), y: counts, width, hovertemplate: "%{x:.5g}: %{y}<extra></extra>" }],
-      layout: { xaxis: { title: { text: "value" } }, yaxis: { title: { text: "count" } }, margin: { l: 60, r: 10, t: 10, b: 44 }, bargap: 0 },
+      layout: {
+        xaxis: { title: { text: "value" } }, yaxis: { title: { text: "count" } }, margin: { l: 60, r: 10, t: 24, b: 44 }, bargap: 0,
+        shapes: range.map(edge), annotations: [named(range[0], "minimum", "left"), named(range[1], "maximum", "right")],
+      },
     });
   };
   const fill = async (cell) => {
