@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 import onnx_ir as ir
 
@@ -54,7 +55,11 @@ def narrow(trials: Trials, analysis: Analysis, best: Trial, free: Collection[str
     if sum(gains.values()) < least:
         return
     order = _ordered(analysis, everything.scheme, owners, gains)
-    count = _enough(trials, best, order)
+    won_so_far = accumulate(gains[name] for name in order)
+    fewest = next((count for count, won in enumerate(won_so_far, 1) if won >= least), None)
+    if fewest is None:
+        return
+    count = _enough(trials, best, order, fewest)
     for _ in range(_TRIES):
         if sum(gains[name] for name in order[:count]) < least:
             return
@@ -130,9 +135,14 @@ def _ordered(
     return sorted(known, key=lambda name: (-gains[name] / max(noise[name], 1e-12), name))
 
 
-def _enough(trials: Trials, best: Trial, order: Sequence[str]) -> int:
-    """How many of them keep the goal by the quick evaluation, taken to get worse with each."""
-    met, failing = 0, len(order) + 1
+def _enough(trials: Trials, best: Trial, order: Sequence[str], fewest: int) -> int:
+    """How many of them keep the goal by the quick evaluation, taken to get worse with each.
+
+    None where the fewest that are worth it do not: transformers lose too much by any.
+    """
+    if not _tried(trials, best, order[:fewest]).evaluation.met:
+        return 0
+    met, failing = fewest, len(order) + 1
     count = len(order)
     while met + 1 < failing:
         if _tried(trials, best, order[:count]).evaluation.met:

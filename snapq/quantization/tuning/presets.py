@@ -86,7 +86,8 @@ class Recipe:
 PRESETS: dict[str, Recipe] = {
     "fast": Recipe(quick_correction=True),
     "balanced": Recipe(
-        (MinMax(), Mse(), ActivationMse()), ("smoothquant", "bias-correction", "range-search")
+        (MinMax(), Mse(), ActivationMse()),
+        ("rotation", "smoothquant", "bias-correction", "range-search"),
     ),
     "best": Recipe(
         (MinMax(), Mse(), ActivationMse(), Sqnr(), Auto(), Percentile(), Entropy()),
@@ -97,6 +98,7 @@ PRESETS: dict[str, Recipe] = {
             "ocs",
             "cle",
             "bias-absorption",
+            "rotation",
             "smoothquant",
             "bias-correction",
             "range-search",
