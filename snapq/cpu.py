@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import numpy as np
     import onnx_ir as ir
 
+    Arrays = Mapping[str, np.ndarray]
+
 __all__ = ["CpuModel"]
 
 LARGEST_IN_MEMORY = 1 << 30
@@ -30,7 +32,8 @@ class CpuModel:
         optimize: whether ONNX Runtime may rewrite the graph; False computes each node as written.
         spin: whether threads without work look for some all the time. That saves microseconds a
             node where nobody else wants the cores, and takes twice as long where somebody does.
-        in_memory: bytes of weights above which a model in memory is written to a temporary file.
+        in_memory: bytes of a model in memory, the weights that are read where they are left out,
+            above which it is written to a temporary file.
 
     Raises:
         ModelError: ONNX Runtime does not accept the model.
@@ -60,7 +63,11 @@ class CpuModel:
         if not optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._where = str(source) if isinstance(source, Path) else None
-        with _loadable(source, in_memory) as loadable:
+        with _loadable(source, in_memory) as (loadable, weights):
+            self._weights = weights  # the session reads them where they are
+            if weights:
+                values = [ort.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
+                options.add_external_initializers(list(weights), values)
             try:
                 self.session = ort.InferenceSession(
                     loadable, options, providers=["CPUExecutionProvider"]
@@ -100,19 +107,19 @@ class CpuModel:
 
 
 @contextmanager
-def _loadable(source: Path | bytes | ir.Model, in_memory: int) -> Iterator[Any]:
-    """What ONNX Runtime loads: a path, or one protobuf message."""
+def _loadable(source: Path | bytes | ir.Model, in_memory: int) -> Iterator[tuple[Any, Arrays]]:
+    """What ONNX Runtime loads: a path, or one protobuf message; and weights beside it, by name."""
     if isinstance(source, Path):
-        yield str(source)
+        yield str(source), {}
     elif isinstance(source, bytes):
-        yield source
+        yield source, {}
     else:
         from snapq.graph import io  # not in processes that only time a file
 
-        if io.weight_bytes(source) <= in_memory:
-            yield io.serialized(source)
+        if io.bytes_beside(source) <= in_memory:
+            yield io.by_reference(source)
             return
         with Scratch() as scratch:
             path = scratch.path / "model.onnx"
             io.save(source, path)
-            yield str(path)
+            yield str(path), {}

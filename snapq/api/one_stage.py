@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from snapq.api.calibration import GivenSamples
     from snapq.evaluation.samples import Dataset
     from snapq.graph.shapes import InputShapes
+
+
+_LARGE = 1 << 26
+"""Bytes of weights that are worth a search for what nobody needs any more."""
 
 
 def stage_file(
@@ -135,6 +140,10 @@ def prepared(
         if cut is not None and cut.tail is not None:
             io.save(cut.tail, scratch.path / TAIL)
         prepare.write(frozen, PrepareConfig(), folder)
+        large = io.weight_bytes(frozen) > _LARGE
+        del frozen, cut  # the next stage reads the file
+        if large:  # graphs are circles, which the collector alone lets go
+            gc.collect()
         yield {
             Input.DEVICES: devices,
             Input.CALIBRATION: data,

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import shutil
 import warnings
+from collections import Counter
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnx_ir as ir
 
@@ -29,6 +32,14 @@ from snapq.graph.text_inputs import number_texts
 from snapq.graph.texts import has_only_text
 from snapq.graph.zip_maps import drop_zip_maps
 from snapq.scratch import Scratch
+
+_PLAIN = frozenset(
+    ("FLOAT", "INT8", "UINT8", "INT16", "UINT16", "INT32", "UINT32", "INT64", "UINT64", "DOUBLE")
+)
+"""Types whose bytes are numpy's."""
+_KNOWN = frozenset(kind.value for kind in ir.DataType)
+_LARGE = 1 << 14
+"""Bytes of a tensor that is worth a place of its own."""
 
 OLDEST_OPSET = 7
 IN_MEMORY_LIMIT = 1_900_000_000
@@ -58,11 +69,18 @@ def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
     check_tensors(proto, path)
     densify(proto, path)
     locate_tensors(proto, path)
+    large = _taken_out(proto)
+    if large:  # what was taken out takes memory for as long as anything of the message lives
+        slim, proto = proto, onnx.ModelProto()
+        proto.CopyFrom(slim)
+        del slim
     try:
         with quiet("onnx_ir"), warnings.catch_warnings(action="ignore"):
             model = ir.serde.deserialize_model(proto)
     except Exception as error:
         raise damaged(f"The model's graph is damaged: {_reason(error)}", path) from error
+    for name, tensor in large.items():
+        model.graph.initializers[name].const_value = tensor
     check_functions(model)
     _check_connections(model, path)
     mapped = (item for item in _model_tensors(model) if isinstance(item, ir.ExternalTensor))
@@ -85,6 +103,48 @@ def refuse_compiled(model: ir.Model, path: Path) -> None:
 def weight_bytes(model: ir.Model) -> int:
     """Bytes of all constants of a model."""
     return sum(tensor.nbytes for tensor in _model_tensors(model))
+
+
+def by_reference(model: ir.Model) -> tuple[bytes, dict[str, np.ndarray]]:
+    """The model as one message without its large weights, and these by name, without a copy.
+
+    For ONNX Runtime, which takes them from memory. Left in the message are weights that are inputs
+    or outputs as well, and those of types that numpy has not.
+    """
+    taken = {
+        name: value
+        for name, value in model.graph.initializers.items()
+        if value.const_value is not None and _may_be_referred_to(value, value.const_value)
+    }
+    tensors = {name: value.const_value for name, value in taken.items()}
+    try:
+        for name, value in taken.items():
+            held = value.const_value
+            assert held is not None
+            value.const_value = ir.ExternalTensor(
+                "memory", 0, held.nbytes, held.dtype, shape=ir.Shape(held.shape.numpy()), name=name
+            )
+        message = bytes(ir.serde.serialize_model(model).SerializeToString())
+    finally:
+        for name, value in taken.items():
+            value.const_value = tensors[name]
+    return message, {name: held.numpy() for name, held in tensors.items() if held is not None}
+
+
+def bytes_beside(model: ir.Model) -> int:
+    """Bytes of the constants that `by_reference` leaves in the message."""
+    values = model.graph.initializers.values()
+    taken = [
+        held.nbytes
+        for value in values
+        if (held := value.const_value) is not None and _may_be_referred_to(value, held)
+    ]
+    return weight_bytes(model) - sum(taken)
+
+
+def _may_be_referred_to(value: ir.Value, tensor: ir.TensorProtocol) -> bool:
+    alone = not (value.is_graph_input() or value.is_graph_output())
+    return alone and tensor.dtype.name in _PLAIN and tensor.nbytes >= _LARGE
 
 
 def serialized(model: ir.Model) -> bytes:
@@ -228,6 +288,29 @@ def _check_opset(proto: onnx.ModelProto, where: str) -> None:
             where=where,
             hint=f"Export it with opset {min(max(version, 17), newest)}.",
         )
+
+
+def _taken_out(proto: onnx.ModelProto) -> dict[str, ir.TensorProtocol]:
+    """Takes the large weights out of a message; they are then in memory once, and read as they are.
+
+    A tensor in a message is copied whenever it is read.
+    """
+    names = Counter(tensor.name for tensor in proto.graph.initializer)
+    found: dict[str, ir.TensorProtocol] = {}
+    for tensor in proto.graph.initializer:
+        kind = ir.DataType(tensor.data_type) if tensor.data_type in _KNOWN else None
+        if kind is None or kind.name not in _PLAIN or names[tensor.name] > 1:
+            continue
+        if not tensor.HasField("raw_data") or tensor.metadata_props or not tensor.name:
+            continue
+        raw, dtype = tensor.raw_data, kind.numpy().newbyteorder("<")
+        if len(raw) < _LARGE or len(raw) != prod(tensor.dims) * dtype.itemsize:
+            continue
+        array = np.frombuffer(raw, dtype).reshape(tensor.dims)
+        doc = tensor.doc_string if tensor.HasField("doc_string") else None
+        found[tensor.name] = ir.Tensor(array, name=tensor.name, doc_string=doc)
+        tensor.ClearField("raw_data")
+    return found
 
 
 def _model_tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:
