@@ -7,7 +7,8 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 Advance = Callable[[int], None]
-"""Called with the number of items done since the last call."""
+"""Called with the number of items done since the last call; with 0 where the work begins only now,
+so that what came before says nothing of the time that is left."""
 
 
 def duration(seconds: float) -> str:
@@ -46,7 +47,7 @@ class Percent:
         self._shown = 0
 
     def __call__(self, share: float) -> None:
-        """Shows that `share` is done."""
-        done = int(100 * share)
+        """Shows that `share` is done; what was shown once is not taken back."""
+        done = max(int(100 * share), self._shown)
         self._advance(done - self._shown)
         self._shown = done

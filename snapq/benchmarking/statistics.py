@@ -14,6 +14,7 @@ _FEW_RUNS = 100
 _FEW_ROUNDS = 10
 _WIDE = 1.25
 _DRIFT = 1.1
+_EVEN = 0.01
 SLOWED = ("the spread is wide", "the machine changed speed", "the board slowed its clocks down")
 """How reasons begin that a measurement took longer than it need have."""
 
@@ -92,3 +93,13 @@ def doubts(label: str, samples: np.ndarray) -> Iterator[str]:
     rounds = samples.shape[0]
     if rounds < _FEW_ROUNDS:
         yield f"{label}: only {rounds} rounds; the interval needs {_FEW_ROUNDS} to mean much."
+
+
+def uneven_counts(label: str, samples: np.ndarray) -> Iterator[str]:
+    """A sentence where runs that were counted differ by more than counts do."""
+    spread = float(np.ptp(samples) / np.median(samples)) if np.median(samples) > 0 else 0.0
+    if spread > _EVEN:
+        yield (
+            f"{label}: the counts of its runs differ by {spread:.1%}, where a count repeats to a "
+            "thousandth: its work depends on more than the input."
+        )

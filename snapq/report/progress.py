@@ -85,13 +85,15 @@ class _Steps:
 
     def __init__(self, title: str, total: int | None, say: Callable[[str], None]) -> None:
         self._title, self._total, self._say = title, total, say
-        self._began = self._told = time.monotonic()
+        self._opened = self._began = self._told = time.monotonic()
         self._done = 0
 
     def advance_and_tell(self, count: int) -> None:
         """Counts, and now and then says how far it is and how long the rest will take."""
         self._done += count
         now = time.monotonic()
+        if not self._done:
+            self._began = now
         if self._total is None or now - self._told < _HEARTBEAT_S or not self._done:
             return
         self._told = now
@@ -100,6 +102,6 @@ class _Steps:
 
     def tell_end(self, *, always: bool) -> None:
         """Says how long it took, where that was long enough to be worth a line."""
-        took = time.monotonic() - self._began
+        took = time.monotonic() - self._opened
         if always or took >= _TOLD_FROM_S:
             self._say(f"{self._title}: {duration(took)}")

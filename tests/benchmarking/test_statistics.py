@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from snapq.benchmarking.statistics import doubts, no_claim, speedup, speedup_interval
+from snapq.benchmarking.statistics import (
+    doubts,
+    no_claim,
+    speedup,
+    speedup_interval,
+    uneven_counts,
+)
 from snapq.benchmarking.targets.results import latency_of
 
 latencies = arrays(
@@ -69,3 +75,9 @@ def test_few_runs_a_wide_spread_and_a_change_of_speed_are_no_claim() -> None:
     changed = np.repeat([1.0, 1.2], 100).reshape(20, 10)
     for samples in (np.full((20, 2), 1.0), wide, changed):
         assert len(list(no_claim(samples))) == 1
+
+
+def test_counts_that_differ_by_more_than_counts_do_are_remarked() -> None:
+    assert list(uneven_counts("w8a8", np.array([[75.0], [75.02], [75.01]]))) == []
+    (said,) = uneven_counts("w8a8", np.array([[75.0], [80.0], [75.01]]))
+    assert "w8a8: the counts of its runs differ by 6.7%" in said

@@ -45,8 +45,15 @@ def candidates(bundle: tuple[Built, Path]) -> list[Candidate]:
 
 
 @pytest.fixture(scope="session")
-def measured(server: sshd.Sshd, candidates: list[Candidate]) -> Measurement:
-    return BoardTarget(boards.board(server)).measure(candidates, boards.QUICK)
+def shares() -> list[float]:
+    """What was told of the progress of `measured`."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def measured(server: sshd.Sshd, candidates: list[Candidate], shares: list[float]) -> Measurement:
+    target = BoardTarget(boards.board(server))
+    return target.measure(candidates, boards.QUICK, shares.append)
 
 
 @pytest.fixture(scope="session")

@@ -107,6 +107,17 @@ def test_a_long_step_says_now_and_then_how_long_it_will_take() -> None:
     assert told == ["Calibrate: 25 of 100, about 2 min 00 s left"]
 
 
+def test_what_came_before_the_work_says_nothing_of_the_time_that_is_left() -> None:
+    told: list[str] = []
+    steps = _Steps("Benchmark", 100, told.append)
+    steps._began -= 600  # a board is started, and files are pushed
+    steps.advance_and_tell(0)
+    steps._began -= 40
+    steps._told -= 40
+    steps.advance_and_tell(25)
+    assert told == ["Benchmark: 25 of 100, about 2 min 00 s left"]
+
+
 def test_verbose_says_where_an_error_was_raised() -> None:
     assert "Traceback" in invoke("validate", "none.yaml", "-v")[1]
     assert "Traceback" not in invoke("validate", "none.yaml")[1]

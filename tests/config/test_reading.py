@@ -113,6 +113,17 @@ def test_options_change_single_values_in_order(load_text: Load) -> None:
     assert config.benchmark is None
 
 
+def test_on_an_emulated_board_keys_that_nobody_wrote_have_defaults_of_their_own(
+    load_text: Load,
+) -> None:
+    written = load_text(VALID, ["benchmark={target: qemu, warmup: 10, min_duration_s: 5}"])
+    assert written.benchmark is not None
+    counting = written.benchmark.for_counting()
+    assert (counting.warmup, counting.min_duration_s) == (10, 5)
+    assert (counting.min_runs, counting.repeats) == (3, 1)
+    assert (written.benchmark.min_runs, written.benchmark.repeats) == (100, 2)
+
+
 def test_lists_of_node_names_are_read(load_text: Load) -> None:
     text = VALID.replace(
         "uint8}",

@@ -70,6 +70,8 @@ class BoardTarget:
     ) -> Measurement:
         """Times the candidates, interleaved; those with a bundle try what `allow` has.
 
+        On an emulated board, keys of the protocol that nobody wrote have the defaults of counting.
+
         Raises:
             ConfigError: no candidates, or two with one label.
             InstallError: the board lacks Python, or no libraries exist for it.
@@ -80,12 +82,14 @@ class BoardTarget:
         with connect(self.board.address) as transport:
             facts = probe(transport, self.board)
             check_python(facts, transport.address)
+            if facts.emulated:
+                protocol = protocol.for_counting()
             environment = set_up(transport, self.board, facts, self.reporter).path
             device = profile_of(self.board, facts)
             loads = [load_for(candidate, protocol, device) for candidate in candidates]
             check_labels([one.label for one in loads])
             ready = ReadyBoard(transport, self.board, environment, self.reporter, self.limits)
-            session = measure(ready, loads, protocol, progress)
+            session = measure(ready, loads, protocol, progress, settle=0 if facts.emulated else 1)
         setting = Setting(
             target=self.name,
             transport=self.board.address.kind,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from snapq.benchmarking.statistics import doubts, no_claim
+from snapq.benchmarking.statistics import doubts, no_claim, uneven_counts
 from snapq.benchmarking.targets.golden_answers import (
     WRONG,
     answers_met,
@@ -149,9 +149,14 @@ def _record(
         baseline=baseline,
         speedup=base and speedup_of(first.samples, samples),
         valid=valid,
-        remarks=tuple(doubts(load.label, samples)),
+        remarks=tuple(_remarks(setting, load.label, samples)),
         samples=tuple(tuple(turn) for turn in found.turns),
     )
+
+
+def _remarks(setting: Setting, label: str, samples: np.ndarray) -> Iterator[str]:
+    """What weakens the figures; counts need no ten rounds."""
+    yield from (uneven_counts if setting.where is Origin.EMULATED else doubts)(label, samples)
 
 
 def _golden(found: Found) -> Iterator[results.BenchGolden]:

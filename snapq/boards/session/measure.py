@@ -101,6 +101,7 @@ def measure(
     loads: Sequence[Load],
     protocol: BenchmarkConfig,
     share: Callable[[float], None] | None = None,
+    settle: int = 1,
 ) -> Session:
     """Measures models on a board, interleaved.
 
@@ -108,7 +109,9 @@ def measure(
         ready: the board.
         loads: the models.
         protocol: how often and how long they run.
-        share: called with the share that is done, 0 to 1.
+        share: called with the share that is done, 0 to 1; with 0 when the board begins, after all
+            that was pushed.
+        settle: untimed runs before each turn of a model.
 
     Raises:
         DeviceError: the board cannot do it, is in use, or answers nonsense.
@@ -133,6 +136,8 @@ def measure(
                 model.rss_peak = max(model.rss_peak, said.rss_peak)
                 model.processor_s += said.processor_s
             case answers.Conditions():
+                if said.when == "before" and share is not None:
+                    share(0.0)
                 found.conditions.append(said)
             case answers.Exhausted():
                 model = _model(found, said.label, ready.address)
@@ -141,7 +146,11 @@ def measure(
             case answers.Progress() if share is not None:
                 share(said.share)
 
-    job = {"action": "measure", "protocol": protocol.model_dump(mode="json", include=_PROTOCOL)}
+    job = {
+        "action": "measure",
+        "protocol": protocol.model_dump(mode="json", include=_PROTOCOL),
+        "settle": settle,
+    }
     found.sent_bytes = _push_and_run(ready, loads, protocol, job, take)
     for model in found.models.values():
         lengths = {len(turn) for turn in model.turns}

@@ -52,10 +52,19 @@ def benchmark(
         list[Processor] | None,
         typer.Option(help="Where a board may run the bundle: npu (default), cpu; may be repeated."),
     ] = None,
-    warmup: Annotated[int, typer.Option(min=0)] = 10,
-    min_runs: Annotated[int, typer.Option(min=1)] = 100,
-    min_duration: Annotated[float, typer.Option(min=0, help="Seconds of timed runs.")] = 5.0,
-    repeats: Annotated[int, typer.Option(min=1, help="Fresh processes.")] = 2,
+    warmup: Annotated[
+        int | None, typer.Option(min=0, help="Untimed runs: 10; 1 on an emulated board.")
+    ] = None,
+    min_runs: Annotated[
+        int | None, typer.Option(min=1, help="Timed runs: 100; 3 on an emulated board.")
+    ] = None,
+    min_duration: Annotated[
+        float | None,
+        typer.Option(min=0, help="Seconds of timed runs: 5; 0 on an emulated board."),
+    ] = None,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="Fresh processes: 2; 1 on an emulated board.")
+    ] = None,
     cooldown: Annotated[float, typer.Option(min=0, help="Seconds between repeats.")] = 0.0,
     threads: Annotated[int, typer.Option(min=1)] = 1,
     forget: Annotated[
@@ -77,11 +86,14 @@ def benchmark(
     from snapq.config import BenchmarkConfig
 
     targets = list(dict.fromkeys(target or ["local"]))
+    asked = {
+        "warmup": warmup,
+        "min_runs": min_runs,
+        "min_duration_s": min_duration,
+        "repeats": repeats,
+    }
     protocol = BenchmarkConfig(
-        warmup=warmup,
-        min_runs=min_runs,
-        min_duration_s=min_duration,
-        repeats=repeats,
+        **{key: value for key, value in asked.items() if value is not None},
         cooldown_s=cooldown,
         threads=threads,
         baseline=baseline_precision.value,

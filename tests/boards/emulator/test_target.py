@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from snapq.benchmarking.targets.base import Candidate
@@ -19,10 +20,10 @@ from snapq.records import Origin
 from tests.assets import EXAMPLE
 from tests.boards.emulator.small_model import feeds
 
-PROTOCOL = BenchmarkConfig(warmup=3, min_runs=8, min_duration_s=0, repeats=1)
+PROTOCOL = BenchmarkConfig()
 
 
-def test_a_count_repeats_on_another_board_to_a_thousandth_and_is_no_claim(
+def test_three_runs_repeat_on_another_board_to_a_thousandth_and_are_no_claim(
     board: EmulatedBoard, small_model: Path
 ) -> None:
     candidate = Candidate("float", small_model, next(feeds(1)))
@@ -31,6 +32,9 @@ def test_a_count_repeats_on_another_board_to_a_thousandth_and_is_no_claim(
         for target in (f"qemu://{board.name}", f"qemu://{board.name}-again?soc=sm8650")
     )
     assert first.instructions is not None
+    assert first.latency_ms.n == 3
+    assert np.ptp(first.samples) < 5e-3 * first.latency_ms.p50
+    assert not first.remarks
     assert second.instructions == pytest.approx(first.instructions, rel=1e-3)
     assert first.where == Origin.EMULATED
     assert not first.valid.ok

@@ -43,6 +43,17 @@ def test_every_run_is_kept_and_the_figures_are_theirs(measured: Measurement) -> 
     )
 
 
+@pytest.mark.usefixtures("measured")
+def test_progress_begins_when_the_board_does_and_counts_loads_as_well_as_runs(
+    shares: list[float],
+) -> None:
+    begin, *loaded = shares
+    assert begin == 0
+    # To load a model, twice each, takes most of the time of twenty short runs.
+    assert 0 < loaded[0] < loaded[1] < 0.9
+    assert shares[-1] > 0.99
+
+
 def test_without_leave_for_the_cpu_the_board_is_refused_with_the_reason(
     server: sshd.Sshd, candidates: list[Candidate]
 ) -> None:

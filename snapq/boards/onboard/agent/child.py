@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from .machine import run_clock
 from .rows import RowsModel
 from .session import drop_from_cache, memory, open_session, placement_of, timed, versions
 from .wire import FailedError, answer_elsewhere, tell
@@ -63,7 +64,7 @@ class Model:
         if self._rows is not None and self._rows.package is not None:
             return self._rows.turn(self._feeds, values["runs"], values["settle"])
         session, names, feeds = self._session, self._names, self._feeds
-        clock = time.perf_counter_ns
+        clock = run_clock()
         for _ in range(values["settle"]):
             session.run(names, feeds)
         times = []

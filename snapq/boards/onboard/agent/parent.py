@@ -22,7 +22,6 @@ __all__ = ["parent"]
 
 _BEAT_S = 2.0
 _ROUNDS = 50
-_SETTLE = 1
 _PROBLEM = re.compile(r"<[EW]>|\[[EF]:")
 """Lines of the libraries' log that tell of problems."""
 
@@ -69,28 +68,36 @@ def _measure(job: dict[str, Any]) -> None:
         if repeat and protocol["cooldown_s"]:
             time.sleep(protocol["cooldown_s"])
         order = tallies if repeat % 2 == 0 else tallies[::-1]
-        _take_turns(order, (repeat + 1) / repeats, repeat == 0, job, tallies)
+        _take_turns(order, repeat, job, tallies)
     tell("conditions", when="after", **conditions())
 
 
 def _take_turns(
-    order: list[_Tally], goal: float, first: bool, job: dict[str, Any], tallies: list[_Tally]
+    order: list[_Tally], repeat: int, job: dict[str, Any], tallies: list[_Tally]
 ) -> None:
+    goal = (repeat + 1) / job["protocol"]["repeats"]
     children: list[tuple[_Tally, Child]] = []
     try:
         for tally in order:
-            started = _climb(tally, job, first)
+            began = time.monotonic()
+            started = _climb(tally, job, repeat == 0)
             children.append((tally, started))  # at once: what was started must be closed
+            tally.loads_s.append(time.monotonic() - began)
+            tell("progress", share=_advance(tallies, repeat, job["protocol"]))
         while any(tally.share() < goal for tally in tallies):
             for tally, child in children:
-                expected_s = (tally.runs + _SETTLE) * tally.first_ms / 1000
+                began = time.monotonic()
+                expected_s = (tally.runs + job["settle"]) * tally.first_ms / 1000
                 answer = child.ask(
-                    "turn", runs=tally.runs, settle=_SETTLE, limit_s=job["step_s"] + 10 * expected_s
+                    "turn",
+                    runs=tally.runs,
+                    settle=job["settle"],
+                    limit_s=job["step_s"] + 10 * expected_s,
                 )
-                tally.add(answer["ms"])
+                tally.add(answer["ms"], time.monotonic() - began)
                 tell("turn", label=tally.label, **answer)
+                tell("progress", share=_advance(tallies, repeat, job["protocol"]))
             children.reverse()
-            tell("progress", share=min(1.0, *(tally.share() for tally in tallies)))
         for tally, child in children:
             tell("usage", label=tally.label, **child.ask("usage"))
     finally:
@@ -154,8 +161,21 @@ def _explain(tally: _Tally, fallback: dict[str, Any], job: dict[str, Any]) -> st
     return "\n".join(filter(_PROBLEM.search, log.splitlines()))[:MAX_LOG_BYTES]
 
 
+def _advance(tallies: list[_Tally], repeat: int, protocol: dict[str, Any]) -> float:
+    """How much is done of the time that all of it takes, as far as can be seen by now."""
+    known = [tally for tally in tallies if tally.loads_s]
+    pauses = protocol["cooldown_s"]
+    done = repeat * pauses + sum(tally.done_s() for tally in known)
+    whole = sum(tally.whole_s() for tally in known) * len(tallies) / len(known)
+    return min(1.0, float(done / (whole + (protocol["repeats"] - 1) * pauses or 1.0)))
+
+
 class _Tally:
-    """What one candidate has done so far, over all of its processes."""
+    """What one candidate has done so far, over all of its processes.
+
+    Attributes:
+        loads_s: how long it took to load it, process by process.
+    """
 
     def __init__(self, candidate: dict[str, Any], protocol: dict[str, Any]) -> None:
         self.candidate = candidate
@@ -164,13 +184,31 @@ class _Tally:
         self.fallback: dict[str, Any] | None = None
         self.first_ms = 0.0
         self.runs = 0
+        self.loads_s: list[float] = []
         self._count = 0
         self._ms = 0.0
+        self._turns_s = 0.0
 
-    def add(self, times_ms: list[float]) -> None:
-        """Counts a turn."""
+    def add(self, times_ms: list[float], seconds: float) -> None:
+        """Counts a turn, which took `seconds` with what was not timed."""
         self._count += len(times_ms)
         self._ms += sum(times_ms)
+        self._turns_s += seconds
+
+    def done_s(self) -> float:
+        """What it took so far."""
+        return sum(self.loads_s) + self._turns_s
+
+    def whole_s(self) -> float:
+        """What it will take in the end, if all goes on as it went."""
+        count, ms = (self._count, self._ms) if self._count else (1, self.first_ms)
+        runs = max(
+            self.protocol["min_runs"],
+            self.protocol["min_duration_s"] * count / max(ms / 1000, 1e-9),
+        )
+        a_run = (self._turns_s or ms / 1000) / count
+        load = sum(self.loads_s) / len(self.loads_s)
+        return float(self.protocol["repeats"] * load + runs * a_run)
 
     def share(self) -> float:
         """How much of what the protocol asks for is there."""
