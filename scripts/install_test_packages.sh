@@ -50,4 +50,6 @@ lacks gcc && set -- "$@" gcc libc6-dev
 lacks g++ && set -- "$@" g++
 lacks npm && set -- "$@" npm
 lacks aarch64-linux-gnu-gcc && set -- "$@" gcc-aarch64-linux-gnu libc6-dev-arm64-cross
-ensure "the tests that compile what a bundle has for C and C++ (tests/bundle/application)" "$@"
+lacks aarch64-linux-gnu-g++ && set -- "$@" g++-aarch64-linux-gnu
+lacks mcs && set -- "$@" mono-mcs
+ensure "the tests that compile what a bundle has for C, C++ and C# (tests/bundle/application)" "$@"

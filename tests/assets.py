@@ -55,7 +55,8 @@ PYANNOTE_AUDIO = wheels.Wheel(
 )
 
 _ONNXRUNTIME_API = "com.github.asus4.onnxruntime@0.4.9"
-"""A package of npm with the C++ headers and the Java classes of ONNX Runtime's API 29."""
+"""A package of npm with the C++ headers, the Java classes and the C# sources of ONNX Runtime's API
+29."""
 _API_SHA256 = "e59788788818fdde1b2e522e766a21ba0f7d8391de55737abf81e32cc801785d"
 
 
@@ -161,8 +162,8 @@ def silero_vad_lstm() -> Path:
 
 
 def onnxruntime_api() -> Path:
-    """A folder with ONNX Runtime's C++ headers, and `classes.jar` of its Java API."""
-    path = cache() / "onnxruntime-api"
+    """A folder with ONNX Runtime's C++ headers, `classes.jar` of its Java API, and `csharp/`."""
+    path = cache() / "onnxruntime-api-2"
     return _made(path, lambda: _fetch_api(path))
 
 
@@ -178,19 +179,25 @@ def _fetch_api(path: Path) -> None:
         if hashlib.sha256(archive.read_bytes()).hexdigest() != _API_SHA256:
             raise UnavailableError(f"{_ONNXRUNTIME_API} is not the package that was expected")
         made = Path(place) / "made"
-        made.mkdir()
+        (made / "csharp").mkdir(parents=True)
         with tarfile.open(archive) as files:
             for member in files:
                 if "/ios-arm64/" in member.name and "/Headers/" in member.name:
-                    data = files.extractfile(member)
-                    assert data is not None
-                    (made / Path(member.name).name).write_bytes(data.read())
+                    _keep(files, member, made)
+                elif member.name.endswith(".shared.cs") and "/Training/" not in member.name:
+                    _keep(files, member, made / "csharp")
                 elif member.name.endswith("/onnxruntime.aar"):
                     data = files.extractfile(member)
                     assert data is not None
                     with zipfile.ZipFile(io.BytesIO(data.read())) as library:
                         (made / "classes.jar").write_bytes(library.read("classes.jar"))
         made.rename(path)
+
+
+def _keep(files: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    data = files.extractfile(member)
+    assert data is not None
+    (folder / Path(member.name).name).write_bytes(data.read())
 
 
 def speech() -> tuple[Path, Path]:

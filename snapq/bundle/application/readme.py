@@ -37,8 +37,9 @@ _LANGUAGES = {
     ),
     "csharp": (
         "C#",
-        "`samples/Program.cs`. snapq has parsed it and not compiled it: no compiler of a current "
-        "C# was at hand.",
+        "`samples/Program.cs`. snapq's tests compile such programs against the sources of ONNX "
+        "Runtime's C# API and run them, with Mono on Linux: on the CPU, and with Qualcomm's "
+        "simulator in place of an NPU. They have not been tried with .NET or on Windows.",
     ),
     "kotlin": (
         "Kotlin",

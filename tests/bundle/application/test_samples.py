@@ -14,6 +14,7 @@ from snapq.bundle import snapq_io
 from snapq.bundle.application.facts import ApplicationFacts
 from snapq.bundle.application.samples import samples, without_sample
 from snapq.bundle.application.write import write_application
+from tests.bundle.application import csharp
 from tests.bundle.application.packages import KINDS, SPEECH
 from tests.bundle.application.toolchain import STRICT, api, compiled, library, provider
 from tests.bundle.bundles import make
@@ -206,11 +207,35 @@ def test_the_kotlin_programs_compile_against_the_java_api(tmp_path: Path) -> Non
     assert len(list((tmp_path / "out").rglob("Main*Kt.class"))) == len(sources)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_csharp_program_parses(kind: str, tmp_path: Path) -> None:
-    if shutil.which("mcs") is None:
-        pytest.skip("there is no C# parser (Debian: mono-mcs)")
-    (tmp_path / "Program.cs").write_text(samples(KINDS[kind], ApplicationFacts())["csharp"])
-    command = ["mcs", "--parse", tmp_path / "Program.cs"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+@pytest.fixture(scope="module")
+def csharp_api(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return csharp.assembly(tmp_path_factory.mktemp("csharp"))
+
+
+@pytest.mark.slow
+def test_the_csharp_programs_compile_against_the_csharp_api(
+    csharp_api: Path, tmp_path: Path
+) -> None:
+    for number, manifest in enumerate(KINDS.values()):
+        text = samples(manifest, ApplicationFacts())["csharp"]
+        (tmp_path / f"{number}.cs").write_text(f"namespace Kind{number} {{ {text} }}")
+    csharp.compiled(tmp_path.glob("*.cs"), tmp_path / "all.dll", f"-r:{csharp_api}")
+
+
+@pytest.mark.slow
+def test_the_csharp_program_gives_the_helpers_values_on_the_cpu_and_on_the_simulator(
+    csharp_api: Path, bundle: Path
+) -> None:
+    program = csharp_api.parent / "Program.exe"
+    csharp.compiled([bundle / "samples/Program.cs"], program, f"-r:{csharp_api}")
+    package = snapq_io.load(bundle)
+    for device, arguments in (
+        ("cpu", [bundle / "model.onnx"]),
+        ("qcs9075", [bundle / "devices/qcs9075/model_ctx.onnx", provider()]),
+    ):
+        said = csharp.run(program, *arguments).split("scores: ")[1].split()[:8]
+        session = package.open_session(device)
+        image = np.zeros(session.get_inputs()[0].shape, np.uint8)
+        (scores,) = package.read(session.run(None, {"image": image})).values()
+        # It prints seven digits.
+        np.testing.assert_allclose([float(one) for one in said], scores[0, :8], rtol=1e-6)

@@ -38,12 +38,12 @@ def provider() -> Path:
     return _beside("onnxruntime_qnn", "libonnxruntime_providers_qnn.so")
 
 
-def compiled(bundle: Path, folder: Path) -> Path:
-    """The program `samples/main.cpp` of a bundle."""
-    lib, program = library(folder / "lib"), folder / "program"
+def compiled(bundle: Path, folder: Path, compiler: str = "g++", found: Path | None = None) -> Path:
+    """The program `samples/main.cpp` of a bundle, for the library in `found`, or this machine's."""
+    lib, program = found or library(folder / "lib"), folder / "program"
     done = subprocess.run(
         [
-            *("g++", "-std=c++17", *STRICT, "-isystem", api(), "-I", bundle / "include"),
+            *(compiler, "-std=c++17", *STRICT, "-isystem", api(), "-I", bundle / "include"),
             *(bundle / "samples/main.cpp", "-o", program),
             *("-L", lib, "-lonnxruntime", f"-Wl,-rpath,{lib}"),
         ],
