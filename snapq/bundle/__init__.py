@@ -12,6 +12,7 @@ encodings.json            encoding of every tensor (quantized models)
 devices/DEVICE/           model_ctx.onnx and its binary, compiled for the SoC
 golden/inputs/, golden/vNN/   samples, and what Qualcomm's simulator gave for them
 golden/rows/              of a classical model: the rows of these samples, and the answers
+deployment.json           which deployment it is of, of a run
 packages/DEVICE/          where devices have packages of their own: bundles of the other devices
 snapq_io.py               feeds and reads the package; needs numpy only
 README.md, include/, samples/, labels.txt, verify.py   for applications, see `application`
@@ -25,6 +26,7 @@ HEAD = "head.onnx"
 PROGRAM = "snapq_program"
 MANIFEST = "manifest.json"
 ENCODINGS = "encodings.json"
+DEPLOYMENT = "deployment.json"
 HELPER = "snapq_io.py"
 DEVICES = "devices"
 PACKAGES = "packages"

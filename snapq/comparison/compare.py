@@ -96,10 +96,11 @@ def _another_model(before: Contents, after: Contents) -> str:
 
 def _remarks(before: Contents, after: Contents) -> Iterator[str]:
     for side, one in (("older", before), ("newer", after)):
-        if one.deployment is None:
+        if one.alone:
+            unsaid = "" if one.deployment else "does not say which deployment it is of, and "
             yield (
-                f"The {side} bundle stands alone: it does not say which deployment it is of, and "
-                "has sizes and estimates only. A run directory has the rest."
+                f"The {side} bundle stands alone: it {unsaid}has sizes and estimates only. A run "
+                "directory has the rest."
             )
         if one.random_inputs:
             yield f"RANDOM INPUTS: figures of the {side} one say nothing about accuracy."

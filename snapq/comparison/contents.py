@@ -10,6 +10,7 @@ from pathlib import Path
 
 from snapq.benchmarking.history.subject import run_beside
 from snapq.bundle import MANIFEST
+from snapq.bundle.deployment import read_deployment
 from snapq.bundle.read import Bundle
 from snapq.errors import StorageError
 from snapq.records import EstimateRecord, Origin, RunRecord
@@ -79,14 +80,15 @@ class Contents:
 
     Attributes:
         path: its folder.
-        deployment: `name` of its deploy.yaml; None of a bundle alone.
+        deployment: `name` of its deploy.yaml; None of a bundle that does not tell.
         precision: of the package, `w8a8`.
-        given_sha256: of the model as given; None of a bundle alone.
-        evaluation_sha256: of the evaluation samples; None of a bundle alone.
+        given_sha256: of the model as given; None of a bundle that does not tell.
+        evaluation_sha256: of the evaluation samples; None of a bundle that does not tell.
         versions: of what made it.
         random_inputs: whether its figures rest on random inputs.
         failed_gates: gates of the run that did not pass.
         figures: all of them.
+        alone: whether it is a bundle without its run.
     """
 
     path: Path
@@ -98,6 +100,7 @@ class Contents:
     random_inputs: bool
     failed_gates: tuple[str, ...]
     figures: tuple[Figure, ...]
+    alone: bool = False
 
     @property
     def title(self) -> str:
@@ -237,14 +240,16 @@ def _of_bundle(bundle: Bundle) -> Contents:
             figures.append(_estimate(EstimateRecord.model_validate(entry.estimate)))
     builds = sorted({entry.qairt for entry in manifest.devices})
     qairt = {"QAIRT": ", ".join(builds)} if builds else {}
+    told = read_deployment(bundle.path)
     return Contents(
         path=bundle.path,
-        deployment=None,
+        deployment=None if told is None else told.deployment,
         precision=manifest.precision,
-        given_sha256=None,
-        evaluation_sha256=None,
+        given_sha256=None if told is None else told.given_sha256,
+        evaluation_sha256=None if told is None else told.evaluation_sha256,
         versions={"snapq": manifest.provenance.snapq, **qairt, **manifest.provenance.versions},
         random_inputs=manifest.random_inputs,
         failed_gates=(),
         figures=tuple(figures),
+        alone=True,
     )

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from snapq.bundle import PACKAGES
+from snapq.bundle import MANIFEST, PACKAGES
+from snapq.bundle.deployment import BundleDeployment, write_deployment
 from snapq.bundle.packages import add_packages
 from snapq.pipeline.cache import copy_artifact
 from snapq.pipeline.steps import Branch, Finished
@@ -31,11 +32,13 @@ class Placed:
     devices: tuple[str, ...]
 
 
-def place(branches: Sequence[Branch], folder: Path) -> tuple[Placed, ...]:
+def place(
+    branches: Sequence[Branch], folder: Path, deployment: BundleDeployment
+) -> tuple[Placed, ...]:
     """Copies every step into `stages/`, and moves the bundles into one, `bundle/`.
 
     What the devices of the first branch have stands where it always does; packages of others are
-    bundles of their own in `bundle/packages/`.
+    bundles of their own in `bundle/packages/`. Each bundle is told which deployment it is of.
 
     Raises:
         StorageError: a file cannot be written.
@@ -46,6 +49,8 @@ def place(branches: Sequence[Branch], folder: Path) -> tuple[Placed, ...]:
         for item, shared in _own_steps(branches, number):
             name = branch.names[0] if number else None
             model = _placed(item, folder, name)
+            if (model.parent / MANIFEST).is_file():
+                write_deployment(model.parent, deployment)
             devices = () if shared or len(branches) < 2 else branch.names
             found.append(Placed(item, model, devices))
             if number and item.step.name == "package":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ import yaml
 
 from snapq import version
 from snapq.benchmarking.history.subject import Made
+from snapq.bundle.deployment import BundleDeployment
 from snapq.config import DeployConfig
 from snapq.config.reading.secrets import hide, literal
 from snapq.npu import runtime
@@ -62,9 +63,9 @@ def execute(
         check_target(chosen.config.benchmark, told)
         inputs = available(chosen)
         branches = stages.walk(chosen, inputs, cache, told)
-        finished = place(branches, folder)
+        finished = place(branches, folder, _deployment(chosen, branches))
         found = evidence.gather(chosen, branches, cache, told, folder / BUNDLE)
-        figures = _with_subjects(found.figures, chosen, finished[-1].item.step.name)
+        figures = _with_subjects(found.figures, chosen, branches)
         secrets = chosen.config.secrets
         stage_records = tuple(_stage_record(one, folder, secrets) for one in finished)
         precision = branches[0].precision
@@ -114,24 +115,24 @@ def file_record(path: Path, folder: Path) -> FileRecord:
     )
 
 
-def _with_subjects(figures: Figures, chosen: Setting, stage: str) -> Figures:
+def _with_subjects(figures: Figures, chosen: Setting, branches: Sequence[stages.Branch]) -> Figures:
     """The figures, with what their measurements are measurements of."""
-    protocol, calibration, evaluation = (
-        chosen.config.benchmark,
-        chosen.calibration,
-        chosen.evaluation,
-    )
+    protocol = chosen.config.benchmark
     if not figures.benches or protocol is None:
         return figures
-    made = Made(
-        chosen.config.name,
-        chosen.source_sha256,
-        stage,
-        protocol.baseline,
-        calibration.fingerprint() if calibration else None,
-        evaluation.fingerprint() if evaluation else None,
-    )
+    made = Made(_deployment(chosen, branches), protocol.baseline)
     return figures.model_copy(update={"benches": made.told(figures.benches)})
+
+
+def _deployment(chosen: Setting, branches: Sequence[stages.Branch]) -> BundleDeployment:
+    calibration, evaluation = chosen.calibration, chosen.evaluation
+    return BundleDeployment(
+        deployment=chosen.config.name,
+        given_sha256=chosen.source_sha256,
+        stage=branches[-1].finished[-1].step.name,
+        calibration_sha256=calibration.fingerprint() if calibration else None,
+        evaluation_sha256=evaluation.fingerprint() if evaluation else None,
+    )
 
 
 def _dumped(config: DeployConfig) -> Any:

@@ -258,7 +258,7 @@ class BenchRecord(Record):
     """The first line: where it ran and why."""
     model: BenchModel
     subject: BenchSubject | None = None
-    """None where the bundle does not stand in the directory of the run that made it."""
+    """None where the bundle does not tell: one that no run made, or a former version's copy."""
     target: BenchTarget
     runtime: BenchRuntime
     placement: BenchPlacement

@@ -115,6 +115,14 @@ class _Process(_Part):
     peak_bytes: _Count | None
 
 
+class _Deployment(_Part):
+    deployment: _Text
+    given_sha256: _Sha256
+    stage: _Text
+    calibration_sha256: _Sha256 | None = None
+    evaluation_sha256: _Sha256 | None = None
+
+
 class _File(_Part):
     schema_version: Literal["snapq.verify/1"]
     snapq_version: _Text
@@ -130,6 +138,8 @@ class _File(_Part):
     host: _Host
     protocol: _Protocol
     processes: Annotated[list[_Process], Field(min_length=1)]
+    deployment: _Deployment | None = None
+    """As the bundle tells it; former versions' did not."""
 
 
 def read_measurement(path: Path) -> results.BenchRecord:
@@ -169,6 +179,8 @@ def _record(file: _File, run_id: str) -> results.BenchRecord:
         where=where,
         headline=f"{file.label} ran on the {place} of {name}, by the bundle's verify.py.",
         model=results.BenchModel(label=file.label, **file.model.model_dump()),
+        subject=file.deployment
+        and results.BenchSubject(precision=file.label, **file.deployment.model_dump()),
         target=results.BenchTarget(
             name=name,
             transport="verify.py",

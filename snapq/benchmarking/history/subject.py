@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from snapq.benchmarking.targets.base import Measurement
 from snapq.bundle import CPU, MANIFEST
+from snapq.bundle.deployment import BundleDeployment, read_deployment
 from snapq.errors import SnapqError
 from snapq.records import RunRecord
 from snapq.records.bench import BenchRecord, BenchSubject
@@ -21,20 +22,12 @@ class Made:
     """What all models of one run have in common.
 
     Attributes:
-        deployment: `name` of its deploy.yaml.
-        given_sha256: of the model as given.
-        stage: the last one, which made the model that is not the baseline.
+        of: the deployment, and the last stage, which made the model that is not the baseline.
         baseline: label of the baseline; None where the run times none.
-        calibration_sha256: of the calibration samples.
-        evaluation_sha256: of the evaluation samples.
     """
 
-    deployment: str
-    given_sha256: str
-    stage: str
+    of: BundleDeployment
     baseline: str | None
-    calibration_sha256: str | None = None
-    evaluation_sha256: str | None = None
 
     def told(self, records: Sequence[BenchRecord]) -> tuple[BenchRecord, ...]:
         """The results of this run's models with what they are results of."""
@@ -43,39 +36,42 @@ class Made:
     def _subject(self, record: BenchRecord) -> BenchSubject:
         label = record.model.label
         return BenchSubject(
-            deployment=self.deployment,
-            given_sha256=self.given_sha256,
-            stage="source" if label == self.baseline else self.stage,
-            precision="float32" if label == CPU else label,
-            calibration_sha256=self.calibration_sha256,
-            evaluation_sha256=self.evaluation_sha256,
+            **{
+                **dict(self.of),
+                "stage": "source" if label == self.baseline else self.of.stage,
+                "precision": "float32" if label == CPU else label,
+            }
         )
 
 
 def made_by(record: RunRecord, baseline: str | None) -> Made:
     """What made the bundle of a finished run."""
     provenance = record.provenance
-    return Made(
-        record.name,
-        provenance.model_sha256,
-        record.stages[-1].name if record.stages else "package",
-        baseline,
-        provenance.calibration_sha256,
-        provenance.evaluation_sha256,
+    of = BundleDeployment(
+        deployment=record.name,
+        given_sha256=provenance.model_sha256,
+        stage=record.stages[-1].name if record.stages else "package",
+        calibration_sha256=provenance.calibration_sha256,
+        evaluation_sha256=provenance.evaluation_sha256,
     )
+    return Made(of, baseline)
 
 
 def with_subjects(measured: Measurement, bundle: Path, baseline: Path | None) -> Measurement:
-    """A measurement of a bundle with what it is of, as far as the run beside the bundle tells.
+    """A measurement of a bundle with what it is of, as far as the bundle or the run beside it tell.
 
     A baseline that is not the model that the run was given stays without a subject.
     """
-    record = run_beside(bundle)
-    if record is None:
+    label = measured.records[0].model.label if baseline is not None else None
+    of, record = read_deployment(bundle), run_beside(bundle)
+    if of is not None:
+        made = Made(of, label)
+    elif record is not None:  # made by a version that did not tell the bundle
+        made = made_by(record, label)
+    else:
         return measured
-    made = made_by(record, measured.records[0].model.label if baseline is not None else None)
     told = list(made.told(measured.records))
-    if baseline is not None and _sha256(baseline) != made.given_sha256:
+    if baseline is not None and _sha256(baseline) != made.of.given_sha256:
         told[0] = measured.records[0]
     return replace(measured, records=tuple(told))
 

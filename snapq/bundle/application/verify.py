@@ -31,6 +31,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+DEPLOYMENT = "deployment.json"
 SCHEMA = "snapq.verify/1"
 PROVIDER = "QNNExecutionProvider"
 PERFORMANCE = "burst"
@@ -226,7 +227,15 @@ def _file(
             "performance_mode": None if options.cpu else PERFORMANCE,
         },
         "processes": found,
+        **_deployment(options.bundle, hashes),
     }
+
+
+def _deployment(folder: Path, hashes: dict[str, str]) -> dict[str, Any]:
+    """Which deployment the bundle is of, where it tells."""
+    if DEPLOYMENT not in hashes:
+        return {}
+    return {"deployment": json.loads((folder / DEPLOYMENT).read_text(encoding="utf-8"))}
 
 
 def _host() -> dict[str, Any]:
@@ -306,7 +315,7 @@ def _golden_folder(manifest: dict[str, Any], entry: dict[str, Any] | None) -> st
 
 def _check_files(folder: Path, manifest: dict[str, Any], entry: dict[str, Any] | None) -> int:
     """Compares the files that are used with the manifest; how many there are."""
-    used = {_model(manifest, entry), *(entry["files"] if entry is not None else ())}
+    used = {_model(manifest, entry), DEPLOYMENT, *(entry["files"] if entry is not None else ())}
     golden = _golden_folder(manifest, entry)
     inside = tuple(f"{name}/" for name in ("golden/inputs", golden) if name)
     host = manifest.get("host")

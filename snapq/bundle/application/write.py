@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from snapq.bundle import DEPLOYMENT
 from snapq.bundle.application.facts import ApplicationFacts
 from snapq.bundle.application.header import header
 from snapq.bundle.application.readme import readme
@@ -23,8 +24,8 @@ VERIFY = "verify.py"
 
 
 def for_applications(path: str) -> bool:
-    """Whether a path in a bundle is of a file that `write_application` writes."""
-    return path in (README, HEADER, LABELS, VERIFY, CMAKE, *SAMPLES.values())
+    """Whether a path in a bundle is of a file that no board needs to run it."""
+    return path in (README, HEADER, LABELS, VERIFY, CMAKE, DEPLOYMENT, *SAMPLES.values())
 
 
 def write_application(folder: Path, manifest: Manifest, facts: ApplicationFacts) -> None:

@@ -13,9 +13,11 @@ import pytest
 
 import snapq
 from snapq import api
+from snapq.bundle.deployment import BundleDeployment, read_deployment, write_deployment
 from snapq.bundle.read import Bundle
 from snapq.errors import StorageError
 from snapq.records import Origin
+from snapq.records.bench import BenchSubject
 
 pytestmark = pytest.mark.npu
 
@@ -54,8 +56,11 @@ def test_the_history_takes_a_measurement_once(
     bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SNAPQ_HISTORY", str(tmp_path / "history.sqlite"))
-    file = tmp_path / "m.json"
-    done = verify(bundle, "--cpu", "--min-seconds", "0.05", "-o", file)
+    file, copy = tmp_path / "m.json", tmp_path / "copy"
+    shutil.copytree(bundle, copy)
+    told = BundleDeployment(deployment="tiny", given_sha256="ab" * 32, stage="package")
+    write_deployment(copy, told)  # as a run does
+    done = verify(copy, "--cpu", "--min-seconds", "0.05", "-o", file)
     assert done.returncode == 0, done.stderr
     (record,) = api.import_measurements([file])
     api.import_measurements([file])
@@ -66,6 +71,10 @@ def test_the_history_takes_a_measurement_once(
     assert record.latency_ms.n >= 100
     assert record.golden[0].output == "scores"
     assert "verify.py" in record.headline
+    assert record.subject == BenchSubject(precision="w8a8", **dict(told))
+    (copy / "deployment.json").write_text("{}")
+    assert "not the file that the manifest describes" in verify(copy, "--cpu").stderr
+    assert read_deployment(copy) is None
 
 
 @pytest.mark.parametrize(
