@@ -98,7 +98,7 @@ def test_inspect_says_why_a_pass_left_a_node_alone(here: Path) -> None:
     )
     io.save(model, here / "padded.onnx")
     given = ("inspect", "padded.onnx", "--target", "sm8650")
-    (skipped,) = json.loads(succeed(*given, "--json"))["skipped"]
+    (skipped,) = json.loads(succeed(*given, "--json", "-q"))["skipped"]
     assert (skipped["pass_name"], skipped["node"]) == ("fold_into_next", "Conv_y")
     assert "fold_into_next" in succeed(*given, "--passes")
     assert "fold_into_next" not in succeed(*given)
