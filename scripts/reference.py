@@ -1,11 +1,12 @@
 """Writes the pages of docs/reference/ that are made from the program itself.
 
-python scripts/reference.py          # writes commands.md, deploy_yaml.md and errors.md
+python scripts/reference.py          # writes bundle.md, commands.md, deploy_yaml.md, errors.md
 python scripts/reference.py --check  # exit code 1 where one is out of date
 """
 
 from __future__ import annotations
 
+import ast
 import html
 import inspect
 import re
@@ -15,7 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from snapq import errors
+from pydantic import BaseModel
+
+from snapq import bundle, errors
+from snapq.bundle import schema as bundle_schema
 from snapq.config.reading.json_schema import json_schema
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -200,9 +204,129 @@ standard output with `--json`.
 """
 
 
+def bundle_format() -> str:
+    """The files of a bundle, and every field of its manifest."""
+    files = re.search(r"```\n(.*?)```", inspect.getdoc(bundle) or "", re.DOTALL)
+    assert files is not None
+    kinds = {
+        one.__name__: one
+        for one in (*vars(bundle_schema).values(), *_nested_models(bundle_schema.Manifest))
+        if inspect.isclass(one) and issubclass(one, BaseModel)
+    }
+    schema = bundle_schema.Manifest.model_json_schema(mode="serialization")
+    parts = [BUNDLE.format(files=files[1])]
+    shown = {"Manifest": schema, **schema["$defs"]}
+    order = ["Manifest", *_in_order(schema, schema)]
+    for name in dict.fromkeys(order):
+        title = "manifest.json" if name == "Manifest" else _heading(name)
+        told = _told(kinds[name])
+        parts += [f"## {title}\n", f"{(inspect.getdoc(kinds[name]) or '').splitlines()[0]}\n"]
+        parts += ["| field | value | meaning |", "|---|---|---|"]
+        parts += [
+            f"| `{key}` | {_entry_kind(value)} | {_cell(told[key])} |"
+            for key, value in shown[name]["properties"].items()
+        ]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _nested_models(kind: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """The models that a model is made of."""
+    for field in kind.model_fields.values():
+        for name in re.findall(r"[\w.]+\.(Bundle\w+)", repr(field.annotation)):
+            found = getattr(bundle_schema, name, None)
+            for module in (bundle_schema, bundle.host_schema, bundle.package_schema):
+                found = found or getattr(module, name, None)
+            if found is not None:
+                yield found
+                yield from _nested_models(found)
+
+
+def _in_order(schema: dict[str, Any], part: dict[str, Any]) -> Iterator[str]:
+    for value in part.get("properties", {}).values():
+        for name in re.findall(r"'#/\$defs/(\w+)'", str(value)):
+            yield name
+            yield from _in_order(schema, schema["$defs"][name])
+
+
+def _heading(name: str) -> str:
+    """`BundleTailInput` as `tail input`."""
+    words = re.sub(r"(?<!^)([A-Z])", r" \1", name.removeprefix("Bundle")).lower()
+    return {"quantized as": "encoding", "model tensor": "tensor of the model"}.get(words, words)
+
+
+def _told(kind: type[BaseModel]) -> dict[str, str]:
+    """What stands behind each field of a model and of those that it is derived from."""
+    found: dict[str, str] = {}
+    for one in reversed(kind.__mro__):
+        if not issubclass(one, BaseModel) or one is BaseModel:
+            continue
+        (made,) = ast.parse(inspect.getsource(one)).body
+        assert isinstance(made, ast.ClassDef)
+        for field, text in zip(made.body, made.body[1:], strict=False):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                told = isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
+                assert told, f"{one.__name__}.{field.target.id} has no docstring"
+                found[field.target.id] = " ".join(str(text.value.value).split())
+    return found
+
+
+def _entry_kind(value: dict[str, Any]) -> str:
+    """The kind of a field in a few words."""
+    if "anyOf" in value:
+        return " or ".join(_entry_kind(option) for option in value["anyOf"])
+    if "$ref" in value:
+        name = _heading(value["$ref"].rsplit("/", 1)[1])
+        return f"[{name}](#{name.replace(' ', '-')})"
+    if "enum" in value:
+        return ", ".join(f"`{one}`" for one in value["enum"])
+    if value.get("type") == "array":
+        items = value.get("items") or {}
+        if "prefixItems" in value:
+            return "two whole numbers"
+        return f"list of {_entry_kind(items)}"
+    words = {"object": "mapping", "integer": "whole number", "boolean": "true or false"}
+    kind = str(value.get("type", "any"))
+    return words.get(kind, "text" if kind == "string" else kind)
+
+
+BUNDLE = """# The bundle
+
+The folder that the `package` stage writes, and all that an application needs
+([how it is used](../how-to/application.md)). It can be moved and renamed; paths inside of it are
+relative. The same model, options and versions give the same bytes.
+
+```
+{files}```
+
+Of these, a bundle has what its model needs. Files in `devices/DEVICE/` belong together.
+
+## Versions
+
+`schema_version` says which form a bundle has. Who reads one must refuse a version that it does not
+know, as it would leave out a part of the model in silence.
+
+| version | what it has beyond version 1 |
+|---|---|
+| `snapq.bundle/1` | |
+| `snapq.bundle/2` | `tail`: what the CPU computes behind a model that was cut |
+| `snapq.bundle/3` | `host`: what the CPU computes around trees, SVMs and linear models |
+| `snapq.bundle/4` | `packages`: bundles of devices with a model of their own; a `tail` or none |
+
+snapq and the `snapq_io.py` of a bundle read all of them. A field that is not listed here is
+refused, and a file that is not listed in `files` is never used. Before anything runs,
+`snapq benchmark` compares every file with its hash, and `verify.py` those that it uses.
+"""
+
+
 def main() -> int:
     """The command line."""
-    pages = {"commands.md": commands(), "deploy_yaml.md": deploy_yaml(), "errors.md": told_errors()}
+    pages = {
+        "bundle.md": bundle_format(),
+        "commands.md": commands(),
+        "deploy_yaml.md": deploy_yaml(),
+        "errors.md": told_errors(),
+    }
     stale = []
     for name, text in pages.items():
         page = FOLDER / name

@@ -20,10 +20,13 @@ class BundleStep(Entry):
     """One operation of the host, see `snapq_program`."""
 
     op: Text
+    """Its name in `snapq_program`."""
     inputs: _Texts
     """Names of values; an empty one is left out."""
     outputs: _Texts
+    """Names of the values that it makes."""
     attributes: dict[Text, Any]
+    """Its settings."""
     arrays: dict[Text, Text]
     """Name of each constant, to its name in the file of arrays."""
 
@@ -40,10 +43,13 @@ class BundleProgram(Entry):
     """Steps in the order in which they run; each reads what is there by then."""
 
     inputs: _Texts
+    """Names of the values that are there."""
     outputs: _Texts
+    """Names of the values that are wanted."""
     steps: Annotated[
         tuple[BundleStep, ...], BeforeValidator(as_tuple), Field(max_length=_MAX_STEPS)
     ]
+    """What is done."""
 
     @model_validator(mode="after")
     def _is_ordered(self) -> BundleProgram:
@@ -63,8 +69,11 @@ class BundleHostInput(Entry):
     """What the classical model takes under one name: `[rows, columns]`."""
 
     name: Text
+    """Its name in the model."""
     dtype: Dtype
+    """Element type of the rows."""
     columns: Annotated[int, Field(gt=0, le=2**31)]
+    """How many columns it has."""
     texts: _Texts = ()
     """Of an input that took text as given: what its numbers stand for, from 0 on; -1 is any other
     text."""
@@ -77,10 +86,13 @@ class BundleAnswers(Entry):
     """How near the simulated package comes to ONNX Runtime on the golden rows, in one output."""
 
     output: Text
+    """Its name in the model."""
     labels: bool
     """Whether it holds labels, and no values."""
     rows: _Count
+    """How many rows were compared."""
     equal: _Count
+    """How many have the same answer."""
     ties: _Count
     """Rows with another label, where two scores are equal within 1e-6."""
     largest: Annotated[Finite, Field(ge=0)]
@@ -97,7 +109,9 @@ class BundleHost(Entry):
     rows: Annotated[int, Field(gt=0, le=2**31)]
     """How many rows the package takes at once; fewer are filled up."""
     inputs: Annotated[tuple[BundleHostInput, ...], BeforeValidator(as_tuple)]
+    """What the model takes."""
     outputs: _Texts
+    """What the model gives."""
     head: BundleProgram
     """From the model's inputs to the values that `feeds` takes."""
     tail: BundleProgram
@@ -109,6 +123,7 @@ class BundleHost(Entry):
     head_model: BundlePath | None = None
     """The head as ONNX; null where ONNX has no operators for it."""
     tail_model: BundlePath | None = None
+    """The tail as ONNX; null where ONNX has no operators for it."""
     golden: BundlePath | None
     """Folder with the rows of the golden samples, and the answers to them."""
 

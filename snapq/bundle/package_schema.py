@@ -17,6 +17,8 @@ class BundlePackage(Entry):
     path: BundlePath
     """Its folder."""
     precision: Text
+    """Its precision, such as `w8a16`."""
     devices: Annotated[tuple[DeviceName, ...], BeforeValidator(as_tuple), Field(min_length=1)]
+    """Which devices it is for."""
     sha256: Sha256
     """Of its `manifest.json`, which has the hashes of its files."""

@@ -41,49 +41,71 @@ class BundleFile(Entry):
     """One file of the bundle."""
 
     path: BundlePath
+    """From the bundle's folder on, with `/`."""
     bytes: Annotated[int, Field(ge=0, le=MAX_FILE_BYTES)]
+    """Its size."""
     sha256: Sha256
+    """Of its content, in hexadecimal."""
 
 
 class QuantizedAs(Entry):
     """`value = (code - zero_point) * scale`."""
 
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    """What one step of the code is worth."""
     zero_point: Annotated[int, Field(ge=-(2**31), lt=2**31)]
+    """The code of 0."""
 
 
 class ModelTensor(Entry):
     """An input or output as the float model has it."""
 
     dtype: Dtype
+    """Its element type, by NumPy's name."""
     shape: Dimensions
+    """Its shape."""
 
 
 class BundleImage(Entry):
     """How a picture becomes the input."""
 
     color: Literal["rgb", "bgr", "gray"]
+    """Order of the channels that the model takes."""
     mean: Annotated[tuple[Finite, ...], BeforeValidator(as_tuple)]
+    """A number a channel: the model takes `(pixel - mean) / std` of pixels of 0 to 255."""
     std: Annotated[tuple[Annotated[Finite, Field(gt=0)], ...], BeforeValidator(as_tuple)]
+    """A number a channel."""
     resize: Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(as_tuple)]
+    """Length of the shorter side, or height and width; null: as the picture is."""
     crop: Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(as_tuple)]
+    """Side of a square, or height and width, cut out after `resize`."""
     resample: Literal["nearest", "bilinear", "bicubic", "lanczos"]
+    """Pillow's filter for `resize` and `letterbox`."""
     letterbox: Annotated[Pixels | tuple[Pixels, Pixels] | None, BeforeValidator(as_tuple)] = None
+    """Side of a square, or height and width, that the picture fits into with its proportions."""
     fill: Annotated[tuple[Pixel, ...], BeforeValidator(as_tuple), Field(max_length=3)] = ()
+    """Pixel around a letterboxed picture."""
     align: Literal["center", "top-left"] = "center"
+    """Where `crop` cuts and `letterbox` puts."""
 
 
 class BundleTensor(Entry):
     """What the package takes or gives under one name."""
 
     name: Text
+    """The float model's name of it."""
     dtype: Dtype
+    """Element type that the package takes or gives."""
     shape: Dimensions
+    """Shape that the package takes or gives."""
     layout: Literal["as-is", "nhwc"]
+    """`nhwc` where the package has the channels last and the float model has not."""
     encoding: QuantizedAs | None
+    """What the codes mean; null of real numbers."""
     permutation: Permutation | None
     """`numpy.transpose(package, permutation)` has the float model's layout; null: as it is."""
     model: ModelTensor
+    """The same in the float model."""
 
     @model_validator(mode="after")
     def _one_story(self) -> BundleTensor:
@@ -101,6 +123,7 @@ class BundleInput(BundleTensor):
     """One input of the package."""
 
     image: BundleImage | None
+    """How a picture becomes this input; null where it is none."""
     raw: bool
     """Whether 8-bit pixels feed it as they are; else whoever feeds it normalizes them."""
     folded: bool
@@ -139,30 +162,46 @@ class BundleBinary(Entry):
     """What `QnnSystemContext_getBinaryInfo` says of a context binary."""
 
     path: BundlePath
+    """The binary."""
     build: Text
+    """QAIRT version that made it."""
     soc_id: int | None
+    """SoC that it was compiled for, by Qualcomm's number."""
     architecture: int | None
+    """Hexagon architecture: 75 is v75."""
     vtcm_mb: int | None
+    """Fast memory that it was planned for, in MB."""
     graphs: Annotated[tuple[Text, ...], BeforeValidator(as_tuple)]
+    """Names of the graphs in it."""
 
 
 class BundleDevice(Entry):
     """The package compiled for one SoC."""
 
     device: DeviceName
+    """Its name, as in `devices:` of deploy.yaml."""
     marketing: Text
+    """What it is sold as."""
     soc_id: Annotated[int, Field(gt=0)]
+    """Qualcomm's number of the SoC."""
     architecture: Annotated[int, Field(gt=0)]
+    """Hexagon architecture: 75 is v75."""
     vtcm_mb: int | None
+    """Fast memory that was planned for, in MB; null: left to the compiler."""
     model: BundlePath
     """The ONNX file to load; its binary stands beside it."""
     files: Annotated[tuple[BundlePath, ...], BeforeValidator(as_tuple)]
+    """All files of this device."""
     binaries: Annotated[tuple[BundleBinary, ...], BeforeValidator(as_tuple)]
+    """Its context binaries."""
     options: dict[Text, Text]
+    """Options of the QNN provider that it was compiled with."""
     estimate: dict[str, Any] | None
+    """Qualcomm's Performance Estimate of what is compiled, as in `run.json`."""
     golden: BundlePath | None
     """Folder with the simulated outputs for the samples in `golden/inputs`."""
     qairt: Text
+    """QAIRT version that compiled it; a runtime of that version or a later one loads it."""
     fault: Text | None = None
     """What the NPU is known to compute wrongly; such a device has no golden outputs."""
     answers: Annotated[tuple[BundleAnswers, ...], BeforeValidator(as_tuple)] = ()
@@ -183,7 +222,9 @@ class BundleTailInput(Entry):
     """What the tail takes under one name."""
 
     name: Text
+    """Its name in the tail."""
     dtype: Dtype
+    """Its element type."""
     shape: Dimensions | None
     """None where it depends on the data."""
     source: Literal["output", "input"]
@@ -194,7 +235,9 @@ class BundleTail(Entry):
     """What the CPU runs behind the package, of a model that was cut."""
 
     model: BundlePath
+    """The ONNX model."""
     inputs: Annotated[tuple[BundleTailInput, ...], BeforeValidator(as_tuple)]
+    """What it takes, in order."""
     outputs: Annotated[tuple[Text, ...], BeforeValidator(as_tuple)]
     """The model's own outputs; those that the tail does not compute are outputs of the package."""
 
@@ -203,7 +246,9 @@ class BundleProvenance(Entry):
     """What made the bundle; without times, so that the same input gives the same bytes."""
 
     snapq: Text
+    """Its version."""
     versions: dict[Text, Text]
+    """Versions of libraries."""
     source_sha256: Sha256
     """Of the model that the package stage started from."""
 
@@ -214,25 +259,33 @@ class Manifest(Entry):
     schema_version: Literal[
         "snapq.bundle/1", "snapq.bundle/2", "snapq.bundle/3", "snapq.bundle/4"
     ] = SCHEMA
+    """Which form the bundle has, see above."""
     precision: Text
     """`fp16`, or weights and activations such as `w8a8`."""
     inputs: Annotated[tuple[BundleInput, ...], BeforeValidator(as_tuple)]
+    """What the package takes, in order."""
     outputs: Annotated[tuple[BundleOutput, ...], BeforeValidator(as_tuple)]
+    """What the package gives, in order."""
     model: BundlePath
+    """The portable model, for the CPU or for compiling on the device."""
     encodings: BundlePath | None
+    """The file with the encoding of each tensor; null of float models."""
     helper: BundlePath
+    """The helper in Python."""
     devices: Annotated[
         tuple[BundleDevice, ...],
         BeforeValidator(as_tuple),
         Field(validation_alias=AliasChoices("devices", "targets")),
     ]
-    """`targets` in bundles of former versions."""
+    """What is compiled, a part for each device; called `targets` in bundles of former versions."""
     golden_samples: Annotated[int, Field(ge=0, le=100_000)]
+    """How many samples `golden/` has."""
     random_inputs: bool
     """Whether calibration or golden data are random numbers."""
     extra: dict[Text, BundlePath]
     """Further artefacts by kind: `dlc`, `multi_soc`."""
     provenance: BundleProvenance
+    """What made the bundle."""
     tail: BundleTail | None = None
     """Only in version 2, where it must be, and in version 4."""
     host: BundleHost | None = None
@@ -240,6 +293,7 @@ class Manifest(Entry):
     packages: Annotated[tuple[BundlePackage, ...], BeforeValidator(as_tuple)] = ()
     """Of devices that have a model of their own; only in version 4, where there must be some."""
     files: Annotated[tuple[BundleFile, ...], BeforeValidator(as_tuple), Field(max_length=MAX_FILES)]
+    """Every file but the manifest."""
     checksum: Sha256 | None = None
     """Over all of the above; only manifests of former versions have none."""
 
