@@ -18,6 +18,7 @@ from snapq.version import __version__
 if TYPE_CHECKING:
     from snapq.api import (
         Package,
+        Predicted,
         ProgressBars,
         PrunedModel,
         QuantizedModel,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         open_run,
         package,
         plan,
+        predict,
         probe_board,
         prune,
         quantize,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Package",
+    "Predicted",
     "ProgressBars",
     "PrunedModel",
     "QuantizedModel",
@@ -74,6 +77,7 @@ __all__ = [
     "open_run",
     "package",
     "plan",
+    "predict",
     "probe_board",
     "prune",
     "quantize",

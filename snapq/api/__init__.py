@@ -12,7 +12,7 @@ from snapq.api.boards import clean_board, probe_board, set_up_board
 from snapq.api.comparing import compare, history, import_measurements
 from snapq.api.devices import find_device, list_devices
 from snapq.api.encodings import ExportedEncodings, export_encodings
-from snapq.api.estimation import estimate
+from snapq.api.estimation import Predicted, estimate, predict
 from snapq.api.housekeeping import cache_contents, clean
 from snapq.api.initialization import init
 from snapq.api.inspection import inspect, inspect_compiled
@@ -50,6 +50,7 @@ __all__ = [
     "Generated",
     "LanguageModel",
     "Package",
+    "Predicted",
     "ProgressBars",
     "PrunedModel",
     "QuantizedModel",
@@ -82,6 +83,7 @@ __all__ = [
     "open_run",
     "package",
     "plan",
+    "predict",
     "probe_board",
     "prune",
     "quantize",

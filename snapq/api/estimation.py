@@ -1,17 +1,38 @@
-"""`estimate`: Qualcomm's Performance Estimate of one model."""
+"""`estimate`: Qualcomm's Performance Estimate of one model; `predict`: what a board takes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from snapq.api.public import public
 from snapq.api.shared import QuantizedModel, model_path, npu_source
-from snapq.records import EstimateRecord
+from snapq.records import EstimateRecord, PredictionRecord
 
 if TYPE_CHECKING:
     from snapq.graph.shapes import InputShapes
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """A prediction beside the estimate.
+
+    Attributes:
+        estimate: of the accelerator alone; `us` in microseconds.
+        prediction: of a board's latency; its `us` is None where there is none, and `reason` says
+            why.
+        problem: why measurements of one's own could not be read.
+    """
+
+    estimate: EstimateRecord
+    prediction: PredictionRecord
+    problem: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The estimate's values, with the prediction's under `prediction`."""
+        return {**self.estimate.to_json(), "prediction": self.prediction.to_json()}
 
 
 @public
@@ -48,3 +69,58 @@ def estimate(
     with explaining(path):
         source, precision = npu_source(path, inputs or {}, outputs, profile)
         return Model(source, profile).estimate(precision)
+
+
+@public
+def predict(
+    model: str | Path | QuantizedModel,
+    device: str,
+    *,
+    inputs: InputShapes | None = None,
+    outputs: Sequence[str] = (),
+    own_measurements: bool = True,
+    board: str | None = None,
+) -> Predicted:
+    """What a board with this SoC takes for a model through ONNX Runtime, with an 80 % interval.
+
+    A fit of estimates to latencies that Qualcomm measured and published gives it. Where it rests on
+    the estimate of another chip, the model is compiled for that one too.
+
+    Args:
+        model: as `estimate` takes it.
+        device: device name.
+        inputs: shape of each input; needed where the model's are dynamic.
+        outputs: inner tensors to cut at; what is in front of them is predicted.
+        own_measurements: calibrate it on what the history has of a board with this SoC, where that
+            is enough.
+        board: whose measurements those are; the board with most of them where not given.
+
+    Returns:
+        The prediction, or the reason why there is none, beside the estimate.
+
+    Raises:
+        DeviceError, QnnError, InstallError: as `estimate`.
+    """
+    from snapq.benchmarking.history.calibrated import own_measurements as of_history
+    from snapq.devices.profiles import find
+    from snapq.graph import io
+    from snapq.graph.classical import is_classical
+    from snapq.graph.foreign import explaining
+    from snapq.npu.model import Memory, Model, Source
+    from snapq.prediction.calibration import OwnMeasurements
+    from snapq.prediction.predict import CLASSICAL, Predictor, no_prediction
+
+    profile = find(device)
+    path = model_path(model)
+    own = of_history((profile.name,), board) if own_measurements else OwnMeasurements()
+    memory = Memory()
+    with explaining(path):
+        given, precision = npu_source(path, inputs or {}, outputs, profile)
+        source = Source(given)
+        estimated = Model(source, profile, memory=memory).estimate(precision)
+        if is_classical(io.load(path)):
+            found = no_prediction(precision, profile, CLASSICAL)
+        else:
+            predictor = Predictor.published(memory, own.by_device)
+            found = predictor.predict(source, estimated, profile)
+    return Predicted(estimated, found, own.problem)

@@ -41,6 +41,7 @@ def benchmark(
         StorageError: the bundle is damaged.
         DeviceError: the board cannot be reached, or cannot run the bundle.
     """
+    from snapq.benchmarking.history.predicted import with_predictions
     from snapq.benchmarking.history.subject import with_subjects
     from snapq.benchmarking.run import benchmark_bundle
 
@@ -48,7 +49,7 @@ def benchmark(
     found = benchmark_bundle(
         path, target, _protocol(protocol, target), against, progress or Silent()
     )
-    return with_subjects(found, path, against)
+    return with_predictions(with_subjects(found, path, against), path)
 
 
 @public
@@ -66,6 +67,7 @@ def benchmark_all(
         For each target, in order, what was found, or the error that it ended with.
     """
     from snapq.benchmarking import run as benchmarking
+    from snapq.benchmarking.history.predicted import with_predictions
     from snapq.benchmarking.history.subject import with_subjects
 
     path, against = Path(bundle), Path(baseline) if baseline is not None else None
@@ -73,7 +75,10 @@ def benchmark_all(
         path, targets, _protocol(protocol), against, progress or Silent()
     )
     return [
-        one if isinstance(one, SnapqError) else with_subjects(one, path, against) for one in done
+        one
+        if isinstance(one, SnapqError)
+        else with_predictions(with_subjects(one, path, against), path)
+        for one in done
     ]
 
 

@@ -62,6 +62,10 @@ def _all_rows(record: RunRecord) -> Iterator[tuple[str, str]]:
         on = f" on {item.device}" if item.device else ""
         name = f"SQNR {item.label}, {item.output}{item.channels}{on}"
         yield name, f"{fmt.decibels(item.sqnr_db)} ({item.where})"
+    for found in record.predictions:
+        if found.label in packages:
+            name = f"{found.label} on a board with {found.device}"
+            yield name, f"{found.value} (predicted)" if found.us is not None else found.value
     for estimate in record.estimates:
         if estimate.label in packages:
             name = f"{estimate.label} on {estimate.device}"

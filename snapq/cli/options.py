@@ -34,6 +34,10 @@ CutOption = Annotated[
         help="Cut the model at this inner tensor, as `model.outputs` does; may be repeated.",
     ),
 ]
+OwnMeasurements = Annotated[
+    bool,
+    typer.Option(help="Calibrate predictions on what `snapq history` has of a board of yours."),
+]
 Config = Annotated[Path, typer.Argument(metavar="DEPLOY.YAML", help="The YAML of the deployment.")]
 ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="An ONNX model.")]
 Device = Annotated[

@@ -18,6 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from snapq.benchmarking.history.calibrated import own_measurements
 from snapq.bundle import TAIL
 from snapq.classical.host import (
     OWN_ROWS,
@@ -186,9 +187,19 @@ def available(setting: Setting) -> Available:
         facts[Input.STATE] = known(dict(state))
     if quantize is not None:
         facts[Input.QUANTIZE] = known(quantize, options_mark(quantize))
+    if config.own_measurements:
+        target = None if config.benchmark is None else config.benchmark.target
+        names = tuple(device.name for device in setting.devices)
+        facts[Input.OWN_MEASUREMENTS] = _own_measurements(names, target)
     if config.benchmark is not None:
         facts[Input.BENCHMARK] = known(config.benchmark, config.benchmark.model_dump(mode="json"))
     return Available(facts)
+
+
+def _own_measurements(devices: tuple[str, ...], target: str | None) -> Fact:
+    """What the history says of predictions; it is read when something is predicted."""
+    found = functools.cache(lambda: own_measurements(devices, target))
+    return Fact(found, lambda: asdict(found()))
 
 
 def known(value: Any, mark: Any = None) -> Fact:

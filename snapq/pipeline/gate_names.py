@@ -13,6 +13,8 @@ BY_OUTPUT = ("max_accuracy_drop", "min_sqnr_db", "min_equal_answers")
 BY_DEVICE = (
     *BY_OUTPUT,
     "npu_nodes",
+    "min_predicted_speedup",
+    "max_predicted_ms",
     "min_estimated_speedup",
     "max_estimated_us",
     "max_compiled_mb",

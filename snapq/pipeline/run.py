@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 
 from snapq import version
+from snapq.benchmarking.history.predicted import beside
 from snapq.benchmarking.history.subject import Made
 from snapq.bundle.deployment import BundleDeployment
 from snapq.config import DeployConfig
@@ -116,12 +117,13 @@ def file_record(path: Path, folder: Path) -> FileRecord:
 
 
 def _with_subjects(figures: Figures, chosen: Setting, branches: Sequence[stages.Branch]) -> Figures:
-    """The figures, with what their measurements are measurements of."""
+    """The figures, with what their measurements are of, and what was predicted of it."""
     protocol = chosen.config.benchmark
     if not figures.benches or protocol is None:
         return figures
     made = Made(_deployment(chosen, branches), protocol.baseline)
-    return figures.model_copy(update={"benches": made.told(figures.benches)})
+    told = beside(made.told(figures.benches), figures.predictions)
+    return figures.model_copy(update={"benches": told})
 
 
 def _deployment(chosen: Setting, branches: Sequence[stages.Branch]) -> BundleDeployment:

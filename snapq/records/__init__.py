@@ -26,6 +26,7 @@ from snapq.records.figures import (
     SpeedupRecord,
     StepRecord,
 )
+from snapq.records.prediction import PredictionRecord
 from snapq.records.run import SCHEMA, GateRecord, Provenance, RunRecord, StageRecord
 from snapq.records.tensors import (
     EncodingRecord,
@@ -57,6 +58,7 @@ __all__ = [
     "NodePlacement",
     "Origin",
     "PlacementRecord",
+    "PredictionRecord",
     "Provenance",
     "Record",
     "RunRecord",

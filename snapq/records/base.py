@@ -30,6 +30,8 @@ class Origin(StrEnum):
     """Values computed by Qualcomm's HTP simulator, exact for the architecture."""
     ESTIMATED = "estimated"
     """Qualcomm's Performance Estimate."""
+    PREDICTED = "predicted"
+    """A board's latency, by a fit of estimates to public latencies; always with its interval."""
     EMULATED = "emulated"
     """Run under QEMU: right values, meaningless time."""
     MEASURED = "measured"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pydantic import AliasChoices, Field
 
 from snapq.records.base import Origin, Record
+from snapq.records.prediction import PredictionRecord
 
 SCHEMA = "snapq.bench/1"
 
@@ -276,6 +277,8 @@ class BenchRecord(Record):
     """How many rows a classical model answers in one run; head and tail are part of the run."""
     parts_ms: BenchParts | None = None
     verdict: BenchVerdict | None = None
+    predicted: PredictionRecord | None = None
+    """What was predicted of this model on this board's SoC."""
     baseline: BenchBaseline | None = None
     speedup: BenchSpeedup | None = None
     valid: BenchValid

@@ -6,6 +6,7 @@ from typing import Any
 
 from snapq.records.base import Origin, Record
 from snapq.records.bench import BenchRecord
+from snapq.records.prediction import PredictionRecord
 from snapq.records.tensors import EncodingRecord, LayerRecord, SensitivityRecord, TradeoffRecord
 
 
@@ -280,7 +281,8 @@ class SpeedupRecord(Record):
     where: Origin
     device: str
     interval: tuple[float, float] | None = None
-    """95 % bootstrap interval of measured ratios; estimates carry their bounds instead."""
+    """95 % bootstrap interval of measured ratios, 80 % interval of predicted ones; estimates carry
+    their bounds instead."""
     remarks: tuple[str, ...] = ()
 
 
@@ -346,6 +348,8 @@ class Figures(Record):
     agreement: tuple[AgreementRecord, ...] = ()
     """Of each device that was compiled for."""
     estimates: tuple[EstimateRecord, ...] = ()
+    predictions: tuple[PredictionRecord, ...] = ()
+    """Of the package and of the faster fp16 form, one each a device."""
     placements: tuple[PlacementRecord, ...] = ()
     latencies: tuple[LatencyRecord, ...] = ()
     speedups: tuple[SpeedupRecord, ...] = ()

@@ -67,6 +67,8 @@ def lines(record: BenchRecord) -> Iterator[str]:
         if not record.baseline.conditions_match:
             text += f"; {record.baseline.label} ran on another processor"
         yield text
+    if (predicted := predicted_text(record)) is not None:
+        yield f"{label}: {predicted}"
     for golden in record.golden:
         yield f"{label}: {golden_text(golden)}"
     for answers in record.answers:
@@ -74,6 +76,23 @@ def lines(record: BenchRecord) -> Iterator[str]:
     if record.valid.reasons:
         yield f"{label}: not a claim, {'; '.join(record.valid.reasons)}."
     yield from record.remarks
+
+
+def predicted_text(record: BenchRecord) -> str | None:
+    """What was predicted, and where what was measured lies; None of what is not predicted."""
+    found = record.predicted
+    if found is None:
+        return None
+    if found.us is None or found.us_lower is None or found.us_upper is None:
+        return found.sentence
+    us = record.latency_ms.p50 * 1000
+    side = "above" if us >= found.us else "below"
+    place = "inside" if found.us_lower <= us <= found.us_upper else "outside"
+    off = fmt.number(100 * abs(us / found.us - 1))
+    return (
+        f"{found.value} was predicted ({found.basis}); the measured median is {off} % {side} that, "
+        f"{place} the 80 % interval."
+    )
 
 
 def golden_text(golden: BenchGolden) -> str:

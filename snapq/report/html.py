@@ -20,7 +20,16 @@ import yaml
 from markupsafe import Markup, escape
 
 from snapq.records import RunRecord
-from snapq.report import benches, classical, key_figures, outcome, plots, sections, texts
+from snapq.report import (
+    benches,
+    classical,
+    key_figures,
+    outcome,
+    plots,
+    predictions,
+    sections,
+    texts,
+)
 from snapq.report import formatting as fmt
 from snapq.report.curves import loss_curve
 from snapq.report.drawing import by_devices, tradeoff_plane
@@ -87,6 +96,7 @@ def page(template: str, hashes: Sequence[str] = (), **values: Any) -> str:
             sections=sections,
             texts=texts,
             classical=classical,
+            predictions=predictions,
             fmt=fmt,
             app=Markup(app),
             style=Markup(source("style.css")),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from snapq.records import AccuracyRecord, FidelityRecord, Origin, RunRecord, SpeedupRecord
-from snapq.report import classical, outcome, texts
+from snapq.report import classical, outcome, predictions, texts
 from snapq.report import formatting as fmt
 
 
@@ -29,6 +29,8 @@ def cards(record: RunRecord) -> tuple[Card, ...]:
         *_answers_cards(record),
         *_fidelity_cards(record),
         *_advice_cards(record),
+        *_speedup_cards(record, Origin.PREDICTED),
+        *_prediction_cards(record),
         *_speedup_cards(record, Origin.ESTIMATED),
         *_plain_estimate_cards(record),
         *_placement_cards(record),
@@ -103,6 +105,12 @@ def _speedup_cards(record: RunRecord, where: Origin) -> Iterator[Card]:
             lines[0] += f"; {texts.interval_text(first)}"
         lines += [texts.speedup_text(other) for other in items[1:]]
         warnings = ["Not a performance claim"] if where == Origin.EMULATED else []
+        if where == Origin.PREDICTED:
+            lines += [
+                f"{one.label}: {one.value}; {predictions.text(one)}"
+                for one in predictions.of_device(record, device)
+                if one.label in (candidate, first.baseline)
+            ]
         if where == Origin.ESTIMATED:
             for found in record.estimates:
                 if (found.label, found.device) == (candidate, device):
@@ -129,13 +137,27 @@ def _speedup_cards(record: RunRecord, where: Origin) -> Iterator[Card]:
 def _speedup_title(speedup: SpeedupRecord) -> str:
     if speedup.where is Origin.EMULATED:
         return "Instructions"
+    if speedup.where is Origin.PREDICTED:
+        return "Slow-down of a board" if speedup.value < 1 else "Speed-up of a board"
     return "Slow-down" if speedup.value < 1 else "Speed-up"
+
+
+def _prediction_cards(record: RunRecord) -> Iterator[Card]:
+    """Predictions without a baseline, and devices without one."""
+    for item in predictions.unlike(record):
+        yield Card(
+            title=f"{item.label} on a board with {item.device}",
+            value="no prediction" if item.us is None else fmt.milliseconds(item.us / 1000),
+            where=None if item.us is None else Origin.PREDICTED,
+            lines=(item.value, predictions.text(item)) if item.us is not None else (item.reason,),
+        )
 
 
 def _plain_estimate_cards(record: RunRecord) -> Iterator[Card]:
     """Estimates that no speed-up speaks of, so that they are not lost."""
-    shown = {(item.device, item.candidate) for item in record.speedups}
-    shown |= {(item.device, item.baseline) for item in record.speedups}
+    spoken = [item for item in record.speedups if item.where is Origin.ESTIMATED]
+    shown = {(item.device, item.candidate) for item in spoken}
+    shown |= {(item.device, item.baseline) for item in spoken}
     for item in record.estimates:
         if (item.device, item.label) in shown:
             continue

@@ -12,6 +12,7 @@ _SHOWN = {
         "fidelity",
         "agreement",
         "estimates",
+        "predictions",
         "placements",
         "latencies",
         "speedups",

@@ -15,7 +15,7 @@ from snapq.report.drawing import Plane, place
 from snapq.report.html import page
 
 OWN_BOUNDARY = ("fp16 unmodified", "fp16 prepared")
-BASELINES = (*OWN_BOUNDARY, "fp16 same boundary")
+BASELINES = (*OWN_BOUNDARY, "fp16 same boundary", "w8a8 form", "w8a16 form")
 
 
 class SweepPoint(Record):
@@ -64,7 +64,11 @@ def point(value: str, folder: str, record: RunRecord) -> SweepPoint:
     base = texts.float_accuracy(record, accuracy) if accuracy else None
     at_the_cut = (item for item in record.fidelity if not item.behind_cut)
     fidelity = min(at_the_cut, key=lambda item: item.sqnr_db, default=None)
-    over = (s for s in record.speedups if s.baseline in OWN_BOUNDARY and s.device == device)
+    over = (
+        s
+        for s in record.speedups
+        if (s.device, s.where) == (device, Origin.ESTIMATED) and s.baseline in OWN_BOUNDARY
+    )
     ratio = min(over, key=lambda one: one.value, default=None)
     bundle = next((t for t in record.bundle if t.device == device), None)
     quality = accuracy or fidelity

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from snapq.records import AgreementRecord, Origin, RunRecord, StageRecord
-from snapq.report import benches, classical, outcome, sections, texts
+from snapq.report import benches, classical, outcome, predictions, sections, texts
 from snapq.report import formatting as fmt
 
 _LEVEL_STYLE = {
@@ -181,15 +181,25 @@ def _sizes(record: RunRecord) -> Iterator[Row]:
 
 
 def _estimates(record: RunRecord, device: str) -> Iterator[Row]:
+    for found in predictions.of_device(record, device):
+        word = f"{Origin.PREDICTED}, " if found.us is not None else ""
+        yield found.label, found.value, f"{word}{predictions.text(found)}"
+    yield from _ratios(record, device, Origin.PREDICTED)
     for item in record.estimates:
         if item.device == device:
             low = f", too low: {item.missing_ops} without a cost" if item.missing_ops else ""
             basis = f"{Origin.ESTIMATED}, {texts.bounds_text(item)}{low}"
             yield item.label, fmt.microseconds(item.us), basis
+    yield from _ratios(record, device, Origin.ESTIMATED)
+
+
+def _ratios(record: RunRecord, device: str, where: Origin) -> Iterator[Row]:
     for speedup in record.speedups:
-        if speedup.device == device and speedup.where == Origin.ESTIMATED:
+        if (speedup.device, speedup.where) == (device, where):
             what = f"{speedup.candidate} over {speedup.baseline}"
-            yield what, fmt.ratio(speedup.value), ", ".join((speedup.where, *speedup.remarks))
+            interval = [text] if (text := texts.interval_text(speedup)) else []
+            basis = ", ".join((speedup.where, *interval, *speedup.remarks))
+            yield what, fmt.ratio(speedup.value), basis
 
 
 def _estimates_title(record: RunRecord, device: str) -> str:
@@ -207,7 +217,7 @@ def _latencies(record: RunRecord) -> Iterator[Row]:
         else:
             yield item.label, fmt.instructions(item.instructions), f"an inference, {basis}"
     for speedup in record.speedups:
-        if speedup.where != Origin.ESTIMATED:
+        if speedup.where not in (Origin.ESTIMATED, Origin.PREDICTED):
             basis = f"{speedup.where} on {texts.place(speedup.device)}"
             if speedup.interval is not None:
                 basis += f", {texts.interval_text(speedup)}"
@@ -221,6 +231,8 @@ def _benches(record: RunRecord) -> Iterator[Row]:
     for item in record.benches:
         if item.target.name != "local":
             yield f"{item.model.label} ran", "", item.headline
+            if (predicted := benches.predicted_text(item)) is not None:
+                yield f"{item.model.label} predicted", "", predicted
             yield from ((item.model.label, "", benches.golden_text(one)) for one in item.golden)
         yield from ((item.model.label, "", benches.answers_text(one)) for one in item.answers)
         if item.verdict is not None:

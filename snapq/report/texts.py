@@ -28,6 +28,9 @@ WORDS: dict[Origin, str] = {
     "The simulator says nothing about time.",
     Origin.ESTIMATED: "Qualcomm's Performance Estimate: accelerator time only, without the host, "
     "with a lower and an upper bound. Not a measurement.",
+    Origin.PREDICTED: "A board's latency, by a fit of Qualcomm's estimates to latencies that "
+    "Qualcomm measured and published: the median, and an interval that holds 80 % of networks. "
+    "Not a measurement.",
     Origin.EMULATED: "Run under QEMU, whose clock counts instructions: the values are right, and "
     "the times stand for work, not for speed.",
     Origin.MEASURED: "Timed on real hardware.",
@@ -43,6 +46,8 @@ MEANINGS: dict[str, str] = {
     "w8a8": "Bits of weights, then of activations; fp16 is 16-bit floating point.",
     "fp16 prepared": "The float model after the prepare stage, at fp16: the baseline of a "
     "speed-up, or the model as given, whichever is faster.",
+    "w8a16 form": "The same network with 16-bit activations (or `w8a8 form`, with 8-bit ones): the "
+    "baseline on chips without fp16.",
     "same boundary": "The baseline with the package's own inputs and outputs: what quantization "
     "alone gains.",
 }
@@ -122,9 +127,14 @@ def ratio_text(speedup: SpeedupRecord) -> str:
 
 
 def interval_text(speedup: SpeedupRecord) -> str:
-    """`95 % interval 4.2 to 4.6`, of what `ratio_text` says; empty where there is none."""
+    """`95 % interval 4.2 to 4.6`, of what `ratio_text` says; empty where there is none.
+
+    Of predicted ones it is `80 % interval`.
+    """
     if speedup.interval is None:
         return ""
+    if speedup.where is Origin.PREDICTED:
+        return fmt.interval(speedup.interval).replace("95", "80", 1)
     counted = speedup.where is Origin.EMULATED
     return (fmt.interval_of_instructions if counted else fmt.interval)(speedup.interval)
 

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar, cast
 
 from snapq.precision import precision_name
 from snapq.progress import Progress, Silent
@@ -90,6 +91,8 @@ class Input(StrEnum):
     """Lowest share of nodes on the NPU with which a package is accepted."""
     BENCHMARK = "benchmark"
     """How latency is measured."""
+    OWN_MEASUREMENTS = "own_measurements"
+    """What the user's own measurements say of predictions, by device."""
 
 
 class UndeclaredInputError(LookupError):
@@ -243,6 +246,13 @@ class Context:
         if item not in self._values:
             raise UndeclaredInputError(f"`{item}` is read and not declared.")
         return self._values[item]
+
+    def replaced(self, item: Input, value: Any) -> Self:
+        """The same with another value of a declared input."""
+        self.read(item)
+        other = copy(self)
+        other._values = {**self._values, item: value}
+        return other
 
     @property
     def final_precision(self) -> str:

@@ -47,7 +47,7 @@ def estimator(context: Context, device: DeviceProfile) -> Estimate:
     def find(model: ir.Model) -> EstimateRecord:
         key = json.dumps([io.digest(model), parts], sort_keys=True, default=str)
         candidate = Model(
-            Deferred(key, lambda: _as_packaged(model, context)),
+            Deferred(key, lambda: as_packaged(model, context)),
             device,
             variants=variants,
             memory=memory,
@@ -60,7 +60,7 @@ def estimator(context: Context, device: DeviceProfile) -> Estimate:
     return find
 
 
-def _as_packaged(model: ir.Model, context: Context) -> ir.Model:
+def as_packaged(model: ir.Model, context: Context) -> ir.Model:
     """The model at the run's precision and with its boundary."""
     plan = context.boundary
     is_float = all(node.op_type != "QuantizeLinear" for node in model.graph)

@@ -56,6 +56,12 @@ def bench(where: Origin = Origin.MEASURED, runs: int = 200, ms: float = 5.0) -> 
         ({"max_estimated_us": {"sm8650": 233.0}}, True),
         ({"npu_nodes": {"sm8650": 0.5}}, True),
         ({"min_estimated_speedup": {"sm8650": 5.0}}, False),
+        ({"max_predicted_ms": {"qcs9075": 0.52}}, True),
+        ({"max_predicted_ms": {"qcs9075": 0.51}}, False),
+        ({"max_predicted_ms": 10}, False),
+        ({"min_predicted_speedup": 2.0}, True),
+        ({"min_predicted_speedup": {"QCS9075": 2.1}}, False),
+        ({"min_predicted_speedup": {"sm8650": 1.0}}, False),
     ],
 )
 def test_a_gate_judges_its_figure(gates: dict[str, Any], passed: bool) -> None:
@@ -161,3 +167,25 @@ def test_a_limit_for_what_the_run_has_not_is_refused(project: Path, gates: str, 
     with pytest.raises(ConfigError, match="gates") as caught:
         api.check(api.load(project / "deploy.yaml", [f"gates={gates}"]))
     assert said in str(caught.value)
+
+
+def test_a_predicted_gate_names_the_interval_and_the_error() -> None:
+    found = judged(Gates(max_predicted_ms={"qcs9075": 1}, min_predicted_speedup=1))
+    latency = found["max_predicted_ms.qcs9075"].found
+    assert latency.startswith("0.512 ms (0.461 to 0.573 ms) on qcs9075 (predicted, 80 % interval")
+    assert "from 42 networks, median error 5 %, largest 31 %" in latency
+    ratio = found["min_predicted_speedup"].found
+    assert ratio.startswith("2.08x (1.77 to 2.44) over fp16 same boundary on qcs9075")
+
+
+def test_a_device_without_a_prediction_fails_the_gate_with_the_reason() -> None:
+    one = judged(Gates(max_predicted_ms=10))["max_predicted_ms"]
+    assert one.found == "nothing: no prediction for sm8650, no latencies of sm8650 are public"
+
+
+def test_chips_without_fp16_have_no_speed_up_over_it() -> None:
+    evaluated = Evaluated(figures(speedups=()), [find("qcs6490")], "w8a8", ())
+    gates = Gates(min_estimated_speedup=1, min_predicted_speedup=1)
+    for one in check(gates, evaluated):
+        assert not one.passed
+        assert "qcs6490 has no fp16 to be faster than" in one.found

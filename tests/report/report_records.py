@@ -19,6 +19,7 @@ from snapq.records import (
     NodePlacement,
     Origin,
     PlacementRecord,
+    PredictionRecord,
     Provenance,
     RunRecord,
     SensitivityRecord,
@@ -191,6 +192,25 @@ def _estimate(label: str, device: str, us: float, **changes: Any) -> EstimateRec
     return EstimateRecord(**(values | changes))
 
 
+def _prediction(label: str, us: float, **changes: Any) -> PredictionRecord:
+    values: dict[str, Any] = {
+        "label": label,
+        "device": "qcs9075",
+        "us": us,
+        "us_lower": us * 0.9,
+        "us_upper": us * 1.12,
+        "estimated_on": "qcs9075",
+        "estimate_us": us - 240,
+        "networks": 42,
+        "median_error": 0.054,
+        "largest_error": 0.31,
+        "coverage": 0.81,
+        "published_us": us,
+        "published_spread": 0.109,
+    }
+    return PredictionRecord(**(values | changes))
+
+
 def _step(index: int, label: str, value: float) -> StepRecord:
     return StepRecord(
         label=label,
@@ -343,12 +363,27 @@ def realistic(**changes: Any) -> RunRecord:
             _estimate("fp16 same boundary", "sm8650", 868.0, estimated_on="qcs9075"),
             _estimate("w8a8", "sm8650", 232.8, estimated_on="qcs9075"),
         ),
+        "predictions": (
+            _prediction("w8a8", 512.0),
+            _prediction("fp16 same boundary", 1064.0),
+            PredictionRecord(
+                label="w8a8", device="sm8650", reason="no latencies of sm8650 are public."
+            ),
+        ),
         "placements": tuple(
             PlacementRecord(label="w8a8", device=device, npu=64, cpu=0, partitions=1)
             for device in ("qcs9075", "sm8650")
         ),
         "latencies": (_latency("float32", 11.82), _latency("w8a8", 6.91)),
         "speedups": (
+            SpeedupRecord(
+                baseline="fp16 same boundary",
+                candidate="w8a8",
+                value=2.078,
+                where=Origin.PREDICTED,
+                device="qcs9075",
+                interval=(1.77, 2.44),
+            ),
             *(
                 SpeedupRecord(
                     baseline=baseline,
@@ -484,6 +519,13 @@ def hostile() -> RunRecord:
             for name in HOSTILE
         ),
         estimates=tuple(x.model_copy(update={"device": HOSTILE[1]}) for x in good.estimates),
+        predictions=(
+            *(
+                one.model_copy(update={"device": HOSTILE[1], "label": name, "board": name})
+                for one, name in zip(good.predictions, HOSTILE, strict=False)
+            ),
+            good.predictions[2].model_copy(update={"reason": HOSTILE[2], "remarks": HOSTILE}),
+        ),
         steps=tuple(
             step.model_copy(update={"label": name, "metric": name, "dataset": name})
             for step, name in zip(good.steps, HOSTILE, strict=False)

@@ -16,7 +16,7 @@ def devices(
         str | None,
         typer.Argument(
             help="A device to show, a system (windows, android, linux), a word to search for, "
-            "or `probe` with a board.",
+            "`show` with a device, or `probe` with a board.",
             autocompletion=complete_devices,
         ),
     ] = None,
@@ -40,7 +40,10 @@ def devices(
     from snapq.cli.output import tables
     from snapq.devices import profiles
     from snapq.errors import ConfigError, DeviceError, nearest
+    from snapq.prediction.table import packaged
 
+    if text == "show":
+        text, board = board, None
     if board is not None:
         if text != "probe":
             close = nearest(text or "", ["probe"]) is not None
@@ -69,7 +72,16 @@ def devices(
                 refuse_board(text)
                 raise
     if json:
-        emit([asdict(profile) for profile in found])
+        table = packaged()
+        emit(
+            [
+                {
+                    **asdict(profile),
+                    "predictions": [one.to_json() for one in table.of_device(profile.name)],
+                }
+                for profile in found
+            ]
+        )
     elif len(found) == 1:
         tables.show_device(found[0])
     else:

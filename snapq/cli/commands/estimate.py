@@ -8,6 +8,7 @@ from snapq.cli.options import (
     InputOption,
     Json,
     ModelArgument,
+    OwnMeasurements,
     existing,
     parse_shapes,
 )
@@ -19,17 +20,25 @@ def estimate(
     device: Device,
     input_: InputOption = None,
     cut_at: CutOption = None,
+    own_measurements: OwnMeasurements = True,
     json: Json = False,
 ) -> None:
-    """Estimate the accelerator time of a model, float (fp16) or Q/DQ, by Qualcomm's estimator.
+    """Estimate the accelerator time of a model, float (fp16) or Q/DQ; predict a board's latency.
 
     Example: snapq estimate model.w8a8.onnx --device qcs9075
     """
     from snapq import api
     from snapq.cli.output import tables
 
-    found = api.estimate(existing(model), device, inputs=parse_shapes(input_), outputs=cut_at or ())
+    found = api.predict(
+        existing(model),
+        device,
+        inputs=parse_shapes(input_),
+        outputs=cut_at or (),
+        own_measurements=own_measurements,
+    )
     if json:
         emit(found.to_json())
     else:
-        tables.show_estimate(found)
+        tables.show_estimate(found.estimate)
+        tables.show_prediction(found.prediction, found.problem)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from snapq.devices.profiles import DeviceProfile
     from snapq.npu.binaries import BinaryInfo
     from snapq.pipeline.plan import Plan
-    from snapq.records import AnalysisRecord, EstimateRecord
+    from snapq.records import AnalysisRecord, EstimateRecord, PredictionRecord
 
 
 _MOST_ROWS = 100
@@ -102,6 +102,10 @@ def _estimate_source(device: str, estimated_on: str) -> str:
 
 def show_devices(devices: Sequence[DeviceProfile]) -> None:
     """Prints a line a device."""
+    from snapq.prediction.coverage import in_short
+    from snapq.prediction.table import packaged
+
+    table = packaged()
     show_table(
         "",
         (
@@ -112,6 +116,7 @@ def show_devices(devices: Sequence[DeviceProfile]) -> None:
             "VTCM MB",
             "system",
             "estimate",
+            "prediction",
             "precisions",
         ),
         (
@@ -123,6 +128,7 @@ def show_devices(devices: Sequence[DeviceProfile]) -> None:
                 device.vtcm_mb or "not published",
                 " ".join(device.os) or "not known",
                 "yes" if device.has_estimate else "no",
+                in_short(table, device),
                 " ".join(device.precisions),
             )
             for device in devices
@@ -132,6 +138,10 @@ def show_devices(devices: Sequence[DeviceProfile]) -> None:
 
 def show_device(device: DeviceProfile) -> None:
     """Prints everything that is known of one device, with the source of each fact."""
+    from snapq.prediction.coverage import by_precision, sentence
+    from snapq.prediction.table import packaged
+
+    table = packaged()
     rows = (
         ("name", device.name),
         ("marketing", device.marketing),
@@ -146,6 +156,14 @@ def show_device(device: DeviceProfile) -> None:
     show_table(
         "", ("fact", "value", "source"), ((k, v, device.sources.get(k, "")) for k, v in rows)
     )
+    fits = by_precision(table, device)
+    for name, found in fits.items():
+        for fit in found:
+            show_line(f"Latency predicted at {name} {sentence(fit)}.")
+    if fits:
+        show_line(f"Fitted to {table.made_with.get('figures', 'public latencies')}.")
+    else:
+        show_line(f"No prediction: no latencies of {device.name} are public.")
 
 
 def show_board(board: Probed) -> None:
@@ -190,6 +208,14 @@ def show_estimate(estimate: EstimateRecord) -> None:
     if estimate.missing_ops:
         show_line(f"{estimate.missing_ops} operators have no cost: the figure is too low.")
     show_table("DDR traffic", ("kind", "bytes"), sorted(estimate.ddr_bytes.items()))
+
+
+def show_prediction(found: PredictionRecord, problem: str | None = None) -> None:
+    """Prints what a board is predicted to take, or why there is no prediction."""
+    chip = "" if found.us is None else f"A board with {found.device}: "
+    show_line(f"{chip}{found.sentence}")
+    for text in (*found.remarks, *([problem] if problem else [])):
+        show_line(f"  {text}")
 
 
 def show_analysis(analysis: AnalysisRecord, most: int) -> None:

@@ -14,7 +14,14 @@ from snapq.errors import ConfigError, DeviceError, nearest
 from snapq.metric_table import METRICS
 
 BENCHMARK_TARGETS = ("local",)
-_OF_PACKAGES = ("min_estimated_speedup", "max_estimated_us", "max_bundle_mb", "max_compiled_mb")
+_OF_PACKAGES = (
+    "min_predicted_speedup",
+    "max_predicted_ms",
+    "min_estimated_speedup",
+    "max_estimated_us",
+    "max_bundle_mb",
+    "max_compiled_mb",
+)
 
 Finding = tuple[KeyPath, str, str]
 

@@ -84,6 +84,9 @@ class DeployConfig(Strict):
     gates: Gates = Gates()
     benchmark: BenchmarkConfig | None = None
     """Where latency is measured; nothing is measured when not given."""
+    own_measurements: bool = True
+    """Whether predicted latencies are calibrated on what `snapq history` has of your board, where
+    that is at least 3 models; every such figure says so."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of everything random: the same inputs give the same bytes."""
 

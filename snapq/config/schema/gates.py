@@ -70,6 +70,15 @@ class Gates(Strict):
     npu_matches_cpu: bool | None = None
     """Whether a run fails where the NPU computes wrongly what the CPU computes of the same model,
     beyond rounding. It does where this is not given; `true` shows the gate also where it passes."""
+    min_predicted_speedup: Positive | Annotated[dict[str, Positive], Field(min_length=1)] | None = (
+        None
+    )
+    """Predicted latency of the fastest fp16 form over that of the package, same board: medians. By
+    device too; of all devices, those count for which there is a prediction, where there are
+    some."""
+    max_predicted_ms: Positive | Annotated[dict[str, Positive], Field(min_length=1)] | None = None
+    """Longest predicted latency of the package on a board, in milliseconds: of the median; what is
+    found names the 80 % interval. By device too; a device without a prediction fails."""
     min_estimated_speedup: Positive | Annotated[dict[str, Positive], Field(min_length=1)] | None = (
         None
     )

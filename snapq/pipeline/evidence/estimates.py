@@ -1,31 +1,27 @@
-"""Qualcomm's estimate of the package against fp16: as given, prepared, with the same boundary."""
+"""Qualcomm's estimate of the package against its baselines, and what it means for a board."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-import onnx_ir as ir
-
-from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
+from snapq.devices.profiles import DeviceProfile
 from snapq.errors import DeviceError, QnnError
-from snapq.graph import boundary, io
 from snapq.npu.memory import Memory
-from snapq.npu.model import Model
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
-from snapq.quantization.existing_qdq.strip import is_quantized
+from snapq.pipeline.evidence.baselines import (
+    OWN_BOUNDARY,
+    PREPARED,
+    UNMODIFIED,
+    Baselines,
+    estimated,
+)
+from snapq.pipeline.evidence.predictions import predict
 from snapq.records import EstimateRecord, Figures, Origin, SpeedupRecord
-from snapq.stages.base import Input, Reads
-
-UNMODIFIED = "fp16 unmodified"
-PREPARED = "fp16 prepared"
-SAME_BOUNDARY = "fp16 same boundary"
-OWN_BOUNDARY = (UNMODIFIED, PREPARED)
-"""The fp16 forms with the given inputs and outputs; a speed-up counts over the faster one."""
+from snapq.stages.base import ESTIMATE, Input, Reads
 
 
 def gather(subject: Subject) -> Found:
-    """Estimates the fp16 baselines and sets the package's estimate against them.
+    """Estimates the baselines, sets the package's estimate against them, and predicts both.
 
     The unmodified baseline is the model as given, the prepared one what the prepare stage made of
     it: some exports take 20 times as long as need be, which is no gain of quantization. The faster
@@ -35,50 +31,49 @@ def gather(subject: Subject) -> Found:
     packages = subject.packaged.estimates if subject.packaged is not None else ()
     if not packages:
         return Found()
-    estimates: list[EstimateRecord] = []
-    notes: list[str] = []
     memory = Memory(subject.memo)
-    baselines = tuple(_baselines(subject))
-    jobs = [(d, label, model) for d in subject.devices for label, model in baselines]
-    with subject.progress.track("Estimate fp16 baselines", len(jobs)) as advance:
-        for device, label, model in jobs:
-            try:
-                estimates.append(_estimate(model, device, label, memory))
-            except (DeviceError, QnnError) as error:
-                notes.append(f"No estimate of {label} on {device.name}: {error}")
-            advance(1)
+    baselines = Baselines(subject, packages[0].label)
+    estimates, notes = _estimates(subject, baselines, memory)
     places = {device.name: index for index, device in enumerate(subject.devices)}
     estimates.sort(key=lambda one: (places[one.device], one.label not in OWN_BOUNDARY, one.cycles))
+    with subject.progress.track("Predict latencies", 1) as advance:
+        predicted = predict(subject, packages, baselines, estimates, memory)
+        advance(1)
     figures = Figures(
-        estimates=(*estimates, *packages), speedups=tuple(_speedups(packages, estimates))
+        estimates=(*estimates, *packages),
+        predictions=tuple(predicted.predictions),
+        speedups=(*predicted.speedups, *_speedups(packages, estimates)),
     )
-    return Found(figures, tuple(dict.fromkeys(notes)))
+    return Found(figures, tuple(dict.fromkeys((*notes, *predicted.notes))))
 
 
-def _baselines(subject: Subject) -> Iterator[tuple[str, Path | ir.Model]]:
-    """The fp16 baselines as label and model."""
-    if subject.original is None:  # trees: there is no float form of them that the NPU would run
-        return
-    prepared, plan = subject.original.model, subject.plan
-    # A model that came quantized may hold what the NPU cannot run: its float form stands for it.
-    given = subject.source.model
-    came_quantized = is_quantized(io.load(given))
-    yield UNMODIFIED, prepared if came_quantized else given
-    if not came_quantized:
-        yield PREPARED, prepared
-    if plan.changes_float_model:
-        model = boundary.fold_normalization(io.load(prepared), plan)
-        yield SAME_BOUNDARY, boundary.apply(model, plan).model
+def _estimates(
+    subject: Subject, baselines: Baselines, memory: Memory
+) -> tuple[list[EstimateRecord], list[str]]:
+    """Estimates of every baseline on every device, and why one is missing."""
+    estimates: list[EstimateRecord] = []
+    notes: list[str] = []
+    with subject.progress.track("Estimate baselines", len(subject.devices)) as advance:
+        for device in subject.devices:
+            if (note := baselines.note(device)) is not None:
+                notes.append(note)
+            forms = baselines.of(device)
+            for label, source in forms.items():
+                try:
+                    estimates.append(estimated(source, device, label, memory))
+                except (DeviceError, QnnError) as error:
+                    notes.append(_missing(label, device, error, prepared=PREPARED in forms))
+            advance(1)
+    return estimates, notes
 
 
-def _estimate(
-    model: Path | ir.Model, device: DeviceProfile, label: str, memory: Memory
-) -> EstimateRecord:
-    """Estimates one fp16 model, on the device itself or on the nearest that has an estimate."""
-    # A device without fp16 is compared with what the nearest one takes at fp16.
-    asked = nearest_with_estimate(device)
-    found = Model(model, asked, memory=memory).estimate(label)
-    return found.model_copy(update={"device": device.name})
+def _missing(label: str, device: DeviceProfile, error: Exception, *, prepared: bool) -> str:
+    if label == UNMODIFIED and prepared:
+        return (
+            f"The model as given does not compile for {device.name} at fp16, so that {PREPARED} is "
+            f"the baseline: {error}"
+        )
+    return f"No estimate of {label} on {device.name}: {error}"
 
 
 def _speedups(
@@ -109,7 +104,10 @@ def _speedups(
 
 EVIDENCE = Evidence(
     "estimates",
-    Reads((Input.PACKAGE, Input.GIVEN, Input.DEVICES, Input.BOUNDARY), (Input.ORIGINAL,)),
+    Reads(
+        (Input.PACKAGE, Input.GIVEN, Input.DEVICES, Input.BOUNDARY),
+        (Input.ORIGINAL, Input.HOST, Input.OWN_MEASUREMENTS, *ESTIMATE),
+    ),
     gather,
     kept=False,  # each estimate is kept by itself
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 from snapq.config import Gates
 from snapq.config.schema.gates import Percentiles
-from snapq.pipeline.gates import cost, quality
+from snapq.pipeline.gates import cost, predicted, quality
 from snapq.pipeline.gates.answers import fewest_by_itself, wrong_on_target
 from snapq.pipeline.gates.evaluated import Evaluated, Verdict
 from snapq.records import GateRecord
@@ -22,6 +22,8 @@ GATES: dict[str, Callable[[Any, Evaluated], Verdict]] = {
     "min_equal_answers": quality.equal_answers,
     "npu_nodes": cost.npu_nodes,
     "npu_matches_cpu": quality.npu_matches_cpu,
+    "min_predicted_speedup": predicted.speedup,
+    "max_predicted_ms": predicted.latency,
     "min_estimated_speedup": cost.estimated_speedup,
     "max_estimated_us": cost.estimate,
     "max_latency_ms": cost.latency,

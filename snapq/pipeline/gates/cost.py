@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from snapq.benchmarking.statistics import SLOWED
 from snapq.devices.profiles import DeviceProfile
-from snapq.pipeline.evidence.estimates import OWN_BOUNDARY
+from snapq.pipeline.evidence.baselines import OWN_BOUNDARY
 from snapq.pipeline.gates.evaluated import NOTHING, Evaluated, Verdict
 from snapq.records import EstimateRecord, Origin, PlacementRecord, SpeedupRecord
 from snapq.records.bench import BenchRecord
@@ -32,9 +32,17 @@ def estimated_speedup(least: float, evaluated: Evaluated) -> Verdict:
     speedups = _gate_speedups(evaluated.figures.speedups, evaluated.devices)
     slowest = min(speedups, key=lambda record: record.value, default=None)
     if slowest is None:
-        return limit, NOTHING, False
+        return limit, without_fp16(evaluated) or NOTHING, False
     found = f"{slowest.value:.2f}x over {slowest.baseline} on {slowest.device} (estimated)"
     return limit, found, slowest.value >= least
+
+
+def without_fp16(evaluated: Evaluated) -> str | None:
+    """Why devices that all lack fp16 have no speed-up over it; None where one has fp16."""
+    if not evaluated.devices or any("fp16" in one.precisions for one in evaluated.devices):
+        return None
+    names = ", ".join(device.name for device in evaluated.devices)
+    return f"nothing: {names} has no fp16 to be faster than; limit max_predicted_ms instead"
 
 
 def estimate(most: float, evaluated: Evaluated) -> Verdict:
@@ -125,7 +133,7 @@ def _gate_speedups(
     Those over the model at fp16, as given and prepared, on the devices that have an estimate of
     their own; on all devices where none has.
     """
-    over = tuple(s for s in speedups if s.baseline in OWN_BOUNDARY)
+    over = tuple(s for s in speedups if s.baseline in OWN_BOUNDARY and s.where is Origin.ESTIMATED)
     own = {device.name for device in devices if device.has_estimate}
     return tuple(s for s in over if s.device in own) or over
 

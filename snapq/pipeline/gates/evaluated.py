@@ -83,6 +83,7 @@ class Evaluated:
                 "answers": tuple(a for a in one.answers if a.device in (device, like)),
                 "placements": tuple(p for p in one.placements if p.device == device),
                 "speedups": tuple(s for s in one.speedups if s.device == device),
+                "predictions": tuple(p for p in one.predictions if p.device == device),
                 "estimates": tuple(e for e in one.estimates if e.device == device),
                 "bundle": tuple(b for b in one.bundle if b.device == device),
             }

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from snapq.benchmarking.history import store
+from snapq.benchmarking.history.calibrated import own_measurements
 from snapq.benchmarking.history.compare import compare
 from snapq.benchmarking.history.junit import junit
 from snapq.benchmarking.history.wanted import Wanted
 from snapq.benchmarking.targets.local_records import Timed, local_records
 from snapq.config import BenchmarkConfig
 from snapq.errors import ConfigError, LeftOutWarning, StorageError
-from snapq.records import Origin
+from snapq.records import Origin, PredictionRecord
 from snapq.records.bench import BenchGolden, BenchRecord, BenchSubject
 from snapq.report import benches
 
@@ -224,3 +225,81 @@ def test_counted_instructions_are_never_called_a_time(model: Path) -> None:
     told = [benches.load_text(counted), *benches.lines(counted), benches.caption(counted)]
     assert "5.00 million instructions an inference" in " ".join(told)
     assert not [text for text in told if " ms" in text or "µs" in text or "time" in text]
+
+
+def on_board(index: int, ratio: float, board: str = "bench-1", **changes: object) -> BenchRecord:
+    """A model that was predicted, and measured on a board at `ratio` of the prediction."""
+    us = 500.0 * (index + 1)
+    place = Path(__file__)
+    record = result(place, us * ratio / 1000)
+    target = record.target.model_copy(update={"name": board, "soc": "qcs9075"})
+    values = {
+        "where": Origin.MEASURED,
+        "model": record.model.model_copy(update={"sha256": f"{index:064x}"}),
+        "target": target,
+        "runtime": record.runtime.model_copy(update={"backend": "htp"}),
+        "valid": record.valid.model_copy(update={"all_on_npu": True, "not_throttled": True}),
+        "predicted": PredictionRecord(
+            label="w8a8",
+            device="qcs9075",
+            us=us,
+            us_lower=us * 0.9,
+            us_upper=us * 1.1,
+            estimated_on="qcs9075",
+            published_us=us,
+        ),
+    }
+    return record.model_copy(update=values | changes)
+
+
+def test_a_board_with_enough_measured_models_calibrates_its_predictions(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    store.remember([on_board(index, 1.3) for index in range(6)], path)
+    found = own_measurements(["qcs9075", "sm8650"], path=path).by_device
+    assert found.keys() == {"qcs9075"}
+    assert (found["qcs9075"].board, found["qcs9075"].models) == ("bench-1", 6)
+    assert found["qcs9075"].us(1000) == pytest.approx(1300, rel=0.05)
+
+
+def test_of_a_model_the_newest_measurement_counts_and_of_boards_the_one_asked_for(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "history.sqlite"
+    store.remember([on_board(index, 3.0) for index in range(3)], path)
+    store.remember([on_board(index, 1.2) for index in range(3)], path)
+    store.remember([on_board(index, 2.0, "bench-2") for index in range(4)], path)
+    most = own_measurements(["qcs9075"], path=path).by_device["qcs9075"]
+    asked = own_measurements(["qcs9075"], "bench-1", path).by_device["qcs9075"]
+    assert (most.board, most.models, asked.board, asked.models) == ("bench-2", 4, "bench-1", 3)
+    assert asked.us(1000) == pytest.approx(1200, rel=0.1)
+
+
+def test_what_published_latencies_are_not_does_not_calibrate(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    plain = on_board(0, 1.3)
+    slow = plain.protocol.model_copy(update={"performance_mode": "balanced"})
+    hot = plain.valid.model_copy(update={"not_throttled": False})
+    cpu = plain.runtime.model_copy(update={"backend": "cpu"})
+    others: list[dict[str, object]] = [
+        {"protocol": slow},
+        {"valid": hot},
+        {"runtime": cpu},
+        {"where": Origin.EMULATED},
+        {"predicted": None},
+    ]
+    store.remember([on_board(i, 1.3, **changes) for i, changes in enumerate(others)], path)
+    assert own_measurements(["qcs9075"], path=path).by_device == {}
+
+
+def test_a_damaged_history_calibrates_nothing_and_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "history.sqlite"
+    path.write_bytes(b"not a database, but somebody's file" * 100)
+    found = own_measurements(["qcs9075"], path=path)
+    assert found.by_device == {}
+    assert "cannot be used" in str(found.problem)
+
+
+def test_predicted_stands_beside_measured() -> None:
+    near, far = on_board(0, 1.05), on_board(0, 1.5)
+    assert "% above that, inside the 80 % interval" in str(benches.predicted_text(near))
+    assert any("outside the 80 % interval" in line for line in benches.lines(far))

@@ -1,0 +1,1 @@
+"""Predicted latencies of boards: estimates held against Qualcomm's public measurements."""
