@@ -40,8 +40,6 @@ OWN_BOUNDARY = (UNMODIFIED, PREPARED)
 """The fp16 forms with the given inputs and outputs; a speed-up counts over the faster one."""
 FORM = " form"
 """Behind the precision of a baseline that is no fp16 form: a package may have the same one."""
-_OTHER = {"w8a8": ActivationType.UINT16, "w8a16": ActivationType.UINT8}
-"""What a package is compared with where there is no fp16."""
 
 
 class Baselines:
@@ -104,12 +102,11 @@ def _fp16_forms(subject: Subject) -> Iterator[tuple[str, Path | ir.Model]]:
 
 
 def _other_integers(subject: Subject, label: str) -> Iterator[tuple[str, Source]]:
-    """w8a16 where the package is w8a8, and the other way round; encodings cost no time."""
-    options, activations = subject.quantize, _OTHER.get(label)
-    if subject.original is None or options is None or activations is None:
+    """w8a16, or w8a8 where that is what the package is; encodings cost no time."""
+    options = subject.quantize
+    if subject.original is None or options is None or subject.calibration is None:
         return
-    if subject.calibration is None:
-        return
+    activations = ActivationType.UINT8 if label == "w8a16" else ActivationType.UINT16
     other = options.model_copy(
         update={
             "precision": None,
