@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from snapq.api.analysis import analyze
 from snapq.api.boards import clean_board, probe_board, set_up_board
-from snapq.api.comparing import compare, history, import_measurements
+from snapq.api.comparing import calibrations, compare, history, import_measurements
 from snapq.api.devices import find_device, list_devices
 from snapq.api.encodings import ExportedEncodings, export_encodings
 from snapq.api.estimation import Predicted, estimate, predict
@@ -61,6 +61,7 @@ __all__ = [
     "benchmark",
     "benchmark_all",
     "cache_contents",
+    "calibrations",
     "check",
     "clean",
     "clean_board",

@@ -14,6 +14,7 @@ from snapq.errors import ConfigError
 if TYPE_CHECKING:
     from snapq.benchmarking.history.compare import Comparison
     from snapq.comparison.compare import RunComparison
+    from snapq.prediction.calibration import Calibration
     from snapq.records.bench import BenchRecord
 
 _MAX_SLOWDOWN = 1.05
@@ -31,6 +32,7 @@ def compare(
     max_sqnr_drop: float | None = None,
     max_size_growth: float | None = None,
     max_estimate_growth: float | None = None,
+    max_prediction_growth: float | None = None,
     max_added_cpu_nodes: int | None = None,
     max_slowdown: float | None = None,
     max_instructions_growth: float | None = None,
@@ -47,6 +49,7 @@ def compare(
         max_sqnr_drop: by how many dB the SQNR of an output may be lower.
         max_size_growth: share by which the bundle and each compiled model may be larger (0.05).
         max_estimate_growth: share by which the estimate of a device may be longer.
+        max_prediction_growth: share by which a board's predicted latency may be longer.
         max_added_cpu_nodes: how many nodes more may run on the CPU.
         max_slowdown: how many times the old median a measured one may be; of two measurements 1.05
             where not given.
@@ -71,6 +74,7 @@ def compare(
         max_sqnr_drop,
         max_size_growth,
         max_estimate_growth,
+        max_prediction_growth,
         max_added_cpu_nodes,
         max_slowdown,
         max_instructions_growth,
@@ -174,3 +178,23 @@ def history(
     precision = renamed_argument("precision", precision, "label", label)
     wanted = Wanted(deployment, model, stage, precision, device, target, data)
     return store.recent(wanted, limit=limit)
+
+
+@public
+def calibrations(
+    devices: Sequence[str], target: str | None = None
+) -> tuple[dict[str, Calibration], str | None]:
+    """What the history says of predictions, by device: `calibrated on 6 of your measurements`.
+
+    Args:
+        devices: names of device profiles.
+        target: the board whose measurements count; that with most of them where not given.
+
+    Returns:
+        The calibrations of the devices that have enough measurements, and why the history could
+        not be read.
+    """
+    from snapq.benchmarking.history.calibrated import own_measurements
+
+    found = own_measurements(devices, target)
+    return dict(found.by_device), found.problem

@@ -147,7 +147,9 @@ def _both(one: Figure, other: Figure, limit: float | None, other_data: bool) -> 
 def _unlike(one: Figure, other: Figure, limit: float) -> str:
     """Why the two figures must not be judged; empty where they may."""
     if one.source != other.source:
-        return f"the estimate is that of {one.source} before and of {other.source} now"
+        predicted = one.kind is Kind.PREDICTION
+        rests = "prediction rests on the estimate" if predicted else "estimate is that"
+        return f"the {rests} of {one.source} before and of {other.source} now"
     if one.bench is None or other.bench is None:
         return ""
     factor = limit if one.kind is Kind.LATENCY else 1 + limit

@@ -27,6 +27,7 @@ class Kind(Enum):
     SQNR = "max_sqnr_drop"
     SIZE = "max_size_growth"
     ESTIMATE = "max_estimate_growth"
+    PREDICTION = "max_prediction_growth"
     PLACEMENT = "max_added_cpu_nodes"
     LATENCY = "max_slowdown"
     INSTRUCTIONS = "max_instructions_growth"
@@ -193,6 +194,13 @@ def _costs(record: RunRecord, packages: Sequence[str]) -> Iterator[Figure]:
     for estimate in record.estimates:
         if estimate.label in packages:
             yield _estimate(estimate)
+    for found in record.predictions:
+        if found.label in packages and found.us is not None:
+            rests_on = str(found.estimated_on)
+            if found.calibrated_on:
+                rests_on += f", calibrated on {found.calibrated_on} measurements"
+            where = Origin.PREDICTED
+            yield Figure(Kind.PREDICTION, "", found.device, found.us, where, source=rests_on)
     for place in record.placements:
         if place.label in packages:
             total = place.npu + place.cpu

@@ -74,6 +74,7 @@ JUDGES: dict[Kind, Callable[[Figure, Figure], Change]] = {
     Kind.SQNR: _sqnr,
     Kind.SIZE: _growth,
     Kind.ESTIMATE: _growth,
+    Kind.PREDICTION: _growth,
     Kind.PLACEMENT: _placement,
     Kind.LATENCY: _latency,
     Kind.INSTRUCTIONS: _growth,

@@ -6,7 +6,12 @@ from dataclasses import dataclass, fields
 
 from snapq.errors import ConfigError
 
-SHARES = ("max_size_growth", "max_estimate_growth", "max_instructions_growth")
+SHARES = (
+    "max_size_growth",
+    "max_estimate_growth",
+    "max_prediction_growth",
+    "max_instructions_growth",
+)
 """Shares of the older figure: 0.05 is 5 %."""
 
 
@@ -19,6 +24,7 @@ class Limits:
         max_sqnr_drop: of an output's SQNR, in dB.
         max_size_growth: of the bundle and of each compiled model, as a share.
         max_estimate_growth: of each device's estimate, as a share.
+        max_prediction_growth: of each device's predicted latency, as a share.
         max_added_cpu_nodes: nodes that ran on the NPU before, or are new, and run on the CPU.
         max_slowdown: how many times the old median a measured one may be, such as 1.05.
         max_instructions_growth: of the instructions that an emulated board counts, as a share.
@@ -31,6 +37,7 @@ class Limits:
     max_sqnr_drop: float | None = None
     max_size_growth: float | None = None
     max_estimate_growth: float | None = None
+    max_prediction_growth: float | None = None
     max_added_cpu_nodes: int | None = None
     max_slowdown: float | None = None
     max_instructions_growth: float | None = None

@@ -13,6 +13,7 @@ _TITLES = {
     Kind.SQNR: "SQNR",
     Kind.SIZE: "size",
     Kind.ESTIMATE: "estimate",
+    Kind.PREDICTION: "latency",
     Kind.PLACEMENT: "nodes on the NPU",
     Kind.LATENCY: "latency, p50",
     Kind.INSTRUCTIONS: "instructions",
@@ -42,6 +43,7 @@ _VALUES: dict[Kind, Callable[[float], str]] = {
     Kind.SQNR: fmt.decibels,
     Kind.SIZE: lambda value: fmt.size(round(value)),
     Kind.ESTIMATE: fmt.microseconds,
+    Kind.PREDICTION: fmt.microseconds,
     Kind.LATENCY: fmt.milliseconds,
     Kind.INSTRUCTIONS: lambda value: fmt.instructions(round(value)),
 }

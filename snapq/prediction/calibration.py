@@ -63,6 +63,15 @@ class Calibration:
     factor: float
     spread: float
 
+    @property
+    def sentence(self) -> str:
+        """`calibrated on 6 of your measurements on bench-1: 1.15 times the published ones …`."""
+        return (
+            f"calibrated on {self.models} of your measurements on {self.board}: {self.factor:.2f} "
+            f"times the published ones {self.offset_us:+.0f} us, 80 % within "
+            f"{math.exp(-self.spread):.2f} to {math.exp(self.spread):.2f} of that"
+        )
+
     def us(self, published_us: float) -> float:
         """The calibrated median, in microseconds."""
         return max(self.offset_us + self.factor * published_us, 1.0)

@@ -40,6 +40,10 @@ class SweepPoint(Record):
     estimate_us: float | None = None
     estimate_us_lower: float | None = None
     estimate_us_upper: float | None = None
+    predicted_us: float | None = None
+    """Median of a board's predicted latency."""
+    predicted_speedup: float | None = None
+    """Over the fastest fp16 form."""
     speedup: float | None = None
     """Estimate of the model at fp16, as given or prepared, whichever is faster, over that of the
     package."""
@@ -70,6 +74,11 @@ def point(value: str, folder: str, record: RunRecord) -> SweepPoint:
         if (s.device, s.where) == (device, Origin.ESTIMATED) and s.baseline in OWN_BOUNDARY
     )
     ratio = min(over, key=lambda one: one.value, default=None)
+    labels = {place.label for place in record.placements}
+    expected = (p for p in record.predictions if p.device == device and p.label in labels)
+    predicted = next(expected, None)
+    gain = (s for s in record.speedups if (s.device, s.where) == (device, Origin.PREDICTED))
+    faster = next((s for s in gain if s.baseline.startswith("fp16")), None)
     bundle = next((t for t in record.bundle if t.device == device), None)
     quality = accuracy or fidelity
     return SweepPoint(
@@ -87,6 +96,8 @@ def point(value: str, folder: str, record: RunRecord) -> SweepPoint:
         estimate_us=found.us if found else None,
         estimate_us_lower=found.us_lower if found else None,
         estimate_us_upper=found.us_upper if found else None,
+        predicted_us=predicted.us if predicted else None,
+        predicted_speedup=faster.value if faster else None,
         speedup=ratio.value if ratio else None,
         macs=sum(layer.macs for layer in record.layers) or None,
         compiled_bytes=texts.target_size(bundle)[0] if bundle else None,
@@ -142,7 +153,10 @@ def show(record: SweepRecord, console: Console, path: str) -> None:
     console.print(fmt.plain(f"Page: {path}"), soft_wrap=True, markup=False)
 
 
-HEADINGS = ("KEY", "accuracy", "from float", "SQNR", "estimated", "over fp16", "MACs", "compiled")
+HEADINGS = (
+    *("KEY", "accuracy", "from float", "SQNR", "predicted, over fp16", "estimated", "over fp16"),
+    *("MACs", "compiled"),
+)
 
 
 def cells(item: SweepPoint) -> tuple[str, ...]:
@@ -156,11 +170,13 @@ def cells(item: SweepPoint) -> tuple[str, ...]:
         else item.accuracy - item.float_accuracy
     )
     where = f" {item.where}" if item.where else ""
+    predicted = _text(item.predicted_us, fmt.microseconds)
     return (
         item.value,
         _text(item.accuracy, lambda v: f"{fmt.metric_value(metric, v)}{where}"),
         _text(change, lambda v: fmt.metric_change(metric, v)),
         _text(item.sqnr_db, fmt.decibels),
+        ", ".join(filter(None, (predicted, _text(item.predicted_speedup, fmt.ratio)))),
         _text(item.estimate_us, fmt.microseconds),
         _text(item.speedup, fmt.ratio),
         _text(item.macs, fmt.count),

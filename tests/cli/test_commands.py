@@ -158,3 +158,22 @@ def test_the_note_about_a_former_name_is_one_line(here: Path) -> None:
     assert done.returncode == 0
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("note: `--target` is called")
+
+
+@pytest.mark.npu
+def test_estimate_has_the_prediction_beside_it_or_says_why_not(here: Path) -> None:
+    shape = ("--input", "image=1,3,32,32")
+    found = json.loads(succeed("estimate", "tiny.onnx", "--device", "qcs9075", *shape, "--json"))
+    assert found["estimated_on"] == "qcs9075"
+    assert (found["prediction"]["us"] is None) == bool(found["prediction"]["reason"])
+    assert "no prediction: no latencies of sa8540 are public" in succeed(
+        "estimate", "tiny.onnx", "--device", "sa8540", *shape
+    )
+
+
+def test_devices_show_says_what_predictions_rest_on() -> None:
+    assert "No prediction: no latencies of sa8540 are public" in succeed(
+        "devices", "show", "sa8540"
+    )
+    (found,) = json.loads(succeed("devices", "show", "qcs9075", "--json"))
+    assert isinstance(found["predictions"], list)

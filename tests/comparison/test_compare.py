@@ -36,6 +36,11 @@ def changed(kind: str, **update: Any) -> RunRecord:
     return realistic(**{kind: told})
 
 
+def slower_prediction() -> RunRecord:
+    found, *others = realistic().predictions
+    return realistic(predictions=(found.model_copy(update={"us": 560.0}), *others))
+
+
 def compared(tmp_path: Path, after: RunRecord, **limits: Any) -> RunComparison:
     found = snapq.compare(run(tmp_path / "one"), run(tmp_path / "two", after), **limits)
     assert isinstance(found, RunComparison)
@@ -46,6 +51,7 @@ WORSE = [
     ("max_accuracy_drop", 0.005, changed("accuracy", value=0.86), "1.2"),
     ("max_sqnr_drop", 0.5, changed("fidelity", sqnr_db=23.9), "0.7"),
     ("max_estimate_growth", 0.05, changed("estimates", us=251.0, us_upper=300.0), "%"),
+    ("max_prediction_growth", 0.05, slower_prediction(), "%"),
     ("max_added_cpu_nodes", 0, changed("placements", npu=63, cpu=1), "+1"),
     ("max_size_growth", 0.01, realistic(bundle_files=realistic().bundle_files * 2), "+100"),
 ]
@@ -108,6 +114,13 @@ def test_accuracy_on_other_samples_is_not_judged_in_silence(tmp_path: Path) -> N
     bad = [row for row in found.rows if row.passed is False]
     assert {row.remark for row in bad} == {"evaluated on other samples"}
     assert all("accuracy" in row.what for row in bad)
+
+
+def test_a_prediction_that_rests_on_something_else_is_not_judged(tmp_path: Path) -> None:
+    own = {"calibrated_on": 6, "board": "bench-1"}
+    found = realistic(predictions=(realistic().predictions[0].model_copy(update=own),))
+    rows = compared(tmp_path, found, max_prediction_growth=0.5).rows
+    assert "calibrated on 6" in next(row.remark for row in rows if row.passed is False)
 
 
 def test_a_figure_that_vanishes_fails_its_limit(tmp_path: Path) -> None:

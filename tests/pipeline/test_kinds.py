@@ -87,6 +87,29 @@ def test_each_kind_of_device_has_its_own_package_and_the_run_says_which(parted: 
 
 @pytest.mark.npu
 @pytest.mark.slow
+def test_a_chip_without_fp16_is_compared_with_its_own_w8a16_and_the_run_says_why(
+    parted: snapq.Run,
+) -> None:
+    record = parted.record
+    labels = {one.label for one in record.estimates if one.device == "qcs6490"}
+    assert not any(label.startswith("fp16") for label in labels)
+    baselines = {one.baseline for one in record.speedups if one.device == "qcs6490"}
+    assert baselines == {"w8a16 form"}
+    assert any(note.startswith("qcs6490 has no fp16") for note in record.notes)
+
+
+@pytest.mark.npu
+@pytest.mark.slow
+def test_each_package_has_a_prediction_or_the_reason_why_there_is_none(parted: snapq.Run) -> None:
+    record = parted.record
+    shipped = {(one.device, one.label) for one in record.placements}
+    predicted = {(one.device, one.label): one for one in record.predictions}
+    assert shipped <= predicted.keys()
+    assert all((one.us is None) == bool(one.reason) for one in predicted.values())
+
+
+@pytest.mark.npu
+@pytest.mark.slow
 def test_gates_look_at_the_packages_of_all_devices(parted: snapq.Run) -> None:
     found = [one.found for one in parted.record.gates if one.name.startswith("min_sqnr_db")]
     assert found == [

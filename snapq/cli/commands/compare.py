@@ -36,6 +36,10 @@ def compare(
     max_estimate_growth: Annotated[
         float | None, typer.Option(min=0, help="Share by which a device's estimate may grow.")
     ] = None,
+    max_prediction_growth: Annotated[
+        float | None,
+        typer.Option(min=0, help="Share by which a board's predicted latency may grow."),
+    ] = None,
     max_added_cpu_nodes: Annotated[
         int | None, typer.Option(min=0, help="How many nodes more may run on the CPU.")
     ] = None,
@@ -84,6 +88,7 @@ def compare(
         max_sqnr_drop=max_sqnr_drop,
         max_size_growth=max_size_growth,
         max_estimate_growth=max_estimate_growth,
+        max_prediction_growth=max_prediction_growth,
         max_added_cpu_nodes=max_added_cpu_nodes,
         max_slowdown=max_slowdown,
         max_instructions_growth=max_instructions_growth,

@@ -89,3 +89,5 @@ def history(
         emit([record.without_samples().to_json() for record in found])
     else:
         bench_tables.show_history(found)
+        predicted = {one.target.soc or "" for one in found if one.predicted is not None}
+        bench_tables.show_calibrations(*api.calibrations(sorted(predicted - {""}), target))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from snapq.benchmarking.history.compare import Comparison
 from snapq.cli.output.tables import show_line, show_table
 from snapq.comparison.compare import RunComparison
+from snapq.prediction.calibration import Calibration
 from snapq.records.bench import BenchRecord
 from snapq.report import benches
 
@@ -49,7 +50,7 @@ def show_history(records: Sequence[BenchRecord]) -> None:
                 record.started_at[5:16].replace("T", " "),
                 _what(record),
                 _where(record),
-                f"{benches.figure(record, record.latency_ms.p50)} {record.where}",
+                _median(record),
                 f"{benches.ratio(record)} {record.baseline.label}"
                 if record.speedup and record.baseline
                 else "",
@@ -59,6 +60,22 @@ def show_history(records: Sequence[BenchRecord]) -> None:
         ),
         whole=("run", "when", "claim"),
     )
+
+
+def show_calibrations(found: Mapping[str, Calibration], problem: str | None) -> None:
+    """Prints which predictions measurements calibrate."""
+    for device, calibration in found.items():
+        show_line(f"Predictions for boards with {device} are {calibration.sentence}.")
+    if problem is not None:
+        show_line(problem)
+
+
+def _median(record: BenchRecord) -> str:
+    """`1.5 ms measured, 1.42 ms predicted`."""
+    text = f"{benches.figure(record, record.latency_ms.p50)} {record.where}"
+    if record.predicted is None or record.predicted.us is None:
+        return text
+    return f"{text}, {benches.figure(record, record.predicted.us / 1000)} predicted"
 
 
 def _what(record: BenchRecord) -> str:
