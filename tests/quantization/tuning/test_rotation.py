@@ -80,8 +80,9 @@ def test_a_stream_that_runs_through_normalizations_stays():
     assert rotate(studied(vision_transformer(behind=True))) is None
 
 
-def test_a_turn_keeps_lengths_and_means_and_mixes_all_channels():
-    turn = rotation(48)
-    assert np.allclose(turn @ turn.T, np.eye(48))
-    assert np.allclose(turn @ np.ones(48), 1)
-    assert np.abs(turn).max() < 0.7
+@pytest.mark.parametrize(("channels", "most"), [(5, 0.75), (48, 0.2), (96, 0.3), (200, 0.3)])
+def test_a_turn_keeps_lengths_and_means_and_spreads_every_channel(channels, most):
+    turn = rotation(channels)
+    assert np.allclose(turn @ turn.T, np.eye(channels))
+    assert np.allclose(turn @ np.ones(channels), 1)
+    assert np.abs(turn).max() < most

@@ -9,7 +9,7 @@
 Vision transformers scale each layer's output by channel (LayerScale), and all transformers the
 scores of their attention: there a product over queries x keys becomes none, and a rounding with it.
 
-ViT-S/14 of DINOv2 goes from 15.3 to 17.7 dB and from 2,463 to 2,255 us at w8a8 by min-max ranges;
+ViT-S/14 of DINOv2 goes from 15.5 to 16.8 dB and from 2,463 to 2,255 us at w8a8 by min-max ranges;
 MiniLM-L6, whose scores the provider scales along with their product, from 1,119 to 1,116 us (CPU,
 and Qualcomm's estimate for QCS9075).
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,8 @@ from snapq.quantization.tuning.channels.streams import Stream, is_layer, moved, 
 __all__ = ["rotate", "rotation"]
 
 _MOST_CHANNELS = 4096
+_TRIES, _FEW = 200, 64
+"""Random matrices that are tried where there are no more than a few channels."""
 Doubles = npt.NDArray[np.float64]
 
 
@@ -41,14 +44,32 @@ def rotate(study: Study) -> Study | None:
     return study.of(model) if found else None
 
 
+@cache
 def rotation(channels: int) -> Doubles:
-    """An orthogonal matrix `[C, C]` that keeps the vector of ones; always the same one."""
-    random = np.random.default_rng(channels)
-    first = np.eye(channels)
+    """An orthogonal matrix `[C, C]` that keeps the vector of ones; always the same one.
+
+    The smaller its largest element, the less is left of one channel that is larger than all others.
+    So it is the Kronecker product of as many matrices of four channels as there can be, whose
+    elements are all +-1/2, and for what is left the best of some random ones.
+    """
+    rest, fours = channels, 0
+    while rest % 4 == 0:
+        rest, fours = rest // 4, fours + 1
+    if rest % 4 == 2 and fours:  # two channels cannot be mixed so that their mean stays
+        rest, fours = 4 * rest, fours - 1
+    tries = range(_TRIES if rest <= _FEW else 1)
+    turn = min((_random(rest, seed) for seed in tries), key=lambda one: float(np.abs(one).max()))
+    for _ in range(fours):
+        turn = np.asarray(np.kron(np.full((4, 4), 0.5) - np.eye(4), turn), np.float64)
+    return turn
+
+
+def _random(channels: int, seed: int) -> Doubles:
+    first, inner = np.eye(channels), np.eye(channels)
     first[:, 0] = 1.0
     basis = np.linalg.qr(first)[0]
-    inner = np.eye(channels)
-    inner[1:, 1:] = np.linalg.qr(random.standard_normal((channels - 1, channels - 1)))[0]
+    size = (channels - 1, channels - 1)
+    inner[1:, 1:] = np.linalg.qr(np.random.default_rng(seed).standard_normal(size))[0]
     return np.asarray(basis @ inner @ basis.T)
 
 
