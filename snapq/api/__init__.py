@@ -16,7 +16,18 @@ from snapq.api.estimation import Predicted, estimate, predict
 from snapq.api.housekeeping import cache_contents, clean
 from snapq.api.initialization import init
 from snapq.api.inspection import inspect, inspect_compiled
-from snapq.api.language_models import Generated, LanguageModel, llm_generate, llm_init
+from snapq.api.language_models import (
+    Evaluated,
+    Generated,
+    LanguageModel,
+    QuantizedLanguageModel,
+    SpeedEstimate,
+    llm_estimate,
+    llm_evaluate,
+    llm_generate,
+    llm_init,
+    llm_quantize,
+)
 from snapq.api.measuring import benchmark, benchmark_all
 from snapq.api.packaging import Package, package
 from snapq.api.pruning import PrunedModel, prune
@@ -46,6 +57,7 @@ load = public(reading.load)
 
 __all__ = [
     "RUNS",
+    "Evaluated",
     "ExportedEncodings",
     "Generated",
     "LanguageModel",
@@ -53,8 +65,10 @@ __all__ = [
     "Predicted",
     "ProgressBars",
     "PrunedModel",
+    "QuantizedLanguageModel",
     "QuantizedModel",
     "Run",
+    "SpeedEstimate",
     "Sweep",
     "Verbosity",
     "analyze",
@@ -78,8 +92,11 @@ __all__ = [
     "inspect_compiled",
     "latest_run",
     "list_devices",
+    "llm_estimate",
+    "llm_evaluate",
     "llm_generate",
     "llm_init",
+    "llm_quantize",
     "load",
     "open_run",
     "package",

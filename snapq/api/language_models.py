@@ -1,15 +1,33 @@
-"""`llm_init` and `llm_generate`: decoder language models."""
+"""`llm_init`, `llm_quantize` and their like: decoder language models."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from snapq.api.public import public
 from snapq.api.shared import refuse_existing
-from snapq.errors import ConfigError
+from snapq.errors import ConfigError, DataError
+from snapq.progress import Progress, Silent
 
-__all__ = ["Generated", "LanguageModel", "llm_generate", "llm_init"]
+if TYPE_CHECKING:
+    from snapq.llm.files import Folder
+    from snapq.llm.tokens import Tokens
+
+__all__ = [
+    "Evaluated",
+    "Generated",
+    "LanguageModel",
+    "QuantizedLanguageModel",
+    "SpeedEstimate",
+    "llm_estimate",
+    "llm_evaluate",
+    "llm_generate",
+    "llm_init",
+    "llm_quantize",
+]
 
 
 @dataclass(frozen=True)
@@ -48,6 +66,74 @@ class Generated:
     tokens: tuple[int, ...]
     text: str
     ended: bool
+
+
+@dataclass(frozen=True)
+class QuantizedLanguageModel:
+    """A folder with a quantized pair.
+
+    Attributes:
+        path: the folder.
+        precision: weights and activations, `w8a16`; the cache has 8 bits.
+        tokens: that calibrated.
+        logit_shift: largest difference that equalizing the cache made to the float logits.
+        notes: sentences on what was left in float and why.
+    """
+
+    path: Path
+    precision: str
+    tokens: int
+    logit_shift: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """How near a quantized pair is to the float one, computed by a device's simulator.
+
+    Attributes:
+        device: its name.
+        tokens: that were predicted, each told what truly stands before it.
+        float_perplexity: of the float pair, on the CPU.
+        perplexity: of the quantized pair, simulated.
+        agreement: share of the tokens for which both find the same one likeliest.
+        sqnr_db: of the logits.
+        seconds: that the simulation took.
+    """
+
+    device: str
+    tokens: int
+    float_perplexity: float
+    perplexity: float
+    agreement: float
+    sqnr_db: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SpeedEstimate:
+    """Qualcomm's estimate for a pair, accelerator time only.
+
+    Attributes:
+        device: its name.
+        estimated_on: whose estimate it is, where the device has none of its own.
+        prefill_us: for `prefill_tokens` tokens at once.
+        prefill_tokens: of the graph.
+        decode_us: for one token.
+        missing_ops: operators of both graphs without a cost, which the times leave out.
+    """
+
+    device: str
+    estimated_on: str
+    prefill_us: float
+    prefill_tokens: int
+    decode_us: float
+    missing_ops: int
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Of decoding, without the call and without whoever runs it."""
+        return 1e6 / self.decode_us
 
 
 @public
@@ -93,27 +179,33 @@ def llm_init(
 
 @public
 def llm_generate(
-    folder: str | Path, prompt: str, *, tokens: int = 64, raw: bool = False
+    folder: str | Path,
+    prompt: str,
+    *,
+    tokens: int = 64,
+    raw: bool = False,
+    device: str | None = None,
 ) -> Generated:
-    """Lets the float graphs of a folder answer on this machine's CPU, the likeliest token each.
+    """Lets the graphs of a folder answer, the likeliest token each.
 
     Args:
-        folder: what `llm_init` wrote.
+        folder: what `llm_init` or `llm_quantize` wrote.
         prompt: the question.
         tokens: at most so many.
         raw: take the prompt as it is, and not as a question by the model's chat template.
+        device: on the simulator of this one's NPU, which takes seconds a token; on this machine's
+            CPU where not given.
 
     Raises:
         DataError: the prompt is empty, or longer than the context.
         ModelError: the folder is none, or damaged.
         InstallError: a library of the extra `llm` is missing.
     """
-    from snapq.cpu import CpuModel
+    from snapq.devices.profiles import find
     from snapq.llm.chat import asked
-    from snapq.llm.files import DECODE, PREFILL, TOKENIZER, Folder
-    from snapq.llm.speaker import Speaker
+    from snapq.llm.evidence import on_cpu, simulated
+    from snapq.llm.files import TOKENIZER, Folder
     from snapq.llm.tokens import Tokens
-    from snapq.runtime import processors
 
     if tokens < 1:
         raise ConfigError(f"An answer of {tokens} tokens is none.", where="--tokens")
@@ -121,13 +213,184 @@ def llm_generate(
     facts = opened.facts
     words = Tokens.read(opened.path / TOKENIZER)
     ids = words.ids(prompt) if raw else asked(opened, words, prompt)
-    threads = processors()
-    prefill = CpuModel(opened.path / PREFILL, threads=threads, spin=False)
-    decode = CpuModel(opened.path / DECODE, threads=threads, spin=False)
-    speaker = Speaker(facts.layout, prefill.run, decode.run, facts.prefill)
-    said = speaker.continued(ids, tokens, facts.ends)
+    if device is None:
+        said = on_cpu(opened).continued(ids, tokens, facts.ends)
+    else:
+        with simulated(opened, find(device)) as speaker:
+            said = speaker.continued(ids, tokens, facts.ends)
     full = len(ids) + len(said) >= facts.context
     return Generated(len(ids), tuple(said), words.text(said), len(said) < tokens and not full)
+
+
+@public
+def llm_quantize(
+    folder: str | Path,
+    text: str | Path,
+    output: str | Path,
+    devices: Sequence[str],
+    *,
+    tokens: int = 1024,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> QuantizedLanguageModel:
+    """Quantizes a float pair to w8a16 with a cache of 8 bits, with one set of encodings for both.
+
+    Keys and values are equalized first, which leaves the float logits what they are; then prefill
+    is calibrated with the text, window by window with the cache before it, and decode takes the
+    encodings that were found.
+
+    Args:
+        folder: what `llm_init` wrote.
+        text: a file of UTF-8 text like what the model will read and write.
+        output: the folder to write.
+        devices: what the pair shall run on.
+        tokens: use at most so many of the text's.
+        overwrite: whether `output` may exist; it is replaced as a whole.
+        progress: progress reporter; nothing is shown where not given.
+
+    Raises:
+        ConfigError: an option does not fit, or `output` exists.
+        DataError: the text is too short or no text.
+        DeviceError: a device is unknown.
+        ModelError: the folder is none, or is quantized already.
+    """
+    from snapq.devices.profiles import find
+    from snapq.errors import ModelError
+    from snapq.llm.quantize import Target, quantize_pair
+    from snapq.llm.store import write_quantized
+    from snapq.llm.texts import windows_of
+
+    target = Path(output)
+    refuse_existing(target, overwrite)
+    _refuse_other(target)
+    if not devices:
+        raise ConfigError("No device is named.", where="--device", hint="Name at least one.")
+    profiles = [find(name) for name in devices]
+    opened, words = _opened(folder)
+    if opened.facts.cache is not None:
+        raise ModelError(
+            "The pair is quantized already.",
+            where=str(opened.path),
+            hint="Give the folder that `snapq llm init` wrote.",
+        )
+    texts = _passages(opened, words, Path(text), tokens)
+    wanted = Target(
+        min(profile.architecture for profile in profiles),
+        all("fp16" in profile.precisions for profile in profiles),
+    )
+    count = sum(windows_of(one, opened.facts.prefill) for one in texts)
+    with (progress or Silent()).track("calibrating", count) as advance:
+        pair = quantize_pair(opened, texts, wanted, advance)
+    written = write_quantized(pair, opened, target)
+    notes = tuple(note.text for note in pair.notes)
+    return QuantizedLanguageModel(target, written.facts.precision, pair.tokens, pair.shift, notes)
+
+
+@public
+def llm_evaluate(
+    folder: str | Path,
+    reference: str | Path,
+    text: str | Path,
+    device: str,
+    *,
+    tokens: int = 256,
+    progress: Progress | None = None,
+) -> Evaluated:
+    """Compares a quantized pair with the float one on a text, on the simulator of a device.
+
+    Both are told what truly stands before each token: the perplexity is that of the text, and the
+    likeliest next tokens are compared. Windows of prefill are computed with all of their logits.
+
+    Args:
+        folder: what `llm_quantize` wrote.
+        reference: the float pair that it was quantized from.
+        text: a file of UTF-8 text that did not calibrate.
+        device: whose arithmetic to use.
+        tokens: use at most so many of the text's; 128 take about half a minute.
+        progress: progress reporter; nothing is shown where not given.
+
+    Raises:
+        DataError: the text is too short or no text.
+        DeviceError: the device is unknown.
+        ModelError: a folder is none, or they are not of one model.
+        QnnError: the graph does not compile, or a node does not run on the NPU.
+    """
+    from snapq.devices.profiles import find
+    from snapq.llm.evidence import check_same_model, prove
+
+    profile = find(device)
+    opened, words = _opened(folder)
+    given, _ = _opened(reference)
+    check_same_model(given, opened)
+    texts = _passages(opened, words, Path(text), tokens)
+    reporter = progress or Silent()
+    found = prove(given, opened, profile, texts, reporter.say)
+    judged = found.judged
+    return Evaluated(
+        found.device,
+        judged.tokens,
+        judged.float_perplexity,
+        judged.perplexity,
+        judged.agreement,
+        judged.sqnr_db,
+        found.seconds,
+    )
+
+
+@public
+def llm_estimate(folder: str | Path, device: str) -> SpeedEstimate:
+    """Qualcomm's estimates of both graphs of a pair; every node must run on the NPU.
+
+    Args:
+        folder: what `llm_init` or `llm_quantize` wrote.
+        device: what for.
+
+    Raises:
+        DeviceError: the device is unknown, or cannot do what is asked.
+        ModelError: the folder is none.
+        QnnError: a graph does not compile, or a node does not run on the NPU.
+    """
+    from snapq.devices.profiles import find
+    from snapq.llm.files import DECODE, PREFILL
+    from snapq.npu.model import Model
+
+    profile = find(device)
+    opened, _ = _opened(folder)
+    prefill, decode = (
+        Model(opened.path / name, profile).estimate(name.removesuffix(".onnx"))
+        for name in (PREFILL, DECODE)
+    )
+    missing = prefill.missing_ops + decode.missing_ops
+    return SpeedEstimate(
+        profile.name,
+        decode.estimated_on,
+        prefill.us,
+        opened.facts.prefill,
+        decode.us,
+        missing,
+    )
+
+
+def _opened(folder: str | Path) -> tuple[Folder, Tokens]:
+    """A folder of a pair, and its tokenizer."""
+    from snapq.llm.files import TOKENIZER, Folder
+    from snapq.llm.tokens import Tokens
+
+    opened = Folder.open(Path(folder))
+    return opened, Tokens.read(opened.path / TOKENIZER)
+
+
+def _passages(folder: Folder, words: Tokens, text: Path, tokens: int) -> list[list[int]]:
+    """The passages of a file of text. Raises `DataError`."""
+    from snapq.llm.texts import passages
+
+    try:
+        held = text.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"It cannot be read: {error.strerror}.", where=str(text)) from error
+    except UnicodeDecodeError as error:
+        raise DataError("It is no text in UTF-8.", where=str(text)) from error
+    return passages(held, words, folder.facts.context, tokens, str(text))
 
 
 def _refuse_other(folder: Path) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "TOKENIZER",
     "TOKENIZER_CONFIG",
     "WEIGHTS",
+    "CacheCodes",
     "Facts",
     "Folder",
     "write_facts",
@@ -30,6 +31,15 @@ WEIGHTS = "weights.bin"
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 FACTS = "llm.json"
+
+
+class CacheCodes(BaseModel):
+    """How the integers of one tensor of the cache are read: `(integer - zero_point) * scale`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    scale: float
+    zero_point: int
 
 
 class Facts(BaseModel):
@@ -47,6 +57,8 @@ class Facts(BaseModel):
         prefill: tokens that the first graph takes at once.
         beginning: id of the token in front of a text, where there is one.
         ends: ids of the tokens that end an answer.
+        precision: of the graphs: `float32`, or weights and activations as `w8a16`.
+        cache: how each input of the cache is read where it is integers; outputs are alike.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -62,6 +74,15 @@ class Facts(BaseModel):
     prefill: int
     beginning: int | None
     ends: list[int]
+    precision: str = "float32"
+    cache: dict[str, CacheCodes] | None = None
+
+    @property
+    def zeros(self) -> dict[str, int] | None:
+        """Which integer of each input of the cache is 0; None where it is float."""
+        if self.cache is None:
+            return None
+        return {name: codes.zero_point for name, codes in self.cache.items()}
 
     @property
     def layout(self) -> CacheLayout:

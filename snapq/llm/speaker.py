@@ -102,6 +102,15 @@ class Speaker:
             raise DataError("The text has no tokens.", hint="Give a longer one.")
         return logits, state
 
+    def window(
+        self, state: State, ids: Sequence[int]
+    ) -> tuple[dict[str, Array], Mapping[str, Array], State]:
+        """Runs the first graph once: what it was fed, what it gave, and the new state."""
+        feeds = self.feeds(state, ids, self._rows)
+        outputs = self._prefill(feeds)
+        cache = self._layout.extended(state.cache, outputs, len(ids))
+        return feeds, outputs, State(cache, state.length + len(ids))
+
     def say(self, state: State, token: int) -> tuple[Array, State]:
         """Goes on by one token; gives the logits behind it and the new state."""
         return self._step(state, [token], 1)

@@ -1,4 +1,4 @@
-"""Commands about language models: write a decoder's graphs, and let them answer."""
+"""Commands about language models: from published weights to a quantized pair of graphs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,25 @@ from typing import Annotated
 
 import typer
 
-from snapq.cli.options import Force, Json, existing
+from snapq.cli.completion import complete_devices
+from snapq.cli.options import Device, Force, Json, existing
 from snapq.cli.output.json import emit
 from snapq.cli.output.text import say
 
 _LARGEST = 1 << 20
 
+AnyPair = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="What `snapq llm init` or `quantize` wrote.")
+]
+Quantized = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="What `snapq llm quantize` wrote.")
+]
+FloatPair = Annotated[Path, typer.Argument(metavar="FOLDER", help="What `snapq llm init` wrote.")]
+Output = Annotated[Path, typer.Option("--out", "--output", "-o", help="The folder to write.")]
+
 llm = typer.Typer(
     name="llm",
-    help="Language models: from published weights to graphs of fixed shapes.",
+    help="Language models: from published weights to a quantized pair of graphs.",
     no_args_is_help=True,
 )
 
@@ -31,7 +41,7 @@ def init(
             help="A GGUF file, or a folder with safetensors, config.json and tokenizer.json.",
         ),
     ],
-    output: Annotated[Path, typer.Option("--out", "--output", "-o", help="The folder to write.")],
+    output: Output,
     context: Annotated[
         int, typer.Option(min=1, max=_LARGEST, help="Positions of prompt and answer together.")
     ] = 256,
@@ -62,22 +72,142 @@ def init(
 
 
 @llm.command()
+def quantize(
+    folder: FloatPair,
+    text: Annotated[
+        Path, typer.Option(help="Text in UTF-8 like what the model will read and write.")
+    ],
+    output: Output,
+    device: Annotated[
+        list[str],
+        typer.Option(
+            help="Chip that the pair shall run on; may be repeated.",
+            autocompletion=complete_devices,
+        ),
+    ],
+    tokens: Annotated[
+        int, typer.Option(min=1, max=_LARGEST, help="Use at most so many of the text's.")
+    ] = 1024,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Quantize a float pair to w8a16 with a cache of 8 bits, one set of encodings for both.
+
+    Example: snapq llm quantize smollm2 --text chats.txt --out smollm2-w8a16 --device qcs9075
+    """
+    from snapq import api
+    from snapq.cli.output.progress import Bars
+
+    done = api.llm_quantize(
+        existing(folder),
+        existing(text),
+        output,
+        device,
+        tokens=tokens,
+        overwrite=force,
+        progress=Bars(),
+    )
+    if json:
+        emit({**asdict(done), "path": str(done.path)})
+        return
+    say(
+        f"Wrote {output}: {done.precision}, cache of 8 bits, calibrated with {done.tokens:,} "
+        f"tokens; equalizing the cache moved no float logit by more than {done.logit_shift:.1e}."
+    )
+    for note in done.notes:
+        say(f"Note: {note}")
+    near = f"snapq llm evaluate {shlex.quote(str(output))} --float {shlex.quote(str(folder))}"
+    say(f"See how near to float it is: {near} --text OTHER.txt --device {device[0]}")
+
+
+@llm.command()
+def evaluate(
+    folder: Quantized,
+    float_: Annotated[
+        Path, typer.Option("--float", help="The float pair that it was quantized from.")
+    ],
+    text: Annotated[Path, typer.Option(help="Text in UTF-8 that did not calibrate.")],
+    device: Device,
+    tokens: Annotated[
+        int, typer.Option(min=1, max=_LARGEST, help="Use at most so many of the text's.")
+    ] = 256,
+    json: Json = False,
+) -> None:
+    """Compare a quantized pair with the float one on a text, on the simulator of a chip.
+
+    Example: snapq llm evaluate smollm2-w8a16 --float smollm2 --text held_out.txt --device qcs9075
+    """
+    from snapq import api
+    from snapq.cli.output.progress import Bars
+
+    done = api.llm_evaluate(
+        existing(folder), existing(float_), existing(text), device, tokens=tokens, progress=Bars()
+    )
+    if json:
+        emit(asdict(done))
+        return
+    ratio = done.perplexity / done.float_perplexity
+    say(
+        f"Perplexity {done.perplexity:.2f} simulated on {done.device}, {done.float_perplexity:.2f} "
+        f"in float: {ratio:.3f} times as high."
+    )
+    say(
+        f"Same next token: {done.agreement:.1%} of {done.tokens:,}; logits {done.sqnr_db:.1f} dB "
+        f"SQNR; {done.seconds:.0f} s of simulation."
+    )
+
+
+@llm.command()
+def estimate(
+    folder: AnyPair,
+    device: Device,
+    json: Json = False,
+) -> None:
+    """Estimate the time of a prompt and of a token on the NPU, without a device.
+
+    Example: snapq llm estimate smollm2-w8a16 --device qcs9075
+    """
+    from snapq import api
+
+    done = api.llm_estimate(existing(folder), device)
+    if json:
+        emit({**asdict(done), "tokens_per_second": done.tokens_per_second})
+        return
+    on = "" if done.estimated_on == done.device else f" (the estimate of {done.estimated_on})"
+    say(
+        f"Estimated for {done.device}{on}, accelerator time: {done.prefill_tokens} tokens of a "
+        f"prompt {done.prefill_us:,.0f} us; one token {done.decode_us:,.0f} us, "
+        f"{done.tokens_per_second:,.0f} tokens a second."
+    )
+    if done.missing_ops:
+        say(f"Note: {done.missing_ops} operators have no cost and are left out of these times.")
+
+
+@llm.command()
 def generate(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What `snapq llm init` wrote.")],
+    folder: AnyPair,
     prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="The question.")],
     tokens: Annotated[int, typer.Option(min=1, max=_LARGEST, help="At most so many.")] = 64,
     raw: Annotated[
         bool, typer.Option("--raw", help="The prompt as it is, without the chat template.")
     ] = False,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="On the simulator of this chip, seconds a token; not given: on the CPU.",
+            autocompletion=complete_devices,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Let the float graphs answer on this machine's CPU, the likeliest token each.
+    """Let a pair of graphs answer, the likeliest token each.
 
     Example: snapq llm generate smollm2 "What is the capital of Italy?" --tokens 32
+    Example: snapq llm generate smollm2-w8a16 "Hello" --tokens 8 --device qcs9075
     """
     from snapq import api
 
-    done = api.llm_generate(existing(folder), prompt, tokens=tokens, raw=raw)
+    done = api.llm_generate(existing(folder), prompt, tokens=tokens, raw=raw, device=device)
     if json:
         emit(asdict(done))
         return

@@ -65,6 +65,8 @@ class Scheme:
         scales_apart: how many times the smallest scale of a weight its largest may be at most,
             where it is multiplied with data of 16 bits: far apart they can take the NPU longer.
             None: as far as the data's steps.
+        second_8bit: whether a computed second operand of a product that is held in 8 bits is read
+            so beside a first of 16, as the cache of a language model; else it is converted.
     """
 
     weights: WeightType = WeightType.INT8
@@ -77,6 +79,7 @@ class Scheme:
     keep_wide: bool = True
     float16: bool = True
     scales_apart: int | None = None
+    second_8bit: bool = False
 
     @property
     def activation_type(self) -> QuantType | None:

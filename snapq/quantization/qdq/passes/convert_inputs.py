@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import onnx_ir as ir
 
-from snapq.operators import Encodings, Role
+from snapq.operators import Encodings, Role, spec
 from snapq.quantization.encodings import Encoding, QuantType, asymmetric
 from snapq.quantization.qdq.decisions import Decision, constant
 from snapq.quantization.qdq.groups import constant_range
@@ -58,6 +58,9 @@ def _converted(
         return held
     wanted = _wanted_type(index, decision, plan.scheme)
     if wanted is None or own.dtype is wanted:
+        return None
+    narrow = index == 1 and own.dtype is QuantType.UINT8 and wanted is QuantType.UINT16
+    if plan.scheme.second_8bit and narrow and decision.rule == spec("MatMul"):
         return None
     limits = None if plan.groups.fixed(value) else plan.ranges.get(value)
     return asymmetric(*(limits or plan.groups.range(value, plan.ranges)), wanted)

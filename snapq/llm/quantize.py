@@ -1,0 +1,170 @@
+"""Quantizes a pair of graphs with one set of encodings, calibrated with the user's text.
+
+Encodings go by the names of tensors, which are the same in both graphs: prefill is calibrated, and
+decode takes what was found. So weights are the same bytes in both, and one binary can hold them
+once. The cache has 8 bits, all else 16, weights 8 a channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+
+from snapq.cpu import CpuModel
+from snapq.graph import io
+from snapq.llm.equalize import CacheRanges, equalize, factors
+from snapq.llm.files import DECODE, PREFILL, Facts, Folder
+from snapq.llm.integer_cache import integers_at
+from snapq.llm.speaker import Speaker
+from snapq.llm.texts import prefill_feeds
+from snapq.precision import ActivationType, WeightType
+from snapq.progress import Advance
+from snapq.quantization.encodings import Encoding, QuantType, asymmetric
+from snapq.quantization.notes import Note
+from snapq.quantization.qdq.scheme import NodePrecision, Scheme
+from snapq.quantization.quantize import quantize
+from snapq.runtime import processors
+
+__all__ = ["QuantizedPair", "Target", "quantize_pair"]
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Target:
+    """What all devices can do.
+
+    Attributes:
+        architecture: the lowest Hexagon version of them, 73 for v73.
+        float16: whether all compute floats.
+    """
+
+    architecture: int
+    float16: bool
+
+
+@dataclass(frozen=True)
+class QuantizedPair:
+    """A pair with Q and DQ.
+
+    Attributes:
+        prefill: the graph of many tokens; its cache is integers.
+        decode: the graph of one.
+        cache: encoding of each input of the cache; the output has the same.
+        tokens: that calibrated.
+        shift: largest difference of the float logits by equalization, over the windows.
+        notes: for the reader.
+    """
+
+    prefill: ir.Model
+    decode: ir.Model
+    cache: dict[str, Encoding]
+    tokens: int
+    shift: float
+    notes: tuple[Note, ...]
+
+
+def quantize_pair(
+    folder: Folder,
+    texts: Sequence[Sequence[int]],
+    target: Target,
+    progress: Advance | None = None,
+) -> QuantizedPair:
+    """Equalizes, calibrates and quantizes a pair.
+
+    Args:
+        folder: of the float pair.
+        texts: passages of tokens that calibrate.
+        target: what the devices can do.
+        progress: told after each window.
+
+    Raises:
+        DataError: an activation is not finite.
+        ModelError: a graph is damaged.
+    """
+    facts = folder.facts
+    ranges = CacheRanges()
+    given = io.load(folder.path / PREFILL)
+    before = _ends(given, folder, texts, ranges)
+    norms = "layers.0.k_norm.weight" in given.graph.initializers
+    by = factors(ranges, facts, shared=norms)
+    equalize(given, by, facts)
+    cache = _cache_encodings(ranges.divided(by), facts)
+    speaker = _speaker(given, facts)
+    after: list[Floats] = []
+    scheme = _scheme(facts, target)
+    windows = prefill_feeds(
+        speaker, texts, facts.prefill, lambda outputs, _: after.append(_last(outputs))
+    )
+    whole = quantize(given, windows, scheme, fixed=cache, progress=progress)
+    shift = max(float(np.abs(a - b).max()) for a, b in zip(before, after, strict=True))
+    del speaker, given
+    single = io.load(folder.path / DECODE)
+    equalize(single, by, facts)
+    one = quantize(single, None, scheme, fixed={**cache, **whole.encodings})
+    for found in (whole, one):
+        names = {*facts.layout.inputs(1), *facts.layout.outputs(1)}
+        integers_at(found.model, names)
+    held = {name: cache[name] for name in facts.layout.inputs(1)}
+    count = sum(len(text) for text in texts)
+    return QuantizedPair(whole.model, one.model, held, count, shift, whole.notes)
+
+
+def _scheme(facts: Facts, target: Target) -> Scheme:
+    """w8a16, and what moves the cache at 8 bits."""
+    narrow = NodePrecision(activations=ActivationType.UINT8, reason="the cache of 8 bits")
+    per_node = {}
+    for layer in range(facts.layers):
+        nodes = (f"present_key_{layer}", f"layers.{layer}.v_ordered")
+        for name in (*nodes, f"layers.{layer}.keys", f"layers.{layer}.values"):
+            per_node[name] = narrow
+    return Scheme(
+        weights=WeightType.INT8,
+        activations=ActivationType.UINT16,
+        architecture=target.architecture,
+        float16=target.float16,
+        per_node=per_node,
+        second_8bit=True,
+    )
+
+
+def _cache_encodings(ranges: CacheRanges, facts: Facts) -> dict[str, Encoding]:
+    """The encodings of all that is cache, by tensor name: inputs, outputs, and both joined."""
+    found: dict[str, Encoding] = {}
+    for layer in range(facts.layers):
+        for kind in ("key", "value"):
+            name = f"present_{kind}_{layer}"
+            low, high = float(ranges.low[name].min()), float(ranges.high[name].max())
+            encoding = asymmetric(low, high, QuantType.UINT8)
+            joined = f"layers.{layer}.{kind}s"
+            for one in (name, f"past_{kind}_{layer}", joined):
+                found[one] = encoding
+    return found
+
+
+def _ends(
+    model: ir.Model, folder: Folder, texts: Sequence[Sequence[int]], ranges: CacheRanges
+) -> list[Floats]:
+    """The float logits behind each window; takes in what the cache holds."""
+    found: list[Floats] = []
+
+    def see(outputs: Mapping[str, npt.NDArray[np.generic]], count: int) -> None:
+        ranges.see(outputs, count)
+        found.append(_last(outputs))
+
+    for _ in prefill_feeds(_speaker(model, folder.facts), texts, folder.facts.prefill, see):
+        pass
+    return found
+
+
+def _speaker(model: ir.Model, facts: Facts) -> Speaker:
+    run = CpuModel(model, threads=processors(), spin=False).run
+    return Speaker(facts.layout, run, run, facts.prefill)
+
+
+def _last(outputs: Mapping[str, npt.NDArray[np.generic]]) -> Floats:
+    return np.asarray(outputs["logits"], np.float32).reshape(-1)
