@@ -17,15 +17,19 @@ from snapq.api.housekeeping import cache_contents, clean
 from snapq.api.initialization import init
 from snapq.api.inspection import inspect, inspect_compiled
 from snapq.api.language_models import (
+    CheckedPackage,
     Evaluated,
     Generated,
     LanguageModel,
+    PackagedLanguageModel,
     QuantizedLanguageModel,
     SpeedEstimate,
+    llm_check,
     llm_estimate,
     llm_evaluate,
     llm_generate,
     llm_init,
+    llm_package,
     llm_quantize,
 )
 from snapq.api.measuring import benchmark, benchmark_all
@@ -57,11 +61,13 @@ load = public(reading.load)
 
 __all__ = [
     "RUNS",
+    "CheckedPackage",
     "Evaluated",
     "ExportedEncodings",
     "Generated",
     "LanguageModel",
     "Package",
+    "PackagedLanguageModel",
     "Predicted",
     "ProgressBars",
     "PrunedModel",
@@ -92,10 +98,12 @@ __all__ = [
     "inspect_compiled",
     "latest_run",
     "list_devices",
+    "llm_check",
     "llm_estimate",
     "llm_evaluate",
     "llm_generate",
     "llm_init",
+    "llm_package",
     "llm_quantize",
     "load",
     "open_run",

@@ -17,15 +17,19 @@ if TYPE_CHECKING:
     from snapq.llm.tokens import Tokens
 
 __all__ = [
+    "CheckedPackage",
     "Evaluated",
     "Generated",
     "LanguageModel",
+    "PackagedLanguageModel",
     "QuantizedLanguageModel",
     "SpeedEstimate",
+    "llm_check",
     "llm_estimate",
     "llm_evaluate",
     "llm_generate",
     "llm_init",
+    "llm_package",
     "llm_quantize",
 ]
 
@@ -134,6 +138,60 @@ class SpeedEstimate:
     def tokens_per_second(self) -> float:
         """Of decoding, without the call and without whoever runs it."""
         return 1e6 / self.decode_us
+
+
+@dataclass(frozen=True)
+class PackagedLanguageModel:
+    """A folder for a device.
+
+    Attributes:
+        path: the folder.
+        device: what for.
+        separate_bytes: of the binaries of prefill and decode.
+        shared_bytes: of the binary that holds both; None where it was not made.
+        prefill_us: estimated, accelerator time; None where no device near has an estimate.
+        decode_us: likewise.
+    """
+
+    path: Path
+    device: str
+    separate_bytes: int
+    shared_bytes: int | None
+    prefill_us: float | None
+    decode_us: float | None
+
+
+@dataclass(frozen=True)
+class CheckedPackage:
+    """What onnxruntime-genai said with a package, beside the float pair.
+
+    Attributes:
+        prompt_tokens: of the question.
+        wanted: tokens of the float pair.
+        tokens: tokens of the package.
+        text: of these.
+        seconds: that it took here.
+    """
+
+    prompt_tokens: int
+    wanted: tuple[int, ...]
+    tokens: tuple[int, ...]
+    text: str
+    seconds: float
+
+    @property
+    def same(self) -> int:
+        """How many tokens from the first on are those of float."""
+        pairs = zip(self.wanted, self.tokens, strict=False)
+        return next(
+            (index for index, (one, other) in enumerate(pairs) if one != other),
+            min(len(self.wanted), len(self.tokens)),
+        )
+
+    @property
+    def passed(self) -> bool:
+        """Whether all tokens are those of float."""
+        return self.wanted == self.tokens
 
 
 @public
@@ -369,6 +427,93 @@ def llm_estimate(folder: str | Path, device: str) -> SpeedEstimate:
         decode.us,
         missing,
     )
+
+
+@public
+def llm_package(
+    folder: str | Path,
+    output: str | Path,
+    device: str,
+    *,
+    shared: bool = True,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> PackagedLanguageModel:
+    """Compiles a quantized pair for a device into a folder that onnxruntime-genai runs.
+
+    Args:
+        folder: what `llm_quantize` wrote.
+        output: the folder to write.
+        device: what for.
+        shared: whether both graphs are also compiled into one binary, which holds the weights once.
+        overwrite: whether `output` may exist; it is replaced as a whole.
+        progress: progress reporter; nothing is shown where not given.
+
+    Raises:
+        ConfigError: `output` exists.
+        DeviceError: the device is unknown.
+        ModelError: the folder is none, or its pair is float.
+        QnnError: a graph does not compile, or a node does not run on the NPU.
+    """
+    from snapq.devices.profiles import find
+    from snapq.errors import ModelError
+    from snapq.llm.package import package
+
+    target = Path(output)
+    refuse_existing(target, overwrite)
+    _refuse_other(target)
+    profile = find(device)
+    opened, _ = _opened(folder)
+    if opened.facts.cache is None:
+        raise ModelError(
+            "The pair is float, and onnxruntime-genai slides a cache of 8 bits only.",
+            where=str(opened.path),
+            hint="Quantize it first: snapq llm quantize",
+        )
+    told = (progress or Silent()).say
+    found = package(opened, profile, target, shared=shared, told=told)
+    return PackagedLanguageModel(
+        target,
+        profile.name,
+        found.separate_bytes,
+        found.shared_bytes,
+        found.prefill.us if found.prefill is not None else None,
+        found.decode.us if found.decode is not None else None,
+    )
+
+
+@public
+def llm_check(
+    package: str | Path,
+    reference: str | Path,
+    prompt: str,
+    *,
+    tokens: int = 8,
+    raw: bool = False,
+) -> CheckedPackage:
+    """Lets onnxruntime-genai answer with a package, and compares with the float pair's tokens.
+
+    On x86_64 Linux the simulator stands for the NPU: seconds a token.
+
+    Args:
+        package: what `llm_package` wrote; its separate graphs are run.
+        reference: the float pair.
+        prompt: the question.
+        tokens: at most so many.
+        raw: take the prompt as it is, and not as a question by the model's chat template.
+
+    Raises:
+        InstallError: onnxruntime-genai is missing, or of another version.
+        ModelError: a folder is none.
+        QnnError: onnxruntime-genai does not run the package.
+    """
+    from snapq.llm.talk import ask_package
+
+    if tokens < 1:
+        raise ConfigError(f"An answer of {tokens} tokens is none.", where="--tokens")
+    wanted = llm_generate(reference, prompt, tokens=tokens, raw=raw)
+    said = ask_package(Path(package), prompt, tokens, raw=raw)
+    return CheckedPackage(said.prompt_tokens, wanted.tokens, said.tokens, said.text, said.seconds)
 
 
 def _opened(folder: str | Path) -> tuple[Folder, Tokens]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,35 @@ def test_what_cannot_be_quantized_is_refused(
     for arguments, told in cases:
         with pytest.raises(SnapqError, match=told):
             api.llm_quantize(*arguments)
+
+
+@pytest.mark.npu
+@pytest.mark.slow
+def test_a_package_talks_by_genai_as_float_does(
+    published: Path, written: Write, tmp_path: Path
+) -> None:
+    pytest.importorskip("onnxruntime_genai")
+    floats = written(published)
+    folder = quantized(floats, tmp_path)
+    with pytest.raises(SnapqError, match="The pair is float"):
+        api.llm_package(floats, tmp_path / "x", "qcs9075")
+    done = api.llm_package(folder, tmp_path / "chat", "qcs9075")
+    assert done.shared_bytes is not None
+    assert done.shared_bytes < 0.8 * done.separate_bytes
+    manifest = json.loads((done.path / "manifest.json").read_text())
+    assert manifest["limits"] == {
+        "context": 64,
+        "prompt_window": 16,
+        "longest_prompt": 48,
+        "cache_bytes": 2 * 2 * 2 * 16 * 64,
+    }
+    assert set(manifest["files"]) >= {"chat.py", "separate/genai_config.json"}
+    simulated = api.llm_generate(folder, "rome", tokens=3, device="qcs9075")
+    found = api.llm_check(done.path, floats, "rome", tokens=3)
+    assert found.tokens == simulated.tokens
+    assert found.prompt_tokens == 4
+    with pytest.raises(SnapqError, match="no package of a language model"):
+        api.llm_check(folder, floats, "rome")
 
 
 @pytest.mark.npu

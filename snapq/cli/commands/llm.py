@@ -212,3 +212,72 @@ def generate(
         emit(asdict(done))
         return
     say(done.text)
+
+
+@llm.command()
+def package(
+    folder: Quantized,
+    output: Output,
+    device: Device,
+    shared: Annotated[
+        bool, typer.Option(help="Also compile both graphs into one binary: half the bytes.")
+    ] = True,
+    force: Force = False,
+    json: Json = False,
+) -> None:
+    """Compile a quantized pair for a chip into a folder that onnxruntime-genai runs.
+
+    Example: snapq llm package smollm2-w8a16 --out chat --device qcs9075
+    """
+    from snapq import api
+    from snapq.cli.output.progress import Bars
+
+    done = api.llm_package(
+        existing(folder), output, device, shared=shared, overwrite=force, progress=Bars()
+    )
+    if json:
+        emit({**asdict(done), "path": str(done.path)})
+        return
+    both = ""
+    if done.shared_bytes is not None:
+        both = f", {done.shared_bytes / 1e6:,.1f} MB where both share one"
+    say(f"Wrote {output} for {done.device}: binaries of {done.separate_bytes / 1e6:,.1f} MB{both}.")
+    if done.decode_us is not None and done.prefill_us is not None:
+        say(
+            f"Estimated, accelerator time: a window of a prompt {done.prefill_us:,.0f} us, a token "
+            f"{done.decode_us:,.0f} us."
+        )
+    say(f"{output}/README.md says how to run it on the device.")
+
+
+@llm.command()
+def check(
+    folder: Annotated[
+        Path, typer.Argument(metavar="PACKAGE", help="What `snapq llm package` wrote.")
+    ],
+    float_: Annotated[Path, typer.Option("--float", help="The float pair that it was made from.")],
+    prompt: Annotated[str, typer.Option(help="The question.")] = "What is the capital of Italy?",
+    tokens: Annotated[int, typer.Option(min=1, max=_LARGEST, help="At most so many.")] = 8,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="The prompt as it is, without the chat template.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Run a package by onnxruntime-genai on the simulator, beside the float pair's answer.
+
+    Ends with 1 where the tokens differ.
+
+    Example: snapq llm check chat --float smollm2 --tokens 8
+    """
+    from snapq import api
+
+    done = api.llm_check(existing(folder), existing(float_), prompt, tokens=tokens, raw=raw)
+    if json:
+        emit({**asdict(done), "same": done.same, "passed": done.passed})
+    else:
+        say(
+            f"{done.same} of {len(done.wanted)} tokens are those of float ({done.seconds:.0f} s on "
+            f"the simulator): {done.text}"
+        )
+    if not done.passed:
+        raise typer.Exit(1)

@@ -37,6 +37,12 @@ def read_back(request: Request) -> tuple[Report, float]:
     return report, time.perf_counter() - start
 
 
+def read_back_each(requests: list[Request]) -> list[Report]:
+    """Opens sessions one after the other, all of them open until the last is."""
+    opened = [open_session(request) for request in requests]
+    return [report for _, report in opened]
+
+
 def boundary(request: Request) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Opens a session and names its inputs and outputs."""
     session, _ = open_session(request)
