@@ -1,0 +1,1 @@
+"""Fits measured latencies to estimates, and writes the table that snapq predicts from."""

@@ -1,0 +1,1 @@
+"""Networks of public packages with random weights, as snapq deploys and estimates them."""

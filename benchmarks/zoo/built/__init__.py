@@ -1,0 +1,1 @@
+"""Networks that no package builds as they were measured."""

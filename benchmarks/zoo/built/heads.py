@@ -1,0 +1,174 @@
+"""Networks of other packages with the heads that Qualcomm measured them with.
+
+It runs in the environment that requirements.txt describes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+__all__ = ["Detector", "HrNetFace", "Midas", "depth_anything", "detr"]
+
+
+class Detector(nn.Module):
+    """A detector of ultralytics with its boxes as corners, and the best class of each.
+
+    Args:
+        network: its YAML, such as `yolo11n.yaml`.
+        task: the class in `ultralytics.nn.tasks`.
+    """
+
+    def __init__(self, network: str, task: str = "DetectionModel", classes: int = 80) -> None:
+        super().__init__()
+        from ultralytics.nn import tasks
+
+        self.model: Any = getattr(tasks, task)(network, nc=classes, verbose=False)
+        head = self.model.model[-1]
+        head.export, head.end2end, head.format = True, False, "onnx"
+        self.classes = classes
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """[1, 3, height, width] to corners, best scores, classes, and what else the head gives."""
+        found = self.model(image)
+        found, *more = found if isinstance(found, (tuple, list)) else (found,)
+        found = found.permute(0, 2, 1)
+        boxes, scores, rest = (
+            found[..., :4],
+            found[..., 4 : 4 + self.classes],
+            found[..., 4 + self.classes :],
+        )
+        middle, half = boxes[..., :2], boxes[..., 2:] / 2
+        best, index = scores.max(-1)
+        extra = (rest,) if rest.shape[-1] else ()
+        corners = torch.cat([middle - half, middle + half], -1)
+        return (corners, best, index.to(torch.uint8), *extra, *more)
+
+
+class HrNetFace(nn.Module):
+    """HRNet-W18 (Wang et al., 2020) for landmarks: all four scales side by side, then heat maps."""
+
+    def __init__(self, points: int = 29) -> None:
+        super().__init__()
+        import timm
+
+        self.body: Any = timm.create_model("hrnet_w18", features_only=False)
+        self.head = nn.Sequential(
+            nn.Conv2d(270, 270, 1), nn.BatchNorm2d(270), nn.ReLU(), nn.Conv2d(270, points, 1)
+        )
+        del self.body.incre_modules, self.body.downsamp_modules, self.body.final_layer
+        del self.body.classifier
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """[1, 3, height, width] to [1, points, height / 4, width / 4]."""
+        body = self.body
+        stem = body.act2(body.bn2(body.conv2(body.act1(body.bn1(body.conv1(image))))))
+        first, *rest = body.stages(stem)
+        scaled = [nn.functional.interpolate(one, first.shape[2:], mode="bilinear") for one in rest]
+        return self.head(torch.cat([first, *scaled], 1))
+
+
+def _twice_as_large(given: torch.Tensor, corners: bool) -> torch.Tensor:
+    return nn.functional.interpolate(
+        given, scale_factor=2, mode="bilinear", align_corners=corners or None
+    )
+
+
+class _Fusion(nn.Module):
+    def __init__(self, wide: int, taken: int) -> None:
+        super().__init__()
+        self.units = nn.ModuleList(
+            nn.Sequential(
+                nn.ReLU(), nn.Conv2d(wide, wide, 3, 1, 1), nn.ReLU(), nn.Conv2d(wide, wide, 3, 1, 1)
+            )
+            for _ in range(2)
+        )
+        self.out = nn.Conv2d(wide, taken, 1)
+
+    def forward(self, deep: torch.Tensor, shallow: torch.Tensor | None = None) -> torch.Tensor:
+        if shallow is not None:
+            deep = deep + shallow + self.units[0](shallow)
+        deep = deep + self.units[1](deep)
+        return self.out(_twice_as_large(deep, True))
+
+
+class Midas(nn.Module):
+    """MiDaS v2.1 small (Ranftl et al., 2020) on EfficientNet-Lite3."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        import timm
+
+        self.body = timm.create_model(
+            "tf_efficientnet_lite3", features_only=True, out_indices=(1, 2, 3, 4)
+        )
+        widths = (64, 128, 256, 512)
+        self.adapt = nn.ModuleList(
+            nn.Conv2d(given, taken, 3, 1, 1, bias=False)
+            for given, taken in zip(self.body.feature_info.channels(), widths, strict=True)
+        )
+        self.fuse = nn.ModuleList(map(_Fusion, widths, (64, 64, 128, 256)))
+        self.head = nn.ModuleList(
+            (nn.Conv2d(64, 32, 3, 1, 1), nn.Conv2d(32, 32, 3, 1, 1), nn.Conv2d(32, 1, 1))
+        )
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """[1, 3, height, width] to [1, 1, height, width]."""
+        found = [adapt(one) for adapt, one in zip(self.adapt, self.body(image), strict=True)]
+        deep = self.fuse[3](found[3])
+        for level in (2, 1, 0):
+            deep = self.fuse[level](deep, found[level])
+        first, second, third = self.head
+        return third(second(_twice_as_large(first(deep), False)).relu()).relu()
+
+
+def depth_anything() -> nn.Module:
+    """Depth Anything (Yang et al., 2024) on DINOv2's small ViT."""
+    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation, Dinov2Config
+
+    body = Dinov2Config(
+        hidden_size=384,
+        num_attention_heads=6,
+        image_size=518,
+        patch_size=14,
+        reshape_hidden_states=False,
+        out_features=["stage9", "stage10", "stage11", "stage12"],
+    )
+    body._attn_implementation = "eager"
+    config = DepthAnythingConfig(
+        backbone_config=body,
+        reassemble_hidden_size=384,
+        neck_hidden_sizes=[48, 96, 192, 384],
+        fusion_hidden_size=64,
+    )
+    config._attn_implementation = "eager"
+    return DepthAnythingForDepthEstimation(config)
+
+
+class _Detected(nn.Module):
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        found: Any = self.network(image)
+        scores, labels = found.logits.softmax(-1)[..., :-1].max(-1)
+        middle, half = found.pred_boxes[..., :2], found.pred_boxes[..., 2:] / 2
+        return torch.cat([middle - half, middle + half], -1), scores, labels.to(torch.uint8)
+
+
+def detr(backbone: str = "resnet50", dilation: bool = False) -> nn.Module:
+    """DETR (Carion et al., 2020) with boxes as corners and the best class of each."""
+    from transformers import DetrConfig, DetrForObjectDetection
+
+    config = DetrConfig(
+        backbone=backbone,
+        use_timm_backbone=True,
+        use_pretrained_backbone=False,
+        dilation=dilation,
+        num_labels=91,
+    )
+    config._attn_implementation = "eager"
+    return _Detected(DetrForObjectDetection(config))

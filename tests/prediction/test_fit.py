@@ -1,0 +1,56 @@
+"""benchmarks.prediction: a line over estimates, and what it is worth for unseen networks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.prediction import fit
+from benchmarks.prediction.figures import Case
+
+
+def cases(
+    count: int, *, seed: int = 0, noise: float = 0.05, per_mb: float = 0.0, outliers: int = 0
+) -> list[Case]:
+    """Networks measured as 200 us + 1.1 x estimate + `per_mb` x boundary, with noise."""
+    draw = np.random.default_rng(seed)
+    made = []
+    for index in range(count):
+        estimate, boundary = float(10 ** draw.uniform(2, 5)), float(draw.uniform(0.1, 10))
+        us = (200 + 1.1 * estimate + per_mb * boundary) * float(np.exp(draw.normal(0, noise)))
+        us *= 6 if index < outliers else 1
+        made.append(Case(str(index), us, estimate, boundary, 1.0, "convolutional"))
+    return made
+
+
+def test_networks_that_are_six_times_slower_do_not_bend_the_line() -> None:
+    line = fit.fit(cases(40, outliers=4))
+    assert line.offset_us == pytest.approx(200, rel=0.15)
+    assert line.factor == pytest.approx(1.1, rel=0.05)
+
+
+def test_nothing_is_taken_off_for_a_larger_network() -> None:
+    line = fit.fit(cases(30, per_mb=-3.0), ("boundary_mb",))
+    assert line.terms == {}
+
+
+def test_a_term_is_kept_only_where_it_predicts_unseen_networks() -> None:
+    assert fit.best_terms(cases(40)) == ()
+    assert "boundary_mb" in fit.best_terms(cases(40, per_mb=300.0))
+
+
+def test_the_interval_holds_four_of_five_unseen_networks() -> None:
+    unseen = cases(500, seed=99, noise=0.2)
+    inside = []
+    for seed in range(8):
+        known = cases(40, seed=seed, noise=0.2)
+        line, (low, high) = fit.fit(known), fit.interval(fit.left_out(known))
+        ratios = [case.measured_us / line.us(case) for case in unseen]
+        inside.append(np.mean([low <= ratio <= high for ratio in ratios]))
+    assert np.mean(inside) == pytest.approx(0.8, abs=0.05)
+
+
+def test_few_networks_give_a_wider_interval_than_they_span() -> None:
+    low, high = fit.interval(np.array([0.8, 0.9, 1.0, 1.1, 1.2, 1.3]))
+    assert low < 0.8
+    assert high > 1.3
