@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from snapq.graph.shapes import InputShapes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PrunedModel:
     """A pruned model on disk.
 
@@ -30,6 +30,9 @@ class PrunedModel:
     path: Path
     details: Mapping[str, Any]
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<PrunedModel {self.path}>"
 
 
 @public

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from snapq.graph.shapes import InputShapes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class QuantizedModel:
     """A Q/DQ model on disk.
 
@@ -32,6 +32,9 @@ class QuantizedModel:
     precision: str
     encodings: int
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<QuantizedModel {self.path}: {self.precision}, {self.encodings} encodings>"
 
 
 def model_path(model: str | Path | QuantizedModel) -> Path:

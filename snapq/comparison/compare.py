@@ -38,7 +38,7 @@ class Row:
     remark: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunComparison:
     """Two runs or bundles side by side.
 
@@ -53,6 +53,12 @@ class RunComparison:
     after: Contents
     rows: tuple[Row, ...]
     remarks: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        worse = sum(row.passed is False for row in self.rows)
+        found = f"{worse} out of their limits" if worse else "none out of its limit"
+        between = f"{self.before.title} to {self.after.title}"
+        return f"<RunComparison {between}: {len(self.rows)} figures, {found}>"
 
     @property
     def passed(self) -> bool:

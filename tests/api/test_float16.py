@@ -43,6 +43,7 @@ def test_a_model_of_16_bit_floats_is_quantized_on_samples_of_either_width(
     given = half_model(tmp_path / "half.onnx", dtype)
     arrays = np.random.default_rng(1).normal(size=(4, 1, 6, 8, 8)).astype(samples)
     done = snapq.quantize(given, [{"x": x} for x in arrays], preset="fast")
+    assert repr(done).startswith(f"<QuantizedModel {done.path}: w8a8, ")
     written = onnx.load(done.path)
     assert written.graph.input[0].type.tensor_type.elem_type == TensorProto.FLOAT
     np.save(tmp_path / "samples.npy", arrays)

@@ -162,6 +162,8 @@ def test_latest_is_the_newest_run_of_all_or_of_one_deployment(tmp_path: Path) ->
     found = snapq.compare(runs / "a" / "latest~1", runs / "a" / "latest", runs=runs)
     assert isinstance(found, RunComparison)
     assert (found.before.title, found.after.title) == ("a/1", "a/2")
+    assert repr(found).startswith("<RunComparison a/1 to a/2: ")
+    assert repr(found).endswith(" figures, none out of its limit>")
     (runs / "a" / "2" / "bundle").mkdir()
     assert api.find_run("latest~1/bundle", runs) == runs / "a" / "2" / "bundle"
     assert api.latest_run(runs) == runs / "b" / "1"

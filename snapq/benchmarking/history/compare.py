@@ -23,7 +23,7 @@ class Check:
     passed: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Two results side by side.
 
@@ -44,6 +44,11 @@ class Comparison:
     differences: tuple[str, ...]
     remarks: tuple[str, ...]
     checks: tuple[Check, ...]
+
+    def __repr__(self) -> str:
+        between = f"{self.before.run_id[:8]} to {self.after.run_id[:8]}"
+        verdict = "within its limits" if self.passed else "worse than its limits allow"
+        return f"<Comparison {between}: {self.ratio:.3g} times the median, {verdict}>"
 
     @property
     def passed(self) -> bool:

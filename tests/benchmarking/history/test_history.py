@@ -97,6 +97,7 @@ def test_the_gate_fails_on_a_slowdown_that_chance_does_not_explain(
     found = compare(result(model, 5), result(model, after_ms, seed=1), max_slowdown=1.05)
     assert found.ratio == pytest.approx(after_ms / 5, rel=0.03)
     assert found.passed is passed
+    assert len(repr(found)) < 120
 
 
 def test_runs_under_other_conditions_are_not_compared_in_silence(model: Path) -> None:
