@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from snapq.graph import cost
 from snapq.graph.shapes import graph_inputs, static_shape
-from snapq.operators import Family, spec_of
+from snapq.operators import Family, Trait, spec_of
 from snapq.prediction.kinds import kind_of
 from snapq.prediction.network import Features
 
@@ -57,8 +57,10 @@ def _precision(node: ir.Node) -> str:
 
 
 def _held(value: ir.Value | None) -> ir.DataType | None:
-    """The integer type in which a value is held; None of floats."""
+    """The integer type in which a value is held, moved at most since; None of floats."""
     maker = None if value is None else value.producer()
+    while maker is not None and spec_of(maker).has(Trait.MOVES) and maker.inputs[0] is not None:
+        maker = maker.inputs[0].producer()
     if maker is None or maker.op_type != "DequantizeLinear" or maker.inputs[0] is None:
         return None
     held = maker.inputs[0]

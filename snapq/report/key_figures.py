@@ -126,7 +126,7 @@ def _speedup_cards(record: RunRecord, where: Origin) -> Iterator[Card]:
         ]
         lines += [remark for item in items for remark in item.remarks]
         yield Card(
-            title=f"{_speedup_title(first)} on {texts.place(device)}",
+            title=f"{_speedup_title(first)} {texts.place(device)}",
             value=texts.ratio_text(first),
             where=where,
             lines=tuple(dict.fromkeys(lines)),
@@ -136,10 +136,9 @@ def _speedup_cards(record: RunRecord, where: Origin) -> Iterator[Card]:
 
 def _speedup_title(speedup: SpeedupRecord) -> str:
     if speedup.where is Origin.EMULATED:
-        return "Instructions"
-    if speedup.where is Origin.PREDICTED:
-        return "Slow-down of a board" if speedup.value < 1 else "Speed-up of a board"
-    return "Slow-down" if speedup.value < 1 else "Speed-up"
+        return "Instructions on"
+    word = "Slow-down" if speedup.value < 1 else "Speed-up"
+    return f"{word} on a board with" if speedup.where is Origin.PREDICTED else f"{word} on"
 
 
 def _prediction_cards(record: RunRecord) -> Iterator[Card]:

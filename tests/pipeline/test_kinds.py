@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import snapq
-from snapq.benchmarking.targets.base import Candidate
+from snapq.benchmarking.history.predicted import with_predictions
+from snapq.benchmarking.targets.base import Candidate, Measurement
 from snapq.benchmarking.targets.board import load_for
 from snapq.bundle.manifest import read_manifest, write_manifest
 from snapq.bundle.read import Bundle
@@ -24,6 +25,7 @@ from snapq.pipeline.inputs import load_setting
 from snapq.pipeline.kinds import kinds
 from snapq.pipeline.steps import walk
 from snapq.progress import Silent
+from tests.benchmarking.history.test_history import on_board
 from tests.pipeline.conftest import make_project
 
 AUTO = "stages.0.quantize={precision: auto, preset: fast, goal: {min_sqnr_db: %s}}"
@@ -106,6 +108,27 @@ def test_each_package_has_a_prediction_or_the_reason_why_there_is_none(parted: s
     predicted = {(one.device, one.label): one for one in record.predictions}
     assert shipped <= predicted.keys()
     assert all((one.us is None) == bool(one.reason) for one in predicted.values())
+
+
+@pytest.mark.npu
+@pytest.mark.slow
+def test_a_bundle_away_from_its_run_is_predicted_by_the_estimate_in_its_manifest(
+    parted: snapq.Run, tmp_path: Path
+) -> None:
+    assert parted.bundle is not None
+    bundle = shutil.copytree(parted.bundle, tmp_path / "bundle")
+    record = on_board(0, 1.0, predicted=None)
+    label = next(one.label for one in parted.record.placements if one.device == "qcs6490")
+    record = record.model_copy(
+        update={
+            "model": record.model.model_copy(update={"label": label}),
+            "target": record.target.model_copy(update={"soc": "qcs6490"}),
+        }
+    )
+    measured = Measurement((), (), {}, (), (record,))
+    (found,) = with_predictions(measured, bundle).records
+    assert found.predicted is not None
+    assert found.predicted.device == "qcs6490"
 
 
 @pytest.mark.npu

@@ -71,6 +71,21 @@ def test_precisions_are_read_from_the_encodings(
     assert kind_of(quantized(activations, weights)) is Kind.CONVOLUTIONAL
 
 
+def test_what_is_moved_behind_its_encoding_keeps_its_precision() -> None:
+    model = build(
+        """(float[1,4,8] x, float[4,8] w) => (float[1,4,4] y)
+        <float s = {0.1}, uint8 z = {128}, float t = {0.1}, int8 u = {0}> {
+            q = QuantizeLinear(x, s, z)
+            d = DequantizeLinear(q, s, z)
+            v = QuantizeLinear(w, t, u)
+            e = DequantizeLinear(v, t, u)
+            m = Transpose<perm=[1,0]>(e)
+            y = MatMul(d, m)
+        }"""
+    )
+    assert precisions(model) == ("w8a8",)
+
+
 def test_a_float_model_is_float_and_its_boundary_is_what_goes_in_and_out() -> None:
     model = build(CONV)
     found = features(model)

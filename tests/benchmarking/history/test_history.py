@@ -14,6 +14,7 @@ from snapq.benchmarking.history import store
 from snapq.benchmarking.history.calibrated import own_measurements
 from snapq.benchmarking.history.compare import compare
 from snapq.benchmarking.history.junit import junit
+from snapq.benchmarking.history.predicted import beside
 from snapq.benchmarking.history.wanted import Wanted
 from snapq.benchmarking.targets.local_records import Timed, local_records
 from snapq.config import BenchmarkConfig
@@ -298,6 +299,16 @@ def test_a_damaged_history_calibrates_nothing_and_says_why(tmp_path: Path) -> No
     found = own_measurements(["qcs9075"], path=path)
     assert found.by_device == {}
     assert "cannot be used" in str(found.problem)
+
+
+def test_a_prediction_goes_to_what_ran_on_the_npu_of_its_own_chip() -> None:
+    plain = on_board(0, 1.0, predicted=None)
+    cpu = plain.model_copy(update={"runtime": plain.runtime.model_copy(update={"backend": "cpu"})})
+    other = plain.model_copy(update={"target": plain.target.model_copy(update={"soc": "sm8650"})})
+    said = on_board(0, 1.0).predicted
+    assert said is not None
+    found = [one.predicted for one in beside([plain, cpu, other], [said])]
+    assert found == [said, None, None]
 
 
 def test_predicted_stands_beside_measured() -> None:
