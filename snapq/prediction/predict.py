@@ -160,7 +160,7 @@ def predicted_speedup(
 
 def _of_fit(fit: Fit, estimate: EstimateRecord, found: Features, label: str) -> PredictionRecord:
     us = fit.us(estimate, found)
-    low, high = _interval(fit, estimate)
+    low, high = _interval(fit, estimate, us)
     return PredictionRecord(
         label=label,
         device=fit.device,
@@ -197,10 +197,20 @@ def _remarks(fit: Fit, estimate: EstimateRecord) -> Iterator[str]:
         )
 
 
-def _interval(fit: Fit, estimate: EstimateRecord) -> tuple[float, float]:
-    """Ratios of the interval; wider, the further a network is from all that the fit rests on."""
-    wider = 1 + _beyond(fit, estimate)
-    return float(fit.low**wider), float(fit.high**wider)
+def _interval(fit: Fit, estimate: EstimateRecord, us: float) -> tuple[float, float]:
+    """Ratios of the interval, wider where a network is unlike all that the fit rests on.
+
+    Above the largest one the relative error is taken to grow; below the smallest one the error in
+    microseconds is taken to stay as it is there, as what is left is the time of the call.
+    """
+    beyond = _beyond(fit, estimate)
+    if not beyond or fit.estimate_us is None:
+        return fit.low, fit.high
+    missing = fit.estimate_us[0] - (estimate.precise_us or estimate.us)
+    if missing > 0:
+        larger = (us + fit.factor * missing) / us
+        return 1 / (1 + larger * (1 / fit.low - 1)), 1 + larger * (fit.high - 1)
+    return float(fit.low ** (1 + beyond)), float(fit.high ** (1 + beyond))
 
 
 def _beyond(fit: Fit, estimate: EstimateRecord) -> float:

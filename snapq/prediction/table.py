@@ -95,10 +95,10 @@ class Table(Record):
         return next((f for place in order for f in found if (f.runtime, f.kind) == place), None)
 
     def of_device(self, device: str) -> tuple[Fit, ...]:
-        """All fits of a device through the runtime that its predictions are for."""
+        """All fits of a device, at each precision through the runtime that `of` takes."""
         found = [one for one in self.fits if one.device == device]
-        onnx = [one for one in found if one.runtime == "onnx"]
-        return tuple(onnx or found)
+        onnx = {one.precision for one in found if one.runtime == "onnx"}
+        return tuple(one for one in found if one.runtime == "onnx" or one.precision not in onnx)
 
 
 @cache

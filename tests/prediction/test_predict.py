@@ -82,10 +82,14 @@ def test_the_fit_of_the_models_kind_comes_before_that_of_all() -> None:
 
 
 def test_a_network_unlike_all_of_the_fit_gets_a_wider_interval_and_a_word_of_it() -> None:
-    inside, outside = predicted(us=100), predicted(us=5)
+    inside, smaller, larger = predicted(us=100), predicted(us=5), predicted(us=500_000)
     assert inside.remarks == ()
-    assert outside.spread[0] > 2 * inside.spread[0]
-    assert "this one at 5" in outside.remarks[0]
+    assert "this one at 5:" in smaller.remarks[0]
+    for one in (smaller, larger):
+        assert min(one.spread) > 1.2 * max(inside.spread)
+    assert smaller.us_upper is not None
+    assert inside.us_upper is not None
+    assert smaller.us_upper < inside.us_upper, "no longer than a larger network"
 
 
 def test_the_fastest_runtime_of_all_is_named_where_onnx_runtimes_latency_is_not_public() -> None:
