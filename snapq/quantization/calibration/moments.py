@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import onnx_ir as ir
 
 from snapq.quantization.calibration.calibrate import Samples, stream
+from snapq.quantization.calibration.kept import KeptArrays, Place
 from snapq.quantization.encodings import Encoding, Floats
 from snapq.quantization.tuning.layers import Layer, columns, places, positions
 
-__all__ = ["LARGEST", "Moments", "collect"]
+__all__ = ["LARGEST", "Moments", "Seen", "collect"]
 
 LARGEST = 4608
 """Layers that see more inputs than this at once are left to plain rounding: their second moments
@@ -48,15 +49,50 @@ class Moments:
             self.qq = self.qq + q.transpose(0, 2, 1) @ q
 
 
+class Seen:
+    """What layers see in a float model, at a few places of each sample: computed once and kept.
+
+    Args:
+        model: the float model.
+        samples: feeds; read once for each set of layers that was not asked for before.
+    """
+
+    def __init__(self, model: ir.Model, samples: Samples) -> None:
+        self.model, self.samples = model, samples
+        self._kept = KeptArrays()
+        self._places: dict[tuple[int, str], list[Place]] = {}
+
+    def columns(self, chosen: Sequence[Layer]) -> Iterator[tuple[Layer, Iterator[Floats]]]:
+        """Layer by layer what it sees, sample by sample, `[G, positions, K]` each.
+
+        Raises:
+            DataError, ModelError: as `calibration.stream`.
+        """
+        numbered = list(enumerate(chosen))
+        self._compute([(n, layer) for n, layer in numbered if (n, layer.name) not in self._places])
+        for number, layer in numbered:
+            kept = self._places[number, layer.name]
+            yield layer, (np.asarray(self._kept.read(place), np.float32) for place in kept)
+
+    def _compute(self, missing: Sequence[tuple[int, Layer]]) -> None:
+        if not missing:
+            return
+        names = sorted({layer.data for _, layer in missing})
+        found: dict[tuple[int, str], list[Place]] = {(n, one.name): [] for n, one in missing}
+        for index, values in enumerate(stream(self.model, self.samples, names)):
+            for number, layer in missing:
+                random = np.random.default_rng((index, number))
+                data = values[layer.data]
+                limit = positions(layer, _VALUES, _FEWEST_POSITIONS, _MOST_POSITIONS)
+                x = columns(layer, data, places(layer, data.shape, limit, random))
+                found[number, layer.name].append(self._kept.add(x))
+        self._places |= found
+
+
 def collect(
-    model: ir.Model,
-    chosen: Sequence[Layer],
-    encodings: Mapping[str, Encoding],
-    samples: Samples,
-    *,
-    second: bool,
-) -> dict[str, Moments]:
-    """Moments of the input of each `chosen` layer, by its name; `second` ones, or means alone.
+    seen: Seen, chosen: Sequence[Layer], encodings: Mapping[str, Encoding], *, second: bool
+) -> Iterator[tuple[str, Moments]]:
+    """Moments of the input of each `chosen` layer, with its name; `second` ones, or means alone.
 
     What `q` holds is the float input, quantized: errors of the layers before are theirs to mend,
     and a layer that made up for them too would do so twice over.
@@ -67,17 +103,11 @@ def collect(
     fitting = [
         layer for layer in chosen if layer.matrix.shape[2] <= LARGEST and layer.data in encodings
     ]
-    found = {layer.name: Moments() for layer in fitting}
-    names = sorted({layer.data for layer in fitting})
-    for index, values in enumerate(stream(model, samples, names)):
-        for number, layer in enumerate(fitting):
-            random = np.random.default_rng((index, number))
-            data = values[layer.data]
-            limit = positions(layer, _VALUES, _FEWEST_POSITIONS, _MOST_POSITIONS)
-            x = columns(layer, data, places(layer, data.shape, limit, random))
-            q = _held(x, encodings[layer.data])
-            found[layer.name].update(x, q, second=second)
-    return found
+    for layer, columns_of in seen.columns(fitting):
+        found = Moments()
+        for x in columns_of:
+            found.update(x, _held(x, encodings[layer.data]), second=second)
+        yield layer.name, found
 
 
 def _held(values: Floats, encoding: Encoding) -> Floats:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
@@ -18,7 +18,7 @@ import onnx_ir as ir
 
 from snapq.errors import ConfigError, did_you_mean
 from snapq.quantization.calibration.calibrate import Samples
-from snapq.quantization.calibration.moments import Moments, collect
+from snapq.quantization.calibration.moments import Moments, Seen, collect
 from snapq.quantization.calibration.observers.collector import Collector
 from snapq.quantization.encodings import Encoding
 from snapq.quantization.qdq.decisions import Decision
@@ -79,6 +79,13 @@ class Study:
     samples: Samples
     seen: Mapping[str, Collector]
     tuned: Mapping[str, Tuned] = field(default_factory=dict)
+    layers_see: Seen | None = field(default=None, repr=False, compare=False)
+    """What layers see of the samples; shared by all studies of one model."""
+
+    def __post_init__(self) -> None:
+        held = self.layers_see
+        if held is None or held.model is not self.model or held.samples is not self.samples:
+            object.__setattr__(self, "layers_see", Seen(self.model, self.samples))
 
     @cached_property
     def built(self) -> Quantized:
@@ -110,10 +117,11 @@ class Study:
         """The encoding of a layer's weight where no algorithm chooses another."""
         return plain_encoding(layer, decision, self.built.encodings[layer.data])
 
-    def moments(self, *, second: bool) -> dict[str, Moments]:
-        """Moments of what the layers see, float and quantized."""
+    def moments(self, *, second: bool) -> Iterator[tuple[str, Moments]]:
+        """Moments of what the layers see, float and quantized, layer by layer with its name."""
+        assert self.layers_see is not None
         chosen = [layer for layer, _ in self.layers().values()]
-        return collect(self.model, chosen, self.built.encodings, self.samples, second=second)
+        return collect(self.layers_see, chosen, self.built.encodings, second=second)
 
 
 FORMER_NAMES: Mapping[str, str] = {

@@ -24,15 +24,15 @@ def correct_biases(study: Study) -> Study | None:
 
     Source: Nagel et al., arXiv:1906.04721, section 4.2, with means from data.
     """
-    moments = study.moments(second=False)
-    found: dict[str, Tuned] = {}
-    for name, (layer, decision) in study.layers().items():
-        if layer.bias is None or name not in moments:
+    layers, found = study.layers(), dict[str, Tuned]()
+    for name, moments in study.moments(second=False):
+        layer, decision = layers[name]
+        if layer.bias is None:
             continue
         encoding = study.plain(layer, decision)
         integers = quantize(layer.weight, encoding)
         rounded = replace(layer, weight=dequantize(integers, encoding))
-        found[name] = Tuned(encoding, integers, corrected(layer, rounded, moments[name]))
+        found[name] = Tuned(encoding, integers, corrected(layer, rounded, moments))
     return replace(study, tuned={**study.tuned, **found}) if found else None
 
 

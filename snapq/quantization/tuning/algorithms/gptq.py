@@ -33,12 +33,10 @@ def round_weights(study: Study) -> Study | None:
 
 def rounded_study(study: Study, *, descent: bool) -> Study | None:
     """The study with all layers rounded, with `descent` moved while that gains."""
-    moments = study.moments(second=True)
-    found = {
-        name: _rounded(layer, study.plain(layer, decision), moments[name], descent)
-        for name, (layer, decision) in study.layers().items()
-        if name in moments
-    }
+    layers, found = study.layers(), dict[str, Tuned]()
+    for name, moments in study.moments(second=True):
+        layer, decision = layers[name]
+        found[name] = _rounded(layer, study.plain(layer, decision), moments, descent)
     return replace(study, tuned={**study.tuned, **found}) if found else None
 
 
