@@ -116,8 +116,9 @@ def _loadable(source: Path | bytes | ir.Model, in_memory: int) -> Iterator[tuple
     else:
         from snapq.graph import io  # not in processes that only time a file
 
-        if io.bytes_beside(source) <= in_memory:
-            yield io.by_reference(source)
+        found = io.by_reference(source, in_memory)
+        if found is not None:
+            yield found
             return
         with Scratch() as scratch:
             path = scratch.path / "model.onnx"

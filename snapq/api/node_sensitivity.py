@@ -54,8 +54,10 @@ def analyze_model(
     with progress.track("Calibrate", len(data)) as advance:
         known = observe(model, (sample.feeds for sample in data), advance)
     compared = [sample.feeds for sample in islice(data, samples)]
-    references = list(run_on_cpu(model, compared))
+    references = [] if where is Origin.HOST else list(run_on_cpu(model, compared))
     analysis = Analysis(model, known, scheme, {}, compared, references, runner(where, device))
+    if where is Origin.HOST:
+        analysis = analysis.from_changes()
     quantized = analysis.quantized(scheme)
     noise = analysis.noise(quantized.model)
     found = _sensitivities(analysis, context, tensors=tensors)

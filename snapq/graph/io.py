@@ -34,7 +34,8 @@ from snapq.graph.zip_maps import drop_zip_maps
 from snapq.scratch import Scratch
 
 _PLAIN = frozenset(
-    ("FLOAT", "INT8", "UINT8", "INT16", "UINT16", "INT32", "UINT32", "INT64", "UINT64", "DOUBLE")
+    ir.DataType[name]
+    for name in ("FLOAT", "DOUBLE", "INT8", "UINT8", "INT16", "UINT16", "INT32", "INT64")
 )
 """Types whose bytes are numpy's."""
 _KNOWN = frozenset(kind.value for kind in ir.DataType)
@@ -105,46 +106,34 @@ def weight_bytes(model: ir.Model) -> int:
     return sum(tensor.nbytes for tensor in _model_tensors(model))
 
 
-def by_reference(model: ir.Model) -> tuple[bytes, dict[str, np.ndarray]]:
+def by_reference(model: ir.Model, limit: int) -> tuple[bytes, dict[str, np.ndarray]] | None:
     """The model as one message without its large weights, and these by name, without a copy.
 
     For ONNX Runtime, which takes them from memory. Left in the message are weights that are inputs
-    or outputs as well, and those of types that numpy has not.
+    or outputs as well, and those of types that numpy has not. None where more than `limit` bytes
+    would be left.
     """
-    taken = {
-        name: value
+    taken = [
+        (name, value, held)
         for name, value in model.graph.initializers.items()
-        if value.const_value is not None and _may_be_referred_to(value, value.const_value)
-    }
-    tensors = {name: value.const_value for name, value in taken.items()}
+        if (held := value.const_value) is not None
+        and held.nbytes >= _LARGE
+        and held.dtype in _PLAIN
+        and not (value.is_graph_input() or value.is_graph_output())
+    ]
     try:
-        for name, value in taken.items():
-            held = value.const_value
-            assert held is not None
+        for name, value, held in taken:
+            shape = ir.Shape(held.shape.numpy())
             value.const_value = ir.ExternalTensor(
-                "memory", 0, held.nbytes, held.dtype, shape=ir.Shape(held.shape.numpy()), name=name
+                "memory", 0, held.nbytes, held.dtype, shape=shape, name=name
             )
+        if weight_bytes(model) - sum(held.nbytes for _, _, held in taken) > limit:
+            return None
         message = bytes(ir.serde.serialize_model(model).SerializeToString())
     finally:
-        for name, value in taken.items():
-            value.const_value = tensors[name]
-    return message, {name: held.numpy() for name, held in tensors.items() if held is not None}
-
-
-def bytes_beside(model: ir.Model) -> int:
-    """Bytes of the constants that `by_reference` leaves in the message."""
-    values = model.graph.initializers.values()
-    taken = [
-        held.nbytes
-        for value in values
-        if (held := value.const_value) is not None and _may_be_referred_to(value, held)
-    ]
-    return weight_bytes(model) - sum(taken)
-
-
-def _may_be_referred_to(value: ir.Value, tensor: ir.TensorProtocol) -> bool:
-    alone = not (value.is_graph_input() or value.is_graph_output())
-    return alone and tensor.dtype.name in _PLAIN and tensor.nbytes >= _LARGE
+        for _, value, held in taken:
+            value.const_value = held
+    return message, {name: held.numpy() for name, _, held in taken}
 
 
 def serialized(model: ir.Model) -> bytes:
@@ -299,7 +288,7 @@ def _taken_out(proto: onnx.ModelProto) -> dict[str, ir.TensorProtocol]:
     found: dict[str, ir.TensorProtocol] = {}
     for tensor in proto.graph.initializer:
         kind = ir.DataType(tensor.data_type) if tensor.data_type in _KNOWN else None
-        if kind is None or kind.name not in _PLAIN or names[tensor.name] > 1:
+        if kind is None or kind not in _PLAIN or names[tensor.name] > 1:
             continue
         if not tensor.HasField("raw_data") or tensor.metadata_props or not tensor.name:
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
+_GRAPHS = (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS)
 _LONGEST = 80
 """Characters of a name in a message: TFLite's names list all operators that were fused."""
 
@@ -20,12 +21,21 @@ class Names:
     def __init__(self, graph: ir.Graph) -> None:
         self._values: set[str] = set()
         self._nodes: set[str] = set()
-        for part in (graph, *graph.subgraphs()):
-            self._values.update(part.initializers)
-            self._values.update(str(value.name) for value in part.inputs)
-            for node in part:
-                self._nodes.add(str(node.name))
-                self._values.update(str(output.name) for output in node.outputs)
+        self._collect(graph)
+
+    def _collect(self, graph: ir.Graph) -> None:
+        # Once for each pass: `graph.subgraphs()` would take four times as long.
+        self._values.update(graph.initializers)
+        self._values.update(str(value.name) for value in graph.inputs)
+        for node in graph:
+            self._nodes.add(str(node.name))
+            for output in node.outputs:
+                self._values.add(str(output.name))
+            for attribute in node.attributes.values():
+                if attribute.type in _GRAPHS and not attribute.is_ref():
+                    one = attribute.type is ir.AttributeType.GRAPH
+                    for inner in (attribute.as_graph(),) if one else attribute.as_graphs():
+                        self._collect(inner)
 
     def take(self, name: str) -> None:
         """Notes that a value of that name exists now."""

@@ -32,16 +32,18 @@ def write_for_float16(model: ir.Model, nodes: Iterable[ir.Node] | None = None) -
     ]
     edit = Editor(model.graph)
     applied: Counter[str] = Counter()
+    known = set(model.graph)
     for node in tuple(model.graph if nodes is None else nodes):
         if node.domain != "" or not node.inputs or not is_float(node.inputs[0]):
             continue
         for item in passes:
-            if node.op_type in item.operators and node.graph is not None:
-                before = set(model.graph)
-                if item(node, edit):
-                    applied[item.name] += 1
-                    for made in set(model.graph) - before:
-                        made.metadata_props.update(node.metadata_props)
+            asked = node.op_type in item.operators and node.graph is not None
+            if asked and item(node, edit):
+                applied[item.name] += 1
+                now = set(model.graph)
+                for made in now - known:
+                    made.metadata_props.update(node.metadata_props)
+                known = now
     if applied:
         infer_shapes(model)
     return applied

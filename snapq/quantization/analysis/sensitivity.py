@@ -25,6 +25,7 @@ from snapq.operators import Encodings, quantized
 from snapq.precision import ActivationType
 from snapq.quantization.analysis.alone import alone, lowered
 from snapq.quantization.analysis.error_causes import error_cause
+from snapq.quantization.analysis.resumed import Resumed
 from snapq.quantization.calibration.observers.collector import Collector
 from snapq.quantization.encodings import Encoding, QuantType, dequantize
 from snapq.quantization.qdq.lowering.order import lifted
@@ -99,6 +100,7 @@ class Analysis:
         run: runs the models that are made.
         tuned: weights that algorithms found, by name of the node; they hold where weights have the
             type that the scheme gives them.
+        resumed: runs what it can in the place of `run`, see `from_changes`.
     """
 
     model: ir.Model
@@ -109,6 +111,13 @@ class Analysis:
     references: Sequence[Feeds]
     run: Run
     tuned: Mapping[str, Tuned] = field(default_factory=dict)
+    resumed: Resumed | None = None
+
+    def from_changes(self) -> Analysis:
+        """The same on this machine's CPU, where models run from what they change on."""
+        scheme = replace(self.scheme, activations=ActivationType.FLOAT16, per_node={})
+        resumed = Resumed(self.quantized(scheme).model, self.samples)
+        return replace(self, resumed=resumed, references=resumed.truth)
 
     def quantized(self, scheme: Scheme) -> Quantized:
         """The model quantized to another scheme, without calibrating again."""
@@ -129,7 +138,9 @@ class Analysis:
     def noise(self, model: ir.Model) -> float:
         """Relative noise of a model at the most affected output, or group of its channels."""
         meter, grouped = SqnrMeter(), GroupedOutputs()
-        for reference, found in zip(self.references, self.run(model, self.samples), strict=True):
+        resumed = self.resumed.run(model) if self.resumed is not None else None
+        outputs = self.run(model, self.samples) if resumed is None else resumed
+        for reference, found in zip(self.references, outputs, strict=True):
             truth = real_outputs(reference)
             meter.update(*(grouped.split(one, truth) for one in (truth, found)))
         return meter.worst()

@@ -29,12 +29,15 @@ __all__ = ["Changed", "Segments", "divided"]
 Array = npt.NDArray[np.generic]
 Feeds = Mapping[str, Array]
 
+_NOTHING: Feeds = {}
 _SEGMENTS = 12
 _NEAR = 0.3
 """How far from where segments are alike a cut may be, in segments; it is where least flows."""
 _BYTE = 4
 """Multiply-accumulates that take as long as reading or writing a byte."""
 _NEVER = 1 << 60
+_FEW = 4096
+"""Elements of constants that are compared; larger ones are alike where they are one."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,7 @@ class Segments:
     def __init__(self, model: ir.Model, samples: Sequence[Feeds]) -> None:
         self.outputs = tuple(str(value.name) for value in model.graph.outputs)
         self._segments = divided(model)
+        self._nodes = {str(node.outputs[0].name): node for node in model.graph}
         self._runnables = [_runnable(segment.model) for segment in self._segments]
         self._kept = KeptArrays()
         self._places: list[dict[str, Place]] = []
@@ -84,7 +88,7 @@ class Segments:
 
         `change` works on a segment's model in place; it may add inputs, and renames nothing.
         """
-        own: dict[int, CpuModel] = {}
+        own: dict[int, CpuModel | None] = {}
         for index, segment in enumerate(self._segments):
             if not segment.makes.isdisjoint(names):
                 copy = segment.model.clone()
@@ -92,11 +96,50 @@ class Segments:
                 own[index] = _runnable(copy)
         return Changed(self, own) if own else None
 
-    def run(self, index: int, own: Mapping[int, CpuModel], more: Feeds) -> dict[str, Array]:
-        """Outputs for a sample with some segments replaced; those before the first do not run."""
+    def like(self, model: ir.Model, finish: Callable[[ir.Model], ir.Model]) -> Changed | None:
+        """Another model of the same inputs and outputs, most of whose nodes are this one's.
+
+        From the first segment with a node that it has not to the last one its own nodes run, which
+        `finish` may change before. None where the model is better run as a whole.
+        """
+        alike = {
+            name
+            for node in model.graph
+            if (mine := self._nodes.get(name := str(node.outputs[0].name))) is not None
+            and _alike(node, mine)
+        }
+        touched = [
+            index
+            for index, segment in enumerate(self._segments)
+            if any(name in self._nodes and name not in alike for name in segment.makes)
+        ]
+        if not touched:
+            return Changed(self, {})
+        first, last = touched[0], touched[-1]
+        if last - first == len(self._segments) - 1:
+            return None
+        read = {str(v.name) for one in self._segments[last + 1 :] for v in one.model.graph.inputs}
+        inside = {name for one in self._segments[first : last + 1] for name in one.makes}
+        before = {name for one in self._segments[:first] for name in one.makes}
+        fed = {str(value.name) for value in model.graph.inputs}
+        known = {name for name in self._places[0] if name in before or name in fed}
+        given = inside & (read | set(self.outputs))
+        if not given.issubset(str(value.name) for node in model.graph for value in node.outputs):
+            return None
+        part = finish(_part(model, given, known))
+        own: dict[int, CpuModel | None] = dict.fromkeys(range(first, last + 1))
+        return Changed(self, {**own, first: _runnable(part)})
+
+    def run(self, index: int, own: Mapping[int, CpuModel | None], more: Feeds) -> dict[str, Array]:
+        """Outputs for a sample with some segments replaced, by nothing where one does for several.
+
+        Those before the first do not run.
+        """
         known: dict[str, Array] = dict(more)
-        for number in range(min(own), len(self._runnables)):
+        for number in range(min(own, default=len(self._runnables)), len(self._runnables)):
             runnable = own.get(number, self._runnables[number])
+            if runnable is None:
+                continue
             feeds = {
                 name: known[name] if name in known else self._kept.read(self._places[index][name])
                 for name in runnable.inputs
@@ -109,10 +152,10 @@ class Segments:
 class Changed:
     """A model of which some segments are changed."""
 
-    def __init__(self, segments: Segments, own: Mapping[int, CpuModel]) -> None:
+    def __init__(self, segments: Segments, own: Mapping[int, CpuModel | None]) -> None:
         self._segments, self._own = segments, own
 
-    def run(self, index: int, more: Feeds) -> dict[str, Array]:
+    def run(self, index: int, more: Feeds = _NOTHING) -> dict[str, Array]:
         """Outputs for a sample, by its number; `more` feeds the inputs that the change added."""
         return self._segments.run(index, self._own, more)
 
@@ -214,3 +257,54 @@ def _as_input(value: ir.Value) -> ir.Value:
     value.replace_all_uses_with(new)
     value.name = f"{value.name}_elsewhere"
     return new
+
+
+def _part(model: ir.Model, given: Collection[str], known: Collection[str]) -> ir.Model:
+    """What computes some values of a model from others that are known, in a copy."""
+    copy = model.clone()
+    graph = copy.graph
+    values = {str(value.name): value for node in graph for value in node.outputs}
+    left = [values[name] for name in sorted(given)]
+    graph.outputs.clear()
+    graph.outputs.extend(left)
+    read: dict[ir.Value, None] = {}
+    seen: set[ir.Value] = set(left)
+    while left:
+        node = left.pop().producer()
+        for value in node.inputs if node is not None else ():
+            if value is None or value.is_initializer() or value in seen:
+                continue
+            seen.add(value)
+            if value.producer() is None or value.name in known:
+                read[value] = None
+            else:
+                left.append(value)
+    graph.inputs.clear()
+    graph.inputs.extend(_as_input(value) for value in read)
+    RemoveUnusedNodesPass()(copy)
+    return copy
+
+
+def _alike(one: ir.Node, other: ir.Node) -> bool:
+    """Whether two nodes compute the same of values of the same names, and name it alike."""
+    if (one.op_type, one.domain) != (other.op_type, other.domain):
+        return False
+    if len(one.inputs) != len(other.inputs) or one.attributes.keys() != other.attributes.keys():
+        return False
+    if [value.name for value in one.outputs] != [value.name for value in other.outputs]:
+        return False
+    same = (a.value == other.attributes[name].value for name, a in one.attributes.items())
+    return all(same) and all(map(_same, one.inputs, other.inputs))
+
+
+def _same(one: ir.Value | None, other: ir.Value | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    constants = one.const_value, other.const_value
+    if not (one.is_initializer() and other.is_initializer()):
+        return one.name == other.name and one.is_initializer() == other.is_initializer()
+    first, second = constants
+    if first is second or first is None or second is None:
+        return first is second
+    alike = first.dtype == second.dtype and first.shape == second.shape
+    return alike and first.size <= _FEW and np.array_equal(first.numpy(), second.numpy())

@@ -12,6 +12,8 @@ from snapq.stages.quantize.scoring import run_on_cpu, runner
 from tests.quantization.hard_models import encoder_with_outliers
 from tests.quantization.odd_models import MODELS, feeds
 
+FROM_CHANGES = ("transformer_block", "shared_weights")
+
 
 def analysis_of(model, run=run_on_cpu, count=4):
     samples = feeds(model, count)
@@ -55,6 +57,17 @@ def test_noises_of_single_tensors_add_up_to_that_of_the_whole_model():
 def test_a_model_in_which_nothing_is_lost_has_no_noise():
     analysis = analysis_of(MODELS["transformer_block"]())
     assert analysis.noise(analysis.model) < 1e-10
+
+
+@pytest.mark.parametrize("name", FROM_CHANGES)
+def test_from_where_it_differs_from_float_a_model_gives_what_it_gives_as_a_whole(name):
+    whole = analysis_of(MODELS[name](), count=2)
+    resumed = whole.from_changes()
+    pairs = [sensitivity.analyze_nodes(one) for one in (whole, resumed)]
+    assert pairs[0]
+    for one, other in zip(*pairs, strict=True):
+        assert one.name == other.name
+        assert other.noise == pytest.approx(one.noise, rel=0.05, abs=1e-9)
 
 
 def test_the_simulator_agrees_on_which_of_two_nodes_is_more_sensitive():

@@ -65,5 +65,6 @@ def lower(model: ir.Model, scheme: Scheme) -> LoweredModel:
 def lifted(model: ir.Model) -> ir.Model:
     """A copy of a model with all its constants as initializers."""
     copy = model.clone()
-    common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(copy)
+    if any(node.op_type == "Constant" for node in copy.graph.all_nodes()):
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(copy)
     return copy
