@@ -87,7 +87,7 @@ PRESETS: dict[str, Recipe] = {
     "fast": Recipe(quick_correction=True),
     "balanced": Recipe(
         (MinMax(), Mse(), ActivationMse()),
-        ("rotation", "smoothquant", "bias-correction", "range-search"),
+        ("rotation", "smoothquant", "cle-depthwise", "cle", "bias-correction", "range-search"),
     ),
     "best": Recipe(
         (MinMax(), Mse(), ActivationMse(), Sqnr(), Auto(), Percentile(), Entropy()),
@@ -96,6 +96,7 @@ PRESETS: dict[str, Recipe] = {
             "wide-attention",
             "wide-feed-forward",
             "ocs",
+            "cle-depthwise",
             "cle",
             "bias-absorption",
             "rotation",

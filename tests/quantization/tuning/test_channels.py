@@ -57,7 +57,7 @@ def study(model):
 
 
 @pytest.mark.parametrize("activation", ["Relu", "Clip", "PRelu", "LeakyRelu"])
-@pytest.mark.parametrize("name", ["cle", "bias-absorption"])
+@pytest.mark.parametrize("name", ["cle", "cle-depthwise", "bias-absorption"])
 def test_outputs_stay(name, activation):
     model = chain(activation)
     changed = algorithm(name)(study(model))
@@ -85,6 +85,12 @@ def test_equalization_gives_channels_like_ranges_in_front_of_a_depthwise_layer()
         high = channel_statistics(one.model, [link], one.samples)[str(link.read.name)].high
         ratios.append(float(high.max() / high[high > 0].min()))
     assert ratios[1] < ratios[0] / 4
+
+
+def test_equalization_in_front_of_depthwise_layers_leaves_all_other_weights():
+    model = study(residual_stream())
+    assert algorithm("cle")(model) is not None
+    assert algorithm("cle-depthwise")(model) is None
 
 
 def seen(*largest):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from snapq.quantization.tuning.channels.links import Link, links
 from snapq.quantization.tuning.channels.statistics import ChannelStatistics, channel_statistics
 from snapq.quantization.tuning.channels.weights import by_channel, is_depthwise
 
-__all__ = ["Reader", "equalize", "factors"]
+__all__ = ["Reader", "equalize", "equalize_depthwise", "factors"]
 
 
 _ROOM = 1.25
@@ -68,11 +68,27 @@ def equalize(study: Study) -> Study | None:
     Source: Nagel et al., arXiv:1906.04721, with ranges of activations in place of the first
     layer's weights, as those have a scale a channel.
     """
+    return _equalized(study, lambda _: True)
+
+
+@register("cle-depthwise", Stage.MODEL)
+def equalize_depthwise(study: Study) -> Study | None:
+    """Does so only where depthwise convolutions take the channels, which costs their weights none.
+
+    A MobileNet-like segmenter, with one channel of 64 beside others of 3 to 20 in front of such a
+    Conv, comes 2 to 4 dB nearer to float by that, and loses by the rest, as the weights of its
+    small layers become unlike.
+    """
+    return _equalized(study, lambda link: all(is_depthwise(node) for node in link.sinks))
+
+
+def _equalized(study: Study, chosen: Callable[[Link], bool]) -> Study | None:
+    """The study with channels scaled at the chosen links; None where that changes nothing."""
     activations = study.scheme.activation_type
     if activations is None:
         return None
     model = study.model.clone()
-    found = [link for link in links(model.graph) if not _imposed(link, study)]
+    found = [link for link in links(model.graph) if chosen(link) and not _imposed(link, study)]
     if not found:
         return None
     seen = channel_statistics(model, found, study.samples)
