@@ -132,9 +132,9 @@ class QuantizeConfig(StageConfig):
     per_channel: bool = True
     """One scale an output channel for the weights of Conv, ConvTranspose and Gemm."""
     preset: Preset = Preset.BALANCED
-    """`fast` measures ranges and rounds; `balanced` also evens channels, corrects biases and chooses
-    ranges; `best` tries every algorithm and compares outputs on the simulator. A step is kept only
-    where it lowers the error of the outputs on held-out calibration samples."""
+    """`fast` measures ranges and rounds; `balanced` also evens channels, corrects biases and
+    chooses ranges; `best` tries every algorithm and compares outputs on the simulator. A step is
+    kept only where it lowers the error of the outputs on held-out calibration samples."""
     observer: ObserverName | PercentileObserver | None = None
     """The rule for the ranges of all activations: `min-max`, `moving-average`, `percentile`,
     `entropy`, `mse`, `sqnr`, `activation-mse` or `auto`, or `{percentile: 99.9}`; the preset's
