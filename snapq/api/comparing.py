@@ -121,22 +121,32 @@ def _measurements(
 
 
 @public
-def import_measurements(files: Sequence[str | Path]) -> tuple[BenchRecord, ...]:
+def import_measurements(
+    files: Sequence[str | Path], bundle: str | Path | None = None
+) -> tuple[BenchRecord, ...]:
     """Adds what `verify.py` of a bundle measured on other machines to the history.
 
     Args:
         files: what it wrote; the same file twice is one result.
+        bundle: the bundle that was measured: then what is predicted of it stands beside, and the
+            results calibrate predictions.
 
     Returns:
         The results, in the order of the files.
 
     Raises:
-        StorageError: a file is no such measurement, or the history cannot be written.
+        ConfigError: a measurement is not of the bundle.
+        StorageError: a file is no such measurement, the bundle is damaged, or the history cannot be
+            written.
     """
     from snapq.benchmarking.history.imported import read_measurement
     from snapq.benchmarking.history.store import remember
 
     found = tuple(read_measurement(Path(file)) for file in files)
+    if bundle is not None:
+        from snapq.benchmarking.history.predicted import of_bundle
+
+        found = of_bundle(found, Path(bundle))
     remember(found)
     return found
 

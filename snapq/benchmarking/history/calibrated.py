@@ -89,6 +89,8 @@ def _counts(record: BenchRecord) -> bool:
         and record.runtime.backend == "htp"
         and record.valid.all_on_npu
         and record.valid.not_throttled
+        and record.valid.min_runs_met
+        and record.valid.golden_met is not False
         and record.protocol.performance_mode in (None, "burst")
         and record.latency_ms.p50 > 0
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from snapq.benchmarking.history.subject import run_beside
 from snapq.benchmarking.targets.base import Measurement
 from snapq.bundle.read import Bundle
 from snapq.devices.profiles import find
-from snapq.errors import SnapqError
+from snapq.errors import ConfigError, SnapqError
 from snapq.graph import io
 from snapq.npu.memory import Memory
 from snapq.npu.model import Source
@@ -20,7 +20,7 @@ from snapq.prediction.predict import CLASSICAL, Predictor, no_prediction, withou
 from snapq.records import EstimateRecord, Origin, PredictionRecord
 from snapq.records.bench import BenchRecord
 
-__all__ = ["beside", "with_predictions"]
+__all__ = ["beside", "of_bundle", "with_predictions"]
 
 
 def with_predictions(measured: Measurement, path: Path) -> Measurement:
@@ -41,6 +41,31 @@ def with_predictions(measured: Measurement, path: Path) -> Measurement:
         return measured
     found = [*known, *(one for one in others if one is not None)]
     return replace(measured, records=beside(measured.records, found))
+
+
+def of_bundle(records: Sequence[BenchRecord], path: Path) -> tuple[BenchRecord, ...]:
+    """Results that other machines measured of a bundle, with what is predicted of it.
+
+    Raises:
+        ConfigError: a result is not of this bundle.
+        StorageError: the bundle is damaged.
+    """
+    hashes = {file.sha256 for part in _parts(Bundle.open(path)) for file in part.manifest.files}
+    other = next((one for one in records if one.model.sha256 not in hashes), None)
+    if other is not None:
+        raise ConfigError(
+            f"{other.model.name} of {other.headline.rstrip('.')} is no file of this bundle.",
+            where=str(path),
+            hint="Name the bundle whose verify.py measured it, or leave --bundle out.",
+        )
+    measured = Measurement((), (), {}, (), tuple(records))
+    return with_predictions(measured, path).records
+
+
+def _parts(bundle: Bundle) -> Iterator[Bundle]:
+    yield bundle
+    for package in bundle.manifest.packages:
+        yield bundle.package_for(package.devices[0])
 
 
 def beside(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from snapq.cli.completion import complete_devices, complete_stages, complete_targets
-from snapq.cli.options import Json
+from snapq.cli.options import Json, existing
 from snapq.cli.output.json import emit
 
 
@@ -22,6 +22,13 @@ def history(
     files: Annotated[
         list[Path] | None,
         typer.Argument(metavar="[FILE]...", help="Files that verify.py wrote, for `import`."),
+    ] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="BUNDLE",
+            help="With `import`: the bundle that was measured, to set predictions beside.",
+        ),
     ] = None,
     deployment: Annotated[
         str | None, typer.Option(help="Of this `name` in deploy.yaml only.")
@@ -69,12 +76,14 @@ def history(
                 else "`history import` needs the file that a bundle's verify.py wrote.",
                 hint="Write: snapq history import measurement.json, or use the options as filters.",
             )
-        added = api.import_measurements(files)
+        added = api.import_measurements(files, existing(bundle) if bundle else None)
         if json:
             emit([record.without_samples().to_json() for record in added])
         else:
             bench_tables.show_history(added)
         return
+    if bundle is not None:
+        raise ConfigError("--bundle belongs to `history import`.", hint="Leave it out.")
     found = api.history(
         deployment=deployment,
         model=model,

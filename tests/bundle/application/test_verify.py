@@ -13,9 +13,10 @@ import pytest
 
 import snapq
 from snapq import api
+from snapq.benchmarking.history.predicted import of_bundle
 from snapq.bundle.deployment import BundleDeployment, read_deployment, write_deployment
 from snapq.bundle.read import Bundle
-from snapq.errors import StorageError
+from snapq.errors import ConfigError, StorageError
 from snapq.records import Origin
 from snapq.records.bench import BenchSubject
 
@@ -65,6 +66,12 @@ def test_the_history_takes_a_measurement_once(
     (record,) = api.import_measurements([file])
     api.import_measurements([file])
     assert snapq.history() == (record,)
+    assert api.import_measurements([file], copy) == (record,), "nothing is predicted of a CPU"
+    other = record.model_copy(
+        update={"model": record.model.model_copy(update={"sha256": "ab" * 32})}
+    )
+    with pytest.raises(ConfigError, match="is no file of this bundle"):
+        of_bundle([other], copy)
     assert record.where is Origin.MEASURED
     assert record.model.label == "w8a8"
     assert record.placement.npu == 0
