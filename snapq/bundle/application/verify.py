@@ -37,6 +37,7 @@ PROVIDER = "QNNExecutionProvider"
 PERFORMANCE = "burst"
 EMULATED = "/etc/snapq/npu"
 _RUN_OPTIONS = ("backend_type", "soc_model", "enable_htp_fp16_precision")
+_MOST_REPEATS, _MOST_SECONDS = 100, 3600
 _TURNS = 10
 _SETTLE = 3
 
@@ -78,11 +79,18 @@ def _options() -> argparse.Namespace:
     parser.add_argument("-o", "--output", type=Path, default=Path("measurement.json"))
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if min(options.min_runs, options.repeats, options.threads) < 1 or options.warmup < 0:
-        parser.error("--min-runs, --repeats and --threads are 1 or more")
+    if min(options.min_runs, options.threads) < 1 or options.warmup < 0:
+        parser.error("--min-runs and --threads are 1 or more, --warmup is 0 or more")
+    if not 1 <= options.repeats <= _MOST_REPEATS:
+        parser.error(f"--repeats is 1 to {_MOST_REPEATS}")
+    if not 0 <= options.min_seconds <= _MOST_SECONDS:
+        parser.error(f"--min-seconds is 0 to {_MOST_SECONDS}")
     simulated = not options.cpu and platform.machine().lower() in ("x86_64", "amd64")
     options.simulated = simulated
     options.timed = not (options.no_timing or simulated)
+    place = options.output.absolute()
+    if options.timed and (place.is_dir() or not os.access(str(place.parent), os.W_OK)):
+        parser.error(f"{options.output} cannot be written")
     return options
 
 
@@ -148,14 +156,19 @@ def _tell(last: dict[str, Any], found: list[dict[str, Any]], options: argparse.N
                 f"{name}: differs from the golden data by up to {one['largest']:g} {one['unit']} "
                 f"of {one['span']:g}, {one['samples']} samples."
             )
+    if options.cpu and not exact:
+        print("  The golden data are the NPU's; a CPU rounds otherwise, which is no fault.")
     if not last["golden"]:
         print("There are no golden outputs to compare with.")
     if options.timed:
         times = sorted(ms for one in found for turn in one["turns"] for ms in turn)
-        print(
-            f"Latency, {len(times)} runs: median {times[len(times) // 2]:.3f} ms, "
-            f"p99 {times[min(len(times) * 99 // 100, len(times) - 1)]:.3f} ms (measured)."
-        )
+        median, p99 = times[len(times) // 2], times[min(len(times) * 99 // 100, len(times) - 1)]
+        if _emulated():  # whose clock counts instructions, one a nanosecond
+            print(f"{len(times)} runs: median {median:.3f} million instructions (emulated).")
+        else:
+            print(
+                f"Latency, {len(times)} runs: median {median:.3f} ms, p99 {p99:.3f} ms (measured)."
+            )
     elif options.simulated:
         print("Not timed: on x86_64 the NPU is simulated.")
     right = _tell_answers(found)

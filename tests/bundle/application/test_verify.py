@@ -137,6 +137,23 @@ def test_a_changed_file_or_another_device_is_told(bundle: Path, tmp_path: Path) 
     assert "not compiled for sm8650; it is for qcs9075, qcs6490" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--min-seconds", "-1"), "--min-seconds is 0 to 3600"),
+        (("--min-seconds", "nan"), "--min-seconds is 0 to 3600"),
+        (("--repeats", "101"), "--repeats is 1 to 100"),
+        (("-o", "nowhere/m.json"), "nowhere/m.json cannot be written"),
+    ],
+)
+def test_what_the_history_would_not_take_is_refused_before_anything_runs(
+    bundle: Path, words: tuple[str, str], said: str
+) -> None:
+    done = verify(bundle, "--cpu", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
 _MEASURED: dict[Path, dict[str, object]] = {}
 
 
