@@ -138,7 +138,12 @@ def _deployment(chosen: Setting, branches: Sequence[stages.Branch]) -> BundleDep
 
 
 def _dumped(config: DeployConfig) -> Any:
-    return config.model_dump(mode="json", exclude_none=True)
+    values = config.model_dump(mode="json", exclude_none=True)
+    if config.benchmark is not None:  # of which keys that nobody wrote depend on the target
+        values["benchmark"] = config.benchmark.model_dump(
+            mode="json", exclude_none=True, exclude_unset=True
+        )
+    return values
 
 
 def _shown(config: DeployConfig) -> Any:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 
 import snapq
 from snapq.config import BenchmarkConfig
@@ -213,6 +214,8 @@ def test_measurements_of_a_run_and_of_its_bundle_say_what_they_are_of(project: P
         ("tiny", "source", "float32"),
         ("tiny", "package", "w8a8"),
     ]
+    written = yaml.safe_load((done.folder / "config.yaml").read_text())
+    assert "threads" not in written["benchmark"]  # nor what depends on the target
     assert done.bundle is not None
     protocol = BenchmarkConfig(min_runs=2, min_duration_s=0, repeats=1, warmup=0)
     again = snapq.benchmark(done.bundle, baseline=project / "tiny.onnx", protocol=protocol)
