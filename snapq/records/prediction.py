@@ -6,7 +6,7 @@ import math
 
 from pydantic import model_validator
 
-from snapq.records.base import Record
+from snapq.records.base import Origin, Record
 
 
 class PredictionRecord(Record):
@@ -15,6 +15,7 @@ class PredictionRecord(Record):
     label: str
     """What is predicted: `w8a8`, `fp16 prepared`."""
     device: str
+    where: Origin = Origin.PREDICTED
     us: float | None = None
     """Median of the latency of one inference through `runtime`, in microseconds; None where there
     is no prediction."""

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from snapq.benchmarking.history import store
 from snapq.cli.app import app
 from snapq.errors import RenamedWarning
 from snapq.graph import io
+from tests.benchmarking.history.test_history import on_board
 from tests.cli.test_bad_input import invoke
 from tests.graph.models import build
 
@@ -169,6 +171,18 @@ def test_estimate_has_the_prediction_beside_it_or_says_why_not(here: Path) -> No
     assert "no prediction: no latencies of sa8540 are public" in succeed(
         "estimate", "tiny.onnx", "--device", "sa8540", *shape
     )
+
+
+@pytest.mark.npu
+def test_estimate_is_calibrated_on_ones_own_board_unless_that_is_not_wanted(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNAPQ_HISTORY", str(here / "history.sqlite"))
+    store.remember([on_board(index, 1.2) for index in range(3)])
+    asked = ("estimate", "tiny.onnx", "--device", "qcs9075", "--input", "image=1,3,32,32")
+    assert "calibrated on 3 of your measurements on bench-1" in succeed(*asked)
+    assert "calibrated" not in succeed(*asked, "--no-own-measurements")
+    assert "Predictions for boards with qcs9075 are calibrated on 3" in succeed("history")
 
 
 def test_devices_show_says_what_predictions_rest_on() -> None:
