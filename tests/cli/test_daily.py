@@ -301,6 +301,16 @@ def examples() -> list[str]:
     return found
 
 
+def test_every_option_says_what_it_does() -> None:
+    def silent(command: Any, path: str) -> list[str]:
+        inner = getattr(command, "commands", {}).items()
+        found = [text for name, one in inner for text in silent(one, f"{path} {name}")]
+        options = [one for one in command.params if one.param_type_name == "option"]
+        return found + [f"{path} {one.opts[0]}" for one in options if not one.help]
+
+    assert silent(typer.main.get_command(app), "snapq") == []
+
+
 def test_every_example_in_the_help_is_read_by_its_command() -> None:
     shown = examples()
     assert len(shown) > 25

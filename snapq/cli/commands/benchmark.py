@@ -66,7 +66,9 @@ def benchmark(
         int | None, typer.Option(min=1, help="Fresh processes: 2; 1 on an emulated board.")
     ] = None,
     cooldown: Annotated[float, typer.Option(min=0, help="Seconds between repeats.")] = 0.0,
-    threads: Annotated[int, typer.Option(min=1)] = 1,
+    threads: Annotated[
+        int, typer.Option(min=1, help="Threads of ONNX Runtime for what runs on the CPU.")
+    ] = 1,
     forget: Annotated[
         bool, typer.Option("--no-history", help="Do not keep the result in the history.")
     ] = False,

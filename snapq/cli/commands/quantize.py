@@ -29,8 +29,10 @@ def quantize(
     model: ModelArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Where to write the Q/DQ model.")],
     calibration: Calibration = None,
-    weights: Annotated[WeightType, typer.Option()] = WeightType.INT8,
-    activations: Annotated[ActivationType, typer.Option()] = ActivationType.UINT8,
+    weights: Annotated[WeightType, typer.Option(help="Type of the weights.")] = WeightType.INT8,
+    activations: Annotated[
+        ActivationType, typer.Option(help="Type of what layers give to each other.")
+    ] = ActivationType.UINT8,
     preset: Annotated[
         Preset, typer.Option(help="How much effort to spend on accuracy.")
     ] = Preset.BALANCED,
