@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from snapq.benchmarking.statistics import doubts, no_claim
+from snapq.benchmarking.statistics import doubts, no_claim, uneven_counts
 from snapq.benchmarking.targets.golden_answers import answers_met, answers_reasons, worst
 from snapq.benchmarking.targets.results import latency_of
 from snapq.errors import StorageError
@@ -223,7 +223,7 @@ def _record(file: _File, run_id: str) -> results.BenchRecord:
         remarks=(
             *([f"{file.label}: timed without its head and tail."] if answers else []),
             f"{file.label}: the machine's clocks and temperatures are not known.",
-            *doubts(file.label, samples),
+            *(uneven_counts if file.host.emulated else doubts)(file.label, samples),
         ),
         samples=tuple(tuple(map(float, turn)) for turn in samples),
     )
