@@ -134,7 +134,7 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         config.io,
         _preprocess(inputs, calibration, config.data.training, evaluation),
         foldable=not quantized,
-        ids=boundary.only_looked_up(model),
+        ids=boundary.only_looked_up(model) - _states(calibration, evaluation),
     )
 
     def opened(source: DataSource | None, key: str, *, labelled: bool = False) -> Dataset | None:
@@ -230,6 +230,12 @@ def _classical_setting(
         source_sha256=_fingerprint(config.model.path, loaded),
         classical=facts,
     )
+
+
+def _states(*sources: DataSource | None) -> frozenset[str]:
+    """Inputs that take an output of the step before, whose type they keep."""
+    held = (source.state or {} for source in sources if source is not None)
+    return frozenset(name for state in held for name in state.values())
 
 
 def _check_outputs(metrics: Mapping[str, str], outputs: Sequence[str]) -> None:
