@@ -6,7 +6,10 @@ process that it starts.
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
+from contextlib import suppress
 from types import ModuleType
 
 from snapq.errors import InstallError
@@ -29,6 +32,18 @@ def import_onnxruntime() -> ModuleType:
         ) from error
     onnxruntime.set_default_logger_severity(3)
     return onnxruntime  # type: ignore[no-any-return]
+
+
+def release_memory() -> None:
+    """Lets go of what nobody needs any more; graphs are circles, which only the collector finds."""
+    gc.collect()
+    trim_memory()
+
+
+def trim_memory() -> None:
+    """Gives freed memory back to the system, of which the C library keeps what lies in between."""
+    with suppress(OSError, AttributeError, TypeError):  # the GNU C library has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def processors() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -106,6 +105,7 @@ def prepared(
     from snapq.graph.cutting import open_given
     from snapq.graph.float32 import halves_to_float32
     from snapq.graph.shapes import fix_inputs, input_specs
+    from snapq.runtime import release_memory
     from snapq.stages import prepare
     from snapq.stages.artifact import MODEL
 
@@ -142,8 +142,8 @@ def prepared(
         prepare.write(frozen, PrepareConfig(), folder)
         large = io.weight_bytes(frozen) > _LARGE
         del frozen, cut  # the next stage reads the file
-        if large:  # graphs are circles, which the collector alone lets go
-            gc.collect()
+        if large:
+            release_memory()
         yield {
             Input.DEVICES: devices,
             Input.CALIBRATION: data,

@@ -31,6 +31,7 @@ from snapq.graph.shapes import quiet
 from snapq.graph.text_inputs import number_texts
 from snapq.graph.texts import has_only_text
 from snapq.graph.zip_maps import drop_zip_maps
+from snapq.runtime import trim_memory
 from snapq.scratch import Scratch
 
 _PLAIN = frozenset(
@@ -39,6 +40,7 @@ _PLAIN = frozenset(
 )
 """Types whose bytes are numpy's."""
 _KNOWN = frozenset(kind.value for kind in ir.DataType)
+_WORTH_TRIMMING = 1 << 26
 _LARGE = 1 << 14
 """Bytes of a tensor that is worth a place of its own."""
 
@@ -75,6 +77,8 @@ def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
         slim, proto = proto, onnx.ModelProto()
         proto.CopyFrom(slim)
         del slim
+        if sum(tensor.nbytes for tensor in large.values()) > _WORTH_TRIMMING:
+            trim_memory()
     try:
         with quiet("onnx_ir"), warnings.catch_warnings(action="ignore"):
             model = ir.serde.deserialize_model(proto)

@@ -30,6 +30,8 @@ __all__ = [
 
 Floats = npt.NDArray[np.float32]
 
+_CACHED = 1 << 15
+"""Values that are worked on at once."""
 SMALLEST_SCALE = 2.0**-40
 """No scale is below this: a tensor of zeros still has a scale that can be divided by, and a bias
 scale (activation scale x weight scale) stays a normal float32."""
@@ -168,9 +170,42 @@ def quantize(values: npt.ArrayLike, encoding: Encoding) -> npt.NDArray[np.generi
     """Integers of `values` under `encoding`; values outside its range saturate."""
     array = np.asarray(values, np.float32)
     scale, zero = broadcast(encoding, array.ndim)
+    if array.ndim and scale.ndim == 0:
+        shape, array = array.shape, array.reshape(-1)
+        return _in_parts(array, scale, zero, encoding.dtype).reshape(shape)
+    if not array.ndim:
+        return _integers(array, scale, zero, encoding.dtype)
+    return _in_parts(array, scale, zero, encoding.dtype)
+
+
+def _in_parts(
+    array: Floats,
+    scale: npt.NDArray[np.float64],
+    zero: npt.NDArray[np.float64],
+    dtype: QuantType,
+) -> npt.NDArray[np.generic]:
+    """Integers, so many at once as stay in a processor's cache."""
+    rows = max(1, _CACHED * len(array) // max(array.size, 1))
+    if rows >= len(array):
+        return _integers(array, scale, zero, dtype)
+    result = np.empty(array.shape, dtype.numpy)
+    for start in range(0, len(array), rows):
+        part = slice(start, start + rows)
+        many = scale.ndim > 0 and len(scale) > 1
+        own = (scale[part], zero[part]) if many else (scale, zero)
+        result[part] = _integers(array[part], own[0], own[1], dtype)
+    return result
+
+
+def _integers(
+    array: Floats,
+    scale: npt.NDArray[np.float64],
+    zero: npt.NDArray[np.float64],
+    dtype: QuantType,
+) -> npt.NDArray[np.generic]:
     # float64: at 32 bits (biases) the quotient needs more than float32's 24 bits.
     integers = np.rint(array.astype(np.float64) / scale) + zero
-    return np.clip(integers, encoding.dtype.qmin, encoding.dtype.qmax).astype(encoding.dtype.numpy)
+    return np.clip(integers, dtype.qmin, dtype.qmax).astype(dtype.numpy)
 
 
 def dequantize(integers: npt.NDArray[np.generic], encoding: Encoding) -> npt.NDArray[np.float32]:

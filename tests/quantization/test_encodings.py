@@ -85,3 +85,18 @@ def test_encodings_compare_by_value():
     assert asymmetric(0, 1, QuantType.UINT8) == asymmetric(0, 1, QuantType.UINT8)
     assert asymmetric(0, 1, QuantType.UINT8) != asymmetric(0, 2, QuantType.UINT8)
     assert len({asymmetric(0, 1, QuantType.UINT8), asymmetric(0, 1, QuantType.UINT8)}) == 1
+
+
+def test_a_large_tensor_has_the_integers_of_its_rows():
+    random = np.random.default_rng(0)
+    values = random.standard_normal((300, 401)).astype(np.float32)
+    magnitudes = random.uniform(0.5, 2.0, 401)
+    by_column = symmetric(magnitudes, QuantType.INT8, PerAxis(1))
+    by_row = symmetric(magnitudes[:300], QuantType.INT8, PerAxis(0))
+    whole = asymmetric(-2.0, 3.0, QuantType.UINT8)
+    for row in range(0, 300, 7):
+        one = values[row : row + 1]
+        scale = symmetric(magnitudes[row : row + 1], QuantType.INT8, PerAxis(0))
+        for encoding, own in ((by_column, by_column), (whole, whole), (by_row, scale)):
+            found = quantize(values, encoding)[row : row + 1]
+            np.testing.assert_array_equal(found, quantize(one, own))
