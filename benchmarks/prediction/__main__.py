@@ -19,7 +19,14 @@ from typing import Any
 import numpy as np
 
 from benchmarks.prediction.draw import picture
-from benchmarks.prediction.figures import FIGURES, ROOT, SOURCE, boards, measured
+from benchmarks.prediction.figures import (
+    FIGURES,
+    PRECISIONS,
+    ROOT,
+    SOURCE,
+    boards,
+    measured,
+)
 from benchmarks.prediction.table import Entry, entries
 from benchmarks.zoo.__main__ import RESULTS, read
 from benchmarks.zoo.networks import networks
@@ -43,6 +50,32 @@ def line(entry: Entry) -> str:
         f"[{entry.found.low:.2f}, {entry.found.high:.2f}] "
         f"{found.factor:.3f} x + {found.offset_us:.0f}{terms}; {missed}"
     )
+
+
+def overview(found: list[Entry]) -> str:
+    """A table in Markdown: what the fits that snapq predicts from are worth on each board."""
+    lines = ["| board | float | w8a8 | w8a16 |", "|---|---|---|---|"]
+    for board in dict.fromkeys(entry.board for entry in found):
+        cells = []
+        for precision in PRECISIONS:
+            fits = {
+                entry.runtime: entry
+                for entry in found
+                if (entry.board, entry.precision, entry.kind) == (board, precision, "any")
+            }
+            best = fits.get("onnx") or fits.get("best")
+            cells.append(_cell(best) if best else "")
+        runtime = "" if "onnx" in {e.runtime for e in found if e.board == board} else ", best"
+        name = board.name + (f" ({', '.join(board.profiles)}{runtime})")
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(entry: Entry) -> str:
+    errors = entry.found.errors
+    return (
+        f"{np.median(errors):.0%}, {entry.found.low:.2f} to {entry.found.high:.2f} ({len(errors)})"
+    ).replace("%", " %")
 
 
 def table(found: list[Entry]) -> dict[str, Any]:
@@ -76,6 +109,7 @@ def main() -> None:
     )
     for entry in found:
         print(line(entry))
+    print(overview(found))
     fits = table(found)
     head, rows = json.dumps({**fits, "fits": []}, indent=1), fits["fits"]
     body = ",\n".join(f"  {json.dumps(row)}" for row in rows)

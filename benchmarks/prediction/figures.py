@@ -67,16 +67,22 @@ def boards() -> list[Board]:
 
 
 def measured(path: Path = FIGURES) -> Measured:
-    """All public figures of networks that run on the NPU as a whole."""
+    """All public figures of networks that run on the NPU as a whole.
+
+    A model of one component is also found without naming it.
+    """
     found: Measured = {}
+    components: dict[str, set[str]] = {}
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
+            components.setdefault(row["model"], set()).add(row["component"])
             elsewhere = any(int(row[unit] or 0) for unit in ("gpu_layers", "cpu_layers"))
-            if not row["ms"] or elsewhere:
-                continue
-            for component in (row["component"], None):
-                key = (row["model"], component, row["precision"], row["device"])
+            if row["ms"] and not elsewhere:
+                key = (row["model"], row["component"], row["precision"], row["device"])
                 found.setdefault(key, {})[row["runtime"]] = 1000 * float(row["ms"])
+    for (model, _, precision, board), values in list(found.items()):
+        if len(components[model]) == 1:
+            found[model, None, precision, board] = values
     return found
 
 

@@ -144,6 +144,13 @@ def of_kind(found: Validated, cases: Sequence[Case], kind: str) -> Validated:
 
 
 def _validated(line: Line, ratios: Array) -> Validated:
+    """The line and its interval; where that does not hold the line, the line goes to its middle."""
+    low, high = interval(ratios)
+    if not low < 1 < high:
+        middle = float(np.median(ratios))
+        terms = {name: value * middle for name, value in line.terms.items()}
+        line = Line(line.offset_us * middle, line.factor * middle, terms)
+        ratios = ratios / middle
     inside = [
         low <= ratio <= high
         for index, ratio in enumerate(ratios)

@@ -35,8 +35,8 @@ def test_nothing_is_taken_off_for_a_larger_network() -> None:
 
 
 def test_a_term_is_kept_only_where_it_predicts_unseen_networks() -> None:
-    assert fit.best_terms(cases(40)) == ()
-    assert "boundary_mb" in fit.best_terms(cases(40, per_mb=300.0))
+    assert fit.best_terms(cases(24)) == ()
+    assert "boundary_mb" in fit.best_terms(cases(24, per_mb=300.0))
 
 
 def test_the_interval_holds_four_of_five_unseen_networks() -> None:
