@@ -9,6 +9,7 @@ MODEL := $(EXAMPLE)/model/efficientnet_lite0.onnx
 DATA := $(EXAMPLE)/data/validation.csv
 FASHION := examples/fashion-mnist
 FOREST := examples/forest
+SMOLLM2 := examples/smollm2
 WORKERS ?= 2
 
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_CONSTRAINT=$(CONSTRAINTS) $(BIN)/python -m pip
@@ -18,7 +19,7 @@ TOOLS := $(VENV)/.tools
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo fashion forest test test-fast coverage lint format wheel docs reference lock clean
+.PHONY: help install demo fashion forest llm test test-fast coverage lint format wheel docs reference lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,6 +35,13 @@ fashion: $(FASHION)/model/resnet.onnx ## Train, prune and deploy a classifier of
 forest: $(FOREST)/model/forest.onnx ## Train and deploy a forest and an SVM of scikit-learn
 	$(BIN)/snapq run $(FOREST)/deploy.yaml
 	$(BIN)/snapq run $(FOREST)/machine.yaml
+
+llm: $(SMOLLM2)/model/SmolLM2-135M-Instruct.Q4_1.gguf ## Take SmolLM2-135M from its weights to a package, and let it answer
+	$(BIN)/snapq llm init $< --out $(SMOLLM2)/data/float --force
+	$(BIN)/snapq llm quantize $(SMOLLM2)/data/float --text $(SMOLLM2)/chats.txt --out $(SMOLLM2)/data/w8a16 --device qcs9075 --force
+	$(BIN)/snapq llm evaluate $(SMOLLM2)/data/w8a16 --float $(SMOLLM2)/data/float --text $(SMOLLM2)/held_out.txt --device qcs9075
+	$(BIN)/snapq llm package $(SMOLLM2)/data/w8a16 --out $(SMOLLM2)/data/chat --device qcs9075 --force
+	$(BIN)/snapq llm check $(SMOLLM2)/data/chat --float $(SMOLLM2)/data/float --tokens 8
 
 test: $(TOOLS) ## Install what the tests need and run all of them
 	@scripts/install_test_packages.sh
@@ -74,6 +82,7 @@ lock: ## Refresh the pinned versions to the newest ones that fit pyproject.toml
 clean: ## Remove .venv, caches and what the example made (runs/ stays)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	rm -rf $(EXAMPLE)/model $(EXAMPLE)/data $(FASHION)/model $(FASHION)/data $(FOREST)/model $(FOREST)/data
+	rm -rf $(SMOLLM2)/model $(SMOLLM2)/data
 
 $(BIN)/python:
 	@python="$$(scripts/find_python.sh)" && "$$python" -m venv --clear $(VENV)
@@ -101,6 +110,11 @@ $(DATA): $(EXAMPLE)/fetch_data.py $(EXAMPLE)/wheels.py | $(INSTALLED)
 $(FASHION)/model/resnet.onnx: $(FASHION)/train_model.py $(FASHION)/fetch_data.py | $(INSTALLED)
 	@PIP_CONSTRAINT=$(CONSTRAINTS) scripts/install_torch.sh $(BIN)/python
 	$(BIN)/python $(FASHION)/train_model.py
+	@touch $@
+
+$(SMOLLM2)/model/SmolLM2-135M-Instruct.Q4_1.gguf: $(SMOLLM2)/fetch_model.py | $(INSTALLED)
+	@$(PIP) install --quiet gguf safetensors tokenizers onnxruntime-genai
+	$(BIN)/python $(SMOLLM2)/fetch_model.py
 	@touch $@
 
 $(FOREST)/model/forest.onnx: $(FOREST)/train.py | $(INSTALLED)
