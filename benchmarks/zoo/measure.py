@@ -9,6 +9,7 @@ one line of JSON on standard output.
 from __future__ import annotations
 
 import json
+import re
 import resource
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ from snapq.stages.base import Context, Input, stage
 
 ACTIVATIONS = {"w8a8": ActivationType.UINT8, "w8a16": ActivationType.UINT16}
 GIVEN = "given"
+_PATH = r"(?<!\S)/\S+"
 SAMPLES = 1
 
 
@@ -97,7 +99,7 @@ def row(precision: str, model: ir.Model, soc: str) -> dict[str, Any]:
     try:
         estimate = Model(model, find(soc)).estimate(precision)
     except SnapqError as error:
-        return {**found, "failed": f"{type(error).__name__}: {error}"[:400]}
+        return {**found, "failed": _why(error)}
     found |= {
         "us": round(estimate.precise_us, 2),
         "cycles": estimate.cycles,
@@ -105,6 +107,11 @@ def row(precision: str, model: ir.Model, soc: str) -> dict[str, Any]:
         "missing_ops": estimate.missing_ops,
     }
     return found
+
+
+def _why(error: SnapqError) -> str:
+    """An error without the paths of this machine."""
+    return f"{type(error).__name__}: {re.sub(_PATH, '…', str(error))}"[:400]
 
 
 def _processor_s() -> float:
