@@ -34,6 +34,10 @@ __all__ = [
 ]
 
 
+_QUESTIONS = 4
+"""Paragraphs of a calibration text that also calibrate as questions by the chat template."""
+
+
 @dataclass(frozen=True)
 class LanguageModel:
     """A folder with a pair of float graphs.
@@ -314,6 +318,7 @@ def llm_quantize(
     """
     from snapq.devices.profiles import find
     from snapq.errors import ModelError
+    from snapq.llm.chat import questions
     from snapq.llm.quantize import Target, quantize_pair
     from snapq.llm.store import write_quantized
     from snapq.llm.texts import windows_of
@@ -332,6 +337,7 @@ def llm_quantize(
             hint="Give the folder that `snapq llm init` wrote.",
         )
     texts = _passages(opened, words, Path(text), tokens)
+    texts += questions(opened, words, Path(text).read_text(encoding="utf-8"), _QUESTIONS)
     wanted = Target(
         min(profile.architecture for profile in profiles),
         all("fp16" in profile.precisions for profile in profiles),

@@ -11,7 +11,7 @@ from snapq.llm.files import TOKENIZER_CONFIG, Folder
 from snapq.llm.libraries import refusals
 from snapq.llm.tokens import Tokens
 
-__all__ = ["asked", "chat_template", "render"]
+__all__ = ["asked", "chat_template", "questions", "render"]
 
 
 def chat_template(folder: Path) -> str | None:
@@ -37,6 +37,26 @@ def asked(folder: Folder, tokens: Tokens, prompt: str) -> list[int]:
     special = {"bos_token": tokens.token(folder.facts.beginning), "eos_token": tokens.token(end)}
     where = str(folder.path / TOKENIZER_CONFIG)
     return tokens.ids(render(template, prompt, special, where), whole=False)
+
+
+def questions(folder: Folder, tokens: Tokens, text: str, most: int) -> list[list[int]]:
+    """The first paragraphs of a text, each as a question by the template; none without one.
+
+    What stands first in a conversation has activations that prose alone does not show.
+
+    Args:
+        folder: of the pair.
+        tokens: its tokenizer.
+        text: what calibrates.
+        most: so many paragraphs.
+
+    Raises:
+        ModelError: the template cannot be used.
+    """
+    if chat_template(folder.path) is None:
+        return []
+    parts = [part for part in text.splitlines() if part.strip()][:most]
+    return [asked(folder, tokens, part)[: folder.facts.prefill] for part in parts]
 
 
 def render(template: str, prompt: str, special: dict[str, str], where: str) -> str:
