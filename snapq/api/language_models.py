@@ -230,7 +230,7 @@ def llm_init(
 
     folder = Path(output)
     refuse_existing(folder, overwrite)
-    _refuse_other(folder)
+    _refuse_other(folder, weights)
     checkpoint = read_checkpoint(Path(weights))
     sizes = Sizes(context, prefill)
     check_sizes(checkpoint, sizes)
@@ -325,7 +325,7 @@ def llm_quantize(
 
     target = Path(output)
     refuse_existing(target, overwrite)
-    _refuse_other(target)
+    _refuse_other(target, folder)
     if not devices:
         raise ConfigError("No device is named.", where="--device", hint="Name at least one.")
     profiles = [find(name) for name in devices]
@@ -467,7 +467,7 @@ def llm_package(
 
     target = Path(output)
     refuse_existing(target, overwrite)
-    _refuse_other(target)
+    _refuse_other(target, folder)
     profile = find(device)
     opened, _ = _opened(folder)
     if opened.facts.cache is None:
@@ -505,20 +505,38 @@ def llm_check(
         package: what `llm_package` wrote; its separate graphs are run.
         reference: the float pair.
         prompt: the question.
-        tokens: at most so many.
+        tokens: at most so many; fewer where the package has no room for more.
         raw: take the prompt as it is, and not as a question by the model's chat template.
 
     Raises:
+        DataError: the prompt is empty, or leaves no room for an answer.
         InstallError: onnxruntime-genai is missing, or of another version.
-        ModelError: a folder is none.
+        ModelError: a folder is none, or they are not of one model.
         QnnError: onnxruntime-genai does not run the package.
     """
+    from snapq.llm.chat import asked
+    from snapq.llm.evidence import check_same_model
+    from snapq.llm.files import Folder
     from snapq.llm.talk import ask_package
+    from snapq.llm.texts import windows_of
 
     if tokens < 1:
         raise ConfigError(f"An answer of {tokens} tokens is none.", where="--tokens")
-    wanted = llm_generate(reference, prompt, tokens=tokens, raw=raw)
-    said = ask_package(Path(package), prompt, tokens, raw=raw)
+    packed = Folder.open_package(Path(package))
+    opened, words = _opened(reference)
+    check_same_model(opened, packed)
+    facts = packed.facts
+    ids = words.ids(prompt) if raw else asked(opened, words, prompt)
+    room = facts.context - windows_of(ids, facts.prefill) * facts.prefill
+    if not ids or room < 1:
+        raise DataError(
+            f"The question has {len(ids)} tokens; 1 to {facts.context - facts.prefill} leave room "
+            "for an answer.",
+            hint="Give another question, or write the graphs with a larger --context.",
+        )
+    count = min(tokens, room)
+    wanted = llm_generate(reference, prompt, tokens=count, raw=raw)
+    said = ask_package(packed, prompt, count, raw=raw)
     return CheckedPackage(said.prompt_tokens, wanted.tokens, said.tokens, said.text, said.seconds)
 
 
@@ -544,10 +562,16 @@ def _passages(folder: Folder, words: Tokens, text: Path, tokens: int) -> list[li
     return passages(held, words, folder.facts.context, tokens, str(text))
 
 
-def _refuse_other(folder: Path) -> None:
-    """Refuses to replace a folder that holds something else than a language model."""
+def _refuse_other(folder: Path, source: str | Path) -> None:
+    """Refuses to replace what is read, or a folder that holds something else than a model."""
     from snapq.llm.files import FACTS
 
+    if Path(source).resolve().is_relative_to(folder.resolve()):
+        raise ConfigError(
+            "It is what is read, or holds it, and would be replaced as a whole.",
+            where=str(folder),
+            hint="Name another folder.",
+        )
     if folder.is_dir() and any(folder.iterdir()) and not (folder / FACTS).is_file():
         raise ConfigError(
             "The folder holds something else, and would be replaced as a whole.",

@@ -36,10 +36,15 @@ class Evidence:
 
 
 def check_same_model(reference: Folder, given: Folder) -> None:
-    """Raises `ModelError` where two folders are not of one model and one pair of sizes."""
-    for name in ("family", "layers", "hidden", "heads", "kv_heads", "vocabulary"):
-        _same(reference, given, name)
-    for name in ("context", "prefill"):
+    """Raises `ModelError` where two folders are not of one model, or the reference is no float."""
+    if reference.facts.cache is not None:
+        raise ModelError(
+            "The pair to compare with is quantized itself.",
+            where=str(reference.path),
+            hint="Give the folder that `snapq llm init` wrote.",
+        )
+    sizes = ("layers", "hidden", "heads", "kv_heads", "head_size", "vocabulary")
+    for name in ("family", *sizes, "context", "prefill"):
         _same(reference, given, name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ __all__ = [
     "DECODE",
     "FACTS",
     "PREFILL",
+    "PROGRAM",
+    "SEPARATE",
     "TOKENIZER",
     "TOKENIZER_CONFIG",
     "WEIGHTS",
@@ -31,6 +34,10 @@ WEIGHTS = "weights.bin"
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 FACTS = "llm.json"
+PROGRAM = "chat.py"
+SEPARATE = "separate"
+_ANEW = "Write the folder anew."
+_PACKAGE = "Give a folder that `snapq llm package` wrote."
 
 
 class CacheCodes(BaseModel):
@@ -105,22 +112,42 @@ class Folder:
     @classmethod
     def open(cls, path: Path) -> Folder:
         """Opens a folder. Raises `ModelError` where it is none, or a file of it is missing."""
-        file = path / FACTS
-        try:
-            facts = Facts.model_validate(json.loads(file.read_text(encoding="utf-8")))
-        except (FileNotFoundError, NotADirectoryError):
-            raise ModelError(
-                f"The folder has no {FACTS}.",
-                where=str(path),
-                hint="Give a folder that `snapq llm init` wrote.",
-            ) from None
-        except (OSError, ValueError, ValidationError) as error:
-            reason = str(error).splitlines()[0]
-            raise ModelError(f"It cannot be read: {reason}.", where=str(file)) from error
-        for name in (PREFILL, DECODE, TOKENIZER):
-            if not (path / name).is_file():
-                raise ModelError(f"The folder has no {name}.", where=str(path))
+        facts = _read_facts(path, "Give a folder that `snapq llm init` or `quantize` wrote.")
+        _require(path, (PREFILL, DECODE, TOKENIZER))
         return cls(path, facts)
+
+    @classmethod
+    def open_package(cls, path: Path) -> Folder:
+        """Opens what `llm package` wrote, whose graphs are compiled. Raises `ModelError`."""
+        facts = _read_facts(path, _PACKAGE)
+        if not (path / PROGRAM).is_file() or not (path / SEPARATE).is_dir():
+            raise ModelError(
+                "It is no package of a language model.", where=str(path), hint=_PACKAGE
+            )
+        _require(path, (TOKENIZER,))
+        return cls(path, facts)
+
+
+def _read_facts(path: Path, hint: str) -> Facts:
+    file = path / FACTS
+    try:
+        return Facts.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError):
+        raise ModelError(f"The folder has no {FACTS}.", where=str(path), hint=hint) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "the whole"
+        told = f"It cannot be read: {key}: {first['msg']}."
+        raise ModelError(told, where=str(file), hint=_ANEW) from error
+    except (OSError, ValueError, RecursionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"It cannot be read: {reason}.", where=str(file), hint=_ANEW) from error
+
+
+def _require(path: Path, names: Sequence[str]) -> None:
+    for name in names:
+        if not (path / name).is_file():
+            raise ModelError(f"The folder has no {name}.", where=str(path), hint=_ANEW)
 
 
 def write_facts(folder: Path, facts: Facts) -> None:

@@ -12,11 +12,9 @@ from typing import Any
 
 from snapq.llm.cache import ATTENTION_MASK, INPUT_IDS, LOGITS, POSITION_IDS
 from snapq.llm.files import Facts
+from snapq.llm.program.chat import GENAI_VERSION
 
 __all__ = ["GENAI_VERSION", "genai_config"]
-
-GENAI_VERSION = "0.16.0"
-"""Of onnxruntime-genai, which is known to run such a folder."""
 
 
 def genai_config(

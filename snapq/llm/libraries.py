@@ -8,10 +8,13 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from snapq.errors import InstallError, ModelError, SnapqError
+from snapq.llm.program.chat import GENAI_VERSION
 
 __all__ = ["library", "refusals"]
 
 _SHOWN = 200
+_USUAL = "gguf safetensors tokenizers"
+_PINNED = {"onnxruntime-genai": f"onnxruntime-genai=={GENAI_VERSION}"}
 
 
 def library(name: str) -> ModuleType:
@@ -20,13 +23,13 @@ def library(name: str) -> ModuleType:
     Raises:
         InstallError: it is not installed, or does not load.
     """
+    package = name.partition(".")[0].replace("_", "-")
     try:
         return importlib.import_module(name)
     except ImportError as error:
         raise InstallError(
-            f"Language models need the library {name.partition('.')[0]}, which cannot be imported "
-            f"({error}).",
-            hint="Run: pip install gguf safetensors tokenizers",
+            f"Language models need the library {package}, which cannot be imported ({error}).",
+            hint=f"Run: pip install {_PINNED.get(package, _USUAL)}",
         ) from error
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from snapq import storage
 from snapq.devices.profiles import DeviceProfile
-from snapq.llm.files import DECODE, FACTS, PREFILL, Folder
+from snapq.llm.files import DECODE, FACTS, PREFILL, PROGRAM, SEPARATE, Folder
 from snapq.llm.genai import GENAI_VERSION, genai_config
 from snapq.llm.program import chat
 from snapq.llm.store import copy_tokens
@@ -23,7 +23,7 @@ from snapq.version import __version__
 __all__ = ["MANIFEST", "PackagedModel", "package"]
 
 MANIFEST = "manifest.json"
-SEPARATE, SHARED = "separate", "shared"
+SHARED = "shared"
 _KINDS = (SEPARATE, SHARED)
 _CONFIG = "genai_config.json"
 _NAMES = {PREFILL: "prefill", DECODE: "decode"}
@@ -87,7 +87,7 @@ def package(
         copy_tokens(source.path, path)
         with storage.storage_errors(path):
             shutil.copyfile(source.path / FACTS, path / FACTS)
-            shutil.copyfile(Path(chat.__file__), path / "chat.py")
+            shutil.copyfile(Path(chat.__file__), path / PROGRAM)
         sizes = [sum(f.stat().st_size for f in (path / kind).rglob("*.bin")) for kind in _KINDS]
         found = PackagedModel(sizes[0], sizes[1] or None, estimates["prefill"], estimates["decode"])
         storage.write_text(path / "README.md", _readme(source, device, found))
@@ -172,9 +172,10 @@ def _readme(source: Folder, device: DeviceProfile, found: PackagedModel) -> str:
         "left of a window is lost to the answer: prompts of at most "
         f"{facts.context - facts.prefill} tokens.",
         f"- onnxruntime-genai has to be {GENAI_VERSION}: 0.17.1 and 0.18.0 ignore "
-        "`slide_key_value_cache` of a pipeline and fail.",
+        "`slide_key_value_cache` of a pipeline.",
         f"- An application of its own reads `{SEPARATE}/{_CONFIG}`. Set `max_length` to the "
-        "context: where it is less than the padded prompt, the library writes beyond its memory.",
+        f"context, {facts.context}: onnxruntime-genai {GENAI_VERSION} needs that with windows that "
+        "are padded.",
     ]
     for name, record in (("prefill", found.prefill), ("decode", found.decode)):
         if record is not None:

@@ -6,9 +6,9 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
-from snapq.errors import InstallError, ModelError, QnnError
+from snapq.errors import InstallError, QnnError
+from snapq.llm.files import PROGRAM, Folder
 from snapq.llm.genai import GENAI_VERSION
 from snapq.llm.libraries import library
 
@@ -35,21 +35,14 @@ class Answer:
     seconds: float
 
 
-def ask_package(folder: Path, prompt: str, tokens: int, *, raw: bool) -> Answer:
+def ask_package(package: Folder, prompt: str, tokens: int, *, raw: bool) -> Answer:
     """Runs `chat.py` of a package with its separate graphs; here the simulator stands for the NPU.
 
     Raises:
         InstallError: onnxruntime-genai is missing, or of another version.
-        ModelError: the folder is no package.
         QnnError: the program failed.
     """
-    program = folder / "chat.py"
-    if not program.is_file() or not (folder / "separate").is_dir():
-        raise ModelError(
-            "It is no package of a language model.",
-            where=str(folder),
-            hint="Give a folder that `snapq llm package` wrote.",
-        )
+    program = package.path / PROGRAM
     found = library(_NEEDED).__version__
     if found != GENAI_VERSION:
         raise InstallError(
@@ -65,7 +58,7 @@ def ask_package(folder: Path, prompt: str, tokens: int, *, raw: bool) -> Answer:
         raise QnnError(f"It gave no answer in {_LONGEST_S} s.", where=str(program)) from error
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode or not lines:
-        told = (done.stderr.strip() or done.stdout.strip() or "without a word").splitlines()[-1]
+        told = _last_words(done)
         raise QnnError(
             f"onnxruntime-genai does not run the package: {told[:300]}.",
             where=str(program),
@@ -75,3 +68,11 @@ def ask_package(folder: Path, prompt: str, tokens: int, *, raw: bool) -> Answer:
     return Answer(
         int(said["prompt_tokens"]), tuple(said["tokens"]), str(said["text"]), float(said["seconds"])
     )
+
+
+def _last_words(done: subprocess.CompletedProcess[str]) -> str:
+    """Why a program failed, as far as it said."""
+    said = done.stderr.strip() or done.stdout.strip()
+    if done.returncode < 0:
+        return f"signal {-done.returncode} ended it"
+    return said.splitlines()[-1].rstrip(".") if said else "it said nothing"

@@ -158,6 +158,36 @@ def test_what_cannot_be_quantized_is_refused(
     for arguments, told in cases:
         with pytest.raises(SnapqError, match=told):
             api.llm_quantize(*arguments)
+    with pytest.raises(SnapqError, match="would be replaced"):
+        api.llm_quantize(folder, text, folder, ["qcs9075"], overwrite=True)
+    with pytest.raises(SnapqError, match="quantized itself"):
+        api.llm_evaluate(done, done, text, "qcs9075")
+
+
+def test_sums_of_16_bits_are_told_in_a_sentence(
+    published: Path, written: Write, tmp_path: Path
+) -> None:
+    folder, text = written(published), text_file(tmp_path)
+    told = {}
+    for device in ("qcs9075", "qcs6490"):  # with and without fp16
+        done = api.llm_quantize(folder, text, tmp_path / device, [device])
+        told[device] = [note for note in done.notes if "residual stream" in note]
+    assert [len(notes) for notes in told.values()] == [1, 1]
+    assert told["qcs9075"][0].startswith("Sums of the residual stream are in fp16")
+    assert "have 16 bits, as not all devices compute floats" in told["qcs6490"][0]
+
+
+def test_what_is_no_package_is_not_asked(published: Path, written: Write, tmp_path: Path) -> None:
+    floats = written(published)
+    done = quantized(floats, tmp_path)
+    with pytest.raises(SnapqError, match="no package of a language model"):
+        api.llm_check(done, floats, "rome")
+    (done / "chat.py").write_text("")
+    (done / "separate").mkdir()
+    with pytest.raises(SnapqError, match="49 tokens; 1 to 48 leave room"):
+        api.llm_check(done, floats, "a" * 49, raw=True)
+    with pytest.raises(SnapqError, match="quantized itself"):
+        api.llm_check(done, done, "rome")
 
 
 @pytest.mark.npu
@@ -185,8 +215,6 @@ def test_a_package_talks_by_genai_as_float_does(
     found = api.llm_check(done.path, floats, "rome", tokens=3)
     assert found.tokens == simulated.tokens
     assert found.prompt_tokens == 4
-    with pytest.raises(SnapqError, match="no package of a language model"):
-        api.llm_check(folder, floats, "rome")
 
 
 @pytest.mark.npu

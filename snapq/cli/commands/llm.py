@@ -66,7 +66,7 @@ def init(
     millions = f"{done.parameters / 1e6:,.1f} million parameters"
     say(
         f"Wrote {output}: {done.family}, {done.layers} layers, {millions}; "
-        f" context {done.context}, {done.prefill} tokens at once."
+        f"context {done.context}, {done.prefill} tokens at once."
     )
     say(f'Try it: snapq llm generate {shlex.quote(str(output))} "What is the capital of Italy?"')
 

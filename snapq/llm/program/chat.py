@@ -19,6 +19,9 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 PROVIDER = "QNNExecutionProvider"
+GENAI_VERSION = "0.16.0"
+"""Of onnxruntime-genai, which is known to run such a folder."""
+NEEDED = f"onnxruntime-genai=={GENAI_VERSION} onnxruntime-qnn tokenizers jinja2"
 
 
 def main() -> int:
@@ -30,21 +33,37 @@ def main() -> int:
     parser.add_argument("--raw", action="store_true", help="without the chat template")
     parser.add_argument("--json", action="store_true", help="tokens and times, for programs")
     options = parser.parse_args()
+    if options.tokens < 1:
+        parser.error("--tokens must be 1 or more")
+    if not (HERE / options.folder).is_dir():
+        parser.error(f"this package has no folder {options.folder}")
     model, tokenizer = opened(HERE / options.folder)
-    if options.question is not None:
-        answer(model, tokenizer, options.question, options)
-        return 0
-    while question := input("> ").strip():
-        answer(model, tokenizer, question, options)
+    try:
+        if options.question is not None:
+            answer(model, tokenizer, options.question, options)
+            return 0
+        while question := input("> ").strip():
+            answer(model, tokenizer, question, options)
+    except EOFError:
+        print()
+    except KeyboardInterrupt:
+        print()
+        return 130
     return 0
 
 
 def opened(folder: Path) -> tuple[Any, Any]:
     """The model and its tokenizer."""
-    import onnxruntime_genai
-    import onnxruntime_qnn
-    from tokenizers import Tokenizer
-
+    try:
+        import jinja2  # noqa: F401  (by the chat template)
+        import onnxruntime_genai
+        import onnxruntime_qnn
+        from tokenizers import Tokenizer
+    except ImportError as error:
+        sys.exit(f"chat.py: {error}. Run: pip install {NEEDED}")
+    if onnxruntime_genai.__version__ != GENAI_VERSION:
+        found = f"onnxruntime-genai is {onnxruntime_genai.__version__}, not {GENAI_VERSION}"
+        sys.exit(f"chat.py: {found}. Run: pip install {NEEDED}")
     library = onnxruntime_qnn.get_library_path()
     onnxruntime_genai.register_execution_provider_library(PROVIDER, library)
     return onnxruntime_genai.Model(str(folder)), Tokenizer.from_file(str(HERE / "tokenizer.json"))
@@ -62,7 +81,7 @@ def answer(model: Any, tokenizer: Any, question: str, options: argparse.Namespac
         most = facts["context"] - facts["prefill"]
         sys.exit(f"chat.py: the question has {len(ids)} tokens; 1 to {most} leave room to answer.")
     parameters = onnxruntime_genai.GeneratorParams(model)
-    # A smaller one than the padded prompt makes the library write beyond its memory (0.16.0).
+    # onnxruntime-genai 0.16.0 needs the whole context here, as windows are padded.
     parameters.set_search_options(max_length=facts["context"], do_sample=False)
     begin = time.perf_counter()
     generator = onnxruntime_genai.Generator(model, parameters)
