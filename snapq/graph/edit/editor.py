@@ -123,6 +123,12 @@ class Editor:
         """Gives a value whose numbers have changed another name: encodings may go by the old."""
         value.name = self._names.unique(name)
 
+    def rename_node(self, made: ir.Value, name: str) -> None:
+        """Gives the node that makes a value another name."""
+        maker = made.producer()
+        assert maker is not None
+        maker.name = self._names.unique(name)
+
     def remove_if_dead(self, node: ir.Node) -> None:
         """Removes a node that nothing uses, and then its makers that nothing uses any more."""
         waiting = [node]

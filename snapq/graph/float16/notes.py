@@ -71,6 +71,8 @@ def _sigmoids(value: ir.Value, known: Collection[ir.Node]) -> list[ir.Node]:
         if one in seen or node is None:
             continue
         seen.add(one)
+        if _is_silu(node):
+            continue
         product = is_op(node, "Mul")
         if is_op(node, "Sigmoid"):
             scaled = producer(node.inputs[0], "Abs") is not None
@@ -80,6 +82,19 @@ def _sigmoids(value: ir.Value, known: Collection[ir.Node]) -> list[ir.Node]:
             given = [item for item in node.inputs if is_float(item) and item is not None]
             waiting += [(item, multiplied or product) for item in given]
     return found[::-1]
+
+
+def _is_silu(node: ir.Node) -> bool:
+    """Whether it is `x sigmoid(a x)`: no score, and as small as x where the Sigmoid is 0."""
+    if not is_op(node, "Mul"):
+        return False
+    for source, gate in (node.inputs, node.inputs[::-1]):
+        sigmoid = producer(gate, "Sigmoid")
+        argument = None if sigmoid is None else sigmoid.inputs[0]
+        scaled = producer(argument, "Mul")
+        if source is not None and source in (argument, *(scaled.inputs if scaled else ())):
+            return True
+    return False
 
 
 def _sorts(node: ir.Node) -> bool:

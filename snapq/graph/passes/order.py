@@ -103,6 +103,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "npu_workarounds.pad_gathered_rows": "behind make_computed_indices_positive: Gathers too",
         "npu_workarounds.split_large_reductions": "behind replace_global_pool_with_reduce",
         "npu_speed.split_projections": "behind flatten_gemm_rows, whose Gemms it splits",
+        "npu_speed.split_swish": "in LOWER: folds take the factor of a fused Swish first",
         "npu_workarounds.sum_along_last_axis": "behind lower_reductions: plain CumSums are left",
         "lower.unroll_recurrent": "behind lower_recurrent, which drops lengths and turns layouts",
         "npu_workarounds.broadcast_pow_base": "behind expand_constant_powers: a Pow that is left",

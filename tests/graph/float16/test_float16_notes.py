@@ -44,3 +44,11 @@ def test_many_scores_are_told_as_they_stay_a_sigmoid():
     model = b.model(b.add("Sigmoid", x), b.add("Sigmoid", few))
     (scores,) = float16_notes(prepare(model, {}).model.graph)
     assert scores.nodes == ("node_sigmoid_0",)
+
+
+def test_activations_that_are_outputs_are_no_scores():
+    b = Builder(opset=24)
+    x = b.feed("x", 1, 8, 6, 6)
+    sloped = b.add("Mul", x, b.add("Sigmoid", b.add("Mul", x, np.array(1.7, np.float32))))
+    model = b.model(b.add("Swish", x), b.add("Mul", b.add("Sigmoid", x), x), sloped)
+    assert float16_notes(model.graph) == float16_notes(prepare(model, {}).model.graph) == ()

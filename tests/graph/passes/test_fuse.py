@@ -154,7 +154,7 @@ CASES = [
         "fuse_swish",
         "SiLU",
         "(float[2,8] x) => (float[2,8] y) { a = Sigmoid(x) y = Mul(a, x) }",
-        "Swish",
+        "Sigmoid Mul",
     ),
     Case(
         "fuse_swish",
@@ -162,7 +162,7 @@ CASES = [
         """(float[2,8] x, float[8,8] w1, float[8,8] w2) => (float[2,8] y) {
             k = Constant <value_float = 1.702> ()
             h = MatMul(x, w1) a = Mul(h, k) b = Sigmoid(a) c = Mul(h, b) y = MatMul(c, w2) }""",
-        "Gemm Swish Gemm",
+        "Gemm Sigmoid Mul Gemm",
     ),
     Case(
         "fuse_swish",

@@ -31,13 +31,6 @@ CASES = [
         18,
     ),
     Case(
-        "lower_activations",
-        "a Swish with a factor",
-        "(float[2,8] x) => (float[2,8] y) { y = Swish <alpha = 3.0> (x) }",
-        "Mul Sigmoid Mul",
-        24,
-    ),
-    Case(
         "lower_attention_mask",
         "windows of an attention with a past",
         """(float[1,2,5,8] q, float[1,2,7,8] k, float[1,2,7,8] v, float[1,2,3,8] pk,

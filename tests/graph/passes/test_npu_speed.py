@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from snapq.devices.profiles import find
+from snapq.graph.prepare import prepare
+from snapq.npu.model import Model
+from tests.graph.models import build
 from tests.graph.passes.cases import Case, check, names
 
 CASES = [
@@ -123,9 +127,37 @@ CASES = [
             y = MatMul(q, z) }""",
         "Reshape Gemm Reshape Transpose Gemm Reshape Transpose Reshape Reshape Transpose MatMul",
     ),
+    Case(
+        "split_swish",
+        "a Swish",
+        "(float[2,8] x) => (float[2,8] y) { y = Swish(x) }",
+        "Sigmoid Mul",
+        24,
+    ),
+    Case(
+        "split_swish",
+        "a Swish with a factor",
+        "(float[2,8] x) => (float[2,8] y) { y = Swish <alpha = 3.0> (x) }",
+        "Mul Sigmoid Mul",
+        24,
+    ),
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=names(CASES))
 def test_the_pass_does_the_work_and_the_model_computes_the_same(case: Case) -> None:
     check(case)
+
+
+@pytest.mark.npu
+@pytest.mark.parametrize(
+    "silu", ["s = Sigmoid(a) b = Mul(a, s)", "b = Swish(a)"], ids=["parts", "operator"]
+)
+def test_a_silu_in_front_of_halves_takes_the_time_of_its_parts(silu: str) -> None:
+    device = find("qcs9075")
+    text = """(float[1,32,16,16] x, float[64,32,1,1] w, float[64] wb) => (float[1,64,16,16] y) {{
+        a = Conv(x, w, wb) {silu} c, d = Split <axis = 1, num_outputs = 2> (b)
+        y = Concat <axis = 1> (d, c) }}"""
+    parts = Model(build(text.format(silu="s = Sigmoid(a) b = Mul(a, s)"), 24), device).estimate()
+    prepared = prepare(build(text.format(silu=silu), 24), {}).model
+    assert Model(prepared, device).estimate().cycles <= parts.cycles

@@ -6,7 +6,6 @@
 4. `Shrink(x, l, b)` = `(x - b) [x > l] + (x + b) [x < -l]`.
 5. `Hardmax(x)` = `[ArgMax(x) = 0, 1, 2, ...]` over the same axis.
 6. `Clip` with bounds that are not constant = `Min(Max(x, low), high)`.
-7. `Swish(x, a)` with a factor = `x Sigmoid(a x)`: the provider fails on any but 1.
 """
 
 from __future__ import annotations
@@ -63,13 +62,6 @@ def _clip(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value | None:
     return edit.op("Min", result, bounds[1]) if bounds[1] is not None else result
 
 
-def _swish(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value | None:
-    alpha = node.attributes.get_float("alpha", 1.0)
-    if alpha == 1:
-        return None
-    return edit.op("Mul", source, edit.op("Sigmoid", edit.op("Mul", source, number(alpha))))
-
-
 _FORMULAS: dict[str, Callable[[ir.Node, ir.Value, Editor], ir.Value | None]] = {
     "Celu": _celu,
     "Mish": lambda node, x, edit: edit.op("Mul", x, edit.op("Tanh", edit.op("Softplus", x))),
@@ -79,7 +71,6 @@ _FORMULAS: dict[str, Callable[[ir.Node, ir.Value, Editor], ir.Value | None]] = {
     "Shrink": _shrink,
     "Hardmax": _hardmax,
     "Clip": _clip,
-    "Swish": _swish,
 }
 
 OPERATORS = tuple(_FORMULAS)
