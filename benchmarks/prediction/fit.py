@@ -12,9 +12,10 @@ import numpy.typing as npt
 from benchmarks.prediction.figures import Case
 
 Array = npt.NDArray[np.float64]
-TERMS = ("boundary_mb", "ddr_mb")
-"""What may help beside offset and estimate. The number of nodes would, a little, but it depends on
-how a network was exported."""
+TERMS = ("boundary_mb", "ddr_mb", "gmac")
+"""What may help beside offset and estimate; multiply-accumulates, since chips differ by more in the
+units for them than in all else. The number of nodes would, a little, but it depends on how a
+network was exported."""
 WORTH = 0.95
 """A term stays where it brings the error of networks that are left out below this share."""
 LEAST = 6
@@ -59,23 +60,37 @@ class Validated:
         return np.asarray(np.abs(1 - 1 / self.ratios))
 
 
-def fit(cases: Sequence[Case], terms: Sequence[str] = ()) -> Line:
+def fit(cases: Sequence[Case], terms: Sequence[str] = (), beside: Sequence[Case] = ()) -> Line:
     """The line of least absolute relative deviation, by reweighted least squares.
 
     A term that would come out negative is left out.
+
+    Args:
+        cases: the networks.
+        terms: of `TERMS`.
+        beside: networks at another precision, with which the line has the offset in common and
+            nothing else: the call takes as long.
     """
     names = ["offset", "estimate_us", *terms]
-    measured = np.array([case.measured_us for case in cases])
-    table = np.array([[1.0, *(float(getattr(case, name)) for name in names[1:])] for case in cases])
+    own, others = (
+        np.array([[float(getattr(case, name)) for name in names[1:]] for case in some])
+        for some in (cases, beside)
+    )
+    measured = np.array([case.measured_us for case in (*cases, *beside)])
+    zeros = np.zeros((len(cases), len(names) - 1))
+    table = np.hstack([np.ones((len(cases), 1)), own])
+    if beside:
+        below = np.hstack([np.ones((len(beside), 1)), np.zeros_like(others), others])
+        table = np.vstack([np.hstack([table, zeros]), below])
     relative = table / measured[:, None]
-    kept = list(range(len(names)))
+    kept = list(range(relative.shape[1]))
     while True:
         found = _solve(relative[:, kept])
         if (found >= 0).all() or len(kept) == 1:
             break
-        kept.remove(kept[int(np.argmin(found * np.median(relative[:, kept], axis=0)))])
+        kept.remove(kept[int(np.argmin(found * np.mean(relative[:, kept], axis=0)))])
     values = dict.fromkeys(names, 0.0)
-    values.update({names[k]: float(v) for k, v in zip(kept, found, strict=True)})
+    values.update({names[k]: float(v) for k, v in zip(kept, found, strict=True) if k < len(names)})
     return Line(
         values["offset"],
         max(values["estimate_us"], 1e-3),
@@ -94,26 +109,36 @@ def _solve(relative: Array) -> Array:
     return np.asarray(found)
 
 
-def left_out(cases: Sequence[Case], terms: Sequence[str] = ()) -> Array:
-    """Measured over predicted of each network by the fit of all others."""
+def left_out(
+    cases: Sequence[Case], terms: Sequence[str] = (), beside: Sequence[Case] = ()
+) -> Array:
+    """Measured over predicted of each network by the fit of all others, at either precision."""
+
+    def without(some: Sequence[Case], network: str) -> list[Case]:
+        return [case for case in some if case.network != network]
+
     return np.array(
         [
-            case.measured_us / fit([*cases[:index], *cases[index + 1 :]], terms).us(case)
-            for index, case in enumerate(cases)
+            case.measured_us
+            / fit(without(cases, case.network), terms, without(beside, case.network)).us(case)
+            for case in cases
         ]
     )
 
 
-def best_terms(cases: Sequence[Case]) -> tuple[str, ...]:
+def best_terms(cases: Sequence[Case], beside: Sequence[Case] = ()) -> tuple[str, ...]:
     """The fewest terms that predict networks which are left out best."""
     chosen: tuple[str, ...] = ()
-    least = _badness(left_out(cases))
+    least = _badness(left_out(cases, (), beside))
     for count in (1, 2):
         if len(cases) < 12 * count:
             break
-        tried = [(_badness(left_out(cases, terms)), terms) for terms in combinations(TERMS, count)]
+        tried = [
+            (_badness(left_out(cases, terms, beside)), terms)
+            for terms in combinations(TERMS, count)
+        ]
         found, terms = min(tried)
-        if found < WORTH**count * least:
+        if found < WORTH ** (count - len(chosen)) * least:
             least, chosen = found, terms
     return chosen
 
@@ -123,20 +148,22 @@ def _badness(ratios: Array) -> float:
     return float(np.mean(np.minimum(np.abs(np.log(ratios)), 0.5)))
 
 
-def validate(cases: Sequence[Case]) -> Validated:
+def validate(cases: Sequence[Case], beside: Sequence[Case] = ()) -> Validated:
     """Fits a line and finds out what it is worth."""
-    terms = best_terms(cases)
-    return _validated(fit(cases, terms), left_out(cases, terms))
+    terms = best_terms(cases, beside)
+    return _validated(fit(cases, terms, beside), left_out(cases, terms, beside))
 
 
-def of_kind(found: Validated, cases: Sequence[Case], kind: str) -> Validated:
+def of_kind(
+    found: Validated, cases: Sequence[Case], kind: str, beside: Sequence[Case] = ()
+) -> Validated:
     """What is known of one kind among networks that were fitted together.
 
     A line of its own where that predicts unseen networks of the kind better, and else the line of
     all with the interval of this kind.
     """
     inside = np.array([case.kind == kind for case in cases])
-    own = validate([case for case in cases if case.kind == kind])
+    own = validate([case for case in cases if case.kind == kind], beside)
     ratios = found.ratios[inside]
     if _badness(own.ratios) < WORTH * _badness(ratios):
         return own

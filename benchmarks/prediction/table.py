@@ -16,6 +16,8 @@ RUNTIMES = ("onnx", "best")
 SOCS = ("qcs9075", "sa8797p", "soc114")
 SAME_ESTIMATE = {"sa8255p": "qcs9075"}
 """Devices whose estimate is another one's to the cycle; the table names their own."""
+SAME_CALL = {"w8a16": "w8a8"}
+"""Precisions with few networks, and those whose call takes as long."""
 KINDS = ("convolutional", "transformer")
 """Kinds of networks that have an interval of their own where there are enough of them."""
 ENOUGH = 0.8
@@ -49,7 +51,6 @@ class Entry:
         line, errors = self.found.line, self.found.errors
         source = profile if SAME_ESTIMATE.get(profile) == self.soc else self.soc
         estimates = [case.estimate_us for case in self.cases]
-        names = {"boundary_mb": "per_boundary_mb_us", "ddr_mb": "per_ddr_mb_us"}
         return {
             "device": profile,
             "precision": self.precision,
@@ -58,7 +59,7 @@ class Entry:
             "from": source,
             "offset_us": round(line.offset_us, 1),
             "factor": round(line.factor, 4),
-            **{names[name]: round(value, 3) for name, value in line.terms.items()},
+            **{f"per_{name}_us": round(value, 3) for name, value in line.terms.items()},
             "low": round(self.found.low, 3),
             "high": round(self.found.high, 3),
             "networks": len(self.cases),
@@ -67,6 +68,15 @@ class Entry:
             "coverage": round(self.found.coverage, 2),
             "estimate_us": [round(min(estimates), 1), round(max(estimates), 1)],
         }
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A chip whose estimate may be read, the networks, and those of the precision beside it."""
+
+    soc: str
+    cases: Sequence[Case]
+    beside: Sequence[Case]
 
 
 def entries(
@@ -81,37 +91,40 @@ def entries(
             for runtime in RUNTIMES:
                 tried = []
                 for soc in SOCS:
-                    made = cases(rows, networks, figures, board.name, precision, runtime, soc)
+                    made, beside = (
+                        cases(rows, networks, figures, board.name, one, runtime, soc) if one else []
+                        for one in (precision, SAME_CALL.get(precision))
+                    )
                     if len(made) >= LEAST:
-                        tried.append((soc, made))
+                        tried.append(_Tried(soc, made, beside))
                 yield from _best(board, precision, runtime, tried)
 
 
-def _best(
-    board: Board, precision: str, runtime: str, tried: Sequence[tuple[str, Sequence[Case]]]
-) -> Iterator[Entry]:
+def _best(board: Board, precision: str, runtime: str, tried: Sequence[_Tried]) -> Iterator[Entry]:
     """The fit from the chip with the least error over the networks that all of them know."""
-    most = max((len(made) for _, made in tried), default=0)
-    tried = [(soc, made) for soc, made in tried if len(made) >= ENOUGH * most]
-    if own := [(soc, made) for soc, made in tried if _reads(board, soc)]:
+    most = max((len(one.cases) for one in tried), default=0)
+    tried = [one for one in tried if len(one.cases) >= ENOUGH * most]
+    if own := [one for one in tried if _reads(board, one.soc)]:
         tried = own
     if not tried:
         return
     if len(tried) > 1:
-        common = set.intersection(*({case.network for case in made} for _, made in tried))
-        tried = sorted(tried, key=lambda pair: _error(pair[1], common))
-    soc, made = tried[0]
-    found = validate(made)
+        common = set.intersection(*({case.network for case in one.cases} for one in tried))
+        tried = sorted(tried, key=lambda one: _error(one, common))
+    soc, made, beside = tried[0].soc, tried[0].cases, tried[0].beside
+    found = validate(made, beside)
     yield Entry(board, precision, runtime, "any", soc, made, found)
     for kind in KINDS:
         some = [case for case in made if case.kind == kind]
         if LEAST <= len(some) < len(made):
-            yield Entry(board, precision, runtime, kind, soc, some, of_kind(found, made, kind))
+            yield Entry(
+                board, precision, runtime, kind, soc, some, of_kind(found, made, kind, beside)
+            )
 
 
-def _error(made: Sequence[Case], common: set[str]) -> float:
+def _error(tried: _Tried, common: set[str]) -> float:
     """The mean error over some networks, each left out, with outliers cut off."""
-    found = validate([case for case in made if case.network in common])
+    found = validate([case for case in tried.cases if case.network in common], tried.beside)
     return float(np.mean(np.minimum(found.errors, 0.5)))
 
 

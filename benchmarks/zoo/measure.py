@@ -23,11 +23,10 @@ from snapq.config import DataSource, Io, IoDtype, QuantizeConfig
 from snapq.devices.profiles import find
 from snapq.errors import SnapqError
 from snapq.graph import boundary, io
-from snapq.graph.cost import total_macs
 from snapq.graph.shapes import input_specs
 from snapq.npu.model import Model
 from snapq.precision import ActivationType, Preset
-from snapq.prediction.features import boundary_bytes, nodes
+from snapq.prediction.features import boundary_bytes, macs, nodes
 from snapq.prediction.kinds import kind_of
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, stage
@@ -94,7 +93,7 @@ def row(precision: str, model: ir.Model, soc: str) -> dict[str, Any]:
         "kind": str(kind_of(model)),
         "boundary_bytes": boundary_bytes(model),
         "nodes": nodes(model),
-        "macs": total_macs(model),
+        "macs": macs(model),
     }
     try:
         estimate = Model(model, find(soc)).estimate(precision)

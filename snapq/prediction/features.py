@@ -9,12 +9,13 @@ from math import prod
 import onnx_ir as ir
 
 from snapq.graph import cost
+from snapq.graph.inference import infer_shapes
 from snapq.graph.shapes import graph_inputs, static_shape
 from snapq.operators import Family, Trait, spec_of
 from snapq.prediction.kinds import kind_of
 from snapq.prediction.network import Features
 
-__all__ = ["boundary_bytes", "features", "nodes", "precisions"]
+__all__ = ["boundary_bytes", "features", "macs", "nodes", "precisions"]
 
 FLOAT, NARROW_WEIGHTS = "float", "4-bit weights"
 _SMALL_SHARE = 0.1
@@ -24,12 +25,27 @@ _LAYERS = (Family.CONV, Family.GEMM, Family.ATTENTION, Family.RECURRENT)
 
 def features(model: ir.Model) -> Features:
     """The features of a float model, or of one with Q/DQ, as it is estimated."""
-    return Features(precisions(model), kind_of(model), boundary_bytes(model), nodes(model))
+    return Features(
+        precisions(model),
+        kind_of(model),
+        boundary_bytes(model),
+        nodes(model),
+        macs(model),
+    )
 
 
 def boundary_bytes(model: ir.Model) -> int:
     """Bytes of all inputs and outputs of one inference; unknown shapes count as nothing."""
     return sum(map(_bytes, (*graph_inputs(model), *model.graph.outputs)))
+
+
+def macs(model: ir.Model) -> int:
+    """Multiply-accumulates of one inference; shapes that a model does not tell are inferred."""
+    outputs = (value for node in model.graph for value in node.outputs)
+    if any(static_shape(value) is None for value in outputs):
+        model = model.clone()
+        infer_shapes(model)
+    return cost.total_macs(model)
 
 
 def nodes(model: ir.Model) -> int:

@@ -30,9 +30,11 @@ class Features:
         kind: of the network.
         boundary_bytes: of all inputs and outputs of one inference.
         nodes: without Q, DQ and constants.
+        macs: multiply-accumulates of one inference.
     """
 
     precisions: tuple[str, ...]
     kind: Kind
     boundary_bytes: int
     nodes: int
+    macs: int

@@ -21,7 +21,7 @@ from snapq.storage import storage_errors
 __all__ = ["TABLE", "Fit", "Table", "packaged"]
 
 TABLE = Path(__file__).with_name("table.json")
-_MB = 1e6
+_MB, _GMAC = 1e6, 1e9
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0)]
 
@@ -44,6 +44,8 @@ class Fit(Record):
     per_boundary_mb_us: float = 0.0
     per_ddr_mb_us: float = 0.0
     per_node_us: float = 0.0
+    per_gmac_us: float = 0.0
+    """By 1e9 multiply-accumulates: a chip may have fewer units for them than the one estimated."""
     low: Positive
     """10 % quantile of measured over predicted, each network left out of its own fit."""
     high: Positive
@@ -73,6 +75,7 @@ class Fit(Record):
             + self.per_boundary_mb_us * features.boundary_bytes / _MB
             + self.per_ddr_mb_us * sum(estimate.ddr_bytes.values()) / _MB
             + self.per_node_us * features.nodes
+            + self.per_gmac_us * features.macs / _GMAC
         )
         return max(found, 1.0)
 

@@ -93,5 +93,12 @@ def test_a_float_model_is_float_and_its_boundary_is_what_goes_in_and_out() -> No
     assert found.boundary_bytes == boundary_bytes(model) == 2 * 8 * 16 * 16 * 4
 
 
+def test_multiplications_count_where_shapes_are_not_told_and_after_quantizing() -> None:
+    layers = 2 * 32 * 8 * 9 * 16 * 16
+    assert build(CONV).graph[0].outputs[0].shape is None
+    assert features(build(CONV)).macs == pytest.approx(layers, rel=0.02)
+    assert features(quantized(ActivationType.UINT8)).macs == pytest.approx(layers, rel=0.02)
+
+
 def test_quantizing_adds_no_nodes_that_count() -> None:
     assert nodes(quantized(ActivationType.UINT8)) <= nodes(build(CONV))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from benchmarks.prediction import figures
 from benchmarks.prediction.figures import Case
 from benchmarks.zoo.networks import Network, networks
@@ -20,7 +22,7 @@ def measured(folder: Path, *rows: str) -> figures.Measured:
 
 
 def estimated(precision: str, us: float, **more: Any) -> dict[str, Any]:
-    known = {"boundary_bytes": 1, "ddr": {}, "missing_ops": 0, "kind": "convolutional"}
+    known = {"boundary_bytes": 1, "macs": 1, "ddr": {}, "missing_ops": 0, "kind": "convolutional"}
     return {"network": "net", "soc": "qcs9075", "precision": precision, "us": us, **known, **more}
 
 
@@ -32,6 +34,20 @@ def test_a_latency_with_layers_off_the_npu_does_not_count(tmp_path: Path) -> Non
     found = measured(tmp_path, "w8a8,board,onnx,9,10,0,1", "w8a8,board,qnn_dlc,2,10,0,0")
     assert figures.latency(found, NET, "w8a8", "board", "onnx") is None
     assert figures.latency(found, NET, "w8a8", "board", "best") == 2000
+
+
+def test_a_runtime_that_is_not_public_of_a_network_counts_as_it_compares_elsewhere(
+    tmp_path: Path,
+) -> None:
+    rows = [
+        f"w8a8,{figures.REFERENCE},tflite,6,10,0,0",
+        f"w8a8,{figures.REFERENCE},qnn_dlc,2,10,0,0",
+        "w8a8,board,tflite,9,10,0,0",
+    ]
+    found = measured(tmp_path, *rows)
+    assert figures.latency(found, NET, "w8a8", "board", "best") == 9000  # the board has no other
+    found = measured(tmp_path, *rows) | {("other", "Net", "w8a8", "board"): {"qnn_dlc": 1.0}}
+    assert figures.latency(found, NET, "w8a8", "board", "best") == pytest.approx(3000)
 
 
 def test_a_precompiled_model_is_onnx_runtime_too_where_there_is_no_other(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,16 +12,28 @@ from benchmarks.prediction.figures import Case
 
 
 def cases(
-    count: int, *, seed: int = 0, noise: float = 0.05, per_mb: float = 0.0, outliers: int = 0
+    count: int,
+    *,
+    seed: int = 0,
+    noise: float = 0.05,
+    per_mb: float = 0.0,
+    per_gmac: float = 0.0,
+    outliers: int = 0,
+    least: float = 2.0,
 ) -> list[Case]:
-    """Networks measured as 200 us + 1.1 x estimate + `per_mb` x boundary, with noise."""
+    """Networks measured as 200 us + 1.1 x estimate + what boundary and MACs take, with noise.
+
+    Estimates are of 10^`least` to 10^5 us.
+    """
     draw = np.random.default_rng(seed)
     made = []
     for index in range(count):
-        estimate, boundary = float(10 ** draw.uniform(2, 5)), float(draw.uniform(0.1, 10))
-        us = (200 + 1.1 * estimate + per_mb * boundary) * float(np.exp(draw.normal(0, noise)))
+        estimate, boundary = float(10 ** draw.uniform(least, 5)), float(draw.uniform(0.1, 10))
+        gmac = estimate * float(draw.uniform(0.1, 2)) / 1000
+        us = 200 + 1.1 * estimate + per_mb * boundary + per_gmac * gmac
+        us *= float(np.exp(draw.normal(0, noise)))
         us *= 6 if index < outliers else 1
-        made.append(Case(str(index), us, estimate, boundary, 1.0, "convolutional"))
+        made.append(Case(str(index), us, estimate, boundary, 1.0, "convolutional", gmac))
     return made
 
 
@@ -37,6 +51,20 @@ def test_nothing_is_taken_off_for_a_larger_network() -> None:
 def test_a_term_is_kept_only_where_it_predicts_unseen_networks() -> None:
     assert fit.best_terms(cases(24)) == ()
     assert "boundary_mb" in fit.best_terms(cases(24, per_mb=300.0))
+
+
+def test_a_chip_with_fewer_multipliers_is_told_from_one_that_is_slower() -> None:
+    slower = cases(24, per_gmac=2000.0)
+    assert fit.best_terms(slower) == ("gmac",)
+    assert fit.fit(slower, ("gmac",)).terms["gmac"] == pytest.approx(2000, rel=0.1)
+
+
+def test_networks_of_another_precision_tell_what_a_call_takes() -> None:
+    large, small = cases(8, least=4.0, noise=0.02), cases(30, seed=1)
+    small = [replace(case, measured_us=200 + 3 * case.estimate_us) for case in small]
+    together = fit.fit(large, (), small)
+    assert together.offset_us == pytest.approx(200, rel=0.05)
+    assert together.factor == pytest.approx(1.1, rel=0.05)
 
 
 def test_the_interval_holds_four_of_five_unseen_networks() -> None:

@@ -17,7 +17,7 @@ from tests.graph.models import build
 from tests.prediction.fits import estimate, fit, predictor
 from tests.prediction.test_features import ATTENTION, CONV
 
-W8A8 = Features(("w8a8",), Kind.CONVOLUTIONAL, 150_000, 60)
+W8A8 = Features(("w8a8",), Kind.CONVOLUTIONAL, 150_000, 60, 500_000_000)
 QCS9075 = find("qcs9075")
 
 
@@ -35,11 +35,11 @@ def test_a_prediction_is_the_line_over_the_estimate_with_its_interval_and_its_er
     assert "predicted through ONNX Runtime, 80 % interval" in found.sentence
 
 
-def test_boundary_traffic_and_nodes_count_where_the_fit_has_them() -> None:
-    line = fit(per_boundary_mb_us=100.0, per_ddr_mb_us=50.0, per_node_us=1.0)
+def test_boundary_traffic_nodes_and_multiplications_count_where_the_fit_has_them() -> None:
+    line = fit(per_boundary_mb_us=100, per_ddr_mb_us=50, per_node_us=1, per_gmac_us=200)
     given = estimate(ddr_bytes={"Input Fill": 2_000_000})
     found = predictor(line).predict(Source(build(CONV)), given, QCS9075, known=W8A8)
-    assert found.us == pytest.approx(1410 + 15 + 100 + 60)
+    assert found.us == pytest.approx(1410 + 15 + 100 + 60 + 100)
 
 
 @pytest.mark.parametrize(
