@@ -45,6 +45,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "npu_workarounds.make_constant_indices_positive": "later passes meet no negative axes",
         "simplify.remove_unit_reductions": "before FUSE: the mean of one value is no normalization",
         "simplify.remove_expand": "patterns are looked for without the Expands of exporters",
+        "simplify.remove_empty_parts": "a Split of which one part is left is gone",
         "simplify.remove_no_ops": "behind all that leaves operators without effect",
         "simplify.remove_sequences": "whatever is taken of a sequence is a tensor from here on",
     },

@@ -84,6 +84,37 @@ CASES = [
         applies=False,
     ),
     Case(
+        "remove_empty_parts",
+        "a Split with an empty part that nothing reads",
+        """(float[1,8,4] x) => (float[1,5,4] y, float[1,3,4] z) {
+            n = Constant <value_ints = [5, 0, 3]> () a, b, c = Split <axis = -2> (x, n)
+            y = Relu(a) z = Sin(c) }""",
+        "Split Relu Sin",
+    ),
+    Case(
+        "remove_empty_parts",
+        "a Split with one part that has elements, which is an output",
+        """(float[1,8,4] x) => (float[1,8,4] y) {
+            n = Constant <value_ints = [0, 8]> () a = Relu(x) b, y = Split <axis = 1> (a, n) }""",
+        "Relu",
+    ),
+    Case(
+        "remove_empty_parts",
+        "a Split whose empty part is joined again",
+        """(float[1,8,4] x) => (float[1,16,4] y) {
+            n = Constant <value_ints = [8, 0]> () a, b = Split <axis = 1> (x, n)
+            c = Sin(x) y = Concat <axis = 1> (c, b, a) }""",
+        "Sin Concat",
+    ),
+    Case(
+        "remove_empty_parts",
+        "a Split whose empty part is an output stays",
+        """(float[1,8,4] x) => (float[1,8,4] y, float[1,0,4] b) {
+            n = Constant <value_ints = [8, 0]> () y, b = Split <axis = 1> (x, n) }""",
+        "Split",
+        applies=False,
+    ),
+    Case(
         "remove_no_ops",
         "dropout, identities and reshapes in a row go",
         """(float[2,3,4] x) => (float[6,4] y) {
