@@ -41,7 +41,7 @@ llm: $(SMOLLM2)/model/SmolLM2-135M-Instruct.Q4_1.gguf ## Take SmolLM2-135M from 
 	$(BIN)/snapq llm quantize $(SMOLLM2)/data/float --text $(SMOLLM2)/chats.txt --out $(SMOLLM2)/data/w8a16 --device qcs9075 --force
 	$(BIN)/snapq llm evaluate $(SMOLLM2)/data/w8a16 --float $(SMOLLM2)/data/float --text $(SMOLLM2)/held_out.txt --device qcs9075
 	$(BIN)/snapq llm package $(SMOLLM2)/data/w8a16 --out $(SMOLLM2)/data/chat --device qcs9075 --force
-	$(BIN)/snapq llm check $(SMOLLM2)/data/chat --float $(SMOLLM2)/data/float --tokens 8
+	$(BIN)/snapq llm check $(SMOLLM2)/data/chat --float $(SMOLLM2)/data/float --tokens 8 --prompt "Why is the sky blue?"
 
 test: $(TOOLS) ## Install what the tests need and run all of them
 	@scripts/install_test_packages.sh
