@@ -37,6 +37,7 @@ FACTS = "llm.json"
 PROGRAM = "chat.py"
 SEPARATE = "separate"
 _ANEW = "Write the folder anew."
+_PAIR = "Give a folder that `snapq llm init` or `quantize` wrote."
 _PACKAGE = "Give a folder that `snapq llm package` wrote."
 
 
@@ -112,8 +113,13 @@ class Folder:
     @classmethod
     def open(cls, path: Path) -> Folder:
         """Opens a folder. Raises `ModelError` where it is none, or a file of it is missing."""
-        facts = _read_facts(path, "Give a folder that `snapq llm init` or `quantize` wrote.")
-        _require(path, (PREFILL, DECODE, TOKENIZER))
+        facts = _read_facts(path, _PAIR)
+        if (path / SEPARATE).is_dir():
+            raise ModelError(
+                "It is a package, whose graphs are compiled.", where=str(path), hint=_PAIR
+            )
+        weights = () if facts.cache is not None else (WEIGHTS,)
+        _require(path, (PREFILL, DECODE, TOKENIZER, *weights))
         return cls(path, facts)
 
     @classmethod

@@ -186,8 +186,11 @@ def test_what_is_no_package_is_not_asked(published: Path, written: Write, tmp_pa
     (done / "separate").mkdir()
     with pytest.raises(SnapqError, match="49 tokens; 1 to 48 leave room"):
         api.llm_check(done, floats, "a" * 49, raw=True)
-    with pytest.raises(SnapqError, match="quantized itself"):
+    with pytest.raises(SnapqError, match="is a package"):
         api.llm_check(done, done, "rome")
+    (floats / "weights.bin").unlink()
+    with pytest.raises(SnapqError, match="has no weights"):
+        api.llm_check(done, floats, "rome")
 
 
 @pytest.mark.npu
