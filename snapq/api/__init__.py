@@ -16,7 +16,7 @@ from snapq.api.estimation import Predicted, estimate, predict
 from snapq.api.housekeeping import cache_contents, clean
 from snapq.api.initialization import init
 from snapq.api.inspection import inspect, inspect_compiled
-from snapq.api.language_models import (
+from snapq.api.language_model_results import (
     CheckedPackage,
     Evaluated,
     Generated,
@@ -24,6 +24,8 @@ from snapq.api.language_models import (
     PackagedLanguageModel,
     QuantizedLanguageModel,
     SpeedEstimate,
+)
+from snapq.api.language_models import (
     llm_check,
     llm_estimate,
     llm_evaluate,
