@@ -164,7 +164,7 @@ def test_an_error_is_json_where_json_is_asked_for(
         (("quantize", "tiny.onnx", "-o", "o.onnx", "--random-inputs", "--samples", "0"), "samples"),
         (("quantize", "tiny.onnx", "-o", "tiny.onnx", "--random-inputs"), "--force"),
         (("devices", "nothing-like-it"), "snapq devices"),
-        (("devices", "show", "sm8650"), "snapq devices sm8650"),
+        (("devices", "list", "sm8650"), "snapq devices sm8650"),
         (("report", "ghost"), "ghost"),
         (("init", "ghost.onnx"), "ghost.onnx"),
         (

@@ -46,7 +46,8 @@ def transfer(
     1. An activation goes to the tensor that holds the same values: first the one of its own name,
        then any other.
     2. A weight goes to the constant of the same values, or of those values transposed, whose axis
-       then is the other one.
+       then is the other one; and to the constant of its name whose channels are multiples of its
+       own, with scales that are multiples too, so that its integers stay what they were.
 
     Each of the two models comes with the same sample; the encodings are the original's, by name.
 
@@ -79,7 +80,7 @@ def _weights(
             (
                 (other, held)
                 for other, values in candidates
-                if (held := _as(encoding, array, values))
+                if (held := _as(encoding, array, values, scaled=other == name))
             ),
             None,
         )
@@ -90,20 +91,64 @@ def _weights(
     return found, lost
 
 
-def _as(encoding: Encoding, array: Array, values: Array) -> Encoding | None:
-    """The encoding of `array` as one of `values`; None where they are not the same."""
+def _as(
+    encoding: Encoding, array: Array, values: Array, *, scaled: bool = False
+) -> Encoding | None:
+    """The encoding of `array` as one of `values`; None where they are not the same.
+
+    Args:
+        encoding: of `array`.
+        array: the weight as given.
+        values: the weight as prepared.
+        scaled: whether its channels may have become multiples of what they were.
+    """
     if np.array_equal(array, values):
         return encoding
     if array.ndim == 2 and np.array_equal(array.T, values):
-        match encoding.granularity:
-            case PerBlock(axis, size):
-                scale, zero = encoding.scale.T, encoding.zero_point.T
-                return Encoding(encoding.dtype, scale, zero, PerBlock(1 - axis, size))
-            case PerAxis(axis):
-                return replace(encoding, granularity=PerAxis(1 - axis))
-            case _:
-                return encoding
+        return _turned(encoding)
+    if scaled and array.shape == values.shape:
+        return _multiplied(encoding, array, values)
+    if scaled and array.ndim == 2 and array.T.shape == values.shape:
+        return _multiplied(_turned(encoding), array.T, values)
     return None
+
+
+def _turned(encoding: Encoding) -> Encoding:
+    """The encoding of a matrix as that of its transpose."""
+    match encoding.granularity:
+        case PerBlock(axis, size):
+            scale, zero = encoding.scale.T, encoding.zero_point.T
+            return Encoding(encoding.dtype, scale, zero, PerBlock(1 - axis, size))
+        case PerAxis(axis):
+            return replace(encoding, granularity=PerAxis(1 - axis))
+        case _:
+            return encoding
+
+
+def _multiplied(encoding: Encoding, array: Array, values: Array) -> Encoding | None:
+    """The encoding that gives `values` the integers of `array`, each channel times a number."""
+    match encoding.granularity:
+        case PerBlock(axis, _) if axis in (0, 1):
+            channel: int | None = 1 - axis
+        case PerAxis(axis):
+            channel = axis
+        case _:
+            channel = None
+    before, after = array.astype(np.float64), values.astype(np.float64)
+    others = tuple(axis for axis in range(array.ndim) if axis != channel)
+    energy = np.sum(before**2, axis=others, keepdims=True)
+    product = np.sum(before * after, axis=others, keepdims=True)
+    factor = np.where(energy > 0, product / np.where(energy > 0, energy, 1.0), 1.0)
+    if np.any(factor <= 0) or not np.allclose(before * factor, after, rtol=1e-6, atol=0):
+        return None
+    match encoding.granularity:
+        case PerBlock():
+            multiples = factor
+        case PerAxis():
+            multiples = factor.reshape(-1)
+        case _:
+            multiples = factor.reshape(())
+    return replace(encoding, scale=(encoding.scale * multiples).astype(np.float32))
 
 
 def _activations(
