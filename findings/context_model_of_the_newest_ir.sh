@@ -21,9 +21,11 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 for version in 1.32.0 1.26.0; do
     "${PYTHON:-python3}" -m venv "$work/$version"
-    "$work/$version/bin/python" -m pip install --quiet --disable-pip-version-check \
-        numpy==2.4.6 onnx==1.23.2 onnxruntime==$version onnxruntime-qnn==2.7.0
 done
+"$work/1.32.0/bin/python" -m pip install --quiet --disable-pip-version-check \
+    numpy==2.4.6 onnx==1.23.2 onnxruntime==1.32.0 onnxruntime-qnn==2.7.0
+"$work/1.26.0/bin/python" -m pip install --quiet --disable-pip-version-check \
+    numpy==2.4.6 onnx==1.23.2 onnxruntime==1.26.0 onnxruntime-qnn==2.7.0
 
 cat > "$work/load.py" <<'EOF'
 """Compiles a model, or loads what was compiled and gives its values."""
