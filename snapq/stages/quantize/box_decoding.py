@@ -62,7 +62,10 @@ def widen_boxes(job: QuantizationJob, context: Context) -> Raced:
                 if taken[-1] <= _MOST * plain:
                     break
     except SnapqError as error:
-        return Raced(job, (str(error),) if error.transient else ())
+        if error.transient:
+            return Raced(job, (str(error),))
+        text = f"The arithmetic that makes boxes stays at 8 bits: 16 could not be tried, as {error}"
+        return Raced(_told(job, text))
     on = f"estimated on {estimate.estimated_on}"
     if taken[-1] > _MOST * plain:
         return Raced(_told(job, _left(min(taken), plain, on)))
