@@ -15,6 +15,8 @@ from selenium.webdriver.chrome.service import Service
 from snapq.records import RunRecord
 from snapq.report.html import render_html
 
+OF_CHROMIUM = ("chrome://", "chrome-untrusted://")
+"""Pages of its own: the start page, and the frame in it, which may ask for something late."""
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -64,7 +66,7 @@ class Page:
             message["params"]["request"]["url"]
             for message in messages
             if message["method"] == "Network.requestWillBeSent"
-            and not message["params"]["documentURL"].startswith("chrome://")
+            and not message["params"]["documentURL"].startswith(OF_CHROMIUM)
         ]
 
 
