@@ -16,6 +16,8 @@ from snapq.api.estimation import Predicted, estimate, predict
 from snapq.api.housekeeping import cache_contents, clean
 from snapq.api.initialization import init
 from snapq.api.inspection import inspect, inspect_compiled
+from snapq.api.language_model_packages import llm_check, llm_estimate, llm_package
+from snapq.api.language_model_quantization import llm_evaluate, llm_quantize
 from snapq.api.language_model_results import (
     CheckedPackage,
     Evaluated,
@@ -25,15 +27,7 @@ from snapq.api.language_model_results import (
     QuantizedLanguageModel,
     SpeedEstimate,
 )
-from snapq.api.language_models import (
-    llm_check,
-    llm_estimate,
-    llm_evaluate,
-    llm_generate,
-    llm_init,
-    llm_package,
-    llm_quantize,
-)
+from snapq.api.language_models import llm_generate, llm_init
 from snapq.api.measuring import benchmark, benchmark_all
 from snapq.api.packaging import Package, package
 from snapq.api.pruning import PrunedModel, prune

@@ -93,6 +93,11 @@ class Facts(BaseModel):
         return {name: codes.zero_point for name, codes in self.cache.items()}
 
     @property
+    def longest_prompt(self) -> int:
+        """Tokens of a prompt behind which an answer of one has room, as whole windows are read."""
+        return (self.context - 1) // self.prefill * self.prefill
+
+    @property
     def layout(self) -> CacheLayout:
         """Of the cache."""
         return CacheLayout(self.layers, self.kv_heads, self.head_size, self.context)

@@ -133,7 +133,7 @@ def _manifest(
         "limits": {
             "context": facts.context,
             "prompt_window": facts.prefill,
-            "longest_prompt": facts.context - facts.prefill,
+            "longest_prompt": facts.longest_prompt,
             "cache_bytes": cache,
         },
         "binary_bytes": {SEPARATE: found.separate_bytes, SHARED: found.shared_bytes},
@@ -170,7 +170,7 @@ def _readme(source: Folder, device: DeviceProfile, found: PackagedModel) -> str:
     lines += [
         f"- Context {facts.context}; a prompt fills windows of {facts.prefill} tokens, and what is "
         "left of a window is lost to the answer: prompts of at most "
-        f"{facts.context - facts.prefill} tokens.",
+        f"{facts.longest_prompt} tokens.",
         f"- onnxruntime-genai has to be {GENAI_VERSION}: 0.17.1 and 0.18.0 ignore "
         "`slide_key_value_cache` of a pipeline.",
         f"- An application of its own reads `{SEPARATE}/{_CONFIG}`. Set `max_length` to the "

@@ -78,7 +78,7 @@ def answer(model: Any, tokenizer: Any, question: str, options: argparse.Namespac
     ids = asked(tokenizer, facts, question, options.raw)
     room = facts["context"] - -(-len(ids) // facts["prefill"]) * facts["prefill"]
     if not ids or room < 1:
-        most = facts["context"] - facts["prefill"]
+        most = (facts["context"] - 1) // facts["prefill"] * facts["prefill"]
         sys.exit(f"chat.py: the question has {len(ids)} tokens; 1 to {most} leave room to answer.")
     parameters = onnxruntime_genai.GeneratorParams(model)
     # onnxruntime-genai 0.16.0 needs the whole context here, as windows are padded.
