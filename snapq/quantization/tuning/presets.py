@@ -41,6 +41,7 @@ from snapq.quantization.tuning.algorithms.base import (
     in_order,
     stage_of,
 )
+from snapq.quantization.tuning.confirmed import SecondLook
 from snapq.quantization.tuning.fast import quantize_fast
 from snapq.quantization.tuning.judges import ALONE, Judges
 from snapq.quantization.tuning.output_score import OutputScorer, Runner
@@ -203,21 +204,19 @@ def tuning(
     kept = [_Candidate("plain", study, scorer.score(study.built.model))]
     notes, chosen, tried = [], list[str](), list[str]()
     steps = dict(_steps(recipe, scheme, timed=judges.time is not None))
-    price = Price(judges.time, study)
+    price, second = Price(judges.time, study), SecondLook(model, training if held else (), study)
 
     def keep(name: str, changed: Study) -> bool:
         found = _Candidate(name, changed, scorer.score(changed.built.model))
         gain = found.score.over(kept[-1].score)
         counts = gain.counts or (_gives_room(name) and gain.is_no_loss)
-        spoils = counts and found.score.spoils(kept[0].score)
         change = f"{kept[-1].score.decibels:.1f} to {found.score.decibels:.1f} dB"
-        good = counts and not spoils
-        slow = price.refuses(changed, kept[-1].score) if good and _is_part(name) else None
-        notes.append(f"{name} {change}, {slow or (_SPOILS if spoils else _verdict(gain, counts))}")
+        why = _refusal(found, kept, price, second) if counts else None
+        notes.append(f"{name} {change}, {why or _verdict(gain, counts)}")
         judges.told(f"Tried {notes[-1]}")
-        if good and slow is None:
+        if counts and not why:
             kept.append(found)
-        return good and slow is None
+        return counts and not why
 
     for name, step in steps.items():
         changed = step(kept[-1].study)
@@ -268,6 +267,16 @@ class _Candidate:
     name: str
     study: Study
     score: Score
+
+
+def _refusal(
+    found: _Candidate, kept: Sequence[_Candidate], price: Price, second: SecondLook
+) -> str | None:
+    """Why a step is dropped whose score is more than chance; None where it is kept."""
+    if found.score.spoils(kept[0].score):
+        return _SPOILS
+    slow = price.refuses(found.study, kept[-1].score) if _is_part(found.name) else None
+    return slow or second.refuses(found.study, kept[-1].study)
 
 
 class _Split:

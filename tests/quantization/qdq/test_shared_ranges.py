@@ -184,3 +184,25 @@ def test_a_fixed_range_stays_where_all_lies_within_it() -> None:
     output = str(model.graph.outputs[0].name)
     assert result.encodings[output] == result.encodings[str(sigmoid)]
     assert "Mul" not in {node.op_type for node in result.model.graph}
+
+
+def probabilities(*, reshaped: bool) -> ir.Model:
+    b = Builder()
+    shares = b.add("Softmax", b.feed("x", 1, 4), axis=-1)
+    return b.model(b.add("Reshape", shares, np.array([4, 1])) if reshaped else shares)
+
+
+@pytest.mark.parametrize("reshaped", [False, True])
+def test_a_probability_of_one_leaves_the_model_as_one(reshaped: bool) -> None:
+    model = probabilities(reshaped=reshaped)
+    sure = {"x": np.float32([[20, -20, -20, -20]])}
+    result = quantize(model, [sure, *feeds(model, 2)], Scheme()).model
+    assert CpuModel(result, optimize=False).session.run(None, sure)[0].max() == 1.0
+
+
+def test_a_softmax_inside_keeps_the_scale_of_the_npu() -> None:
+    b = Builder()
+    shares = b.add("Softmax", b.feed("x", 1, 4), axis=-1)
+    model = b.model(b.add("Gemm", shares, b.normal(4, 4)))
+    found = quantize(model, feeds(model, 2), Scheme()).encodings[shares]
+    assert float(found.scale) == 1 / 256

@@ -14,6 +14,7 @@ from snapq.precision import ActivationType, WeightType
 from snapq.quantization.calibration.observers.minmax import MinMax
 from snapq.quantization.calibration.observers.moving_average import MovingAverage
 from snapq.quantization.calibration.observers.mse import Mse
+from snapq.quantization.calibration.observers.percentile import Percentile
 from snapq.quantization.lint.run import lint
 from snapq.quantization.qdq.scheme import Scheme
 from snapq.quantization.quantize import quantize
@@ -84,6 +85,19 @@ def test_what_does_not_help_is_dropped_and_named():
     notes = " ".join(map(str, tune(model, samples, Scheme(), recipe).notes))
     assert "moving-average ranges" in notes
     assert "dropped" in notes
+
+
+def test_what_helps_the_held_out_samples_alone_is_luck():
+    b = Builder()
+    model = b.model(b.add("Conv", b.feed("x", 1, 8, 10, 10), b.normal(8, 8, 1, 1)))
+    samples = [
+        {name: value * (0.1 if index % 4 == 3 else 1) for name, value in sample.items()}
+        for index, sample in enumerate(feeds(model, 20))
+    ]
+    samples = [{name: np.float32(value) for name, value in one.items()} for one in samples]
+    result = tune(model, samples, Scheme(), Recipe((MinMax(), Percentile(90.0))))
+    assert "dropped, as the samples that it was made from lose" in result.notes[0].text
+    assert io.serialized(result.model) == io.serialized(quantize(model, samples, Scheme()).model)
 
 
 def test_ranges_are_tried_again_behind_what_hid_their_gain():

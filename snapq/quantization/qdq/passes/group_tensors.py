@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import onnx_ir as ir
 
+from snapq.operators import Trait, spec_of
 from snapq.quantization.encodings import QuantType
 from snapq.quantization.notes import Note, NoteKind
-from snapq.quantization.precision_rules.ranges import computed_right, fixed_output
+from snapq.quantization.precision_rules.ranges import computed_right, fixed_output, given_out
 from snapq.quantization.qdq.decisions import Decision, is_float
 from snapq.quantization.qdq.groups import Groups
 from snapq.quantization.qdq.plan import QdqPlan
@@ -38,7 +39,8 @@ def group_tensors(plan: QdqPlan) -> QdqPlan:
                 continue
             dtype = decision.dtype or _wanted_type(value, plan.decisions)
             given = plan.imposed.get(str(value.name))
-            own = fixed_output(node.op_type, decision.dtype) if decision.dtype else None
+            known = given_out if _leaves(value) else fixed_output
+            own = known(node.op_type, decision.dtype) if decision.dtype else None
             if given is not None and own is not None and not computed_right(node.op_type, given):
                 wrong.append(str(node.name))
                 given = None
@@ -46,6 +48,16 @@ def group_tensors(plan: QdqPlan) -> QdqPlan:
                 groups.add(value, dtype, given or own)
     notes = (*plan.notes, _note(wrong)) if wrong else plan.notes
     return replace(plan, groups=groups, notes=notes)
+
+
+def _leaves(value: ir.Value) -> bool:
+    """Whether a tensor, maybe in another shape, is an output of the model and nothing else."""
+    while not value.is_graph_output():
+        readers = value.consumers()
+        if len(readers) != 1 or not spec_of(readers[0]).has(Trait.RESHAPES):
+            return False
+        value = readers[0].outputs[0]
+    return not value.uses()
 
 
 def _note(names: Sequence[str]) -> Note:
