@@ -84,6 +84,12 @@ class ConnectionLostError(DeviceError):
     transient = True
 
 
+class ClusterError(SnapqError):
+    """The cluster cannot be reached, does not fit this machine, or broke in the middle of work."""
+
+    transient = True
+
+
 class HostKeyError(DeviceError):
     """The host that answers is unknown, or another one than before."""
 

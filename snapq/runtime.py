@@ -15,6 +15,8 @@ from types import ModuleType
 from snapq.errors import InstallError
 
 TELEMETRY_OFF = {"ORT_DISABLE_TELEMETRY": "1"}
+PROCESSORS_VARIABLE = "SNAPQ_PROCESSORS"
+"""How many processors to use, where that is fewer than there are: on a worker of a cluster."""
 
 
 def import_onnxruntime() -> ModuleType:
@@ -49,4 +51,6 @@ def trim_memory() -> None:
 def processors() -> int:
     """How many processors this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    there = len(affinity(0)) if affinity else os.cpu_count() or 1
+    given = os.environ.get(PROCESSORS_VARIABLE, "")
+    return min(there, max(1, int(given))) if given.isdecimal() else there

@@ -25,6 +25,8 @@ NEEDED_MEMORY_GB = 2
 TESTED_PYTHONS = ((3, 11), (3, 13))
 TESTED_VERSIONS = Path(__file__).parents[1] / "constraints.txt"
 """The pinned versions that the tests of this release ran with; `make lock` refreshes them."""
+EXTRAS = (("cluster", "distributed", "--cluster"),)
+"""Extra, the library that it brings, and what that is for."""
 SIMULATED = "sm8650"
 ESTIMATED = "qcs9075"
 _GB = 1 << 30
@@ -56,6 +58,7 @@ def checks() -> tuple[Check, ...]:
         _python(),
         _platform(),
         *_libraries(),
+        *_extras(),
         _guarded("onnxruntime-qnn", _qnn),
         _guarded("NPU simulator", _simulator),
         _guarded("performance estimate", _estimate),
@@ -111,6 +114,17 @@ def _libraries() -> Iterator[Check]:
         if requirement.marker is not None and not requirement.marker.evaluate():
             continue
         yield _library(requirement, tested.get(requirement.name.lower()))
+
+
+def _extras() -> Iterator[Check]:
+    """One check for each extra that a command asks for; none of them is needed."""
+    for extra, library, what in EXTRAS:
+        try:
+            found = f"{library} {importlib.metadata.version(library)}, for {what}"
+            yield Check(f"extra {extra}", True, found)
+        except importlib.metadata.PackageNotFoundError:
+            hint = f"For {what} run: pip install 'snapq[{extra}]'"
+            yield Check(f"extra {extra}", True, "not installed, and not needed otherwise", hint)
 
 
 def _library(requirement: Requirement, tested: str | None) -> Check:

@@ -135,6 +135,7 @@ def run(
     output: str | Path | None = None,
     random_inputs: bool = False,
     fresh: bool = False,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Runs a deployment from end to end.
@@ -145,6 +146,8 @@ def run(
         output: the run directory itself, instead.
         random_inputs: use random inputs where the YAML names no data; every result is marked.
         fresh: compute every stage again.
+        cluster: where simulations and compilations are done: `dask://HOST:PORT` of a Dask scheduler
+            that runs, or `local:4` for four workers on this machine.
         progress: progress reporter; nothing is shown where not given.
 
     Returns:
@@ -154,6 +157,7 @@ def run(
         SnapqError: what is wrong, where, and a hint; of a run that had begun, the run directory
             keeps the log, whose path is in `log`.
     """
+    from snapq.api.cluster import connected
     from snapq.graph.foreign import explaining
     from snapq.pipeline.cache import Cache, in_use
     from snapq.pipeline.inputs import command_line
@@ -166,7 +170,7 @@ def run(
     with run_folder(place) as folder, explaining(loaded.model.path):
         chosen = check(loaded, random_inputs=random_inputs)
         kept = Path(runs) / ".cache"
-        with in_use(kept):
+        with in_use(kept), connected(cluster, reporter):
             cache = Cache(kept, enabled=not fresh)
             record = execute(chosen, folder, cache, reporter, command_line())
         write_report(Run(folder, record))

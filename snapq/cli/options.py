@@ -72,6 +72,15 @@ Bundle = Annotated[
         autocompletion=complete_runs,
     ),
 ]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="ADDRESS",
+        help="Where simulations and compilations are done: dask://HOST:PORT of a Dask scheduler, "
+        "or local:4 for four workers on this machine.",
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 
 

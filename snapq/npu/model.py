@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import onnx_ir as ir
 
+from snapq.cluster.connection import Cluster
+from snapq.cluster.current import current
 from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
 from snapq.errors import DeviceError, QnnError
 from snapq.npu import strides
@@ -23,13 +25,15 @@ from snapq.npu.qnn import compile as compiler
 from snapq.npu.qnn import dlc, estimate, multi_soc, node_estimates, placement, simulate
 from snapq.npu.qnn.compile import Candidate, Compiled
 from snapq.npu.qnn.compile_job import CONTEXT_NAME
+from snapq.npu.qnn.feeds import Feed, Outputs
 from snapq.npu.qnn.node_estimates import NodeEstimates
 from snapq.npu.qnn.options import CompileOptions, Variants
 from snapq.npu.qnn.placement import Placement
-from snapq.npu.qnn.simulate import Feed, Outputs
 from snapq.npu.sources import Deferred, Source
+from snapq.npu.there import Wanted, compile_there
 from snapq.progress import Advance
 from snapq.records import EstimateRecord
+from snapq.storage import atomic_folder
 
 __all__ = [
     "CONTEXT_NAME",
@@ -220,6 +224,9 @@ class Model:
             embed: put the binary inside the ONNX file.
             allow_cpu: leave nodes that the NPU refuses in the ONNX file, for the CPU.
         """
+        cluster = current()
+        if cluster is not None:
+            return self._compile_there(cluster, folder, label, embed=embed, allow_cpu=allow_cpu)
         thinned = self._thinned_to_compile()
         best = compiler.compile_best(
             self._source.path(thinned),
@@ -230,11 +237,7 @@ class Model:
             allow_cpu=allow_cpu,
             label=label,
         )
-        for tried in best.candidates:
-            if tried.estimate is not None and tried.options.vtcm_mb is None:
-                parts = self._parts(thinned, tried.options)
-                read = EstimateRecord.model_validate
-                self._memory.recall("estimate", parts, tried.estimate.to_json, read)
+        self._remember(best.candidates, thinned)
         chosen = next(tried for tried in best.candidates if tried.chosen)
         figure, reason = best.compiled.estimate, None
         if figure is None:
@@ -247,6 +250,28 @@ class Model:
                     raise
                 reason = str(error)
         return Compilation(best.compiled, chosen.options, best.candidates, figure, reason, thinned)
+
+    def _compile_there(
+        self, cluster: Cluster, folder: Path, label: str, *, embed: bool, allow_cpu: bool
+    ) -> Compilation:
+        """Compiles on a cluster, where the same comes of it."""
+        wanted = Wanted(self.device, self.variants, label, embed, allow_cpu, self._given_thinned)
+        with atomic_folder(folder) as made:
+            found = compile_there(cluster, _compile_file, self._source.path(), wanted, made)
+        self._remember(found.tried, found.thinned)
+        files = found.files
+        binaries = tuple(folder / path.name for path in files.binaries)
+        return replace(
+            found, files=replace(files, model=folder / files.model.name, binaries=binaries)
+        )
+
+    def _remember(self, candidates: Sequence[Candidate], thinned: tuple[str, ...]) -> None:
+        """Keeps the estimates of what was compiled."""
+        for tried in candidates:
+            if tried.estimate is not None and tried.options.vtcm_mb is None:
+                parts = self._parts(thinned, tried.options)
+                read = EstimateRecord.model_validate
+                self._memory.recall("estimate", parts, tried.estimate.to_json, read)
 
     def export_dlc(self, out: Path) -> Path:
         """Writes the model as one DLC file, as Qualcomm's own tools read it."""
@@ -303,3 +328,9 @@ class Model:
 
     def _while_needed(self, outputs: Iterator[Outputs]) -> Iterator[Outputs]:
         yield from outputs  # until then this object holds the temporary file
+
+
+def _compile_file(path: Path, wanted: Wanted, folder: Path) -> Compilation:
+    """What a worker of a cluster does for `Model.compile`."""
+    model = Model(path, wanted.device, variants=wanted.variants, thinned=wanted.thinned)
+    return model.compile(folder, label=wanted.label, embed=wanted.embed, allow_cpu=wanted.allow_cpu)

@@ -7,6 +7,7 @@ holds the SHA-256 of every file of the folder. An artifact that does not match i
 from __future__ import annotations
 
 import hashlib
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,7 @@ from pydantic import Field, ValidationError
 from snapq.errors import StorageError
 from snapq.records import Record
 from snapq.storage import fingerprint, sha256_file, storage_errors, write_json
+from snapq.version import shown
 
 MODEL = "model.onnx"
 RECORD = "artifact.json"
@@ -151,6 +153,16 @@ def library_versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def computing() -> dict[str, str]:
+    """What results depend on beside their inputs; machines that say the same compute the same."""
+    return {
+        "snapq": shown(),
+        "code": code_fingerprint(),
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        **library_versions(),
+    }
 
 
 @cache

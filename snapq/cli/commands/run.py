@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from snapq.cli.completion import complete_targets
-from snapq.cli.options import Config, Json, Runs, SetOption
+from snapq.cli.options import ClusterOption, Config, Json, Runs, SetOption
 from snapq.cli.output.errors import storage_warning
 from snapq.cli.output.json import emit
 from snapq.errors import ConfigError
@@ -47,6 +47,7 @@ def run(
             "trade-off.",
         ),
     ] = None,
+    cluster: ClusterOption = None,
     json: Json = False,
 ) -> None:
     """Run a deploy.yaml from end to end: bundle, verification and report.
@@ -68,6 +69,7 @@ def run(
             output=output,
             random_inputs=random_inputs,
             fresh=fresh,
+            cluster=cluster,
             progress=Bars(),
         )
         with storage_warning("the history was not written"):

@@ -1,33 +1,32 @@
 """Inference on Qualcomm's NPU simulator: values exact for the architecture, never a time.
 
 Feeds stream through worker processes, each with a session of its own; results come in order and
-are the same for any number of workers. At most two feeds a worker are held at a time.
+are the same for any number of workers. At most two feeds a worker are held at a time. Where a
+cluster is connected, its workers do it (`on_cluster`).
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
-import numpy as np
-
+from snapq.cluster.current import current
 from snapq.devices.profiles import DeviceProfile
-from snapq.errors import DataError, QnnError, nearest
-from snapq.npu.qnn import model_files, sessions, tasks
+from snapq.errors import QnnError
+from snapq.npu.qnn import model_files, on_cluster, sessions, tasks
+from snapq.npu.qnn.feeds import Feed, Outputs, check_feed
+from snapq.npu.qnn.model_files import ModelFiles
 from snapq.npu.qnn.options import DEFAULTS, CompileOptions
 from snapq.npu.qnn.tasks import Input
 from snapq.npu.qnn.workers import WorkerPool, worker_pool
 from snapq.progress import Advance
 from snapq.runtime import processors
 from snapq.workers.pool import Worker
-
-Feed = Mapping[str, np.ndarray]
-Outputs = dict[str, np.ndarray]
 
 _HELD_PER_WORKER = 2
 
@@ -53,7 +52,10 @@ def simulate(
         allow_cpu: let nodes that the NPU refuses run on the CPU.
         progress: told after each inference.
     """
-    request = _request(model, device, options, allow_cpu=allow_cpu)
+    request, files = _request(model, device, options, allow_cpu=allow_cpu)
+    cluster = current()
+    if cluster is not None and workers is None:
+        return on_cluster.stream(cluster, files, request, feeds, progress)
     count = workers or processors()
     return _stream(request, feeds, count, progress)
 
@@ -66,7 +68,7 @@ def simulator(
 
     Arguments and errors are those of `simulate`; there is one worker, which ends with the block.
     """
-    request = _request(model, device, options, allow_cpu=False)
+    request, _ = _request(model, device, options, allow_cpu=False)
     with worker_pool() as pool:
         simulators = _Simulators(pool, request, 1)
         count = itertools.count()
@@ -75,7 +77,7 @@ def simulator(
 
 def _request(
     model: Path, device: DeviceProfile, options: CompileOptions, *, allow_cpu: bool
-) -> sessions.Request:
+) -> tuple[sessions.Request, ModelFiles]:
     files = model_files.read(model)
     model_files.check_compilable(files, fp16=options.fp16)
     if files.container:
@@ -84,7 +86,7 @@ def _request(
             where=str(model),
             hint="Simulate what was compiled for one device.",
         )
-    return sessions.request(files.path, device, options, allow_cpu=allow_cpu)
+    return sessions.request(files.path, device, options, allow_cpu=allow_cpu), files
 
 
 def _stream(
@@ -128,7 +130,7 @@ class _Simulators:
         try:
             place = place or self._start()
             worker, inputs = place
-            _check(feed, inputs, index)
+            check_feed(feed, inputs, index)
             outputs: Outputs = worker.request(feed)
             return outputs
         finally:
@@ -139,38 +141,3 @@ class _Simulators:
         worker.serve(tasks.simulator, self._request)
         inputs: tuple[Input, ...] = worker.request(None)
         return worker, inputs
-
-
-def _check(feed: Outputs, inputs: tuple[Input, ...], index: int) -> None:
-    """Refuses a feed that is not exactly what the model takes."""
-    where = f"sample {index}"
-    known = {value.name: value for value in inputs}
-    for name in feed:
-        if name not in known:
-            close = nearest(name, known)
-            raise DataError(
-                f"The model has no input {name!r}; it has {', '.join(known)}.",
-                where=where,
-                hint=f"Did you mean {close!r}?" if close else None,
-            )
-    for name, value in known.items():
-        array = feed.get(name)
-        if array is None:
-            raise DataError(f"The input {name!r} is missing.", where=where, hint="Give it.")
-        if not isinstance(array, np.ndarray) or array.dtype.name != value.dtype:
-            found = array.dtype.name if isinstance(array, np.ndarray) else type(array).__name__
-            raise DataError(
-                f"The input {name!r} takes {value.dtype}, not {found}.",
-                where=where,
-                hint=f"Convert it with astype('{value.dtype}').",
-            )
-        if array.shape != value.shape:
-            raise DataError(
-                f"The input {name!r} takes shape {_shown(value.shape)}, not {_shown(array.shape)}.",
-                where=where,
-                hint="Give one sample of this shape.",
-            )
-
-
-def _shown(shape: tuple[int | str | None, ...]) -> str:
-    return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"

@@ -14,6 +14,7 @@ from snapq.bundle import DEVICES, ENCODINGS, GOLDEN, MODEL, TAIL
 from snapq.bundle.application import write_application
 from snapq.bundle.manifest import write_manifest
 from snapq.bundle.write import list_files, write_helper
+from snapq.cluster.current import current, each
 from snapq.config import PackageConfig
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError
@@ -183,18 +184,23 @@ def _compile(
 ) -> tuple[CompiledDevice, ...]:
     done: dict[str, CompiledDevice] = {}
     source = Source(folder / MODEL)
+
+    def compiled(device: DeviceProfile) -> CompiledDevice:
+        return compile_for(
+            # What is made of the model on the way is made by one thread alone.
+            Source(folder / MODEL) if current() else source,
+            device,
+            folder / DEVICES / device.name,
+            config,
+            label=job.label,
+            npu_share=job.npu_share,
+            memory=job.memory,
+        )
+
     with progress.track("Compile", len(devices)) as advance:
         # Those with an estimate first: theirs serves the others.
-        for device in sorted(devices, key=lambda device: not device.has_estimate):
-            done[device.name] = compile_for(
-                source,
-                device,
-                folder / DEVICES / device.name,
-                config,
-                label=job.label,
-                npu_share=job.npu_share,
-                memory=job.memory,
-            )
+        for found in each(compiled, sorted(devices, key=lambda device: not device.has_estimate)):
+            done[found.device.name] = found
             advance(1)
     return tuple(done[device.name] for device in devices)
 

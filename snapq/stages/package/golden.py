@@ -12,6 +12,7 @@ import numpy as np
 from snapq.bundle import GOLDEN
 from snapq.bundle.read import golden_file
 from snapq.bundle.write import write_arrays
+from snapq.cluster.current import current, each
 from snapq.graph.boundary import Boundary, InputBoundary
 from snapq.npu.model import Model
 from snapq.quantization.agreement.compare import REPEATS, Agreement
@@ -87,17 +88,25 @@ def reload(
     """
     written: dict[str, Sequence[Values]] = {}
     feeds, model = expected.feeds, expected.model
-    for entry in devices:
-        name = entry.device.name
-        if not feeds:
-            yield Reloaded(None, "loaded in a fresh process; no samples to compare", device=name)
-            continue
+    if not feeds:
+        for entry in devices:
+            said = "loaded in a fresh process; no samples to compare"
+            yield Reloaded(None, said, device=entry.device.name)
+        return
+
+    def simulated(entry: CompiledDevice) -> tuple[list[Values], Iterable[Values]]:
         made = entry.compilation
         compiled, came_from = Model(made.files.model, entry.device), Model(model, entry.device)
-        found = list(compiled.simulate((*feeds, *[feeds[0]] * REPEATS), allow_cpu=allow_cpu))
+        found: list[Values] = list(
+            compiled.simulate((*feeds, *[feeds[0]] * REPEATS), allow_cpu=allow_cpu)
+        )
+        again = came_from.simulate(feeds, options=made.options, allow_cpu=allow_cpu)
+        return found, list(again) if current() else again
+
+    for entry, (found, again) in zip(devices, each(simulated, devices), strict=True):
+        name = entry.device.name
         findings, told = expected.compare(found)
         del found[len(feeds) :]
-        again = came_from.simulate(feeds, options=made.options, allow_cpu=allow_cpu)
         sentence = _compare(again, found)
         place = _place(found, entry, written)
         if place not in written:
