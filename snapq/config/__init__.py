@@ -23,7 +23,7 @@ from snapq.config.schema.quantize import (
     QuantizeConfig,
     RepairConfig,
 )
-from snapq.config.schema.stages import PackageConfig, PrepareConfig, StageOptions
+from snapq.config.schema.stages import JudgeConfig, PackageConfig, PrepareConfig, StageOptions
 
 __all__ = [
     "FUNCTION_PATTERN",
@@ -39,6 +39,7 @@ __all__ = [
     "Io",
     "IoDtype",
     "IoLayout",
+    "JudgeConfig",
     "LowerConfig",
     "MixedPrecision",
     "Override",

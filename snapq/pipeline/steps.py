@@ -1,7 +1,8 @@
 """Walks the stages of a run, taking finished ones from the cache.
 
-With `precision: auto` each kind of device walks them from quantize on for itself; those for which
-the same model comes of it go on together.
+With `precision: auto` each kind of device walks them from quantize on for itself, and from prepare
+on where it is faster in a form of its own; those for which the same model comes of it go on
+together.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from snapq.pipeline.kinds import kinds
 from snapq.progress import Progress, duration
 from snapq.stages.artifact import MODEL, Artifact
 from snapq.stages.base import Context, Stage, stage
+from snapq.stages.prepare import APART
 
 
 @dataclass(frozen=True)
@@ -113,16 +115,26 @@ def walk(
     branches: tuple[Branch, ...] = (Branch(setting.devices, (), inputs),)
     planned = steps(setting)
     for step in planned:
+        before = branches
         if _parts(step):
-            branches = _apart(branches[0], setting)
+            branches = _all_apart(branches, setting)
         title = f"Stage {step.index + 1} of {len(planned)}: {step.name}"
-        branches = tuple(
-            one.then(_finished(step, one, cache, progress, _title(title, one, branches)))
-            for one in branches
-        )
-        if _parts(step):
+        branches = _with(step, branches, title, cache, progress)
+        if _wants_apart(branches):
+            branches = _with(step, _all_apart(before, setting), title, cache, progress)
+        if _parts(step) or len(branches) > len(before):
             branches = _joined(branches, setting)
     return branches
+
+
+def _with(
+    step: Step, branches: tuple[Branch, ...], title: str, cache: Cache, progress: Progress
+) -> tuple[Branch, ...]:
+    """The branches with one more step."""
+    return tuple(
+        one.then(_finished(step, one, cache, progress, _title(title, one, branches)))
+        for one in branches
+    )
 
 
 def kept(
@@ -137,9 +149,13 @@ def kept(
     branches: tuple[Branch, ...] = (Branch(setting.devices, (), inputs),)
     runs = False
     for step in steps(setting):
-        if _parts(step):
-            branches = branches if runs else _apart(branches[0], setting)
+        before = branches
+        if _parts(step) and not runs:
+            branches = _all_apart(branches, setting)
         artifacts = [None if runs else _artifact(step, one, cache)[1] for one in branches]
+        if len(branches) == 1 and artifacts[0] is not None and _says_apart(artifacts[0]):
+            branches = _all_apart(before, setting)
+            artifacts = [_artifact(step, one, cache)[1] for one in branches]
         for one, artifact in zip(branches, artifacts, strict=True):
             found.append((step, one.names if len(branches) > 1 else (), artifact))
         if None in artifacts:
@@ -150,7 +166,7 @@ def kept(
             for one, artifact in zip(branches, artifacts, strict=True)
             if artifact is not None
         )
-        if _parts(step):
+        if _parts(step) or len(branches) > len(before):
             branches = _joined(branches, setting)
     return tuple(found)
 
@@ -160,9 +176,22 @@ def _parts(step: Step) -> bool:
     return isinstance(step.options, QuantizeConfig) and step.options.precision == "auto"
 
 
+def _wants_apart(branches: tuple[Branch, ...]) -> bool:
+    """Whether the only branch is of a form that some of its devices are slower with."""
+    return len(branches) == 1 and _says_apart(branches[0].finished[-1].artifact)
+
+
+def _says_apart(artifact: Artifact) -> bool:
+    return bool(artifact.record.details.get(APART))
+
+
+def _all_apart(branches: tuple[Branch, ...], setting: Setting) -> tuple[Branch, ...]:
+    return tuple(part for one in branches for part in _apart(one, setting))
+
+
 def _apart(branch: Branch, setting: Setting) -> tuple[Branch, ...]:
     """A branch for each kind of device."""
-    found = kinds(setting)
+    found = kinds(setting, branch.devices)
     if len(found) < 2:
         return (branch,)
     return tuple(_of(branch, devices, setting) for devices in found)

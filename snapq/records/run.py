@@ -48,7 +48,7 @@ class StageRecord(Record):
     details: dict[str, Any] = Field(default_factory=dict)
     """Figures of this stage alone (passes applied, node counts, compile options tried)."""
     devices: tuple[str, ...] = ()
-    """The devices that it is for, where `precision: auto` gave them packages of their own."""
+    """The devices that it is for, where they have packages of their own."""
 
 
 class GateRecord(Record):

@@ -258,7 +258,8 @@ def _stage_name(stage: StageRecord) -> str:
 
 def _notes(record: RunRecord) -> Iterator[Row]:
     """The first notes of the stages and of the run; the report has them all."""
-    chosen = [("run", note) for note in record.notes if note.startswith("`precision: auto`")]
+    parted = ("`precision: auto`", "Each kind of device")
+    chosen = [("run", note) for note in record.notes if note.startswith(parted)]
     notes = [(_stage_name(stage), note) for stage in record.stages for note in stage.notes]
     notes = chosen + notes + [("run", note) for note in record.notes if ("run", note) not in chosen]
     for name, note in notes[:_MOST_NOTES]:

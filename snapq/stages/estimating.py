@@ -16,6 +16,7 @@ import onnx_ir as ir
 
 from snapq.devices.profiles import DeviceProfile
 from snapq.graph import boundary, io
+from snapq.graph.float16.run import write_for_float16
 from snapq.npu.model import Deferred, Memory, Model, Variants
 from snapq.precision import Preset
 from snapq.records import EstimateRecord
@@ -62,12 +63,19 @@ def estimator(context: Context, device: DeviceProfile) -> Estimate:
 
 def as_packaged(model: ir.Model, context: Context) -> ir.Model:
     """The model at the run's precision and with its boundary."""
+    plan, model = context.boundary, at_precision(model, context)
+    return model if plan is None else boundary.apply(model, plan).model
+
+
+def at_precision(model: ir.Model, context: Context) -> ir.Model:
+    """The model at the run's precision, with float inputs and outputs."""
     plan = context.boundary
     is_float = all(node.op_type != "QuantizeLinear" for node in model.graph)
     if is_float and context.quantize is not None and context.calibration is not None:
         samples = list(islice(context.calibration, 1))
         plain = context.quantize.model_copy(update={"preset": Preset.FAST, "algorithms": None})
-        model = quantization_job(model, plain, context).quantized(samples).model
-    elif is_float and plan is not None:
+        return quantization_job(model, plain, context).quantized(samples).model
+    if is_float and plan is not None:
         model = boundary.fold_normalization(model, plan)
-    return model if plan is None else boundary.apply(model, plan).model
+        write_for_float16(model)
+    return model

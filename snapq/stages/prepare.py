@@ -12,14 +12,23 @@ from snapq.config import PrepareConfig
 from snapq.graph import foreign, io, prepare, shapes
 from snapq.graph.passes.base import SkippedNode
 from snapq.graph.unknown_operators import refuse_unknown_operators
+from snapq.npu.judged.search import Chosen
 from snapq.quantization.existing_qdq.strip import is_quantized, strip
+from snapq.scratch import Scratch
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, Outcome, Reads
+from snapq.stages.judging import Judged, judge_passes
+
+JUDGED, APART = "judged", "apart"
+"""Keys of the record: which passes were judged, and whether devices want different forms."""
 
 
 def reads(options: PrepareConfig) -> Reads:
-    """The model as given."""
-    return Reads((Input.PREVIOUS,))
+    """The model as given; what its estimate rests on where passes are judged by that."""
+    if not options.judge.tries:
+        return Reads((Input.PREVIOUS,))
+    estimate = (Input.DEVICES, Input.BOUNDARY, Input.CALIBRATION, Input.QUANTIZE)
+    return Reads((Input.PREVIOUS,), estimate)
 
 
 def run(options: PrepareConfig, context: Context, folder: Path) -> Outcome:
@@ -29,16 +38,42 @@ def run(options: PrepareConfig, context: Context, folder: Path) -> Outcome:
         ModelError: the model cannot be read, frozen or handled; the node or input is named.
         ConfigError: `options.skip` names a pass that does not exist.
     """
-    return write(io.load(context.previous.model), options, folder)
+    given = io.load(context.previous.model)
+    done = convert(given, {}, folder / MODEL, options.skip)
+    judged = Judged()
+    if options.judge.tries:
+        with Scratch() as scratch:
+
+            def without(passes: Chosen) -> Path:
+                file = scratch.path / "+".join(("model", *passes)) / MODEL
+                if not passes:
+                    return folder / MODEL
+                if not file.is_file():
+                    convert(given, {}, file, (*options.skip, *passes))
+                return file
+
+            judged = judge_passes(done.applied, without, options.judge.tries, context)
+        if judged.left_out:
+            done = convert(given, {}, folder / MODEL, (*options.skip, *judged.left_out))
+    return _outcome(done, judged)
 
 
 def write(model: ir.Model, options: PrepareConfig, folder: Path) -> Outcome:
-    """As `run`, of a model that is loaded already."""
-    done = convert(model, {}, folder / MODEL, options.skip)
+    """As `run`, of a model that is loaded already, where nothing is known of devices."""
+    return _outcome(convert(model, {}, folder / MODEL, options.skip), Judged())
+
+
+def _outcome(done: Converted, judged: Judged) -> Outcome:
     return Outcome(
         precision="float",
-        notes=done.notes,
-        details={"passes": done.applied, "nodes": done.nodes},
+        notes=(*done.notes, *judged.notes),
+        details={
+            "passes": done.applied,
+            "nodes": done.nodes,
+            **({JUDGED: judged.details} if judged.details else {}),
+            **({APART: True} if judged.apart else {}),
+        },
+        failures=judged.failures,
     )
 
 

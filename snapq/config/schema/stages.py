@@ -13,11 +13,22 @@ from snapq.config.schema.prune import PruneConfig
 from snapq.config.schema.quantize import ClusterConfig, QuantizeConfig, RepairConfig
 
 
+class JudgeConfig(Strict):
+    """How much is compiled to find out which changes of the graph make it faster."""
+
+    tries: Annotated[int, Field(ge=0)] = 4
+    """How many forms of the network are estimated for each device, of those of which nobody knows
+    beforehand which is the fastest; 0 tries none."""
+
+
 class PrepareConfig(StageConfig):
     """Freeze shapes, upgrade the opset, fold constants, fuse, lower to what the NPU has."""
 
     skip: tuple[str, ...] = ()
     """Names of passes to leave out (`snapq inspect --passes` lists them)."""
+    judge: JudgeConfig = JudgeConfig()
+    """Passes that make some networks faster and others slower are kept where the estimate of what
+    the run would package says so."""
 
 
 class PackageConfig(StageConfig):

@@ -112,6 +112,16 @@ ORDER: dict[Phase, dict[str, str]] = {
 }
 """By phase: the passes, as folder and module, and why each has its place."""
 
+JUDGED: dict[str, str] = {
+    "fold_into_next": "a float picture that is normalized first may be laid out better for it",
+    "merge_constants": "a product takes other time than the quotient that the exporter wrote",
+}
+"""Passes without which a network may be faster, and why; the prepare stage asks the estimate.
+
+All leave the results alone. Where there is nothing to ask they apply, as on most networks they help
+or make no difference.
+"""
+
 OLD_NAMES = {
     "add_not_sum": "lower_sum_to_add",
     "attention_mask": "lower_attention_mask",

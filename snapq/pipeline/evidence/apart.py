@@ -52,6 +52,13 @@ def notes(branches: Sequence[Branch]) -> Iterator[str]:
     """Which devices got which precision, and why; nothing where all have the same model."""
     if len(branches) < 2:
         return
+    if not any(isinstance(_mixed(one), dict) for one in branches):
+        yield (
+            "Each kind of device has the form of the network that is fastest on it: packages for "
+            f"{'; '.join(', '.join(one.names) for one in branches)}. The bundle holds them all, "
+            f"those behind the first in {BUNDLE}/{PACKAGES}."
+        )
+        return
     yield (
         "`precision: auto` gives each kind of device the fastest package that is good enough: "
         f"{'; '.join(map(_choice, branches))}. The bundle holds them all, those behind the first "
@@ -62,8 +69,7 @@ def notes(branches: Sequence[Branch]) -> Iterator[str]:
 def _choice(branch: Branch) -> str:
     """`w8a8 for qcs9075, sm8650 (412.0 µs estimated on qcs9075, 31.2 dB simulated)`."""
     text = f"{branch.precision} for {', '.join(branch.names)}"
-    made = next(one.artifact.record for one in branch.finished if one.step.name == "quantize")
-    found = made.details.get("mixed_precision")
+    found = _mixed(branch)
     if not isinstance(found, dict):
         return text
     reasons = []
@@ -73,6 +79,12 @@ def _choice(branch: Branch) -> str:
     if not found["budget_met"]:
         reasons.append("the goal is not reached")
     return f"{text} ({'; '.join(reasons)})"
+
+
+def _mixed(branch: Branch) -> Any:
+    """What the search for a precision found; None where there was none."""
+    made = (one.artifact.record for one in branch.finished if one.step.name == "quantize")
+    return next((one.details.get("mixed_precision") for one in made), None)
 
 
 def _value(found: dict[str, Any]) -> str:
