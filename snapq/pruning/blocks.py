@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
-from snapq.errors import ModelError
+from snapq.errors import ModelError, did_you_mean
 from snapq.graph import cost
 from snapq.graph.edit import constant
 from snapq.graph.shapes import static_shape
@@ -23,7 +23,7 @@ from snapq.operators import Trait, spec
 from snapq.pruning.sensitivity import divergence, error, outputs_of
 from snapq.pruning.statistics import Feeds
 
-__all__ = ["Block", "Dropped", "blocks", "shallower", "trials", "without"]
+__all__ = ["Block", "Dropped", "blocks", "named", "shallower", "trials", "without"]
 
 Price = Callable[[ir.Model], float]
 """What a model costs, in any unit."""
@@ -99,6 +99,23 @@ def without(model: ir.Model, gone: Sequence[Block]) -> ir.Model:
         node.outputs[0].replace_all_uses_with(shortcut)
     common.RemoveUnusedNodesPass()(result)
     return result
+
+
+def named(model: ir.Model, names: Sequence[str]) -> tuple[Block, ...]:
+    """The residual blocks that end in these Adds.
+
+    Raises:
+        ModelError: one is no end of a residual block.
+    """
+    known = {block.name: block for block in blocks(model)}
+    for name in names:
+        if name not in known:
+            raise ModelError(
+                f"The prepared model has no residual block that ends in '{name}'.",
+                where="stages.prune.remove",
+                hint=did_you_mean(name, known, f"They end in {', '.join(known) or 'nothing'}."),
+            )
+    return tuple(known[name] for name in names)
 
 
 def shallower(

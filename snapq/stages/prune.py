@@ -74,6 +74,8 @@ def run(options: PruneConfig, context: Context, folder: Path) -> Outcome:
         return Outcome(source.precision, tuple(notes), details, changed={"prune": MODEL})
     if options.blocks is not None:
         model = _drop_blocks(model, source, options, context, notes, details)
+    if options.remove:
+        model = _remove_blocks(model, source, options, notes, details)
     if options.cuts:
         model = _cut(model, source, options, context, folder, notes, details)
     elif (source.folder / ENCODINGS).is_file():
@@ -85,7 +87,7 @@ def run(options: PruneConfig, context: Context, folder: Path) -> Outcome:
     if (folder / CUT).is_file():
         changed = {"cut": CUT, "repair": MODEL}
     else:
-        changed = {"cut" if options.cuts or options.blocks is not None else "mask": MODEL}
+        changed = {"cut" if options.cuts or options.shortens else "mask": MODEL}
     return Outcome(source.precision, tuple(notes), details, changed=changed)
 
 
@@ -97,13 +99,8 @@ def _drop_blocks(
     notes: list[str],
     details: dict[str, Any],
 ) -> ir.Model:
-    """Takes out residual blocks."""
-    if source.precision != "float":
-        raise ConfigError(
-            "Blocks are removed from float models only.",
-            where="stages.prune.blocks",
-            hint="Put the prune stage in front of quantize.",
-        )
+    """Takes out residual blocks, those that are missed the least."""
+    _require_float(source, "blocks")
     samples, count = _samples(source, options, context), options.blocks
     assert samples is not None
     assert count is not None
@@ -120,6 +117,36 @@ def _drop_blocks(
         f"for it on {len(judges)} samples."
     )
     return result
+
+
+def _remove_blocks(
+    model: ir.Model,
+    source: Source,
+    options: PruneConfig,
+    notes: list[str],
+    details: dict[str, Any],
+) -> ir.Model:
+    """Takes out the residual blocks that the options name."""
+    _require_float(source, "remove")
+    result = blocks.without(model, blocks.named(model, options.remove))
+    details["macs"] = {"before": total_macs(model), "after": total_macs(result)}
+    gone = 1 - details["macs"]["after"] / details["macs"]["before"]
+    count = len(options.remove)
+    notes.append(
+        f"Took out {count} residual block{'s' if count > 1 else ''}, ending in "
+        f"{', '.join(options.remove)}: {gone:.0%} of the multiply-accumulates."
+    )
+    return result
+
+
+def _require_float(source: Source, option: str) -> None:
+    """Raises `ConfigError` where the model was quantized before."""
+    if source.precision != "float":
+        raise ConfigError(
+            "Blocks are removed from float models only.",
+            where=f"stages.prune.{option}",
+            hint="Put the prune stage in front of quantize.",
+        )
 
 
 def _time(model: ir.Model, context: Context) -> Callable[[ir.Model], float] | None:

@@ -76,3 +76,12 @@ def test_more_blocks_than_there_are_is_an_error() -> None:
     model = residual_network(0.3)
     with pytest.raises(ModelError, match="has 1 residual blocks"):
         blocks.shallower(model, 2, feeds(model, 1))
+
+
+def test_blocks_are_taken_out_by_name_and_a_wrong_name_is_told() -> None:
+    model = residual_network(0.3, 0.3, 0.3)
+    first, *_ = blocks.blocks(model)
+    less = blocks.without(model, blocks.named(model, [first.name]))
+    assert first not in blocks.blocks(less)
+    with pytest.raises(ModelError, match=f"Did you mean '{first.name}'"):
+        blocks.named(model, [f"{first.name}x"])

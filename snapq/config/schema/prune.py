@@ -72,8 +72,8 @@ class PruneTrees(Strict):
 class PruneConfig(StageConfig):
     """Remove residual blocks, cut channels and refit the layers that read them, zero weights.
 
-    `blocks`, `ratio` or `target`, `sparsity`: any of them; they are done in this order. Of tree
-    ensembles `trees` alone.
+    `blocks` or `remove`, `ratio` or `target`, `sparsity`: any of them; they are done in this order.
+    Of tree ensembles `trees` alone.
     """
 
     repeats: ClassVar[bool] = True
@@ -81,6 +81,9 @@ class PruneConfig(StageConfig):
     blocks: Annotated[int, Field(gt=0)] | None = None
     """How many residual blocks to remove: those whose removal changes the outputs least, for what
     they cost."""
+    remove: Names = ()
+    """Residual blocks to remove by name, instead of `blocks`: the name of the Add at which branch
+    and shortcut meet, in the prepared model."""
     ratio: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Share of the multiply-accumulates (MACs) to remove."""
     target: PruneTarget | None = None
@@ -109,6 +112,11 @@ class PruneConfig(StageConfig):
         return self.ratio is not None or self.target is not None
 
     @property
+    def shortens(self) -> bool:
+        """Whether residual blocks are removed."""
+        return self.blocks is not None or bool(self.remove)
+
+    @property
     def needs_samples(self) -> bool:
         """Whether the stage looks at activations or outputs."""
         if self.blocks is not None or self.trees is not None:
@@ -119,12 +127,14 @@ class PruneConfig(StageConfig):
     def _one_goal(self) -> PruneConfig:
         if self.ratio is not None and self.target is not None:
             raise ValueError("Give `ratio` or `target`, not both.")
-        network = self.cuts or self.blocks is not None or self.sparsity is not None
+        if self.blocks is not None and self.remove:
+            raise ValueError("Give `blocks`, a number, or `remove`, their names; not both.")
+        network = self.cuts or self.shortens or self.sparsity is not None
         if self.trees is not None and network:
             raise ValueError("`trees` is for tree ensembles, and the others are for networks.")
         if self.trees is None and not network:
             raise ValueError(
-                "Give `ratio` or `target`, such as `prune: {ratio: 0.3}`; or `blocks`, `sparsity`; "
-                "of tree ensembles `trees`."
+                "Give `ratio` or `target`, such as `prune: {ratio: 0.3}`; or `blocks`, `remove`, "
+                "`sparsity`; of tree ensembles `trees`."
             )
         return self

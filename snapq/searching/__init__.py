@@ -1,0 +1,1 @@
+"""Many runs of one deploy.yaml with other values."""
