@@ -2,9 +2,9 @@
 
     python scripts/lock.py snapq/constraints.txt
 
-pip resolves the dependencies of snapq, of its extras `cluster`, `train` and `llm` and of the group
-`dev`, in an environment of their own, for the Python that runs this script. `make lock` calls it;
-run the tests before committing the result.
+pip resolves the dependencies of snapq, of its extras and of the group `dev`, in an environment of
+their own, for the Python that runs this script. `make lock` calls it; run the tests before
+committing the result.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def resolve() -> dict[str, str]:
         pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
         subprocess.run([*pip, "--upgrade", "pip"], check=True)
         report = Path(folder) / "report.json"
-        wanted = ["pip", "--editable", ".[cluster,train,llm]", "--group", "dev"]
+        wanted = ["pip", "--editable", ".[cluster,llm,search,train]", "--group", "dev"]
         options = ["--dry-run", "--ignore-installed", "--upgrade", "--report", report]
         subprocess.run([*pip, *options, *wanted], check=True, cwd=ROOT)
         installed = json.loads(report.read_text(encoding="utf-8"))["install"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Advance = Callable[[int], None]
 """Called with the number of items done since the last call; with 0 where the work begins only now,
@@ -25,6 +25,14 @@ class Progress(Protocol):
 
     def track(self, title: str, total: int | None = None) -> AbstractContextManager[Advance]:
         """Opens a bar for `total` items (None: unknown) and closes it when the block ends."""
+
+
+@runtime_checkable
+class Nested(Protocol):
+    """A progress reporter that can show what runs within a step of it."""
+
+    def inside(self) -> Progress:
+        """The reporter for what runs within the step that is open."""
 
 
 class Silent:

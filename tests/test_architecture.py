@@ -20,6 +20,7 @@ HEAVY = {
     "onnx_ir",
     "onnxruntime",
     "onnxruntime_qnn",
+    "optuna",
     "pandas",
     "plotly",
     "scipy",

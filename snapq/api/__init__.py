@@ -46,6 +46,7 @@ from snapq.api.running import (
     validate,
     write_report,
 )
+from snapq.api.searching import Search, open_search, pick, search
 from snapq.api.shared import QuantizedModel
 from snapq.api.simulation import simulate, simulate_file
 from snapq.api.sweeping import Sweep, sweep
@@ -70,6 +71,7 @@ __all__ = [
     "QuantizedLanguageModel",
     "QuantizedModel",
     "Run",
+    "Search",
     "SpeedEstimate",
     "Sweep",
     "Verbosity",
@@ -103,7 +105,9 @@ __all__ = [
     "llm_quantize",
     "load",
     "open_run",
+    "open_search",
     "package",
+    "pick",
     "plan",
     "predict",
     "probe_board",
@@ -111,6 +115,7 @@ __all__ = [
     "quantize",
     "remember",
     "run",
+    "search",
     "set_up_board",
     "simulate",
     "simulate_file",

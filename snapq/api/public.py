@@ -150,7 +150,7 @@ _CHECKS: dict[str, Callable[[object], bool]] = {
     "InputShapes": _is_shapes,
     "Progress": lambda value: all(callable(getattr(value, w, None)) for w in ("say", "track")),
 }
-_ANYTHING = frozenset({"GivenSamples", "Any", "object"})
+_ANYTHING = frozenset({"GivenSamples", "OnTrial", "Search", "Any", "object"})
 """Kinds that the function itself looks at."""
 _WORDS = {
     "str": "a text",

@@ -67,7 +67,7 @@ def sweep(
             so and the others still run.
     """
     from snapq.pipeline.run_directory import new_place
-    from snapq.search import sweep as engine
+    from snapq.searching import sweep as engine
 
     key, values = engine.parse(option)
     path_of_key = engine.key_path(key, load(path, overrides))

@@ -28,6 +28,7 @@ from snapq.cli.commands.quantize import quantize
 from snapq.cli.commands.report import report
 from snapq.cli.commands.run import run
 from snapq.cli.commands.schema import schema
+from snapq.cli.commands.search import search
 from snapq.cli.commands.simulate import simulate
 from snapq.cli.commands.validate import validate
 from snapq.cli.options import DeviceCommand
@@ -62,7 +63,7 @@ COMMANDS = (
     cache,
     clean,
 )
-GROUPS = (encodings, llm, board)
+GROUPS = (search, encodings, llm, board)
 
 
 class Guarded(TyperGroup):

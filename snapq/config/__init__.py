@@ -23,6 +23,7 @@ from snapq.config.schema.quantize import (
     QuantizeConfig,
     RepairConfig,
 )
+from snapq.config.schema.search import SearchRange
 from snapq.config.schema.stages import JudgeConfig, PackageConfig, PrepareConfig, StageOptions
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "QuantizeConfig",
     "RepairConfig",
     "Resample",
+    "SearchRange",
     "Sparsity",
     "StageOptions",
     "Strict",

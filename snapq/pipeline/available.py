@@ -116,6 +116,14 @@ class Available:
         package = Fact(lambda: (fact.value()[0], bundle), fact.mark)
         return Available({**self._facts, Input.PACKAGE: package})
 
+    def unpackaged(self) -> Available:
+        """The same as if nothing were packaged."""
+        return Available({i: fact for i, fact in self._facts.items() if i is not Input.PACKAGE})
+
+    def with_evaluation(self, data: Dataset, source_sha256: str) -> Available:
+        """The same with other samples for the proof."""
+        return Available({**self._facts, Input.EVALUATION: _dataset(data, source_sha256)})
+
     def after(self, index: int, name: str, artifact: Artifact) -> Available:
         """What there is behind a stage."""
         mark = [name, artifact.sha256, artifact.precision]

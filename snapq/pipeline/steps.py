@@ -99,7 +99,12 @@ class Branch:
 
 
 def walk(
-    setting: Setting, inputs: Available, cache: Cache, progress: Progress
+    setting: Setting,
+    inputs: Available,
+    cache: Cache,
+    progress: Progress,
+    *,
+    stop_at: str | None = None,
 ) -> tuple[Branch, ...]:
     """Runs the steps one after the other.
 
@@ -108,6 +113,7 @@ def walk(
         inputs: what there is before the first step.
         cache: finished work of earlier runs.
         progress: progress reporter.
+        stop_at: the name of a stage; it and what is behind it is not run.
 
     Returns:
         A branch for each package; one, with all devices, where these share one.
@@ -115,6 +121,8 @@ def walk(
     branches: tuple[Branch, ...] = (Branch(setting.devices, (), inputs),)
     planned = steps(setting)
     for step in planned:
+        if step.name == stop_at:
+            break
         before = branches
         if _parts(step):
             branches = _all_apart(branches, setting)

@@ -28,6 +28,12 @@ from snapq.records.figures import (
 )
 from snapq.records.prediction import PredictionRecord
 from snapq.records.run import SCHEMA, GateRecord, Provenance, RunRecord, StageRecord
+from snapq.records.search import (
+    SEARCH_SCHEMA,
+    SearchDimensionRecord,
+    SearchRecord,
+    SearchTrialRecord,
+)
 from snapq.records.tensors import (
     EncodingRecord,
     HistogramRecord,
@@ -38,6 +44,7 @@ from snapq.records.tensors import (
 
 __all__ = [
     "SCHEMA",
+    "SEARCH_SCHEMA",
     "AccuracyRecord",
     "AdviceRecord",
     "AgreementRecord",
@@ -62,6 +69,9 @@ __all__ = [
     "Provenance",
     "Record",
     "RunRecord",
+    "SearchDimensionRecord",
+    "SearchRecord",
+    "SearchTrialRecord",
     "SensitivityRecord",
     "SpeedupRecord",
     "StageRecord",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from snapq.boards.emulator.address import EmulatedAddress
 from snapq.boards.inventory import find_board
 from snapq.config import FUNCTION_PATTERN, DataSource, DeployConfig
+from snapq.config.reading.marked import marked_findings
 from snapq.config.reading.problems import KeyPath
 from snapq.devices import profiles
 from snapq.errors import ConfigError, DeviceError, nearest
@@ -36,6 +37,7 @@ def check(config: DeployConfig) -> Iterator[Finding]:
     yield from _metric(config)
     yield from _gates(config)
     yield from _benchmark(config)
+    yield from marked_findings(config)
 
 
 def _devices(config: DeployConfig) -> Iterator[Finding]:

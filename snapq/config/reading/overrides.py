@@ -31,14 +31,14 @@ def apply(
         parts = current_path(parts)
         given = read(text, spot, problems, environment)
         rename_keys(given, problems, holder=parts[-1])
-        path = _put(document.value, parts, given.value)
-    except _OptionError as wrong:
+        path = put(document.value, parts, given.value)
+    except OptionError as wrong:
         raise problems.stop(Problem(spot, (), wrong.what, wrong.hint)) from None
     document.forget(path)
     document.spots[path] = spot
 
 
-class _OptionError(ConfigError):
+class OptionError(ConfigError):
     """An option that cannot be applied, before it is known where it stands."""
 
 
@@ -53,12 +53,21 @@ def _split(option: str) -> tuple[tuple[str, ...], str]:
             break
         at += 1
     if not parts or option[at : at + 1] != "=":
-        raise _OptionError("The option has no key or no value.", hint=_EXAMPLE)
+        raise OptionError("The option has no key or no value.", hint=_EXAMPLE)
     return tuple(parts), option[at + 1 :]
 
 
-def _put(root: Value, parts: tuple[str, ...], given: Value) -> KeyPath:
-    """Puts `given` at the place that `parts` name, and returns its path."""
+def key_parts(key: str) -> tuple[str, ...]:
+    """The parts of a key path, by their present names. Raises `OptionError`."""
+    return current_path(_split(f"{key}=0")[0])
+
+
+def put(root: Value, parts: tuple[str, ...], given: Value) -> KeyPath:
+    """Puts `given` at the place that `parts` name, and returns its path.
+
+    Raises:
+        OptionError: they lead nowhere.
+    """
     holder: Value = root
     path: KeyPath = ()
     for number, part in enumerate(parts):
@@ -73,7 +82,7 @@ def _put(root: Value, parts: tuple[str, ...], given: Value) -> KeyPath:
             holder = holder[index]
         if not isinstance(holder, dict):
             what = f"`{dotted(path)}` is a value and has no key `{part}`."
-            raise _OptionError(what, hint=_EXAMPLE)
+            raise OptionError(what, hint=_EXAMPLE)
         path = (*path, part)
         holder[part] = given if last else _or_mapping(holder.get(part))
         holder = holder[part]
@@ -95,4 +104,4 @@ def _entry(entries: list[Value], part: str, path: KeyPath) -> int:
     there = f"0 to {len(entries) - 1}" if entries else "none"
     named_too = f" ({', '.join(names)})" if names else ""
     hint = f"Its entries are {there}{named_too}."
-    raise _OptionError(f"`{dotted(path)}` has no single entry `{part}`.", hint=hint)
+    raise OptionError(f"`{dotted(path)}` has no single entry `{part}`.", hint=hint)

@@ -12,6 +12,7 @@ from snapq.config.schema.base import Strict
 from snapq.config.schema.data import Data
 from snapq.config.schema.gates import Gates
 from snapq.config.schema.model import Io, Model
+from snapq.config.schema.search import SearchMarks
 from snapq.config.schema.stages import StageItem
 from snapq.metric_table import METRICS
 
@@ -87,6 +88,11 @@ class DeployConfig(Strict):
     own_measurements: bool = True
     """Whether predicted latencies are calibrated on what `snapq history` has of your board, where
     that is at least 3 models; every such figure says so."""
+    search: SearchMarks = Field(default_factory=dict)
+    """What `snapq search` varies: key paths as `--set` takes them, each with a list of values or a
+    range, `{low: 0.1, high: 0.5, step: 0.1}`; `null` leaves a key out. `layers: [w8a8, w8a16,
+    fp16]` varies the precision of groups of layers, `resolution: [224, 192]` the size of pictures.
+    Where nothing is named, what the model allows is searched. Other commands do not look at it."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of everything random: the same inputs give the same bytes."""
 

@@ -266,3 +266,20 @@ EVIDENCE = Evidence(
     ),
     gather,
 )
+
+
+def _on_cpu(subject: Subject) -> Found:
+    """The same of the Q/DQ model on this machine's CPU, whether it is packaged or not."""
+    data = subject.evaluation
+    return Found() if data is None else _compare(subject, data, None, None)
+
+
+ON_CPU = Evidence(
+    "outputs on the CPU",
+    Reads(
+        (Input.GIVEN, Input.EVALUATION, Input.METRICS, Input.QUANTIZED, Input.BOUNDARY),
+        (Input.PACKAGE, Input.TAIL, Input.HOST),
+    ),
+    _on_cpu,
+)
+"""Near to what is simulated, in a fraction of the time: it says what is worth simulating."""

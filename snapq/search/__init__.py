@@ -1,1 +1,0 @@
-"""Many runs of one deploy.yaml with other values."""

@@ -1,0 +1,96 @@
+"""A search as a record: what `search.json` holds, and what page and table are made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from snapq.config.reading.marked import with_values
+from snapq.records import SearchDimensionRecord, SearchRecord, SearchTrialRecord
+from snapq.searching import storing
+from snapq.searching.study import Study, Told, keeps, rivals
+from snapq.searching.trial import Limits
+
+
+def recorded(
+    study: Study,
+    storage: str,
+    asked: int,
+    limits: Limits,
+    benchmark: Mapping[str, Any] | None = None,
+) -> SearchRecord:
+    """All that is done by now.
+
+    Args:
+        study: the search.
+        storage: its URL.
+        asked: how many trials were asked for.
+        limits: what points have to keep.
+        benchmark: `benchmark` of the deploy.yaml, without secrets, for those who pick a point.
+    """
+    plan, told = study.plan, study.told()
+    best = {one.number for one in rivals(told, limits)}
+    return SearchRecord(
+        name=plan.name,
+        study=study.name,
+        storage=storing.shown(storage),
+        folder=plan.folder,
+        device=plan.device,
+        loss=plan.loss,
+        float_values=dict(plan.float_values or {}),
+        sampler=plan.sampler,
+        seed=plan.seed,
+        asked=asked,
+        limits={
+            "max_drop": limits.max_drop,
+            "max_us": limits.max_us,
+            "max_bytes": limits.max_bytes,
+        },
+        secrets=plan.secrets,
+        benchmark=None if benchmark is None else dict(benchmark),
+        dimensions=tuple(
+            SearchDimensionRecord(key=one.key, values=one.described())
+            for one in plan.space.dimensions
+        ),
+        trials=tuple(_trial(one, limits, best, plan.base) for one in told),
+        notes=(*plan.notes, *plan.space.notes),
+        random_inputs=plan.random_inputs,
+    )
+
+
+def _trial(one: Told, limits: Limits, best: set[int], base: Mapping[str, Any]) -> SearchTrialRecord:
+    outcome = one.outcome
+    config: dict[str, Any] = json.loads(outcome.config) if outcome.config else {}
+    return SearchTrialRecord(
+        number=outcome.number,
+        state=outcome.state,
+        sentence=outcome.sentence,
+        choices=dict(one.choices),
+        us=outcome.us,
+        loss=outcome.loss,
+        bytes=outcome.bytes,
+        best=outcome.number in best,
+        own=bool(config) and with_values(config, {}) == with_values(base, {}),
+        within=keeps(one, limits),
+        measures=dict(outcome.measures),
+        layers=_layers(config),
+        stages=tuple(dict(stage) for stage in outcome.stages),
+        config=config,
+        seconds=outcome.seconds,
+        cpu_seconds=outcome.cpu_seconds,
+        host=outcome.host,
+        cache=outcome.cache,
+    )
+
+
+def _layers(config: Mapping[str, Any]) -> dict[str, int]:
+    """How many nodes the overrides of a configuration give each precision."""
+    found: dict[str, int] = {}
+    for item in config.get("stages", ()):
+        options = item.get("quantize") or {}
+        for one in options.get("overrides", ()):
+            types = [one.get("weights"), one.get("activations")]
+            name = "fp16" if one.get("keep") else "/".join(filter(None, types))
+            found[name] = found.get(name, 0) + len(one.get("nodes", ()))
+    return found

@@ -1,0 +1,140 @@
+"""Whole searches of a small network: compiled, estimated, simulated, picked."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from snapq import api
+from snapq.errors import ConfigError, StorageError
+from tests.pipeline.conftest import project  # noqa: F401
+
+pytestmark = pytest.mark.npu
+
+FAST = {"golden_samples": 1, "optimization_modes": [1], "thin_strides": False}
+
+
+@pytest.fixture
+def quick(project: Path) -> Path:  # noqa: F811
+    """A deployment of which a trial takes three seconds of a processor."""
+    path = project / "deploy.yaml"
+    values = yaml.safe_load(path.read_text())
+    values |= {"devices": ["qcs9075"], "gates": {}}
+    values["stages"] = [{"quantize": {"preset": "fast"}}, {"package": FAST}]
+    for source in values["data"].values():
+        source["samples"] = 2
+    values["search"] = {"layers": ["w8a16"]}
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+class Said:
+    """Keeps what a search says."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.lines.append(text)
+
+    def track(self, title: str, total: int | None = None):
+        from snapq.progress import Silent
+
+        return Silent().track(title, total)
+
+
+def test_a_search_goes_on_and_the_stages_of_a_picked_point_are_kept(quick: Path) -> None:
+    runs, said = quick.parent / "runs", Said()
+    first = api.search(quick, trials=1, runs=runs)
+    assert [one.own for one in first.record.trials] == [True]
+    found = api.search(quick, trials=2, runs=runs, progress=said)
+    assert said.lines == ["Goes on: 1 of 2 trials are done."]
+    assert [one.state for one in found.record.trials] == ["complete"] * 2
+    assert [one.layers for one in found.record.trials] == [{}, {"int8/uint16": 1}]
+    assert {one.measures["where"] for one in found.record.trials} == {"simulated"}
+    assert found.frontier
+    assert api.open_search(quick, runs=runs).record == found.record
+    path, point = api.pick("tiny", trial=1, runs=runs)
+    assert point.us == found.record.trials[1].us
+    picked = api.load(path)
+    assert not picked.search
+    assert str(quick.parent) not in path.read_text()
+    plan = api.plan(picked, runs=runs)
+    assert [stage.cached for stage in plan.stages] == [True] * 4
+    with pytest.raises(ConfigError, match="The file exists"):
+        api.pick("tiny", trial=1, runs=runs)
+    with pytest.raises(ConfigError, match="No point of the search keeps this"):
+        api.pick("tiny", max_drop=-2.0, runs=runs)
+    with pytest.raises(StorageError, match="Did you mean 'tiny'"):
+        api.open_search("tinny", runs=runs)
+
+
+@pytest.mark.slow
+def test_where_nothing_is_marked_what_the_model_allows_is_searched(quick: Path) -> None:
+    values = yaml.safe_load(quick.read_text())
+    del values["search"]
+    quick.write_text(yaml.safe_dump(values))
+    found = api.search(quick, trials=3, runs=quick.parent / "runs")
+    keys = {one.key for one in found.record.dimensions}
+    assert {"stages.prune.ratio", "stages.quantize.preset", "layers w8a16"} <= keys
+    assert any("resolution is not searched" in note for note in found.record.notes)
+
+
+@pytest.mark.slow
+def test_a_trial_that_fails_is_told_and_does_not_stop_the_search(quick: Path) -> None:
+    values = yaml.safe_load(quick.read_text())
+    values["search"] = {"stages.quantize.overrides": [[], [{"nodes": ["ghost"], "keep": "float"}]]}
+    quick.write_text(yaml.safe_dump(values))
+    found = api.search(quick, trials=2, runs=quick.parent / "runs")
+    states = {one.state: one.sentence for one in found.record.trials}
+    assert set(states) == {"complete", "failed"}
+    assert "no node 'ghost'" in states["failed"]
+
+
+@pytest.mark.slow
+def test_points_beyond_a_limit_of_time_are_not_simulated(quick: Path) -> None:
+    found = api.search(quick, trials=2, max_us=1.0, runs=quick.parent / "runs")
+    assert {one.state for one in found.record.trials} == {"pruned"}
+    assert "more than the limit of" in found.record.trials[0].sentence
+    assert not found.frontier
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_search_that_is_ended_goes_on_with_what_it_was_at(quick: Path, number: int) -> None:
+    command = [sys.executable, "-m", "snapq", "search", str(quick), "--trials", "4"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    with subprocess.Popen(
+        command, cwd=quick.parent, env=environment, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stderr is not None
+        while "Trial 0" not in (line := running.stderr.readline()):
+            assert line, "the search ended by itself"
+        time.sleep(1.0)
+        running.send_signal(number)
+        rest = running.stderr.read()
+    assert running.returncode == (130 if number == signal.SIGINT else -number)
+    assert ("the same command goes on" in rest) == (number == signal.SIGINT)
+    said = Said()
+    found = api.search(quick, trials=2, runs=quick.parent / "runs", progress=said)
+    assert "1 of 2 trials are done" in said.lines[0]
+    assert [one.state for one in found.record.trials] == ["complete"] * 2
+
+
+def test_without_optuna_one_sentence_says_what_to_install(quick: Path) -> None:
+    code = (
+        "import sys; sys.modules['optuna'] = None; sys.argv = ['snapq', 'search', 'deploy.yaml']\n"
+        "from snapq.cli.main import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=quick.parent, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "pip install 'snapq[search]'" in done.stderr
