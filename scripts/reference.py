@@ -20,6 +20,7 @@ from pydantic import BaseModel
 
 from snapq import bundle, errors
 from snapq.bundle import schema as bundle_schema
+from snapq.config import LanguageDeployConfig
 from snapq.config.reading.json_schema import json_schema
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
@@ -54,14 +55,31 @@ def deploy_yaml() -> str:
     parts = ["# deploy.yaml\n", "Every key; `snapq schema` prints the same for editors.\n"]
     parts += [_SYNTAX]
     parts += _table(schema, "")
+    parts += _sections(schema, "")
+    pair = json_schema(LanguageDeployConfig)
+    parts += ["## Of a language model\n", _PAIR, *_table(pair, _OF_PAIR)]
+    parts += _sections(pair, _OF_PAIR)
+    return "\n".join(parts)
+
+
+def _sections(schema: dict[str, Any], front: str) -> Iterator[str]:
+    """A section for each part with keys of its own, once; `front` stands before its place."""
     done: set[str] = set()
     for name, where in _nested(schema, schema, ""):
         if name in done:
             continue
         done.add(name)
         part = schema["$defs"][name]
-        parts += [f"## {where}\n", f"{part.get('description', '')}\n", *_table(part, where)]
-    return "\n".join(parts)
+        place = f"{front}.{where}" if front else where
+        yield f"{'###' if front else '##'} {place}\n"
+        yield f"{part.get('description', '')}\n"
+        yield from _table(part, place)
+
+
+_OF_PAIR = "pair"
+_PAIR = """A file whose `model` names a pair of graphs has these keys, which
+`snapq schema --language-model` prints. See [Language models](../how-to/language_models.md).
+"""
 
 
 _SYNTAX = """An unknown key, a wrong type or a wrong combination of stages is an error with file,
@@ -118,7 +136,8 @@ def _kind(value: dict[str, Any]) -> str:
     if "enum" in value:
         return ", ".join(f"`{_yaml(one)}`" for one in value["enum"])
     if "$ref" in value:
-        inner = json_schema()["$defs"][value["$ref"].rsplit("/", 1)[1]]
+        known = json_schema()["$defs"] | json_schema(LanguageDeployConfig)["$defs"]
+        inner = known[value["$ref"].rsplit("/", 1)[1]]
         return "keys" if "properties" in inner else _kind(inner)
     kind = value.get("type", "any")
     if kind == "array":

@@ -33,6 +33,12 @@ class ActivationType(StrEnum):
         return 8 if self in (ActivationType.INT8, ActivationType.UINT8) else 16
 
 
+class PairPrecision(StrEnum):
+    """Weights and activations of a language model, whose cache has 8 bits."""
+
+    W8A16 = "w8a16"
+
+
 class Promotion(StrEnum):
     """The type that a node is promoted to where its precision is too low."""
 

@@ -54,7 +54,7 @@ from snapq.benchmarking.history.store import remember
 from snapq.config import reading
 from snapq.report.progress import ProgressBars, Verbosity
 
-load = public(reading.load)
+load = public(reading.load_deployment)
 
 __all__ = [
     "RUNS",

@@ -6,16 +6,15 @@ dimensions, random calibration inputs, and the device where none is named.
 
 from __future__ import annotations
 
-import json
-import os
-import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from snapq.api.language_initialization import language_text, pair_of
 from snapq.api.public import public
 from snapq.api.shared import refuse_existing, renamed_argument
+from snapq.api.yaml_text import near_path, run_name, yaml_scalar, yaml_value
 from snapq.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
 
 PLACEHOLDER_DEVICE = "qcs9075"
 """Stands in where no device is named: it has an estimate of its own."""
-_MAX_NAME = 100
-_PLAIN = re.compile(r"[A-Za-z_./][\w./-]*", re.ASCII)
-_YAML_WORDS = {"true", "false", "null"}
 
 _HEAD = """\
 # What snapq does with this model. Start it: snapq run {file}
@@ -68,16 +64,18 @@ def init(
     device: str | None = None,
     force: bool = False,
     cut: bool = False,
+    decode: str | Path | None = None,
     target: str | None = None,
 ) -> Path:
     """Writes a working deploy.yaml for a model and returns its path.
 
     Args:
-        model: the ONNX model.
+        model: the ONNX model; of a language model the folder of its pair of graphs, or the first.
         output: the YAML file to write.
         device: what to deploy to; where not given, a placeholder that says so is written.
         force: whether `output` may exist.
         cut: cut the model where most of its work stays on the NPU, as `inspect` proposes.
+        decode: of a language model the graph of one token, where `model` is the one of many.
         target: former name of `device`.
 
     Raises:
@@ -90,9 +88,38 @@ def init(
     path = Path(output)
     refuse_existing(path, force)
     chosen = renamed_argument("device", device, "target", target)
-    text = initialize(Path(model), chosen, folder=path.parent, cut=cut, file=path.name)
+    pair = pair_of(Path(model), Path(decode) if decode is not None else None)
+    if pair is not None:
+        text = _of_pair(pair, chosen, path, cut)
+    else:
+        text = initialize(Path(model), chosen, folder=path.parent, cut=cut, file=path.name)
     write_text(path, text)
     return path
+
+
+def _of_pair(pair: tuple[Path, Path], device: str | None, path: Path, cut: bool) -> str:
+    """The text for a language model, whose graphs are those of a decoder."""
+    from snapq.llm.pairs.taken import read_pair
+
+    if cut:
+        raise ConfigError(
+            "A language model is a pair of graphs already, and not cut.",
+            where="--cut",
+            hint="Leave the option out.",
+        )
+    chosen = device_remark(device)
+    read_pair(*pair)
+    folder = pair[0].parent.absolute()
+    return language_text(pair, run_name(folder.name), chosen, path.parent.absolute(), path.name)
+
+
+def device_remark(device: str | None) -> tuple[str, str]:
+    """A device's name, or that of a placeholder, and the remark behind it."""
+    from snapq.devices.profiles import find
+
+    profile = find(device or PLACEHOLDER_DEVICE)
+    change = "CHANGE: the model's device; `snapq devices` lists all"
+    return profile.name, profile.marketing if device else change
 
 
 def initialize(
@@ -118,16 +145,12 @@ def initialize(
     """
     from snapq.api.classical_initialization import classical_text
     from snapq.api.suggest_sizes import suggest_inputs
-    from snapq.devices.profiles import find
     from snapq.graph import io
     from snapq.graph.classical import is_classical
     from snapq.graph.foreign import explaining
 
-    profile = find(device or PLACEHOLDER_DEVICE)
+    name, remark = device_remark(device)
     graph = io.load(model)
-    remark = (
-        profile.marketing if device else "CHANGE: the model's device; `snapq devices` lists all"
-    )
     if is_classical(graph):
         if cut:
             raise ConfigError(
@@ -135,18 +158,18 @@ def initialize(
                 where="--cut",
                 hint="Leave the option out.",
             )
-        head = _HEAD.format(name=_value(run_name(model.stem)), file=shlex.quote(file))
-        devices = f"devices: [{profile.name}]  # {remark}\n"
+        head = _HEAD.format(name=yaml_value(run_name(model.stem)), file=shlex.quote(file))
+        devices = f"devices: [{name}]  # {remark}\n"
         where = (folder or Path()).absolute()
         return head + _model_path(model, where) + classical_text(graph, devices)
     with explaining(model):
         inputs = suggest_inputs(graph, model)
     quantized = any(node.op_type == "QuantizeLinear" for node in graph.graph)
     return (
-        _HEAD.format(name=_value(run_name(model.stem)), file=shlex.quote(file))
+        _HEAD.format(name=yaml_value(run_name(model.stem)), file=shlex.quote(file))
         + _model(model, inputs, (folder or Path()).absolute())
-        + (_cut(model, inputs, profile.name) if cut else "")
-        + f"devices: [{profile.name}]  # {remark}\n"
+        + (_cut(model, inputs, name) if cut else "")
+        + f"devices: [{name}]  # {remark}\n"
         + _data(inputs)
         + "stages:\n"
         + ("  # The model is quantized already.\n" if quantized else _QUANTIZE)
@@ -154,16 +177,8 @@ def initialize(
     )
 
 
-def run_name(stem: str) -> str:
-    """A legal name of a run, made of a file's name."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:_MAX_NAME] or "model"
-
-
 def _model_path(model: Path, folder: Path) -> str:
-    path = os.path.relpath(model.absolute(), folder)
-    if Path(path).parts[:2] == ("..", ".."):
-        path = str(model.absolute())
-    return f"model:\n  path: {_value(path)}\n"
+    return f"model:\n  path: {near_path(model, folder)}\n"
 
 
 def _model(model: Path, inputs: Sequence[SuggestedInput], folder: Path) -> str:
@@ -174,7 +189,7 @@ def _model(model: Path, inputs: Sequence[SuggestedInput], folder: Path) -> str:
             remark = "  # CHANGE: the model declares no shape"
         elif given.guessed:
             remark = f"  # CHANGE: a guess where the model is dynamic: {', '.join(given.guessed)}"
-        lines.append(f"    {_scalar(given.name)}: {list(given.shape)}{remark}")
+        lines.append(f"    {yaml_scalar(given.name)}: {list(given.shape)}{remark}")
     return _model_path(model, folder) + "".join(f"{line}\n" for line in lines)
 
 
@@ -197,7 +212,7 @@ def _cut(model: Path, inputs: Sequence[SuggestedInput], device: str) -> str:
             where=str(model),
             hint=f"`snapq inspect {model} --device {device}` says which nodes cannot run there.",
         )
-    names = ", ".join(map(_value, found.cut.outputs))
+    names = ", ".join(map(yaml_value, found.cut.outputs))
     return (
         f"  # {found.cut.percent} of the MACs stay on the NPU; the {found.cut.tail_nodes:,} nodes "
         f"behind are tail.onnx in the bundle, for the CPU.\n  outputs: [{names}]\n"
@@ -213,15 +228,3 @@ def _data(inputs: Sequence[SuggestedInput]) -> str:
     color = ", color: gray" if sizes.pop(axis - 1) == 1 else ""
     real = _IMAGES.format(height=sizes[0], width=sizes[1], color=color)
     return _DATA.format(real=real, metrics=_SOME)
-
-
-def _value(text: str) -> str:
-    """`text` as a YAML value; only in values do dollars begin variables."""
-    return _scalar(text.replace("$", "$$"))
-
-
-def _scalar(text: str) -> str:
-    """`text` as a YAML scalar that is read as exactly this text."""
-    if _PLAIN.fullmatch(text) and text.lower() not in _YAML_WORDS:
-        return text
-    return json.dumps(text, ensure_ascii=False)

@@ -1,17 +1,17 @@
-"""What the functions on language models share: folders opened, texts read, folders kept."""
+"""What the functions on language models share: folders opened and kept."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from snapq.errors import ConfigError, DataError
+from snapq.errors import ConfigError
 
 if TYPE_CHECKING:
     from snapq.llm.files import Folder
     from snapq.llm.tokens import Tokens
 
-__all__ = ["opened_pair", "passages_of", "refuse_other"]
+__all__ = ["opened_pair", "refuse_other"]
 
 
 def opened_pair(folder: str | Path) -> tuple[Folder, Tokens]:
@@ -21,19 +21,6 @@ def opened_pair(folder: str | Path) -> tuple[Folder, Tokens]:
 
     opened = Folder.open(Path(folder))
     return opened, Tokens.read(opened.path / TOKENIZER)
-
-
-def passages_of(folder: Folder, words: Tokens, text: Path, tokens: int) -> list[list[int]]:
-    """The passages of a file of text. Raises `DataError`."""
-    from snapq.llm.texts import passages
-
-    try:
-        held = text.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"It cannot be read: {error.strerror}.", where=str(text)) from error
-    except UnicodeDecodeError as error:
-        raise DataError("It is no text in UTF-8.", where=str(text)) from error
-    return passages(held, words, folder.facts.context, tokens, str(text))
 
 
 def refuse_other(folder: Path, source: str | Path) -> None:

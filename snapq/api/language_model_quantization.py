@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from snapq.api.language_model_folders import opened_pair, passages_of, refuse_other
+from snapq.api.language_model_folders import opened_pair, refuse_other
 from snapq.api.language_model_results import Evaluated, QuantizedLanguageModel
 from snapq.api.public import public
 from snapq.api.shared import refuse_existing
@@ -16,9 +16,6 @@ __all__ = [
     "llm_evaluate",
     "llm_quantize",
 ]
-
-_QUESTIONS = 4
-"""Paragraphs of a calibration text that also calibrate as questions by the chat template."""
 
 
 @public
@@ -55,8 +52,8 @@ def llm_quantize(
     """
     from snapq.devices.profiles import find
     from snapq.errors import ModelError
-    from snapq.llm.chat import questions
-    from snapq.llm.quantize import Target, quantize_pair
+    from snapq.llm.calibration import calibration_texts, target_of
+    from snapq.llm.quantize import quantize_pair
     from snapq.llm.store import write_quantized
     from snapq.llm.texts import windows_of
 
@@ -73,15 +70,10 @@ def llm_quantize(
             where=str(opened.path),
             hint="Give the folder that `snapq llm init` wrote.",
         )
-    texts = passages_of(opened, words, Path(text), tokens)
-    texts += questions(opened, words, Path(text).read_text(encoding="utf-8"), _QUESTIONS)
-    wanted = Target(
-        min(profile.architecture for profile in profiles),
-        all("fp16" in profile.precisions for profile in profiles),
-    )
+    texts = calibration_texts(opened, words, Path(text), tokens)
     count = sum(windows_of(one, opened.facts.prefill) for one in texts)
     with (progress or Silent()).track("calibrating", count) as advance:
-        pair = quantize_pair(opened, texts, wanted, advance)
+        pair = quantize_pair(opened, texts, target_of(profiles), advance)
     written = write_quantized(pair, opened, target)
     notes = tuple(note.text for note in pair.notes)
     return QuantizedLanguageModel(target, written.facts.precision, pair.tokens, pair.shift, notes)
@@ -117,13 +109,14 @@ def llm_evaluate(
         QnnError: the graph does not compile, or a node does not run on the NPU.
     """
     from snapq.devices.profiles import find
+    from snapq.llm.calibration import read_passages
     from snapq.llm.evidence import check_same_model, prove
 
     profile = find(device)
     opened, words = opened_pair(folder)
     given, _ = opened_pair(reference)
     check_same_model(given, opened)
-    texts = passages_of(opened, words, Path(text), tokens)
+    texts = read_passages(opened.facts.context, words, Path(text), tokens)
     reporter = progress or Silent()
     found = prove(given, opened, profile, texts, reporter.say)
     judged = found.judged

@@ -28,7 +28,8 @@ def llm_init(
     """Writes a decoder of the Llama type as two float graphs of fixed shapes.
 
     `prefill.onnx` reads `prefill` tokens of a prompt at once, `decode.onnx` one token; both take
-    and give the cache of keys and values, and read their weights from one `weights.bin`.
+    and give the cache of keys and values, and read their weights from one `weights.bin`. A
+    `deploy.yaml` beside them is the whole road as `run` takes it, once it names your text.
 
     Args:
         weights: a GGUF file, or a folder with safetensors, config.json and tokenizer.json.
@@ -43,8 +44,13 @@ def llm_init(
         InstallError: a library of the extra `llm` is missing.
         StorageError: the folder cannot be written.
     """
+    from snapq.api.initialization import device_remark
+    from snapq.api.language_initialization import language_text
+    from snapq.api.yaml_text import run_name
+    from snapq.llm.files import DECODE, DEPLOYMENT, PREFILL
     from snapq.llm.reading.open import read_checkpoint
     from snapq.llm.write import Sizes, check_sizes, prepared_weights, write_pair
+    from snapq.storage import write_text
 
     folder = Path(output)
     refuse_existing(folder, overwrite)
@@ -53,6 +59,10 @@ def llm_init(
     sizes = Sizes(context, prefill)
     check_sizes(checkpoint, sizes)
     facts = write_pair(checkpoint, prepared_weights(checkpoint), sizes, folder)
+    pair = folder / PREFILL, folder / DECODE
+    name = run_name(folder.absolute().name)
+    text = language_text(pair, name, device_remark(None), folder.absolute(), DEPLOYMENT)
+    write_text(folder / DEPLOYMENT, text)
     parameters = checkpoint.weights.parameters
     return LanguageModel(folder, facts.family, facts.layers, parameters, context, prefill)
 

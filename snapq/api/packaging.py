@@ -71,8 +71,8 @@ def package(
     """
     import shutil
 
-    from snapq.api.initialization import run_name
     from snapq.api.running import run
+    from snapq.api.yaml_text import run_name
     from snapq.bundle import MANIFEST
     from snapq.config import DeployConfig, PackageConfig
     from snapq.config.schema.data import Data

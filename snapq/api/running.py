@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from snapq.api.public import public
-from snapq.config import DeployConfig
-from snapq.config.reading import load
-from snapq.errors import StorageError
+from snapq.config import DeployConfig, LanguageDeployConfig
+from snapq.config.reading import Deployment, load_deployment
+from snapq.errors import ConfigError, StorageError
 from snapq.progress import Progress, Silent
 from snapq.records import RunRecord
 
 if TYPE_CHECKING:
     from snapq.pipeline.inputs import Setting
+    from snapq.pipeline.language.setting import LanguageSetting
     from snapq.pipeline.plan import Plan
     from snapq.records.bench import BenchRecord
 
@@ -76,7 +77,7 @@ class Run:
 
 @public
 def check(config: DeployConfig, *, random_inputs: bool = False) -> Setting:
-    """Reads and checks everything that a run would need: model, data, devices.
+    """Reads and checks everything that a run of a network would need: model, data, devices.
 
     Raises:
         SnapqError: what is wrong, where, and a hint.
@@ -90,11 +91,11 @@ def check(config: DeployConfig, *, random_inputs: bool = False) -> Setting:
 
 @public
 def validate(
-    config: DeployConfig | str | Path,
+    config: DeployConfig | LanguageDeployConfig | str | Path,
     *,
     random_inputs: bool = False,
     progress: Progress | None = None,
-) -> Setting:
+) -> Setting | LanguageSetting:
     """Finds what would fail in a run: reads model, devices and gates, every sample, scores one.
 
     Args:
@@ -107,29 +108,39 @@ def validate(
     """
     from snapq.pipeline.samples import read_all
 
-    setting = check(
-        config if isinstance(config, DeployConfig) else load(config), random_inputs=random_inputs
-    )
+    loaded = _loaded(config)
+    if isinstance(loaded, LanguageDeployConfig):
+        return _language_setting(loaded, random_inputs)
+    setting = check(loaded, random_inputs=random_inputs)
     read_all(setting, progress or Silent())
     return setting
 
 
 @public
-def plan(config: DeployConfig, *, runs: str | Path = RUNS, random_inputs: bool = False) -> Plan:
+def plan(
+    config: DeployConfig | LanguageDeployConfig,
+    *,
+    runs: str | Path = RUNS,
+    random_inputs: bool = False,
+) -> Plan:
     """Says what `run` would do and what it would reuse, without doing it.
 
     Raises:
         SnapqError: what is wrong, where, and a hint.
     """
     from snapq.pipeline.cache import Cache
+    from snapq.pipeline.language.plan import plan_language
     from snapq.pipeline.plan import make_plan
 
-    return make_plan(check(config, random_inputs=random_inputs), Cache(Path(runs) / ".cache"))
+    cache = Cache(Path(runs) / ".cache")
+    if isinstance(config, LanguageDeployConfig):
+        return plan_language(_language_setting(config, random_inputs), cache)
+    return make_plan(check(config, random_inputs=random_inputs), cache)
 
 
 @public
 def run(
-    config: DeployConfig | str | Path,
+    config: DeployConfig | LanguageDeployConfig | str | Path,
     *,
     runs: str | Path = RUNS,
     output: str | Path | None = None,
@@ -161,20 +172,45 @@ def run(
     from snapq.graph.foreign import explaining
     from snapq.pipeline.cache import Cache, in_use
     from snapq.pipeline.inputs import command_line
+    from snapq.pipeline.language.run import execute_language
     from snapq.pipeline.run import execute
     from snapq.pipeline.run_directory import new_place, run_folder
 
-    loaded = config if isinstance(config, DeployConfig) else load(config)
+    loaded = _loaded(config)
     reporter = progress or Silent()
     place = Path(output) if output else new_place(Path(runs), loaded.name)
-    with run_folder(place) as folder, explaining(loaded.model.path):
-        chosen = check(loaded, random_inputs=random_inputs)
-        kept = Path(runs) / ".cache"
-        with in_use(kept), connected(cluster, reporter):
-            cache = Cache(kept, enabled=not fresh)
-            record = execute(chosen, folder, cache, reporter, command_line())
+    kept = Path(runs) / ".cache"
+    cache = Cache(kept, enabled=not fresh)
+    with run_folder(place) as folder:
+        if isinstance(loaded, LanguageDeployConfig):
+            pair = _language_setting(loaded, random_inputs)
+            with in_use(kept), connected(cluster, reporter):
+                record = execute_language(pair, folder, cache, reporter, command_line())
+        else:
+            with explaining(loaded.model.path):
+                chosen = check(loaded, random_inputs=random_inputs)
+                with in_use(kept), connected(cluster, reporter):
+                    record = execute(chosen, folder, cache, reporter, command_line())
         write_report(Run(folder, record))
     return Run(place, record)
+
+
+def _loaded(config: DeployConfig | LanguageDeployConfig | str | Path) -> Deployment:
+    if isinstance(config, DeployConfig | LanguageDeployConfig):
+        return config
+    return load_deployment(config)
+
+
+def _language_setting(config: LanguageDeployConfig, random_inputs: bool) -> LanguageSetting:
+    from snapq.pipeline.language.setting import load_language_setting
+
+    if random_inputs:
+        raise ConfigError(
+            "A language model is calibrated with text, and not with random inputs.",
+            where="--random-inputs",
+            hint="Leave the option out; `text.calibration` names the text.",
+        )
+    return load_language_setting(config)
 
 
 @public

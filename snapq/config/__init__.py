@@ -12,6 +12,7 @@ from snapq.config.schema.data import Align, ClassNumbers, Color, DataSource, Pre
 from snapq.config.schema.deploy import BenchmarkConfig, DeployConfig
 from snapq.config.schema.finetune import FinetuneConfig
 from snapq.config.schema.gates import Gates
+from snapq.config.schema.language import GraphTimes, LanguageDeployConfig, LanguageGates, PairModel
 from snapq.config.schema.lower import LowerConfig
 from snapq.config.schema.model import Io, IoDtype, IoLayout
 from snapq.config.schema.prune import PruneConfig, PruneTrees, Sparsity
@@ -37,14 +38,18 @@ __all__ = [
     "DeployConfig",
     "FinetuneConfig",
     "Gates",
+    "GraphTimes",
     "Io",
     "IoDtype",
     "IoLayout",
     "JudgeConfig",
+    "LanguageDeployConfig",
+    "LanguageGates",
     "LowerConfig",
     "MixedPrecision",
     "Override",
     "PackageConfig",
+    "PairModel",
     "PercentileObserver",
     "PrepareConfig",
     "Preprocess",

@@ -15,6 +15,7 @@ from snapq.storage import write_json
 
 __all__ = [
     "DECODE",
+    "DEPLOYMENT",
     "FACTS",
     "PREFILL",
     "PROGRAM",
@@ -36,6 +37,8 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 FACTS = "llm.json"
 PROGRAM = "chat.py"
 SEPARATE = "separate"
+DEPLOYMENT = "deploy.yaml"
+"""Of a float pair: the rest of the road as `snapq run` takes it."""
 _ANEW = "Write the folder anew."
 _PAIR = "Give a folder that `snapq llm init` or `quantize` wrote."
 _PACKAGE = "Give a folder that `snapq llm package` wrote."

@@ -45,6 +45,11 @@ class Tokens:
         """The text of one token; empty where there is none."""
         return "" if index is None else str(self._tokenizer.id_to_token(index) or "")
 
+    def index(self, token: str) -> int | None:
+        """The id of a token by its text; None where there is none."""
+        found = self._tokenizer.token_to_id(token)
+        return None if found is None else int(found)
+
     def text(self, ids: Sequence[int]) -> str:
         """The text of tokens, those that are no text left out."""
         return str(self._tokenizer.decode(list(ids)))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import platform
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -29,14 +27,13 @@ from snapq.pipeline.gates import Evaluated, check
 from snapq.pipeline.gates.answers import answer_notes
 from snapq.pipeline.inputs import Setting
 from snapq.pipeline.placing import Placed, place
+from snapq.pipeline.recording import Logged, cpu_name, file_record, log_to, write_measurements
 from snapq.pipeline.run_directory import LOG_NAME
-from snapq.progress import Advance, Progress
-from snapq.records import Figures, FileRecord, Provenance, RunRecord, StageRecord
+from snapq.progress import Progress
+from snapq.records import Figures, Provenance, RunRecord, StageRecord
 from snapq.stages.artifact import library_versions
 from snapq.stages.package.stage import BUNDLE
-from snapq.storage import compressed_size, fingerprint, sha256_file, write_text
-
-LOG = logging.getLogger("snapq")
+from snapq.storage import fingerprint, write_text
 
 
 def execute(
@@ -59,8 +56,8 @@ def execute(
         runtime.require()
     started = datetime.now(UTC)
     clock = time.monotonic()
-    with _log_to(folder / LOG_NAME):
-        told = _Logged(progress)
+    with log_to(folder / LOG_NAME):
+        told = Logged(progress)
         check_target(chosen.config.benchmark, told)
         inputs = available(chosen)
         branches = stages.walk(chosen, inputs, cache, told)
@@ -98,22 +95,12 @@ def execute(
             gates=check(chosen.config.gates, evaluated),
             notes=tuple(hide((*found.notes, *answer_notes(figures.answers, precision)), secrets)),
         )
-        _write_measurements(figures, folder)
+        write_measurements(figures, folder)
         write_text(
             folder / "config.yaml", yaml.safe_dump(_as_written(chosen.config), sort_keys=False)
         )
         write_text(folder / "run.json", record.model_dump_json(indent=1) + "\n")
     return record
-
-
-def file_record(path: Path, folder: Path) -> FileRecord:
-    """Hash and sizes of one file of the run directory."""
-    return FileRecord(
-        path=path.relative_to(folder).as_posix(),
-        sha256=sha256_file(path),
-        bytes=path.stat().st_size,
-        bytes_compressed=compressed_size(path),
-    )
 
 
 def _with_subjects(figures: Figures, chosen: Setting, branches: Sequence[stages.Branch]) -> Figures:
@@ -182,7 +169,7 @@ def _provenance(
         build=version.build(),
         python=platform.python_version(),
         platform=platform.platform(),
-        cpu=_cpu_name(),
+        cpu=cpu_name(),
         versions=library_versions(),
         qairt=next((target.qairt for target in figures.bundle), None),
         command=command,
@@ -192,55 +179,3 @@ def _provenance(
         calibration_sha256=calibration.fingerprint() if calibration else None,
         evaluation_sha256=evaluation.fingerprint() if evaluation else None,
     )
-
-
-def _cpu_name() -> str:
-    """Name of the host's processor, as the system gives it."""
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def _write_measurements(figures: Figures, folder: Path) -> None:
-    """Writes each kind of figure into a file of its own, for tools that want only that."""
-    for kind, values in figures:
-        if values:
-            items = ",\n".join(value.model_dump_json(indent=1) for value in values)
-            write_text(folder / "measurements" / f"{kind}.json", f"[{items}]\n")
-
-
-class _Logged:
-    """A progress that also writes what it is told into the run's log."""
-
-    def __init__(self, inner: Progress) -> None:
-        self._inner = inner
-
-    def say(self, text: str) -> None:
-        LOG.info(text)
-        self._inner.say(text)
-
-    @contextmanager
-    def track(self, title: str, total: int | None = None) -> Iterator[Advance]:
-        LOG.info("%s (%s)", title, "…" if total is None else total)
-        with self._inner.track(title, total) as advance:
-            yield advance
-
-
-@contextmanager
-def _log_to(path: Path) -> Iterator[None]:
-    """Sends snapq's log into `path` while the block runs."""
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    LOG.addHandler(handler)
-    level = LOG.level
-    LOG.setLevel(logging.DEBUG)
-    LOG.propagate = False
-    try:
-        yield
-    finally:
-        LOG.setLevel(level)
-        LOG.removeHandler(handler)
-        handler.close()

@@ -26,6 +26,13 @@ from snapq.records.figures import (
     SpeedupRecord,
     StepRecord,
 )
+from snapq.records.language import (
+    ContextTimeRecord,
+    LanguageModelRecord,
+    PairBinaryRecord,
+    PartTimeRecord,
+    PerplexityRecord,
+)
 from snapq.records.prediction import PredictionRecord
 from snapq.records.run import SCHEMA, GateRecord, Provenance, RunRecord, StageRecord
 from snapq.records.search import (
@@ -51,6 +58,7 @@ __all__ = [
     "AnalysisRecord",
     "AnswersRecord",
     "BundleDeviceRecord",
+    "ContextTimeRecord",
     "EncodingRecord",
     "EstimateRecord",
     "EstimatorRecord",
@@ -60,10 +68,14 @@ __all__ = [
     "GateRecord",
     "HistogramRecord",
     "ImportanceRecord",
+    "LanguageModelRecord",
     "LatencyRecord",
     "LayerRecord",
     "NodePlacement",
     "Origin",
+    "PairBinaryRecord",
+    "PartTimeRecord",
+    "PerplexityRecord",
     "PlacementRecord",
     "PredictionRecord",
     "Provenance",

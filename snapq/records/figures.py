@@ -6,6 +6,13 @@ from typing import Any
 
 from snapq.records.base import Origin, Record
 from snapq.records.bench import BenchRecord
+from snapq.records.language import (
+    ContextTimeRecord,
+    LanguageModelRecord,
+    PairBinaryRecord,
+    PartTimeRecord,
+    PerplexityRecord,
+)
 from snapq.records.prediction import PredictionRecord
 from snapq.records.tensors import EncodingRecord, LayerRecord, SensitivityRecord, TradeoffRecord
 
@@ -363,6 +370,12 @@ class Figures(Record):
     tradeoff: tuple[TradeoffRecord, ...] = ()
     encodings: tuple[EncodingRecord, ...] = ()
     bundle: tuple[BundleDeviceRecord, ...] = ()
+    language_models: tuple[LanguageModelRecord, ...] = ()
+    """The pair of a language model; the figures below are of it too."""
+    perplexities: tuple[PerplexityRecord, ...] = ()
+    part_times: tuple[PartTimeRecord, ...] = ()
+    context_times: tuple[ContextTimeRecord, ...] = ()
+    pair_binaries: tuple[PairBinaryRecord, ...] = ()
 
     def and_also(self, other: Figures) -> Figures:
         """The figures of both, those of `other` behind."""

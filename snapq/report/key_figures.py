@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from snapq.records import AccuracyRecord, FidelityRecord, Origin, RunRecord, SpeedupRecord
-from snapq.report import classical, outcome, predictions, texts
+from snapq.report import classical, language, outcome, predictions, texts
 from snapq.report import formatting as fmt
 
 
@@ -27,6 +27,7 @@ def cards(record: RunRecord) -> tuple[Card, ...]:
     return (
         *(_accuracy_card(record, item) for item in quantized or record.accuracy),
         *_answers_cards(record),
+        *_language_cards(record),
         *_fidelity_cards(record),
         *_advice_cards(record),
         *_speedup_cards(record, Origin.PREDICTED),
@@ -69,6 +70,29 @@ def _advice_cards(record: RunRecord) -> Iterator[Card]:
         yield Card(
             title=f"Where to run it, {item.device}", value=value, where=None, lines=(item.sentence,)
         )
+
+
+def _language_cards(record: RunRecord) -> Iterator[Card]:
+    """Of a language model: how near to float, how fast, how large."""
+    for item in record.perplexities:
+        yield Card(
+            title=f"Perplexity, {item.label} on {item.device}",
+            value=language.perplexity_value(item),
+            where=item.where,
+            lines=(language.agreement_text(item), language.perplexity_text(item)),
+        )
+    sizes = {item.context for item in record.language_models}
+    for time in record.context_times:
+        if time.context in sizes:
+            yield Card(
+                title=f"Decoding on {time.device}, context {fmt.integer(time.context)}",
+                value=language.context_value(time),
+                where=Origin.ESTIMATED,
+                lines=(language.context_text(time), "of the accelerator alone"),
+            )
+    for binary in record.pair_binaries:
+        value, text = language.binary_text(binary)
+        yield Card(title=f"Binary for {binary.device}", value=value, where=None, lines=(text,))
 
 
 def _fidelity_cards(record: RunRecord) -> Iterator[Card]:

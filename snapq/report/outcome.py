@@ -33,6 +33,7 @@ class Verdict:
 def precisions(record: RunRecord) -> tuple[str, ...]:
     """Labels of what the run made beside the float model, in order of appearance."""
     labels = [item.label for item in record.fidelity] + [item.label for item in record.accuracy]
+    labels += [item.label for item in record.perplexities]
     return tuple(dict.fromkeys(label for label in labels if label != texts.FLOAT))
 
 

@@ -20,6 +20,7 @@ _SHOWN = {
     ),
     *("layers", "steps", "sensitivity", "tradeoff", "encodings", "bundle", "bundle_files"),
     *("stages", "gates"),
+    *("language_models", "perplexities", "part_times", "context_times", "pair_binaries"),
     *("answers", "estimators", "importances", "advice"),
 }
 """Fields of a run that have a section of their own; the others get a plain table."""

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from snapq.records import AgreementRecord, Origin, RunRecord, StageRecord
-from snapq.report import benches, classical, outcome, predictions, sections, texts
+from snapq.report import benches, classical, language, outcome, predictions, sections, texts
 from snapq.report import formatting as fmt
 
 _LEVEL_STYLE = {
@@ -88,8 +88,9 @@ class _Writer:
 
 
 def _groups(record: RunRecord) -> Iterator[tuple[str, list[Row]]]:
-    accuracy = (*_accuracy(record), *_answers(record))
+    accuracy = (*_accuracy(record), *_answers(record), *_perplexities(record))
     yield "Accuracy", [*accuracy, *_fidelity(record), *_agreement(record)]
+    yield "Language model", list(_language(record))
     yield "Steps", list(_steps(record))
     yield "Where to run it", list(_advice(record))
     yield "Placement", list(_placement(record))
@@ -130,6 +131,30 @@ def _answers(record: RunRecord) -> Iterator[Row]:
     for item in record.answers:
         basis = f"{item.where}, {classical.answers_text(item)}"
         yield classical.answers_title(item), classical.answers_value(item), basis
+
+
+def _perplexities(record: RunRecord) -> Iterator[Row]:
+    for item in record.perplexities:
+        basis = f"{item.where}, {item.device}, {language.perplexity_text(item)}"
+        yield f"perplexity {item.label}", language.perplexity_value(item), basis
+        yield f"next token {item.label}", f"{item.agreement * 100:.1f} %", "as float has it"
+
+
+def _language(record: RunRecord) -> Iterator[Row]:
+    for item in record.context_times:
+        basis = f"{Origin.ESTIMATED}, {item.device}, {language.context_text(item)}"
+        yield f"context {fmt.integer(item.context)}", language.context_value(item), basis
+    for times in language.part_times(record):
+        graphs = {
+            "prefill": {part: prefill for part, prefill, _ in times.rows},
+            "decode": {part: decode for part, _, decode in times.rows},
+        }
+        for graph, shares in graphs.items():
+            layers = [us for part, us in shares.items() if part.startswith("layer ")]
+            if layers:
+                value = f"{fmt.microseconds(sum(layers) / len(layers))} a layer"
+                head = fmt.microseconds(shares.get("head", 0.0))
+                yield f"{graph}", value, f"{Origin.ESTIMATED}, {times.device}, head {head}"
 
 
 def _advice(record: RunRecord) -> Iterator[Row]:
@@ -175,7 +200,10 @@ def _sizes(record: RunRecord) -> Iterator[Row]:
     def row(what: str, size: int, compressed: int) -> Row:
         return what, fmt.size(size), f"{fmt.size(compressed)} compressed"
 
-    yield row("float model", record.model.bytes, record.model.bytes_compressed)
+    if not record.language_models:
+        yield row("float model", record.model.bytes, record.model.bytes_compressed)
+    for binary in record.pair_binaries:
+        yield f"compiled for {binary.device}", *language.binary_text(binary)
     for target in record.bundle:
         yield row(f"compiled for {target.device}", *texts.target_size(target))
 

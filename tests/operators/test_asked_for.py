@@ -18,6 +18,8 @@ TREATED_ONE_BY_ONE = {
     "graph/passes/algebra.py": "has the arithmetic of each",
     "graph/passes/simplify/remove_no_ops.py": "has a condition for each",
     "quantization/existing_qdq/integers.py": "what operators of quantized models mean on integers",
+    "llm/pairs/flow.py": "what exporters write between a layer and the cache",
+    "llm/pairs/ports.py": "what exporters write between the cache and attention",
     "graph/opset_changes.py": "operators whose axes moved in one version of ONNX",
 }
 

@@ -15,7 +15,13 @@ from snapq.cli.output.text import say
 
 
 def init(
-    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The float model.")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL.onnx",
+            help="The float model; of a language model the folder of its pair of graphs.",
+        ),
+    ],
     device: Annotated[
         str | None,
         typer.Option(
@@ -29,6 +35,10 @@ def init(
     cut: Annotated[
         bool, typer.Option("--cut", help="Cut the model where most work stays on the NPU.")
     ] = False,
+    decode: Annotated[
+        Path | None,
+        typer.Option(help="Of a language model, its graph of one token: MODEL.onnx takes many."),
+    ] = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
@@ -36,12 +46,17 @@ def init(
 
     Example: snapq init model.onnx --device sm8650
     Example: snapq init detector.onnx --device sm8650 --cut
+    Example: snapq init prefill.onnx --decode decode.onnx --device qcs9075
     """
     from snapq import api
 
-    written = api.init(existing(model), device=device, output=output, force=force, cut=cut)
+    graph = existing(decode) if decode is not None else None
+    written = api.init(
+        existing(model), device=device, output=output, force=force, cut=cut, decode=graph
+    )
     if json:
         emit({"path": str(written)})
     else:
+        section = "text" if decode is not None or model.is_dir() else "data"
         command = f"snapq run {shlex.quote(str(written))}"
-        say(f"Wrote {written}. Next: edit its data section, then {command}")
+        say(f"Wrote {written}. Next: edit its {section} section, then {command}")

@@ -14,14 +14,23 @@ def validate(config: Config, set_: SetOption = None, json: Json = False) -> None
     """
     from snapq import api
     from snapq.cli.output.progress import Bars
+    from snapq.pipeline.language.setting import LanguageSetting
 
     loaded = api.load(config, set_ or ())
     chosen = api.validate(loaded, progress=Bars())
     if json:
         emit({"valid": True, "config": loaded.model_dump(mode="json", exclude_none=True)})
         return
-    inputs = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in chosen.inputs)
     devices = ", ".join(device.name for device in chosen.devices)
+    if isinstance(chosen, LanguageSetting):
+        sizes, decoder = chosen.pair.sizes, chosen.pair.decoder
+        say(
+            f"{config} is valid: {loaded.name}, {decoder.family} with {decoder.layers} layers, "
+            f"context {sizes.context}, {sizes.prefill} tokens at once, devices {devices}, "
+            f"{chosen.calibration.tokens:,} tokens for calibration."
+        )
+        return
+    inputs = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in chosen.inputs)
     data = (("calibration", chosen.calibration), ("evaluation", chosen.evaluation))
     read = [f"{len(found)} for {name}" for name, found in data if found and not found.random]
     samples = f", samples {' and '.join(read)}" if read else ""

@@ -15,18 +15,22 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from snapq.config import DeployConfig
+from snapq.config import DeployConfig, LanguageDeployConfig
 from snapq.config.reading import overrides as options
 from snapq.config.reading.checks import check
 from snapq.config.reading.explain import explain
 from snapq.config.reading.json_schema import json_schema
 from snapq.config.reading.problems import KeyPath, Problems, Spot
-from snapq.config.reading.reader import Document, read
+from snapq.config.reading.reader import Document, Value, read
 from snapq.config.reading.renamed import rename_keys
 from snapq.config.reading.secrets import Environment
 from snapq.errors import ConfigError
 
-__all__ = ["json_schema", "load"]
+__all__ = ["Deployment", "json_schema", "load", "load_deployment"]
+
+Deployment = DeployConfig | LanguageDeployConfig
+"""What a deploy.yaml may be: of a network, or of a language model as a pair of graphs."""
+_OF_PAIRS = ("prefill", "decode")
 
 MAX_BYTES = 1 << 20
 
@@ -34,7 +38,7 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def load(path: Path | str, overrides: Sequence[str] = ()) -> DeployConfig:
-    """Reads a configuration.
+    """Reads the configuration of a network.
 
     Args:
         path: the YAML file.
@@ -44,8 +48,23 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> DeployConfig:
         The configuration, with absolute paths.
 
     Raises:
-        ConfigError: the file cannot be read or something in it is wrong; `also` has the further
-            problems.
+        ConfigError: the file cannot be read, something in it is wrong, or it is of a language
+            model; `also` has the further problems.
+    """
+    config = load_deployment(path, overrides)
+    if isinstance(config, LanguageDeployConfig):
+        raise ConfigError(
+            "This is the deployment of a language model, and a network's is needed here.",
+            where=str(path),
+            hint="Of a pair of graphs there are `snapq run`, `plan`, `validate` and `snapq llm`.",
+        )
+    return config
+
+
+def load_deployment(path: Path | str, overrides: Sequence[str] = ()) -> Deployment:
+    """Reads a configuration: of a language model where `model` names a pair of graphs.
+
+    Arguments, result and errors as `load`.
     """
     path = Path(path)
     problems = Problems()
@@ -59,19 +78,28 @@ def load(path: Path | str, overrides: Sequence[str] = ()) -> DeployConfig:
         raise ConfigError(what, where=str(path), hint=hint)
     for option in overrides:
         options.apply(document, option, problems, environment)
+    kind = _kind(document.value)
     try:
         # JSON mode, because strict validation of Python values would refuse text for enums.
-        config = DeployConfig.model_validate_json(json.dumps(document.value), strict=True)
+        config = kind.model_validate_json(json.dumps(document.value), strict=True)
     except ValidationError as error:
-        explain(error.errors(), document, problems)
+        explain(error.errors(), document, problems, json_schema(kind))
         problems.check()
         raise
     problems.check()
-    config = _with_absolute_paths(config, (), document, path.absolute().parent, problems)
+    folder = path.absolute().parent
+    config = _with_absolute_paths(config, (), document, folder, problems)
     for key, what, hint in check(config):
         problems.add(document.spot(key), key, what, hint)
     problems.check()
-    return config.at(path.absolute().parent, environment.secrets)
+    return config.at(folder, environment.secrets)
+
+
+def _kind(value: Value) -> type[DeployConfig] | type[LanguageDeployConfig]:
+    """What a file is read as: that of a language model where `model` has a graph of a pair."""
+    model = value.get("model") if isinstance(value, dict) else None
+    of_pair = isinstance(model, dict) and any(key in model for key in _OF_PAIRS)
+    return LanguageDeployConfig if of_pair else DeployConfig
 
 
 def _text(path: Path) -> str:

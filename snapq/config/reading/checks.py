@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from snapq.boards.emulator.address import EmulatedAddress
 from snapq.boards.inventory import find_board
-from snapq.config import FUNCTION_PATTERN, DataSource, DeployConfig
+from snapq.config import FUNCTION_PATTERN, DataSource, DeployConfig, LanguageDeployConfig
 from snapq.config.reading.marked import marked_findings
 from snapq.config.reading.problems import KeyPath
 from snapq.devices import profiles
@@ -24,15 +24,20 @@ _OF_PACKAGES = (
     "max_compiled_mb",
 )
 
+_ON_TEXT = ("max_perplexity_ratio", "min_next_token_agreement", "min_sqnr_db")
+
 Finding = tuple[KeyPath, str, str]
 
 
-def check(config: DeployConfig) -> Iterator[Finding]:
+def check(config: DeployConfig | LanguageDeployConfig) -> Iterator[Finding]:
     """Yields what does not go together: the key, a sentence, and the hint.
 
     Device names are not looked up here: `snapq.devices.profiles` knows them.
     """
     yield from _devices(config)
+    if isinstance(config, LanguageDeployConfig):
+        yield from _language(config)
+        return
     yield from _stages(config)
     yield from _metric(config)
     yield from _gates(config)
@@ -40,7 +45,7 @@ def check(config: DeployConfig) -> Iterator[Finding]:
     yield from marked_findings(config)
 
 
-def _devices(config: DeployConfig) -> Iterator[Finding]:
+def _devices(config: DeployConfig | LanguageDeployConfig) -> Iterator[Finding]:
     seen: set[str] = set()
     for index, device in enumerate(config.devices):
         name = device.strip().lower()
@@ -49,6 +54,20 @@ def _devices(config: DeployConfig) -> Iterator[Finding]:
         elif name in seen:
             yield ("devices", index), f"The device `{device}` is named twice.", "Name it once."
         seen.add(name)
+
+
+def _language(config: LanguageDeployConfig) -> Iterator[Finding]:
+    """Gates of a language model that no figure of the run is for."""
+    for name in _ON_TEXT if config.text.evaluation is None else ():
+        if getattr(config.gates, name) is not None:
+            what = "The gate judges what is computed on `text.evaluation`, which is not given."
+            yield ("gates", name), what, "Add it: a text that does not calibrate."
+    if config.gates.max_shared_ratio is not None and not config.package.shared:
+        what = "The gate judges the binary of both graphs, and `package.shared` is false."
+        yield ("gates", "max_shared_ratio"), what, "Remove one of the two."
+    if config.text.evaluation == config.text.calibration:
+        what = "The text that is evaluated is the one that calibrates."
+        yield ("text", "evaluation"), what, "Name another one, or part it into two files."
 
 
 def _stages(config: DeployConfig) -> Iterator[Finding]:

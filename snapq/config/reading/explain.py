@@ -19,14 +19,19 @@ _COMPARED = 100
 _YAML_1_1_BOOLEANS = ("yes", "no", "on", "off", "y", "n")
 
 
-def explain(errors: Sequence[ErrorDetails], document: Document, problems: Problems) -> None:
+def explain(
+    errors: Sequence[ErrorDetails],
+    document: Document,
+    problems: Problems,
+    schema: Schema | None = None,
+) -> None:
     """Adds a problem for each of pydantic's `errors` about `document`.
 
     Left out are errors about values that have a problem already; about lists and mappings of which
     some part has one (pydantic calls a list too short when none of its entries is valid); and about
     missing keys that are there, misspelt.
     """
-    schema = json_schema()
+    schema = schema or json_schema()
     located = [(_path(error, document.value), error) for error in errors]
     # Of the branches of a union, the one that takes what is there says more.
     located.sort(key=lambda found: found[1]["type"] not in ("too_short", "value_error"))

@@ -8,6 +8,7 @@ from typing import Any
 
 from snapq.config import DeployConfig
 from snapq.config.reading.problems import KeyPath
+from snapq.config.schema.base import FromFile
 
 Schema = dict[str, Any]
 
@@ -15,12 +16,15 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 @functools.cache
-def json_schema() -> Schema:
+def json_schema(kind: type[FromFile] = DeployConfig) -> Schema:
     """The JSON Schema (2020-12) of deploy.yaml, after environment variables are put in.
 
     Editors read it for completion and checks; `snapq schema` prints it.
+
+    Args:
+        kind: of deployment: that of a network, or of a language model.
     """
-    tidied = _tidy(DeployConfig.model_json_schema())
+    tidied = _tidy(kind.model_json_schema())
     return {"$schema": DIALECT, **tidied, "title": "deploy.yaml of snapq"}
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, WithJsonSchema
 
 FUNCTION_PATTERN = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 """`module:function`."""
@@ -15,6 +16,30 @@ class Strict(BaseModel):
     """A model that refuses unknown keys and cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class FromFile(Strict):
+    """The whole of a file, which knows where the file lies and which secrets it names."""
+
+    _folder: Path = PrivateAttr(default_factory=Path.cwd)
+    _secrets: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the YAML file, where `python:` modules are looked for."""
+        return self._folder
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """Values of the secret environment variables that the file names, by name."""
+        return self._secrets
+
+    def at(self, folder: Path, secrets: Mapping[str, str] | None = None) -> Self:
+        """The same configuration as read from a file in `folder` that names these secrets."""
+        copy = self.model_copy()
+        copy._folder = folder
+        copy._secrets = dict(self._secrets if secrets is None else secrets)
+        return copy
 
 
 class StageConfig(Strict):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
-from snapq.config.schema.base import Strict
+from snapq.config.schema.base import FromFile, Strict
 from snapq.config.schema.data import Data
 from snapq.config.schema.gates import Gates
 from snapq.config.schema.model import Io, Model
@@ -63,7 +61,7 @@ _COUNTING = {"warmup": 1, "min_runs": 3, "min_duration_s": 0.0, "repeats": 1}
 """Defaults of `BenchmarkConfig` on an emulated board."""
 
 
-class DeployConfig(Strict):
+class DeployConfig(FromFile):
     """A deployment: deploy.yaml."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
@@ -95,23 +93,3 @@ class DeployConfig(Strict):
     Where nothing is named, what the model allows is searched. Other commands do not look at it."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of everything random: the same inputs give the same bytes."""
-
-    _folder: Path = PrivateAttr(default_factory=Path.cwd)
-    _secrets: dict[str, str] = PrivateAttr(default_factory=dict)
-
-    @property
-    def folder(self) -> Path:
-        """Folder of the YAML file, where `python:` modules are looked for."""
-        return self._folder
-
-    @property
-    def secrets(self) -> Mapping[str, str]:
-        """Values of the secret environment variables that the file names, by name."""
-        return self._secrets
-
-    def at(self, folder: Path, secrets: Mapping[str, str] | None = None) -> DeployConfig:
-        """The same configuration as read from a file in `folder` that names these secrets."""
-        copy = self.model_copy()
-        copy._folder = folder
-        copy._secrets = dict(self._secrets if secrets is None else secrets)
-        return copy
