@@ -18,8 +18,17 @@ import onnx_ir as ir
 from snapq.cluster.connection import Cluster
 from snapq.cluster.current import current
 from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
-from snapq.errors import DeviceError, QnnError
-from snapq.npu import strides
+from snapq.errors import DeviceError, QnnError, SnapqError
+from snapq.npu.judged import thin_strides
+from snapq.npu.judged.rewrites import PLAIN, Form, possible, rewritten
+from snapq.npu.judged.search import (
+    Chosen,
+    Costs,
+    Found,
+    WholeFigures,
+    fastest,
+    side_by_side,
+)
 from snapq.npu.memory import Memory
 from snapq.npu.qnn import compile as compiler
 from snapq.npu.qnn import dlc, estimate, multi_soc, node_estimates, placement, simulate
@@ -63,7 +72,8 @@ class Compilation:
         tried: every set of options that was tried, with its estimate.
         estimate: of this device, or of the nearest that has one; None where there is none.
         no_estimate: why there is none.
-        thinned: convolutions that were compiled as `strides.thin_out` writes them.
+        form: the form of the model that was compiled.
+        judged: how its rewrites were found; None where none was tried.
     """
 
     files: Compiled
@@ -71,7 +81,8 @@ class Compilation:
     tried: tuple[Candidate, ...]
     estimate: EstimateRecord | None
     no_estimate: str | None
-    thinned: tuple[str, ...]
+    form: Form = PLAIN
+    judged: Found | None = None
 
 
 class Model:
@@ -86,7 +97,7 @@ class Model:
         device: the device.
         variants: the ways of compiling of which the fastest by the estimate counts.
         memory: what is known already; answers are kept there.
-        thinned: which strided convolutions to thin out; found by estimates where None.
+        form: the form to take; found by estimates where None.
 
     What the methods raise:
         ModelError: the model cannot be read or has dynamic shapes.
@@ -102,23 +113,36 @@ class Model:
         *,
         variants: Variants | None = None,
         memory: Memory | None = None,
-        thinned: tuple[str, ...] | None = None,
+        form: Form | None = None,
     ) -> None:
         self._source = source if isinstance(source, Source) else Source(source)
         self.device = device
         self.variants = variants or Variants()
         self._memory = memory or Memory()
-        self._given_thinned = thinned
+        self._given_form = form
+        self._whole = WholeFigures()
 
     @cached_property
-    def thinned(self) -> tuple[str, ...]:
-        """The strided convolutions with which the model is fastest at stride 1, thinned behind."""
-        if self._given_thinned is not None:
-            return self._given_thinned
+    def judged(self) -> Found | None:
+        """Which rewrites make the model faster; None where none is possible, or to be tried."""
+        if self._given_form is not None or self.variants.tries < 2 or self.compiled:
+            return None
+        names = possible(self._source.model)
+        return fastest(names, self._costs, self.variants.tries) if names else None
+
+    @cached_property
+    def form(self) -> Form:
+        """The form in which the model is fastest: with rewrites, and convolutions thinned out."""
+        if self._given_form is not None:
+            return self._given_form
+        rewrites = self.judged.chosen if self.judged is not None else ()
         if not self.variants.thin_strides:
-            return ()
-        names = strides.strided(self._source.model)
-        return strides.choose(names, lambda thin: self._fastest(thin).cycles)
+            return Form(rewrites)
+        names = thin_strides.strided(rewritten(self._source.model, Form(rewrites)))
+        thinned = thin_strides.choose(
+            names, lambda thin: self._fastest(Form(rewrites, thin)).cycles
+        )
+        return Form(rewrites, thinned)
 
     @property
     def model(self) -> ir.Model:
@@ -144,7 +168,7 @@ class Model:
         Args:
             label: what is estimated, for the record.
         """
-        found = self._fastest(self.thinned)
+        found = self._fastest(self.form)
         return found.model_copy(update={"label": label, "device": self.device.name})
 
     def estimate_nodes(self, label: str = "") -> NodeEstimates:
@@ -160,7 +184,7 @@ class Model:
             cycles = {name: float(value) for name, value in kept["cycles"].items()}
             return NodeEstimates(EstimateRecord.model_validate(named), cycles)
 
-        return self._memory.recall("nodes", self._parts((), options), make, read)
+        return self._memory.recall("nodes", self._parts(PLAIN, options), make, read)
 
     def place(self, processor_s: float | None = None) -> Placement:
         """Which node runs where, and why; what the NPU refuses may run on the CPU.
@@ -227,9 +251,9 @@ class Model:
         cluster = current()
         if cluster is not None:
             return self._compile_there(cluster, folder, label, embed=embed, allow_cpu=allow_cpu)
-        thinned = self._thinned_to_compile()
+        form, judged = self._form_to_compile()
         best = compiler.compile_best(
-            self._source.path(thinned),
+            self._source.path(form),
             self.device,
             folder,
             self.variants.options(fp16=self._fp16),
@@ -237,39 +261,41 @@ class Model:
             allow_cpu=allow_cpu,
             label=label,
         )
-        self._remember(best.candidates, thinned)
+        self._remember(best.candidates, form)
         chosen = next(tried for tried in best.candidates if tried.chosen)
         figure, reason = best.compiled.estimate, None
         if figure is None:
             plain = CompileOptions(chosen.options.optimization_mode, fp16=chosen.options.fp16)
             try:
-                figure = self._estimated(plain, thinned)
+                figure = self._estimated(plain, form)
                 figure = figure.model_copy(update={"label": label, "device": self.device.name})
             except (DeviceError, QnnError) as error:
                 if error.transient:
                     raise
                 reason = str(error)
-        return Compilation(best.compiled, chosen.options, best.candidates, figure, reason, thinned)
+        return Compilation(
+            best.compiled, chosen.options, best.candidates, figure, reason, form, judged
+        )
 
     def _compile_there(
         self, cluster: Cluster, folder: Path, label: str, *, embed: bool, allow_cpu: bool
     ) -> Compilation:
         """Compiles on a cluster, where the same comes of it."""
-        wanted = Wanted(self.device, self.variants, label, embed, allow_cpu, self._given_thinned)
+        wanted = Wanted(self.device, self.variants, label, embed, allow_cpu, self._given_form)
         with atomic_folder(folder) as made:
             found = compile_there(cluster, _compile_file, self._source.path(), wanted, made)
-        self._remember(found.tried, found.thinned)
+        self._remember(found.tried, found.form)
         files = found.files
         binaries = tuple(folder / path.name for path in files.binaries)
         return replace(
             found, files=replace(files, model=folder / files.model.name, binaries=binaries)
         )
 
-    def _remember(self, candidates: Sequence[Candidate], thinned: tuple[str, ...]) -> None:
+    def _remember(self, candidates: Sequence[Candidate], form: Form) -> None:
         """Keeps the estimates of what was compiled."""
         for tried in candidates:
             if tried.estimate is not None and tried.options.vtcm_mb is None:
-                parts = self._parts(thinned, tried.options)
+                parts = self._parts(form, tried.options)
                 read = EstimateRecord.model_validate
                 self._memory.recall("estimate", parts, tried.estimate.to_json, read)
 
@@ -293,38 +319,53 @@ class Model:
             self._source.quantized or self._source.compiled
         )
 
-    def _fastest(self, thinned: tuple[str, ...]) -> EstimateRecord:
+    def _fastest(self, form: Form) -> EstimateRecord:
         options = Variants(self.variants.modes).options(fp16=self._fp16)
-        found = [self._estimated(one, thinned) for one in options]
+        found = [self._estimated(one, form) for one in options]
         return min(found, key=lambda record: record.cycles)
 
-    def _estimated(self, options: CompileOptions, thinned: tuple[str, ...]) -> EstimateRecord:
+    def _estimated(self, options: CompileOptions, form: Form) -> EstimateRecord:
         """The estimate of one variant."""
 
         def make() -> object:
-            return estimate.estimate(self._source.path(thinned), self.device, options).to_json()
+            return estimate.estimate(self._source.path(form), self.device, options).to_json()
 
-        parts = self._parts(thinned, options)
+        parts = self._parts(form, options)
         return self._memory.recall("estimate", parts, make, EstimateRecord.model_validate)
 
-    def _parts(self, thinned: tuple[str, ...], options: CompileOptions) -> dict[str, object]:
+    def _parts(self, form: Form, options: CompileOptions) -> dict[str, object]:
         """All that an estimate depends on."""
         options.provider_options(self.device)  # what the device itself cannot do is refused
         near = nearest_with_estimate(self.device)
         return {
             "model": self._source.digest,
-            "thinned": list(thinned),
+            "rewrites": list(form.rewrites),
+            "thinned": list(form.thinned),
             "options": options.provider_options(near),
         }
 
-    def _thinned_to_compile(self) -> tuple[str, ...]:
-        """Which convolutions to thin out; none where no estimate says whether that is faster."""
+    def _form_to_compile(self) -> tuple[Form, Found | None]:
+        """The fastest form; the model as it is where no estimate says what is faster."""
         try:
-            return self.thinned
+            return self.form, self.judged
         except (DeviceError, QnnError) as error:
             if error.transient:
                 raise
-            return ()  # what does not compile is told when it is compiled
+            return PLAIN, None  # what does not compile is told when it is compiled
+
+    def _costs(self, forms: Sequence[Chosen]) -> list[Costs | SnapqError]:
+        """What the model takes with some rewrites, in the first mode that is tried."""
+        options = Variants(self.variants.modes).options(fp16=self._fp16)[0]
+        for chosen in forms:  # one after the other
+            self._source.path(Form(chosen))
+
+        def ask(chosen: Chosen) -> dict[str, EstimateRecord] | SnapqError:
+            try:
+                return {self.device.name: self._estimated(options, Form(chosen))}
+            except SnapqError as error:
+                return error
+
+        return list(map(self._whole.costs, side_by_side(ask, forms)))
 
     def _while_needed(self, outputs: Iterator[Outputs]) -> Iterator[Outputs]:
         yield from outputs  # until then this object holds the temporary file
@@ -332,5 +373,5 @@ class Model:
 
 def _compile_file(path: Path, wanted: Wanted, folder: Path) -> Compilation:
     """What a worker of a cluster does for `Model.compile`."""
-    model = Model(path, wanted.device, variants=wanted.variants, thinned=wanted.thinned)
+    model = Model(path, wanted.device, variants=wanted.variants, form=wanted.form)
     return model.compile(folder, label=wanted.label, embed=wanted.embed, allow_cpu=wanted.allow_cpu)

@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx_ir as ir
 
 from snapq.graph import io
-from snapq.npu import strides
+from snapq.npu.judged.rewrites import PLAIN, Form, rewritten
 from snapq.npu.qnn import model_files
 from snapq.scratch import Scratch
 from snapq.storage import sha256_file
@@ -34,7 +34,7 @@ class Deferred:
 
 
 class Source:
-    """One model, with strided convolutions thinned out where that is asked for.
+    """One model, in the form that is asked for.
 
     Args:
         given: the path of a file, a model in memory (left as it is), or one yet to be made.
@@ -43,7 +43,7 @@ class Source:
     def __init__(self, given: Path | ir.Model | Deferred) -> None:
         self._given = given
         self._folder: Scratch | None = None
-        self._written: dict[tuple[str, ...], Path] = {}
+        self._written: dict[Form, Path] = {}
 
     @cached_property
     def digest(self) -> str:
@@ -73,20 +73,19 @@ class Source:
             return model_files.read(self._given).quantized
         return any(node.op_type in _QUANTIZED for node in self.model.graph)
 
-    def path(self, thinned: tuple[str, ...] = ()) -> Path:
+    def path(self, form: Form = PLAIN) -> Path:
         """The file; what is in memory is written to a temporary one, which goes with this object.
 
         Raises:
             StorageError: the file cannot be written.
         """
-        if isinstance(self._given, Path) and not thinned:
+        if isinstance(self._given, Path) and form == PLAIN:
             return self._given
-        if thinned not in self._written:
+        if form not in self._written:
             if self._folder is None:
                 self._folder = Scratch()
             name = self._given.name if isinstance(self._given, Path) else "model.onnx"
             path = self._folder.path / str(len(self._written)) / name
-            model = strides.thin_out(self.model, thinned) if thinned else self.model
-            io.save(model, path)
-            self._written[thinned] = path
-        return self._written[thinned]
+            io.save(rewritten(self.model, form), path)
+            self._written[form] = path
+        return self._written[form]

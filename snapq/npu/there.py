@@ -10,6 +10,7 @@ from typing import TypeVar
 from snapq.cluster.bench import Bench
 from snapq.cluster.connection import Cluster
 from snapq.devices.profiles import DeviceProfile
+from snapq.npu.judged.rewrites import Form
 from snapq.npu.qnn import model_files, workers
 from snapq.npu.qnn.on_cluster import Packed, lay_out, pack
 from snapq.npu.qnn.options import Variants
@@ -28,7 +29,7 @@ class Wanted:
     label: str
     embed: bool
     allow_cpu: bool
-    thinned: tuple[str, ...] | None
+    form: Form | None
 
 
 Compile = Callable[[Path, Wanted, Path], T]

@@ -17,6 +17,7 @@ import onnx_ir as ir
 from snapq.devices.profiles import DeviceProfile
 from snapq.graph import boundary, io
 from snapq.graph.float16.run import write_for_float16
+from snapq.npu.judged.rewrites import Form
 from snapq.npu.model import Deferred, Memory, Model, Variants
 from snapq.precision import Preset
 from snapq.records import EstimateRecord
@@ -43,7 +44,7 @@ def estimator(context: Context, device: DeviceProfile) -> Estimate:
         "calibration": context.calibration and context.calibration.fingerprint(),
         "devices": [vars(one) for one in context.devices],
     }
-    thinned: list[tuple[str, ...]] = []
+    form: list[Form] = []
 
     def find(model: ir.Model) -> EstimateRecord:
         key = json.dumps([io.digest(model), parts], sort_keys=True, default=str)
@@ -52,10 +53,10 @@ def estimator(context: Context, device: DeviceProfile) -> Estimate:
             device,
             variants=variants,
             memory=memory,
-            thinned=thinned[0] if thinned else None,
+            form=form[0] if form else None,
         )
-        if not thinned:
-            thinned.append(candidate.thinned)
+        if not form:
+            form.append(candidate.form)
         return candidate.estimate("candidate")
 
     return find

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,15 +18,23 @@ import onnx_ir as ir
 
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
-from snapq.errors import DeviceError, QnnError, SnapqError
-from snapq.evaluation.sqnr import SqnrMeter
+from snapq.errors import DeviceError, SnapqError
 from snapq.graph import boundary, io
 from snapq.graph.passes.order import JUDGED
-from snapq.npu.judged.search import MOST_LOSS, Chosen, Costs, Found, fastest
+from snapq.npu.judged.right import worse
+from snapq.npu.judged.search import (
+    MOST_LOSS,
+    Chosen,
+    Costs,
+    Found,
+    WholeFigures,
+    fastest,
+    side_by_side,
+)
 from snapq.npu.memory import Memory
 from snapq.npu.model import Deferred, Model
 from snapq.npu.runtime import status
-from snapq.runtime import processors
+from snapq.records import EstimateRecord
 from snapq.stages.base import Context
 from snapq.stages.estimating import as_packaged, at_precision
 
@@ -36,10 +43,6 @@ __all__ = ["Judged", "judge_passes"]
 Array = np.ndarray[Any, np.dtype[Any]]
 Make = Callable[[Chosen], Path]
 """Prepares the network without some passes, and gives the file."""
-_MOST_DB = 0.3
-"""By which a form may be worse on the simulator than another."""
-_ENOUGH_DB = 60.0
-"""From here on differences are those of the last digit of fp16."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,8 @@ def judge_passes(applied: Mapping[str, int], make: Make, tries: int, context: Co
     try:
         with context.progress.track("Judge passes by the estimate"):
             found = fastest(names, _Asking(make, devices, context), tries)
-            if found.chosen and (worse := _worse(make, found.chosen, devices, context)):
-                return Judged(notes=(worse,), details=_details(found, ()))
+            if found.chosen and (why := _worse(make, found.chosen, devices, context)):
+                return Judged(notes=(why,), details={**found.details(), "kept": []})
     except SnapqError as error:
         failures = (str(error),) if error.transient else ()
         note = f"Passes are not judged, so the network may be slower than it was: {error}"
@@ -88,7 +91,7 @@ def judge_passes(applied: Mapping[str, int], make: Make, tries: int, context: Co
     apart = found.costs is not None and any(
         cost > found.best_of(device) * (1 + MOST_LOSS) for device, cost in found.costs.items()
     )
-    return Judged(found.chosen, apart, (_note(found),), _details(found, found.chosen))
+    return Judged(found.chosen, apart, (_note(found),), found.details())
 
 
 def _devices(context: Context) -> tuple[DeviceProfile, ...]:
@@ -113,17 +116,13 @@ class _Asking:
         self._memory = Memory(context.memo)
         self._parts = _marks(context)
         self._one = threading.Lock()
-        self._missing: dict[str, int] = {}
+        self._whole = WholeFigures()
 
     def __call__(self, forms: Sequence[Chosen]) -> list[Costs | SnapqError]:
         # Networks are prepared in copies of this process, which must not have threads by then.
         files = [self._made(chosen) for chosen in forms]
         asked = [(file, device) for file in files for device in self._devices]
-        threads = ThreadPoolExecutor(processors())
-        try:
-            answers = list(threads.map(lambda one: self._estimate(*one), asked))
-        finally:
-            threads.shutdown(wait=False, cancel_futures=True)
+        answers = side_by_side(lambda one: self._estimate(*one), asked)
         count = len(self._devices)
         return [self._costs(answers[at : at + count]) for at in range(0, len(answers), count)]
 
@@ -135,7 +134,7 @@ class _Asking:
 
     def _estimate(
         self, file: Path | SnapqError, device: DeviceProfile
-    ) -> tuple[float, int] | SnapqError:
+    ) -> EstimateRecord | SnapqError:
         if isinstance(file, SnapqError):
             return file
 
@@ -146,22 +145,17 @@ class _Asking:
         try:
             key = json.dumps([io.digest(io.load(file)), self._parts], default=str)
             source = Deferred(key, packaged)
-            figure = Model(source, device, memory=self._memory).estimate("candidate")
+            return Model(source, device, memory=self._memory).estimate("candidate")
         except SnapqError as error:
             return error
-        return figure.precise_us, figure.missing_ops
 
-    def _costs(self, answers: Sequence[tuple[float, int] | SnapqError]) -> Costs | SnapqError:
-        found: dict[str, float] = {}
+    def _costs(self, answers: Sequence[EstimateRecord | SnapqError]) -> Costs | SnapqError:
+        found: dict[str, EstimateRecord] = {}
         for device, answer in zip(self._devices, answers, strict=True):
             if isinstance(answer, SnapqError):
                 return answer
-            us, missing = answer
-            known = self._missing.setdefault(device.name, missing)
-            if missing > known:
-                return QnnError(f"{missing - known} more operators have no cost in the estimate.")
-            found[device.name] = us
-        return found
+            found[device.name] = answer
+        return self._whole.costs(found)
 
 
 def _marks(context: Context) -> list[Any]:
@@ -185,15 +179,10 @@ def _worse(
         plain = boundary.fold_normalization(plain, context.boundary)
     truth = CpuModel(plain).run(feeds)
     for device in devices:
-        usual, other = (
-            _sqnr(truth, next(iter(Model(form, device).simulate([feeds])))) for form in forms
-        )
-        for name, value in other.items():
-            if value < min(usual[name] - _MOST_DB, _ENOUGH_DB):
-                return (
-                    f"Not left out, although that would be faster: {', '.join(chosen)}. Simulated "
-                    f"on {device.name}, {name} has {value:.1f} dB without, {usual[name]:.1f} with."
-                )
+        usual, other = (list(Model(form, device).simulate([feeds])) for form in forms)
+        if (reason := worse([truth], usual, other)) is not None:
+            names = ", ".join(chosen)
+            return f"Kept, although it would be faster without: {names}. On {device.name} {reason}."
     return None
 
 
@@ -214,40 +203,11 @@ def _feeds(context: Context, model: ir.Model) -> dict[str, Array]:
     return found
 
 
-def _sqnr(truth: Mapping[str, Array], found: Mapping[str, Array]) -> dict[str, float]:
-    meter = SqnrMeter(truth)
-    meter.update(truth, found)
-    return meter.values()
-
-
-def _details(found: Found, kept: Chosen) -> dict[str, Any]:
-    """For run.json."""
-    return {
-        "left_out": list(kept),
-        "tried": [
-            {"without": list(trial.chosen), "us": trial.costs, "failure": trial.failure}
-            for trial in found.trials
-        ],
-    }
-
-
 def _note(found: Found) -> str:
     """What was tried, in a sentence or two."""
     parts = []
-    if found.chosen and found.costs is not None:
-        parts.append(f"Left out, as it is faster so: {', '.join(found.chosen)}: {_figures(found)}.")
+    if found.chosen:
+        parts.append(f"Left out, as it is faster so: {', '.join(found.chosen)}: {found.gains()}.")
     if found.left:
         parts.append(f"Tried without, and kept: {', '.join(found.left)}.")
     return " ".join(parts)
-
-
-def _figures(found: Found) -> str:
-    return ", ".join(_change(device, found) for device in found.costs or ())
-
-
-def _change(device: str, found: Found) -> str:
-    assert found.costs is not None
-    now = f"{found.costs[device]:,.1f} µs"
-    if found.start is None:
-        return f"{now} estimated on {device}, where it did not compile with it"
-    return f"{found.start[device]:,.1f} → {now} estimated on {device}"

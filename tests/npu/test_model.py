@@ -81,7 +81,7 @@ def test_the_estimate_is_that_of_what_is_compiled(
 ) -> None:
     model = Model(w8a8_cnn, qcs9075, variants=variants)
     compiled = model.compile(tmp_path / "out", label="w8a8")
-    assert compiled.thinned == model.thinned
+    assert compiled.form == model.form
     assert compiled.estimate == model.estimate("w8a8")
 
 

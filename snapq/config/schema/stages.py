@@ -41,6 +41,9 @@ class PackageConfig(StageConfig):
     thin_strides: bool = True
     """Try strided depthwise convolutions as ones of stride 1 whose outputs are subsampled, kept
     where the estimate is lower: the same function, up to rounding in the last step."""
+    judge: JudgeConfig = JudgeConfig()
+    """Equal forms of the model (a product for each head of attention) are compiled for a device
+    where its estimate says that they are faster."""
     dlc: bool = False
     """Also write a DLC for QAIRT's own tools."""
     multi_soc: bool = False

@@ -9,11 +9,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from snapq.errors import SnapqError
+from snapq.errors import QnnError, SnapqError
+from snapq.records import EstimateRecord
+from snapq.runtime import processors
 
-__all__ = ["LEAST_GAIN", "Costs", "Found", "Trial", "fastest", "is_faster"]
+__all__ = [
+    "LEAST_GAIN",
+    "MOST_LOSS",
+    "Chosen",
+    "Costs",
+    "Found",
+    "Trial",
+    "WholeFigures",
+    "fastest",
+    "is_faster",
+    "side_by_side",
+]
+
+S = TypeVar("S")
+T = TypeVar("T")
 
 LEAST_GAIN = 0.01
 """Share of the time that a change has to win: less than that is not seen on a board."""
@@ -62,10 +80,58 @@ class Found:
         tried = dict.fromkeys(name for trial in self.trials for name in trial.chosen)
         return tuple(name for name in tried if name not in self.chosen)
 
+    def details(self) -> dict[str, Any]:
+        """What was tried and kept, as JSON values."""
+        return {
+            "kept": list(self.chosen),
+            "tried": [
+                {"with": list(one.chosen), "us": one.costs and dict(one.costs), "why": one.failure}
+                for one in self.trials
+            ],
+        }
+
+    def gains(self) -> str:
+        """`725.2 → 643.2 µs estimated on sa8797p`, for each device; of what is kept."""
+        return ", ".join(
+            f"{self.start[device]:,.1f} → {cost:,.1f} µs estimated on {device}"
+            if self.start is not None
+            else f"{cost:,.1f} µs estimated on {device}, where it does not compile as it is"
+            for device, cost in (self.costs or {}).items()
+        )
+
     def best_of(self, device: str) -> float:
         """The lowest estimate for a device in any form that was tried, in microseconds."""
         found = (trial.costs for trial in self.trials if trial.costs is not None)
         return min((costs[device] for costs in found), default=math.inf)
+
+
+class WholeFigures:
+    """Makes costs of estimates, but of none that lacks the cost of more operators than the first.
+
+    What Qualcomm's estimate has no cost for counts as nothing in it.
+    """
+
+    def __init__(self) -> None:
+        self._missing: dict[str, int] = {}
+
+    def costs(self, figures: Mapping[str, EstimateRecord] | SnapqError) -> Costs | SnapqError:
+        """The microseconds by device, or why they are none."""
+        if isinstance(figures, SnapqError):
+            return figures
+        for device, figure in figures.items():
+            more = figure.missing_ops - self._missing.setdefault(device, figure.missing_ops)
+            if more > 0:
+                return QnnError(f"{more} more operators have no cost in the estimate.")
+        return {device: figure.precise_us for device, figure in figures.items()}
+
+
+def side_by_side(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
+    """What `work` makes of each item, as many at once as there are processors."""
+    threads = ThreadPoolExecutor(min(processors(), max(len(items), 1)))
+    try:
+        return list(threads.map(work, items))
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
 
 
 def is_faster(found: Costs | None, than: Costs | None, least: float = LEAST_GAIN) -> bool:

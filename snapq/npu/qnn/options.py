@@ -120,12 +120,15 @@ class Variants:
     Attributes:
         modes: values of `CompileOptions.optimization_mode`.
         vtcm_mb: sizes of on-chip memory to plan with, beside the device's own.
-        thin_strides: whether strided depthwise convolutions are tried at stride 1 (`strides`).
+        thin_strides: whether strided depthwise convolutions are tried at stride 1.
+        tries: how many forms of the model are estimated to find those that are faster
+            (`judged.rewrites`), that as it is among them.
     """
 
     modes: tuple[int, ...] = (3,)
     vtcm_mb: tuple[int, ...] = ()
     thin_strides: bool = False
+    tries: int = 0
 
     def options(self, *, fp16: bool) -> tuple[CompileOptions, ...]:
         """Every set of options, each with fp16 or without; first what is best unestimated."""

@@ -10,6 +10,7 @@ from typing import Any
 from snapq.config import PackageConfig
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import DeviceError, QnnError
+from snapq.npu.judged.search import Found
 from snapq.npu.model import Candidate, Compilation, Memory, Model, Placement, Source, Variants
 
 
@@ -54,11 +55,13 @@ def compile_for(
     label: str,
     npu_share: float,
     memory: Memory,
+    tries: int,
 ) -> CompiledDevice:
     """Compiles with each sensible set of options and keeps the fastest by estimate.
 
     `model_ctx.onnx` and its binary go into `folder`. The `label` is the precision, the name of the
-    estimates; with an `npu_share` below 1 the CPU may run the others.
+    estimates; with an `npu_share` below 1 the CPU may run the others. Of equal forms of the model
+    as many as `tries` are estimated.
 
     Raises:
         QnnError: the compiler failed, or too few nodes run on the NPU; each is named with the
@@ -66,7 +69,7 @@ def compile_for(
         DeviceError, ConfigError, InstallError, StorageError: as `npu.Model.compile`.
     """
     sizes = tuple(size for size in config.vtcm_mb if size < (device.vtcm_mb or 0))
-    variants = Variants(config.optimization_modes, sizes, config.thin_strides)
+    variants = Variants(config.optimization_modes, sizes, config.thin_strides, tries)
     try:
         found = Model(source, device, variants=variants, memory=memory).compile(
             folder, label=label, embed=config.embed, allow_cpu=npu_share < 1
@@ -85,9 +88,11 @@ def _notes(found: Compilation, device: DeviceProfile, config: PackageConfig) -> 
             yield f"VTCM of {size} MB is not tried, the device's own is not published."
         elif size > device.vtcm_mb:
             yield f"VTCM of {size} MB is not tried, the device has {device.vtcm_mb}."
-    if found.thinned:
+    if found.judged is not None:
+        yield from _judged(found.judged)
+    if found.form.thinned:
         yield (
-            f"{', '.join(found.thinned)} run at stride 1 and are subsampled after, which is "
+            f"{', '.join(found.form.thinned)} run at stride 1 and are subsampled after, which is "
             "faster by the estimate. Values may differ in the last step of rounding from those of "
             "the portable model."
         )
@@ -98,6 +103,13 @@ def _notes(found: Compilation, device: DeviceProfile, config: PackageConfig) -> 
             mode, vtcm = candidate.options.optimization_mode, candidate.options.vtcm_mb
             memory = f" with {vtcm} MB of VTCM" if vtcm else ""
             yield f"optimization mode {mode}{memory} failed: {candidate.failure}"
+
+
+def _judged(found: Found) -> Iterator[str]:
+    if found.chosen:
+        yield f"kept {', '.join(found.chosen)}: {found.gains()}."
+    if found.left:
+        yield f"tried and left, as it is no faster: {', '.join(found.left)}."
 
 
 def _check_share(placement: Placement, share: float, device: DeviceProfile) -> None:

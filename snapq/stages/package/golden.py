@@ -34,6 +34,7 @@ class Reloaded:
         device: for which it was compiled.
         findings: how it compares with the same model on the CPU, group by group.
         verdict: what that means.
+        worse: why the form that was compiled is not right; None where it is.
     """
 
     golden: str | None
@@ -42,6 +43,7 @@ class Reloaded:
     device: str = ""
     findings: tuple[Agreement, ...] = ()
     verdict: Verdict = field(default_factory=Verdict)
+    worse: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,13 @@ class Expected:
         feeds: samples as the package takes them.
         compare: compares their outputs, with those of the first sample once more behind them, with
             the CPU's; gives findings, and notes where there are none.
+        worse: says what a rewritten form gives worse than the portable model, both simulated.
     """
 
     model: Path
     feeds: Sequence[Values]
     compare: Callable[[Sequence[Values]], tuple[tuple[Agreement, ...], tuple[str, ...]]]
+    worse: Callable[[Sequence[Values], Sequence[Values]], str | None]
 
 
 def random_feeds(boundary: Boundary, count: int) -> Iterator[dict[str, Array]]:
@@ -107,6 +111,10 @@ def reload(
         name = entry.device.name
         findings, told = expected.compare(found)
         del found[len(feeds) :]
+        worse = None
+        if entry.compilation.form.rewrites:
+            again = list(again)
+            worse = expected.worse(again, found)
         sentence = _compare(again, found)
         place = _place(found, entry, written)
         if place not in written:
@@ -114,7 +122,7 @@ def reload(
             for number, outputs in enumerate(found):
                 write_arrays(folder / golden_file(place, number), outputs)
         notes = (*_not_finite(found, entry), *told)
-        yield Reloaded(place, sentence, notes, name, findings)
+        yield Reloaded(place, sentence, notes, name, findings, worse=worse)
 
 
 def _random(item: InputBoundary, generator: np.random.Generator) -> Array:

@@ -17,6 +17,7 @@ from snapq.cpu import CpuModel
 from snapq.errors import ModelError
 from snapq.graph import boundary, io
 from snapq.graph.boundary import Applied
+from snapq.npu.judged.right import worse
 from snapq.progress import Progress
 from snapq.quantization.agreement.compare import Agreement, compare, with_changes
 from snapq.quantization.agreement.locate import Bench, on_cpu
@@ -98,6 +99,15 @@ class CpuResults:
         findings = compare(cpu, npu, self._reference, float16=float16, noisy=self._noisy)
         return with_changes(findings, (found[0], *found[count:])), ()
 
+    def worse(self, usual: Sequence[Values], other: Sequence[Values]) -> str | None:
+        """What the compiled form gives worse than the portable model, both simulated."""
+        try:
+            truth = self._reference or self._cpu
+        except ModelError:
+            return None
+        read = self._boundary.package_outputs
+        return worse(truth, list(map(read, usual)), list(map(read, other)))
+
     @cached_property
     def _cpu(self) -> list[dict[str, Array]]:
         found = on_cpu(io.load(self._model), self._feeds)
@@ -124,7 +134,8 @@ def reference(job: PackageJob, count: int) -> list[dict[str, Array]] | None:
 
 def expected(job: PackageJob, applied: Applied, model: Path, feeds: Sequence[Values]) -> Expected:
     """What the compiled models are run with, and what their outputs are compared with."""
-    return Expected(model, feeds, CpuResults(job, applied, model, feeds).compared)
+    results = CpuResults(job, applied, model, feeds)
+    return Expected(model, feeds, results.compared, results.worse)
 
 
 def mend_faults(

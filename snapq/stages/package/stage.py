@@ -145,6 +145,11 @@ def run(options: PackageConfig, context: Context, folder: Path) -> Outcome:
         details={
             "boundary": built.boundary.describe(),
             "candidates": {entry.device: entry.candidates for entry in packaged.devices},
+            "judged": {
+                entry.device.name: found.details()
+                for entry in built.devices
+                if (found := entry.compilation.judged) is not None
+            },
             "reload": {entry.device: entry.reload for entry in packaged.devices},
             "npu_nodes": {place.device: place.npu for place in packaged.placements},
             "cpu_nodes": {place.device: place.cpu for place in packaged.placements},

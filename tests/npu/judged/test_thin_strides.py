@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from snapq.devices.profiles import find
 from snapq.graph import io
 from snapq.graph.shapes import input_specs
-from snapq.npu import strides
+from snapq.npu.judged import thin_strides as strides
 from snapq.npu.qnn.simulate import simulate
 from snapq.quantization.quantize import Scheme, quantize
 from tests.graph.models import feeds_for, run

@@ -1,0 +1,67 @@
+"""Values with the encodings that others have."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.graph.edit import Editor, constant, input_at
+
+__all__ = ["CODES", "coded", "dequantized", "recoded"]
+
+CODES = ("QuantizeLinear", "DequantizeLinear")
+
+
+def coded(value: ir.Value, like: ir.Value, edit: Editor) -> ir.Value:
+    """A value with the encoding that another has; as it is where that has none."""
+    maker = like.producer()
+    if maker is None or maker.op_type != "DequantizeLinear":
+        return value
+    encoding = maker.inputs[1:]
+    codes = edit.op("QuantizeLinear", value, *encoding)
+    held = maker.inputs[0]
+    codes.type = held.type if held is not None else None
+    _with_attributes(codes, maker)
+    real = edit.op("DequantizeLinear", codes, *encoding)
+    real.type = like.type
+    _with_attributes(real, maker)
+    return real
+
+
+def dequantized(codes: ir.Value, like: ir.Node, edit: Editor) -> ir.Value:
+    """What codes stand for in the encoding of a DequantizeLinear."""
+    real = edit.op("DequantizeLinear", codes, *like.inputs[1:])
+    real.type = like.outputs[0].type
+    return real
+
+
+def _with_attributes(made: ir.Value, like: ir.Node) -> None:
+    maker = made.producer()
+    assert maker is not None
+    for name, attribute in like.attributes.items():
+        if name in ("axis", "block_size"):
+            maker.attributes[name] = attribute
+
+
+def recoded(value: ir.Value, move: ir.Node, edit: Editor) -> ir.Value:
+    """A value with the encoding that a DequantizeLinear behind it has, where it has another."""
+    maker = value.producer()
+    if maker is not None and list(maker.inputs[1:]) == list(move.inputs[1:]):
+        return value
+    if maker is not None and _same_numbers(maker, move):
+        return value
+    return coded(value, move.outputs[0], edit)
+
+
+def _same_numbers(one: ir.Node, other: ir.Node) -> bool:
+    """Whether two nodes have the same encoding, by its numbers."""
+    if one.op_type != "DequantizeLinear":
+        return False
+    for index in (1, 2):
+        mine, yours = constant(input_at(one, index)), constant(input_at(other, index))
+        if mine is None or yours is None:
+            if mine is not yours:
+                return False
+        elif mine.dtype != yours.dtype or not np.array_equal(mine, yours):
+            return False
+    return True

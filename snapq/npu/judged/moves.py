@@ -1,0 +1,69 @@
+"""Where numbers go through Reshapes and Transposes: heads of attention, and channels."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.graph.edit import permutation
+from snapq.graph.shapes import Shape, static_shape
+from snapq.npu.judged.codes import CODES
+
+__all__ = ["MOVES", "moved_from", "puts_heads_back", "turn_of_heads"]
+
+MOVES = ("Reshape", "Transpose")
+
+
+def moved_from(value: ir.Value) -> tuple[ir.Value, list[ir.Node]]:
+    """What a value is a move of, through Reshapes, Transposes and encodings, and the way there."""
+    moves: list[ir.Node] = []
+    source, best = value, 0
+    while (maker := value.producer()) is not None:
+        if maker.op_type not in (*CODES, *MOVES) or maker.inputs[0] is None:
+            break
+        if maker.op_type == "DequantizeLinear" and maker.inputs[0].producer() is None:
+            break
+        moves.insert(0, maker)
+        value = maker.inputs[0]
+        if maker.op_type in MOVES:
+            source, best = value, len(moves)
+    return source, moves[len(moves) - best :] if best else []
+
+
+def turn_of_heads(moves: list[ir.Node], channels: Shape, shape: Shape, heads: int) -> bool | None:
+    """Whether moves take heads out of channels as they are (False) or turned (True); else None."""
+    count = prod(channels)
+    if prod(shape) != count or channels[-1] % heads:
+        return None
+    rows = np.arange(count).reshape(-1, channels[-1])
+    if (moved := _moved(np.arange(count).reshape(channels), moves)) is None:
+        return None
+    by_head = moved.reshape(heads, *shape[-2:])
+    expected = np.stack(np.split(rows, heads, 1))
+    if by_head.shape == expected.shape and np.array_equal(by_head, expected):
+        return False
+    turned = expected.transpose(0, 2, 1)
+    return True if by_head.shape == turned.shape and np.array_equal(by_head, turned) else None
+
+
+def _moved(array: np.ndarray, moves: list[ir.Node]) -> np.ndarray | None:
+    """What moves make of an array."""
+    for move in moves:
+        if move.op_type == "Transpose":
+            array = array.transpose(permutation(move))
+        elif move.op_type == "Reshape":
+            shape = static_shape(move.outputs[0])
+            if shape is None:
+                return None
+            array = array.reshape(shape)
+    return array
+
+
+def puts_heads_back(moves: list[ir.Node], shape: Shape) -> bool:
+    """Whether moves put heads `[…, H, T, D]` beside each other as channels `[T, H D]`."""
+    array = np.arange(prod(shape)).reshape(shape)
+    moved = _moved(array, moves)
+    expected = np.concatenate(list(array.reshape(shape[-3:])), axis=1)
+    return moved is not None and np.array_equal(moved.reshape(-1), expected.reshape(-1))
