@@ -10,6 +10,7 @@ from snapq.api.public import public
 from snapq.api.shared import refuse_existing
 from snapq.config import DataSource, QuantizeConfig
 from snapq.config.reading import load
+from snapq.errors import ConfigError
 from snapq.progress import Progress, Silent
 from snapq.records import AnalysisRecord, Origin
 from snapq.storage import write_text
@@ -35,6 +36,7 @@ def analyze(
     random_inputs: bool = False,
     page: str | Path | None = None,
     overwrite: bool = False,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> AnalysisRecord:
     """Says what quantizing each node alone costs at the model's outputs, and why.
@@ -54,6 +56,7 @@ def analyze(
         random_inputs: calibrate on random inputs, for a trial.
         page: where to write an HTML page with plot and tables too.
         overwrite: whether `page` may exist.
+        cluster: where the simulations are done, as for `run`; with `simulated` only.
         progress: progress reporter; nothing is shown where not given.
 
     Returns:
@@ -68,6 +71,7 @@ def analyze(
         StorageError: the page cannot be written.
     """
     from snapq.api.calibration import calibration_source
+    from snapq.api.cluster import connected
     from snapq.api.node_sensitivity import analyze_model
     from snapq.api.one_stage import prepared
     from snapq.devices.profiles import find
@@ -77,6 +81,9 @@ def analyze(
 
     if page is not None:
         refuse_existing(Path(page), overwrite)
+    if cluster is not None and not simulated:
+        hint = "Add --on simulator (in Python: simulated=True), or leave the cluster out."
+        raise ConfigError("Only simulations go to a cluster.", where="--cluster", hint=hint)
     types = {"weights": weights, "activations": activations}
     given = {name: value for name, value in types.items() if value is not None}
     path, options, base = Path(model), QuantizeConfig.model_validate(given), None
@@ -93,6 +100,7 @@ def analyze(
         data = calibration_source(calibration, None, random_inputs)
     with (
         explaining(path),
+        connected(cluster, progress),
         prepared(path, data, inputs or {}, (find(device),), base, outputs) as values,
     ):
         reads = Reads((Input.DEVICES, Input.CALIBRATION))

@@ -55,7 +55,8 @@ def analyze_model(
         known = observe(model, (sample.feeds for sample in data), advance)
     compared = [sample.feeds for sample in islice(data, samples)]
     references = [] if where is Origin.HOST else list(run_on_cpu(model, compared))
-    analysis = Analysis(model, known, scheme, {}, compared, references, runner(where, device))
+    run, simulated = runner(where, device), where is Origin.SIMULATED
+    analysis = Analysis(model, known, scheme, {}, compared, references, run, side_by_side=simulated)
     if where is Origin.HOST:
         analysis = analysis.from_changes()
     quantized = analysis.quantized(scheme)

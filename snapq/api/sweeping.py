@@ -11,7 +11,7 @@ from snapq.api.public import public
 from snapq.api.running import RUNS, run
 from snapq.config import DeployConfig
 from snapq.config.reading import load
-from snapq.progress import Progress
+from snapq.progress import Progress, Silent
 from snapq.records import RunRecord
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def sweep(
     runs: str | Path = RUNS,
     random_inputs: bool = False,
     fresh: bool = False,
+    cluster: str | None = None,
     progress: Progress | None = None,
 ) -> Sweep:
     """Runs a deploy.yaml once for each of several values of one key.
@@ -57,6 +58,7 @@ def sweep(
         runs: directory of all runs; the page goes to `NAME/sweep-TIME` in it.
         random_inputs: as for `run`.
         fresh: as for `run`.
+        cluster: as for `run`; the runs are made there side by side.
         progress: as for `run`.
 
     Returns:
@@ -66,6 +68,9 @@ def sweep(
         SnapqError: what is wrong, where, and a hint; where some of the runs fail, the page says
             so and the others still run.
     """
+    from snapq.api.cluster import connected
+    from snapq.pipeline.cache import in_use
+    from snapq.pipeline.fill import fill_there
     from snapq.pipeline.run_directory import new_place
     from snapq.searching import sweep as engine
 
@@ -76,8 +81,24 @@ def sweep(
     place = new_place(Path(runs), name)
     folder = place.with_name(f"sweep-{place.name}")
 
-    def execute(config: DeployConfig) -> tuple[Path, RunRecord]:
-        done = run(config, runs=runs, random_inputs=random_inputs, fresh=fresh, progress=progress)
-        return done.folder, done.record
+    kept, reporter = Path(runs) / ".cache", progress or Silent()
+    with in_use(kept), connected(cluster, reporter) as workers:
+        tickets = {
+            text: fill_there(workers, config, kept, random_inputs=random_inputs, fresh=fresh)
+            for text, config in (configs if workers is not None else [])
+            if workers is not None
+        }
 
-    return Sweep(folder, engine.sweep(key, configs, execute, folder))
+        def execute(config: DeployConfig) -> tuple[Path, RunRecord]:
+            text = next(text for text, one in configs if one is config)
+            ticket = tickets.get(text)
+            if ticket is not None:
+                with reporter.track(f"{path_of_key}={text} on the cluster"):
+                    ticket.result()
+            again = fresh and ticket is None
+            done = run(
+                config, runs=runs, random_inputs=random_inputs, fresh=again, progress=progress
+            )
+            return done.folder, done.record
+
+        return Sweep(folder, engine.sweep(key, configs, execute, folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +13,7 @@ from typing import Any, Protocol, TypeVar
 from snapq.cluster.store import File, Store
 from snapq.errors import ClusterError
 from snapq.scratch import Scratch
+from snapq.storage import storage_errors
 
 __all__ = ["Bench", "Benches", "Closeable"]
 
@@ -54,6 +56,17 @@ class Bench:
         if self._scratch is None:
             self._scratch = Scratch()
         return self._scratch.path
+
+    def shared(self, name: str) -> Path:
+        """A folder that tasks of this client share on this machine, for as long as it is there.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
+        folder = self._benches.folder / self._session / name
+        with storage_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def lay_out(self, file: File, place: Path) -> None:
         """Makes a file of the task appear at `place`. Raises `StorageError`."""
@@ -113,9 +126,14 @@ class Bench:
 
 
 class Benches:
-    """The tasks that run on this worker, and what they left for later ones."""
+    """The tasks that run on this worker, and what they left for later ones.
 
-    def __init__(self) -> None:
+    Args:
+        folder: in which each client has one of its own; all workers of a machine have the same.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._lock = threading.Lock()
         self._running: dict[tuple[str, int], Bench] = {}
         self._idle: list[tuple[float, str, str, Any]] = []
@@ -150,6 +168,8 @@ class Benches:
                 self._idle = [entry for entry in self._idle if entry[1] != session]
         for thing in closing:
             thing.close()
+        if numbers is None:
+            shutil.rmtree(self.folder / session, ignore_errors=True)
 
     def take(self, session: str, key: str) -> Any:
         """What an earlier task left under this key; None where there is nothing."""

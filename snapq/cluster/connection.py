@@ -17,7 +17,7 @@ from asyncio import CancelledError
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,20 @@ class _Call:
 
     number: int
     cancelled: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True)
+class Back:
+    """Which files come back of a task, and where they go.
+
+    Attributes:
+        place: opens the folder that they are written to, and closes it when all are there; it is
+            left by an exception where they are not.
+        lacking: whether a file is wanted, by its name.
+    """
+
+    place: Callable[[], AbstractContextManager[Path]]
+    lacking: Callable[[str], bool] = lambda _name: True
 
 
 @dataclass(frozen=True)
@@ -175,7 +189,7 @@ class Cluster:
         function: Callable[..., Any],
         *args: Any,
         files: Sequence[File] = (),
-        folder: Path | None = None,
+        back: Back | None = None,
     ) -> Ticket:
         """Hands in a task; there is no end to how many.
 
@@ -184,7 +198,7 @@ class Cluster:
                 by its name.
             args: picklable and small.
             files: what the task needs, as `file` or `data` named it.
-            folder: where the files go that the task keeps.
+            back: where the files go that the task keeps; they stay away where not given.
         """
         with self._lock:
             if self._closed:
@@ -195,7 +209,7 @@ class Cluster:
         task = Task(
             self._session, call.number, function, args, tuple(files), self._about, self._wanted
         )
-        future = self._drivers.submit(self._drive, call, task, folder)
+        future = self._drivers.submit(self._drive, call, task, back)
 
         def cancel() -> None:
             future.cancel()
@@ -210,8 +224,9 @@ class Cluster:
         files: Sequence[File] = (),
         folder: Path | None = None,
     ) -> Any:
-        """Hands in a task and waits for it; arguments and errors are those of `submit`."""
-        ticket = self.submit(function, *args, files=files, folder=folder)
+        """Hands in a task as `submit` and waits for it; what it keeps goes to `folder`."""
+        back = None if folder is None else Back(lambda: nullcontext(folder))
+        ticket = self.submit(function, *args, files=files, back=back)
         try:
             return ticket.result()
         except BaseException:
@@ -330,7 +345,7 @@ class Cluster:
             ) from error
         return found
 
-    def _drive(self, call: _Call, task: Task, folder: Path | None) -> Any:
+    def _drive(self, call: _Call, task: Task, back: Back | None) -> Any:
         """Hands a task out until a worker has done it."""
         only: list[str] | None = None
         try:
@@ -345,7 +360,7 @@ class Cluster:
                     raise stranger(self._wanted, answer.about, answer.worker)
                 if isinstance(answer, Lacks):
                     only = [answer.worker] if self._provide(answer) else None
-                elif isinstance(answer, Done) and self._fetched(answer, folder):
+                elif isinstance(answer, Done) and self._fetched(answer, back):
                     with self._lock:
                         self.told.tasks += 1
                         self.told.peak = max(self.told.peak, answer.peak)
@@ -510,13 +525,14 @@ class Cluster:
         except Exception as error:
             raise _GoneError from error
 
-    def _fetched(self, done: Done, folder: Path | None) -> bool:
+    def _fetched(self, done: Done, back: Back | None) -> bool:
         """Brings the files of a task here; whether its worker was there to the end."""
-        if folder is None or not done.files:
+        if back is None:
             return True
-        with suppress(_GoneError):
-            for name, file in done.files.items():
-                self._fetch(done.worker, file, folder / name)
+        wanted = {name: file for name, file in done.files.items() if back.lacking(name)}
+        with suppress(_GoneError), back.place() as place:
+            for name, file in wanted.items():
+                self._fetch(done.worker, file, place / name)
             return True
         return False
 

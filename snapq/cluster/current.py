@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from snapq.cluster.library import library
 from snapq.cluster.local import local_workers
 from snapq.cluster.remote import About
 
-__all__ = ["connected", "current", "each"]
+__all__ = ["connected", "current", "each", "side_by_side"]
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -21,6 +22,7 @@ T = TypeVar("T")
 _MOST_THREADS = 64
 
 _stack: list[Cluster] = []
+_thread = threading.local()
 
 
 def current() -> Cluster | None:
@@ -56,6 +58,11 @@ def connected(text: str, about: About, say: Callable[[str], None]) -> Iterator[C
         yield cluster
 
 
+def side_by_side() -> bool:
+    """Whether this is one of several pieces of work that `each` does at once."""
+    return getattr(_thread, "side_by_side", False)
+
+
 def each(work: Callable[[S], T], items: Sequence[S]) -> Iterator[T]:
     """What `work` makes of each item, in order: one after the other, or at once on a cluster.
 
@@ -65,9 +72,15 @@ def each(work: Callable[[S], T], items: Sequence[S]) -> Iterator[T]:
     if cluster is None or len(items) < 2:
         yield from map(work, items)
         return
-    threads = ThreadPoolExecutor(min(len(items), _MOST_THREADS))
+
+    def apart(item: S) -> T:
+        _thread.side_by_side = True
+        return work(item)
+
+    # Two a task that runs at once: what each works on is held in memory.
+    threads = ThreadPoolExecutor(min(len(items), 2 * cluster.slots, _MOST_THREADS))
     try:
-        futures = [threads.submit(work, item) for item in items]
+        futures = [threads.submit(apart, item) for item in items]
         for future in futures:
             yield future.result()
     except BaseException:

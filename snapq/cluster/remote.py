@@ -7,12 +7,13 @@ can crash, are counted as its memory, and are killed when the task is cancelled.
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ __all__ = [
     "send",
     "stop",
 ]
+
+_OLD_S = 3 * 24 * 3600.0
 
 About = Callable[[], Mapping[str, str]]
 
@@ -132,7 +135,7 @@ class _Here:
     """What one worker process has."""
 
     store: Store
-    benches: Benches = field(default_factory=Benches)
+    benches: Benches
 
 
 _lock = threading.Lock()
@@ -228,5 +231,15 @@ def _here(worker: Any) -> _Here:
             # A worker has as many tasks at once as Dask says, and each of them one processor.
             os.environ[PROCESSORS_VARIABLE] = "1"
             folder = Path(worker.local_directory).parent / f"snapq-files-{os.getuid()}"
-            _made.append(_Here(Store(folder, limit_bytes(folder))))
+            clients = folder.with_name(f"snapq-clients-{os.getuid()}")
+            _remove_old(clients)
+            _made.append(_Here(Store(folder, limit_bytes(folder)), Benches(clients)))
         return _made[0]
+
+
+def _remove_old(clients: Path) -> None:
+    """Removes what clients left that vanished days ago."""
+    for folder in clients.glob("*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > _OLD_S:
+                shutil.rmtree(folder, ignore_errors=True)

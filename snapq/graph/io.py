@@ -186,6 +186,17 @@ def save(model: ir.Model, path: Path, limit: int = IN_MEMORY_LIMIT) -> None:
         scratch.rmdir()
 
 
+def files(path: Path) -> list[Path]:
+    """The absolute paths of a model's file and of those with its external weights.
+
+    Raises:
+        ModelError: as `load`.
+    """
+    tensors = _model_tensors(load(path, limit=0))
+    beside = {Path(one.path) for one in tensors if isinstance(one, ir.ExternalTensor)}
+    return [path.absolute(), *sorted(one.absolute() for one in beside)]
+
+
 def copy(source: Path, target: Path) -> None:
     """Copies a model that `save` wrote, whole or not at all.
 

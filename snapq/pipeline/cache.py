@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -113,6 +114,38 @@ class Cache:
                 if not folder.is_dir():
                     remove(folder)
         return place
+
+
+@contextmanager
+def taken_in(folder: Path, *, fresh: bool = False) -> Iterator[Path]:
+    """Takes in what another machine kept, when the block ends without an error.
+
+    Args:
+        folder: of a cache.
+        fresh: whether it takes the place of what is kept here.
+
+    Yields:
+        A folder for `stages/KEY/…` and `values/KEY.json`.
+
+    Raises:
+        StorageError: a file cannot be written, or an artifact came damaged.
+    """
+    with storage_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        gathered = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=folder))
+        try:
+            yield gathered
+            for path in sorted(gathered.glob("stages/*")):
+                Artifact.read(path)
+            for path in sorted((*gathered.glob("stages/*"), *gathered.glob("values/*.json"))):
+                place = folder / path.relative_to(gathered)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                if fresh:
+                    remove(place)
+                with suppress(OSError):  # somebody else was faster
+                    path.replace(place)
+        finally:
+            shutil.rmtree(gathered, ignore_errors=True)
 
 
 @contextmanager

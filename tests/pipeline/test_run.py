@@ -216,6 +216,7 @@ def test_measurements_of_a_run_and_of_its_bundle_say_what_they_are_of(project: P
     ]
     written = yaml.safe_load((done.folder / "config.yaml").read_text())
     assert "threads" not in written["benchmark"]  # nor what depends on the target
+    assert snapq.load(done.folder / "config.yaml").data.evaluation is not None
     assert done.bundle is not None
     protocol = BenchmarkConfig(min_runs=2, min_duration_s=0, repeats=1, warmup=0)
     again = snapq.benchmark(done.bundle, baseline=project / "tiny.onnx", protocol=protocol)

@@ -10,6 +10,7 @@ import typer
 
 from snapq.cli.options import (
     Calibration,
+    ClusterOption,
     CutOption,
     Device,
     InputOption,
@@ -56,6 +57,7 @@ def analyze(
     input_: InputOption = None,
     cut_at: CutOption = None,
     random_inputs: RandomInputs = False,
+    cluster: ClusterOption = None,
     json: Json = False,
 ) -> None:
     """Show which layers are sensitive to quantization, why, and the time of each.
@@ -81,6 +83,7 @@ def analyze(
         random_inputs=random_inputs,
         page=page,
         overwrite=force,
+        cluster=cluster,
         progress=Bars(),
     )
     if json:

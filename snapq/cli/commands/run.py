@@ -82,6 +82,7 @@ def run(
             runs=runs,
             random_inputs=random_inputs,
             fresh=fresh,
+            cluster=cluster,
             progress=Bars(),
         )
     else:

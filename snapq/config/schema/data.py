@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from snapq.config.schema.base import (
     FUNCTION_PATTERN,
@@ -78,6 +85,13 @@ class Preprocess(Strict):
         if any(not (0 <= v <= 255 and v == int(v)) for v in value):
             raise ValueError("A pixel is a whole number from 0 to 255.")
         return value
+
+    @model_serializer(mode="wrap")
+    def _as_it_can_be_read_again(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = handler(self)
+        if self.letterbox is None:
+            values.pop("fill", None)
+        return values
 
     @model_validator(mode="after")
     def _one_way_to_the_size(self) -> Preprocess:

@@ -67,15 +67,18 @@ def stream(
     request: sessions.Request,
     feeds: Iterable[Feed],
     progress: Advance | None,
+    shards: int | None = None,
 ) -> Iterator[Outputs]:
     """Simulates `feeds` on the cluster; all else is as `npu.Model.simulate` says.
+
+    With `shards=1` they are so few that all go to one worker.
 
     At most two shards a task that runs at once are held at a time.
     """
     model = pack(cluster, files)
     request = replace(request, model="")  # where it lies here is nobody's business
     pending: deque[_Shard] = deque()
-    size, start, taken = 1, 0, iter(feeds)
+    size, start, taken = _MOST_SAMPLES if shards == 1 else 1, 0, iter(feeds)
     try:
         while True:
             shard = _next(cluster, taken, size)

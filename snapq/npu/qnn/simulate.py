@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
-from snapq.cluster.current import current
+from snapq.cluster.current import current, side_by_side
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import QnnError
 from snapq.npu.qnn import model_files, on_cluster, sessions, tasks
@@ -54,8 +54,9 @@ def simulate(
     """
     request, files = _request(model, device, options, allow_cpu=allow_cpu)
     cluster = current()
-    if cluster is not None and workers is None:
-        return on_cluster.stream(cluster, files, request, feeds, progress)
+    # What one worker does as fast as several goes away only where others are busy beside it.
+    if cluster is not None and (workers is None or side_by_side()):
+        return on_cluster.stream(cluster, files, request, feeds, progress, shards=workers)
     count = workers or processors()
     return _stream(request, feeds, count, progress)
 

@@ -11,14 +11,17 @@ output.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
+from snapq.cluster.current import each
 from snapq.evaluation.channel_groups import GroupedOutputs
 from snapq.evaluation.sqnr import SqnrMeter, real_outputs, sqnr
 from snapq.operators import Encodings, quantized
@@ -101,6 +104,7 @@ class Analysis:
         tuned: weights that algorithms found, by name of the node; they hold where weights have the
             type that the scheme gives them.
         resumed: runs what it can in the place of `run`, see `from_changes`.
+        side_by_side: whether `run` may be called from several threads where a cluster is connected.
     """
 
     model: ir.Model
@@ -112,6 +116,7 @@ class Analysis:
     run: Run
     tuned: Mapping[str, Tuned] = field(default_factory=dict)
     resumed: Resumed | None = None
+    side_by_side: bool = False
 
     def from_changes(self) -> Analysis:
         """The same on this machine's CPU, where models run from what they change on."""
@@ -155,13 +160,26 @@ def analyze_nodes(
     move or clamp its result go with it.
     """
     sensitivities = []
-    for node in sensitive_nodes(analysis):
+    nodes = sensitive_nodes(analysis)
+    noises = _noises(analysis, [partial(only, analysis, str(node.name)) for node in nodes])
+    for node, noise in zip(nodes, noises, strict=True):
         name = str(node.name)
-        noise = analysis.noise(only(analysis, name))
         sensitivities.append(Sensitivity(Kind.NODE, name, node.op_type, noise))
         if progress is not None:
             progress(1)
     return sensitivities
+
+
+def _noises(analysis: Analysis, makers: Sequence[Callable[[], ir.Model]]) -> Iterator[float]:
+    """The noise of each model, in order; they are made one at a time."""
+    making = threading.Lock()
+
+    def noise(make: Callable[[], ir.Model]) -> float:
+        with making:
+            model = make()
+        return analysis.noise(model)
+
+    return each(noise, makers) if analysis.side_by_side else map(noise, makers)
 
 
 def only(analysis: Analysis, node: str) -> ir.Model:
@@ -195,14 +213,21 @@ def analyze_tensors(
     wanted = None if names is None else set(names)
     rounded = _rounded(analysis)
     sensitivities = []
-    for kind, name, op_type in quantized_tensors(analysis.model, whole):
-        if wanted is not None and name not in wanted:
-            continue
+    chosen = [
+        one
+        for one in quantized_tensors(analysis.model, whole)
+        if wanted is None or one[1] in wanted
+    ]
+    makers = [
+        partial(alone, analysis.model, name, whole.encodings[name], rounded.get(name))
+        for _, name, _ in chosen
+    ]
+    noises = _noises(analysis, makers)
+    for (kind, name, op_type), noise in zip(chosen, noises, strict=True):
         encoding = whole.encodings[name]
-        model = alone(analysis.model, name, encoding, rounded.get(name))
         seen = whole.statistics.get(name)
         cause = error_cause(seen, encoding) if seen is not None else None
-        sensitivities.append(Sensitivity(kind, name, op_type, analysis.noise(model), cause))
+        sensitivities.append(Sensitivity(kind, name, op_type, noise, cause))
         if progress is not None:
             progress(1)
     return sensitivities
