@@ -1,6 +1,7 @@
 """Exports, quantizes and estimates networks of public packages: one line a network and precision.
 
-    python -m benchmarks.zoo [NETWORK …] [--socs SOC,…] [--results FILE] [--folder DIR]
+    python -m benchmarks.zoo [NETWORK …] [--socs SOC,…] [--precisions PRECISION,…]
+                             [--results FILE] [--folder DIR]
 
 The networks are those of networks.yaml, with random weights (latency does not depend on them), in
 an environment of their own, which is made from PyPI the first time. All networks are estimated for
@@ -96,10 +97,9 @@ def measured(
 
 
 def rows(
-    network: Network, done: set[tuple[str, str]], socs: Sequence[str], folder: Path, timeout: float
+    network: Network, wanted: Sequence[tuple[str, str]], folder: Path, timeout: float
 ) -> Iterator[dict[str, Any]]:
-    """The rows of a network that are not there yet."""
-    wanted = [(p, s) for p in PRECISIONS for s in socs if (p, s) not in done]
+    """The rows of a network for the wanted precisions and SoCs."""
     if not wanted:
         return
     path, failed = export(network, folder)
@@ -108,8 +108,8 @@ def rows(
             failure = f"not exported: {failed}"
             yield {"network": network.name, "precision": precision, "soc": soc, "failed": failure}
         return
-    precisions = [p for p in PRECISIONS if any(p == one for one, _ in wanted)]
-    needed = [s for s in socs if any(s == one for _, one in wanted)]
+    precisions = list(dict.fromkeys(precision for precision, _ in wanted))
+    needed = list(dict.fromkeys(soc for _, soc in wanted))
     for row in measured(network, path, precisions, needed, timeout):
         if (row["precision"], row["soc"]) in wanted:
             yield row
@@ -122,6 +122,7 @@ def main() -> None:
     )
     parser.add_argument("networks", nargs="*", metavar="NETWORK")
     parser.add_argument("--socs", default=",".join(SOCS))
+    parser.add_argument("--precisions", default=",".join(PRECISIONS))
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--folder", type=Path, default=Path("runs") / "zoo")
     parser.add_argument("--timeout", type=float, default=600)
@@ -132,12 +133,13 @@ def main() -> None:
     if arguments.again:
         had = [row for row in had if "failed" not in row]
     write(arguments.results, had)
-    socs = arguments.socs.split(",")
+    socs, precisions = arguments.socs.split(","), arguments.precisions.split(",")
     for some in dict.fromkeys((tuple(socs[:1]), tuple(socs))):
         for network in networks(arguments.networks):
             done = {(r["precision"], r["soc"]) for r in had if r["network"] == network.name}
+            wanted = [(p, s) for p in precisions for s in some if (p, s) not in done]
             folder = arguments.folder.resolve()
-            for row in rows(network, done, some, folder, arguments.timeout):
+            for row in rows(network, wanted, folder, arguments.timeout):
                 had.append(row)
                 with arguments.results.open("a") as log:
                     log.write(json.dumps(row) + "\n")
