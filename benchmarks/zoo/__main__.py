@@ -126,16 +126,24 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--folder", type=Path, default=Path("runs") / "zoo")
     parser.add_argument("--timeout", type=float, default=600)
-    parser.add_argument("--again", action="store_true", help="try again what failed")
+    parser.add_argument("--again", action="store_true", help="try again what failed or lacks costs")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
+    socs, precisions = arguments.socs.split(","), arguments.precisions.split(",")
+    asked = networks(arguments.networks)
     had = read(arguments.results)
     if arguments.again:
-        had = [row for row in had if "failed" not in row]
+        names = {network.name for network in asked}
+        had = [
+            row
+            for row in had
+            if not ("failed" in row or row["missing_ops"])
+            or (row["network"] not in names or row["soc"] not in socs)
+            or row["precision"] not in precisions
+        ]
     write(arguments.results, had)
-    socs, precisions = arguments.socs.split(","), arguments.precisions.split(",")
     for some in dict.fromkeys((tuple(socs[:1]), tuple(socs))):
-        for network in networks(arguments.networks):
+        for network in asked:
             done = {(r["precision"], r["soc"]) for r in had if r["network"] == network.name}
             wanted = [(p, s) for p in precisions for s in some if (p, s) not in done]
             folder = arguments.folder.resolve()

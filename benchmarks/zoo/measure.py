@@ -26,6 +26,7 @@ from snapq.graph import boundary, io
 from snapq.graph.shapes import input_specs
 from snapq.npu.model import Model
 from snapq.precision import ActivationType, Preset
+from snapq.prediction.complete import completed
 from snapq.prediction.features import boundary_bytes, macs, nodes
 from snapq.prediction.kinds import kind_of
 from snapq.stages.artifact import MODEL
@@ -97,6 +98,8 @@ def row(precision: str, model: ir.Model, soc: str) -> dict[str, Any]:
     }
     try:
         estimate = Model(model, find(soc)).estimate(precision)
+        if estimate.missing_ops and (other := completed(model)) is not None:
+            estimate = Model(other, find(soc)).estimate(precision)
     except SnapqError as error:
         return {**found, "failed": _why(error)}
     found |= {

@@ -11,6 +11,7 @@ from snapq.errors import DeviceError, QnnError
 from snapq.npu.memory import Memory
 from snapq.npu.model import Model, Source, Variants
 from snapq.prediction.calibration import Calibration
+from snapq.prediction.complete import SENTENCE, completed
 from snapq.prediction.features import NARROW_WEIGHTS, features, joined
 from snapq.prediction.network import Features, Kind
 from snapq.prediction.table import Fit, Table, packaged
@@ -75,10 +76,10 @@ class Predictor:
             return no_prediction(label, device, reason)
         results = []
         for fit in fits:
-            read, reason = self._estimate(fit, source, estimate, variants)
+            read, told = self._estimate(fit, source, estimate, variants)
             if read is None:
-                return no_prediction(label, device, reason)
-            results.append(_of_fit(fit, read, found, label))
+                return no_prediction(label, device, told)
+            results.append(_of_fit(fit, read, found, label, told))
         figure = _hull(results, found)
         calibration = self.calibrations.get(device.name)
         return figure if calibration is None else calibration.applied(figure)
@@ -94,22 +95,35 @@ class Predictor:
     def _estimate(
         self, fit: Fit, source: Source, estimate: EstimateRecord, variants: Variants | None
     ) -> tuple[EstimateRecord | None, str]:
-        """The estimate that a fit reads, or why there is none."""
-        read = estimate
+        """The estimate that a fit reads and a remark on it, or None and why there is none."""
+        read: EstimateRecord | None = estimate
+        told = ""
         if estimate.estimated_on != fit.source:
             if not self.compiles:
                 return None, f"the estimate of {fit.source} that it rests on is not known here."
-            try:
-                model = Model(source, find(fit.source), variants=variants, memory=self.memory)
-                read = model.estimate(estimate.label)
-            except (DeviceError, QnnError) as error:
-                if error.transient:
-                    raise
-                return None, f"it rests on the estimate of {fit.source}: {error}"
-        if read.missing_ops:
-            many = "operators have" if read.missing_ops > 1 else "operator has"
-            return None, f"{read.missing_ops} {many} no cost in the estimate of {fit.source}."
-        return read, ""
+            read, told = self._made(fit, source, estimate.label, variants)
+        if read is None or not read.missing_ops:
+            return read, told
+        missing = read.missing_ops
+        other = completed(source.model) if self.compiles else None
+        if other is not None:
+            read, told = self._made(fit, Source(other), estimate.label, variants)
+            if read is None or not read.missing_ops:
+                return read, told or SENTENCE
+        many = "operators have" if missing > 1 else "operator has"
+        return None, f"{missing} {many} no cost in the estimate of {fit.source}."
+
+    def _made(
+        self, fit: Fit, source: Source, label: str, variants: Variants | None
+    ) -> tuple[EstimateRecord | None, str]:
+        """An estimate of the chip that a fit reads, or None and why there is none."""
+        try:
+            model = Model(source, find(fit.source), variants=variants, memory=self.memory)
+            return model.estimate(label), ""
+        except (DeviceError, QnnError) as error:
+            if error.transient:
+                raise
+            return None, f"it rests on the estimate of {fit.source}: {error}"
 
 
 def why_none(table: Table, device: DeviceProfile, found: Features) -> str:
@@ -158,7 +172,9 @@ def predicted_speedup(
     )
 
 
-def _of_fit(fit: Fit, estimate: EstimateRecord, found: Features, label: str) -> PredictionRecord:
+def _of_fit(
+    fit: Fit, estimate: EstimateRecord, found: Features, label: str, told: str
+) -> PredictionRecord:
     us = fit.us(estimate, found)
     low, high = _interval(fit, estimate, us)
     return PredictionRecord(
@@ -176,7 +192,7 @@ def _of_fit(fit: Fit, estimate: EstimateRecord, found: Features, label: str) -> 
         coverage=fit.coverage,
         published_us=us,
         published_spread=math.log(high / low) / 2,
-        remarks=tuple(_remarks(fit, estimate)),
+        remarks=(*_remarks(fit, estimate), *([told] if told else [])),
     )
 
 

@@ -27,7 +27,8 @@ def with_predictions(measured: Measurement, path: Path) -> Measurement:
     """A measurement of a bundle on boards, with what is predicted of its package there.
 
     The run that made the bundle says it, where the bundle stands in its directory; else it is
-    computed of the estimate in the manifest, without compiling anything.
+    computed of the estimate in the manifest, without compiling anything. Where the bundle cannot be
+    read as one, the measurement stands, and the reason in place of a prediction.
     """
     socs = {one.target.soc for one in measured.records if _may_be_predicted(one)}
     if not socs - {None}:
@@ -37,10 +38,15 @@ def with_predictions(measured: Measurement, path: Path) -> Measurement:
         known = run.predictions if run is not None else ()
         own = {one.device for one in known}
         others = [_of_bundle(bundle, soc) for soc in socs if soc is not None and soc not in own]
-    except SnapqError:  # the measurement stands without it
-        return measured
-    found = [*known, *(one for one in others if one is not None)]
+        found = [*known, *(one for one in others if one is not None)]
+    except SnapqError as error:
+        found = [_none(one, str(error)) for one in measured.records if _may_be_predicted(one)]
     return replace(measured, records=beside(measured.records, found))
+
+
+def _none(record: BenchRecord, reason: str) -> PredictionRecord:
+    device = record.target.soc or ""
+    return PredictionRecord(label=record.model.label, device=device, reason=reason)
 
 
 def of_bundle(records: Sequence[BenchRecord], path: Path) -> tuple[BenchRecord, ...]:

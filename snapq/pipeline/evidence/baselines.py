@@ -55,6 +55,7 @@ class Baselines:
         self._label = label
         self._fp16: dict[str, Source] | None = None
         self._integer: dict[str, Source] | None = None
+        self._no_integer = ""
 
     def of(self, device: DeviceProfile) -> dict[str, Source]:
         """The baselines on a device, by label."""
@@ -63,7 +64,12 @@ class Baselines:
                 self._fp16 = {name: Source(model) for name, model in _fp16_forms(self._subject)}
             return self._fp16
         if self._integer is None:
-            self._integer = dict(_other_integers(self._subject, self._label))
+            try:
+                self._integer = dict(_other_integers(self._subject, self._label))
+            except SnapqError as error:
+                if error.transient:
+                    raise
+                self._integer, self._no_integer = {}, f" ({error})"
         return self._integer
 
     def note(self, device: DeviceProfile) -> str | None:
@@ -74,7 +80,8 @@ class Baselines:
         instead = (
             f"{self._label} is compared with {others[0]} there"
             if others
-            else "measure the model as given on the board's CPU (`benchmark`) for one"
+            else f"there is no other form to compare {self._label} with{self._no_integer}: measure "
+            "the model as given on the board's CPU (`benchmark`) for one"
         )
         return f"{device.name} has no fp16, so there is no speed-up over fp16 on it; {instead}."
 
@@ -121,10 +128,5 @@ def _other_integers(subject: Subject, label: str) -> Iterator[tuple[str, Source]
         }
     )
     context = subject.replaced(Input.QUANTIZE, other)
-    try:
-        model = as_packaged(io.load(subject.original.model), context)
-    except SnapqError as error:
-        if error.transient:
-            raise
-        return
+    model = as_packaged(io.load(subject.original.model), context)
     yield f"w8a{activations.bits}{FORM}", Source(model)
