@@ -34,6 +34,8 @@ _HINTS = {
     errno.EACCES: "Change its permissions, or choose another folder.",
     errno.EPERM: "Change its permissions, or choose another folder.",
     errno.ENOENT: "Check the path.",
+    errno.ENOTDIR: "Check the path.",
+    errno.EISDIR: "Name a file in it.",
     errno.EMFILE: "Allow more open files: ulimit -n 4096",
 }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from snapq.errors import StorageError
-from snapq.storage import atomic_folder, write_bytes
+from snapq.storage import atomic_folder, storage_errors, write_bytes
 
 
 def device(folder: Path) -> Path:
@@ -48,3 +48,9 @@ def test_a_pipe_that_stands_in_the_place_of_a_file_is_replaced(tmp_path: Path) -
     os.mkfifo(tmp_path / "pipe")
     write_bytes(tmp_path / "pipe", b"x")
     assert (tmp_path / "pipe").read_bytes() == b"x"
+
+
+def test_a_folder_in_the_place_of_a_file_has_a_hint(tmp_path: Path) -> None:
+    with pytest.raises(StorageError) as caught, storage_errors(tmp_path):
+        tmp_path.read_text()
+    assert caught.value.hint == "Name a file in it."

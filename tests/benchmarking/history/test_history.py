@@ -14,8 +14,9 @@ from snapq.benchmarking.history import store
 from snapq.benchmarking.history.calibrated import own_measurements
 from snapq.benchmarking.history.compare import compare
 from snapq.benchmarking.history.junit import junit
-from snapq.benchmarking.history.predicted import beside
+from snapq.benchmarking.history.predicted import beside, with_predictions
 from snapq.benchmarking.history.wanted import Wanted
+from snapq.benchmarking.targets.base import Measurement
 from snapq.benchmarking.targets.local_records import Timed, local_records
 from snapq.config import BenchmarkConfig
 from snapq.errors import ConfigError, LeftOutWarning, StorageError
@@ -309,6 +310,14 @@ def test_a_prediction_goes_to_what_ran_on_the_npu_of_its_own_chip() -> None:
     assert said is not None
     found = [one.predicted for one in beside([plain, cpu, other], [said])]
     assert found == [said, None, None]
+
+
+def test_what_cannot_be_read_as_a_bundle_says_why_nothing_is_predicted(tmp_path: Path) -> None:
+    measured = Measurement((), (), {}, (), (on_board(0, 1.0, predicted=None),))
+    (found,) = with_predictions(measured, tmp_path).records
+    assert found.predicted is not None
+    assert found.predicted.us is None
+    assert "manifest" in found.predicted.reason
 
 
 def test_predicted_stands_beside_measured() -> None:
