@@ -4,7 +4,8 @@
 
 Estimates are those of benchmarks/zoo/results.jsonl; the latencies are a CSV of the public figures
 of the package qai-hub-models (BSD-3-Clause). For each board, precision and runtime it prints what a
-fit is worth for networks that are left out of it, and the networks that it misses by most.
+fit is worth for networks that are left out of it, and the networks that it misses by most; then
+what predictions must be worth, beside what they are.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ from benchmarks.prediction.figures import (
     SOURCE,
     boards,
     measured,
+    rows_of_boards,
 )
+from benchmarks.prediction.goals import goals
 from benchmarks.prediction.table import Entry, entries
 from benchmarks.zoo.__main__ import RESULTS, read
 from benchmarks.zoo.networks import networks
@@ -110,6 +113,7 @@ def main() -> None:
     for entry in found:
         print(line(entry))
     print(overview(found))
+    print(*goals(found, rows_of_boards(arguments.figures)), sep="\n")
     fits = table(found)
     head, rows = json.dumps({**fits, "fits": []}, indent=1), fits["fits"]
     body = ",\n".join(f"  {json.dumps(row)}" for row in rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,8 @@ class Case:
         ddr_mb: of all traffic that the estimate counts.
         kind: `convolutional`, `transformer`, … as `snapq.prediction.kinds` tells them.
         gmac: 1e9 multiply-accumulates.
+        nodes: as `snapq.prediction.features` counts them.
+        normalized_m: 1e6 values of inputs that the network normalizes itself.
     """
 
     network: str
@@ -59,6 +62,8 @@ class Case:
     ddr_mb: float
     kind: str
     gmac: float
+    nodes: int
+    normalized_m: float
 
 
 Measured = dict[tuple[str, str | None, str, str], dict[str, float]]
@@ -89,6 +94,12 @@ def measured(path: Path = FIGURES) -> Measured:
         if len(components[model]) == 1:
             found[model, None, precision, board] = values
     return found
+
+
+def rows_of_boards(path: Path = FIGURES) -> Counter[str]:
+    """How many latencies of each board are public."""
+    with path.open(newline="") as file:
+        return Counter(row["device"] for row in csv.DictReader(file) if row["ms"])
 
 
 def latency(
@@ -152,5 +163,7 @@ def cases(
             ddr_mb=sum(row["ddr"].values()) / 1e6,
             kind=row["kind"],
             gmac=row["macs"] / 1e9,
+            nodes=row["nodes"],
+            normalized_m=row["normalized"] / 1e6,
         )
     return list(made.values())

@@ -12,15 +12,27 @@ import numpy.typing as npt
 from benchmarks.prediction.figures import Case
 
 Array = npt.NDArray[np.float64]
-TERMS = ("boundary_mb", "ddr_mb", "gmac")
-"""What may help beside offset and estimate; multiply-accumulates, since chips differ by more in the
-units for them than in all else. The number of nodes would, a little, but it depends on how a
-network was exported."""
+TERMS = {
+    "boundary_mb": "per_boundary_mb_us",
+    "ddr_mb": "per_ddr_mb_us",
+    "gmac": "per_gmac_us",
+    "nodes": "per_node_us",
+    "normalized_m": "per_normalized_million_us",
+}
+"""What may help beside offset and estimate, and its name in the table: multiply-accumulates, since
+chips differ by more in the units for them than in all else; nodes, each of which takes a little;
+and values of pictures that the network normalizes itself, for which runtimes that take channels
+last have three channels of 32 to compute on."""
+MOST, EACH = 3, 12
+"""Terms at most, and networks for each."""
 WORTH = 0.95
 """A term stays where it brings the error of networks that are left out below this share."""
 LEAST = 6
 """Networks for a fit."""
-_ROUNDS, _SMALL = 60, 1e-3
+_ROUNDS, _ABSOLUTE, _SMALL, _CUT = 40, 10, 1e-3, 0.2
+_HALF = 0.5
+"""A relative deviation that counts half: where an estimate is seven times too high, it must not
+bend the line of all others (F. R. Hampel et al., Robust Statistics, 1986: redescending weights)."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +57,19 @@ class Validated:
         line: the fit of all networks.
         ratios: for each network, in order.
         low, high: the interval that is to hold 80 % of networks.
-        coverage: share of the networks that the interval of all others holds.
+        inside: whether the interval of all other networks holds it, in the same order.
     """
 
     line: Line
     ratios: Array
     low: float
     high: float
-    coverage: float
+    inside: tuple[bool, ...]
+
+    @property
+    def coverage(self) -> float:
+        """Share of the networks that the interval of all others holds."""
+        return float(np.mean(self.inside))
 
     @property
     def errors(self) -> Array:
@@ -60,110 +77,118 @@ class Validated:
         return np.asarray(np.abs(1 - 1 / self.ratios))
 
 
-def fit(cases: Sequence[Case], terms: Sequence[str] = (), beside: Sequence[Case] = ()) -> Line:
-    """The line of least absolute relative deviation, by reweighted least squares.
+def fit(cases: Sequence[Case], terms: Sequence[str] = ()) -> Line:
+    """The line of least absolute relative deviation, large ones cut, by reweighted least squares.
 
     A term that would come out negative is left out.
 
     Args:
         cases: the networks.
         terms: of `TERMS`.
-        beside: networks at another precision, with which the line has the offset in common and
-            nothing else: the call takes as long.
     """
-    names = ["offset", "estimate_us", *terms]
-    own, others = (
-        np.array([[float(getattr(case, name)) for name in names[1:]] for case in some])
-        for some in (cases, beside)
-    )
-    measured = np.array([case.measured_us for case in (*cases, *beside)])
-    zeros = np.zeros((len(cases), len(names) - 1))
-    table = np.hstack([np.ones((len(cases), 1)), own])
-    if beside:
-        below = np.hstack([np.ones((len(beside), 1)), np.zeros_like(others), others])
-        table = np.vstack([np.hstack([table, zeros]), below])
-    relative = table / measured[:, None]
-    kept = list(range(relative.shape[1]))
-    while True:
-        found = _solve(relative[:, kept])
-        if (found >= 0).all() or len(kept) == 1:
-            break
-        kept.remove(kept[int(np.argmin(found * np.mean(relative[:, kept], axis=0)))])
-    values = dict.fromkeys(names, 0.0)
-    values.update({names[k]: float(v) for k, v in zip(kept, found, strict=True) if k < len(names)})
+    table = _table(cases, terms)
+    (found,) = _solve(table / _measured(cases)[:, None], np.ones((1, len(cases))))
+    return _line(found, terms)
+
+
+def _line(found: Array, terms: Sequence[str]) -> Line:
+    offset, factor, *more = map(float, found)
     return Line(
-        values["offset"],
-        max(values["estimate_us"], 1e-3),
-        {name: values[name] for name in terms if values[name]},
+        offset,
+        max(factor, 1e-3),
+        {name: value for name, value in zip(terms, more, strict=True) if value},
     )
 
 
-def _solve(relative: Array) -> Array:
-    """Coefficients for which the median of |1 - relative @ x| is small."""
-    weights = np.ones(len(relative))
-    found = np.zeros(relative.shape[1])
-    for _ in range(_ROUNDS):
-        scaled = relative * weights[:, None]
-        found = np.linalg.lstsq(scaled, weights, rcond=None)[0]
-        weights = 1 / np.sqrt(np.maximum(np.abs(1 - relative @ found), _SMALL))
-    return np.asarray(found)
+def _table(cases: Sequence[Case], terms: Sequence[str]) -> Array:
+    rows = [[1.0, case.estimate_us, *(getattr(case, name) for name in terms)] for case in cases]
+    return np.array(rows, np.float64)
 
 
-def left_out(
-    cases: Sequence[Case], terms: Sequence[str] = (), beside: Sequence[Case] = ()
-) -> Array:
-    """Measured over predicted of each network by the fit of all others, at either precision."""
+def _measured(cases: Sequence[Case]) -> Array:
+    return np.array([case.measured_us for case in cases])
 
-    def without(some: Sequence[Case], network: str) -> list[Case]:
-        return [case for case in some if case.network != network]
 
+def _solve(relative: Array, taken: Array) -> Array:
+    """Coefficients for which most of |1 - relative @ x| are small; none is negative.
+
+    Args:
+        relative: what is known of each network over its latency [networks, terms].
+        taken: 1 for each network that a fit is made of, else 0 [fits, networks].
+
+    Returns:
+        One row a fit [fits, terms].
+    """
+    scale = np.maximum(relative.mean(0), 1e-12)
+    table, weights = relative / scale, taken
+    found = np.zeros((len(taken), relative.shape[1]))
+    for done in range(_ROUNDS):
+        gram = np.einsum("fn,nk,nl->fkl", weights, table, table)
+        gram += 1e-9 * np.eye(len(scale))
+        found = np.linalg.solve(gram, (weights @ table)[..., None])[..., 0]
+        off = np.abs(1 - found @ table.T)
+        weights = taken / np.maximum(off, _SMALL)
+        if done >= _ABSOLUTE:
+            weights = weights / (1 + (off / _HALF) ** 2)
+    low = np.flatnonzero(found.min(1) < 0)
+    worst = np.argmin(found[low], axis=1)
+    for column in np.unique(worst) if len(scale) > 1 else ():
+        rows, kept = low[worst == column], np.delete(np.arange(len(scale)), column)
+        found[rows] = 0
+        found[np.ix_(rows, kept)] = _solve(table[:, kept], taken[rows])
+    return np.asarray(found / scale)
+
+
+def left_out(cases: Sequence[Case], terms: Sequence[str] = ()) -> Array:
+    """Measured over predicted of each network by the fit of all others."""
+    table, measured = _table(cases, terms), _measured(cases)
+    found = _solve(table / measured[:, None], 1 - np.eye(len(cases)))
     return np.array(
         [
-            case.measured_us
-            / fit(without(cases, case.network), terms, without(beside, case.network)).us(case)
-            for case in cases
+            case.measured_us / _line(row, terms).us(case)
+            for case, row in zip(cases, found, strict=True)
         ]
     )
 
 
-def best_terms(cases: Sequence[Case], beside: Sequence[Case] = ()) -> tuple[str, ...]:
-    """The fewest terms that predict networks which are left out best."""
-    chosen: tuple[str, ...] = ()
-    least = _badness(left_out(cases, (), beside))
-    for count in (1, 2):
-        if len(cases) < 12 * count:
-            break
-        tried = [
-            (_badness(left_out(cases, terms, beside)), terms)
-            for terms in combinations(TERMS, count)
-        ]
-        found, terms = min(tried)
-        if found < WORTH ** (count - len(chosen)) * least:
-            least, chosen = found, terms
-    return chosen
+def best_terms(cases: Sequence[Case]) -> tuple[str, ...]:
+    """The fewest terms that predict networks which are left out best.
+
+    Pairs are tried as such, since one of them may help beside the other alone; then one more.
+    """
+    most = min(MOST, len(cases) // EACH)
+    tried = {
+        terms: _badness(left_out(cases, terms))
+        for count in range(min(most, 2) + 1)
+        for terms in combinations(TERMS, count)
+    }
+    best = min(tried, key=lambda terms: tried[terms] / WORTH ** len(terms))
+    if most > 2 and len(best) == 2:
+        more = [(*best, name) for name in TERMS if name not in best]
+        found, terms = min((_badness(left_out(cases, one)), one) for one in more)
+        best = terms if found < WORTH * tried[best] else best
+    return best
 
 
 def _badness(ratios: Array) -> float:
     """The mean error with outliers cut off, so that one network decides nothing."""
-    return float(np.mean(np.minimum(np.abs(np.log(ratios)), 0.5)))
+    return float(np.mean(np.minimum(np.abs(np.log(ratios)), _CUT)))
 
 
-def validate(cases: Sequence[Case], beside: Sequence[Case] = ()) -> Validated:
+def validate(cases: Sequence[Case]) -> Validated:
     """Fits a line and finds out what it is worth."""
-    terms = best_terms(cases, beside)
-    return _validated(fit(cases, terms, beside), left_out(cases, terms, beside))
+    terms = best_terms(cases)
+    return _validated(fit(cases, terms), left_out(cases, terms))
 
 
-def of_kind(
-    found: Validated, cases: Sequence[Case], kind: str, beside: Sequence[Case] = ()
-) -> Validated:
+def of_kind(found: Validated, cases: Sequence[Case], kind: str) -> Validated:
     """What is known of one kind among networks that were fitted together.
 
     A line of its own where that predicts unseen networks of the kind better, and else the line of
     all with the interval of this kind.
     """
     inside = np.array([case.kind == kind for case in cases])
-    own = validate([case for case in cases if case.kind == kind], beside)
+    own = validate([case for case in cases if case.kind == kind])
     ratios = found.ratios[inside]
     if _badness(own.ratios) < WORTH * _badness(ratios):
         return own
@@ -178,12 +203,12 @@ def _validated(line: Line, ratios: Array) -> Validated:
         terms = {name: value * middle for name, value in line.terms.items()}
         line = Line(line.offset_us * middle, line.factor * middle, terms)
         ratios = ratios / middle
-    inside = [
-        low <= ratio <= high
+    inside = tuple(
+        bool(low <= ratio <= high)
         for index, ratio in enumerate(ratios)
         for low, high in (interval(np.delete(ratios, index)),)
-    ]
-    return Validated(line, ratios, *interval(ratios), float(np.mean(inside)))
+    )
+    return Validated(line, ratios, *interval(ratios), inside)
 
 
 def interval(ratios: Array) -> tuple[float, float]:

@@ -27,7 +27,7 @@ from snapq.graph.shapes import input_specs
 from snapq.npu.model import Model
 from snapq.precision import ActivationType, Preset
 from snapq.prediction.complete import completed
-from snapq.prediction.features import boundary_bytes, macs, nodes
+from snapq.prediction.features import boundary_bytes, macs, nodes, normalized
 from snapq.prediction.kinds import kind_of
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, stage
@@ -125,9 +125,10 @@ def _processor_s() -> float:
 def main() -> None:
     """Prints the rows."""
     path, precisions, socs = Path(sys.argv[2]), sys.argv[3].split(","), sys.argv[4].split(",")
+    values = normalized(io.load(path))  # as it was measured; preparing may fold it into a layer
     for precision, model in variants(path, precisions, socs[0]):
         for soc in socs:
-            base = {"network": sys.argv[1]}
+            base: dict[str, Any] = {"network": sys.argv[1], "normalized": values}
             if isinstance(model, SnapqError):
                 base |= {"precision": precision, "soc": soc}
                 base |= {"failed": f"{type(model).__name__}: {model}"[:400]}

@@ -15,11 +15,14 @@ from snapq.operators import Family, Trait, spec_of
 from snapq.prediction.kinds import kind_of
 from snapq.prediction.network import Features
 
-__all__ = ["boundary_bytes", "features", "macs", "nodes", "precisions"]
+__all__ = ["boundary_bytes", "features", "macs", "nodes", "normalized", "precisions"]
 
 FLOAT, NARROW_WEIGHTS = "float", "4-bit weights"
 _SMALL_SHARE = 0.1
 """Of the multiply-accumulates; so much at another precision decides no time."""
+_MATRIX = 2
+"""Axes that are none of channels."""
+_NORMALIZING = ("Add", "BatchNormalization", "Div", "Mul", "Sub")
 _LAYERS = (Family.CONV, Family.GEMM, Family.ATTENTION, Family.RECURRENT)
 
 
@@ -31,6 +34,7 @@ def features(model: ir.Model) -> Features:
         boundary_bytes(model),
         nodes(model),
         macs(model),
+        normalized(model),
     )
 
 
@@ -52,6 +56,39 @@ def nodes(model: ir.Model) -> int:
     """Nodes of the main graph without Q, DQ and constants."""
     idle = (Family.QDQ, Family.CONSTANT)
     return sum(spec_of(node).family not in idle for node in model.graph)
+
+
+def normalized(model: ir.Model) -> int:
+    """Values of the inputs with channels, such as pictures, that meet constants before any layer.
+
+    Mean and deviation of each channel, or one factor for all: what counts is that a network
+    computes on so few channels at all. Moves, Q and DQ may stand between.
+    """
+    return sum(
+        prod(static_shape(value) or ())
+        for value in graph_inputs(model)
+        if len(static_shape(value) or ()) > _MATRIX and _meets_constants(value)
+    )
+
+
+def _meets_constants(value: ir.Value) -> bool:
+    for user in value.consumers():
+        found = spec_of(user)
+        if found.family is Family.QDQ or found.has(Trait.MOVES):
+            if any(map(_meets_constants, user.outputs)):
+                return True
+        elif user.op_type in _NORMALIZING:
+            others = [one for one in user.inputs if one is not None and one is not value]
+            if others and all(_constant(one) for one in others):
+                return True
+    return False
+
+
+def _constant(value: ir.Value) -> bool:
+    maker = value.producer()
+    if maker is not None and spec_of(maker).family is Family.QDQ and maker.inputs[0] is not None:
+        return _constant(maker.inputs[0])
+    return value.const_value is not None or (maker is not None and maker.op_type == "Constant")
 
 
 def precisions(model: ir.Model) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ class Features:
         boundary_bytes: of all inputs and outputs of one inference.
         nodes: without Q, DQ and constants.
         macs: multiply-accumulates of one inference.
+        normalized: values of pictures among the inputs that it normalizes before any layer.
     """
 
     precisions: tuple[str, ...]
@@ -38,3 +39,4 @@ class Features:
     boundary_bytes: int
     nodes: int
     macs: int
+    normalized: int = 0

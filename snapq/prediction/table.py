@@ -21,7 +21,7 @@ from snapq.storage import storage_errors
 __all__ = ["TABLE", "Fit", "Table", "packaged"]
 
 TABLE = Path(__file__).with_name("table.json")
-_MB, _GMAC = 1e6, 1e9
+_MB, _GMAC, _MILLION = 1e6, 1e9, 1e6
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0)]
 
@@ -46,6 +46,8 @@ class Fit(Record):
     per_node_us: float = 0.0
     per_gmac_us: float = 0.0
     """By 1e9 multiply-accumulates: a chip may have fewer units for them than the one estimated."""
+    per_normalized_million_us: float = 0.0
+    """By 1e6 values of pictures that the network normalizes itself."""
     low: Positive
     """10 % quantile of measured over predicted, each network left out of its own fit."""
     high: Positive
@@ -76,6 +78,7 @@ class Fit(Record):
             + self.per_ddr_mb_us * sum(estimate.ddr_bytes.values()) / _MB
             + self.per_node_us * features.nodes
             + self.per_gmac_us * features.macs / _GMAC
+            + self.per_normalized_million_us * features.normalized / _MILLION
         )
         return max(found, 1.0)
 

@@ -8,7 +8,7 @@ import pytest
 
 from snapq.graph.prepare import prepare
 from snapq.precision import ActivationType, WeightType
-from snapq.prediction.features import boundary_bytes, features, nodes, precisions
+from snapq.prediction.features import boundary_bytes, features, nodes, normalized, precisions
 from snapq.prediction.kinds import kind_of
 from snapq.prediction.network import Kind
 from snapq.quantization.quantize import Scheme, quantize
@@ -102,3 +102,34 @@ def test_multiplications_count_where_shapes_are_not_told_and_after_quantizing() 
 
 def test_quantizing_adds_no_nodes_that_count() -> None:
     assert nodes(quantized(ActivationType.UINT8)) <= nodes(build(CONV))
+
+
+PICTURE = """(float[1,3,8,8] x, float[4,3,3,3] w) => (float[1,4,8,8] y)
+    <float[1,3,1,1] mean = {{0.4, 0.4, 0.4}}> {{
+        {before}
+        y = Conv<pads=[1,1,1,1]>(a, w)
+    }}"""
+
+
+@pytest.mark.parametrize(
+    ("before", "values"),
+    [
+        ("a = Sub(x, mean)", 192),
+        ("m = Identity(x) a = Div(m, mean)", 192),
+        ("a = Relu(x)", 0),
+        ("a = Add(x, x)", 0),
+    ],
+)
+def test_pictures_that_a_network_normalizes_itself_are_counted(before: str, values: int) -> None:
+    assert normalized(build(PICTURE.format(before=before))) == values
+
+
+def test_a_normalization_between_codes_counts_too() -> None:
+    text = """(uint8[1,3,8,8] x) => (uint8[1,3,8,8] y)
+        <float s = {0.1}, uint8 z = {128}, uint8[1,3,1,1] mean = {4, 4, 4}> {
+            a = DequantizeLinear(x, s, z)
+            m = DequantizeLinear(mean, s, z)
+            b = Sub(a, m)
+            y = QuantizeLinear(b, s, z)
+        }"""
+    assert normalized(build(text)) == 192

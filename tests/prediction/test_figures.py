@@ -22,7 +22,8 @@ def measured(folder: Path, *rows: str) -> figures.Measured:
 
 
 def estimated(precision: str, us: float, **more: Any) -> dict[str, Any]:
-    known = {"boundary_bytes": 1, "macs": 1, "ddr": {}, "missing_ops": 0, "kind": "convolutional"}
+    known: dict[str, Any] = {"boundary_bytes": 1, "macs": 1, "nodes": 1, "normalized": 1, "ddr": {}}
+    known |= {"missing_ops": 0, "kind": "convolutional"}
     return {"network": "net", "soc": "qcs9075", "precision": precision, "us": us, **known, **more}
 
 

@@ -33,7 +33,8 @@ def cases(
         us = 200 + 1.1 * estimate + per_mb * boundary + per_gmac * gmac
         us *= float(np.exp(draw.normal(0, noise)))
         us *= 6 if index < outliers else 1
-        made.append(Case(str(index), us, estimate, boundary, 1.0, "convolutional", gmac))
+        kind = "convolutional"
+        made.append(Case(str(index), us, estimate, boundary, 1.0, kind, gmac, 100, 0.0))
     return made
 
 
@@ -59,12 +60,21 @@ def test_a_chip_with_fewer_multipliers_is_told_from_one_that_is_slower() -> None
     assert fit.fit(slower, ("gmac",)).terms["gmac"] == pytest.approx(2000, rel=0.1)
 
 
-def test_networks_of_another_precision_tell_what_a_call_takes() -> None:
-    large, small = cases(8, least=4.0, noise=0.02), cases(30, seed=1)
-    small = [replace(case, measured_us=200 + 3 * case.estimate_us) for case in small]
-    together = fit.fit(large, (), small)
-    assert together.offset_us == pytest.approx(200, rel=0.05)
-    assert together.factor == pytest.approx(1.1, rel=0.05)
+def test_an_estimate_far_too_high_does_not_bend_the_line() -> None:
+    known = cases(40)
+    high = [replace(known[0], estimate_us=known[0].estimate_us * 7), *known[1:]]
+    line = fit.fit(high)
+    assert line.offset_us == pytest.approx(200, rel=0.15)
+    assert line.factor == pytest.approx(1.1, rel=0.05)
+
+
+def test_a_term_may_help_beside_another_alone() -> None:
+    known = [
+        replace(case, nodes=100 + index * 37 % 300)
+        for index, case in enumerate(cases(36, noise=0.02, per_gmac=1000.0))
+    ]
+    known = [replace(case, measured_us=case.measured_us + 5 * case.nodes) for case in known]
+    assert set(fit.best_terms(known)) == {"gmac", "nodes"}
 
 
 def test_the_interval_holds_four_of_five_unseen_networks() -> None:

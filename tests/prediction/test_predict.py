@@ -35,11 +35,13 @@ def test_a_prediction_is_the_line_over_the_estimate_with_its_interval_and_its_er
     assert "predicted through ONNX Runtime, 80 % interval" in found.sentence
 
 
-def test_boundary_traffic_nodes_and_multiplications_count_where_the_fit_has_them() -> None:
+def test_what_else_is_known_of_a_network_counts_where_the_fit_has_it() -> None:
     line = fit(per_boundary_mb_us=100, per_ddr_mb_us=50, per_node_us=1, per_gmac_us=200)
+    line["per_normalized_million_us"] = 1000
     given = estimate(ddr_bytes={"Input Fill": 2_000_000})
-    found = predictor(line).predict(Source(build(CONV)), given, QCS9075, known=W8A8)
-    assert found.us == pytest.approx(1410 + 15 + 100 + 60 + 100)
+    known = replace(W8A8, normalized=150_000)
+    found = predictor(line).predict(Source(build(CONV)), given, QCS9075, known=known)
+    assert found.us == pytest.approx(1410 + 15 + 100 + 60 + 100 + 150)
 
 
 @pytest.mark.parametrize(
