@@ -12,7 +12,7 @@ from snapq.api.boards import clean_board, probe_board, set_up_board
 from snapq.api.comparing import calibrations, compare, history, import_measurements
 from snapq.api.devices import find_device, list_devices
 from snapq.api.encodings import ExportedEncodings, export_encodings
-from snapq.api.estimation import Predicted, estimate, predict
+from snapq.api.estimation import Predicted, estimate, estimate_batches, predict
 from snapq.api.housekeeping import cache_contents, clean
 from snapq.api.initialization import init
 from snapq.api.inspection import inspect, inspect_compiled
@@ -85,6 +85,7 @@ __all__ = [
     "clean_board",
     "compare",
     "estimate",
+    "estimate_batches",
     "export_encodings",
     "find_bundle",
     "find_device",

@@ -15,6 +15,7 @@ from snapq.bundle.read import Bundle
 from snapq.bundle.schema import BundleInput, Manifest
 from snapq.config import BenchmarkConfig
 from snapq.errors import DataError, SnapqError
+from snapq.graph.boundary import parted
 from snapq.progress import Percent, Progress
 
 
@@ -51,11 +52,12 @@ def bundle_candidates(
     host, asked = manifest.host, None if manifest.host is None else path
     if host is not None:
         feeds = bundle.golden_rows() or made_up_rows(host)
-    candidates = [Candidate(manifest.precision, bundle.model, feeds, path, asked)]
+    candidates = [Candidate(manifest.precision, bundle.model, feeds, path, asked, manifest.batch)]
     if host is not None and host.cpu is not None:
         candidates.insert(0, Candidate(host.cpu, path / host.cpu, feeds, answers_of=asked))
     if baseline is not None:
-        floats = feeds if host is not None else float_feeds(manifest, feeds)
+        sample = parted(feeds, manifest.batch)[0]
+        floats = feeds if host is not None else float_feeds(manifest, sample)
         candidates.insert(0, Candidate(protocol.baseline, baseline, floats, answers_of=asked))
     return candidates
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from snapq.bundle import MANIFEST
 from snapq.bundle.schema import (
     SCHEMAS,
+    WITH_BATCH,
     WITH_HOST,
     WITH_PACKAGES,
     BundleImage,
@@ -66,7 +67,11 @@ def read_manifest(folder: Path) -> Manifest:
         raise StorageError(
             f"The manifest is damaged: {_first(error)}.", where=str(path), hint=hint
         ) from error
-    if manifest.checksum is None and found not in (WITH_HOST, WITH_PACKAGES):  # of a former version
+    if manifest.checksum is None and found not in (
+        WITH_HOST,
+        WITH_PACKAGES,
+        WITH_BATCH,
+    ):  # of a former version
         return manifest
     if manifest.checksum != checksum_of(value):
         raise StorageError(
@@ -97,6 +102,8 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
             del image["letterbox"], image["fill"]
         if image["align"] == "center":
             del image["align"]
+    if manifest.batch == 1:  # which no version before 5 knows
+        del value["batch"]
     if manifest.tail is None:  # which version 1 does not know
         del value["tail"]
     if manifest.host is None:
@@ -107,11 +114,11 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     write_json(folder / MANIFEST, value)
 
 
-def input_entry(item: InputBoundary) -> BundleInput:
-    """An input of the manifest from the boundary's."""
+def input_entry(item: InputBoundary, batch: int = 1) -> BundleInput:
+    """An input of the manifest from the boundary's, of calls of so many samples."""
     image = item.image
     return BundleInput(
-        **_tensor(item),
+        **_tensor(item, batch),
         image=None if image is None else BundleImage(**vars(image)),
         raw=item.raw,
         folded=item.folded,
@@ -119,22 +126,24 @@ def input_entry(item: InputBoundary) -> BundleInput:
     )
 
 
-def output_entry(item: OutputBoundary) -> BundleOutput:
-    """An output of the manifest from the boundary's."""
-    return BundleOutput(**_tensor(item))
+def output_entry(item: OutputBoundary, batch: int = 1) -> BundleOutput:
+    """An output of the manifest from the boundary's, of calls of so many samples."""
+    return BundleOutput(**_tensor(item, batch))
 
 
 def boundary_of(manifest: Manifest) -> Boundary:
     """The boundary of a bundle's package."""
+    batch = manifest.batch
     return Boundary(
-        tuple(_input_boundary(item) for item in manifest.inputs),
+        tuple(_input_boundary(item, batch) for item in manifest.inputs),
         gives_codes=any(item.encoding for item in manifest.outputs),
         gives_nhwc=any(item.permutation for item in manifest.outputs),
-        outputs=tuple(OutputBoundary(**_boundary(item)) for item in manifest.outputs),
+        outputs=tuple(OutputBoundary(**_boundary(item, batch)) for item in manifest.outputs),
+        batch=batch,
     )
 
 
-def _tensor(item: InputBoundary | OutputBoundary) -> dict[str, Any]:
+def _tensor(item: InputBoundary | OutputBoundary, batch: int) -> dict[str, Any]:
     """The fields that inputs and outputs of the manifest share."""
     encoding = None
     if item.quantized and item.scale is not None and item.zero_point is not None:
@@ -142,20 +151,25 @@ def _tensor(item: InputBoundary | OutputBoundary) -> dict[str, Any]:
     return {
         "name": item.name,
         "dtype": item.dtype or item.model_dtype,
-        "shape": item.shape,
+        "shape": _of_call(item.shape, batch),
         "layout": item.layout,
         "encoding": encoding,
         "permutation": item.permutation,
-        "model": ModelTensor(dtype=item.model_dtype, shape=item.model_shape),
+        "model": ModelTensor(dtype=item.model_dtype, shape=_of_call(item.model_shape, batch)),
     }
 
 
-def _boundary(item: BundleTensor) -> dict[str, Any]:
-    """The fields that inputs and outputs of the boundary share."""
+def _of_call(shape: tuple[int, ...], batch: int) -> tuple[int, ...]:
+    return shape if batch == 1 else (shape[0] * batch, *shape[1:])
+
+
+def _boundary(item: BundleTensor, batch: int) -> dict[str, Any]:
+    """The fields that inputs and outputs of the boundary share; shapes are of one sample."""
+    shape = item.model.shape
     return {
         "name": item.name,
         "model_dtype": item.model.dtype,
-        "model_shape": item.model.shape,
+        "model_shape": shape if batch == 1 else (shape[0] // batch, *shape[1:]),
         "quantized": item.encoding is not None,
         "dtype": item.dtype,
         "scale": item.encoding.scale if item.encoding else None,
@@ -164,9 +178,9 @@ def _boundary(item: BundleTensor) -> dict[str, Any]:
     }
 
 
-def _input_boundary(item: BundleInput) -> InputBoundary:
+def _input_boundary(item: BundleInput, batch: int) -> InputBoundary:
     return InputBoundary(
-        **_boundary(item),
+        **_boundary(item, batch),
         channel_axis=item.channel_axis,
         image=None if item.image is None else ImageFeed(**dict(item.image)),
         raw=item.raw,

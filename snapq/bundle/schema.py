@@ -32,7 +32,11 @@ WITH_HOST: Literal["snapq.bundle/3"] = "snapq.bundle/3"
 """Of a classical model, whose head and tail must not be left out either."""
 WITH_PACKAGES: Literal["snapq.bundle/4"] = "snapq.bundle/4"
 """Of a bundle with packages of other devices; it may have a tail."""
-SCHEMAS = (SCHEMA, WITH_TAIL, WITH_HOST, WITH_PACKAGES)
+WITH_BATCH: Literal["snapq.bundle/5"] = "snapq.bundle/5"
+"""Of a bundle whose calls take several samples; it may have a tail, and packages."""
+SCHEMAS = (SCHEMA, WITH_TAIL, WITH_HOST, WITH_PACKAGES, WITH_BATCH)
+MOST_SAMPLES = 1024
+"""Of a call."""
 MAX_FILES = 10_000
 MAX_FILE_BYTES = 1 << 40
 
@@ -257,11 +261,14 @@ class Manifest(Entry):
     """The whole of `manifest.json`."""
 
     schema_version: Literal[
-        "snapq.bundle/1", "snapq.bundle/2", "snapq.bundle/3", "snapq.bundle/4"
+        "snapq.bundle/1", "snapq.bundle/2", "snapq.bundle/3", "snapq.bundle/4", "snapq.bundle/5"
     ] = SCHEMA
     """Which form the bundle has, see above."""
     precision: Text
     """`fp16`, or weights and activations such as `w8a8`."""
+    batch: Annotated[int, Field(ge=1, le=MOST_SAMPLES)] = 1
+    """How many samples a call takes, one behind the other along the first axis of every input and
+    output, whose shapes are of the call; 2 and more only in version 5."""
     inputs: Annotated[tuple[BundleInput, ...], BeforeValidator(as_tuple)]
     """What the package takes, in order."""
     outputs: Annotated[tuple[BundleOutput, ...], BeforeValidator(as_tuple)]
@@ -279,7 +286,7 @@ class Manifest(Entry):
     ]
     """What is compiled, a part for each device; called `targets` in bundles of former versions."""
     golden_samples: Annotated[int, Field(ge=0, le=100_000)]
-    """How many samples `golden/` has."""
+    """How many calls `golden/` has, of `batch` samples each."""
     random_inputs: bool
     """Whether calibration or golden data are random numbers."""
     extra: dict[Text, BundlePath]
@@ -287,11 +294,12 @@ class Manifest(Entry):
     provenance: BundleProvenance
     """What made the bundle."""
     tail: BundleTail | None = None
-    """Only in version 2, where it must be, and in version 4."""
+    """Only in version 2, where it must be, and in versions 4 and 5."""
     host: BundleHost | None = None
     """Only in version 3, where it must be."""
     packages: Annotated[tuple[BundlePackage, ...], BeforeValidator(as_tuple)] = ()
-    """Of devices that have a model of their own; only in version 4, where there must be some."""
+    """Of devices that have a model of their own; only in version 4, where there must be some, and
+    in version 5."""
     files: Annotated[tuple[BundleFile, ...], BeforeValidator(as_tuple), Field(max_length=MAX_FILES)]
     """Every file but the manifest."""
     checksum: Sha256 | None = None
@@ -321,7 +329,7 @@ class Manifest(Entry):
     @model_validator(mode="after")
     def _the_tail_fits(self) -> Manifest:
         may = (WITH_TAIL,) if self.tail is not None else (SCHEMA, WITH_HOST)
-        if self.schema_version not in (*may, WITH_PACKAGES):
+        if self.schema_version not in (*may, WITH_PACKAGES, WITH_BATCH):
             raise ValueError("tail and schema_version contradict each other")
         if self.tail is None:
             return self
@@ -348,8 +356,19 @@ class Manifest(Entry):
         return self
 
     @model_validator(mode="after")
+    def _the_batch_fits(self) -> Manifest:
+        if (self.batch > 1) != (self.schema_version == WITH_BATCH):
+            raise ValueError("batch and schema_version contradict each other")
+        for item in (*self.inputs, *self.outputs):
+            shapes = (item.shape, item.model.shape)
+            if self.batch > 1 and any(not s or s[0] % self.batch for s in shapes):
+                raise ValueError(f"'{item.name}' has no axis of {self.batch} samples in front")
+        return self
+
+    @model_validator(mode="after")
     def _packages_fit(self) -> Manifest:
-        if bool(self.packages) != (self.schema_version == WITH_PACKAGES):
+        may = (WITH_PACKAGES, WITH_BATCH) if self.packages else (*SCHEMAS[:3], WITH_BATCH)
+        if self.schema_version not in may:
             raise ValueError("packages and schema_version contradict each other")
         paths = [package.path for package in self.packages]
         names = [entry.device for entry in self.devices]

@@ -7,6 +7,11 @@
     outputs = session.run(None, package.feeds({"input": frame}))
     values = package.read(outputs)                     # {"logits": float32 array, ...}
 
+Of a package whose calls take several samples (`package.batch`), up to so many go into a call:
+
+    outputs = session.run(None, package.feeds({"input": [frame, another, third]}))
+    for values in package.samples(outputs, 3): ...           # {"logits": float32 array}, one each
+
 Where devices have packages of their own (`packages` in the manifest), name the one that this runs
 on: `snapq_io.load("bundle", "qcs6490")`.
 
@@ -45,6 +50,8 @@ SCHEMA = "snapq.bundle/1"
 WITH_TAIL = "snapq.bundle/2"
 WITH_HOST = "snapq.bundle/3"
 WITH_PACKAGES = "snapq.bundle/4"
+WITH_BATCH = "snapq.bundle/5"
+_SCHEMAS = (SCHEMA, WITH_TAIL, WITH_HOST, WITH_PACKAGES, WITH_BATCH)
 _FIXED_POINT_BITS = 22
 
 
@@ -56,6 +63,7 @@ class Package:
         manifest: what is in it, as read from `manifest.json`.
         inputs: description of each input by name: dtype, shape, layout, encoding.
         outputs: description of each output by name.
+        batch: how many samples a call takes, along the first axis; shapes are of the call.
         tail: what runs on the CPU behind the package, of a model that was cut; else None.
         host: what the CPU computes around the package, of a classical model; else None.
     """
@@ -65,6 +73,7 @@ class Package:
         self.manifest = manifest
         self.inputs: dict[str, dict[str, Any]] = {i["name"]: i for i in manifest["inputs"]}
         self.outputs: dict[str, dict[str, Any]] = {o["name"]: o for o in manifest["outputs"]}
+        self.batch: int = manifest.get("batch", 1)
         self.tail: dict[str, Any] | None = manifest.get("tail")
         self._tail_session: Any = None
         self.host: dict[str, Any] | None = manifest.get("host")
@@ -117,6 +126,8 @@ class Package:
             values: by input name: a uint8 frame [1, height, width, channels] (or without the
                 first axis) for an image input; for others, and for image inputs too, what the
                 float model takes, in its own layout. What only the tail takes may be among them.
+                Where a call takes several samples, a list or an array of up to so many; the last
+                one fills up the call.
 
         Returns:
             Arrays of the package's types, shapes and layouts.
@@ -125,24 +136,44 @@ class Package:
         missing = sorted(set(self.inputs) - set(values))
         if unknown or missing:
             raise ValueError(f"inputs: unknown {unknown}, missing {missing}")
+        if self.batch > 1:
+            values = _gathered(self.inputs, values, self.batch)
         return {name: _feed(item, np.asarray(values[name])) for name, item in self.inputs.items()}
 
-    def read(self, outputs: Any) -> dict[str, Array]:
+    def read(self, outputs: Any, count: int | None = None) -> dict[str, Array]:
         """Turns what the package gives into what the float model gives.
 
         Args:
             outputs: arrays by output name, or a list in the package's order, as `session.run`
                 gives it.
+            count: of a call of several samples, how many of them to give back; all where not given.
         """
         if not isinstance(outputs, dict):
             outputs = dict(zip(self.outputs, outputs))  # noqa: B905 (Python 3.9 has no strict)
-        return {name: _read(item, outputs[name]) for name, item in self.outputs.items()}
+        found = {name: _read(item, outputs[name]) for name, item in self.outputs.items()}
+        if count is None:
+            return found
+        if not 1 <= count <= self.batch:
+            raise ValueError(f"a call takes 1 to {self.batch} samples, not {count}")
+        return {name: value[: len(value) // self.batch * count] for name, value in found.items()}
+
+    def samples(self, outputs: Any, count: int | None = None) -> list[dict[str, Array]]:
+        """What the float model gives, as `read`, sample by sample.
+
+        Args:
+            outputs: as `read` takes them.
+            count: how many samples were fed; those that filled up the call are left out.
+        """
+        count = self.batch if count is None else count
+        found = self.read(outputs, count)
+        parts = {name: np.split(value, count) for name, value in found.items()}
+        return [{name: part[number] for name, part in parts.items()} for number in range(count)]
 
     def run_tail(self, values: dict[str, Array], inputs: Any = None) -> dict[str, Array]:
         """Computes the model's own outputs from what the package gave, on the CPU.
 
         Args:
-            values: what `read` returned.
+            values: what `read` returned; where a call takes several samples, one of `samples`.
             inputs: what `feeds` was given, where the tail reads inputs of the model too
                 (`tail["inputs"]` with `source` "input"); frames are normalized as the model wants.
 
@@ -345,8 +376,8 @@ def load(folder: str | Path, device: str | None = None) -> Package:
             own; without it, the package of the first.
     """
     manifest = json.loads((Path(folder) / "manifest.json").read_text(encoding="utf-8"))
-    if manifest.get("schema_version") not in (SCHEMA, WITH_TAIL, WITH_HOST, WITH_PACKAGES):
-        known = f"{SCHEMA}, {WITH_TAIL}, {WITH_HOST} or {WITH_PACKAGES}"
+    if manifest.get("schema_version") not in _SCHEMAS:
+        known = f"{', '.join(_SCHEMAS[:-1])} or {_SCHEMAS[-1]}"
         raise ValueError(f"{folder} is not a bundle of schema {known}")
     for package in manifest.get("packages", ()):
         if device in package["devices"]:
@@ -368,6 +399,26 @@ def _program_class() -> Any:
         sys.modules[name] = module
         spec.loader.exec_module(module)
     return sys.modules[name].Program
+
+
+def _gathered(inputs: dict[str, Any], values: dict[str, Any], batch: int) -> dict[str, Array]:
+    """Samples of each input one behind the other; the last one fills up the call."""
+    found, counts = {}, {}
+    for name, item in inputs.items():
+        rank = len(item["model"]["shape"])
+        given = values[name]
+        parts = [
+            np.asarray(one) for one in (given if isinstance(given, (list, tuple)) else [given])
+        ]
+        parts = [part[None] if part.ndim == rank - 1 else part for part in parts]
+        array = np.concatenate(parts) if parts else np.empty(0)
+        if not 1 <= len(array) <= batch:
+            raise ValueError(f"{name}: a call takes 1 to {batch} samples, not {len(array)}")
+        counts[name] = len(array)
+        found[name] = array[np.minimum(np.arange(batch), len(array) - 1)]
+    if len(set(counts.values())) > 1:
+        raise ValueError(f"the inputs have different numbers of samples: {counts}")
+    return found
 
 
 def _is_frame(item: dict[str, Any], value: Array) -> bool:

@@ -84,6 +84,33 @@ ClusterOption = Annotated[
 Force = Annotated[bool, typer.Option("--force", help="Overwrite an existing file.")]
 
 
+Batch = Annotated[
+    str | None,
+    typer.Option(
+        "--batch",
+        metavar="N",
+        help="Samples of a call, of a model of one: 8, or several to compare, 1,2,4; `auto` is "
+        "1,2,4,8,16.",
+    ),
+]
+
+
+def parse_batches(text: str | None) -> tuple[int, ...]:
+    """Reads `8`, `1,2,4` or `auto`. Raises `ConfigError`."""
+    if text is None:
+        return (1,)
+    if text.strip().lower() == "auto":
+        return (1, 2, 4, 8, 16)
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.isdigit() and 1 <= int(part[:9]) <= 256 for part in parts):
+        raise ConfigError(
+            f"{text!r} is no number of samples.",
+            where="--batch",
+            hint="Write 8, several such as 1,2,4, or auto; each is 1 to 256.",
+        )
+    return tuple(dict.fromkeys(map(int, parts)))
+
+
 class DeviceCommand(TyperCommand):
     """A command with an option `--device`; its former name `--target` still works."""
 

@@ -200,7 +200,8 @@ def _costs(record: RunRecord, packages: Sequence[str]) -> Iterator[Figure]:
             if found.calibrated_on:
                 rests_on += f", calibrated on {found.calibrated_on} measurements"
             where = Origin.PREDICTED
-            yield Figure(Kind.PREDICTION, "", found.device, found.us, where, source=rests_on)
+            us = found.us / found.batch
+            yield Figure(Kind.PREDICTION, "", found.device, us, where, source=rests_on)
     for place in record.placements:
         if place.label in packages:
             total = place.npu + place.cpu
@@ -208,8 +209,9 @@ def _costs(record: RunRecord, packages: Sequence[str]) -> Iterator[Figure]:
 
 
 def _estimate(one: EstimateRecord) -> Figure:
-    us = one.precise_us or one.us
-    return Figure(Kind.ESTIMATE, "", one.device, us, Origin.ESTIMATED, source=one.estimated_on)
+    return Figure(
+        Kind.ESTIMATE, "", one.device, one.sample_us, Origin.ESTIMATED, source=one.estimated_on
+    )
 
 
 def _measured(benches: Sequence[BenchRecord], packages: Sequence[str]) -> Iterator[Figure]:

@@ -1,8 +1,8 @@
 """Which devices of a run may come to have packages of their own: those that differ in kind.
 
 `precision: auto` takes the fastest precision by the estimate among those that a device has, and
-passes are judged by the estimate. So devices with the same estimate and the same precisions are of
-one kind.
+passes are judged by the estimate; `batch: auto` takes how many samples a call takes by it. So
+devices with the same estimate and the same precisions are of one kind.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 With `precision: auto` each kind of device walks them from quantize on for itself, and from prepare
 on where it is faster in a form of its own; those for which the same model comes of it go on
-together.
+together. With `batch: auto` they part at package, where calls of different numbers of samples are
+the fastest.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from snapq.config import PrepareConfig, QuantizeConfig, RepairConfig, StageOptions
+from snapq.config import PackageConfig, PrepareConfig, QuantizeConfig, RepairConfig, StageOptions
 from snapq.devices.profiles import DeviceProfile
 from snapq.pipeline.available import SOURCE, Available
 from snapq.pipeline.cache import Cache
@@ -21,6 +22,7 @@ from snapq.pipeline.kinds import kinds
 from snapq.progress import Progress, duration
 from snapq.stages.artifact import MODEL, Artifact
 from snapq.stages.base import Context, Stage, stage
+from snapq.stages.package.stage import fastest_batch
 from snapq.stages.prepare import APART
 
 
@@ -123,6 +125,7 @@ def walk(
     for step in planned:
         if step.name == stop_at:
             break
+        branches = _all_by_batch(step, branches, setting, cache, progress)
         before = branches
         if _parts(step):
             branches = _all_apart(branches, setting)
@@ -157,6 +160,8 @@ def kept(
     branches: tuple[Branch, ...] = (Branch(setting.devices, (), inputs),)
     runs = False
     for step in steps(setting):
+        if not runs:
+            branches = _all_by_batch(step, branches, setting, cache, None)
         before = branches
         if _parts(step) and not runs:
             branches = _all_apart(branches, setting)
@@ -203,6 +208,55 @@ def _apart(branch: Branch, setting: Setting) -> tuple[Branch, ...]:
     if len(found) < 2:
         return (branch,)
     return tuple(_of(branch, devices, setting) for devices in found)
+
+
+def _all_by_batch(
+    step: Step,
+    branches: tuple[Branch, ...],
+    setting: Setting,
+    cache: Cache,
+    progress: Progress | None,
+) -> tuple[Branch, ...]:
+    return tuple(
+        part for one in branches for part in _by_batch(step, one, setting, cache, progress)
+    )
+
+
+def _by_batch(
+    step: Step, branch: Branch, setting: Setting, cache: Cache, progress: Progress | None
+) -> tuple[Branch, ...]:
+    """A branch for each number of samples of a call that is the fastest on some of its devices.
+
+    Args:
+        step: the next one; where it does not choose, the branch stays as it is.
+        branch: in front of it.
+        setting: of the run.
+        cache: keeps what was chosen.
+        progress: progress reporter; None of a plan, which goes by what is kept and does no work.
+    """
+    options, groups = step.options, kinds(setting, branch.devices)
+    if not isinstance(options, PackageConfig) or options.batch != "auto" or len(groups) < 2:
+        return (branch,)
+    by_size: dict[int, list[str]] = {}
+    for devices in groups:
+        part = _of(branch, devices, setting)
+        reads = stage(step.name).reads(options)
+        key = part.inputs.key(f"{step.name} batch", reads, options)
+        size = cache.value(key)
+        if size is None and progress is None:
+            return (branch,)
+        if size is None:
+            values = part.inputs.values(reads)
+            context = Context(reads, values, memo=cache, progress=progress)
+            size = fastest_batch(options, context)
+            cache.keep_value(key, size)
+        by_size.setdefault(size, []).extend(device.name for device in devices)
+    if len(by_size) < 2:
+        return (branch,)
+    return tuple(
+        _of(branch, tuple(one for one in branch.devices if one.name in names), setting)
+        for names in by_size.values()
+    )
 
 
 def _joined(branches: tuple[Branch, ...], setting: Setting) -> tuple[Branch, ...]:

@@ -80,7 +80,7 @@ class Predictor:
             if read is None:
                 return no_prediction(label, device, told)
             results.append(_of_fit(fit, read, found, label, told))
-        figure = _hull(results, found)
+        figure = _hull(results, found).model_copy(update={"batch": estimate.batch})
         calibration = self.calibrations.get(device.name)
         return figure if calibration is None else calibration.applied(figure)
 
@@ -159,7 +159,9 @@ def predicted_speedup(
     """
     if baseline.us is None or candidate.us is None or baseline.runtime != candidate.runtime:
         return None
-    value = baseline.us / candidate.us
+    share = candidate.batch / baseline.batch
+    value = share * baseline.us / candidate.us
+    told = (f"a sample each, {candidate.batch} in a call of the package",) if share != 1 else ()
     (slower, faster), (quicker, longer) = baseline.spread, candidate.spread
     down, up = math.hypot(slower, longer), math.hypot(faster, quicker)
     return SpeedupRecord(
@@ -169,6 +171,7 @@ def predicted_speedup(
         where=Origin.PREDICTED,
         device=candidate.device,
         interval=(value * math.exp(-down), value * math.exp(up)),
+        remarks=told,
     )
 
 

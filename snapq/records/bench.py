@@ -209,7 +209,7 @@ class BenchBaseline(Record):
 
 
 class BenchSpeedup(Record):
-    """Median of the baseline over median of this model."""
+    """Median of the baseline over median of this model, of a sample each."""
 
     value: float
     ci95: tuple[float, float] | None
@@ -275,6 +275,8 @@ class BenchRecord(Record):
     answers: tuple[BenchAnswers, ...] = ()
     rows: int | None = None
     """How many rows a classical model answers in one run; head and tail are part of the run."""
+    batch: int = 1
+    """How many samples a run takes; `throughput_ips` and `speedup` count samples."""
     parts_ms: BenchParts | None = None
     verdict: BenchVerdict | None = None
     predicted: PredictionRecord | None = None

@@ -186,6 +186,13 @@ class EstimateRecord(Record):
     """Operators without a cost in the estimate; not 0 means that the figure is too low."""
     options: dict[str, str]
     """Effective provider options."""
+    batch: int = 1
+    """How many samples the call that is estimated takes."""
+
+    @property
+    def sample_us(self) -> float:
+        """Microseconds a sample."""
+        return (self.precise_us or self.us) / self.batch
 
     @property
     def precise_us(self) -> float:
@@ -267,6 +274,8 @@ class LatencyRecord(Record):
     """Where it ran: `cpu`."""
     rows: int | None = None
     """Of a classical model, how many are answered at once."""
+    batch: int = 1
+    """How many samples a run takes."""
     encode_ms: float | None = None
     """Of a classical package, median of its head's part of the time."""
     decode_ms: float | None = None

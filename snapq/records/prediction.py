@@ -19,6 +19,8 @@ class PredictionRecord(Record):
     us: float | None = None
     """Median of the latency of one inference through `runtime`, in microseconds; None where there
     is no prediction."""
+    batch: int = 1
+    """How many samples an inference takes."""
     us_lower: float | None = None
     us_upper: float | None = None
     """Ends of the interval that holds 80 % of boards' latencies."""

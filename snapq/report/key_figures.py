@@ -188,7 +188,10 @@ def _plain_estimate_cards(record: RunRecord) -> Iterator[Card]:
             title=f"{item.label} on {item.device}",
             value=fmt.microseconds(item.us),
             where=Origin.ESTIMATED,
-            lines=(f"bounds {texts.bounds_text(item)}", "no baseline, so no speed-up"),
+            lines=(
+                f"bounds {texts.bounds_text(item)}{texts.call_text(item.us, item.batch)}",
+                "no baseline, so no speed-up",
+            ),
             warnings=outcome.estimate_warnings(item),
         )
 

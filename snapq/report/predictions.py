@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from snapq.records import PredictionRecord, RunRecord
+from snapq.report.texts import call_text
 
 __all__ = ["of_device", "text", "unlike"]
 
@@ -18,7 +19,9 @@ def text(item: PredictionRecord) -> str:
     """What a prediction rests on, or why there is none."""
     if item.us is None:
         return item.reason
-    return ". ".join((f"through {item.through}, 80 % interval, {item.basis}", *item.remarks))
+    each = call_text(item.us, item.batch)
+    told = f"through {item.through}, 80 % interval, {item.basis}{each}"
+    return ". ".join((told, *item.remarks))
 
 
 def unlike(record: RunRecord) -> Iterator[PredictionRecord]:

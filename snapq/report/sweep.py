@@ -38,6 +38,7 @@ class SweepPoint(Record):
     sqnr_db: float | None = None
     random_inputs: bool = False
     estimate_us: float | None = None
+    """Of a sample, as the others; a call may take several."""
     estimate_us_lower: float | None = None
     estimate_us_upper: float | None = None
     predicted_us: float | None = None
@@ -93,10 +94,10 @@ def point(value: str, folder: str, record: RunRecord) -> SweepPoint:
         where=quality.where if quality else None,
         sqnr_db=fidelity.sqnr_db if fidelity else None,
         random_inputs=outcome.has_random_inputs(record),
-        estimate_us=found.us if found else None,
-        estimate_us_lower=found.us_lower if found else None,
-        estimate_us_upper=found.us_upper if found else None,
-        predicted_us=predicted.us if predicted else None,
+        estimate_us=found.us / found.batch if found else None,
+        estimate_us_lower=found.us_lower / found.batch if found else None,
+        estimate_us_upper=found.us_upper / found.batch if found else None,
+        predicted_us=predicted.us / predicted.batch if predicted and predicted.us else None,
         predicted_speedup=faster.value if faster else None,
         speedup=ratio.value if ratio else None,
         macs=sum(layer.macs for layer in record.layers) or None,

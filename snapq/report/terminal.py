@@ -216,7 +216,8 @@ def _estimates(record: RunRecord, device: str) -> Iterator[Row]:
     for item in record.estimates:
         if item.device == device:
             low = f", too low: {item.missing_ops} without a cost" if item.missing_ops else ""
-            basis = f"{Origin.ESTIMATED}, {texts.bounds_text(item)}{low}"
+            each = texts.call_text(item.us, item.batch)
+            basis = f"{Origin.ESTIMATED}, {texts.bounds_text(item)}{each}{low}"
             yield item.label, fmt.microseconds(item.us), basis
     yield from _ratios(record, device, Origin.ESTIMATED)
 

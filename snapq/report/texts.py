@@ -116,6 +116,9 @@ def place(target: str) -> str:
 def runs_text(latency: LatencyRecord) -> str:
     """`412 runs, 1 thread`, and where the model ran if the target's name does not say it."""
     text = f"{fmt.plural(latency.runs, 'run')}, {fmt.plural(latency.threads, 'thread')}"
+    if latency.batch > 1:
+        each = latency_text(latency, latency.p50_ms / latency.batch)
+        text += f", {latency.batch} samples a run, {each} each"
     shown = latency.target == "local" and latency.placement == "cpu"
     return text if shown else f"{text}, placed on {latency.placement}"
 
@@ -174,8 +177,15 @@ def latency_text(latency: LatencyRecord, ms: float) -> str:
 
 
 def estimate_text(item: EstimateRecord) -> str:
-    """`224 µs (190 µs to 260 µs)`."""
-    return f"{fmt.microseconds(item.us)} ({bounds_text(item)})"
+    """`224 µs (190 µs to 260 µs)`, and what that is a sample where a call takes several."""
+    return f"{fmt.microseconds(item.us)} ({bounds_text(item)}{call_text(item.us, item.batch)})"
+
+
+def call_text(us: float, batch: int) -> str:
+    """`, a call of 8 samples, 28 µs each`; empty where a call takes one."""
+    if batch == 1:
+        return ""
+    return f", a call of {fmt.plural(batch, 'sample')}, {fmt.microseconds(us / batch)} each"
 
 
 def bounds_text(item: EstimateRecord) -> str:

@@ -192,3 +192,17 @@ def test_devices_show_says_what_predictions_rest_on() -> None:
     )
     (found,) = json.loads(succeed("devices", "show", "qcs9075", "--json"))
     assert isinstance(found["predictions"], list)
+
+
+@pytest.mark.npu
+@pytest.mark.slow
+def test_estimate_says_what_a_sample_takes_in_calls_of_several(here: Path) -> None:
+    asked = ("estimate", "tiny.onnx", "--device", "qcs9075", "--input", "image=1,3,32,32")
+    found = json.loads(succeed(*asked, "--batch", "1,4", "--json"))["batches"]
+    assert [one["batch"] for one in found] == [1, 4]
+    assert found[1]["sample_us"] == pytest.approx(found[1]["us"] / 4, rel=0.2)
+    assert found[1]["us"] > found[0]["us"]
+    assert "A call takes 4 samples, " in succeed(*asked, "--batch", "4")
+    code, output = invoke(*asked, "--batch", "many")
+    assert code == 2
+    assert "Write 8, several such as 1,2,4, or auto" in output

@@ -166,6 +166,7 @@ def _differences(before: BenchRecord, after: BenchRecord) -> Iterator[str]:
         ("SoC", before.target.soc, after.target.soc),
         ("fallback", before.placement.fallback, after.placement.fallback),
         ("rows at once", before.rows, after.rows),
+        ("samples of a call", before.batch, after.batch),
         ("threads", before.protocol.threads, after.protocol.threads),
         ("performance mode", before.protocol.performance_mode, after.protocol.performance_mode),
         ("kind of figure", before.where, after.where),

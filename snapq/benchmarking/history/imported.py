@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from snapq.benchmarking.statistics import doubts, no_claim, uneven_counts
 from snapq.benchmarking.targets.golden_answers import answers_met, answers_reasons, worst
 from snapq.benchmarking.targets.results import latency_of
+from snapq.bundle.schema import MOST_SAMPLES
 from snapq.errors import StorageError
 from snapq.records import Origin
 from snapq.records import bench as results
@@ -134,6 +135,7 @@ class _File(_Part):
     soc_id: int | None
     architecture: int | None
     golden_samples: _Count
+    batch: Annotated[int, Field(ge=1, le=MOST_SAMPLES)] = 1
     outputs: list[_Text]
     host: _Host
     protocol: _Protocol
@@ -210,7 +212,8 @@ def _record(file: _File, run_id: str) -> results.BenchRecord:
         ),
         latency_ms=latency,
         instructions=round(latency.p50 * 1e6) if file.host.emulated else None,
-        throughput_ips=1000 / latency.mean if latency.mean else 0.0,
+        throughput_ips=1000 * file.batch / latency.mean if latency.mean else 0.0,
+        batch=file.batch,
         memory=results.BenchMemory(
             before=None,
             loaded=None,

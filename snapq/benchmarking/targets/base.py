@@ -42,6 +42,8 @@ class Candidate:
     """The bundle that the model belongs to; a board runs what is in it for its own SoC."""
     answers_of: Path | None = None
     """The classical bundle whose golden rows the model must answer as ONNX Runtime does."""
+    batch: int = 1
+    """How many samples `feeds` holds."""
 
 
 @dataclass(frozen=True)

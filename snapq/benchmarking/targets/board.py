@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from snapq.benchmarking.targets.base import Candidate, Measurement, Progress
 from snapq.benchmarking.targets.board_results import Setting, bench_records
-from snapq.benchmarking.targets.results import check_labels, measurement_of, rows_of
+from snapq.benchmarking.targets.results import check_labels, measurement_of, rows_of, with_batches
 from snapq.benchmarking.targets.verdict import with_verdicts
 from snapq.boards.environment import check_python, set_up
 from snapq.boards.inventory import Board, find_board
@@ -101,6 +101,7 @@ class BoardTarget:
         names = [candidate.model.name for candidate in candidates]
         rows = [rows_of(candidate) for candidate in candidates]
         records = bench_records(setting, session, loads, names, rows)
+        records = with_batches(records, [load.batch for load in loads])
         return measurement_of(with_verdicts(records, candidates))
 
 

@@ -23,7 +23,13 @@ from snapq.benchmarking.machine import disturbances, read
 from snapq.benchmarking.targets.base import Candidate, Measurement, Progress
 from snapq.benchmarking.targets.golden_answers import judged, worst
 from snapq.benchmarking.targets.local_records import Timed, local_records
-from snapq.benchmarking.targets.results import check_labels, measurement_of, parts_of, rows_of
+from snapq.benchmarking.targets.results import (
+    check_labels,
+    measurement_of,
+    parts_of,
+    rows_of,
+    with_batches,
+)
 from snapq.benchmarking.targets.timed_model import RowsAsked, TimedModel, Turn
 from snapq.benchmarking.targets.verdict import with_verdicts
 from snapq.bundle.golden_rows import GoldenRows, golden_rows
@@ -96,6 +102,7 @@ class LocalTarget:
         disturbed = tuple(disturbances(before, after, spent_s))
         timed = [_timed(tally) for tally in tallies]
         records = local_records(timed, protocol, disturbed)
+        records = with_batches(records, [one.batch for one in candidates])
         return measurement_of(with_verdicts(records, candidates))
 
 

@@ -82,6 +82,30 @@ def speedup_of(baseline: np.ndarray, candidate: np.ndarray) -> results.BenchSpee
     )
 
 
+def with_batches(
+    records: Sequence[results.BenchRecord], batches: Sequence[int]
+) -> tuple[results.BenchRecord, ...]:
+    """The records of runs that take several samples: throughput and speed-ups are of samples.
+
+    Args:
+        records: the first is the baseline of the others.
+        batches: how many samples a run of each takes.
+    """
+    found = []
+    for record, batch in zip(records, batches, strict=True):
+        share, speedup_ = batch / batches[0], record.speedup
+        if speedup_ is not None and share != 1:
+            low_high = speedup_.ci95 and (speedup_.ci95[0] * share, speedup_.ci95[1] * share)
+            speedup_ = results.BenchSpeedup(value=speedup_.value * share, ci95=low_high)
+        changes = {
+            "batch": batch,
+            "throughput_ips": record.throughput_ips * batch,
+            "speedup": speedup_,
+        }
+        found.append(record if batch == 1 and share == 1 else record.model_copy(update=changes))
+    return tuple(found)
+
+
 def protocol_of(
     protocol: BenchmarkConfig, performance_mode: str | None = None
 ) -> results.BenchProtocol:
@@ -128,6 +152,7 @@ def _latency(record: results.BenchRecord) -> LatencyRecord:
         peak_rss_bytes=record.memory.peak,
         placement="cpu" if record.placement.fallback == "cpu" else "npu",
         rows=record.rows,
+        batch=record.batch,
         encode_ms=record.parts_ms and record.parts_ms.encode,
         decode_ms=record.parts_ms and record.parts_ms.decode,
     )

@@ -57,6 +57,7 @@ class Load:
         is_bundle: whether it is a package, and not the model that one is compared with.
         golden_rows: rows to answer, of a classical model.
         has_host: whether head and tail stand around it, so that it takes rows.
+        batch: how many samples a run takes.
     """
 
     label: str
@@ -68,6 +69,7 @@ class Load:
     is_bundle: bool = False
     golden_rows: GoldenRows | None = None
     has_host: bool = False
+    batch: int = 1
 
     @property
     def size(self) -> int:
@@ -169,6 +171,7 @@ def bundle_load(
         is_bundle=True,
         golden_rows=golden_rows(bundle, expected.answers if expected else ()),
         has_host=manifest.host is not None,
+        batch=manifest.batch,
     )
 
 

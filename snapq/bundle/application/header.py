@@ -35,6 +35,7 @@ def header(manifest: Manifest, labels: Sequence[str] = ()) -> str:
         "snapq_model.h",
         snapq=manifest.provenance.snapq,
         precision=manifest.precision,
+        batch=manifest.batch,
         inputs=inputs,
         outputs=outputs,
         labels=labels,

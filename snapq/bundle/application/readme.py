@@ -86,6 +86,7 @@ def readme(manifest: Manifest, facts: ApplicationFacts, files: tuple[str, ...]) 
         "README.md",
         title=f"Package for {', '.join(entry.device for entry in manifest.devices) or 'the CPU'}",
         precision=manifest.precision,
+        batch=manifest.batch,
         snapq=manifest.provenance.snapq,
         random_inputs=manifest.random_inputs,
         devices_text=", ".join(names) or "a Snapdragon",
@@ -204,6 +205,9 @@ def _device(entry: BundleDevice) -> dict[str, Any]:
     microseconds = estimate.get("us")
     where = estimate.get("estimated_on", entry.device)
     text = "not estimated" if microseconds is None else f"{microseconds / 1000:.3g} ms"
+    batch = estimate.get("batch", 1)
+    if microseconds is not None and batch > 1:
+        text += f" a call, {microseconds / batch / 1000:.3g} ms a sample"
     if microseconds is not None and where != entry.device:
         text += f" (on {where})"
     beside = [path for path in entry.files if path != entry.model]

@@ -54,6 +54,7 @@ def samples(manifest: Manifest, facts: ApplicationFacts) -> dict[str, str]:
         )
         return {language: text for language, text in made.items() if language not in without}
     values = {
+        "batch": manifest.batch,
         "inputs": inputs,
         "outputs": outputs,
         "labels": facts.labels,
@@ -130,7 +131,7 @@ def _tail(
     manifest: Manifest, inputs: Sequence[Sample], outputs: Sequence[Sample]
 ) -> dict[str, object] | None:
     """What the C++ program needs to run the tail; None where it cannot feed it."""
-    if manifest.tail is None:
+    if manifest.tail is None or manifest.batch > 1:
         return None
     known = {("output", item.name): item for item in outputs}
     known |= {("input", item.name): item for item in inputs if item.use == "values"}

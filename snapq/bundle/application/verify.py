@@ -101,6 +101,7 @@ def _options() -> argparse.Namespace:
 
 def _report(options: argparse.Namespace) -> int:
     manifest = _manifest(options.bundle)
+    options.batch = manifest.get("batch", 1)
     entry = _entry(manifest, options)
     checked = _check_files(options.bundle, manifest, entry)
     print(f"{checked} files are those of the manifest.")
@@ -162,21 +163,29 @@ def _tell(last: dict[str, Any], found: list[dict[str, Any]], options: argparse.N
         print("  The golden data are the NPU's; a CPU rounds otherwise, which is no fault.")
     if not last["golden"]:
         print("There are no golden outputs to compare with.")
-    if options.timed:
-        times = sorted(ms for one in found for turn in one["turns"] for ms in turn)
-        median, p99 = times[len(times) // 2], times[min(len(times) * 99 // 100, len(times) - 1)]
-        if _emulated():  # whose clock counts instructions, one a nanosecond
-            print(f"{len(times)} runs: median {median:.3f} million instructions (emulated).")
-        else:
-            print(
-                f"Latency, {len(times)} runs: median {median:.3f} ms, p99 {p99:.3f} ms (measured)."
-            )
-    elif options.simulated:
-        print("Not timed: on x86_64 the NPU is simulated.")
+    _tell_times(found, options)
     right = _tell_answers(found)
     if options.cpu:
         return right  # the simulator rounds otherwise than a CPU
     return right and exact and not placement["cpu"]
+
+
+def _tell_times(found: list[dict[str, Any]], options: argparse.Namespace) -> None:
+    """Prints what a run takes, and what that is a sample."""
+    if options.simulated:
+        print("Not timed: on x86_64 the NPU is simulated.")
+    if not options.timed:
+        return
+    times = sorted(ms for one in found for turn in one["turns"] for ms in turn)
+    median, p99 = times[len(times) // 2], times[min(len(times) * 99 // 100, len(times) - 1)]
+    if _emulated():  # whose clock counts instructions, one a nanosecond
+        print(f"{len(times)} runs: median {median:.3f} million instructions (emulated).")
+    else:
+        print(f"Latency, {len(times)} runs: median {median:.3f} ms, p99 {p99:.3f} ms (measured).")
+    if options.batch > 1:
+        unit = "million instructions" if _emulated() else "ms"
+        each = median / options.batch
+        print(f"A run takes {options.batch} samples: {each:.3f} {unit} a sample.")
 
 
 def _tell_answers(found: list[dict[str, Any]]) -> bool:
@@ -232,6 +241,7 @@ def _file(
         "architecture": None if entry is None else entry["architecture"],
         "golden_samples": manifest["golden_samples"] if _golden_folder(manifest, entry) else 0,
         "outputs": [item["name"] for item in manifest["outputs"]],
+        **({"batch": manifest["batch"]} if "batch" in manifest else {}),
         "host": _host(),
         "protocol": {
             "warmup": options.warmup,

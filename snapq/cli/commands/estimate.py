@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from snapq.cli.options import (
+    Batch,
     CutOption,
     Device,
     InputOption,
@@ -10,6 +11,7 @@ from snapq.cli.options import (
     ModelArgument,
     OwnMeasurements,
     existing,
+    parse_batches,
     parse_shapes,
 )
 from snapq.cli.output.json import emit
@@ -21,21 +23,35 @@ def estimate(
     input_: InputOption = None,
     cut_at: CutOption = None,
     own_measurements: OwnMeasurements = True,
+    batch: Batch = None,
     json: Json = False,
 ) -> None:
     """Estimate the accelerator time of a model, float (fp16) or Q/DQ; predict a board's latency.
 
     Example: snapq estimate model.w8a8.onnx --device qcs9075
+
+    Example: snapq estimate model.w8a8.onnx --device qcs9075 --batch auto
     """
     from snapq import api
     from snapq.cli.output import tables
 
+    sizes, path, shapes = parse_batches(batch), existing(model), parse_shapes(input_)
+    if len(sizes) > 1:
+        several = api.estimate_batches(
+            path, device, inputs=shapes, outputs=cut_at or (), sizes=sizes
+        )
+        if json:
+            emit({"batches": [{**one.to_json(), "sample_us": one.sample_us} for one in several]})
+        else:
+            tables.show_batches(several)
+        return
     found = api.predict(
-        existing(model),
+        path,
         device,
-        inputs=parse_shapes(input_),
+        inputs=shapes,
         outputs=cut_at or (),
         own_measurements=own_measurements,
+        batch=sizes[0],
     )
     if json:
         emit(found.to_json())

@@ -200,6 +200,8 @@ def show_estimate(estimate: EstimateRecord) -> None:
         f"between {estimate.us_lower:.0f} and {estimate.us_upper:.0f} us; "
         f"{estimate.cycles:,} cycles. Accelerator time only."
     )
+    if estimate.batch > 1:
+        show_line(f"A call takes {estimate.batch} samples, {estimate.sample_us:,.1f} us each.")
     if estimate.estimated_on != estimate.device:
         show_line(
             f"{estimate.device} has no estimate; {estimate.estimated_on} is the nearest "
@@ -208,6 +210,29 @@ def show_estimate(estimate: EstimateRecord) -> None:
     if estimate.missing_ops:
         show_line(f"{estimate.missing_ops} operators have no cost: the figure is too low.")
     show_table("DDR traffic", ("kind", "bytes"), sorted(estimate.ddr_bytes.items()))
+
+
+def show_batches(estimates: Sequence[EstimateRecord]) -> None:
+    """Prints what a sample takes by how many of them a call takes."""
+    alone = next((one.sample_us for one in estimates if one.batch == 1), None)
+    device, on = estimates[0].device, estimates[0].estimated_on
+    show_table(
+        f"Estimated on {on} ({estimates[0].label}); accelerator time only, in us",
+        ("samples of a call", "a call", "a sample", "of a sample alone"),
+        (
+            (
+                one.batch,
+                f"{one.us:,.0f}",
+                f"{one.sample_us:,.1f}",
+                "" if alone is None else f"{one.sample_us / alone:.2f}",
+            )
+            for one in estimates
+        ),
+    )
+    if device != on:
+        show_line(f"{device} has no estimate; {on} is the nearest architecture that has one.")
+    if any(one.missing_ops for one in estimates):
+        show_line("Operators have no cost in some of these: such figures are too low.")
 
 
 def show_prediction(found: PredictionRecord, problem: str | None = None) -> None:

@@ -85,8 +85,8 @@ class Gates(Strict):
     """Estimate of the model at fp16, as given or prepared, whichever is faster, over the estimate
     of the package, same device. By device too."""
     max_estimated_us: Positive | Annotated[dict[str, Positive], Field(min_length=1)] | None = None
-    """Longest estimate of the package, in microseconds of accelerator time. By device too; of all
-    devices, those with an estimate of their own count, where there are some."""
+    """Longest estimate of a call of the package, in microseconds of accelerator time. By device
+    too; of all devices, those with an estimate of their own count, where there are some."""
     max_latency_ms: Positive | Percentiles | None = None
     """Longest latency of the package as measured on `benchmark.target`, in milliseconds: of the
     median, or `{p50: 8, p99: 12}`."""

@@ -44,6 +44,11 @@ class PackageConfig(StageConfig):
     judge: JudgeConfig = JudgeConfig()
     """Equal forms of the model (a product for each head of attention) are compiled for a device
     where its estimate says that they are faster."""
+    batch: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = 1
+    """How many samples a call of the package takes, along the first axis of every input. Each is
+    computed as if it stood alone, in the same encodings, in less time than one after the other
+    where frames may be gathered. `auto` takes for each kind of device what is fastest a sample by
+    its estimate, of 1, 2, 4, 8 and 16."""
     dlc: bool = False
     """Also write a DLC for QAIRT's own tools."""
     multi_soc: bool = False

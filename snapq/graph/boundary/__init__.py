@@ -9,6 +9,7 @@ a Transpose that the NPU's compiler cancels.
 """
 
 from snapq.graph.boundary.apply import Applied, apply
+from snapq.graph.boundary.calls import calls, gathered, parted
 from snapq.graph.boundary.fold import fold_normalization
 from snapq.graph.boundary.ids import only_looked_up
 from snapq.graph.boundary.plan import plan
@@ -30,7 +31,10 @@ __all__ = [
     "OutputBoundary",
     "Sample",
     "apply",
+    "calls",
     "fold_normalization",
+    "gathered",
     "only_looked_up",
+    "parted",
     "plan",
 ]

@@ -204,6 +204,7 @@ class Boundary:
         gives_nhwc: whether outputs of rank 4 are to have their channels last.
         outputs: in graph order; empty until `apply` reads them from the graph.
         notes: sentences for the reader: what the boundary could not have, and why.
+        batch: how many samples a call takes, along the first axis; shapes are those of one.
     """
 
     inputs: tuple[InputBoundary, ...]
@@ -211,6 +212,7 @@ class Boundary:
     gives_nhwc: bool = False
     outputs: tuple[OutputBoundary, ...] = ()
     notes: tuple[str, ...] = ()
+    batch: int = 1
 
     @property
     def changes_float_model(self) -> bool:
@@ -241,6 +243,8 @@ class Boundary:
     def describe(self) -> list[str]:
         """One line an input and output, for people."""
         lines = [_describe_input(item) for item in self.inputs]
+        if self.batch > 1:
+            lines.append(f"a call takes {self.batch} samples, along the first axis")
         if self.outputs:
             return lines + [_describe_output(item) for item in self.outputs]
         codes = "codes where the model quantizes them" if self.gives_codes else "float"

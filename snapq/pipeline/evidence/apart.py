@@ -52,7 +52,9 @@ def notes(branches: Sequence[Branch]) -> Iterator[str]:
     """Which devices got which precision, and why; nothing where all have the same model."""
     if len(branches) < 2:
         return
-    if not any(isinstance(_mixed(one), dict) for one in branches):
+    batches = len({_batch(one) for one in branches}) > 1
+    chosen = "batch: auto" if batches else "precision: auto"
+    if not batches and not any(isinstance(_mixed(one), dict) for one in branches):
         yield (
             "Each kind of device has the form of the network that is fastest on it: packages for "
             f"{'; '.join(', '.join(one.names) for one in branches)}. The bundle holds them all, "
@@ -60,7 +62,7 @@ def notes(branches: Sequence[Branch]) -> Iterator[str]:
         )
         return
     yield (
-        "`precision: auto` gives each kind of device the fastest package that is good enough: "
+        f"`{chosen}` gives each kind of device the fastest package that is good enough: "
         f"{'; '.join(map(_choice, branches))}. The bundle holds them all, those behind the first "
         f"in {BUNDLE}/{PACKAGES}."
     )
@@ -68,7 +70,10 @@ def notes(branches: Sequence[Branch]) -> Iterator[str]:
 
 def _choice(branch: Branch) -> str:
     """`w8a8 for qcs9075, sm8650 (412.0 µs estimated on qcs9075, 31.2 dB simulated)`."""
-    text = f"{branch.precision} for {', '.join(branch.names)}"
+    text = branch.precision
+    if (batch := _batch(branch)) > 1:
+        text += f", {batch} samples a call,"
+    text += f" for {', '.join(branch.names)}"
     found = _mixed(branch)
     if not isinstance(found, dict):
         return text
@@ -85,6 +90,11 @@ def _mixed(branch: Branch) -> Any:
     """What the search for a precision found; None where there was none."""
     made = (one.artifact.record for one in branch.finished if one.step.name == "quantize")
     return next((one.details.get("mixed_precision") for one in made), None)
+
+
+def _batch(branch: Branch) -> int:
+    """How many samples a call of its package takes."""
+    return int(branch.finished[-1].artifact.record.details.get("batch", 1))
 
 
 def _value(found: dict[str, Any]) -> str:

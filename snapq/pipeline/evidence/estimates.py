@@ -91,10 +91,13 @@ def _speedups(
                 )
             if package.missing_ops or baseline.missing_ops:
                 remarks.append("some operators have no cost in the estimate")
+            if package.batch != baseline.batch:
+                remarks.append(f"a sample each, {package.batch} in a call of the package")
+            share = package.batch / baseline.batch
             yield SpeedupRecord(
                 baseline=baseline.label,
                 candidate=package.label,
-                value=baseline.cycles / package.cycles,
+                value=share * baseline.cycles / package.cycles,
                 where=Origin.ESTIMATED,
                 device=package.device,
                 interval=None,

@@ -9,6 +9,7 @@ from snapq.benchmarking.targets.base import Candidate
 from snapq.benchmarking.targets.resolve import resolve_target
 from snapq.bundle import CPU, MODEL
 from snapq.config import BenchmarkConfig
+from snapq.graph.boundary import gathered
 from snapq.pipeline.evidence.base import Evidence, Found, Subject
 from snapq.progress import Percent, Progress
 from snapq.records import Figures
@@ -28,8 +29,10 @@ def gather(subject: Subject) -> Found:
     if subject.whole is not None:
         candidates = list(_classical(subject, subject.whole.model))
     elif subject.bundle is not None:
-        feeds = subject.package_boundary.package_feeds(sample)
-        candidates.append(Candidate(subject.label, subject.bundle / MODEL, feeds, subject.bundle))
+        plan, batch = subject.package_boundary, subject.package_boundary.batch
+        feeds = gathered([plan.package_feeds(one) for one in subject.examples[:batch]], batch)
+        model = subject.bundle / MODEL
+        candidates.append(Candidate(subject.label, model, feeds, subject.bundle, batch=batch))
     elif subject.quantized is not None:
         feeds = subject.plan.model_feeds(sample)
         candidates.append(Candidate(subject.label, subject.quantized.model, feeds))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from snapq.evaluation.metrics import Fidelity
 from snapq.evaluation.rows import class_numbers, rows_of
 from snapq.evaluation.stateful import in_sequence
 from snapq.graph import io
+from snapq.graph.boundary import calls, parted
 from snapq.npu.arithmetic import distinct
 from snapq.npu.model import Model
 from snapq.npu.runtime import status
@@ -237,12 +239,14 @@ def _results(subject: Subject, data: Dataset, npu: DeviceProfile | None) -> Iter
         return plan.package_outputs(found) if packaged else found
 
     if not data.state:
-        ready = map(feeds, data)
+        batch = plan.batch if packaged else 1
+        ready = calls(map(feeds, data), batch)
         if npu is not None:
             found = Model(_candidate(subject, npu), npu).simulate(ready)
         else:
             found = map(CpuModel(_candidate(subject, npu)).run, ready)
-        yield from map(result, found)
+        samples = (sample for call in found for sample in parted(call, batch))
+        yield from map(result, islice(samples, len(data)))
         return
     with _runner(subject, npu) as run_one:
         yield from in_sequence(data, data.state, lambda sample: result(run_one(feeds(sample))))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 
 from snapq.bundle import DEVICES, ENCODINGS, GOLDEN, MODEL, TAIL
 from snapq.bundle.application import write_application
@@ -19,6 +20,7 @@ from snapq.config import PackageConfig
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import ConfigError
 from snapq.graph import boundary, io
+from snapq.graph.batch import batched, check_same
 from snapq.graph.boundary import Applied, Boundary
 from snapq.graph.float16.notes import float16_notes
 from snapq.graph.float16.run import write_for_float16
@@ -26,8 +28,14 @@ from snapq.npu.model import Model, Source
 from snapq.progress import Progress
 from snapq.quantization.lint.run import lint
 from snapq.stages.package import golden, net
+from snapq.stages.package.batching import Curve, check_batch, choose, curves
 from snapq.stages.package.classical import write_classical
-from snapq.stages.package.compile_device import CompiledDevice, check_fp16, compile_for
+from snapq.stages.package.compile_device import (
+    CompiledDevice,
+    check_fp16,
+    compile_for,
+    of_calls,
+)
 from snapq.stages.package.describe import manifest
 from snapq.stages.package.golden import Reloaded
 from snapq.stages.package.job import PackageJob
@@ -49,6 +57,8 @@ class Built:
         notes: sentences for the reader.
         mended: the Q/DQ or float model that was packaged instead of the one given, where nodes
             had to be written otherwise for the NPU.
+        batches: estimates by how many samples a call takes, device by device; none where a call
+            takes one and nothing else was asked.
     """
 
     boundary: Boundary
@@ -56,6 +66,7 @@ class Built:
     reloads: tuple[Reloaded, ...]
     notes: tuple[str, ...]
     mended: Path | None
+    batches: tuple[Curve, ...] = ()
 
 
 def build(job: PackageJob, config: PackageConfig, out: Path, progress: Progress) -> Built:
@@ -77,6 +88,8 @@ def build(job: PackageJob, config: PackageConfig, out: Path, progress: Progress)
             hint="Add a device, or leave multi_soc out.",
         )
     with atomic_folder(out) as folder:
+        batch = _batch(job, config, devices, progress)
+        job = replace(job, plan=replace(job.plan, batch=batch.size))
         made = _rightly_made(job, config, devices, folder, progress)
         scratch = out.parent / MENDED
         mending = net.mend_faults(job, made.compiled, made.reloads, scratch, progress)
@@ -96,9 +109,52 @@ def build(job: PackageJob, config: PackageConfig, out: Path, progress: Progress)
         applied.boundary,
         tuple(_moved(entry, out) for entry in compiled),
         reloads,
-        tuple(dict.fromkeys((*made.notes, *mending.notes, *(n for r in reloads for n in r.notes)))),
+        tuple(
+            dict.fromkeys(
+                (
+                    *(text for one in batch.curves for text in one.told(batch.size)),
+                    *made.notes,
+                    *mending.notes,
+                    *(note for reloaded in reloads for note in reloaded.notes),
+                )
+            )
+        ),
         None if mending.changed is None else mending.changed.model,
+        batch.curves,
     )
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """How many samples a call takes, and the estimates that say what that gains."""
+
+    size: int
+    curves: tuple[Curve, ...] = ()
+
+
+def _batch(
+    job: PackageJob, config: PackageConfig, devices: Sequence[DeviceProfile], progress: Progress
+) -> _Batch:
+    """Raises `ConfigError` or `ModelError` where there are no batches of the model."""
+    if config.batch == 1:
+        return _Batch(1)
+    found = batch_curves(job, config, devices, progress)
+    return _Batch(choose(found) if config.batch == "auto" else config.batch, found)
+
+
+def batch_curves(
+    job: PackageJob, config: PackageConfig, devices: Sequence[DeviceProfile], progress: Progress
+) -> tuple[Curve, ...]:
+    """Estimates of the package by how many samples a call takes.
+
+    Raises:
+        ConfigError, ModelError: samples cannot be gathered.
+    """
+    applied = applied_model(job)
+    check_batch(config, applied, alone=job.alone)
+    if config.batch != "auto":
+        batched(applied.model, config.batch)  # which says why where there is none
+    return curves(applied.model, devices, config, job.memory, progress)
 
 
 @dataclass(frozen=True)
@@ -138,13 +194,19 @@ def _made(
     as_it_is: Collection[str] = (),
 ) -> _Made:
     """Writes, compiles and runs the model in an empty folder, for some devices without rewrites."""
-    applied = _write_model(job, config.golden_samples, folder)
+    applied, alone = _write_model(job, config.golden_samples, folder)
     lints = _lint(job, applied, devices)
     compiled = _compile(job, config, devices, folder, progress, as_it_is)
-    feeds, notes = _golden_feeds(job, config, applied.boundary, folder)
+    samples, notes = _golden_samples(job, config, applied.boundary)
+    batch = applied.boundary.batch
+    if batch > 1:
+        check_same(alone, applied.model, batch, samples)
+    feeds = golden.write_feeds(folder, boundary.calls(samples, batch))
     with progress.track("Compare on the simulator", len(compiled)) as advance:
         reloads = []
         expected = net.expected(job, applied, folder / MODEL, feeds)
+        if batch > 1:
+            expected = replace(expected, alone=golden.Alone(alone, samples, batch))
         for reloaded in golden.reload(expected, compiled, folder, allow_cpu=job.npu_share < 1):
             reloads.append(reloaded)
             advance(1)
@@ -167,13 +229,24 @@ def _empty(folder: Path) -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def _write_model(job: PackageJob, golden_samples: int, folder: Path) -> Applied:
-    """The portable model with the package's boundary, the encodings and the helper."""
+def applied_model(job: PackageJob) -> Applied:
+    """The model of one sample with the package's boundary."""
     model = io.load(job.model)
     if job.precision == "float" and not job.folded:
         model = boundary.fold_normalization(model, job.plan)
         write_for_float16(model)
-    applied = boundary.apply(model, job.plan)
+    return boundary.apply(model, job.plan)
+
+
+def _write_model(job: PackageJob, golden_samples: int, folder: Path) -> tuple[Applied, ir.Model]:
+    """The portable model with the package's boundary, the encodings and the helper.
+
+    Beside it is the model of one sample, which is the same where a call takes one.
+    """
+    applied = applied_model(job)
+    alone = applied.model
+    if job.plan.batch > 1:
+        applied = replace(applied, model=batched(alone, job.plan.batch))
     io.save(applied.model, folder / MODEL)
     write_helper(folder)
     if job.tail is not None:
@@ -183,7 +256,7 @@ def _write_model(job: PackageJob, golden_samples: int, folder: Path) -> Applied:
     if job.encodings is not None:
         with storage_errors(folder / ENCODINGS):
             shutil.copyfile(job.encodings, folder / ENCODINGS)
-    return applied
+    return applied, alone
 
 
 def _lint(job: PackageJob, applied: Applied, devices: Sequence[DeviceProfile]) -> tuple[str, ...]:
@@ -206,7 +279,7 @@ def _compile(
     source = Source(folder / MODEL)
 
     def compiled(device: DeviceProfile) -> CompiledDevice:
-        return compile_for(
+        found = compile_for(
             # What is made of the model on the way is made by one thread alone.
             Source(folder / MODEL) if current() else source,
             device,
@@ -217,6 +290,7 @@ def _compile(
             memory=job.memory,
             tries=0 if device.name in as_it_is else config.judge.tries,
         )
+        return of_calls(found, job.plan.batch)
 
     with progress.track("Compile", len(devices)) as advance:
         # Those with an estimate first: theirs serves the others.
@@ -226,15 +300,15 @@ def _compile(
     return tuple(done[device.name] for device in devices)
 
 
-def _golden_feeds(
-    job: PackageJob, config: PackageConfig, applied: Boundary, folder: Path
+def _golden_samples(
+    job: PackageJob, config: PackageConfig, applied: Boundary
 ) -> tuple[tuple[dict[str, Array], ...], tuple[str, ...]]:
+    """What the package takes of single samples."""
     count = config.golden_samples
     if job.samples is None:
-        feeds = golden.write_feeds(folder, golden.random_feeds(applied, count))
+        feeds = tuple(golden.random_feeds(applied, count))
         return feeds, (f"There are no samples; the golden data are {count} random inputs.",)
-    chosen = (applied.package_feeds(s) for s, _ in zip(job.samples, range(count), strict=False))
-    return golden.write_feeds(folder, chosen), ()
+    return tuple(applied.package_feeds(sample) for sample in job.samples[:count]), ()
 
 
 def _write_extra(

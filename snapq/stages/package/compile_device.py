@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,15 @@ def compile_for(
     _check_share(found.files.placement, npu_share, device)
     notes = tuple(f"{device.name}: {note}" for note in _notes(found, device, config))
     return CompiledDevice(device, found, notes)
+
+
+def of_calls(made: CompiledDevice, batch: int) -> CompiledDevice:
+    """The same, whose estimate says how many samples a call takes."""
+    figure = made.compilation.estimate
+    if figure is None or batch == 1:
+        return made
+    estimate = figure.model_copy(update={"batch": batch})
+    return replace(made, compilation=replace(made.compilation, estimate=estimate))
 
 
 def _notes(found: Compilation, device: DeviceProfile, config: PackageConfig) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
@@ -14,6 +14,7 @@ from snapq.bundle.host_schema import BundleAnswers
 from snapq.bundle.manifest import input_entry, output_entry
 from snapq.bundle.schema import (
     SCHEMA,
+    WITH_BATCH,
     WITH_HOST,
     WITH_TAIL,
     BundleBinary,
@@ -31,6 +32,7 @@ from snapq.graph import io
 from snapq.graph.boundary import Applied, Boundary
 from snapq.graph.shapes import static_shape
 from snapq.npu.binaries import inspect_binary
+from snapq.records import EstimateRecord
 from snapq.stages.artifact import library_versions
 from snapq.stages.package.classical import golden_answers, host_entry
 from snapq.stages.package.compile_device import CompiledDevice
@@ -62,8 +64,9 @@ def manifest(
     try:
         return Manifest(
             precision=job.label,
-            inputs=tuple(input_entry(item) for item in applied.boundary.inputs),
-            outputs=tuple(output_entry(item) for item in applied.boundary.outputs),
+            batch=boundary.batch,
+            inputs=tuple(input_entry(item, boundary.batch) for item in boundary.inputs),
+            outputs=tuple(output_entry(item, boundary.batch) for item in boundary.outputs),
             model=MODEL,
             encodings=None if job.encodings is None else ENCODINGS,
             helper=HELPER,
@@ -95,9 +98,13 @@ def manifest(
         ) from error
 
 
-def _version(job: PackageJob) -> Literal["snapq.bundle/1", "snapq.bundle/2", "snapq.bundle/3"]:
+def _version(
+    job: PackageJob,
+) -> Literal["snapq.bundle/1", "snapq.bundle/2", "snapq.bundle/3", "snapq.bundle/5"]:
     if job.classical is not None:
         return WITH_HOST
+    if job.plan.batch > 1:
+        return WITH_BATCH
     return SCHEMA if job.tail is None else WITH_TAIL
 
 
@@ -135,12 +142,19 @@ def _entry(
         ),
         binaries=tuple(_binary(path, device, folder) for path in compiled.binaries),
         options=compiled.options,
-        estimate=None if made.estimate is None else made.estimate.model_dump(mode="json"),
+        estimate=_estimate(made.estimate),
         golden=reloaded.golden,
         qairt=compiled.qairt,
         fault=_plain(reloaded.verdict.fault),
         answers=answers,
     )
+
+
+def _estimate(figure: EstimateRecord | None) -> dict[str, Any] | None:
+    """A figure in the manifest; of a call of one sample as it was before there were others."""
+    if figure is None:
+        return None
+    return figure.model_dump(mode="json", exclude={"batch"} if figure.batch == 1 else None)
 
 
 def _binary(path: Path, device: DeviceProfile, folder: Path) -> BundleBinary:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
 
 from snapq.bundle import GOLDEN
 from snapq.bundle.read import golden_file
 from snapq.bundle.write import write_arrays
 from snapq.cluster.current import current, each
-from snapq.graph.boundary import Boundary, InputBoundary
+from snapq.graph.boundary import Boundary, InputBoundary, parted
 from snapq.npu.model import Model
 from snapq.quantization.agreement.compare import REPEATS, Agreement
 from snapq.quantization.agreement.verdict import Verdict
@@ -47,6 +48,21 @@ class Reloaded:
 
 
 @dataclass(frozen=True)
+class Alone:
+    """The model of one sample, to compare with what samples give in calls of several.
+
+    Attributes:
+        model: with the package's boundary.
+        samples: what the calls were gathered from, in order.
+        batch: how many a call takes.
+    """
+
+    model: ir.Model
+    samples: Sequence[Values]
+    batch: int
+
+
+@dataclass(frozen=True)
 class Expected:
     """What compiled models are run with, and compared with.
 
@@ -56,12 +72,14 @@ class Expected:
         compare: compares their outputs, with those of the first sample once more behind them, with
             the CPU's; gives findings, and notes where there are none.
         worse: says what a rewritten form gives worse than the portable model, both simulated.
+        alone: of calls of several samples, the same model of one.
     """
 
     model: Path
     feeds: Sequence[Values]
     compare: Callable[[Sequence[Values]], tuple[tuple[Agreement, ...], tuple[str, ...]]]
     worse: Callable[[Sequence[Values], Sequence[Values]], str | None]
+    alone: Alone | None = None
 
 
 def random_feeds(boundary: Boundary, count: int) -> Iterator[dict[str, Array]]:
@@ -111,11 +129,15 @@ def reload(
         name = entry.device.name
         findings, told = expected.compare(found)
         del found[len(feeds) :]
-        worse = None
+        again, worse = list(again), None
         if entry.compilation.form.rewrites:
-            again = list(again)
             worse = expected.worse(again, found)
         sentence = _compare(again, found)
+        if expected.alone is not None:
+            single = Model(expected.alone.model, entry.device).simulate(
+                expected.alone.samples, options=entry.compilation.options, allow_cpu=allow_cpu
+            )
+            sentence += f"; {_compare_alone(single, again, expected.alone.batch)}"
         place = _place(found, entry, written)
         if place not in written:
             written[place] = found
@@ -152,6 +174,22 @@ def _compare(expected: Iterable[Values], found: Sequence[Values]) -> str:
         f"differs from the model it came from by up to {worst[name]:g} in '{name}', {samples}, in "
         "a fresh process"
     )
+
+
+def _compare_alone(alone: Iterable[Values], found: Sequence[Values], batch: int) -> str:
+    """Says how far samples are from what they give in a call of their own."""
+    parts = [sample for call in found for sample in parted(call, batch)]
+    pairs = list(zip(alone, parts, strict=False))
+    off: dict[str, float] = {}
+    for one, other in pairs:
+        for name, values in one.items():
+            gap = np.abs(values.astype(np.float64) - other[name].astype(np.float64))
+            if gap.size and np.nanmax(gap) > 0:
+                off[name] = max(off.get(name, 0.0), float(np.nanmax(gap)))
+    if not off:
+        return f"each sample of a call of {batch} is bit-exact with one alone"
+    name = max(off, key=lambda key: off[key])
+    return f"samples of a call of {batch} differ from one alone by up to {off[name]:g} in '{name}'"
 
 
 def _place(

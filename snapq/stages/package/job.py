@@ -70,6 +70,15 @@ class PackageJob:
     application: ApplicationFacts = field(default_factory=ApplicationFacts)
 
     @property
+    def alone(self) -> str | None:
+        """Why samples cannot be gathered into calls of several; None where they can."""
+        if self.classical is not None:
+            return "a classical model takes as many rows as `model.inputs` says"
+        if self.application.state:
+            return "it has state, so that a sample rests on the one before"
+        return None
+
+    @property
     def label(self) -> str:
         """Precision in which it runs."""
         return "fp16" if self.precision == "float" else self.precision

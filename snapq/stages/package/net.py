@@ -91,7 +91,7 @@ class CpuResults:
         """
         float16 = self._job.precision == "float"
         count = len(self._feeds)
-        npu = [self._boundary.package_outputs(one) for one in found[:count]]
+        npu = self._samples(found[:count])
         try:
             cpu = self._cpu
         except ModelError as error:
@@ -105,23 +105,42 @@ class CpuResults:
             truth = self._reference or self._cpu
         except ModelError:
             return None
-        read = self._boundary.package_outputs
-        return worse(truth, list(map(read, usual)), list(map(read, other)))
+        return worse(truth, self._samples(usual), self._samples(other))
 
     @cached_property
     def _cpu(self) -> list[dict[str, Array]]:
         found = on_cpu(io.load(self._model), self._feeds)
-        return [self._boundary.package_outputs(one) for one in found]
+        return self._samples(found)
+
+    def _samples(self, calls: Sequence[Values]) -> list[dict[str, Array]]:
+        """What calls gave, sample by sample, as the float model has it."""
+        batch = self._boundary.batch
+        return [
+            self._boundary.package_outputs(sample)
+            for call in calls
+            for sample in boundary.parted(call, batch)
+        ]
 
     def _noisy(self) -> list[list[dict[str, Array]]]:
         float16 = self._job.precision == "float"
         runs = with_noise(io.load(self._model), self._feeds, float16=float16)
-        return [[self._boundary.package_outputs(one) for one in run] for run in runs]
+        return [self._samples(run) for run in runs]
 
     @cached_property
     def _reference(self) -> list[dict[str, Array]] | None:
-        found = reference(self._job, len(self._feeds))
-        return found if found is not None and _alike(found[0], self._cpu[0]) else None
+        batch = self._boundary.batch
+        found = reference(self._job, len(self._feeds) * batch)
+        if found is None or not _alike(found[0], self._cpu[0]):
+            return None
+        if batch == 1:
+            return found
+        # The last call has samples again, from its own first one on.
+        last = found[(len(self._feeds) - 1) * batch :]
+        rest = len(self._cpu) - len(found)
+        return [
+            *found,
+            *(last[number % len(last)] for number in range(len(last), len(last) + rest)),
+        ]
 
 
 def reference(job: PackageJob, count: int) -> list[dict[str, Array]] | None:

@@ -25,7 +25,8 @@ from snapq.records import (
 )
 from snapq.stages.base import Context, Input, Outcome, Reads
 from snapq.stages.package.application import application_facts
-from snapq.stages.package.build import Built, build
+from snapq.stages.package.batching import choose
+from snapq.stages.package.build import Built, batch_curves, build
 from snapq.stages.package.classical import made_up_samples
 from snapq.stages.package.compile_device import CompiledDevice
 from snapq.stages.package.golden import Reloaded
@@ -113,6 +114,50 @@ def run(options: PackageConfig, context: Context, folder: Path) -> Outcome:
         DataError: the labels cannot be read.
         DeviceError, QnnError, ModelError, InstallError, StorageError: as `bundle.build.build`.
     """
+    job, made_up = _job(options, context)
+    built = build(job, options, folder / BUNDLE, context.progress)
+    packaged = _record(built, job.label, folder)
+    packaged.write(folder)
+    return Outcome(
+        precision=job.label,
+        notes=(*built.notes, *([_MADE_UP] if made_up else [])),
+        details={
+            "boundary": built.boundary.describe(),
+            **(
+                {
+                    "batch": built.boundary.batch,
+                    "batches": {one.device: one.to_json() for one in built.batches},
+                }
+                if built.batches
+                else {}
+            ),
+            "candidates": {entry.device: entry.candidates for entry in packaged.devices},
+            "judged": {
+                entry.device.name: found.details()
+                for entry in built.devices
+                if (found := entry.compilation.judged) is not None
+            },
+            "reload": {entry.device: entry.reload for entry in packaged.devices},
+            "npu_nodes": {place.device: place.npu for place in packaged.placements},
+            "cpu_nodes": {place.device: place.cpu for place in packaged.placements},
+        },
+        failures=tuple(text for entry in built.devices for text in entry.failures),
+    )
+
+
+def fastest_batch(options: PackageConfig, context: Context) -> int:
+    """How many samples a call takes with `batch: auto`, for the devices of the context.
+
+    Raises:
+        ConfigError, ModelError: samples cannot be gathered.
+        QnnError, InstallError, StorageError: Qualcomm's compiler did not answer.
+    """
+    job, _ = _job(options, context)
+    return choose(batch_curves(job, options, job.devices[:1], context.progress))
+
+
+def _job(options: PackageConfig, context: Context) -> tuple[PackageJob, bool]:
+    """What the bundle is to be made of, and whether rows were made up. Raises as `run`."""
     if context.boundary is None:
         raise ConfigError("The package stage needs the boundary.", where="io")
     source = context.previous
@@ -136,26 +181,7 @@ def run(options: PackageConfig, context: Context, folder: Path) -> Outcome:
         classical=classical,
         application=application_facts(options.labels, source.model, context.state),
     )
-    built = build(job, options, folder / BUNDLE, context.progress)
-    packaged = _record(built, job.label, folder)
-    packaged.write(folder)
-    return Outcome(
-        precision=job.label,
-        notes=(*built.notes, *([_MADE_UP] if made_up else [])),
-        details={
-            "boundary": built.boundary.describe(),
-            "candidates": {entry.device: entry.candidates for entry in packaged.devices},
-            "judged": {
-                entry.device.name: found.details()
-                for entry in built.devices
-                if (found := entry.compilation.judged) is not None
-            },
-            "reload": {entry.device: entry.reload for entry in packaged.devices},
-            "npu_nodes": {place.device: place.npu for place in packaged.placements},
-            "cpu_nodes": {place.device: place.cpu for place in packaged.placements},
-        },
-        failures=tuple(text for entry in built.devices for text in entry.failures),
-    )
+    return job, made_up
 
 
 def _classical(context: Context) -> ClassicalParts | None:
