@@ -32,7 +32,8 @@ def llm_init(
     `deploy.yaml` beside them is the whole road as `run` takes it, once it names your text.
 
     Args:
-        weights: a GGUF file, or a folder with safetensors, config.json and tokenizer.json.
+        weights: a GGUF file, a folder with safetensors, config.json and tokenizer.json, or an ONNX
+            export of such a decoder with its cache, of dynamic shapes, beside its tokenizer.json.
         output: the folder to write.
         context: positions that attention sees: prompt and answer together.
         prefill: tokens of a prompt at once, at most half of the context.
@@ -48,22 +49,33 @@ def llm_init(
     from snapq.api.language_initialization import language_text
     from snapq.api.yaml_text import run_name
     from snapq.llm.files import DECODE, DEPLOYMENT, PREFILL
+    from snapq.llm.pairs.export import export_of
+    from snapq.llm.pairs.taken import read_pair
+    from snapq.llm.pairs.vocabulary import find_tokenizer, read_vocabulary
+    from snapq.llm.pairs.writing import write_taken
     from snapq.llm.reading.open import read_checkpoint
-    from snapq.llm.write import Sizes, check_sizes, prepared_weights, write_pair
+    from snapq.llm.write import Sizes, check_context, check_sizes, prepared_weights, write_pair
     from snapq.storage import write_text
 
     folder = Path(output)
     refuse_existing(folder, overwrite)
     refuse_other(folder, weights)
-    checkpoint = read_checkpoint(Path(weights))
     sizes = Sizes(context, prefill)
-    check_sizes(checkpoint, sizes)
-    facts = write_pair(checkpoint, prepared_weights(checkpoint), sizes, folder)
+    export = export_of(Path(weights))
+    if export is not None:
+        check_context(sizes)
+        taken = read_pair(export, export, sizes)
+        vocabulary = read_vocabulary(find_tokenizer(None, export))
+        facts, parameters = write_taken(taken, vocabulary, folder).facts, taken.weights.parameters
+    else:
+        checkpoint = read_checkpoint(Path(weights))
+        check_sizes(checkpoint, sizes)
+        facts = write_pair(checkpoint, prepared_weights(checkpoint), sizes, folder)
+        parameters = checkpoint.weights.parameters
     pair = folder / PREFILL, folder / DECODE
     name = run_name(folder.absolute().name)
     text = language_text(pair, name, device_remark(None), folder.absolute(), DEPLOYMENT)
     write_text(folder / DEPLOYMENT, text)
-    parameters = checkpoint.weights.parameters
     return LanguageModel(folder, facts.family, facts.layers, parameters, context, prefill)
 
 

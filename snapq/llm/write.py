@@ -28,7 +28,7 @@ from snapq.llm.reading.checkpoint import Checkpoint
 from snapq.llm.tokens import Tokens
 from snapq.llm.weights import Weights
 
-__all__ = ["Sizes", "check_sizes", "prepared_weights", "write_pair"]
+__all__ = ["Sizes", "check_context", "check_sizes", "prepared_weights", "write_pair"]
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,8 @@ class Sizes:
     prefill: int
 
 
-def check_sizes(checkpoint: Checkpoint, sizes: Sizes) -> None:
-    """Raises `ConfigError` where a decoder cannot be made for such sizes."""
-    decoder = checkpoint.decoder
+def check_context(sizes: Sizes) -> None:
+    """Raises `ConfigError` where no pair can be made for such sizes."""
     if sizes.prefill < 2:
         raise ConfigError(
             f"A prompt of {sizes.prefill} tokens at once is too short.",
@@ -60,6 +59,12 @@ def check_sizes(checkpoint: Checkpoint, sizes: Sizes) -> None:
             where="--context",
             hint=f"Take --context {2 * sizes.prefill} or more, or a smaller --prefill.",
         )
+
+
+def check_sizes(checkpoint: Checkpoint, sizes: Sizes) -> None:
+    """Raises `ConfigError` where a decoder cannot be made for such sizes."""
+    check_context(sizes)
+    decoder = checkpoint.decoder
     if decoder.longest is not None and sizes.context > decoder.longest:
         raise ConfigError(
             f"The model was trained for {decoder.longest} positions, and not for {sizes.context}.",

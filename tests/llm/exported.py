@@ -25,6 +25,7 @@ class Exported(torch.nn.Module):
         config: sizes, as in `reference`.
         weights: likewise.
         growth: what outputs of the cache hold: `new`, `whole` or `in place`.
+        empty: whether it begins with an empty cache, and has no input for one.
         additive: whether the mask is one that is added, `[1, 1, rows, context]`.
         neighbours: whether RoPE turns channels 2i and 2i + 1 with each other.
     """
@@ -37,8 +38,10 @@ class Exported(torch.nn.Module):
         *,
         additive: bool = False,
         neighbours: bool = False,
+        empty: bool = False,
     ) -> None:
         super().__init__()
+        self.empty = empty
         self.config, self.growth = config, growth
         self.additive, self.neighbours = additive, neighbours
         self.held = {name: torch.nn.Parameter(value) for name, value in weights.items()}
@@ -112,6 +115,8 @@ class Exported(torch.nn.Module):
                 held.index_copy(2, positions[0], new)
                 for held, new in zip(past, (k, v), strict=True)
             )
+        elif self.empty:
+            keys, values = k, v
         else:
             keys, values = (
                 torch.cat([held, new], 2) for held, new in zip(past, (k, v), strict=True)
@@ -145,35 +150,50 @@ def export_pair(
     *,
     context: int = 64,
     rows: tuple[int, int] = (16, 1),
+    empty: bool = False,
     **more: bool,
 ) -> tuple[Path, Path]:
-    """Writes both graphs by PyTorch's exporter."""
+    """Writes both graphs by PyTorch's exporter; `empty` is for the first."""
     folder.mkdir(parents=True, exist_ok=True)
     files = (folder / "p.onnx", folder / "d.onnx")
     for file, count in zip(files, rows, strict=True):
-        _export(file, Exported(config, weights, growth, **more), context, count)
+        first = empty and count > 1
+        module = Exported(config, weights, growth, empty=first, **more)
+        _export(file, module, count if first else context, count)
     return files
 
 
-def _export(file: Path, module: Exported, context: int, rows: int) -> None:
+def export_dynamic(file: Path, config: Mapping[str, Any], weights: Mapping[str, Any]) -> Path:
+    """Writes one graph for any number of tokens, as optimum does."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _export(file, Exported(config, weights, "whole"), 12, 4, dynamic=True)
+    return file
+
+
+def _export(
+    file: Path, module: Exported, context: int, rows: int, *, dynamic: bool = False
+) -> None:
     config = module.config
     held = context if module.growth == "in place" else context - rows
     shape = (1, config["num_key_value_heads"], held, config["head_dim"])
     mask = torch.zeros(1, 1, rows, context) if module.additive else torch.ones(1, context).long()
     layers = range(config["num_hidden_layers"])
-    past = [torch.zeros(shape) for _ in layers for _ in "kv"]
     names = [f"past_key_values.{layer}.{kind}" for layer in layers for kind in ("key", "value")]
+    past = [] if module.empty else [torch.zeros(shape) for _ in names]
+    axes = {name: {1: "sequence"} for name in ("input_ids", "position_ids")}
+    axes |= {"attention_mask": {1: "past + sequence"}} | {name: {2: "past"} for name in names}
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             module,
             (torch.zeros(1, rows).long(), torch.arange(rows)[None], mask, *past),
             str(file),
-            input_names=["input_ids", "position_ids", "attention_mask", *names],
+            input_names=["input_ids", "position_ids", "attention_mask", *names[: len(past)]],
             output_names=[
                 "logits",
                 *(name.replace("past_key_values", "present") for name in names),
             ],
+            dynamic_axes=axes if dynamic else None,
             dynamo=False,
             opset_version=17,
         )

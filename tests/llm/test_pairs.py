@@ -11,6 +11,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
+from snapq import api
 from snapq.errors import SnapqError
 from snapq.llm.files import DECODE, PREFILL, WEIGHTS, Folder
 from snapq.llm.pairs.taken import read_pair
@@ -18,7 +19,7 @@ from snapq.llm.pairs.vocabulary import read_vocabulary
 from snapq.llm.pairs.writing import write_taken
 from tests.llm import reference
 from tests.llm.conftest import speaker
-from tests.llm.exported import export_pair
+from tests.llm.exported import export_dynamic, export_pair
 
 Write = Callable[[Path], Path]
 BIASES = ("q_proj", "k_proj", "v_proj")
@@ -38,6 +39,7 @@ def written_anew(pair: tuple[Path, Path], folder: Path) -> Folder:
     ("growth", "options", "changed", "biases"),
     [
         ("new", {}, {}, ()),
+        pytest.param("new", {"empty": True}, {}, (), marks=pytest.mark.slow),
         pytest.param("new", {"neighbours": True}, {}, BIASES, marks=pytest.mark.slow),
         pytest.param("whole", {"additive": True}, {}, BIASES, marks=pytest.mark.slow),
         pytest.param(
@@ -75,6 +77,23 @@ def test_what_llm_init_writes_is_written_again_byte_by_byte(
     folder = written_anew((given / PREFILL, given / DECODE), tmp_path / "pair")
     for name in (PREFILL, DECODE, WEIGHTS):
         assert (folder.path / name).read_bytes() == (given / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_an_export_of_any_length_becomes_a_pair(tmp_path: Path) -> None:
+    weights = reference.random_weights(reference.SMALL)
+    file = export_dynamic(tmp_path / "given" / "model.onnx", reference.SMALL, weights)
+    reference.write_tokenizer(file.parent / "tokenizer.json")
+    run = speaker(api.llm_init(file.parent, tmp_path / "pair", context=64, prefill=16).path)
+    logits, _ = run.listen(run.start(), TEXT)
+    wanted = reference.logits(reference.SMALL, weights, TEXT).numpy()[-1]
+    assert np.abs(logits - wanted).max() < 1e-3
+    with pytest.raises(SnapqError, match="has no fixed shape"):
+        read_pair(file, file)
+    fixed, _ = export_pair(tmp_path / "fixed", reference.SMALL, weights)
+    reference.write_tokenizer(fixed.parent / "tokenizer.json")
+    with pytest.raises(SnapqError, match="The export has fixed shapes"):
+        api.llm_init(fixed, tmp_path / "other", context=64, prefill=16)
 
 
 Graph = onnx.GraphProto

@@ -38,7 +38,8 @@ def init(
         Path,
         typer.Argument(
             metavar="WEIGHTS",
-            help="A GGUF file, or a folder with safetensors, config.json and tokenizer.json.",
+            help="A GGUF file, a folder with safetensors, config.json and tokenizer.json, or an "
+            "ONNX export with its cache, beside its tokenizer.json.",
         ),
     ],
     output: Output,
@@ -68,6 +69,7 @@ def init(
         f"Wrote {output}: {done.family}, {done.layers} layers, {millions}; "
         f"context {done.context}, {done.prefill} tokens at once."
     )
+    say(f"Name your text in {output}/deploy.yaml, and `snapq run` does all the rest.")
     say(f'Try it: snapq llm generate {shlex.quote(str(output))} "What is the capital of Italy?"')
 
 

@@ -16,6 +16,7 @@ from snapq.graph import foreign, io
 from snapq.graph.edit import constant, scalar
 from snapq.graph.passes.run import clean
 from snapq.graph.shapes import format_shape, graph_inputs, static_shape
+from snapq.llm.pairs.export import fixed_shapes
 from snapq.llm.pairs.flow import Flow, Layer
 from snapq.llm.pairs.inputs import Ports, find_ports
 from snapq.llm.pairs.norms import Norm, Region, norm_of
@@ -25,6 +26,8 @@ from snapq.llm.pairs.roles import Block, Roles, assign_roles
 __all__ = ["TakenGraph", "bias_of", "take_apart"]
 
 Floats = npt.NDArray[np.float32]
+_MAPPED = 1 << 26
+"""Bytes of weights in a file of their own from which they are not read into memory."""
 _BETWEEN = ("Add", "Cast", "Div", "Mul", "Where")
 """Operators between the product of queries and keys and its Softmax."""
 
@@ -61,16 +64,23 @@ class TakenGraph:
         return next(iter(self.norms.values())).epsilon
 
 
-def take_apart(path: Path) -> TakenGraph:
+def take_apart(path: Path, sizes: tuple[int, int] | None = None) -> TakenGraph:
     """Opens a graph of a pair and finds the parts of a decoder in it.
+
+    Args:
+        path: the file.
+        sizes: tokens at once and context, for which dynamic shapes are fixed; where not given they
+            are refused.
 
     Raises:
         ModelError: the file is no such graph; the node or input is named.
     """
     where = str(path)
-    model = io.load(path)
+    model = io.load(path, limit=_MAPPED)
     io.refuse_compiled(model, path)
     _refuse_foreign(model, where)
+    if sizes is not None:
+        model = foreign.freeze(model, fixed_shapes(model, *sizes, where), path)
     _refuse_dynamic(model, where)
     with foreign.explaining(path):
         clean(model, Counter())
@@ -192,8 +202,8 @@ def _refuse_dynamic(model: ir.Model, where: str) -> None:
             raise ModelError(
                 f"The input '{value.name}' {format_shape(value.shape)} has no fixed shape.",
                 where=where,
-                hint="Export both graphs with fixed shapes, as the NPU takes no others, or give "
-                "the weights to `snapq llm init`.",
+                hint="Export both graphs with fixed shapes, or give the weights or the export to "
+                "`snapq llm init --context … --prefill …`, which fixes them.",
             )
 
 

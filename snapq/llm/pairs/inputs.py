@@ -38,6 +38,7 @@ class Ports:
         rows: tokens at once.
         context: positions that attention sees.
         in_place: whether the cache holds each position at its own place, and not the newest last.
+        empty: whether it begins with an empty cache, and has no input for one.
     """
 
     tokens: ir.Value
@@ -48,6 +49,7 @@ class Ports:
     rows: int
     context: int
     in_place: bool
+    empty: bool
 
     def feeds(self, ids: Sequence[int], length: int) -> dict[str, Array]:
         """What the inputs beside the cache are fed for as many tokens as there are rows.
@@ -100,6 +102,7 @@ def find_ports(graph: ir.Graph, joins: Sequence[Join], root: ir.Value | None, wh
     rows, context, in_place = _sizes(joins, where)
     tokens, table = _embedding(root, where)
     caches = {join.past for join in joins}
+    turning = _reached(next(join.new for join in joins if join.is_key))
     positions, lengths, masks = [], [], []
     for value in graph_inputs(ir.Model(graph, ir_version=10)):
         shape = static_shape(value)
@@ -107,7 +110,9 @@ def find_ports(graph: ir.Graph, joins: Sequence[Join], root: ir.Value | None, wh
             continue
         whole = value.dtype is not None and not value.dtype.is_floating_point()
         count = int(np.prod(shape))
-        if shape[-1:] == (context,) and count in (context, rows * context):
+        if whole and count == rows and value in turning:
+            positions.append(value)
+        elif shape[-1:] == (context,) and count in (context, rows * context):
             masks.append(value)
         elif whole and count == rows:
             positions.append(value)
@@ -125,19 +130,37 @@ def find_ports(graph: ir.Graph, joins: Sequence[Join], root: ir.Value | None, wh
             where=where,
             hint=_HINT,
         )
+    empty = None in caches
     return Ports(
-        tokens, table, tuple(positions), tuple(lengths), tuple(masks), rows, context, in_place
+        tokens,
+        table,
+        tuple(positions),
+        tuple(lengths),
+        tuple(masks),
+        rows,
+        context,
+        in_place,
+        empty,
     )
+
+
+def _reached(end: ir.Value) -> set[ir.Value]:
+    """All values that one is made of."""
+    waiting, seen = [end], {end}
+    while waiting:
+        node = waiting.pop().producer()
+        fresh = [] if node is None else [v for v in node.inputs if v is not None and v not in seen]
+        seen.update(fresh)
+        waiting += fresh
+    return seen
 
 
 def _sizes(joins: Sequence[Join], where: str) -> tuple[int, int, bool]:
     """Rows, context, and whether the cache is written in place; all joins must agree."""
     found = set()
     for join in joins:
-        shapes = [static_shape(value) for value in (join.past, join.new)]
-        assert shapes[0] is not None
-        assert shapes[1] is not None
-        past, rows = shapes[0][join.past_axis], shapes[1][join.axis]
+        past = (static_shape(join.past) or ())[join.past_axis] if join.past is not None else 0
+        rows = (static_shape(join.new) or ())[join.axis]
         in_place = join.growth is Growth.IN_PLACE
         found.add((rows, past if in_place else past + rows, in_place))
     if len(found) != 1:

@@ -34,18 +34,18 @@ class Join:
     """Where new rows come to the old ones of one input of the cache.
 
     Attributes:
-        past: the input.
+        past: the input; None of a prefill that begins with an empty cache.
         present: the output.
         new: the new rows, in the shape in which they are joined.
         whole: both.
         axis: of the positions in `new`.
         growth: what the output holds.
-        past_axis: of the positions in the input.
+        past_axis: of the positions in the input, and in the output.
         is_key: whether these are keys.
         product: the node that multiplies queries or shares of attention by it.
     """
 
-    past: ir.Value
+    past: ir.Value | None
     present: ir.Value
     new: ir.Value
     whole: ir.Value
@@ -59,6 +59,8 @@ class Join:
 def find_joins(flow: Flow, where: str) -> list[Join]:
     """The joins of a graph, one an input of the cache, in the order of their layers.
 
+    Where no input is a cache, those outputs count that attention reads.
+
     Raises:
         ModelError: an input of the cache is of no layout that is known.
     """
@@ -69,6 +71,7 @@ def find_joins(flow: Flow, where: str) -> list[Join]:
         if shape is None or len(shape) not in (3, 4) or not _is_cache(value):
             continue
         found.append(_join(flow, value, where))
+    found = found or list(_fresh(flow))
     if not found or len(found) % 2:
         raise ModelError(
             f"It has {len(found)} inputs that are joined with new keys or values, and needs two a "
@@ -120,9 +123,40 @@ def _join(flow: Flow, past: ir.Value, where: str) -> Join:
             raise _other(past, node, where)
         axis = differing[0]
     present, growth = _present(flow.graph, new, whole, node, past, where)
-    product, is_key = _product(whole, past, where)
+    attended = _product(whole)
+    if attended is None:
+        raise ModelError(
+            f"No MatMul reads the cache '{past.name}' as attention does.",
+            where=where,
+            hint="Export attention as products and Softmax (`attn_implementation='eager'`).",
+        )
+    product, is_key = attended
     place = _place(past, form, axis, past, where, node)
     return Join(past, present, new, whole, axis, growth, place, is_key, product)
+
+
+def _fresh(flow: Flow) -> Iterator[Join]:
+    """What a prefill without a cache in front of it gives of keys and values."""
+    sizes = [static_shape(value) for value in graph_inputs(ir.Model(flow.graph, ir_version=10))]
+    rows = max((max(shape) for shape in sizes if shape and len(shape) == 2), default=0)
+    for output in flow.graph.outputs:
+        for new in before_moves(output):
+            found = _product(new)
+            axes = [_row_axis(value, rows) for value in (new, output)]
+            if found is None or axes[0] is None or axes[1] is None:
+                continue
+            node, is_key = found
+            yield Join(None, output, new, new, axes[0], Growth.NEW, axes[1], is_key, node)
+            break
+
+
+def _row_axis(value: ir.Value, rows: int) -> int | None:
+    """The axis of so many rows; where there are several, the last but one."""
+    shape = static_shape(value) or ()
+    if len(shape) not in (3, 4):
+        return None
+    found = [axis for axis, size in enumerate(shape) if size == rows]
+    return len(shape) - 2 if len(shape) - 2 in found else next(iter(found), None)
 
 
 def _present(
@@ -167,7 +201,7 @@ def _place(
     return same[0]
 
 
-def _product(whole: ir.Value, past: ir.Value, where: str) -> tuple[ir.Node, bool]:
+def _product(whole: ir.Value) -> tuple[ir.Node, bool] | None:
     """The product that reads a whole cache, and whether it is that of the keys."""
     waiting, seen = [(whole, 0)], {whole}
     while waiting:
@@ -181,11 +215,7 @@ def _product(whole: ir.Value, past: ir.Value, where: str) -> tuple[ir.Node, bool
                 fresh = [output for output in node.outputs if output not in seen]
                 seen.update(fresh)
                 waiting += [(output, steps + 1) for output in fresh]
-    raise ModelError(
-        f"No MatMul reads the cache '{past.name}' as attention does.",
-        where=where,
-        hint="Export attention as products and Softmax (`attn_implementation='eager'`).",
-    )
+    return None
 
 
 def _from_softmax(value: ir.Value) -> bool:

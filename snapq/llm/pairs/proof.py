@@ -69,6 +69,7 @@ def _said(graphs: tuple[TakenGraph, TakenGraph], ids: Sequence[int]) -> list[Flo
     caches: dict[str, Array] = {
         name: np.zeros(static_shape(join.past) or (), np.float32)
         for name, join in _by_place(many).items()
+        if join.past is not None
     }
     found, length = [], 0
     runs = [CpuModel(graph.path, threads=processors(), spin=False) for graph in graphs]
@@ -76,9 +77,13 @@ def _said(graphs: tuple[TakenGraph, TakenGraph], ids: Sequence[int]) -> list[Flo
     for step, part in enumerate([ids[:rows], *([token] for token in ids[rows:])]):
         graph, run = (graphs[1], runs[1]) if step else (many, runs[0])
         joins = _by_place(graph)
-        fed = {str(j.past.name): _fitted(caches[name], j) for name, j in joins.items()}
+        fed = {
+            str(join.past.name): _fitted(caches[name], join, static_shape(join.past) or ())
+            for name, join in joins.items()
+            if join.past is not None
+        }
         outputs = run.run({**graph.ports.feeds(part, length), **fed})
-        caches = {name: _grown(caches[name], outputs, j) for name, j in joins.items()}
+        caches = {name: _grown(caches.get(name), outputs, j) for name, j in joins.items()}
         logits = np.asarray(outputs[str(graph.roles.logits.name)], np.float32)
         found.append(logits.reshape(-1, logits.shape[-1])[-1])
         length += len(part)
@@ -94,21 +99,21 @@ def _by_place(graph: TakenGraph) -> dict[str, Join]:
     }
 
 
-def _fitted(cache: Array, join: Join) -> Array:
-    """As much of a cache as an input takes: its last positions, and zeros in front of fewer."""
-    shape, axis = static_shape(join.past) or (), join.past_axis
+def _fitted(cache: Array, join: Join, shape: Sequence[int]) -> Array:
+    """As much of a cache as an input takes: its last positions, or zeros beside fewer."""
+    axis = join.past_axis
     missing = shape[axis] - cache.shape[axis]
     if missing > 0:
-        widths = [(missing, 0) if i == axis else (0, 0) for i in range(cache.ndim)]
-        return np.pad(cache, widths)
+        beside = (0, missing) if join.growth is Growth.IN_PLACE else (missing, 0)
+        return np.pad(cache, [beside if i == axis else (0, 0) for i in range(cache.ndim)])
     index = [slice(None)] * cache.ndim
     index[axis] = slice(cache.shape[axis] - shape[axis], None)
     return np.ascontiguousarray(cache[tuple(index)])
 
 
-def _grown(cache: Array, outputs: Mapping[str, Array], join: Join) -> Array:
+def _grown(cache: Array | None, outputs: Mapping[str, Array], join: Join) -> Array:
     """The cache behind a step."""
     given = outputs[str(join.present.name)]
-    if join.growth is Growth.NEW:
+    if join.growth is Growth.NEW and cache is not None:
         return np.concatenate([cache, given], join.past_axis)
     return given

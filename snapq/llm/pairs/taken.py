@@ -53,16 +53,22 @@ class TakenPair:
     sizes: Sizes
 
 
-def read_pair(prefill: Path, decode: Path) -> TakenPair:
+def read_pair(prefill: Path, decode: Path, sizes: Sizes | None = None) -> TakenPair:
     """Takes a pair apart.
+
+    Args:
+        prefill: the graph of many tokens.
+        decode: the graph of one; the same file where its shapes are dynamic.
+        sizes: for which dynamic shapes are fixed; where not given they are refused.
 
     Raises:
         ModelError: a graph is not that of a decoder of the Llama type with a cache, or the two do
             not belong together; the file and the node, input or tensor are named.
     """
-    many, one = take_apart(prefill), take_apart(decode)
+    fixed = [(rows, sizes.context) for rows in (sizes.prefill, 1)] if sizes else [None, None]
+    many, one = (take_apart(p, s) for p, s in zip((prefill, decode), fixed, strict=True))
     _check_rows(many, one)
-    turning = measure(_keys_at(many), many.ports.context, many.model.graph, str(prefill))
+    turning = measure(_keys_at(many), one.ports.context, many.model.graph, str(prefill))
     held = [_tensors(graph, turning.neighbours) for graph in (many, one)]
     _check_same(held[0], held[1], many, one)
     decoder = _decoder(many, turning, held[0])
@@ -75,7 +81,7 @@ def read_pair(prefill: Path, decode: Path) -> TakenPair:
         last = f"{name}_norm.weight"
         names += [last] if last in weights else [f"{name}.weight", f"{name}.bias"]
     scaled = weights.scaled({name: factor for name in names if name in weights})
-    return TakenPair(many, one, decoder, scaled, Sizes(many.ports.context, many.ports.rows))
+    return TakenPair(many, one, decoder, scaled, Sizes(one.ports.context, many.ports.rows))
 
 
 @dataclass(frozen=True)
@@ -186,17 +192,18 @@ def _check_rows(many: TakenGraph, one: TakenGraph) -> None:
             where=str(one.path if one.ports.rows != 1 else many.path),
             hint="Check that the two files are not exchanged.",
         )
-    if many.ports.context != one.ports.context:
+    context = one.ports.context
+    if not many.ports.empty and many.ports.context != context:
         raise ModelError(
-            f"`prefill` sees {many.ports.context} positions and `decode` {one.ports.context}.",
+            f"`prefill` sees {many.ports.context} positions and `decode` {context}.",
             where=str(one.path),
             hint="Export both so that cache and new rows together are the same context.",
         )
-    if many.ports.context < 2 * many.ports.rows:
+    if context < 2 * many.ports.rows:
         raise ModelError(
-            f"The context of {many.ports.context} is less than twice the {many.ports.rows} tokens "
+            f"The context of {context} is less than twice the {many.ports.rows} tokens "
             "that are taken at once, which onnxruntime-genai needs.",
-            where=str(many.path),
+            where=str(one.path),
             hint="Export `prefill` for fewer tokens, or both for a longer context.",
         )
 
