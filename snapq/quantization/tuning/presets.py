@@ -275,7 +275,9 @@ def _refusal(
     """Why a step is dropped whose score is more than chance; None where it is kept."""
     if found.score.spoils(kept[0].score):
         return _SPOILS
-    slow = price.refuses(found.study, kept[-1].score) if _is_part(found.name) else None
+    before = kept[-1].score
+    gained = found.score.decibels - before.decibels
+    slow = price.refuses(found.study, before, gained) if _is_part(found.name) else None
     return slow or second.refuses(found.study, kept[-1].study)
 
 

@@ -18,6 +18,8 @@ Time = Callable[[ir.Model], float]
 
 _MOST = 1.01
 """How much of the time without any step a step may take."""
+_FOR_A_DECIBEL = 0.0025
+"""How much more for each dB that it gains."""
 _RUINED = 10.0
 """Below this (dB) a model is of no use, whatever time it takes."""
 _MOST_WHERE_RUINED = 1.3
@@ -34,10 +36,11 @@ class Price:
         assert self._time is not None
         return self._time(self._start.built.model)
 
-    def refuses(self, changed: Study, before: Score) -> str | None:
+    def refuses(self, changed: Study, before: Score, gained: float) -> str | None:
         """Why a step is dropped that has brought a model nearer to float; None where it is kept.
 
-        It may take 1 % more than the model without any step, or 30 % where that is ruined.
+        It may take 1 % more than the model without any step and a quarter of a percent for each dB
+        that it `gained`, or 30 % where what was `before` is ruined.
         """
         if self._time is None:
             return "dropped, as there is no estimate of its time"
@@ -47,7 +50,9 @@ class Price:
             if error.transient:
                 raise
             return f"dropped, as its time cannot be estimated: {error.what}"
-        most = _MOST_WHERE_RUINED if before.decibels < _RUINED else _MOST
+        most = _MOST + _FOR_A_DECIBEL * gained
+        if before.decibels < _RUINED:
+            most = _MOST_WHERE_RUINED
         if now <= most * plain:
             return None
         return f"dropped, as it takes {now:,.0f} µs by the estimate, {plain:,.0f} without any"

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from snapq.precision import ActivationType
@@ -11,6 +12,8 @@ from snapq.quantization.qdq.scheme import NodePrecision, Scheme
 from snapq.quantization.tuning.algorithms.base import algorithm
 from snapq.quantization.tuning.judges import Judges
 from snapq.quantization.tuning.presets import Recipe, tuning
+from snapq.quantization.tuning.price import Price
+from snapq.quantization.tuning.score import Score
 from tests.quantization.hard_models import encoder_with_outliers
 from tests.quantization.odd_models import feeds
 from tests.quantization.tuning.test_wide_outputs import study, two_heads
@@ -73,3 +76,11 @@ def test_what_the_user_said_of_a_node_stays():
     given = study(model, replace(Scheme(), per_node={name: own}))
     changed = algorithm("wide-sums")(given)
     assert changed.scheme.per_node[name] is own
+
+
+@pytest.mark.parametrize(("gained", "kept"), [(1.0, False), (10.0, True)])
+def test_a_part_may_take_a_little_longer_for_much_that_it_gains(gained, kept):
+    plain, times = study(two_heads(), Scheme()), iter([100.0, 103.0])
+    price = Price(lambda _: next(times), plain)
+    usable = Score(np.array([[100.0]]), np.array([[1.0]]))
+    assert (price.refuses(replace(plain), usable, gained) is None) is kept
