@@ -1,0 +1,173 @@
+"""`snapq search` against random search: how much of the plane of time and loss each covers.
+
+    python benchmarks/search.py [--example examples/efficientnet-lite0 | --small]
+        [--trials 60] [--seeds 0 1 2] [--samples 64] [--runs FOLDER]
+
+For each seed the search and a random one make as many trials over the same space, with one stage
+cache. The hypervolume is that of simulated points, against the worst time and loss of all of them;
+the last line is the least ratio of the seeds, which is to be 1.2 or more. With the example of
+EfficientNet-Lite0 its `pruned.yaml` is run too, and a frontier is to have a point at least as good
+in both. `--small` is a network for handwritten digits that PyTorch trains in a minute (needs
+scikit-learn for its pictures). A run that was stopped goes on, as a search does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import snapq
+from snapq import api
+from snapq.records import SearchRecord
+from snapq.searching.frontier import Point, hypervolume, worst_of
+
+ROOT = Path(__file__).resolve().parents[1]
+EXAMPLE = ROOT / "examples" / "efficientnet-lite0"
+SAMPLERS = ("tpe", "random")
+ASKED = 1.2
+
+
+def digits(folder: Path) -> Path:
+    """A small residual network for 8x8 digits at twice their size, trained; its deploy.yaml."""
+    import torch
+    from sklearn.datasets import load_digits
+    from torch import nn
+    from torch.nn import functional
+
+    class Block(nn.Module):
+        def __init__(self, channels: int, inner: int) -> None:
+            super().__init__()
+            self.first = nn.Conv2d(channels, inner, 1)
+            self.middle = nn.Conv2d(inner, inner, 3, padding=1, groups=inner)
+            self.last = nn.Conv2d(inner, channels, 1)
+
+        def forward(self, given: torch.Tensor) -> torch.Tensor:
+            inner = functional.relu6(self.first(given))
+            return given + self.last(functional.relu6(self.middle(inner)))
+
+    found = load_digits()
+    pictures = np.kron(found.images[:, None] * 16, np.ones((1, 1, 2, 2))).clip(0, 255)
+    pictures, labels = pictures.astype(np.float32), found.target.astype(np.int64)
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(1, 64, 3, stride=2, padding=1),
+        *(Block(64, 192) for _ in range(5)),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(64, 10),
+    )
+    optimizer = torch.optim.AdamW(network.parameters(), 2e-3)
+    inputs, answers = torch.from_numpy(pictures / 255), torch.from_numpy(labels)
+    for _ in range(400):
+        chosen = torch.randint(0, 1200, (96,))
+        optimizer.zero_grad()
+        functional.cross_entropy(network(inputs[chosen]), answers[chosen]).backward()
+        optimizer.step()
+    network.eval()
+    example = torch.zeros(1, 1, 16, 16)
+    torch.onnx.export(network, (example,), folder / "digits.onnx", dynamo=False)
+    np.save(folder / "calibration.npy", pictures[:1200] / 255)
+    np.save(folder / "evaluation.npy", pictures[1500:] / 255)
+    np.save(folder / "labels.npy", labels[1500:])
+    path = folder / "deploy.yaml"
+    path.write_text(
+        "name: digits\nmodel: {path: digits.onnx}\ndevices: [qcs9075]\n"
+        "data:\n  calibration: {arrays: calibration.npy, samples: 32}\n"
+        "  evaluation: {arrays: evaluation.npy, labels: labels.npy, samples: 100}\n"
+        "metric: top1\nstages:\n  - quantize: {}\n  - package: {golden_samples: 1}\n"
+    )
+    return path
+
+
+def searched(
+    path: Path, sampler: str, seed: int, trials: int, runs: Path, sets: list[str]
+) -> SearchRecord:
+    clock, spent = time.monotonic(), _processor_seconds()
+    found = api.search(path, sets, trials=trials, seed=seed, sampler=sampler, runs=runs)
+    states = [one.state for one in found.record.trials]
+    told = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+    print(
+        f"{sampler:6} seed {seed}: {told}; {time.monotonic() - clock:.0f} s of the clock, "
+        f"{_processor_seconds() - spent:.0f} of the processors",
+        flush=True,
+    )
+    for one in found.frontier:
+        print(f"    trial {one.number}: {one.us:.1f} us, loss {one.loss:.4f}")
+    return found.record
+
+
+def points(record: SearchRecord) -> list[Point]:
+    return [
+        (one.us, one.loss) for one in record.trials if one.us is not None and one.loss is not None
+    ]
+
+
+def hand_made(path: Path, runs: Path, sets: list[str]) -> Point:
+    """Time and loss of the example's own pruned deployment."""
+    record = snapq.run(snapq.load(path, sets), runs=runs).record
+    values = {one.label == "float": one.value for one in record.accuracy}
+    estimate = next(one for one in record.estimates if one.label == "w8a8")
+    return estimate.precise_us, values[True] - values[False]
+
+
+def _processor_seconds() -> float:
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--example", type=Path, default=EXAMPLE)
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--trials", type=int, default=60)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--samples", type=int, help="calibration samples, instead of the file's")
+    parser.add_argument("--device", default="qcs9075")
+    parser.add_argument("--runs", type=Path)
+    given = parser.parse_args()
+    runs = given.runs or Path(tempfile.mkdtemp())
+    runs.mkdir(parents=True, exist_ok=True)
+    path = given.example / "deploy.yaml"
+    if given.small:
+        path = runs / "deploy.yaml"
+        path = path if path.is_file() else digits(runs)
+    sets = [f'devices=["{given.device}"]']
+    if given.samples:
+        sets.append(f"data.calibration.samples={given.samples}")
+    records = {
+        (sampler, seed): searched(path, sampler, seed, given.trials, runs, sets)
+        for seed in given.seeds
+        for sampler in SAMPLERS
+    }
+    worst = worst_of([point for record in records.values() for point in points(record)])
+    ratios = []
+    for seed in given.seeds:
+        ours, theirs = (hypervolume(points(records[one, seed]), worst) for one in SAMPLERS)
+        ratios.append(ours / theirs)
+        print(f"seed {seed}: hypervolume {ours:.3f} against {theirs:.3f}: {ratios[-1]:.3f}")
+    pruned = given.example / "pruned.yaml"
+    if not given.small and pruned.is_file():
+        us, loss = hand_made(pruned, runs, sets)
+        for seed in given.seeds:
+            better = [
+                one.number
+                for one in records["tpe", seed].frontier
+                if one.us <= us and one.loss <= loss + 1e-9
+            ]
+            print(
+                f"seed {seed}: at least as good as pruned.yaml ({us:.1f} us, {loss:.4f}): {better}"
+            )
+    print(f"least ratio {min(ratios):.3f}, {ASKED} asked")
+    sys.exit(0 if min(ratios) >= ASKED else 1)
+
+
+if __name__ == "__main__":
+    main()
