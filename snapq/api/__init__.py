@@ -46,7 +46,7 @@ from snapq.api.running import (
     validate,
     write_report,
 )
-from snapq.api.searching import Search, open_search, pick, search
+from snapq.api.searching import Search, open_search, pick, search, write_search_page
 from snapq.api.shared import QuantizedModel
 from snapq.api.simulation import simulate, simulate_file
 from snapq.api.sweeping import Sweep, sweep
@@ -123,4 +123,5 @@ __all__ = [
     "sweep",
     "validate",
     "write_report",
+    "write_search_page",
 ]

@@ -153,7 +153,9 @@ def search(
     with reporter.track("Search", max(0, trials - before)) as advance:
         advance(0)
         running.here(work, advance)
-    return Search(folder, write())
+    found = Search(folder, write())
+    write_search_page(found)
+    return found
 
 
 @public
@@ -226,8 +228,17 @@ def pick(
 
 
 def _write(folder: Path, record: SearchRecord) -> None:
-    """Writes record and page. Raises `StorageError`."""
+    """Writes the record. Raises `StorageError`."""
     write_text(folder / RECORD, record.model_dump_json(indent=1) + "\n")
+
+
+@public
+def write_search_page(search: Search) -> Path:
+    """Writes search.html of a search anew and returns its path. Raises `StorageError`."""
+    from snapq.report.search_page import render
+
+    write_text(search.page, render(search.record))
+    return search.page
 
 
 def _folder(search: str | Path | None, runs: Path) -> Path:

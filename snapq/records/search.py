@@ -81,6 +81,9 @@ class SearchRecord(Record):
     benchmark: dict[str, Any] | None = None
     dimensions: tuple[SearchDimensionRecord, ...]
     trials: tuple[SearchTrialRecord, ...]
+    covered: tuple[float, ...] = ()
+    """Hypervolume after each trial: the area of time and loss that the points so far cover, against
+    the worst time and loss of all."""
     notes: tuple[str, ...] = ()
     random_inputs: bool = False
 

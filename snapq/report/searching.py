@@ -57,8 +57,12 @@ def loss(trial: SearchTrialRecord, record: SearchRecord) -> str:
     """The drop of the metric; empty where SQNR says it all."""
     if trial.loss is None or record.loss == "SQNR":
         return ""
-    metric = str(trial.measures.get("metric", record.loss))
-    return fmt.metric_change(metric, -trial.loss if not _lower(metric) else trial.loss)
+    return change(trial.loss, str(trial.measures.get("metric", record.loss)))
+
+
+def change(lost: float, metric: str) -> str:
+    """A loss of a metric as a change of it."""
+    return fmt.metric_change(metric, lost if _lower(metric) else -lost)
 
 
 def _lower(metric: str) -> bool:

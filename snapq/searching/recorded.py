@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from snapq.config.reading.marked import with_values
 from snapq.records import SearchDimensionRecord, SearchRecord, SearchTrialRecord
 from snapq.searching import storing
+from snapq.searching.frontier import Point, hypervolume, worst_of
 from snapq.searching.study import Study, Told, keeps, rivals
 from snapq.searching.trial import Limits
 
@@ -54,9 +55,24 @@ def recorded(
             for one in plan.space.dimensions
         ),
         trials=tuple(_trial(one, limits, best, plan.base) for one in told),
+        covered=tuple(_covered(told, limits)),
         notes=(*plan.notes, *plan.space.notes),
         random_inputs=plan.random_inputs,
     )
+
+
+def _covered(told: Sequence[Told], limits: Limits) -> Iterator[float]:
+    """The hypervolume after each trial."""
+    kept = [keeps(one, limits) for one in told]
+    points = [(one.outcome.us or 0.0, one.outcome.loss or 0.0) for one in told]
+    counted = [point for point, keep in zip(points, kept, strict=True) if keep]
+    if not counted:
+        return
+    worst = worst_of(counted)
+    so_far: list[Point] = []
+    for point, keep in zip(points, kept, strict=True):
+        so_far += [point] if keep else []
+        yield hypervolume(so_far, worst)
 
 
 def _trial(one: Told, limits: Limits, best: set[int], base: Mapping[str, Any]) -> SearchTrialRecord:

@@ -89,13 +89,14 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 
 @pytest.fixture
 def open_report(browser: webdriver.Chrome, tmp_path: Path) -> Iterator[Open]:
-    """Opens a record's report at a width in pixels, light or dark, with or without scripts."""
+    """Opens a report, or another page, at a width in pixels, light or dark, without scripts too."""
 
     def opened(
-        record: RunRecord, *, width: int = 1280, dark: bool = False, scripts: bool = True
+        record: RunRecord | str, *, width: int = 1280, dark: bool = False, scripts: bool = True
     ) -> Page:
         file = tmp_path / "report.html"
-        file.write_text(render_html(record), encoding="utf-8")
+        text = record if isinstance(record, str) else render_html(record)
+        file.write_text(text, encoding="utf-8")
         theme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [theme]})
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not scripts})

@@ -31,7 +31,7 @@ PLAN = Plan(
 
 @pytest.fixture
 def url(tmp_path: Path) -> str:
-    return storing.sqlite(tmp_path / "search.sqlite")
+    return f"journal:{tmp_path / 'journal.log'}"
 
 
 def outcome(spec: TrialSpec) -> TrialOutcome:
@@ -165,8 +165,8 @@ def test_no_password_of_a_storage_is_told(tmp_path: Path) -> None:
         Study(storing.sqlite(tmp_path / "a.sqlite"), "other")
 
 
-def test_the_journal_is_a_storage_too(tmp_path: Path) -> None:
-    url = f"journal:{tmp_path / 'journal.log'}"
+def test_a_file_of_sqlite_is_a_storage_too(tmp_path: Path) -> None:
+    url = storing.sqlite(tmp_path / "search.sqlite")
     study = Study(url, "net", PLAN)
     spec = study.ask(Path("cache"))
     assert spec is not None

@@ -141,6 +141,7 @@ def show(which: WhichSearch = None, runs: Runs = Path("runs"), json: Json = Fals
     from snapq.report.searching import show as show_table
 
     found = api.open_search(which, runs=runs)
+    api.write_search_page(found)
     if json:
         emit({"folder": str(found.folder), **found.record.to_json()})
     else:

@@ -48,7 +48,9 @@
       if (trace.meta === "edges") return { ...trace, line: { color: color("--base"), width: 1 } };
       if (trace.type === "treemap") return { ...trace, root: { color: color("--sunken") }, marker: { ...trace.marker, colorscale: scale, line: { color: color("--surface"), width: 1 } } };
       if (Array.isArray(trace.marker?.color)) return { ...trace, marker: { ...trace.marker, colorscale: scale, line: { color: color("--surface"), width: 1 } } };
-      return { ...trace, marker: { ...trace.marker, color: inks[index % 2], line: { width: 0 }, opacity: 0.8 } };
+      const ink = trace.meta === "muted" ? color("--base") : inks[index % 2];
+      const line = trace.mode?.includes("lines") ? { line: { ...trace.line, color: ink } } : {};
+      return { ...trace, ...line, marker: { ...trace.marker, color: ink, line: { width: 0 }, opacity: 0.8 } };
     };
     const data = figure.data.map(painted);
     const options = { responsive: true, displayModeBar: false, displaylogo: false, scrollZoom: figure.layout.dragmode === "pan" };
@@ -64,7 +66,7 @@
   // Plots of layers; a press on one leads to its row.
   const showRow = (event) => {
     const place = event.points?.[0]?.customdata;
-    const row = Number.isInteger(place) ? $(`layer-${place}`) : null;
+    const row = Number.isInteger(place) ? $(`layer-${place}`) ?? $(`trial-${place}`) : null;
     if (!row) return;
     row.closest("details").open = true;
     row.hidden = false;
