@@ -33,6 +33,7 @@ from snapq.quantization.qdq.islands import separate
 from snapq.quantization.qdq.logits import logits
 from snapq.quantization.qdq.lowering.expand_softplus import expand_softplus
 from snapq.quantization.qdq.lowering.order import lower
+from snapq.quantization.qdq.lowering.split_prelu import split_prelu
 from snapq.quantization.qdq.order import BEFORE_SAMPLES, MEASURED, ON_RANGES, planned
 from snapq.quantization.qdq.parameters import Tuned
 from snapq.quantization.qdq.passes.convert_inputs import read_otherwise
@@ -114,8 +115,9 @@ def observe(
         DataError: a sample does not fit or is not finite, or there is none.
     """
     source = lower(model, Scheme()).model
-    # What a Softplus of 16 bits is made of is watched too; its own values are the same.
-    expand_softplus(source.graph, Scheme(activations=ActivationType.UINT16))
+    # What a Softplus and a PRelu of 16 bits are made of is watched too; their own values stay.
+    for lowering in (expand_softplus, split_prelu):
+        lowering(source.graph, Scheme(activations=ActivationType.UINT16))
     values = QdqPlan(source, Scheme()).values
     names = [str(value.name) for value in values if value.name and is_float(value)]
     return calibrate(source, samples, names, progress, logits=logits(source.graph))

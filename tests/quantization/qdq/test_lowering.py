@@ -100,3 +100,48 @@ def test_a_tanh_of_16_rows_stays_in_16_bits_where_there_is_no_float():
     assert result.notes == ()
     (tanh,) = (node for node in result.model.graph if node.op_type == "Tanh")
     assert static_shape(tanh.inputs[0]) == (4, 4, 8)
+
+
+def rectified(slopes, *shape):
+    b = Builder()
+    x = b.add("PRelu", b.feed("x", *shape), np.asarray(slopes, np.float32))
+    return b.model(b.add("Relu", b.add("Neg", x)))
+
+
+SLOPES = np.linspace(-0.5, 0.9, 5).reshape(5, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "bits", "operators"),
+    [
+        (rectified(SLOPES, 1, 5, 4, 6), 16, ["Conv", "Add"]),
+        (rectified(SLOPES * 2, 1, 5, 4, 6), 16, ["Conv", "Conv", "Add", "Sub"]),
+        (rectified(SLOPES + 2, 1, 5, 4, 6), 16, ["Conv", "Sub"]),
+        (rectified(SLOPES[:, :, 0], 1, 5, 6), 16, ["Mul", "Add"]),
+        (rectified(SLOPES.reshape(-1), 1, 4, 5), 16, ["Mul", "Add"]),
+        (rectified([[[0.3]]], 1, 5, 4, 6), 16, ["PRelu"]),
+        (rectified(SLOPES, 1, 5, 4, 6), 8, ["PRelu"]),
+    ],
+)
+def test_a_prelu_of_16_bits_with_several_slopes_is_a_sum(model, bits, operators):
+    samples = feeds(model, 2)
+    activations = ActivationType.UINT16 if bits == 16 else ActivationType.UINT8
+    found = quantize(model, samples, Scheme(activations=activations)).model
+    held = ("QuantizeLinear", "DequantizeLinear")
+    nodes = [node for node in found.graph if node.op_type not in held]
+    computing = [node.op_type for node in nodes if node.op_type != "Relu"]  # encodings clamp
+    assert computing == [*operators, "Neg"]
+    assert all(value.producer().op_type in held for node in nodes for value in node.inputs[:1])
+    truth, near = (CpuModel(one).session.run(None, samples[0])[0] for one in (model, found))
+    assert np.abs(truth - near).max() < (0.05 if bits == 8 else 0.001)
+
+
+@pytest.mark.npu
+@pytest.mark.slow
+def test_a_prelu_of_16_bits_is_right_on_the_simulator():
+    model = rectified(SLOPES * 2, 1, 5, 4, 6)
+    samples = feeds(model, 2)
+    found = quantize(model, samples, Scheme(activations=ActivationType.UINT16)).model
+    truth = CpuModel(model).session.run(None, samples[0])[0]
+    (near,) = next(iter(Model(found, find("qcs9075")).simulate(samples[:1]))).values()
+    assert np.abs(truth - near).max() < 0.001

@@ -21,6 +21,7 @@ from snapq.quantization.qdq.lowering.pad_gathered_rows import pad_gathered_rows
 from snapq.quantization.qdq.lowering.reshape_to_channels_last import reshape_to_channels_last
 from snapq.quantization.qdq.lowering.separate_reshaped_products import separate_reshaped_products
 from snapq.quantization.qdq.lowering.split_clip import split_clip
+from snapq.quantization.qdq.lowering.split_prelu import split_prelu
 from snapq.quantization.qdq.lowering.split_swish import split_swish
 from snapq.quantization.qdq.lowering.square_tanh_rows import square_tanh_rows
 from snapq.quantization.qdq.scheme import Scheme
@@ -36,6 +37,7 @@ LOWERINGS: tuple[tuple[Lowering, str], ...] = (
     (divide_for_reciprocal, "the same"),
     (pad_gathered_rows, "moves no name; adds nothing that others look for"),
     (split_clip, "likewise"),
+    (split_prelu, "reads the precision of its node; moves no other name"),
     (pad_first_conv, "reads the precision that the user gave the Conv; moves no other name"),
     (reshape_to_channels_last, "the same"),
     (convert_to_blocked_conv, "behind the Reshapes, as it adds some that are right as they are"),
