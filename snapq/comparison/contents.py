@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -151,6 +151,7 @@ def _of_run(record: RunRecord, folder: Path) -> Contents:
         figures=(
             *_quality(record, packages),
             *_costs(record, packages),
+            *_language(record),
             *_measured(_benches(record, folder), packages),
         ),
     )
@@ -162,6 +163,7 @@ def packages_of(record: RunRecord) -> tuple[str, ...]:
         *(one.label for one in record.placements),
         *(one.label for one in record.fidelity),
         *(one.label for one in record.accuracy),
+        *(one.label for one in record.perplexities),
     )
     return tuple(dict.fromkeys(label for label in labels if label != "float"))
 
@@ -206,6 +208,20 @@ def _costs(record: RunRecord, packages: Sequence[str]) -> Iterator[Figure]:
         if place.label in packages:
             total = place.npu + place.cpu
             yield Figure(Kind.PLACEMENT, "", place.device, place.cpu, of=total)
+
+
+def _language(record: RunRecord) -> Iterator[Figure]:
+    """Of a language model: how often the next token is float's, times of its graphs, binaries."""
+    for item in record.perplexities:
+        where = f"{item.where}, {item.tokens} tokens"
+        yield Figure(Kind.ANSWERS, "next token", item.device, item.agreement, where)
+        yield Figure(Kind.SQNR, "logits", item.device, item.sqnr_db, where)
+    for estimate in record.estimates if record.language_models else ():
+        yield replace(_estimate(estimate), name=estimate.label)
+    for binary in record.pair_binaries:
+        yield Figure(Kind.SIZE, "compiled", binary.device, binary.separate_bytes)
+        if binary.shared_bytes is not None:
+            yield Figure(Kind.SIZE, "shared", binary.device, binary.shared_bytes)
 
 
 def _estimate(one: EstimateRecord) -> Figure:

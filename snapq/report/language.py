@@ -20,6 +20,7 @@ __all__ = [
     "context_text",
     "context_value",
     "part_times",
+    "perplexity",
     "perplexity_text",
     "perplexity_value",
     "sizes_text",
@@ -54,13 +55,13 @@ def sizes_text(item: LanguageModelRecord) -> str:
 
 def perplexity_value(item: PerplexityRecord) -> str:
     """`19.56, 1.038 of float`."""
-    return f"{_perplexity(item.perplexity)}, {item.ratio:.3f} of float"
+    return f"{perplexity(item.perplexity)}, {item.ratio:.3f} of float"
 
 
 def perplexity_text(item: PerplexityRecord) -> str:
     """What it rests on."""
     return (
-        f"{_perplexity(item.float_perplexity)} in float, {fmt.plural(item.tokens, 'token')} of "
+        f"{perplexity(item.float_perplexity)} in float, {fmt.plural(item.tokens, 'token')} of "
         f"{item.dataset}, logits {fmt.decibels(item.sqnr_db)} SQNR"
     )
 
@@ -111,5 +112,6 @@ def part_times(record: RunRecord) -> tuple[PartTimes, ...]:
     return tuple(found)
 
 
-def _perplexity(value: float) -> str:
+def perplexity(value: float) -> str:
+    """`19.56`; of a model that knows nothing three digits."""
     return f"{value:,.2f}" if value < 10_000 else f"{value:.3g}"

@@ -128,5 +128,8 @@ def test_a_run_packages_proves_and_reports_a_pair(folder: Path) -> None:
     again = api.run(config, runs=folder / "runs")
     assert all(stage.cached for stage in again.record.stages)
     assert again.record.perplexities == record.perplexities
+    compared = api.compare(done.folder, again.folder)
+    shown = " ".join(row.what for row in compared.rows)
+    assert all(name in shown for name in ("next token", "logits", "prefill", "decode", "shared"))
     measured = json.loads((done.folder / "measurements" / "perplexities.json").read_text())
     assert measured[0]["device"] == "qcs9075"

@@ -108,8 +108,7 @@ def _placed(
             place.parent.mkdir(exist_ok=True)
             (copied.folder / HELD).replace(place)
             remove(copied.folder)
-        model = place / SEPARATE / "prefill" / "model.onnx"
-        shown = model if model.is_file() else next(iter(sorted(place.rglob("*.onnx"))))
+        shown = next(iter(sorted((place / SEPARATE / "prefill").glob("*.onnx"))))
     else:
         place = folder / "stages" / f"{index:02d}-{step.name}"
         shown = copy_artifact(artifact, place).folder / HELD / PREFILL
