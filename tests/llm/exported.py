@@ -25,6 +25,7 @@ class Exported(torch.nn.Module):
         config: sizes, as in `reference`.
         weights: likewise.
         growth: what outputs of the cache hold: `new`, `whole` or `in place`.
+        packed: whether q, k and v are one product, and gate and up another.
         empty: whether it begins with an empty cache, and has no input for one.
         additive: whether the mask is one that is added, `[1, 1, rows, context]`.
         neighbours: whether RoPE turns channels 2i and 2i + 1 with each other.
@@ -39,8 +40,10 @@ class Exported(torch.nn.Module):
         additive: bool = False,
         neighbours: bool = False,
         empty: bool = False,
+        packed: bool = False,
     ) -> None:
         super().__init__()
+        self.packed = packed
         self.empty = empty
         self.config, self.growth = config, growth
         self.additive, self.neighbours = additive, neighbours
@@ -72,8 +75,8 @@ class Exported(torch.nn.Module):
             given += new
             x = x + y
             y = self._norm(x, own["post_attention_layernorm.weight"])
-            gate = functional.silu(functional.linear(y, own["mlp.gate_proj.weight"]))
-            y = gate * functional.linear(y, own["mlp.up_proj.weight"])
+            gate, up = self._products(own, "mlp", ("gate_proj", "up_proj"), y)
+            y = functional.silu(gate) * up
             x = x + functional.linear(y, own["mlp.down_proj.weight"])
         x = self._norm(x, self.held["model.norm.weight"])
         return functional.linear(x, self.held["model.embed_tokens.weight"]), *given
@@ -99,17 +102,11 @@ class Exported(torch.nn.Module):
     ) -> Any:
         size = self.config["head_dim"]
 
-        def heads(name: str) -> Any:
-            y = functional.linear(
-                x, own[f"self_attn.{name}.weight"], own.get(f"self_attn.{name}.bias")
-            )
+        def heads(y: Any) -> Any:
             return y.view(1, x.shape[1], -1, size).transpose(1, 2)
 
-        q, k, v = (
-            self._turned(heads("q_proj"), turn),
-            self._turned(heads("k_proj"), turn),
-            heads("v_proj"),
-        )
+        q, k, v = map(heads, self._products(own, "self_attn", ("q_proj", "k_proj", "v_proj"), x))
+        q, k = self._turned(q, turn), self._turned(k, turn)
         if self.growth == "in place":
             keys, values = (
                 held.index_copy(2, positions[0], new)
@@ -131,6 +128,18 @@ class Exported(torch.nn.Module):
         y = y.transpose(1, 2).reshape(1, x.shape[1], -1)
         given = [k, v] if self.growth == "new" else [keys, values]
         return functional.linear(y, own["self_attn.o_proj.weight"]), given
+
+    def _products(
+        self, own: Mapping[str, Any], part: str, names: tuple[str, ...], x: Any
+    ) -> list[Any]:
+        """What several layers give of one input."""
+        weights = [own[f"{part}.{name}.weight"] for name in names]
+        biases = [own.get(f"{part}.{name}.bias") for name in names]
+        if not self.packed:
+            return [functional.linear(x, w, b) for w, b in zip(weights, biases, strict=True)]
+        bias = None if biases[0] is None else torch.cat(biases)
+        whole = functional.linear(x, torch.cat(weights), bias)
+        return list(torch.split(whole, [len(w) for w in weights], -1))
 
     def _turned(self, x: Any, turn: Any) -> Any:
         half = x.shape[-1] // 2

@@ -40,6 +40,7 @@ def written_anew(pair: tuple[Path, Path], folder: Path) -> Folder:
     [
         ("new", {}, {}, ()),
         pytest.param("new", {"empty": True}, {}, (), marks=pytest.mark.slow),
+        pytest.param("whole", {"packed": True}, {}, BIASES, marks=pytest.mark.slow),
         pytest.param("new", {"neighbours": True}, {}, BIASES, marks=pytest.mark.slow),
         pytest.param("whole", {"additive": True}, {}, BIASES, marks=pytest.mark.slow),
         pytest.param(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from snapq.graph.edit import constant
 
-__all__ = ["MOVES", "Flow", "Layer", "before_moves", "behind_moves"]
+__all__ = ["MOVES", "Flow", "Layer", "before_moves", "behind_moves", "made_of"]
 
 Floats = npt.NDArray[np.float32]
 MOVES = frozenset(("Cast", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"))
@@ -31,6 +31,7 @@ class Layer:
         bit: of this one.
         turned: whether the constant is `[in, out]`, and not `[out, in]`.
         bias: value of the bias.
+        rows: which rows of the constant are this layer's, where it holds several; None for all.
     """
 
     node: ir.Node
@@ -40,6 +41,11 @@ class Layer:
     bit: int
     turned: bool
     bias: ir.Value | None
+    rows: tuple[int, int] | None = None
+
+    def part(self, begin: int, end: int) -> Layer:
+        """Some of its rows as a layer of their own."""
+        return replace(self, rows=(begin, end))
 
     @cached_property
     def weight(self) -> ir.Value:
@@ -53,14 +59,24 @@ class Layer:
         """Rows that it gives, columns that it reads."""
         assert self.weight.shape is not None
         first, second = (int(size) for size in self.weight.shape.numpy()[:2])
-        return (second, first) if self.turned else (first, second)
+        rows, columns = (second, first) if self.turned else (first, second)
+        return (rows if self.rows is None else self.rows[1] - self.rows[0]), columns
 
     def values(self) -> Floats:
         """The weight, `[out, in]`."""
         held = constant(self.weight)
         assert held is not None
         flat = held.reshape(held.shape[:2])
-        return np.asarray(flat.T if self.turned else flat, np.float32)
+        whole = flat.T if self.turned else flat
+        return np.asarray(whole if self.rows is None else whole[slice(*self.rows)], np.float32)
+
+    def added(self) -> Floats | None:
+        """The bias, `[out]`; None where there is none."""
+        held = constant(self.bias)
+        if held is None:
+            return None
+        whole = np.asarray(held.reshape(-1), np.float32)
+        return whole if self.rows is None else whole[slice(*self.rows)]
 
     @property
     def name(self) -> str:
@@ -152,3 +168,14 @@ def before_moves(value: ir.Value) -> Iterator[ir.Value]:
     node = value.producer()
     if node is not None and node.op_type in MOVES and node.inputs[0] is not None:
         yield from before_moves(node.inputs[0])
+
+
+def made_of(end: ir.Value) -> set[ir.Value]:
+    """All values that one is made of."""
+    waiting, seen = [end], {end}
+    while waiting:
+        node = waiting.pop().producer()
+        fresh = [] if node is None else [v for v in node.inputs if v is not None and v not in seen]
+        seen.update(fresh)
+        waiting += fresh
+    return seen

@@ -13,7 +13,7 @@ import onnx_ir as ir
 
 from snapq.errors import ModelError
 from snapq.graph import foreign, io
-from snapq.graph.edit import constant, scalar
+from snapq.graph.edit import scalar
 from snapq.graph.passes.run import clean
 from snapq.graph.shapes import format_shape, graph_inputs, static_shape
 from snapq.llm.pairs.export import fixed_shapes
@@ -23,7 +23,7 @@ from snapq.llm.pairs.norms import Norm, Region, norm_of
 from snapq.llm.pairs.ports import Join, find_joins
 from snapq.llm.pairs.roles import Block, Roles, assign_roles
 
-__all__ = ["TakenGraph", "bias_of", "take_apart"]
+__all__ = ["TakenGraph", "take_apart"]
 
 Floats = npt.NDArray[np.float32]
 _MAPPED = 1 << 26
@@ -138,9 +138,7 @@ def _regions(roles: Roles) -> Iterator[tuple[str, Region]]:
 
 def _turned(flow: Flow, block: Block) -> Iterator[tuple[str, Region]]:
     """What lies between q and k and their product: normalizations, RoPE and factors."""
-    operands = [value for value in block.keys.product.inputs if value is not None]
-    queries = next(value for value in operands if flow.sources(value) == block.q.bit)
-    for side, layer, end in (("q", block.q, queries), ("k", block.k, block.keys.new)):
+    for side, layer, end in (("q", block.q, block.queries), ("k", block.k, block.keys.new)):
         bit = layer.bit
         yield side, Region(end, layer.out, lambda value, bit=bit: bool(flow.sources(value) & bit))  # type: ignore[misc]
 
@@ -150,8 +148,8 @@ def _scale(flow: Flow, block: Block) -> float:
     product = 1.0
     for _, region in _turned(flow, block):
         product *= region.factor()
-    operands = [value for value in block.keys.product.inputs if value is not None]
-    keys = next(value for value in operands if flow.sources(value) != block.q.bit)
+    keys = next(value for value in block.keys.product.inputs if value is not block.queries)
+    assert keys is not None
     product *= Region(keys, block.keys.whole).factor()
     value = block.keys.product.outputs[0]
     for _ in range(len(_BETWEEN)):
@@ -205,9 +203,3 @@ def _refuse_dynamic(model: ir.Model, where: str) -> None:
                 hint="Export both graphs with fixed shapes, or give the weights or the export to "
                 "`snapq llm init --context … --prefill …`, which fixes them.",
             )
-
-
-def bias_of(layer: Layer) -> Floats | None:
-    """The bias of a layer, `[out]`."""
-    held = constant(layer.bias)
-    return None if held is None else np.asarray(held.reshape(-1), np.float32)

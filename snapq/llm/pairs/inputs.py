@@ -12,7 +12,7 @@ import onnx_ir as ir
 from snapq.errors import ModelError
 from snapq.graph.edit import constant
 from snapq.graph.shapes import graph_inputs, static_shape
-from snapq.llm.pairs.flow import before_moves
+from snapq.llm.pairs.flow import before_moves, made_of
 from snapq.llm.pairs.ports import Growth, Join
 
 __all__ = ["Ports", "find_ports"]
@@ -102,7 +102,7 @@ def find_ports(graph: ir.Graph, joins: Sequence[Join], root: ir.Value | None, wh
     rows, context, in_place = _sizes(joins, where)
     tokens, table = _embedding(root, where)
     caches = {join.past for join in joins}
-    turning = _reached(next(join.new for join in joins if join.is_key))
+    turning = made_of(next(join.new for join in joins if join.is_key))
     positions, lengths, masks = [], [], []
     for value in graph_inputs(ir.Model(graph, ir_version=10)):
         shape = static_shape(value)
@@ -142,17 +142,6 @@ def find_ports(graph: ir.Graph, joins: Sequence[Join], root: ir.Value | None, wh
         in_place,
         empty,
     )
-
-
-def _reached(end: ir.Value) -> set[ir.Value]:
-    """All values that one is made of."""
-    waiting, seen = [end], {end}
-    while waiting:
-        node = waiting.pop().producer()
-        fresh = [] if node is None else [v for v in node.inputs if v is not None and v not in seen]
-        seen.update(fresh)
-        waiting += fresh
-    return seen
 
 
 def _sizes(joins: Sequence[Join], where: str) -> tuple[int, int, bool]:

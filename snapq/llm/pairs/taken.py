@@ -16,7 +16,7 @@ from snapq.graph.edit import constant, remove_dead_nodes, remove_unused_constant
 from snapq.graph.shapes import static_shape
 from snapq.llm.architecture import Decoder
 from snapq.llm.pairs.flow import Layer
-from snapq.llm.pairs.graph import TakenGraph, bias_of, take_apart
+from snapq.llm.pairs.graph import TakenGraph, take_apart
 from snapq.llm.pairs.rotary import KeysAt, Turning, measure
 from snapq.llm.parts import LAYER
 from snapq.llm.weights import Stored, Weights
@@ -118,7 +118,7 @@ def _parts(graph: TakenGraph) -> Iterator[tuple[str, str, Reader, tuple[int, ...
     for name, layer in graph.layers.items():
         spelt = _TOP["head.weight"] if name == "head" else _spelt(f"{name}.weight")
         yield spelt, str(layer.weight.name), layer.values, layer.shape
-        bias = bias_of(layer)
+        bias = layer.added()
         if bias is not None and name != "head":
             assert layer.bias is not None
             yield _spelt(f"{name}.bias"), str(layer.bias.name), _given(bias), bias.shape
