@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir
 import pytest
 from onnx import helper, numpy_helper
 
@@ -95,6 +96,17 @@ def test_an_export_of_any_length_becomes_a_pair(tmp_path: Path) -> None:
     reference.write_tokenizer(fixed.parent / "tokenizer.json")
     with pytest.raises(SnapqError, match="The export has fixed shapes"):
         api.llm_init(fixed, tmp_path / "other", context=64, prefill=16)
+
+
+def test_large_weights_stay_in_their_file(
+    published: Path, written: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = written(published)
+    monkeypatch.setattr("snapq.llm.pairs.graph._MAPPED", 0)
+    taken = read_pair(given / PREFILL, given / DECODE)
+    assert taken.decoder.rope.base == reference.SMALL["rope_theta"]
+    held = taken.prefill.model.graph.initializers["layers.0.q.weight_transposed"].const_value
+    assert isinstance(held, onnx_ir.ExternalTensor)
 
 
 Graph = onnx.GraphProto

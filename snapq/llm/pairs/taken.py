@@ -244,6 +244,9 @@ def _keys_at(graph: TakenGraph) -> KeysAt:
     read = {id(v) for node in copy.graph for v in node.inputs if v is not None}
     copy.graph.inputs[:] = [v for v in copy.graph.inputs if id(v) in read]
     needed = {str(v.name) for v in copy.graph.inputs}
+    for held in copy.graph.initializers.values():  # few are left, which may lie in another file
+        if isinstance(held.const_value, ir.ExternalTensor):
+            held.const_value = ir.Tensor(held.const_value.numpy(), name=held.name)
     run = CpuModel(copy).run
     ids = np.random.default_rng(_SEED).integers(0, _rows_of(graph.ports.table), graph.ports.rows)
 
