@@ -61,6 +61,7 @@ def search(
     storage: str | None = None,
     runs: str | Path = RUNS,
     random_inputs: bool = False,
+    cluster: str | None = None,
     on_trial: OnTrial | None = None,
     progress: Progress | None = None,
 ) -> Search:
@@ -84,6 +85,7 @@ def search(
             given.
         runs: directory of all runs; the search goes to `NAME/search` in it.
         random_inputs: as for `run`.
+        cluster: where the trials are made, as for `run`; as many at once as its workers take.
         on_trial: called with the search and the trial after each.
         progress: as for `run`.
 
@@ -94,10 +96,12 @@ def search(
         InstallError: Optuna is not installed.
         SnapqError: there is nothing to search, or the first trials all failed.
     """
+    from snapq.api.cluster import connected
     from snapq.config.reading.marked import plain
     from snapq.config.reading.secrets import hide
     from snapq.pipeline.cache import Cache
     from snapq.searching import opening, running, storing
+    from snapq.searching.on_cluster import Trials
     from snapq.searching.recorded import recorded
     from snapq.searching.sampling import SAMPLERS
     from snapq.searching.trial import Limits
@@ -150,9 +154,15 @@ def search(
         told,
         reporter.inside() if isinstance(reporter, Nested) else Silent(),
     )
-    with reporter.track("Search", max(0, trials - before)) as advance:
+    with (
+        connected(cluster, reporter) as workers,
+        reporter.track("Search", max(0, trials - before)) as advance,
+    ):
         advance(0)
-        running.here(work, advance)
+        if workers is None:
+            running.here(work, advance)
+        else:
+            running.elsewhere(work, Trials(workers), workers.slots, advance)
     found = Search(folder, write())
     write_search_page(found)
     return found

@@ -9,7 +9,7 @@ from typing import Any
 from snapq.stages.artifact import RECORD, ArtifactRecord
 from snapq.storage import fingerprint, sha256_file, write_json, write_text
 
-__all__ = ["localize"]
+__all__ = ["localize", "without"]
 
 _TEXTS = {".json", ".md", ".txt", ".csv"}
 
@@ -25,7 +25,7 @@ def localize(entry: Path, root: str) -> list[Path]:
     """
     if entry.is_file():
         kept = json.loads(entry.read_bytes())
-        value = _without(kept["value"], root)
+        value = without(kept["value"], root)
         if value != kept["value"]:
             write_json(entry, {"sha256": fingerprint(value), "value": value})
         return [entry]
@@ -38,7 +38,7 @@ def localize(entry: Path, root: str) -> list[Path]:
         write_text(path, path.read_text(encoding="utf-8").replace(root, ""))
     record = json.loads((entry / RECORD).read_bytes())
     if changed or root in json.dumps(record):
-        record = _without(record, root)
+        record = without(record, root)
         for path in changed:
             record["files"][path.relative_to(entry).as_posix()] = sha256_file(path)
         found = ArtifactRecord.model_validate_json(json.dumps(record))
@@ -47,11 +47,12 @@ def localize(entry: Path, root: str) -> list[Path]:
     return [path for path in sorted(entry.rglob("*")) if path.is_file()]
 
 
-def _without(value: Any, root: str) -> Any:
+def without(value: Any, root: str) -> Any:
+    """JSON values with `root` left out of every text."""
     if isinstance(value, str):
         return value.replace(root, "")
     if isinstance(value, dict):
-        return {name.replace(root, ""): _without(inner, root) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_without(inner, root) for inner in value]
+        return {name.replace(root, ""): without(inner, root) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without(inner, root) for inner in value]
     return value

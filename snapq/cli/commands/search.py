@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from snapq.cli.options import Config, Force, Json, Runs, SetOption, parse_size
+from snapq.cli.options import ClusterOption, Config, Force, Json, Runs, SetOption, parse_size
 from snapq.cli.output.json import emit
 from snapq.errors import ConfigError
 
@@ -91,6 +91,7 @@ def run(
     random_inputs: Annotated[
         bool, typer.Option("--random-inputs", help="Use random inputs where there is no data.")
     ] = False,
+    cluster: ClusterOption = None,
     json: Json = False,
 ) -> None:
     """Search what `search:` in the file marks, or what the model allows; goes on where it ended.
@@ -118,6 +119,7 @@ def run(
             storage=storage,
             runs=runs,
             random_inputs=random_inputs,
+            cluster=cluster,
             on_trial=view.on_trial,
             progress=view,
         )
