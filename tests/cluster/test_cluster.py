@@ -66,7 +66,7 @@ def test_a_file_travels_once_however_many_tasks_need_it(cluster: Cluster, tmp_pa
         found = cluster.run(tasks.joined, (file, text), files=(file, text))
         assert found == path.read_bytes() + b"and bytes"
     # Both workers are on one machine and have one folder of files.
-    assert cluster.told.sent == file.size + text.size
+    assert cluster.sent == file.size + text.size
 
 
 def test_what_a_task_leaves_comes_back(cluster: Cluster, tmp_path: Path) -> None:
