@@ -16,6 +16,7 @@ from snapq.api.estimation import Predicted, estimate, estimate_batches, predict
 from snapq.api.housekeeping import cache_contents, clean
 from snapq.api.initialization import init
 from snapq.api.inspection import inspect, inspect_compiled
+from snapq.api.joining import Worked, search_worker
 from snapq.api.language_model_packages import llm_check, llm_estimate, llm_package
 from snapq.api.language_model_quantization import llm_evaluate, llm_quantize
 from snapq.api.language_model_results import (
@@ -75,6 +76,7 @@ __all__ = [
     "SpeedEstimate",
     "Sweep",
     "Verbosity",
+    "Worked",
     "analyze",
     "benchmark",
     "benchmark_all",
@@ -117,6 +119,7 @@ __all__ = [
     "remember",
     "run",
     "search",
+    "search_worker",
     "set_up_board",
     "simulate",
     "simulate_file",

@@ -29,6 +29,7 @@ from snapq.cli.commands.report import report
 from snapq.cli.commands.run import run
 from snapq.cli.commands.schema import schema
 from snapq.cli.commands.search import search
+from snapq.cli.commands.search_worker import worker
 from snapq.cli.commands.simulate import simulate
 from snapq.cli.commands.validate import validate
 from snapq.cli.options import DeviceCommand
@@ -63,6 +64,7 @@ COMMANDS = (
     cache,
     clean,
 )
+search.command()(worker)
 GROUPS = (search, encodings, llm, board)
 
 

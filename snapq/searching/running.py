@@ -59,10 +59,18 @@ class Work:
         return max(0, self.trials - len(self.study.told()) - self.study.running())
 
 
-def here(work: Work, advance: Advance) -> None:
+Evaluate = Callable[[TrialSpec, Progress | None], TrialOutcome]
+
+
+def here(work: Work, advance: Advance, do: Evaluate = evaluate) -> None:
     """Does the trials in this process, one after the other.
 
     A trial that is interrupted is the first one of the next run.
+
+    Args:
+        work: the search.
+        advance: called with 1 after each.
+        do: does a trial.
 
     Raises:
         SnapqError: the first trials all failed.
@@ -72,7 +80,7 @@ def here(work: Work, advance: Advance) -> None:
         if spec is None:
             return
         try:
-            outcome = evaluate(spec, work.progress)
+            outcome = do(spec, work.progress)
         except BaseException:
             work.study.give_back(spec.number)
             raise

@@ -31,13 +31,14 @@ from snapq.searching.trial import (
     digest,
     evaluate,
 )
+from snapq.stages.artifact import computing
 
 if TYPE_CHECKING:
     import optuna
 
     from snapq.progress import Progress
 
-ATTRIBUTE = "snapq"
+ATTRIBUTE, COMPUTING = "snapq", "snapq-computing"
 RUNNING, REPEATED, INTERRUPTED = "running", "repeated", "interrupted"
 UNLIMITED = Limits()
 _DONE = (COMPLETE, PRUNED, FAILED)
@@ -129,6 +130,7 @@ class Study:
         self.plan, self.name = plan, name
         self._study = storing.study(opened, name, sampling.sampler(plan.sampler, plan.seed + count))
         if ATTRIBUTE not in self._study.user_attrs:
+            self._study.set_user_attr(COMPUTING, computing())
             self._study.set_user_attr(ATTRIBUTE, plan.to_json())
             if plan.sampler != "random":
                 for first in plan.first:
@@ -140,6 +142,16 @@ class Study:
     def exists(storage: str, name: str) -> bool:
         """Whether a storage has a study of this name. Raises `StorageError`."""
         return any(one.study_name == name for one in _summaries(storing.opened(storage)))
+
+    @staticmethod
+    def names(storage: str) -> list[str]:
+        """The searches of a storage. Raises `StorageError`."""
+        found = _summaries(storing.opened(storage))
+        return sorted(one.study_name for one in found if ATTRIBUTE in one.user_attrs)
+
+    def computing(self) -> dict[str, str]:
+        """What results depend on beside their inputs, as it was where the search was begun."""
+        return dict(self._study.user_attrs.get(COMPUTING, {}))
 
     def told(self) -> list[Told]:
         """All trials that are done, in the order of their numbers."""
@@ -163,6 +175,7 @@ class Study:
             cache: folder of the stage cache.
             limits: what points have to keep.
         """
+        self._digests = {**self._known_digests(), **self._digests}  # others ask too
         for attempt in range(_REPEATS + 1):
             trial = self._study.ask(self._distributions)
             choices = sampling.choices(self.plan.space, trial.params)
