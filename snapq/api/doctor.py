@@ -25,7 +25,10 @@ NEEDED_MEMORY_GB = 2
 TESTED_PYTHONS = ((3, 11), (3, 13))
 TESTED_VERSIONS = Path(__file__).parents[1] / "constraints.txt"
 """The pinned versions that the tests of this release ran with; `make lock` refreshes them."""
-EXTRAS = (("cluster", "distributed", "--cluster"),)
+EXTRAS = (
+    ("cluster", "distributed", "--cluster"),
+    ("search", "optuna", "snapq search"),
+)
 """Extra, the library that it brings, and what that is for."""
 SIMULATED = "sm8650"
 ESTIMATED = "qcs9075"

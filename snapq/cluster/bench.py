@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,6 @@ from typing import Any, Protocol, TypeVar
 
 from snapq.cluster.store import File, Store
 from snapq.errors import ClusterError
-from snapq.scratch import Scratch
 from snapq.storage import storage_errors
 
 __all__ = ["Bench", "Benches", "Closeable"]
@@ -45,7 +45,7 @@ class Bench:
         self._session = session
         self._store = store
         self._open: list[Closeable] = []
-        self._scratch: Scratch | None = None
+        self._scratch: Path | None = None
         self._lock = threading.Lock()
         self._stopped = False
         self.kept: dict[str, File] = {}
@@ -53,9 +53,16 @@ class Bench:
 
     def folder(self) -> Path:
         """A folder that goes with the task. Raises `StorageError`."""
-        if self._scratch is None:
-            self._scratch = Scratch()
-        return self._scratch.path
+        if self._scratch is None:  # beside the store, so that its files can be linked here
+            parent = self.shared("tasks")
+            with storage_errors(parent):
+                self._scratch = Path(tempfile.mkdtemp(dir=parent))
+        return self._scratch
+
+    @property
+    def limit(self) -> int:
+        """Bytes that the files of all tasks may take on this machine."""
+        return self._store.limit
 
     def shared(self, name: str) -> Path:
         """A folder that tasks of this client share on this machine, for as long as it is there.
@@ -122,7 +129,7 @@ class Bench:
         for thing in opened:
             thing.close()
         if self._scratch is not None:
-            self._scratch.remove()
+            shutil.rmtree(self._scratch, ignore_errors=True)
 
 
 class Benches:

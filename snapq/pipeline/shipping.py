@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -193,6 +194,7 @@ def _there(bench: Bench, work: Work[T], text: str, shipment: Shipment) -> T:
     for entry in _entries(cache, begun):
         for kept in localize(entry, str(root)):
             bench.keep(kept.relative_to(cache).as_posix(), kept)
+    _make_room(cache, bench.limit, begun)
     return found
 
 
@@ -224,6 +226,21 @@ def _entries(cache: Path, begun: float) -> Iterator[Path]:
         with suppress(OSError):
             if not path.name.startswith(".") and path.stat().st_mtime >= begun:
                 yield path
+
+
+def _make_room(cache: Path, limit: int, begun: float) -> None:
+    """Removes the artifacts that were not used for longest, where there is more than the limit."""
+    held = []
+    for folder in cache.glob("stages/*"):
+        with suppress(OSError):  # another worker removed it
+            size = sum(path.stat().st_size for path in folder.rglob("*"))
+            held.append((folder.stat().st_mtime, size, folder))
+    total = sum(size for _, size, _ in held)
+    for used, size, folder in sorted(held):
+        if total <= limit or used >= begun:
+            return
+        shutil.rmtree(folder, ignore_errors=True)
+        total -= size
 
 
 def _localized(error: SnapqError, root: str) -> SnapqError:

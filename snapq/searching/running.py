@@ -79,6 +79,9 @@ def here(work: Work, advance: Advance, do: Evaluate = evaluate) -> None:
         spec = work.study.ask(work.cache, work.limits)
         if spec is None:
             return
+        if work.study.earlier(spec.number) >= work.trials:  # another one took the last
+            work.study.give_back(spec.number)
+            return
         try:
             outcome = do(spec, work.progress)
         except BaseException:

@@ -168,6 +168,12 @@ class Study:
         state: Any = storing.library().trial.TrialState.RUNNING
         return len(self._study.get_trials(deepcopy=False, states=(state,)))
 
+    def earlier(self, number: int) -> int:
+        """How many trials with smaller numbers are done, or with somebody."""
+        states = (*_DONE, RUNNING)
+        trials = self._study.get_trials(deepcopy=False)[:number]
+        return sum(one.user_attrs.get(ATTRIBUTE, {}).get("state") in states for one in trials)
+
     def ask(self, cache: Path, limits: Limits = UNLIMITED) -> TrialSpec | None:
         """The next trial; None where every point of the space is done.
 

@@ -27,6 +27,11 @@ from tests.pipeline.conftest import make_project
 pytestmark = pytest.mark.npu
 
 _WAIT_S = 30.0
+QUICK = (
+    "stages.quantize.preset=fast",
+    "stages.package={golden_samples: 1, optimization_modes: [1], thin_strides: false}",
+)
+"""Options with which a deployment takes a few seconds of a processor."""
 
 
 def _wait_until(holds: object) -> None:
@@ -171,7 +176,7 @@ def test_without_the_extra_one_sentence_says_how_to_get_it(monkeypatch: pytest.M
 def test_a_run_on_a_cluster_makes_the_same_bytes(scheduler: str, tmp_path: Path) -> None:
     (tmp_path / "project").mkdir()
     path = make_project(tmp_path / "project") / "deploy.yaml"
-    config = api.load(path, ["stages.quantize.preset=fast"])
+    config = api.load(path, QUICK)
     here = api.run(config, runs=tmp_path / "here")
     there = api.run(config, runs=tmp_path / "there", cluster=scheduler)
     assert here.passed

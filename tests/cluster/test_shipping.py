@@ -13,6 +13,7 @@ from snapq.pipeline.localize import localize
 from snapq.pipeline.shipping import reads, ship
 from snapq.stages.artifact import RECORD, Artifact
 from snapq.storage import fingerprint, write_json
+from tests.cluster.test_cluster import QUICK
 from tests.pipeline.conftest import make_project
 
 pytestmark = pytest.mark.npu
@@ -70,7 +71,7 @@ def test_a_sweep_on_a_cluster_keeps_what_runs_here_would_make(
 ) -> None:
     (tmp_path / "project").mkdir()
     path = make_project(tmp_path / "project") / "deploy.yaml"
-    options = ["devices=[qcs9075]", "stages.quantize.preset=fast"]
+    options = ["devices=[qcs9075]", *QUICK]
     sweep = "per_channel=true,false"
     done = api.sweep(path, sweep, options, runs=tmp_path / "there", cluster=scheduler)
     config = api.load(path, [*options, "stages.quantize.per_channel=false"])

@@ -193,6 +193,9 @@ def pick(
         return
     say(line(point, found.record))
     say(f"Wrote {path}. Its package and report: snapq run {shlex.quote(str(path))}")
+    kept = runs / ".cache" / "stages"
+    if any(not (kept / str(stage["key"])).is_dir() for stage in point.stages):
+        say(f"Its artifacts are in {point.cache} on {point.host}; the run makes them here again.")
 
 
 def parse_time(text: str) -> float:
