@@ -322,7 +322,7 @@ class Model:
     def _fastest(self, form: Form) -> EstimateRecord:
         options = Variants(self.variants.modes).options(fp16=self._fp16)
         found = [self._estimated(one, form) for one in options]
-        return min(found, key=lambda record: record.cycles)
+        return min(found, key=lambda record: (record.missing_ops, record.cycles))
 
     def _estimated(self, options: CompileOptions, form: Form) -> EstimateRecord:
         """The estimate of one variant."""

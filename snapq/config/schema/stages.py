@@ -36,8 +36,10 @@ class PackageConfig(StageConfig):
 
     optimization_modes: tuple[Literal[1, 2, 3], ...] = (2, 3)
     """Values of htp_graph_finalization_optimization_mode to try; the fastest by estimate stays."""
-    vtcm_mb: tuple[Annotated[int, Field(gt=0)], ...] = ()
-    """Sizes of on-chip memory (VTCM) to try beside the device's own."""
+    vtcm_mb: Literal["auto"] | tuple[Annotated[int, Field(gt=0)], ...] = "auto"
+    """Sizes of on-chip memory (VTCM) to plan with, tried beside the device's own; the fastest by
+    estimate stays. `auto` tries a quarter and three eighths of the device's own for models with
+    weights of 1 MB and more; `[]` tries none."""
     thin_strides: bool = True
     """Try strided depthwise convolutions as ones of stride 1 whose outputs are subsampled, kept
     where the estimate is lower: the same function, up to rounding in the last step."""

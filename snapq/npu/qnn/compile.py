@@ -103,7 +103,7 @@ def compile_best(
         tried = [_candidate(job, result, device, label) for job, result in outcomes]
         compiled = [index for index, one in enumerate(tried) if one.failure is None]
         # Where there are no estimates, only one has compiled.
-        best = min(compiled, key=lambda index: getattr(tried[index].estimate, "cycles", 0))
+        best = min(compiled, key=lambda index: price(tried[index].estimate))
         job, outcome = outcomes[best]
         assert isinstance(outcome, Outcome)
         if embed:
@@ -124,6 +124,11 @@ def compile_best(
         options=without_profiling(job.request.provider),
     )
     return Best(kept, tuple(tried))
+
+
+def price(figure: EstimateRecord | None) -> tuple[int, int]:
+    """Orders candidates: a figure that lacks costs of operators is behind those that lack fewer."""
+    return (0, 0) if figure is None else (figure.missing_ops, figure.cycles)
 
 
 def _distinct(

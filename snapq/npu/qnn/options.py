@@ -119,7 +119,8 @@ class Variants:
 
     Attributes:
         modes: values of `CompileOptions.optimization_mode`.
-        vtcm_mb: sizes of on-chip memory to plan with, beside the device's own.
+        vtcm_mb: sizes of on-chip memory to plan with, beside the device's own: with the highest
+            mode alone, as the others gain nothing by them.
         thin_strides: whether strided depthwise convolutions are tried at stride 1.
         tries: how many forms of the model are estimated to find those that are faster
             (`judged.rewrites`), that as it is among them.
@@ -132,10 +133,11 @@ class Variants:
 
     def options(self, *, fp16: bool) -> tuple[CompileOptions, ...]:
         """Every set of options, each with fp16 or without; first what is best unestimated."""
+        modes = sorted(set(self.modes), reverse=True)
         return tuple(
             CompileOptions(optimization_mode=mode, vtcm_mb=size, fp16=fp16)
-            for mode in sorted(set(self.modes), reverse=True)
-            for size in (None, *self.vtcm_mb)
+            for mode in modes
+            for size in (None, *(self.vtcm_mb if mode == modes[0] else ()))
         )
 
 

@@ -10,8 +10,12 @@ from typing import Any
 from snapq.config import PackageConfig
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import DeviceError, QnnError
+from snapq.graph import io
 from snapq.npu.judged.search import Found
 from snapq.npu.model import Candidate, Compilation, Memory, Model, Placement, Source, Variants
+
+_LARGE = 1 << 20
+"""Bytes of weights from which other sizes of VTCM than the device's own are tried."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ def compile_for(
             reason.
         DeviceError, ConfigError, InstallError, StorageError: as `npu.Model.compile`.
     """
-    sizes = tuple(size for size in config.vtcm_mb if size < (device.vtcm_mb or 0))
+    sizes = vtcm_sizes(source, device, config)
     variants = Variants(config.optimization_modes, sizes, config.thin_strides, tries)
     try:
         found = Model(source, device, variants=variants, memory=memory).compile(
@@ -82,6 +86,16 @@ def compile_for(
     return CompiledDevice(device, found, notes)
 
 
+def vtcm_sizes(source: Source, device: DeviceProfile, config: PackageConfig) -> tuple[int, ...]:
+    """Sizes of VTCM to try; of small models, whose maps fit whatever the size, none by itself."""
+    own = device.vtcm_mb or 0
+    if config.vtcm_mb != "auto":
+        return tuple(size for size in config.vtcm_mb if size < own)
+    if not device.has_estimate or io.weight_bytes(source.model) < _LARGE:
+        return ()
+    return tuple(size for size in (own // 4, own * 3 // 8) if 2 <= size < own)
+
+
 def of_calls(made: CompiledDevice, batch: int) -> CompiledDevice:
     """The same, whose estimate says how many samples a call takes."""
     figure = made.compilation.estimate
@@ -92,11 +106,13 @@ def of_calls(made: CompiledDevice, batch: int) -> CompiledDevice:
 
 
 def _notes(found: Compilation, device: DeviceProfile, config: PackageConfig) -> Iterator[str]:
-    for size in config.vtcm_mb:
+    for size in () if config.vtcm_mb == "auto" else config.vtcm_mb:
         if device.vtcm_mb is None:
             yield f"VTCM of {size} MB is not tried, the device's own is not published."
         elif size > device.vtcm_mb:
             yield f"VTCM of {size} MB is not tried, the device has {device.vtcm_mb}."
+    if found.options.vtcm_mb is not None:
+        yield _less_memory(found, device)
     if found.judged is not None:
         yield from _judged(found.judged)
     if found.form.thinned:
@@ -119,6 +135,21 @@ def _judged(found: Found) -> Iterator[str]:
         yield f"kept {', '.join(found.chosen)}: {found.gains()}."
     if found.left:
         yield f"tried and left, as it is no faster: {', '.join(found.left)}."
+
+
+def _less_memory(found: Compilation, device: DeviceProfile) -> str:
+    """That less VTCM than the device has is the fastest, and by how much."""
+    us: dict[bool, list[float]] = {True: [], False: []}
+    for one in found.tried:
+        if one.estimate is not None:
+            us[one.options.vtcm_mb is None].append(one.estimate.precise_us or one.estimate.us)
+    told = ""
+    if us[True] and us[False]:
+        told = f": {min(us[False]):,.1f} µs for {min(us[True]):,.1f}, estimated"
+    return (
+        f"planned with {found.options.vtcm_mb} of {device.vtcm_mb} MB of VTCM, which is faster by "
+        f"the estimate{told}. `package: {{vtcm_mb: []}}` plans with all."
+    )
 
 
 def _check_share(placement: Placement, share: float, device: DeviceProfile) -> None:

@@ -135,7 +135,7 @@ def _entry(
         marketing=device.marketing,
         soc_id=device.soc_id,
         architecture=device.architecture,
-        vtcm_mb=device.vtcm_mb,
+        vtcm_mb=made.options.vtcm_mb or device.vtcm_mb,
         model=compiled.model.relative_to(folder).as_posix(),
         files=tuple(
             path.relative_to(folder).as_posix() for path in (compiled.model, *compiled.binaries)

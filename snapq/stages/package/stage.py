@@ -215,7 +215,7 @@ def _device_record(entry: CompiledDevice, reloaded: Reloaded, folder: Path) -> B
         device=device.name,
         soc_id=device.soc_id,
         architecture=device.architecture,
-        vtcm_mb=device.vtcm_mb,
+        vtcm_mb=entry.compilation.options.vtcm_mb or device.vtcm_mb,
         files=tuple(
             FileRecord(
                 path=path.relative_to(folder).as_posix(),

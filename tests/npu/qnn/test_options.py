@@ -9,7 +9,7 @@ import pytest
 from snapq.devices.profiles import DeviceProfile, find
 from snapq.errors import ConfigError, DeviceError
 from snapq.npu.qnn import availability, option_table
-from snapq.npu.qnn.options import CompileOptions
+from snapq.npu.qnn.options import CompileOptions, Variants
 
 
 def test_the_soc_is_always_given_by_number_and_nothing_competes_with_it(
@@ -59,6 +59,12 @@ def test_vtcm_is_never_more_than_the_device_has(sm8650: DeviceProfile) -> None:
     assert CompileOptions(vtcm_mb=4).provider_options(sm8650)["vtcm_mb"] == "4"
     with pytest.raises(DeviceError, match="has 8 MB of VTCM, not 64"):
         CompileOptions(vtcm_mb=64).provider_options(sm8650)
+
+
+def test_other_sizes_of_vtcm_are_tried_with_the_highest_mode_alone() -> None:
+    found = Variants((2, 3), vtcm_mb=(2, 4)).options(fp16=False)
+    tried = [(one.optimization_mode, one.vtcm_mb) for one in found]
+    assert tried == [(3, None), (3, 2), (3, 4), (2, None)]
 
 
 def test_vtcm_of_a_device_whose_size_is_not_published_cannot_be_chosen(
