@@ -104,6 +104,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "npu_workarounds.pad_gathered_rows": "behind make_computed_indices_positive: Gathers too",
         "npu_workarounds.split_large_reductions": "behind replace_global_pool_with_reduce",
         "npu_speed.split_projections": "behind flatten_gemm_rows, whose Gemms it splits",
+        "npu_speed.permute_depth_to_space": "in LOWER: the folds are done with the Conv in front",
         "npu_speed.split_swish": "in LOWER: folds take the factor of a fused Swish first",
         "npu_workarounds.sum_along_last_axis": "behind lower_reductions: plain CumSums are left",
         "lower.unroll_recurrent": "behind lower_recurrent, which drops lengths and turns layouts",
@@ -114,6 +115,7 @@ ORDER: dict[Phase, dict[str, str]] = {
 
 JUDGED: dict[str, str] = {
     "fold_into_next": "a float picture that is normalized first may be laid out better for it",
+    "permute_depth_to_space": "in front of other layers the order is without effect, or the worse",
     "merge_constants": "a product takes other time than the quotient that the exporter wrote",
 }
 """Passes without which a network may be faster, and why; the prepare stage asks the estimate.

@@ -24,11 +24,12 @@ from snapq.graph.inference import infer_shapes
 from snapq.graph.shapes import Shape, static_shape
 from snapq.npu.judged.codes import CODES, coded, dequantized, recoded
 from snapq.npu.judged.moves import MOVES, moved_from, puts_heads_back, turn_of_heads
+from snapq.operators import Trait, having
 
 __all__ = ["apply", "sites"]
 
 _MOST_HEADS = 16
-_ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Where", "Clip", "Min", "Max", "Cast", "Identity")
+_ELEMENTWISE = having(Trait.ELEMENTWISE)
 
 
 @dataclass(frozen=True)

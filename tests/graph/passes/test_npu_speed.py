@@ -48,6 +48,22 @@ CASES = [
         "ReduceMean ReduceMax",
     ),
     Case(
+        "permute_depth_to_space",
+        "pixels that are shuffled behind a Conv and a Clip",
+        """(float[1,2,3,4] x, float[12,2,1,1] w, float[12] wb, float wl, float wh)
+            => (float[1,3,6,8] y) { c = Conv(x, w, wb) r = Clip(c, wl, wh)
+            y = DepthToSpace <blocksize = 2, mode = "CRD"> (r) }""",
+        "Conv Clip DepthToSpace",
+    ),
+    Case(
+        "permute_depth_to_space",
+        "groups, whose channels cannot change places",
+        """(float[1,4,3,4] x, float[12,2,1,1] w) => (float[1,3,6,8] y) {
+            c = Conv <group = 2> (x, w) y = DepthToSpace <blocksize = 2, mode = "CRD"> (c) }""",
+        "Conv DepthToSpace",
+        applies=False,
+    ),
+    Case(
         "split_projections",
         "queries, keys and values of one layer, picked by index",
         """(float[2,5,8] x, float[8,36] w, float[36] wb) => (float[2,2,5,5] y, float[2,2,5,6] v) {
