@@ -13,11 +13,14 @@ from types import ModuleType
 
 import onnx_ir as ir
 
-from snapq.npu.judged import attention_per_head, thin_strides
+from snapq.npu.judged import attention_per_head, split_top_k, thin_strides
 
 __all__ = ["PLAIN", "REWRITES", "Form", "possible", "rewritten"]
 
-REWRITES: dict[str, ModuleType] = {"attention_per_head": attention_per_head}
+REWRITES: dict[str, ModuleType] = {
+    "attention_per_head": attention_per_head,
+    "split_top_k": split_top_k,
+}
 """By name, the most promising first; a model has each everywhere or nowhere.
 
 `thin_strides` is one more, which is made at some convolutions and not at others.
