@@ -60,17 +60,18 @@ def digits(folder: Path) -> Path:
     pictures = np.kron(found.images[:, None] * 16, np.ones((1, 1, 2, 2))).clip(0, 255)
     pictures, labels = pictures.astype(np.float32), found.target.astype(np.int64)
     torch.manual_seed(0)
+    torch.set_num_threads(1)
     network = nn.Sequential(
         nn.Conv2d(1, 64, 3, stride=2, padding=1),
-        *(Block(64, 192) for _ in range(5)),
+        *(Block(64, 128) for _ in range(3)),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Linear(64, 10),
     )
     optimizer = torch.optim.AdamW(network.parameters(), 2e-3)
     inputs, answers = torch.from_numpy(pictures / 255), torch.from_numpy(labels)
-    for _ in range(400):
-        chosen = torch.randint(0, 1200, (96,))
+    for _ in range(150):
+        chosen = torch.randint(0, 1200, (64,))
         optimizer.zero_grad()
         functional.cross_entropy(network(inputs[chosen]), answers[chosen]).backward()
         optimizer.step()
@@ -83,8 +84,8 @@ def digits(folder: Path) -> Path:
     path = folder / "deploy.yaml"
     path.write_text(
         "name: digits\nmodel: {path: digits.onnx}\ndevices: [qcs9075]\n"
-        "data:\n  calibration: {arrays: calibration.npy, samples: 32}\n"
-        "  evaluation: {arrays: evaluation.npy, labels: labels.npy, samples: 100}\n"
+        "data:\n  calibration: {arrays: calibration.npy, samples: 16}\n"
+        "  evaluation: {arrays: evaluation.npy, labels: labels.npy, samples: 60}\n"
         "metric: top1\nstages:\n  - quantize: {}\n  - package: {golden_samples: 1}\n"
     )
     return path

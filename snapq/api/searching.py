@@ -143,8 +143,7 @@ def search(
 
     lost, before = study.take_over(), len(study.told())
     if before or lost:
-        again = f" What was interrupted comes again: {lost}." if lost else ""
-        reporter.say(f"Goes on: {before} of {trials} trials are done.{again}")
+        reporter.say(_goes_on(before, trials, lost))
     work = running.Work(
         study,
         kept,
@@ -154,17 +153,19 @@ def search(
         told,
         reporter.inside() if isinstance(reporter, Nested) else Silent(),
     )
-    with (
-        connected(cluster, reporter) as workers,
-        reporter.track("Search", max(0, trials - before)) as advance,
-    ):
-        advance(0)
-        if workers is None:
-            running.here(work, advance)
-        else:
-            running.elsewhere(work, Trials(workers), workers.slots, advance)
-    found = Search(folder, write())
-    write_search_page(found)
+    try:
+        with (
+            connected(cluster, reporter) as workers,
+            reporter.track("Search", max(0, trials - before)) as advance,
+        ):
+            advance(0)
+            if workers is None:
+                running.here(work, advance)
+            else:
+                running.elsewhere(work, Trials(workers), workers.slots, advance)
+    finally:  # after Ctrl-C too
+        found = Search(folder, write())
+        write_search_page(found)
     return found
 
 
@@ -235,6 +236,14 @@ def pick(
     refuse_existing(path, overwrite)
     write_text(path, written(found.record, point, path))
     return path, point
+
+
+def _goes_on(before: int, trials: int, lost: int) -> str:
+    """What is said where a search was begun before."""
+    if before >= trials:
+        return f"All {trials} trials are done; a larger --trials asks for more."
+    again = f" What was interrupted comes again: {lost}." if lost else ""
+    return f"Goes on: {before} of {trials} trials are done.{again}"
 
 
 def _write(folder: Path, record: SearchRecord) -> None:

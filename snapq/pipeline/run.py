@@ -125,7 +125,8 @@ def _deployment(chosen: Setting, branches: Sequence[stages.Branch]) -> BundleDep
 
 
 def _dumped(config: DeployConfig) -> Any:
-    values = config.model_dump(mode="json", exclude_none=True)
+    unused = set() if config.search else {"search"}
+    values = config.model_dump(mode="json", exclude_none=True, exclude=unused)
     if config.benchmark is not None:  # of which keys that nobody wrote depend on the target
         values["benchmark"] = config.benchmark.model_dump(
             mode="json", exclude_none=True, exclude_unset=True
@@ -174,7 +175,7 @@ def _provenance(
         qairt=next((target.qairt for target in figures.bundle), None),
         command=command,
         started_at=started.isoformat(timespec="seconds"),
-        config_sha256=fingerprint(chosen.config.model_dump(mode="json")),
+        config_sha256=fingerprint(chosen.config.model_dump(mode="json", exclude={"search"})),
         model_sha256=chosen.source_sha256,
         calibration_sha256=calibration.fingerprint() if calibration else None,
         evaluation_sha256=evaluation.fingerprint() if evaluation else None,

@@ -69,6 +69,8 @@ class Picture:
                 else value
                 for key, value in options.items()
             }
+            if not any(options.get(key) is not None for key in _SIZES):
+                scaled["resize"] = list(self._pair(size))  # the pictures had the input's own size
             made[f"data.{use}.preprocess"] = scaled
         return made
 
@@ -102,11 +104,7 @@ def picture_of(
     if len(spec.shape) != 4 or not channels:
         return None, f"the input {spec.name} {list(spec.shape)} is no picture"
     rows = 2 if channels[0] == 1 else 1
-    preprocess = {
-        use: base["data"][use]["preprocess"]
-        for use in given
-        if base["data"][use].get("preprocess") is not None
-    }
+    preprocess = {use: base["data"][use].get("preprocess") or {} for use in given}
     return Picture(spec.name, tuple(spec.shape), rows, preprocess), ""
 
 

@@ -5,6 +5,7 @@ A value that came from a secret variable is its name again, and is looked up whe
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 
 from snapq.config import DataSource, DeployConfig
 from snapq.errors import ConfigError
+from snapq.graph import io
 from snapq.storage import fingerprint
 
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
@@ -157,7 +159,7 @@ def configuration(spec: TrialSpec) -> DeployConfig:
                 hint="Set it where the trials run.",
             )
         secrets[name] = value
-        text = text.replace(f"${{{name}}}", value)
+        text = text.replace(f"${{{name}}}", json.dumps(value)[1:-1])
     return as_config(text).at(Path(spec.folder), secrets)
 
 
@@ -175,10 +177,7 @@ def as_config(text: str) -> DeployConfig:
 def files(spec: TrialSpec) -> tuple[Path, ...]:
     """The files and folders that a trial reads: the model, the data, and modules of the user's."""
     config = configuration(spec)
-    found = [
-        config.model.path,
-        *sorted(config.model.path.parent.glob(f"{config.model.path.name}*")),
-    ]
+    found = io.files(config.model.path)
     for use in ("calibration", "training", "evaluation"):
         source: DataSource | None = getattr(config.data, use)
         if source is not None:

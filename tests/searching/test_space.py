@@ -77,6 +77,9 @@ def test_a_smaller_picture_changes_the_input_and_how_pictures_are_prepared() -> 
     assert made["model"]["inputs"] == {"image": [1, 3, 160, 160]}
     assert made["data"]["calibration"]["preprocess"] == {"resize": 183, "crop": 160, "mean": [1.0]}
     assert SPACE.configured(BASE, OWN)["data"] == BASE["data"]
+    plain = Picture("image", (1, 3, 224, 224), 2, {"calibration": {"mean": [1.0]}})
+    keys = plain.keys([160, 192])  # pictures that had the input's own size are resized
+    assert keys["data.calibration.preprocess"] == {"mean": [1.0], "resize": [160, 192]}
 
 
 def test_what_optuna_draws_is_the_choice_again() -> None:

@@ -101,7 +101,7 @@ def run(
     from snapq import api
     from snapq.cli.output.searching import SearchView
     from snapq.cli.output.tables import output_console
-    from snapq.report.searching import show
+    from snapq.report.searching import show as show_table
 
     view = SearchView()
     try:
@@ -124,12 +124,14 @@ def run(
             progress=view,
         )
     except KeyboardInterrupt:
+        if view.record is not None and not json:
+            show_table(view.record, output_console(), "")
         view.say("Interrupted. What is done is kept; the same command goes on.")
         raise typer.Exit(130) from None
     if json:
         emit({"folder": str(done.folder), **done.record.to_json()})
     else:
-        show(done.record, output_console(), str(done.page))
+        show_table(done.record, output_console(), str(done.page))
 
 
 @search.command()

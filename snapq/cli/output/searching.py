@@ -34,6 +34,8 @@ class SearchView(ProgressBars):
     def __init__(self) -> None:
         super().__init__(verbosity())
         self._live: Live | None = None
+        self.record: SearchRecord | None = None
+        """The search as it was when its last trial was told."""
         self._bars_shown = Bars(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -73,6 +75,7 @@ class SearchView(ProgressBars):
 
     def on_trial(self, record: SearchRecord, trial: SearchTrialRecord) -> None:
         """Shows a trial that is done."""
+        self.record = record
         if self._quiet:
             return
         if self._live is not None:
