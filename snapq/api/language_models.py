@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from snapq.api.language_model_folders import refuse_other
 from snapq.api.language_model_results import Generated, LanguageModel
 from snapq.api.public import public
 from snapq.api.shared import refuse_existing
 from snapq.errors import ConfigError
+
+if TYPE_CHECKING:
+    from snapq.llm.files import Facts
 
 __all__ = [
     "llm_generate",
@@ -23,6 +27,7 @@ def llm_init(
     *,
     context: int = 256,
     prefill: int = 128,
+    decode: str | Path | None = None,
     overwrite: bool = False,
 ) -> LanguageModel:
     """Writes a decoder of the Llama type as two float graphs of fixed shapes.
@@ -37,6 +42,8 @@ def llm_init(
         output: the folder to write.
         context: positions that attention sees: prompt and answer together.
         prefill: tokens of a prompt at once, at most half of the context.
+        decode: of a pair of your own the graph of one token, where `weights` is the one of many;
+            sizes are those of the graphs then.
         overwrite: whether `output` may exist; it is replaced as a whole.
 
     Raises:
@@ -49,34 +56,50 @@ def llm_init(
     from snapq.api.language_initialization import language_text
     from snapq.api.yaml_text import run_name
     from snapq.llm.files import DECODE, DEPLOYMENT, PREFILL
+    from snapq.storage import write_text
+
+    folder = Path(output)
+    refuse_existing(folder, overwrite)
+    refuse_other(folder, weights)
+    if decode is not None:
+        refuse_other(folder, decode)
+    graph = Path(decode) if decode is not None else None
+    facts, parameters = _written(Path(weights), graph, (context, prefill), folder)
+    pair = folder / PREFILL, folder / DECODE
+    name = run_name(folder.absolute().name)
+    text = language_text(pair, name, device_remark(None), folder.absolute(), DEPLOYMENT)
+    write_text(folder / DEPLOYMENT, text)
+    return LanguageModel(
+        folder, facts.family, facts.layers, parameters, facts.context, facts.prefill
+    )
+
+
+def _written(
+    weights: Path, decode: Path | None, wanted: tuple[int, int], folder: Path
+) -> tuple[Facts, int]:
+    """Writes the pair of weights, of an export, or of another pair; what it is, and how large."""
     from snapq.llm.pairs.export import export_of
     from snapq.llm.pairs.taken import read_pair
     from snapq.llm.pairs.vocabulary import find_tokenizer, read_vocabulary
     from snapq.llm.pairs.writing import write_taken
     from snapq.llm.reading.open import read_checkpoint
     from snapq.llm.write import Sizes, check_context, check_sizes, prepared_weights, write_pair
-    from snapq.storage import write_text
 
-    folder = Path(output)
-    refuse_existing(folder, overwrite)
-    refuse_other(folder, weights)
-    sizes = Sizes(context, prefill)
-    export = export_of(Path(weights))
-    if export is not None:
-        check_context(sizes)
-        taken = read_pair(export, export, sizes)
-        vocabulary = read_vocabulary(find_tokenizer(None, export))
-        facts, parameters = write_taken(taken, vocabulary, folder).facts, taken.weights.parameters
-    else:
-        checkpoint = read_checkpoint(Path(weights))
+    sizes = Sizes(*wanted)
+    export = export_of(weights)
+    if export is None and decode is None:
+        checkpoint = read_checkpoint(weights)
         check_sizes(checkpoint, sizes)
         facts = write_pair(checkpoint, prepared_weights(checkpoint), sizes, folder)
-        parameters = checkpoint.weights.parameters
-    pair = folder / PREFILL, folder / DECODE
-    name = run_name(folder.absolute().name)
-    text = language_text(pair, name, device_remark(None), folder.absolute(), DEPLOYMENT)
-    write_text(folder / DEPLOYMENT, text)
-    return LanguageModel(folder, facts.family, facts.layers, parameters, context, prefill)
+        return facts, checkpoint.weights.parameters
+    if decode is not None:
+        taken = read_pair(weights, decode)
+    else:
+        assert export is not None
+        check_context(sizes)
+        taken = read_pair(export, export, sizes)
+    vocabulary = read_vocabulary(find_tokenizer(None, taken.prefill.path))
+    return write_taken(taken, vocabulary, folder).facts, taken.weights.parameters
 
 
 @public

@@ -92,10 +92,12 @@ def test_an_export_of_any_length_becomes_a_pair(tmp_path: Path) -> None:
     assert np.abs(logits - wanted).max() < 1e-3
     with pytest.raises(SnapqError, match="has no fixed shape"):
         read_pair(file, file)
-    fixed, _ = export_pair(tmp_path / "fixed", reference.SMALL, weights)
+    fixed, decode = export_pair(tmp_path / "fixed", reference.SMALL, weights)
     reference.write_tokenizer(fixed.parent / "tokenizer.json")
     with pytest.raises(SnapqError, match="The export has fixed shapes"):
         api.llm_init(fixed, tmp_path / "other", context=64, prefill=16)
+    done = api.llm_init(fixed, tmp_path / "other", decode=decode)
+    assert (done.context, done.prefill, done.layers) == (64, 16, 2)
 
 
 def test_large_weights_stay_in_their_file(

@@ -49,17 +49,30 @@ def init(
     prefill: Annotated[
         int, typer.Option(min=1, max=_LARGEST, help="Tokens of a prompt that are read at once.")
     ] = 128,
+    decode: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of a pair of your own, its graph of one token: WEIGHTS is the one of many, and "
+            "sizes are theirs."
+        ),
+    ] = None,
     force: Force = False,
     json: Json = False,
 ) -> None:
     """Write a decoder of the Llama type as two float ONNX graphs of fixed shapes.
 
     Example: snapq llm init SmolLM2-135M-Instruct.Q8_0.gguf --out smollm2 --context 256
+    Example: snapq llm init prefill.onnx --decode decode.onnx --out mine
     """
     from snapq import api
 
     done = api.llm_init(
-        existing(weights), output, context=context, prefill=prefill, overwrite=force
+        existing(weights),
+        output,
+        context=context,
+        prefill=prefill,
+        decode=existing(decode) if decode is not None else None,
+        overwrite=force,
     )
     if json:
         emit({**asdict(done), "path": str(done.path)})
