@@ -56,7 +56,7 @@ _OURS = tuple(
     f"{os.sep}snapq{os.sep}{name}"
     for name in (
         *("graph", "operators", "quantization", "pruning", "training", "npu", "stages"),
-        *("evaluation", "classical", "cpu.py", "api"),
+        *("evaluation", "classical", "llm", "cpu.py", "api"),
     )
 )
 """Parts of snapq in which an unforeseen exception is the model's."""

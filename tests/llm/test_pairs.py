@@ -144,6 +144,10 @@ def _more_input(graph: Graph) -> None:
     graph.input.append(value)
 
 
+def _batch(graph: Graph) -> None:
+    graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
+
+
 def _no_output(graph: Graph) -> None:
     graph.output.remove(next(v for v in graph.output if v.name == "present_value_1"))
 
@@ -181,6 +185,7 @@ CASES: dict[str, tuple[tuple[str, ...], Callable[[Graph], None], str]] = {
     "attention in one": ((DECODE,), _own_operator, "GroupQueryAttention 'layers.0.head0.share' of"),
     "another gate": ((PREFILL, DECODE), _gelu, "The gate of block 1 is not SiLU: Tanh"),
     "another input": ((PREFILL,), _more_input, r"'lora_scale' \[1, 3\] is none that a pair has"),
+    "a batch": ((DECODE,), _batch, r"'input_ids' takes \[2, 1\] tokens, and the cache 1"),
     "a cache that is not given": ((DECODE,), _no_output, "new of the cache 'past_value_1'"),
     "LayerNorm": ((PREFILL, DECODE), _another_norm, "LayerNormalization 'layers.1.norm2' stands"),
     "two epsilons": ((PREFILL, DECODE), _another_epsilon, "have different epsilons"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -101,6 +102,13 @@ def find_ports(graph: ir.Graph, joins: Sequence[Join], root: ir.Value | None, wh
     """
     rows, context, in_place = _sizes(joins, where)
     tokens, table = _embedding(root, where)
+    if prod(static_shape(tokens) or ()) != rows:
+        raise ModelError(
+            f"The input '{tokens.name}' takes {list(static_shape(tokens) or ())} tokens, and the "
+            f"cache {rows} new rows.",
+            where=where,
+            hint="Export the pair for a batch of 1.",
+        )
     caches = {join.past for join in joins}
     turning = made_of(next(join.new for join in joins if join.is_key))
     positions, lengths, masks = [], [], []

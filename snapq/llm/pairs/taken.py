@@ -12,6 +12,7 @@ import onnx_ir as ir
 
 from snapq.cpu import CpuModel
 from snapq.errors import ModelError
+from snapq.graph import foreign
 from snapq.graph.edit import constant, remove_dead_nodes, remove_unused_constants
 from snapq.graph.shapes import static_shape
 from snapq.llm.architecture import Decoder
@@ -67,6 +68,13 @@ def read_pair(prefill: Path, decode: Path, sizes: Sizes | None = None) -> TakenP
     """
     fixed = [(rows, sizes.context) for rows in (sizes.prefill, 1)] if sizes else [None, None]
     many, one = (take_apart(p, s) for p, s in zip((prefill, decode), fixed, strict=True))
+    with foreign.explaining(prefill):
+        return _paired(many, one)
+
+
+def _paired(many: TakenGraph, one: TakenGraph) -> TakenPair:
+    """Two graphs as the pair that they are. Raises `ModelError` where they are none."""
+    prefill = many.path
     _check_rows(many, one)
     turning = measure(_keys_at(many), one.ports.context, many.model.graph, str(prefill))
     held = [_tensors(graph, turning.neighbours) for graph in (many, one)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from snapq.errors import ModelError
+from snapq.graph import foreign
 from snapq.llm.evidence import on_cpu
 from snapq.llm.files import Facts, Folder
 from snapq.llm.pairs.proof import check_equal
@@ -60,4 +61,5 @@ def write_taken(
             hint="Check that the tokenizer belongs to the model.",
         )
     told("comparing its logits with those of the graphs as given")
-    return WrittenPair(facts, check_equal(pair, on_cpu(Folder.open(folder))))
+    with foreign.explaining(where):
+        return WrittenPair(facts, check_equal(pair, on_cpu(Folder.open(folder))))
