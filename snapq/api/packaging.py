@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from snapq.api.public import public
 from snapq.api.shared import QuantizedModel, model_path
@@ -47,6 +47,7 @@ def package(
     samples: GivenSamples | str | Path | None = None,
     *,
     inputs: InputShapes | None = None,
+    batch: int | Literal["auto"] = 1,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Package:
@@ -59,6 +60,7 @@ def package(
         samples: what it is compared with, and golden data: as `calibration` of `quantize`; random
             inputs where not given, which the bundle then says.
         inputs: shape of each input; needed where the model's are dynamic.
+        batch: how many samples a call takes, of a model of one; `auto` by the estimate.
         overwrite: whether `output` may exist; a bundle there is replaced.
         progress: progress reporter; nothing is shown where not given.
 
@@ -94,7 +96,7 @@ def package(
             model=Model(path=source.absolute(), inputs=dict(inputs or {})),
             devices=tuple(devices),
             data=Data(calibration=_source(samples, source, scratch.path / "samples")),
-            stages=(StageItem(package=PackageConfig()),),
+            stages=(StageItem(package=PackageConfig.model_validate({"batch": batch})),),
         )
         done = run(config, runs=scratch.path / "runs", progress=progress or Silent())
         assert done.bundle is not None

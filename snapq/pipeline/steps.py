@@ -210,6 +210,16 @@ def _apart(branch: Branch, setting: Setting) -> tuple[Branch, ...]:
     return tuple(_of(branch, devices, setting) for devices in found)
 
 
+def batch_key(inputs: Available, options: PackageConfig) -> str:
+    """Under which it is kept how many samples a call of a package takes.
+
+    Args:
+        inputs: what there is in front of the package stage, with the devices that it is for.
+        options: of the stage.
+    """
+    return inputs.key("package batch", stage("package").reads(options), options)
+
+
 def _all_by_batch(
     step: Step,
     branches: tuple[Branch, ...],
@@ -241,7 +251,7 @@ def _by_batch(
     for devices in groups:
         part = _of(branch, devices, setting)
         reads = stage(step.name).reads(options)
-        key = part.inputs.key(f"{step.name} batch", reads, options)
+        key = batch_key(part.inputs, options)
         size = cache.value(key)
         if size is None and progress is None:
             return (branch,)

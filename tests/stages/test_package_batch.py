@@ -16,8 +16,15 @@ from snapq.bundle.manifest import boundary_of, read_manifest
 from snapq.bundle.read import Bundle
 from snapq.config import PackageConfig
 from snapq.errors import ConfigError, StorageError
+from snapq.pipeline.available import available
+from snapq.pipeline.cache import Cache
+from snapq.pipeline.inputs import load_setting
+from snapq.pipeline.kinds import kinds
+from snapq.pipeline.steps import batch_key, walk
+from snapq.progress import Silent
 from snapq.stages.package.batching import Curve, choose
 from snapq.stages.package.build import Built
+from tests.bundle.application.toolchain import compiled
 from tests.bundle.bundles import PICTURES, make
 from tests.bundle.test_bundle_hostile import edit_manifest
 from tests.graph.boundary.small_models import image_samples
@@ -99,6 +106,28 @@ def test_verify_and_the_program_in_python_run_it(made: Made, tmp_path: Path) -> 
     assert record.throughput_ips == pytest.approx(BATCH * 1000 / record.latency_ms.mean)
 
 
+@pytest.mark.npu
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="there is no C++ compiler")
+def test_the_programs_show_every_sample(made: Made, tmp_path: Path) -> None:
+    folder = made[1]
+    picture = np.random.default_rng(5).integers(0, 256, (37, 45, 3)).astype(np.uint8)
+    (tmp_path / "picture.ppm").write_bytes(b"P6\n45 37\n255\n" + picture.tobytes())
+    program = compiled(folder, tmp_path)
+    command = [program, folder / "model.onnx", tmp_path / "picture.ppm"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    package = snapq_io.load(folder)
+    feeds = package.feeds({"image": [package.preprocess(picture)]})
+    scores = package.samples(package.open_session("cpu").run(None, feeds), 1)[0]["scores"]
+    begins = " ".join(f"{value:.9g}" for value in scores[0, :8])
+    best = int(scores.argmax())
+    line = f"scores: largest {scores[0, best]:.9g} at {best}; begins {begins}"
+    assert done.stdout.splitlines() == [line] * BATCH
+    command = [sys.executable, folder / "samples/main.py", tmp_path / "picture.ppm"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.startswith(f"scores {scores.shape} largest at {best} ")
+
+
 def test_auto_takes_the_fewest_samples_that_are_about_as_fast_as_the_fastest() -> None:
     one = Curve("qcs9075", {1: 100.0, 2: 80.0, 4: 71.0, 8: 70.0})
     other = Curve("sm8850", {1: 100.0, 2: 130.0})
@@ -142,22 +171,21 @@ def test_a_manifest_that_contradicts_itself_is_refused(made: Made, tmp_path: Pat
 @pytest.mark.npu
 @pytest.mark.slow
 def test_devices_part_where_calls_of_other_sizes_are_the_fastest(tmp_path: Path) -> None:
+    """What each kind's estimates chose is kept, and taken from there."""
     project = make_project(tmp_path)
-    config = snapq.load(
-        project / "deploy.yaml",
-        [
-            "devices=[qcs9075, sm8850]",
-            "stages=[{package: {batch: auto, optimization_modes: [3], golden_samples: 1}}]",
-            "gates={}",
-        ],
-    )
-    done = snapq.run(config, runs=project / "runs")
-    shown = {one.device: one.batch for one in done.record.estimates if one.label == "fp16"}
-    assert set(shown) == {"qcs9075", "sm8850"}
-    notes = " ".join(done.record.notes)
-    for device, batch in shown.items():
-        alone = f"{device}: a call of one sample is the fastest"
-        several = f"{device}: a sample takes"
-        told = [note for stage in done.record.stages for note in stage.notes]
-        assert any((alone if batch == 1 else several) in note for note in (*told, notes))
-    print(shown, done.record.notes)
+    stage = "batch: auto, optimization_modes: [3], golden_samples: 1, judge: {tries: 0}"
+    chips = "devices=[qcs9075, sm8650, sm8850]"
+    overrides = [chips, f"stages=[{{package: {{{stage}}}}}]", "gates={}"]
+    setting = load_setting(snapq.load(project / "deploy.yaml", overrides))
+    cache, options = Cache(tmp_path / "cache"), setting.config.stages[-1].options
+    assert isinstance(options, PackageConfig)
+    (before,) = walk(setting, available(setting), cache, Silent(), stop_at="package")
+    for devices, size in zip(kinds(setting, setting.devices), (2, 4), strict=True):
+        cache.keep_value(batch_key(before.inputs.for_devices(devices, setting), options), size)
+    branches = walk(setting, available(setting), cache, Silent())
+    assert [one.names for one in branches] == [("qcs9075", "sm8650"), ("sm8850",)]
+    details = [one.finished[-1].artifact.record.details for one in branches]
+    assert [list(one["batches"]) for one in details] == [list(one.names) for one in branches]
+    for one, found in zip(branches, details, strict=True):
+        told = found["batches"][one.names[0]]["us"]
+        assert found["batch"] == Curve("", {int(n): us for n, us in told.items()}).best
