@@ -32,6 +32,8 @@ class CpuModel:
         optimize: whether ONNX Runtime may rewrite the graph; False computes each node as written.
         spin: whether threads without work look for some all the time. That saves microseconds a
             node where nobody else wants the cores, and takes twice as long where somebody does.
+        prepack: whether products have copies of their weights in the form that they read fastest;
+            without them a model takes the memory of its weights once.
         in_memory: bytes of a model in memory, the weights that are read where they are left out,
             above which it is written to a temporary file.
 
@@ -47,6 +49,7 @@ class CpuModel:
         threads: int = 1,
         optimize: bool = True,
         spin: bool = True,
+        prepack: bool = True,
         in_memory: int = LARGEST_IN_MEMORY,
     ) -> None:
         ort = import_onnxruntime()
@@ -60,6 +63,8 @@ class CpuModel:
         options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
         if not spin:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if not prepack:
+            options.add_session_config_entry("session.disable_prepacking", "1")
         if not optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._where = str(source) if isinstance(source, Path) else None

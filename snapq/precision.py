@@ -37,6 +37,8 @@ class PairPrecision(StrEnum):
     """Weights and activations of a language model, whose cache has 8 bits."""
 
     W8A16 = "w8a16"
+    W4A16 = "w4a16"
+    """Weights of the layers in 4 bits, of the head in 8."""
 
 
 class Promotion(StrEnum):

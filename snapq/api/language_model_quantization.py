@@ -9,7 +9,8 @@ from snapq.api.language_model_folders import opened_pair, refuse_other
 from snapq.api.language_model_results import Evaluated, QuantizedLanguageModel
 from snapq.api.public import public
 from snapq.api.shared import refuse_existing
-from snapq.errors import ConfigError
+from snapq.errors import ConfigError, did_you_mean
+from snapq.precision import PairPrecision
 from snapq.progress import Progress, Silent
 
 __all__ = [
@@ -25,14 +26,16 @@ def llm_quantize(
     output: str | Path,
     devices: Sequence[str],
     *,
+    precision: str = PairPrecision.W8A16,
     tokens: int = 1024,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> QuantizedLanguageModel:
-    """Quantizes a float pair to w8a16 with a cache of 8 bits, with one set of encodings for both.
+    """Quantizes a float pair with a cache of 8 bits, with one set of encodings for both graphs.
 
-    Keys and values are equalized first, which leaves the float logits what they are; then prefill
-    is calibrated with the text, window by window with the cache before it, and decode takes the
+    Keys and values are equalized and the residual stream is turned first, which leaves the float
+    logits what they are; weights of 4 bits are rounded layer after layer; then prefill is
+    calibrated with the text, window by window with the cache before it, and decode takes the
     encodings that were found.
 
     Args:
@@ -40,6 +43,7 @@ def llm_quantize(
         text: a file of UTF-8 text like what the model will read and write.
         output: the folder to write.
         devices: what the pair shall run on.
+        precision: `w8a16`, or `w4a16` with weights of 4 bits in all layers and of 8 in the head.
         tokens: use at most so many of the text's.
         overwrite: whether `output` may exist; it is replaced as a whole.
         progress: progress reporter; nothing is shown where not given.
@@ -60,6 +64,7 @@ def llm_quantize(
     target = Path(output)
     refuse_existing(target, overwrite)
     refuse_other(target, folder)
+    wanted_precision = _precision(precision)
     if not devices:
         raise ConfigError("No device is named.", where="--device", hint="Name at least one.")
     profiles = [find(name) for name in devices]
@@ -72,8 +77,12 @@ def llm_quantize(
         )
     texts = calibration_texts(opened, words, Path(text), tokens)
     count = sum(windows_of(one, opened.facts.prefill) for one in texts)
+    if wanted_precision is not PairPrecision.W8A16:
+        count += opened.facts.layers
     with (progress or Silent()).track("calibrating", count) as advance:
-        pair = quantize_pair(opened, texts, target_of(profiles), advance)
+        pair = quantize_pair(
+            opened, texts, target_of(profiles), advance, precision=wanted_precision
+        )
     written = write_quantized(pair, opened, target)
     notes = tuple(note.text for note in pair.notes)
     return QuantizedLanguageModel(target, written.facts.precision, pair.tokens, pair.shift, notes)
@@ -129,3 +138,14 @@ def llm_evaluate(
         judged.sqnr_db,
         found.seconds,
     )
+
+
+def _precision(name: str) -> PairPrecision:
+    known = [one.value for one in PairPrecision]
+    if name not in known:
+        raise ConfigError(
+            f"There is no precision '{name}' of language models.",
+            where="--precision",
+            hint=did_you_mean(name, known, f"There are: {', '.join(known)}."),
+        )
+    return PairPrecision(name)

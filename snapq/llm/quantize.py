@@ -19,13 +19,16 @@ from snapq.graph import io
 from snapq.llm.equalize import CacheRanges, equalize, factors
 from snapq.llm.files import DECODE, PREFILL, Facts, Folder
 from snapq.llm.integer_cache import integers_at
+from snapq.llm.rotate import rotate
+from snapq.llm.round_weights import HEAD, layer_names, rounded_weights
 from snapq.llm.speaker import Speaker
 from snapq.llm.texts import prefill_feeds
-from snapq.precision import ActivationType, WeightType
+from snapq.precision import ActivationType, PairPrecision, WeightType
 from snapq.progress import Advance
 from snapq.quantization.calibration.observers.collector import TensorStatistics
 from snapq.quantization.encodings import Encoding, QuantType, asymmetric
 from snapq.quantization.notes import Note, NoteKind
+from snapq.quantization.qdq.parameters import Tuned
 from snapq.quantization.qdq.scheme import NodePrecision, Scheme, Source
 from snapq.quantization.quantize import quantize
 from snapq.runtime import processors
@@ -57,6 +60,7 @@ class QuantizedPair:
     Attributes:
         prefill: the graph of many tokens; its cache is integers.
         decode: the graph of one.
+        precision: of both.
         cache: encoding of each input of the cache; the output has the same.
         tokens: that calibrated.
         shift: largest difference of the float logits by equalization, over the windows.
@@ -65,6 +69,7 @@ class QuantizedPair:
 
     prefill: ir.Model
     decode: ir.Model
+    precision: PairPrecision
     cache: dict[str, Encoding]
     tokens: int
     shift: float
@@ -76,14 +81,17 @@ def quantize_pair(
     texts: Sequence[Sequence[int]],
     target: Target,
     progress: Advance | None = None,
+    *,
+    precision: PairPrecision = PairPrecision.W8A16,
 ) -> QuantizedPair:
-    """Equalizes, calibrates and quantizes a pair.
+    """Equalizes, turns, calibrates and quantizes a pair.
 
     Args:
         folder: of the float pair.
         texts: passages of tokens that calibrate.
         target: what the devices can do.
-        progress: told after each window.
+        progress: told after each window, and after each layer whose weights are rounded.
+        precision: of the weights.
 
     Raises:
         DataError: an activation is not finite.
@@ -96,36 +104,56 @@ def quantize_pair(
     norms = "layers.0.k_norm.weight" in given.graph.initializers
     by = factors(ranges, facts, shared=norms)
     equalize(given, by, facts)
+    turned = rotate(given, facts)
     cache = _cache_encodings(ranges.divided(by), facts)
+    tuned = _rounded(given, facts, texts, precision, progress)
+    scheme = _scheme(facts, target, tuned)
     speaker = _speaker(given, facts)
     after: list[Floats] = []
-    scheme = _scheme(facts, target)
     windows = prefill_feeds(
         speaker, texts, facts.prefill, lambda outputs, _: after.append(_last(outputs))
     )
-    whole = quantize(given, windows, scheme, fixed=cache, progress=progress)
+    whole = quantize(given, windows, scheme, fixed=cache, tuned=tuned, progress=progress)
+    known, single_scheme = {**cache, **whole.encodings}, scheme
     sums = _float_sums(whole.statistics, facts) if target.float16 else {}
     if sums:
         scheme = replace(scheme, per_node={**scheme.per_node, **sums})
-        whole = quantize(given, None, scheme, fixed=cache, known=whole.seen)
+        whole = quantize(given, None, scheme, fixed=cache, known=whole.seen, tuned=tuned)
+        known |= whole.encodings
     shift = max(float(np.abs(a - b).max()) for a, b in zip(before, after, strict=True))
     del speaker, given
     single = io.load(folder.path / DECODE)
     equalize(single, by, facts)
-    one = quantize(single, None, scheme, fixed={**cache, **whole.encodings})
+    rotate(single, facts)
+    one = quantize(single, None, single_scheme if turned else scheme, fixed=known, tuned=tuned)
     for found in (whole, one):
         names = {*facts.layout.inputs(1), *facts.layout.outputs(1)}
         integers_at(found.model, names)
     held = {name: cache[name] for name in facts.layout.inputs(1)}
     count = sum(len(text) for text in texts)
     notes = _told(whole.notes, sums, target)
-    return QuantizedPair(whole.model, one.model, held, count, shift, notes)
+    return QuantizedPair(whole.model, one.model, precision, held, count, shift, notes)
 
 
-def _scheme(facts: Facts, target: Target) -> Scheme:
-    """w8a16, and what moves the cache at 8 bits."""
+def _rounded(
+    model: ir.Model,
+    facts: Facts,
+    texts: Sequence[Sequence[int]],
+    precision: PairPrecision,
+    progress: Advance | None,
+) -> dict[str, Tuned]:
+    """The weights of 4 bits."""
+    if precision is PairPrecision.W8A16:
+        return {}
+    chosen = [name for name in layer_names(facts) if name != HEAD]
+    return rounded_weights(model, facts, texts, chosen, progress or (lambda _: None))
+
+
+def _scheme(facts: Facts, target: Target, tuned: Mapping[str, Tuned]) -> Scheme:
+    """w8a16, what moves the cache at 8 bits, and weights of 4 bits."""
+    small = NodePrecision(weights=WeightType.INT4, reason="the precision of the pair")
     narrow = NodePrecision(activations=ActivationType.UINT8, reason="the cache of 8 bits")
-    per_node = {}
+    per_node = dict.fromkeys(tuned, small)
     for layer in range(facts.layers):
         nodes = (f"present_key_{layer}", f"layers.{layer}.v_ordered")
         for name in (*nodes, f"layers.{layer}.keys", f"layers.{layer}.values"):
@@ -141,10 +169,11 @@ def _scheme(facts: Facts, target: Target) -> Scheme:
 
 
 def _float_sums(seen: Mapping[str, TensorStatistics], facts: Facts) -> dict[str, NodePrecision]:
-    """Float for the sums of the residual stream, unless fp16 would not hold them.
+    """Float for the sums of the residual stream in prefill, unless fp16 would not hold them.
 
-    Two layers of SmolLM2-135M have 32 dB at the logits with sums in fp16 and 22 with sums of 16
-    bits (simulated, v73; 32 on the CPU either way), all thirty 2 dB with sums of 16 bits.
+    With 16 bits some tiles of rows come out wrong on the simulator: of two layers of SmolLM2-135M
+    the first rows have 57 dB, others of the same tensor 12, and all of it 57 where the sum before
+    is an output too (v73, QAIRT 2.51); all thirty layers are ruined, 3 dB, turned or not.
     """
     names = [f"layers.{layer}.residual{part}" for layer in range(facts.layers) for part in (1, 2)]
     if any(max(-seen[name].minimum, seen[name].maximum) > _LARGEST_SUM for name in names):
@@ -163,14 +192,17 @@ def _told(
     """The notes, with one sentence on the sums in the place of all of their names."""
     others = [note for note in found if not note.nodes or not sums.keys() >= set(note.nodes)]
     if sums:
-        told = "Sums of the residual stream are in fp16; all else that is no cache has 16 bits."
+        told = (
+            "Sums of the residual stream of prefill are in fp16; all else but the cache in 16 bits."
+        )
     else:
         why = "calibration saw values that fp16 may not hold"
         if not target.float16:
             why = "not all devices compute floats"
         told = (
-            f"Sums of the residual stream have 16 bits, as {why}. With that SmolLM2-135M was ruined"
-            " on the simulator of qcs9075, so look at `snapq llm evaluate` before you ship."
+            f"Sums of the residual stream of prefill have 16 bits, as {why}. With that"
+            " SmolLM2-135M was ruined on the simulator of qcs9075, so look at `snapq llm evaluate`"
+            " before you ship."
         )
     return (*others, Note(NoteKind.PRECISION, tuple(sums), told))
 
@@ -205,7 +237,7 @@ def _ends(
 
 
 def _speaker(model: ir.Model, facts: Facts) -> Speaker:
-    run = CpuModel(model, threads=processors(), spin=False).run
+    run = CpuModel(model, threads=processors(), spin=False, prepack=False).run
     return Speaker(facts.layout, run, run, facts.prefill)
 
 

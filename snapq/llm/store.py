@@ -18,9 +18,7 @@ from snapq.llm.files import (
 )
 from snapq.llm.quantize import QuantizedPair
 
-__all__ = ["W8A16", "write_quantized"]
-
-W8A16 = "w8a16"
+__all__ = ["write_quantized"]
 
 
 def write_quantized(pair: QuantizedPair, source: Folder, folder: Path) -> Folder:
@@ -33,7 +31,7 @@ def write_quantized(pair: QuantizedPair, source: Folder, folder: Path) -> Folder
         name: CacheCodes(scale=float(held.scale), zero_point=int(held.zero_point))
         for name, held in pair.cache.items()
     }
-    facts = source.facts.model_copy(update={"precision": W8A16, "cache": codes})
+    facts = source.facts.model_copy(update={"precision": pair.precision.value, "cache": codes})
     with storage.atomic_folder(folder) as path:
         io.save(pair.prefill, path / PREFILL)
         io.save(pair.decode, path / DECODE)

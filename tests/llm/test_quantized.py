@@ -173,8 +173,23 @@ def test_sums_of_16_bits_are_told_in_a_sentence(
         done = api.llm_quantize(folder, text, tmp_path / device, [device])
         told[device] = [note for note in done.notes if "residual stream" in note]
     assert [len(notes) for notes in told.values()] == [1, 1]
-    assert told["qcs9075"][0].startswith("Sums of the residual stream are in fp16")
+    assert told["qcs9075"][0].startswith("Sums of the residual stream of prefill are in fp16")
     assert "have 16 bits, as not all devices compute floats" in told["qcs6490"][0]
+
+
+def test_sums_are_in_float_in_prefill_alone(
+    published: Path, written: Write, tmp_path: Path
+) -> None:
+    """One row is never tiled, and 16 bits are faster."""
+    folder = quantized(written(published), tmp_path)
+    inside = {}
+    for name in (PREFILL, DECODE):
+        graph = onnx.load(folder / name).graph
+        readers = {one: node.op_type for node in graph.node for one in node.input}
+        sums = [node for node in graph.node if ".residual" in node.name]
+        inside[name] = {readers[node.output[0]] for node in sums if node.op_type == "Add"}
+    assert inside[DECODE] == {"QuantizeLinear"}
+    assert inside[PREFILL] != {"QuantizeLinear"}
 
 
 def test_what_is_no_package_is_not_asked(published: Path, written: Write, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from snapq.cli.completion import complete_devices
 from snapq.cli.options import Device, Force, Json, existing
 from snapq.cli.output.json import emit
 from snapq.cli.output.text import say
+from snapq.precision import PairPrecision
 
 _LARGEST = 1 << 20
 
@@ -100,13 +101,16 @@ def quantize(
             autocompletion=complete_devices,
         ),
     ],
+    precision: Annotated[
+        PairPrecision, typer.Option(help="w4a16: 4 bits in all layers, 8 in the head.")
+    ] = PairPrecision.W8A16,
     tokens: Annotated[
         int, typer.Option(min=1, max=_LARGEST, help="Use at most so many of the text's.")
     ] = 1024,
     force: Force = False,
     json: Json = False,
 ) -> None:
-    """Quantize a float pair to w8a16 with a cache of 8 bits, one set of encodings for both.
+    """Quantize a float pair, with a cache of 8 bits and one set of encodings for both graphs.
 
     Example: snapq llm quantize smollm2 --text chats.txt --out smollm2-w8a16 --device qcs9075
     """
@@ -118,6 +122,7 @@ def quantize(
         existing(text),
         output,
         device,
+        precision=precision,
         tokens=tokens,
         overwrite=force,
         progress=Bars(),

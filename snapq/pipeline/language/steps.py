@@ -19,6 +19,7 @@ from snapq.llm.texts import windows_of
 from snapq.llm.tokens import Tokens
 from snapq.pipeline.cache import Cache
 from snapq.pipeline.language.setting import LanguageSetting
+from snapq.precision import PairPrecision
 from snapq.progress import Progress, duration
 from snapq.stages.artifact import Artifact
 
@@ -178,8 +179,12 @@ def _quantize_maker(setting: LanguageSetting) -> Callable[[Artifact | None, Path
         text = setting.calibration
         texts = calibration_texts(opened, words, text.path, text.limit)
         count = sum(windows_of(one, opened.facts.prefill) for one in texts)
+        precision = setting.config.precision
+        if precision is not PairPrecision.W8A16:
+            count += opened.facts.layers
+        target = target_of(setting.devices)
         with progress.track("calibrating", count) as advance:
-            pair = quantize_pair(opened, texts, target_of(setting.devices), advance)
+            pair = quantize_pair(opened, texts, target, advance, precision=precision)
         written = write_quantized(pair, opened, folder)
         notes = tuple(note.text for note in pair.notes)
         details = {"tokens": pair.tokens, "logit_shift": pair.shift}
