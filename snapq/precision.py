@@ -38,7 +38,7 @@ class PairPrecision(StrEnum):
 
     W8A16 = "w8a16"
     W4A16 = "w4a16"
-    """Weights of the layers in 4 bits, of the head in 8."""
+    """Weights of queries, keys, gate and up in 4 bits, all others in 8."""
 
 
 class Promotion(StrEnum):

@@ -43,7 +43,7 @@ def llm_quantize(
         text: a file of UTF-8 text like what the model will read and write.
         output: the folder to write.
         devices: what the pair shall run on.
-        precision: `w8a16`, or `w4a16` with weights of 4 bits in all layers and of 8 in the head.
+        precision: `w8a16`, or `w4a16` with weights of 4 bits in q, k, gate and up, 8 in the rest.
         tokens: use at most so many of the text's.
         overwrite: whether `output` may exist; it is replaced as a whole.
         progress: progress reporter; nothing is shown where not given.

@@ -20,7 +20,7 @@ from snapq.llm.equalize import CacheRanges, equalize, factors
 from snapq.llm.files import DECODE, PREFILL, Facts, Folder
 from snapq.llm.integer_cache import integers_at
 from snapq.llm.rotate import rotate
-from snapq.llm.round_weights import HEAD, layer_names, rounded_weights
+from snapq.llm.round_weights import rounded_weights, small_layers
 from snapq.llm.speaker import Speaker
 from snapq.llm.texts import prefill_feeds
 from snapq.precision import ActivationType, PairPrecision, WeightType
@@ -145,8 +145,7 @@ def _rounded(
     """The weights of 4 bits."""
     if precision is PairPrecision.W8A16:
         return {}
-    chosen = [name for name in layer_names(facts) if name != HEAD]
-    return rounded_weights(model, facts, texts, chosen, progress or (lambda _: None))
+    return rounded_weights(model, facts, texts, small_layers(facts), progress or (lambda _: None))
 
 
 def _scheme(facts: Facts, target: Target, tuned: Mapping[str, Tuned]) -> Scheme:

@@ -102,7 +102,7 @@ def quantize(
         ),
     ],
     precision: Annotated[
-        PairPrecision, typer.Option(help="w4a16: 4 bits in all layers, 8 in the head.")
+        PairPrecision, typer.Option(help="w4a16: 4 bits in q, k, gate and up, 8 in the rest.")
     ] = PairPrecision.W8A16,
     tokens: Annotated[
         int, typer.Option(min=1, max=_LARGEST, help="Use at most so many of the text's.")
