@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 from snapq.config.reading.secrets import literal
 from snapq.errors import ConfigError
 from snapq.records import SearchRecord, SearchTrialRecord
+from snapq.report.formatting import microseconds
 
 
 def chosen(
@@ -62,8 +64,9 @@ def _nearest(done: list[SearchTrialRecord], record: SearchRecord) -> str:
     best = min(done, key=lambda one: one.loss or 0.0)
     fast = min(done, key=lambda one: one.us or 0.0)
     return (
-        f"The least loss is {best.loss:.4g} of {record.loss} (trial {best.number}, {best.us:.0f} "
-        f"µs), the least time {fast.us:.0f} µs (trial {fast.number}, {fast.loss:.4g})."
+        f"The least loss is {best.loss:.4g} of {record.loss} (trial {best.number}, "
+        f"{microseconds(best.us or 0.0)}), the least time {microseconds(fast.us or 0.0)} (trial "
+        f"{fast.number}, {fast.loss:.4g})."
     )
 
 
@@ -104,12 +107,22 @@ def written(record: SearchRecord, trial: SearchTrialRecord, out: Path) -> str:
     for name in record.secrets:
         text = text.replace(f"$${{{name}}}", f"${{{name}}}")
     lost = f"{trial.loss:.4g}" if trial.loss is not None else "not simulated"
+    time = microseconds(trial.us) if trial.us is not None else "no time"
     head = [
-        f"# Trial {trial.number} of the search of {record.name}: {trial.us:.0f} µs estimated on",
-        f"# {record.device}, loss {lost} ({record.loss}, simulated). Its stages are kept in the",
-        "# cache of the search, so that `snapq run` of this file makes none of them again.",
+        f"# Trial {trial.number} of the search of {record.name}: {time} estimated on",
+        f"# {record.device}, loss {lost} ({record.loss}, simulated).",
     ]
     return "\n".join(head) + "\n" + text
+
+
+def stages_elsewhere(trial: SearchTrialRecord) -> str:
+    """Where the stages of a point are, as a sentence; empty where they are kept here."""
+    folder = Path(trial.cache) / "stages"
+    if all((folder / str(stage["key"])).is_dir() for stage in trial.stages):
+        return ""
+    if trial.host != socket.gethostname():
+        return f"Its stages lie in {trial.cache} of {trial.host}; a run makes them again here."
+    return f"Its stages are no longer in {trial.cache}; a run makes them again."
 
 
 def _relative(value: Any, folder: Path) -> Any:

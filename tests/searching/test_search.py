@@ -14,6 +14,7 @@ import yaml
 
 from snapq import api
 from snapq.errors import ConfigError, InstallError, StorageError
+from snapq.searching.pick import stages_elsewhere
 from tests.pipeline.conftest import project  # noqa: F401
 
 pytestmark = pytest.mark.npu
@@ -62,6 +63,9 @@ def test_a_search_goes_on_and_the_stages_of_a_picked_point_are_kept(quick: Path)
     assert found.frontier
     assert api.open_search(quick, runs=runs).record == found.record
     path, point = api.pick("tiny", trial=1, runs=runs)
+    assert stages_elsewhere(point) == ""
+    far = point.model_copy(update={"host": "node7", "cache": "/scratch/.cache"})
+    assert "in /scratch/.cache of node7; a run makes them again here" in stages_elsewhere(far)
     assert point.us == found.record.trials[1].us
     picked = api.load(path)
     assert not picked.search

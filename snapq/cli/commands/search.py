@@ -178,6 +178,7 @@ def pick(
     from snapq import api
     from snapq.cli.output.text import say
     from snapq.report.searching import line
+    from snapq.searching.pick import stages_elsewhere
 
     found = api.open_search(which, runs=runs)
     path, point = api.pick(
@@ -194,6 +195,8 @@ def pick(
         emit({"path": str(path), **point.to_json()})
         return
     say(line(point, found.record))
+    if elsewhere := stages_elsewhere(point):
+        say(elsewhere)
     say(f"Wrote {path}. Its package and report: snapq run {shlex.quote(str(path))}")
     kept = runs / ".cache" / "stages"
     if any(not (kept / str(stage["key"])).is_dir() for stage in point.stages):
