@@ -41,6 +41,8 @@ from snapq.stages.estimating import as_packaged, at_precision
 __all__ = ["Judged", "judge_passes"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+_KEYS = ("left_out", "without")
+"""Of the record: the change is that a pass does not apply."""
 Make = Callable[[Chosen], Path]
 """Prepares the network without some passes, and gives the file."""
 
@@ -83,7 +85,7 @@ def judge_passes(applied: Mapping[str, int], make: Make, tries: int, context: Co
         with context.progress.track("Judge passes by the estimate"):
             found = fastest(names, _Asking(make, devices, context), tries)
             if found.chosen and (why := _worse(make, found.chosen, devices, context)):
-                return Judged(notes=(why,), details={**found.details(), "kept": []})
+                return Judged(notes=(why,), details={**found.details(*_KEYS), _KEYS[0]: []})
     except SnapqError as error:
         failures = (str(error),) if error.transient else ()
         note = f"Passes are not judged, so the network may be slower than it was: {error}"
@@ -91,7 +93,7 @@ def judge_passes(applied: Mapping[str, int], make: Make, tries: int, context: Co
     apart = found.costs is not None and any(
         cost > found.best_of(device) * (1 + MOST_LOSS) for device, cost in found.costs.items()
     )
-    return Judged(found.chosen, apart, (_note(found),), found.details())
+    return Judged(found.chosen, apart, (_note(found),), found.details(*_KEYS))
 
 
 def _devices(context: Context) -> tuple[DeviceProfile, ...]:

@@ -74,10 +74,10 @@ def test_the_prepared_network_is_no_slower_than_without_a_judged_pass(
     usual.mkdir()
     prepared(model, usual, 0, device)
     tried = outcome.details["judged"]["tried"]
-    assert [one["with"] for one in tried][:2] == [[], ["fold_into_next"]]
+    assert [one["without"] for one in tried][:2] == [[], ["fold_into_next"]]
     kept = cost(tmp_path / MODEL, device)
     assert kept <= 1.01 * min(cost(usual / MODEL, device), cost(model, device))
-    left_out = outcome.details["judged"]["kept"]
+    left_out = outcome.details["judged"]["left_out"]
     (note,) = outcome.notes
     assert ("Left out" in note) == bool(left_out)
     feeds = {"x": np.ones((1, 3, 64, 64), np.float32)}

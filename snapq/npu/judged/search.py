@@ -80,12 +80,12 @@ class Found:
         tried = dict.fromkeys(name for trial in self.trials for name in trial.chosen)
         return tuple(name for name in tried if name not in self.chosen)
 
-    def details(self) -> dict[str, Any]:
-        """What was tried and kept, as JSON values."""
+    def details(self, kept: str = "kept", changed: str = "with") -> dict[str, Any]:
+        """What was tried and kept, as JSON values, under these keys."""
         return {
-            "kept": list(self.chosen),
+            kept: list(self.chosen),
             "tried": [
-                {"with": list(one.chosen), "us": one.costs and dict(one.costs), "why": one.failure}
+                {changed: list(one.chosen), "us": one.costs and dict(one.costs), "why": one.failure}
                 for one in self.trials
             ],
         }
