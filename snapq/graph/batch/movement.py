@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.batch.place import Batch, Place, Rule, refuse, reshaped
@@ -184,7 +185,11 @@ def _change_slice(node: ir.Node, batch: Batch, edit: Editor, size: int) -> None:
 
 
 def _gather(node: ir.Node, batch: Batch) -> None:
-    """1. Axes that are not picked from pass. 2. Indices of samples pick from what all share."""
+    """1. Axes that are not picked from pass. 2. Indices of samples pick from what all share.
+
+    3. Of an axis that samples share, constant indices pick the same from each; of one that is
+       theirs alone, `x[0]` is all that there is, and only the shape changes.
+    """
     data, indices = batch.place(node.inputs[0]), batch.place(node.inputs[1])
     rank, depth = batch.rank(node.inputs[0]), batch.rank(node.inputs[1])
     axis = node.attributes.get_int("axis", 0) % rank
@@ -194,8 +199,30 @@ def _gather(node: ir.Node, batch: Batch) -> None:
         return batch.give(node, indices.moved(axis))
     assert data is not None
     if data.axis == axis:
-        refuse(node, "picks from the axis of the samples")
+        picked = constant(node.inputs[1])
+        if picked is not None and picked.ndim == 1 and data.outer == 1:
+            return batch.give(node, data)
+        if picked is None or picked.ndim or batch.shape(node.inputs[0])[axis] != 1:
+            refuse(node, "picks from the axis of the samples")
+        return _reshape(node, batch)
     return batch.give(node, data.moved(depth - 1) if data.axis > axis else data)
+
+
+def _change_gather(node: ir.Node, batch: Batch, edit: Editor, size: int) -> None:
+    given, output = node.inputs[0], node.outputs[0]
+    place = batch.place(given)
+    if place is None or place.axis != node.attributes.get_int("axis", 0) % batch.rank(given):
+        return
+    picked, count = constant(node.inputs[1]), batch.shape(given)[place.axis]
+    assert picked is not None
+    if picked.ndim == 1:
+        each = np.where(picked < 0, picked + count, picked)
+        whole = (np.arange(size)[:, None] * count + each).reshape(-1)
+        edit.set_constant(node, 1, whole.astype(picked.dtype))
+        return
+    node.op_type = "Reshape"
+    node.attributes.clear()
+    edit.set_constant(node, 1, integers(*batch.places[output].grown(batch.shape(output), size)))
 
 
 def _gather_nd(node: ir.Node, batch: Batch) -> None:
@@ -284,7 +311,7 @@ RULES = {
     "Concat": Rule(_concat),
     "Split": Rule(_split),
     "Slice": Rule(_slice, _change_slice),
-    "Gather": Rule(_gather),
+    "Gather": Rule(_gather, _change_gather),
     "GatherND": Rule(_gather_nd),
     "OneHot": Rule(_one_hot),
     "Pad": Rule(_pad),

@@ -63,6 +63,14 @@ BODIES = {
         { t = Transpose<perm=[1,0,2]>(x)  a, b = LSTM<hidden_size=3>(t, w, w_r, , , w_h)
           n = Constant<value_ints=[1]>()  s = Squeeze(a, n)  y = Transpose<perm=[1,0,2]>(s) }""",
     "samples that a Transpose puts behind": "(float[1,6] x) => (float[6,1] y) { y = Transpose(x) }",
+    "the first of one": """
+        (float[1,5,6] x) => (float[1,5,6] y)
+        { i = Constant<value_int=0>()  g = Gather(x, i)  n = Constant<value_ints=[0]>()
+          u = Unsqueeze(g, n)  h = Gather(u, n)  y = Relu(h) }""",
+    "channels turned round on an axis that samples share": """
+        (float[1,3,4] x) => (float[1,3,4] y)
+        { s = Constant<value_ints=[3,4]>()  r = Reshape(x, s)  i = Constant<value_ints=[-1,1,0]>()
+          g = Gather(r, i)  b = Constant<value_ints=[1,3,4]>()  y = Reshape(g, b) }""",
     "letters": """
         (float[1,4,6] x, float[6,5] w) => (float[1,5,4] y)
         { y = Einsum<equation="bij,jk->bki">(x, w) }""",
