@@ -52,7 +52,7 @@ data:
   evaluation: {arrays: samples.npz}
 stages:
   - quantize: {preset: fast}
-  - package: {golden_samples: 1}
+  - package: {golden_samples: 1, optimization_modes: [1], thin_strides: false}
 search:
   stages.quantize.per_channel: [true, false]
   stages.quantize.observer: [min-max, percentile, mse, entropy]

@@ -24,7 +24,7 @@ from snapq.pipeline.steps import walk
 from snapq.progress import Silent
 from snapq.stages.package.stage import BUNDLE
 
-__all__ = ["fill_there"]
+__all__ = ["fill_there", "travelling"]
 
 
 def fill_there(
@@ -38,15 +38,21 @@ def fill_there(
         The task; None of a deploy.yaml that names secrets elsewhere, or files that cannot be read:
         these are left to this machine, which says what is wrong.
     """
-    values = config.model_dump(mode="json", exclude_unset=True, exclude={"benchmark"})
-    if hide(values, config.secrets) != values:
+    text = travelling(config)
+    if text is None:
         return None
     try:
         shipment = ship(cluster, config)
     except SnapqError:
         return None
     work = partial(fill, random_inputs=random_inputs)
-    return submit(cluster, work, json.dumps(values), shipment, cache, fresh=fresh)
+    return submit(cluster, work, text, shipment, cache, fresh=fresh)
+
+
+def travelling(config: DeployConfig) -> str | None:
+    """A deployment as JSON without its target; None where it has the value of a secret."""
+    values = config.model_dump(mode="json", exclude_unset=True, exclude={"benchmark"})
+    return json.dumps(values) if hide(values, config.secrets) == values else None
 
 
 def fill(text: str, folder: str, cache: str, *, random_inputs: bool) -> None:

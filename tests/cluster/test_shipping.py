@@ -9,6 +9,7 @@ import pytest
 
 from snapq import api
 from snapq.cluster.connection import Cluster
+from snapq.pipeline.fill import travelling
 from snapq.pipeline.localize import localize
 from snapq.pipeline.shipping import reads, ship
 from snapq.stages.artifact import RECORD, Artifact
@@ -26,6 +27,19 @@ def test_a_deployment_reads_its_model_its_data_and_nothing_else(tmp_path: Path) 
     names = {str(path.relative_to(project)) for path in reads(api.load(project / "deploy.yaml"))}
     pictures = {f"pictures/{index}.png" for index in range(8)}
     assert names == {"tiny.onnx", "labels.csv", *pictures}
+
+
+def test_passwords_of_boards_and_secret_variables_do_not_travel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_project(tmp_path) / "deploy.yaml"
+    monkeypatch.setenv("BOARD_PASSWORD", "hunter22")
+    target = "benchmark.target=ssh://${BOARD_PASSWORD}@board"
+    text = travelling(api.load(path, [target]))
+    assert text is not None
+    assert "hunter22" not in text
+    assert "benchmark" not in json.loads(text)
+    assert travelling(api.load(path, ["name=${BOARD_PASSWORD}"])) is None
 
 
 def test_functions_of_the_user_travel_with_what_they_import(
