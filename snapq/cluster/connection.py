@@ -7,6 +7,7 @@ Where a worker ends, Dask gives its tasks to others.
 
 from __future__ import annotations
 
+import concurrent.futures
 import logging
 import os
 import threading
@@ -38,6 +39,7 @@ _LOOK_S = 0.5
 _ROUNDS = 20
 """How often a task may be handed out: once a worker that lacks files, and for those that end."""
 _MOST_AT_ONCE = 256
+_TAKEN_BACK = ("cancelled", "lost")
 
 
 @dataclass
@@ -263,7 +265,7 @@ class Cluster:
         )
         try:
             self._wait(call, task, future)
-            answer = future.result()
+            answer = None if future.status in _TAKEN_BACK else future.result()
         except SnapqError:
             raise
         except self._scheduler.killed_worker:
@@ -273,12 +275,11 @@ class Cluster:
                 hint="Most likely it needs more memory than --memory-limit gives them; their log "
                 "says more.",
             ) from None
-        except (Exception, CancelledError) as error:
+        except (CancelledError, concurrent.futures.CancelledError):
+            answer = None
+        except Exception as error:
             if not self._scheduler.answers():
                 raise self._scheduler.lost() from error
-            if isinstance(error, CancelledError):  # the connection broke for a moment
-                LOG.debug("Dask took a task back: %s", error)
-                return None
             raise ClusterError(
                 f"A worker cannot do the task: {type(error).__name__}: {error}",
                 where=self._scheduler.address,
@@ -286,6 +287,10 @@ class Cluster:
             ) from error
         finally:
             future.release()
+        if answer is None:  # the connection broke for a moment
+            LOG.debug("Dask took the task %s back", task.number)
+            if not self._scheduler.answers():
+                raise self._scheduler.lost()
         if isinstance(answer, Failed):
             self._peak = max(self._peak, answer.peak)
             raise answer.error

@@ -60,7 +60,7 @@ def _scheduler(distributed: Any) -> Any:
             protocol="tcp",
             host="127.0.0.1",
             scheduler_port=0,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=False,
         )
     except Exception as error:

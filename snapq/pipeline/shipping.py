@@ -34,7 +34,7 @@ from snapq.pipeline.localize import localize
 from snapq.storage import storage_errors
 from snapq.workers.pool import Wording, Worker
 
-__all__ = ["Shipment", "Work", "reads", "ship", "submit"]
+__all__ = ["Shipment", "Work", "modules", "reads", "ship", "submit"]
 
 T = TypeVar("T")
 
@@ -82,11 +82,10 @@ def ship(cluster: Cluster, config: DeployConfig) -> Shipment:
         StorageError: a file cannot be read.
         ModelError: the model cannot be read.
     """
-    modules = dict(_modules(config))
-    profiles = _profiles()
-    paths = (*reads(config), *modules, *profiles)
+    own, profiles = dict(modules(config)), _profiles()
+    paths = (*reads(config), *own, *profiles)
     files = {str(path): cluster.file(path) for path in dict.fromkeys(paths)}
-    roots = {root for root in modules.values() if root != str(config.folder.absolute())}
+    roots = {root for root in own.values() if root != str(config.folder.absolute())}
     return Shipment(
         tuple(files.items()),
         str(config.folder.absolute()),
@@ -159,7 +158,7 @@ def _all_files(path: Path) -> Iterator[Path]:
                     yield found
 
 
-def _modules(config: DeployConfig) -> Iterator[tuple[Path, str]]:
+def modules(config: DeployConfig) -> Iterator[tuple[Path, str]]:
     """The files of the user's functions, each with the folder from which it is imported."""
     base = config.folder.absolute()
     own = config.metric if isinstance(config.metric, Mapping) else {"": config.metric or ""}

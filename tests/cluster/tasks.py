@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from snapq.cluster import memory
 from snapq.cluster.bench import Bench
@@ -46,6 +47,20 @@ def dies_once(_bench: Bench, mark: Path) -> int:
         mark.touch()
         os._exit(9)
     return os.getpid()
+
+
+def waits_once(_bench: Bench, mark: Path) -> str:
+    """Takes a second the first time, and says so the second time."""
+    if mark.exists():
+        return "again"
+    mark.touch()
+    time.sleep(1)
+    return "first"
+
+
+def keys(dask_scheduler: Any) -> list[str]:
+    """What the scheduler has of ours."""
+    return [key for key in dask_scheduler.tasks if str(key).startswith("snapq-")]
 
 
 def sleeps(bench: Bench, mark: Path) -> None:

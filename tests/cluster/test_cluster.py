@@ -100,6 +100,20 @@ def test_a_worker_that_dies_costs_its_task_only(
     assert "1 worker gone on the way" in told[-1]
 
 
+def test_a_task_that_dask_takes_back_is_handed_out_again(
+    cluster: Cluster, scheduler: str, tmp_path: Path
+) -> None:
+    import distributed
+
+    mark = tmp_path / "begun"
+    ticket = cluster.submit(tasks.waits_once, mark)
+    _wait_until(mark.exists)
+    with distributed.Client(scheduler.replace("dask", "tcp"), set_as_default=False) as other:
+        keys = other.run_on_scheduler(tasks.keys)
+        other.cancel([distributed.Future(key, other) for key in keys], force=True)
+    assert ticket.result() == "again"
+
+
 def test_a_cancelled_task_ends_where_it_runs(cluster: Cluster, tmp_path: Path) -> None:
     mark = tmp_path / "running"
     ticket = cluster.submit(tasks.sleeps, mark)

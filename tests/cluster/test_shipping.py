@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from snapq import api
-from snapq.cluster.connection import Cluster
 from snapq.pipeline.fill import travelling
 from snapq.pipeline.localize import localize
-from snapq.pipeline.shipping import reads, ship
+from snapq.pipeline.shipping import modules, reads
 from snapq.stages.artifact import RECORD, Artifact
 from snapq.storage import fingerprint, write_json
 from tests.cluster.test_cluster import QUICK
@@ -42,17 +41,16 @@ def test_passwords_of_boards_and_secret_variables_do_not_travel(
     assert travelling(api.load(path, ["name=${BOARD_PASSWORD}"])) is None
 
 
-def test_functions_of_the_user_travel_with_what_they_import(
-    cluster: Cluster, tmp_path: Path
-) -> None:
+def test_functions_of_the_user_travel_with_what_they_import(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     (project / "mine.py").write_text("import helping\n\ndef score():\n    ...\n")
     (project / "helping.py").write_text("")
     (project / "other.py").write_text("")
     config = api.load(project / "deploy.yaml", ["metric=mine:score"])
-    sent = {Path(path).name for path, _ in ship(cluster, config).files}
-    assert {"mine.py", "helping.py"} <= sent
-    assert "other.py" not in sent
+    assert {path.name: place for path, place in modules(config)} == {
+        "mine.py": str(project),
+        "helping.py": str(project),
+    }
 
 
 def test_what_was_made_below_another_root_is_as_if_made_here(tmp_path: Path) -> None:
