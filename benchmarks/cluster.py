@@ -243,9 +243,14 @@ def searches(folder: Path, trials: int) -> None:
     told(f"search of {trials} trials", one, two)
     assert isinstance(first, dict)
     assert isinstance(second, dict)
-    common = first.keys() & second.keys()
-    equal = sum(first[key] == second[key] for key in common)
-    print(f"same: {equal} of the {len(common)} points that both have")
+    # What is not simulated, as others win by the estimate, depends on who came before.
+    common = [
+        (first[key], second[key])
+        for key in first.keys() & second.keys()
+        if first[key][1] is not None and second[key][1] is not None
+    ]
+    equal = sum(one == other for one, other in common)
+    print(f"same: {equal} of the {len(common)} points that both simulated")
 
 
 if __name__ == "__main__":
