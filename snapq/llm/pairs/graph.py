@@ -82,15 +82,9 @@ def take_apart(path: Path, sizes: tuple[int, int] | None = None) -> TakenGraph:
     if sizes is not None:
         model = foreign.freeze(model, fixed_shapes(model, *sizes, where), path)
     _refuse_dynamic(model, where)
-    foreign.guarded(lambda: _try_folding(model), model, path=path)
     with foreign.explaining(path):
         clean(model, Counter())
         return _taken(path, model, where)
-
-
-def _try_folding(model: ir.Model) -> None:
-    """Folds a copy: constants of a damaged model may crash the library that computes them."""
-    clean(model.clone(), Counter())
 
 
 def _taken(path: Path, model: ir.Model, where: str) -> TakenGraph:
