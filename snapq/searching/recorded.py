@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from snapq.config.reading.marked import with_values
+from snapq.errors import ConfigError
 from snapq.records import SearchDimensionRecord, SearchRecord, SearchTrialRecord
 from snapq.searching import storing
 from snapq.searching.frontier import Point, hypervolume, worst_of
 from snapq.searching.study import Study, Told, keeps, rivals
-from snapq.searching.trial import Limits
+from snapq.searching.trial import Limits, as_config
 
 
 def recorded(
@@ -31,6 +32,7 @@ def recorded(
         benchmark: `benchmark` of the deploy.yaml, without secrets, for those who pick a point.
     """
     plan, told = study.plan, study.told()
+    own = _complete(plan.base)
     best = {one.number for one in rivals(told, limits)}
     return SearchRecord(
         name=plan.name,
@@ -54,7 +56,7 @@ def recorded(
             SearchDimensionRecord(key=one.key, values=one.described())
             for one in plan.space.dimensions
         ),
-        trials=tuple(_trial(one, limits, best, plan.base) for one in told),
+        trials=tuple(_trial(one, limits, best, own) for one in told),
         covered=tuple(_covered(told, limits)),
         notes=(*plan.notes, *plan.space.notes),
         random_inputs=plan.random_inputs,
@@ -87,7 +89,7 @@ def _trial(one: Told, limits: Limits, best: set[int], base: Mapping[str, Any]) -
         loss=outcome.loss,
         bytes=outcome.bytes,
         best=outcome.number in best,
-        own=bool(config) and with_values(config, {}) == with_values(base, {}),
+        own=bool(config) and _complete(config) == base,
         within=keeps(one, limits),
         measures=dict(outcome.measures),
         layers=_layers(config),
@@ -98,6 +100,14 @@ def _trial(one: Told, limits: Limits, best: set[int], base: Mapping[str, Any]) -
         host=outcome.host,
         cache=outcome.cache,
     )
+
+
+def _complete(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A configuration with all defaults; as it is where its values do not go together."""
+    try:
+        return as_config(json.dumps(with_values(values, {}))).model_dump(mode="json")
+    except ConfigError:
+        return values
 
 
 def _layers(config: Mapping[str, Any]) -> dict[str, int]:

@@ -83,11 +83,12 @@ def test_a_search_goes_on_and_the_stages_of_a_picked_point_are_kept(quick: Path)
 @pytest.mark.slow
 def test_where_nothing_is_marked_what_the_model_allows_is_searched(quick: Path) -> None:
     values = yaml.safe_load(quick.read_text())
-    del values["search"]
+    del values["search"], values["stages"][0]["quantize"]["preset"]
     quick.write_text(yaml.safe_dump(values))
     found = api.search(quick, trials=3, runs=quick.parent / "runs")
     keys = {one.key for one in found.record.dimensions}
     assert {"stages.prune.ratio", "stages.quantize.preset", "layers w8a16"} <= keys
+    assert [one.own for one in found.record.trials] == [True, False, False]
     assert any("resolution is not searched" in note for note in found.record.notes)
 
 
