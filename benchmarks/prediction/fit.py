@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -25,11 +25,12 @@ and values of pictures that the network normalizes itself, for which runtimes th
 last have three channels of 32 to compute on."""
 MOST, EACH = 3, 12
 """Terms at most, and networks for each."""
-WORTH = 0.95
+WORTH = 0.97
 """A term stays where it brings the error of networks that are left out below this share."""
 LEAST = 6
 """Networks for a fit."""
-_ROUNDS, _ABSOLUTE, _SMALL, _CUT = 40, 10, 1e-3, 0.2
+_ROUNDS, _ABSOLUTE, _SMALL, _CUT = 40, 10, 1e-3, 0.3
+_CALLS, _SHORTEST_US = 3, 10.0
 _HALF = 0.5
 """A relative deviation that counts half: where an estimate is seven times too high, it must not
 bend the line of all others (F. R. Hampel et al., Robust Statistics, 1986: redescending weights)."""
@@ -77,7 +78,15 @@ class Validated:
         return np.asarray(np.abs(1 - 1 / self.ratios))
 
 
-def fit(cases: Sequence[Case], terms: Sequence[str] = ()) -> Line:
+@dataclass(frozen=True)
+class Call:
+    """What a call takes, in microseconds, and what it takes by fits without each network."""
+
+    us: float
+    without: Mapping[str, float]
+
+
+def fit(cases: Sequence[Case], terms: Sequence[str] = (), call_us: float | None = None) -> Line:
     """The line of least absolute relative deviation, large ones cut, by reweighted least squares.
 
     A term that would come out negative is left out.
@@ -85,36 +94,38 @@ def fit(cases: Sequence[Case], terms: Sequence[str] = ()) -> Line:
     Args:
         cases: the networks.
         terms: of `TERMS`.
+        call_us: what a call takes by other networks; it counts as `_CALLS` of these.
     """
-    table = _table(cases, terms)
-    (found,) = _solve(table / _measured(cases)[:, None], np.ones((1, len(cases))))
-    return _line(found, terms)
+    calls = None if call_us is None else np.array([call_us])
+    (line,) = _lines(cases, terms, np.ones((1, len(cases))), calls)
+    return line
 
 
-def _line(found: Array, terms: Sequence[str]) -> Line:
-    offset, factor, *more = map(float, found)
-    return Line(
-        offset,
-        max(factor, 1e-3),
-        {name: value for name, value in zip(terms, more, strict=True) if value},
-    )
+def _lines(
+    cases: Sequence[Case], terms: Sequence[str], taken: Array, calls: Array | None
+) -> list[Line]:
+    """A line for each row of `taken`, which has 1 for the networks that it is of, and else 0."""
+    names = ("estimate_us", *terms)
+    rows = [[1.0, *(getattr(case, name) for name in names)] for case in cases]
+    measured = np.array([case.measured_us for case in cases])
+    found = _solve(np.array(rows, np.float64) / measured[:, None], taken, calls)
+    return [
+        Line(
+            offset,
+            max(factor, 1e-3),
+            {name: value for name, value in zip(terms, more, strict=True) if value},
+        )
+        for offset, factor, *more in found.tolist()
+    ]
 
 
-def _table(cases: Sequence[Case], terms: Sequence[str]) -> Array:
-    rows = [[1.0, case.estimate_us, *(getattr(case, name) for name in terms)] for case in cases]
-    return np.array(rows, np.float64)
-
-
-def _measured(cases: Sequence[Case]) -> Array:
-    return np.array([case.measured_us for case in cases])
-
-
-def _solve(relative: Array, taken: Array) -> Array:
+def _solve(relative: Array, taken: Array, calls: Array | None) -> Array:
     """Coefficients for which most of |1 - relative @ x| are small; none is negative.
 
     Args:
         relative: what is known of each network over its latency [networks, terms].
         taken: 1 for each network that a fit is made of, else 0 [fits, networks].
+        calls: what the first coefficient is drawn to [fits].
 
     Returns:
         One row a fit [fits, terms].
@@ -122,50 +133,78 @@ def _solve(relative: Array, taken: Array) -> Array:
     scale = np.maximum(relative.mean(0), 1e-12)
     table, weights = relative / scale, taken
     found = np.zeros((len(taken), relative.shape[1]))
+    call = np.zeros(len(taken)) if calls is None else 1 / (calls * scale[0])
+    counts = np.full(len(taken), 0.0 if calls is None else float(_CALLS))
     for done in range(_ROUNDS):
         gram = np.einsum("fn,nk,nl->fkl", weights, table, table)
         gram += 1e-9 * np.eye(len(scale))
-        found = np.linalg.solve(gram, (weights @ table)[..., None])[..., 0]
-        off = np.abs(1 - found @ table.T)
-        weights = taken / np.maximum(off, _SMALL)
-        if done >= _ABSOLUTE:
-            weights = weights / (1 + (off / _HALF) ** 2)
+        gram[:, 0, 0] += counts * call**2
+        aim = weights @ table
+        aim[:, 0] += counts * call
+        found = np.linalg.solve(gram, aim[..., None])[..., 0]
+        weights = taken * _weight(1 - found @ table.T, done)
+        if calls is not None:
+            counts = _CALLS * _weight(1 - found[:, 0] * call, 0)
     low = np.flatnonzero(found.min(1) < 0)
     worst = np.argmin(found[low], axis=1)
     for column in np.unique(worst) if len(scale) > 1 else ():
         rows, kept = low[worst == column], np.delete(np.arange(len(scale)), column)
         found[rows] = 0
-        found[np.ix_(rows, kept)] = _solve(table[:, kept], taken[rows])
+        drawn = calls[rows] / scale[column] if calls is not None and column > 0 else None
+        found[np.ix_(rows, kept)] = _solve(table[:, kept], taken[rows], drawn)
     return np.asarray(found / scale)
 
 
-def left_out(cases: Sequence[Case], terms: Sequence[str] = ()) -> Array:
+def _weight(off: Array, done: int) -> Array:
+    """Of deviations in a sum of squares, so that it is that of absolute ones, large ones cut."""
+    found = 1 / np.maximum(np.abs(off), _SMALL)
+    return found / (1 + (off / _HALF) ** 2) if done >= _ABSOLUTE else found
+
+
+def left_out(
+    cases: Sequence[Case], terms: Sequence[str] = (), calls: Mapping[str, float] | None = None
+) -> Array:
     """Measured over predicted of each network by the fit of all others."""
-    table, measured = _table(cases, terms), _measured(cases)
-    found = _solve(table / measured[:, None], 1 - np.eye(len(cases)))
+    lines = lines_without(cases, terms, calls)
     return np.array(
-        [
-            case.measured_us / _line(row, terms).us(case)
-            for case, row in zip(cases, found, strict=True)
-        ]
+        [case.measured_us / line.us(case) for case, line in zip(cases, lines, strict=True)]
     )
 
 
-def best_terms(cases: Sequence[Case]) -> tuple[str, ...]:
+def lines_without(
+    cases: Sequence[Case], terms: Sequence[str] = (), calls: Mapping[str, float] | None = None
+) -> list[Line]:
+    """For each network, the fit of all others; one of the very same graph goes with it.
+
+    Args:
+        cases: the networks.
+        terms: of `TERMS`.
+        calls: for each network, what a call takes by fits without it.
+    """
+    graphs = [(case.estimate_us, case.gmac, case.nodes) for case in cases]
+    taken = np.array([[float(one != other) for other in graphs] for one in graphs])
+    if calls is None:
+        return _lines(cases, terms, taken, None)
+    usual = float(np.median(list(calls.values())))
+    drawn = np.array([calls.get(case.network, usual) for case in cases])
+    return _lines(cases, terms, taken, drawn)
+
+
+def best_terms(cases: Sequence[Case], calls: Mapping[str, float] | None = None) -> tuple[str, ...]:
     """The fewest terms that predict networks which are left out best.
 
     Pairs are tried as such, since one of them may help beside the other alone; then one more.
     """
     most = min(MOST, len(cases) // EACH)
     tried = {
-        terms: _badness(left_out(cases, terms))
+        terms: _badness(left_out(cases, terms, calls))
         for count in range(min(most, 2) + 1)
         for terms in combinations(TERMS, count)
     }
     best = min(tried, key=lambda terms: tried[terms] / WORTH ** len(terms))
     if most > 2 and len(best) == 2:
         more = [(*best, name) for name in TERMS if name not in best]
-        found, terms = min((_badness(left_out(cases, one)), one) for one in more)
+        found, terms = min((_badness(left_out(cases, one, calls)), one) for one in more)
         best = terms if found < WORTH * tried[best] else best
     return best
 
@@ -175,20 +214,44 @@ def _badness(ratios: Array) -> float:
     return float(np.mean(np.minimum(np.abs(np.log(ratios)), _CUT)))
 
 
-def validate(cases: Sequence[Case]) -> Validated:
-    """Fits a line and finds out what it is worth."""
+def validate(cases: Sequence[Case], call: Call | None = None) -> Validated:
+    """Fits a line and finds out what it is worth.
+
+    Args:
+        cases: the networks.
+        call: what a call takes by networks at another precision.
+    """
+    us, calls = (None, None) if call is None else (call.us, call.without)
+    terms = best_terms(cases, calls)
+    return _validated(fit(cases, terms, us), left_out(cases, terms, calls))
+
+
+def call_of(cases: Sequence[Case]) -> Call | None:
+    """What a call takes by the fit of these networks, and by those without each.
+
+    None where these cannot tell: no call takes less than `_SHORTEST_US`.
+    """
     terms = best_terms(cases)
-    return _validated(fit(cases, terms), left_out(cases, terms))
+    us = fit(cases, terms).offset_us
+    if us < _SHORTEST_US:
+        return None
+    found = {
+        case.network: line.offset_us if line.offset_us >= _SHORTEST_US else us
+        for case, line in zip(cases, lines_without(cases, terms), strict=True)
+    }
+    return Call(us, found)
 
 
-def of_kind(found: Validated, cases: Sequence[Case], kind: str) -> Validated:
+def of_kind(
+    found: Validated, cases: Sequence[Case], kind: str, call: Call | None = None
+) -> Validated:
     """What is known of one kind among networks that were fitted together.
 
     A line of its own where that predicts unseen networks of the kind better, and else the line of
     all with the interval of this kind.
     """
     inside = np.array([case.kind == kind for case in cases])
-    own = validate([case for case in cases if case.kind == kind])
+    own = validate([case for case in cases if case.kind == kind], call)
     ratios = found.ratios[inside]
     if _badness(own.ratios) < WORTH * _badness(ratios):
         return own

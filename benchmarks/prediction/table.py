@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.prediction.figures import PRECISIONS, Board, Case, Measured, cases
-from benchmarks.prediction.fit import LEAST, TERMS, Validated, of_kind, validate
+from benchmarks.prediction.fit import LEAST, TERMS, Call, Validated, call_of, of_kind, validate
 from benchmarks.zoo.networks import Network
 
 RUNTIMES = ("onnx", "best")
 SOCS = ("qcs9075", "sa8797p", "soc114")
 SAME_ESTIMATE = {"sa8255p": "qcs9075"}
 """Devices whose estimate is another one's to the cycle; the table names their own."""
+SAME_CALL = {"w8a16": "w8a8"}
+"""Precisions with fewer networks, and those whose call takes about as long."""
 KINDS = ("convolutional", "transformer")
 """Kinds of networks that have an interval of their own where there are enough of them."""
 ENOUGH = 0.8
@@ -70,10 +72,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class _Tried:
-    """A chip whose estimate may be read, and the networks."""
+    """A chip whose estimate may be read, the networks, and what is known of the call."""
 
     soc: str
     cases: Sequence[Case]
+    call: Call | None
 
 
 def entries(
@@ -86,11 +89,15 @@ def entries(
     for board in boards:
         for precision in PRECISIONS:
             for runtime in RUNTIMES:
-                made = {
-                    soc: cases(rows, networks, figures, board.name, precision, runtime, soc)
-                    for soc in SOCS
-                }
-                tried = [_Tried(soc, some) for soc, some in made.items() if len(some) >= LEAST]
+                tried = []
+                for soc in SOCS:
+                    made, beside = (
+                        cases(rows, networks, figures, board.name, one, runtime, soc) if one else []
+                        for one in (precision, SAME_CALL.get(precision))
+                    )
+                    if len(made) >= LEAST:
+                        call = call_of(beside) if len(beside) >= LEAST else None
+                        tried.append(_Tried(soc, made, call))
                 yield from _best(board, precision, runtime, tried)
 
 
@@ -105,18 +112,20 @@ def _best(board: Board, precision: str, runtime: str, tried: Sequence[_Tried]) -
     if len(tried) > 1:
         common = set.intersection(*({case.network for case in one.cases} for one in tried))
         tried = sorted(tried, key=lambda one: _error(one, common))
-    soc, made = tried[0].soc, tried[0].cases
-    found = validate(made)
+    soc, made, call = tried[0].soc, tried[0].cases, tried[0].call
+    found = validate(made, call)
     yield Entry(board, precision, runtime, "any", soc, made, found)
     for kind in KINDS:
         some = [case for case in made if case.kind == kind]
         if LEAST <= len(some) < len(made):
-            yield Entry(board, precision, runtime, kind, soc, some, of_kind(found, made, kind))
+            yield Entry(
+                board, precision, runtime, kind, soc, some, of_kind(found, made, kind, call)
+            )
 
 
 def _error(tried: _Tried, common: set[str]) -> float:
     """The mean error over some networks, each left out, with outliers cut off."""
-    found = validate([case for case in tried.cases if case.network in common])
+    found = validate([case for case in tried.cases if case.network in common], tried.call)
     return float(np.mean(np.minimum(found.errors, 0.5)))
 
 

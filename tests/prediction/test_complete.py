@@ -42,6 +42,28 @@ def test_the_form_with_costs_finds_the_same_places(axis: int, keepdims: int) -> 
     np.testing.assert_array_equal(found["found"], expected["found"])
 
 
+@pytest.mark.parametrize(
+    ("op", "scale", "zero"),
+    [("HardSigmoid<alpha = 0.25, beta = 0.5>", 1 / 65535, 0), ("HardSwish", 0.0001, 10000)],
+)
+def test_gates_of_codes_give_the_same_values_in_the_other_form(
+    op: str, scale: float, zero: int
+) -> None:
+    text = f"""(uint16[1, 5, 6, 7] codes) => (uint16[1, 5, 6, 7] y)
+        <float s = {{0.0001}}, uint16 z = {{32768}},
+         float t = {{{scale:.9f}}}, uint16 u = {{{zero}}}> {{
+            real = DequantizeLinear(codes, s, z)
+            gated = {op}(real)
+            y = QuantizeLinear(gated, t, u)
+        }}"""
+    model = build(text, opset=21, ir_version=10)
+    other = completed(model)
+    assert other is not None
+    assert not {"HardSigmoid", "HardSwish"} & {node.op_type for node in other.graph}
+    expected, found = (CpuModel(one).run({"codes": CODES})["y"] for one in (model, other))
+    assert np.abs(found.astype(int) - expected.astype(int)).max() <= 4
+
+
 def test_nothing_is_changed_where_no_codes_are_searched() -> None:
     text = "(float[1, 6, 7] x) => (int64[1, 6] y) { y = ArgMax<axis = -1, keepdims = 0>(x) }"
     assert completed(build(text)) is None

@@ -60,6 +60,22 @@ def test_a_chip_with_fewer_multipliers_is_told_from_one_that_is_slower() -> None
     assert fit.fit(slower, ("gmac",)).terms["gmac"] == pytest.approx(2000, rel=0.1)
 
 
+def test_networks_of_another_precision_tell_what_a_call_takes() -> None:
+    large = cases(8, least=4.0, noise=0.02)
+    call = fit.call_of(cases(30, seed=1, noise=0.02))
+    assert call is not None
+    assert call.us == pytest.approx(200, rel=0.05)
+    assert fit.fit(large, (), call.us).offset_us == pytest.approx(200, rel=0.1)
+
+
+def test_a_network_is_left_out_with_others_of_the_same_graph() -> None:
+    known = cases(20)
+    slow = replace(known[0], network="twin", measured_us=3 * known[0].measured_us)
+    alone, *_ = fit.left_out(known)
+    beside, *_ = fit.left_out([*known, slow])
+    assert beside == pytest.approx(alone, rel=1e-6)
+
+
 def test_an_estimate_far_too_high_does_not_bend_the_line() -> None:
     known = cases(40)
     high = [replace(known[0], estimate_us=known[0].estimate_us * 7), *known[1:]]

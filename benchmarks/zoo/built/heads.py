@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["Detector", "HrNetFace", "Midas", "depth_anything", "detr"]
+__all__ = ["Detector", "HrNetFace", "Midas", "Yoloe", "clip", "depth_anything", "detr"]
 
 
 class Detector(nn.Module):
@@ -45,6 +45,16 @@ class Detector(nn.Module):
         extra = (rest,) if rest.shape[-1] else ()
         corners = torch.cat([middle - half, middle + half], -1)
         return (corners, best, index.to(torch.uint8), *extra, *more)
+
+
+class Yoloe(Detector):
+    """YOLOE-v8l-seg (Wang et al., 2025) with the texts of 80 classes fused into it."""
+
+    def __init__(self) -> None:
+        super().__init__("yoloe-v8l-seg.yaml", "YOLOESegModel")
+        self.model.eval().set_classes([str(one) for one in range(80)], torch.randn(1, 80, 512))
+        self.model.fuse(verbose=False)
+        self.model.model[-1].fuse(self.model.pe.float())
 
 
 class HrNetFace(nn.Module):
@@ -172,3 +182,24 @@ def detr(backbone: str = "resnet50", dilation: bool = False) -> nn.Module:
     )
     config._attn_implementation = "eager"
     return _Detected(DetrForObjectDetection(config))
+
+
+class _Clip(nn.Module):
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: torch.Tensor, text: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        pixels = (image - 0.45) / 0.27
+        found: Any = self.network(input_ids=text, pixel_values=pixels)
+        return found.image_embeds, found.text_embeds
+
+
+def clip() -> nn.Module:
+    """CLIP (Radford et al., 2021) with ViT-B/16, for a picture and texts."""
+    from transformers import CLIPConfig, CLIPModel
+
+    config = CLIPConfig(vision_config={"patch_size": 16})
+    for part in (config, config.vision_config, config.text_config):
+        part._attn_implementation = "eager"
+    return _Clip(CLIPModel(config))
