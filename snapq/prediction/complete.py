@@ -106,7 +106,7 @@ def _as_gate(editor: Editor, node: ir.Node) -> bool:
     if line is None:
         return False
     zero = np.zeros((), _codes_of(node).dtype)
-    gate = _through(editor, line, np.float32(1 / np.iinfo(zero.dtype).max), zero)
+    gate = _through(editor, line, np.array(1 / np.iinfo(zero.dtype).max, np.float32), zero)
     editor.replace(node.outputs[0], editor.op("Mul", node.inputs[0], gate))
     return True
 
@@ -136,10 +136,10 @@ def _line(editor: Editor, node: ir.Node, slope: float, offset: float) -> ir.Valu
     def number(value: float) -> ir.Value:
         half = np.array(np.iinfo(zero.dtype).max // 2, zero.dtype)
         nothing = np.zeros((), zero.dtype)
-        return editor.op("DequantizeLinear", half, np.float32(value / half), nothing)
+        return editor.op("DequantizeLinear", half, np.array(value / half, np.float32), nothing)
 
     product = editor.op("Mul", data, number(slope))
-    product = _through(editor, product, np.float32(scale.numpy() * slope), zero)
+    product = _through(editor, product, np.array(scale.numpy() * slope, np.float32), zero)
     return editor.op("Add", product, number(offset))
 
 
