@@ -86,7 +86,10 @@ def refuse_cut(model: Path, outputs: Sequence[str]) -> None:
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Raises `ConfigError` where a file stands that shall not be overwritten."""
+    """Raises `ConfigError` where a file stands that shall not be overwritten, or `-` is named."""
+    if str(path) == "-":
+        hint = "Name a file or folder; --json prints what the command found, where it has that."
+        raise ConfigError("What is written here does not go to standard output.", hint=hint)
     if path.exists() and not overwrite:
         hint = "Name another one, or overwrite it with --force."
         raise ConfigError("The file exists.", where=str(path), hint=hint)
