@@ -39,6 +39,7 @@ def pair_of(model: Path, decode: Path | None) -> tuple[Path, Path] | None:
     Raises:
         ModelError: it is a folder without a pair.
     """
+    from snapq.graph.other_formats import refuse_folder
     from snapq.llm.files import DECODE, PREFILL
 
     if decode is not None:
@@ -48,6 +49,8 @@ def pair_of(model: Path, decode: Path | None) -> tuple[Path, Path] | None:
     found = model / PREFILL, model / DECODE
     if all(path.is_file() for path in found):
         return found
+    if not any(path.is_file() for path in found) and not any(model.glob("*.onnx")):
+        refuse_folder(model)
     raise ModelError(
         f"The folder has no {PREFILL} and {DECODE}, as a language model has.",
         where=str(model),

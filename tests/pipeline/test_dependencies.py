@@ -48,6 +48,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "scores.py").write_text(METRIC)
     (folder / "weights.py").write_text("WEIGHT = 0.25\n")
     stages = (
+        "  - prepare: {judge: {tries: 0}}\n"
         "  - prune: {ratio: 0.2, importance: magnitude, repair: false}\n"
         "  - cluster: {clusters: 16}\n"
         "  - quantize: {never_slower: false}\n"
@@ -114,9 +115,10 @@ CHANGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "the model": (lambda project: reweigh(project / "tiny.onnx"), "source"),
     "the model's shapes": (larger, "source"),
     "options of prepare": (
-        option("stages:", "stages:\n  - prepare: {skip: [canonical_gemm]}"),
+        option("judge: {tries: 0}", "skip: [canonical_gemm], judge: {tries: 0}"),
         "prepare",
     ),
+    "passes that are judged": (option("judge: {tries: 0}", ""), "prepare"),
     "options of prune": (option("ratio: 0.2", "ratio: 0.4"), "prune"),
     "options of cluster": (option("clusters: 16", "clusters: 8"), "cluster"),
     "options of quantize": (option("never_slower: false", "activations: uint16"), "quantize"),
