@@ -165,7 +165,7 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         calibration=samples,
         training=(opened(config.data.training, "training") or samples) if trains else None,
         evaluation=proof or samples,
-        source_sha256=_fingerprint(config.model.path, loaded),
+        source_sha256=_fingerprint(config.model.path),
         quantized=quantized,
         named_devices=named,
         tail_inputs=tail_inputs,
@@ -227,7 +227,7 @@ def _classical_setting(
         calibration=samples,
         training=None,
         evaluation=proof or samples,
-        source_sha256=_fingerprint(config.model.path, loaded),
+        source_sha256=_fingerprint(config.model.path),
         classical=facts,
     )
 
@@ -367,14 +367,9 @@ def _preprocess(inputs: Sequence[TensorSpec], *sources: DataSource | None) -> di
     return found
 
 
-def _fingerprint(path: Path, model: ir.Model) -> str:
-    """SHA-256 over the model file and the files of its external data."""
-    files = {path}
-    for graph in model.graphs():
-        for value in graph.initializers.values():
-            if isinstance(value.const_value, ir.ExternalTensor):
-                files.add(Path(value.const_value.path))
-    return fingerprint([sha256_file(file) for file in sorted(files)])
+def _fingerprint(path: Path) -> str:
+    """SHA-256 over the model file and the files of its external data, small ones as well."""
+    return fingerprint([sha256_file(file) for file in io.files(path)])
 
 
 def command_line() -> tuple[str, ...]:

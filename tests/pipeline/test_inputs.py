@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 
 from snapq import api
@@ -48,3 +50,17 @@ def test_the_command_that_runs_it_again_is_one_that_can_be_typed(
 ) -> None:
     monkeypatch.setattr(sys, "argv", [started, "run", "deploy.yaml"])
     assert command_line() == (said, "run", "deploy.yaml")
+
+
+def test_weights_in_a_small_file_beside_the_model_are_part_of_what_a_run_rests_on(
+    project: Path,
+) -> None:
+    path = project / "tiny.onnx"
+    model = onnx.load(path)
+    onnx.save(model, path, save_as_external_data=True, location="tiny.data", size_threshold=0)
+    before = api.check(api.load(project / "deploy.yaml")).source_sha256
+    written = path.read_bytes()
+    weights = np.frombuffer((project / "tiny.data").read_bytes(), np.float32) * np.float32(1.5)
+    (project / "tiny.data").write_bytes(weights.tobytes())
+    assert path.read_bytes() == written
+    assert api.check(api.load(project / "deploy.yaml")).source_sha256 != before

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnx_ir as ir
-
 from snapq.config import LanguageDeployConfig
 from snapq.devices import profiles
 from snapq.devices.profiles import DeviceProfile
@@ -126,12 +124,7 @@ def _is_device(name: str, devices: Sequence[DeviceProfile]) -> bool:
 
 def _fingerprint(config: LanguageDeployConfig, vocabulary: Vocabulary) -> str:
     """Hash of both graphs with the files of their weights, and of the tokens."""
-    files = set()
-    for path in (config.model.prefill, config.model.decode):
-        files.add(path)
-        for value in io.load(path, limit=0).graph.initializers.values():
-            if isinstance(value.const_value, ir.ExternalTensor):
-                files.add(Path(value.const_value.path))
+    files = {*io.files(config.model.prefill), *io.files(config.model.decode)}
     hashes = [sha256_file(file) for file in sorted(files)]
     said = [vocabulary.tokenizer, vocabulary.beginning, list(vocabulary.ends)]
     return fingerprint([*hashes, said, vocabulary.chat_template])
