@@ -49,7 +49,7 @@ def pair_of(model: Path, decode: Path | None) -> tuple[Path, Path] | None:
     found = model / PREFILL, model / DECODE
     if all(path.is_file() for path in found):
         return found
-    if not any(path.is_file() for path in found) and not any(model.glob("*.onnx")):
+    if (model / "saved_model.pb").is_file():
         refuse_folder(model)
     raise ModelError(
         f"The folder has no {PREFILL} and {DECODE}, as a language model has.",
