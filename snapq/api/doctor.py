@@ -126,7 +126,7 @@ def _extras() -> Iterator[Check]:
             found = f"{library} {importlib.metadata.version(library)}, for {what}"
             yield Check(f"extra {extra}", True, found)
         except importlib.metadata.PackageNotFoundError:
-            hint = f"For {what} run: pip install 'snapq[{extra}]'"
+            hint = f"For {what} run: pip install {library}"
             yield Check(f"extra {extra}", True, "not installed, and not needed otherwise", hint)
 
 

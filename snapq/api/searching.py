@@ -68,7 +68,7 @@ def search(
     """Searches what deploy.yaml marks under `search:`, or what its model allows.
 
     The same call goes on where an earlier one ended; what is done is kept, and every point is an
-    artifact of the stage cache. Needs Optuna (`pip install 'snapq[search]'`).
+    artifact of the stage cache. Needs Optuna (`pip install optuna`).
 
     Args:
         config: path of the deploy.yaml.

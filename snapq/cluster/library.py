@@ -25,7 +25,7 @@ def library() -> ModuleType:
         raise InstallError(
             f"A cluster needs dask.distributed, which cannot be imported ({error}).",
             where="--cluster",
-            hint="Run: pip install 'snapq[cluster]'",
+            hint="Run: pip install distributed",
         ) from error
     for name in _LOGGERS:  # what matters of it is told as an error of ours
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -30,7 +30,7 @@ def library() -> ModuleType:
     except ImportError as error:
         raise InstallError(
             f"`snapq search` needs Optuna, which cannot be imported ({error}).",
-            hint="Run: pip install 'snapq[search]'",
+            hint="Run: pip install optuna",
         ) from error
     found.logging.set_verbosity(found.logging.ERROR)
     return found

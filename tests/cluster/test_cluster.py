@@ -183,7 +183,7 @@ def test_without_the_extra_one_sentence_says_how_to_get_it(monkeypatch: pytest.M
         connected("local:2", computing, lambda _: None),
     ):
         pass
-    assert caught.value.hint == "Run: pip install 'snapq[cluster]'"
+    assert caught.value.hint == "Run: pip install distributed"
 
 
 @pytest.mark.slow

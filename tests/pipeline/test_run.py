@@ -107,6 +107,9 @@ def test_a_damaged_kept_stage_is_made_again(project: Path) -> None:
 
 
 def test_changing_one_option_runs_only_what_depends_on_it(project: Path) -> None:
+    path = project / "deploy.yaml"
+    judged = "stages:\n  - prepare: {judge: {tries: 0}}\n"  # by the estimate of what is quantized
+    path.write_text(path.read_text().replace("stages:\n", judged))
     run(project)
     changed = run(project, "stages.quantize.activations=uint16")
     cached = {stage.name: stage.cached for stage in changed.record.stages}

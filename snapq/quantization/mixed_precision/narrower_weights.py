@@ -31,12 +31,10 @@ _SHRINK = 0.7
 def narrow(trials: Trials, analysis: Analysis, best: Trial, free: Collection[str]) -> None:
     """Tries 4 bits for weights of the best candidate, and proves what keeps the goal.
 
-    1. All weights of 8 bits get 4 at once; the estimate tells which layers gain. Where that keeps
-       the goal it is proved as it is: layers that seem to lose by it may still make the whole
-       faster, as weights that are read sooner leave the memory to others.
-    2. Otherwise those that gain are taken in the order of time won for noise: the noise of each
-       weight alone, at the outputs. The most of them that keep the goal by the quick evaluation are
-       proved, with fewer of them where the final evaluation says otherwise.
+    1. All weights of 8 bits get 4 at once; the estimate tells which layers gain.
+    2. These are taken in the order of time won for noise: the noise of each weight alone, at the
+       outputs. The most of them that keep the goal by the quick evaluation are proved, with fewer
+       of them where the final evaluation says otherwise.
 
     Nothing is proved that wins less than 2 % of all cycles. Only `free` nodes, by name, are tried.
     """
@@ -50,13 +48,10 @@ def narrow(trials: Trials, analysis: Analysis, best: Trial, free: Collection[str
     everything = trials.timed(_tried(trials, best, sorted(names)))
     if everything.refused is not None:
         return
-    least = _GAIN * best.cost.cycles
-    kept = _worth(everything, best, least) and everything.evaluation.met
-    if kept and trials.prove(everything).evaluation.met:
-        return
     before, after = trials.spent(best), trials.spent(everything)
     won = {name: before.get(name, 0.0) - after.get(name, 0.0) for name in names}
     gains = {name: cycles for name, cycles in won.items() if cycles > 0.0}
+    least = _GAIN * best.cost.cycles
     if sum(gains.values()) < least:
         return
     order = _ordered(analysis, everything.scheme, owners, gains)
@@ -69,18 +64,11 @@ def narrow(trials: Trials, analysis: Analysis, best: Trial, free: Collection[str
         if sum(gains[name] for name in order[:count]) < least:
             return
         trial = trials.timed(_tried(trials, best, order[:count]))
-        if not _worth(trial, best, least):
+        if trial.cost is None or trial.cost.cycles > best.cost.cycles - least:
             return
         if trials.prove(trial).evaluation.met:
             return
         count = int(_SHRINK * count)
-
-
-def _worth(trial: Trial, best: Trial, least: float) -> bool:
-    """Whether a candidate wins so many cycles."""
-    if trial.cost is None or best.cost is None:
-        return False
-    return trial.cost.cycles <= best.cost.cycles - least
 
 
 def narrowed(scheme: Scheme, names: Collection[str]) -> Scheme:
