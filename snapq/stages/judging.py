@@ -89,7 +89,7 @@ def judge_passes(applied: Mapping[str, int], make: Make, tries: int, context: Co
     except SnapqError as error:
         failures = (str(error),) if error.transient else ()
         note = f"Passes are not judged, so the network may be slower than it was: {error}"
-        return Judged(notes=(note,) if failures else (), failures=failures)
+        return Judged(notes=(note,), failures=failures)
     apart = found.costs is not None and any(
         cost > found.best_of(device) * (1 + MOST_LOSS) for device, cost in found.costs.items()
     )
