@@ -61,7 +61,7 @@ def init(
     model: str | Path,
     *,
     output: str | Path,
-    device: str | None = None,
+    device: str | Sequence[str] | None = None,
     force: bool = False,
     cut: bool = False,
     decode: str | Path | None = None,
@@ -72,7 +72,8 @@ def init(
     Args:
         model: the ONNX model; of a language model the folder of its pair of graphs, or the first.
         output: the YAML file to write.
-        device: what to deploy to; where not given, a placeholder that says so is written.
+        device: what to deploy to, one or several; where not given, a placeholder that says so is
+            written.
         force: whether `output` may exist.
         cut: cut the model where most of its work stays on the NPU, as `inspect` proposes.
         decode: of a language model the graph of one token, where `model` is the one of many.
@@ -97,7 +98,9 @@ def init(
     return path
 
 
-def _of_pair(pair: tuple[Path, Path], device: str | None, path: Path, cut: bool) -> str:
+def _of_pair(
+    pair: tuple[Path, Path], device: str | Sequence[str] | None, path: Path, cut: bool
+) -> str:
     """The text for a language model, whose graphs are those of a decoder."""
     from snapq.llm.pairs.taken import read_pair
 
@@ -113,18 +116,21 @@ def _of_pair(pair: tuple[Path, Path], device: str | None, path: Path, cut: bool)
     return language_text(pair, run_name(folder.name), chosen, path.parent.absolute(), path.name)
 
 
-def device_remark(device: str | None) -> tuple[str, str]:
-    """A device's name, or that of a placeholder, and the remark behind it."""
+def device_remark(device: str | Sequence[str] | None) -> tuple[str, str]:
+    """Names of devices, or that of a placeholder, and the remark behind them."""
     from snapq.devices.profiles import find
 
-    profile = find(device or PLACEHOLDER_DEVICE)
-    change = "CHANGE: the model's device; `snapq devices` lists all"
-    return profile.name, profile.marketing if device else change
+    if not device:
+        change = "CHANGE: the model's device; `snapq devices` lists all"
+        return find(PLACEHOLDER_DEVICE).name, change
+    names = (device,) if isinstance(device, str) else device
+    found = tuple(dict.fromkeys(find(name) for name in names))
+    return ", ".join(one.name for one in found), ", ".join(one.marketing for one in found)
 
 
 def initialize(
     model: Path,
-    device: str | None = None,
+    device: str | Sequence[str] | None = None,
     *,
     folder: Path | None = None,
     cut: bool = False,
@@ -134,7 +140,8 @@ def initialize(
 
     Args:
         model: the ONNX model.
-        device: name of the device to deploy to; where None, a placeholder that says so is written.
+        device: names of the devices to deploy to; where None, a placeholder that says so is
+            written.
         folder: folder in which the text will lie; the model's path is relative to it.
         cut: cut the model where most of its work stays on the NPU.
         file: name of the file that the text is for.
@@ -149,7 +156,7 @@ def initialize(
     from snapq.graph.classical import is_classical
     from snapq.graph.foreign import explaining
 
-    name, remark = device_remark(device)
+    names, remark = device_remark(device)
     graph = io.load(model)
     if is_classical(graph):
         if cut:
@@ -159,7 +166,7 @@ def initialize(
                 hint="Leave the option out.",
             )
         head = _HEAD.format(name=yaml_value(run_name(model.stem)), file=shlex.quote(file))
-        devices = f"devices: [{name}]  # {remark}\n"
+        devices = f"devices: [{names}]  # {remark}\n"
         where = (folder or Path()).absolute()
         return head + _model_path(model, where) + classical_text(graph, devices)
     with explaining(model):
@@ -168,8 +175,8 @@ def initialize(
     return (
         _HEAD.format(name=yaml_value(run_name(model.stem)), file=shlex.quote(file))
         + _model(model, inputs, (folder or Path()).absolute())
-        + (_cut(model, inputs, name) if cut else "")
-        + f"devices: [{name}]  # {remark}\n"
+        + (_cut(model, inputs, names.partition(",")[0]) if cut else "")
+        + f"devices: [{names}]  # {remark}\n"
         + _data(inputs)
         + "stages:\n"
         + ("  # The model is quantized already.\n" if quantized else _QUANTIZE)

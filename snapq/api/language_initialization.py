@@ -66,7 +66,7 @@ def language_text(
     Args:
         pair: prefill and decode.
         name: of the run.
-        device: its name, and the remark behind it.
+        device: its name, or several behind each other, and the remark behind them.
         folder: in which the text will lie; paths are relative to it.
         file: name of the file that the text is for.
     """

@@ -6,7 +6,7 @@ from inspect import signature
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from snapq.api.public import command_line
 from snapq.cli.commands.analyze import analyze
@@ -32,7 +32,7 @@ from snapq.cli.commands.search import search
 from snapq.cli.commands.search_worker import worker
 from snapq.cli.commands.simulate import simulate
 from snapq.cli.commands.validate import validate
-from snapq.cli.options import DeviceCommand
+from snapq.cli.options import DeviceCommand, StrictCommand
 from snapq.cli.output.environment import of_environment, require_working_directory
 from snapq.cli.output.errors import report_error, report_internal, told_usage
 from snapq.cli.verbosity import take_verbosity
@@ -148,7 +148,11 @@ def root(
 for _command in COMMANDS:
     _parameters = signature(_command).parameters
     # Where a command has both, they are two things.
-    _class = DeviceCommand if "device" in _parameters and "target" not in _parameters else None
+    _device_alone = "device" in _parameters and "target" not in _parameters
+    _class = DeviceCommand if _device_alone else StrictCommand
     app.command(_command.__name__, cls=_class)(_command)
 for _group in GROUPS:
+    for _registered in _group.registered_commands:
+        if _registered.cls is TyperCommand:
+            _registered.cls = StrictCommand
     app.add_typer(_group)

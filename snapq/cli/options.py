@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperOption
 
 from snapq.cli.completion import complete_boards, complete_devices, complete_runs
 from snapq.errors import ConfigError, StorageError, both_names, warn_renamed
@@ -111,10 +112,28 @@ def parse_batches(text: str | None) -> tuple[int, ...]:
     return tuple(dict.fromkeys(map(int, parts)))
 
 
-class DeviceCommand(TyperCommand):
+class StrictCommand(TyperCommand):
+    """A command that refuses a second value of an option that takes one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads the arguments. Raises `ConfigError` where an option is repeated."""
+        order = self.make_parser(ctx).parse_args(args=list(args))[2]
+        for option, times in Counter(order).items():
+            single = isinstance(option, TyperOption) and not (option.multiple or option.is_flag)
+            if times > 1 and single:
+                name = max(option.opts, key=len)
+                raise ConfigError(
+                    f"`{name}` is given {times} times, and takes one value.",
+                    where=name,
+                    hint="Give it once.",
+                )
+        return super().parse_args(ctx, args)
+
+
+class DeviceCommand(StrictCommand):
     """A command with an option `--device`; its former name `--target` still works."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Reads the arguments. Raises `ConfigError` where the device is given by both names."""
         names = {argument.partition("=")[0] for argument in args}
         if "--target" in names:

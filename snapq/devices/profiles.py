@@ -115,6 +115,8 @@ def find(name: str) -> DeviceProfile:
             return profile
     close = _nearest(wanted, profiles)
     hint = f"Did you mean {', or '.join(close)}? " if close else ""
+    if "," in name:
+        hint = "Give each device by itself, such as --device sm8650 --device qcs9075. "
     raise DeviceError(
         f"No device is called {name!r}.", hint=f"{hint}`snapq devices` lists what there is."
     )

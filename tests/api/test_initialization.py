@@ -30,7 +30,7 @@ def _relu(path: Path, shape: Sequence[int | str | None], name: str = "x") -> Pat
     return path
 
 
-def _written(model: Path, target: str | None = None) -> tuple[str, DeployConfig]:
+def _written(model: Path, target: str | Sequence[str] | None = None) -> tuple[str, DeployConfig]:
     text = initialize(model, target, folder=model.parent)
     path = model.parent / "deploy.yaml"
     path.write_text(text, encoding="utf-8")
@@ -98,3 +98,9 @@ def test_what_cannot_be_written_for_is_refused(tmp_path: Path) -> None:
         initialize(tmp_path / "none.onnx")
     with pytest.raises(DeviceError, match="sm8650"):
         initialize(_relu(tmp_path / "m.onnx", [1]), "sm8651")
+
+
+def test_several_devices_are_all_named(tmp_path: Path) -> None:
+    text, config = _written(_relu(tmp_path / "m.onnx", [1, 4]), ["qcs9075", "SM8650", "sm8650"])
+    assert config.devices == ("qcs9075", "sm8650")
+    assert "# Dragonwing IQ-9075, Snapdragon 8 Gen 3" in text

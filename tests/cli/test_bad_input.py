@@ -188,3 +188,17 @@ def test_commands_on_one_model_say_what_is_wrong(
     assert code == 2, output
     assert word in output
     assert sorted(path.name for path in project.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("estimate", "m.onnx", "--device", "sm8650", "--device=qcs9075"),
+        ("run", "deploy.yaml", "--target", "local", "--target", "qemu"),
+        ("search", "deploy.yaml", "--trials", "3", "--trials", "4"),
+    ],
+)
+def test_a_second_value_where_one_is_taken_is_refused(command: tuple[str, ...]) -> None:
+    code, output = invoke(*command)
+    assert code == 2
+    assert "is given 2 times" in output

@@ -23,9 +23,9 @@ def init(
         ),
     ],
     device: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            help="Device to deploy to; `snapq devices` lists them.",
+            help="Device to deploy to; may be repeated. `snapq devices` lists them.",
             autocompletion=complete_devices,
         ),
     ] = None,
@@ -45,6 +45,7 @@ def init(
     """Write a working deploy.yaml for a model.
 
     Example: snapq init model.onnx --device sm8650
+    Example: snapq init model.onnx --device sm8650 --device qcs9075
     Example: snapq init detector.onnx --device sm8650 --cut
     Example: snapq init prefill.onnx --decode decode.onnx --device qcs9075
     """

@@ -17,7 +17,7 @@ from snapq.precision import ActivationType, Promotion, WeightType
 from snapq.quantization.analysis.sensitivity import Kind, Sensitivity
 from snapq.quantization.encodings import Encoding
 from snapq.quantization.mixed_precision.cost import follows
-from snapq.quantization.qdq.scheme import NodePrecision, Scheme
+from snapq.quantization.qdq.scheme import NodePrecision, Scheme, Source
 
 __all__ = ["Step", "ordered", "promoted", "steps", "whole"]
 
@@ -43,13 +43,25 @@ class Step:
 
 
 def whole(scheme: Scheme, to: Promotion) -> Scheme:
-    """The scheme in which all of the model is promoted; the same one where that changes nothing."""
+    """The scheme in which all of the model is promoted; the same one where that changes nothing.
+
+    In fp16 nothing keeps the integers that it has only because 8 bits are too few or too slow.
+    """
     weights, activations = _wanted(scheme, to)
+    if to is Promotion.FLOAT16:
+        kept = {name: own for name, own in scheme.per_node.items() if not _instead_of_8_bits(own)}
+        scheme = replace(scheme, per_node=kept)
     if to is Promotion.UINT16 and scheme.activations is not ActivationType.UINT16:
         weights = weights if weights is WeightType.INT8 else None
     return replace(
         scheme, weights=weights or scheme.weights, activations=activations or scheme.activations
     )
+
+
+def _instead_of_8_bits(own: NodePrecision) -> bool:
+    """Whether snapq, not the user, gave a node integers of its own."""
+    types = (None, ActivationType.FLOAT16)
+    return own.source is not Source.USER and own.activations not in types
 
 
 def promoted(scheme: Scheme, chosen: Iterable[Step]) -> Scheme:
