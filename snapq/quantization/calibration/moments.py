@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,8 @@ _MOST_POSITIONS, _FEWEST_POSITIONS = 192, 24
 """Output positions of a sample that are looked at, in between by `_VALUES`."""
 _VALUES = 1 << 18
 """Values of a layer's input that are looked at, a sample."""
+_AT_ONCE = 16 << 20
+"""Bytes of what a layer sees that are summed at once."""
 
 
 @dataclass
@@ -62,13 +64,17 @@ class Seen:
         self._kept = KeptArrays()
         self._places: dict[tuple[int, str], list[Place]] = {}
 
-    def columns(self, chosen: Sequence[Layer]) -> Iterator[tuple[Layer, Iterator[Floats]]]:
+    def columns(
+        self, chosen: Sequence[Layer], wanted: Container[str]
+    ) -> Iterator[tuple[Layer, Iterator[Floats]]]:
         """Layer by layer what it sees, sample by sample, `[G, positions, K]` each.
+
+        Of the layers that are `chosen`, on which the places hang, those whose names are `wanted`.
 
         Raises:
             DataError, ModelError: as `calibration.stream`.
         """
-        numbered = list(enumerate(chosen))
+        numbered = [pair for pair in enumerate(chosen) if pair[1].name in wanted]
         self._compute([(n, layer) for n, layer in numbered if (n, layer.name) not in self._places])
         for number, layer in numbered:
             kept = self._places[number, layer.name]
@@ -90,9 +96,14 @@ class Seen:
 
 
 def collect(
-    seen: Seen, chosen: Sequence[Layer], encodings: Mapping[str, Encoding], *, second: bool
-) -> Iterator[tuple[str, Moments]]:
-    """Moments of the input of each `chosen` layer, with its name; `second` ones, or means alone.
+    seen: Seen,
+    chosen: Sequence[Layer],
+    wanted: Container[str],
+    encodings: Mapping[str, Encoding],
+    *,
+    second: bool,
+) -> Iterator[tuple[Layer, Moments]]:
+    """Moments of the input of each `chosen` layer whose name is `wanted`; with `second`, both.
 
     What `q` holds is the float input, quantized: errors of the layers before are theirs to mend,
     and a layer that made up for them too would do so twice over.
@@ -103,11 +114,23 @@ def collect(
     fitting = [
         layer for layer in chosen if layer.matrix.shape[2] <= LARGEST and layer.data in encodings
     ]
-    for layer, columns_of in seen.columns(fitting):
-        found = Moments()
-        for x in columns_of:
-            found.update(x, _held(x, encodings[layer.data]), second=second)
-        yield layer.name, found
+    for layer, columns_of in seen.columns(fitting, wanted):
+        found, encoding = Moments(), encodings[layer.data]
+        for x in _together(columns_of) if second else columns_of:
+            found.update(x, _held(x, encoding), second=second)
+        yield layer, found
+
+
+def _together(columns_of: Iterator[Floats]) -> Iterator[Floats]:
+    """Several samples at once, which is one large product for many small ones."""
+    held: list[Floats] = []
+    for x in columns_of:
+        held.append(x)
+        if sum(one.nbytes for one in held) > _AT_ONCE:
+            yield np.concatenate(held, axis=1)
+            held = []
+    if held:
+        yield np.concatenate(held, axis=1) if len(held) > 1 else held[0]
 
 
 def _held(values: Floats, encoding: Encoding) -> Floats:

@@ -44,6 +44,7 @@ from snapq.quantization.tuning.algorithms.base import (
 from snapq.quantization.tuning.confirmed import SecondLook
 from snapq.quantization.tuning.fast import quantize_fast
 from snapq.quantization.tuning.judges import ALONE, Judges
+from snapq.quantization.tuning.known_layers import KnownLayers
 from snapq.quantization.tuning.output_score import OutputScorer, Runner
 from snapq.quantization.tuning.price import Price
 from snapq.quantization.tuning.score import LEAST, Gain, Score
@@ -200,7 +201,9 @@ def tuning(
         return Tuning(Study(source, scheme, imposed, samples, seen))
     training, held = _Split(samples, held=False), list(_Split(samples, held=True))
     scorer = OutputScorer(model, held or list(training))
-    study = Study(source, scheme, imposed, training, observe(source, training, progress))
+    known = KnownLayers(together=frozenset(recipe.algorithms))
+    seen = observe(source, training, progress)
+    study = Study(source, scheme, imposed, training, seen, known=known)
     kept = [_Candidate("plain", study, scorer.score(study.built.model))]
     notes, chosen, tried = [], list[str](), list[str]()
     steps = dict(_steps(recipe, scheme, timed=judges.time is not None))

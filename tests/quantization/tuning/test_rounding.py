@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from snapq.quantization.tuning.factors import inverse_factor
 from snapq.quantization.tuning.rounding import (
     clip_search,
     damped,
@@ -88,7 +89,34 @@ def test_searched_scales_err_less_than_the_largest_weight_s(seed):
 @given(SEEDS)
 def test_rounding_at_several_scales_errs_no_more_than_at_one(seed):
     weight, moment, scale = layer(seed)
-    integers, chosen = rounded(weight, moment, scale, 7, move=False)
-    one = second_order(weight, moment, scale, -7, 7)
-    assert error(weight, integers * chosen, moment) <= error(weight, one * scale, moment) * 1.0001
-    assert np.abs(integers).max() <= 7
+    found = rounded(weight, moment, scale, 7, move=True)
+    one = second_order(weight, moment, scale, -7, 7) * scale
+    integers, chosen = found.still
+    still = error(weight, integers * chosen, moment)
+    assert still <= error(weight, one, moment) * 1.0001
+    moved, own = found.moved
+    assert error(weight, moved * own, moment) <= still * 1.0001
+    assert max(np.abs(integers).max(), np.abs(moved).max()) <= 7
+
+
+def test_blocks_of_inputs_round_as_one_by_one_would():
+    weight, moment, scale = layer(5, groups=1, outputs=4, inputs=100)
+    order = np.argsort(-moment[0].diagonal(), kind="stable")
+    upper = np.linalg.cholesky(np.linalg.inv(moment[0][np.ix_(order, order)].astype(float))).T
+    left, integers = weight[0][:, order].astype(float), np.empty((4, 100))
+    for k in range(100):
+        integers[:, k] = np.clip(np.rint(left[:, k] / scale[0, :, 0]), -7, 7)
+        missed = (left[:, k] - integers[:, k] * scale[0, :, 0]) / upper[k, k]
+        left[:, k + 1 :] -= missed[:, None] * upper[k, k + 1 :]
+    found = second_order(weight, moment, scale, -7, 7)[0][:, order]
+    assert (found != integers).mean() < 0.02
+
+
+def test_factors_are_those_of_the_inverse():
+    random = np.random.default_rng(0)
+    for size in (1, 7, 150):
+        x = random.normal(size=(2, size, 2 * size))
+        moment = x @ x.transpose(0, 2, 1)
+        upper = inverse_factor(moment)
+        assert np.allclose(upper.transpose(0, 2, 1) @ upper @ moment, np.eye(size), atol=1e-8)
+        assert (upper == np.triu(upper)).all()

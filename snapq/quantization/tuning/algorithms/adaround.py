@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from snapq.quantization.tuning.algorithms.base import Stage, Study, register
-from snapq.quantization.tuning.algorithms.gptq import rounded_study
+from snapq.quantization.tuning.algorithms.gptq import ADAROUND, GPTQ, rounded_study
 
 __all__ = ["learn_rounding"]
 
 
-@register("adaround", Stage.REFINE)
+@register(ADAROUND, Stage.REFINE)
 def learn_rounding(study: Study) -> Study | None:
     """GPTQ, then single weights moved up or down as long as the output gains.
 
@@ -17,4 +17,4 @@ def learn_rounding(study: Study) -> Study | None:
 
     Sources: Nagel et al., arXiv:2004.10568; Behdin et al., arXiv:2309.01885.
     """
-    return rounded_study(study, descent=True)
+    return rounded_study(study, ADAROUND, GPTQ)

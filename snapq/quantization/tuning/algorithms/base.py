@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import cached_property
@@ -26,6 +26,7 @@ from snapq.quantization.qdq.order import decide
 from snapq.quantization.qdq.parameters import Tuned
 from snapq.quantization.qdq.scheme import Scheme
 from snapq.quantization.quantize import Quantized, observe, quantize
+from snapq.quantization.tuning.known_layers import KnownLayers, Place
 from snapq.quantization.tuning.layers import Layer, layers, plain_encoding
 
 __all__ = [
@@ -60,6 +61,10 @@ class Stage(IntEnum):
     """Types of single activations; all integers of weights stay."""
 
 
+ByLayer = dict[str, Tuned]
+Find = Callable[[Layer, Encoding, Moments], Mapping[str, Tuned]]
+
+
 @dataclass(frozen=True)
 class Study:
     """A float model on its way to a quantized one.
@@ -81,6 +86,8 @@ class Study:
     tuned: Mapping[str, Tuned] = field(default_factory=dict)
     layers_see: Seen | None = field(default=None, repr=False, compare=False)
     """What layers see of the samples; shared by all studies of one model."""
+    known: KnownLayers = field(default_factory=KnownLayers, repr=False, compare=False)
+    """What algorithms found for layers; shared by all studies that come of each other."""
 
     def __post_init__(self) -> None:
         held = self.layers_see
@@ -100,6 +107,7 @@ class Study:
         seen = observe(model, self.samples)
         return replace(self, model=model, scheme=scheme, seen=seen, tuned={})
 
+    @cached_property
     def layers(self) -> dict[str, tuple[Layer, Decision]]:
         """The layers whose weights may be chosen, by name; imposed weights are not."""
         decisions = decide(self.model, self.scheme, self.fixed)
@@ -117,11 +125,34 @@ class Study:
         """The encoding of a layer's weight where no algorithm chooses another."""
         return plain_encoding(layer, decision, self.built.encodings[layer.data])
 
-    def moments(self, *, second: bool) -> Iterator[tuple[str, Moments]]:
-        """Moments of what the layers see, float and quantized, layer by layer with its name."""
+    def each_layer(
+        self, chosen: Collection[str], names: Sequence[str], find: Find, *, second: bool
+    ) -> ByLayer:
+        """What algorithms find for each `chosen` layer, by its name: of the first of them.
+
+        `find` takes a layer, its plain encoding and the moments of what it sees, `second` ones or
+        means alone, and gives what each of the algorithms found. Layers for which all are known are
+        not looked at again; what sees too much at once is left out.
+        """
         assert self.layers_see is not None
-        chosen = [layer for layer, _ in self.layers().values()]
-        return collect(self.layers_see, chosen, self.built.encodings, second=second)
+        encodings, wanted = self.built.encodings, dict[str, Place]()
+        plain, found = dict[str, Encoding](), dict[str, Tuned]()
+        for name in chosen:
+            layer, decision = self.layers[name]
+            plain[name] = self.plain(layer, decision)
+            place = self.known.place(layer, plain[name], encodings[layer.data])
+            own = [self.known.get(one, place) for one in names]
+            if None in own:
+                wanted[name] = place
+            elif own[0] is not None:
+                found[name] = own[0]
+        free = [layer for layer, _ in self.layers.values()]
+        for layer, moments in collect(self.layers_see, free, wanted, encodings, second=second):
+            for one, tuned in find(layer, plain[layer.name], moments).items():
+                self.known.keep(one, wanted[layer.name], tuned)
+                if one == names[0]:
+                    found[layer.name] = tuned
+        return found
 
 
 FORMER_NAMES: Mapping[str, str] = {

@@ -7,15 +7,17 @@ from dataclasses import replace
 import numpy as np
 
 from snapq.quantization.calibration.moments import Moments
-from snapq.quantization.encodings import dequantize, quantize
+from snapq.quantization.encodings import Encoding, dequantize, quantize
 from snapq.quantization.qdq.parameters import Tuned
 from snapq.quantization.tuning.algorithms.base import Stage, Study, register
 from snapq.quantization.tuning.layers import Layer
 
 __all__ = ["correct_biases", "corrected"]
 
+_NAME = "bias-correction"
 
-@register("bias-correction", Stage.BIAS)
+
+@register(_NAME, Stage.BIAS)
 def correct_biases(study: Study) -> Study | None:
     """Moves each bias by the mean of `W x - R q`: float weights and inputs less quantized ones.
 
@@ -24,16 +26,16 @@ def correct_biases(study: Study) -> Study | None:
 
     Source: Nagel et al., arXiv:1906.04721, section 4.2, with means from data.
     """
-    layers, found = study.layers(), dict[str, Tuned]()
-    for name, moments in study.moments(second=False):
-        layer, decision = layers[name]
-        if layer.bias is None:
-            continue
-        encoding = study.plain(layer, decision)
-        integers = quantize(layer.weight, encoding)
-        rounded = replace(layer, weight=dequantize(integers, encoding))
-        found[name] = Tuned(encoding, integers, corrected(layer, rounded, moments))
+    biased = [name for name, (layer, _) in study.layers.items() if layer.bias is not None]
+    found = study.each_layer(biased, (_NAME,), _corrected, second=False)
     return replace(study, tuned={**study.tuned, **found}) if found else None
+
+
+def _corrected(layer: Layer, encoding: Encoding, moments: Moments) -> dict[str, Tuned]:
+    """A layer with plain weights and another bias."""
+    integers = quantize(layer.weight, encoding)
+    rounded = replace(layer, weight=dequantize(integers, encoding))
+    return {_NAME: Tuned(encoding, integers, corrected(layer, rounded, moments))}
 
 
 def corrected(layer: Layer, rounded: Layer, moments: Moments) -> np.ndarray:

@@ -90,7 +90,7 @@ def reconstruct(study: Study) -> Study | None:
 def _placed(study: Study) -> list[_Place]:
     nodes = {str(node.name): node for node in study.model.graph}
     found = []
-    for name, (layer, decision) in study.layers().items():
+    for name, (layer, decision) in study.layers.items():
         if layer.matrix.shape[2] <= _WIDEST:
             output = nodes[name].outputs[0]
             addition, summand = _addition(output)
