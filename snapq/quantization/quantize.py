@@ -40,7 +40,9 @@ from snapq.quantization.qdq.passes.convert_inputs import read_otherwise
 from snapq.quantization.qdq.plan import QdqPlan
 from snapq.quantization.qdq.scheme import Scheme
 
-__all__ = ["Quantized", "Scheme", "observe", "quantize"]
+__all__ = ["Quantized", "Scheme", "encodings", "observe", "quantize"]
+
+_NOTHING: Mapping[str, Collector] = {}
 
 
 @dataclass(frozen=True)
@@ -90,26 +92,67 @@ def quantize(
         DataError: a sample does not fit, is not finite, or there is none although tensors need a
             range.
     """
-    _check(model, scheme)
-    lowered = lower(model, scheme)
+    start = Start(model, scheme, dict(fixed or {}), dict(tuned or {}))
+    return _written(_plan(start, samples, known or {}, progress))
+
+
+def encodings(
+    model: ir.Model,
+    scheme: Scheme,
+    fixed: Mapping[str, Encoding],
+    known: Mapping[str, Collector],
+) -> dict[str, Encoding]:
+    """The encodings of what nodes read and give that `quantize` would choose, by name.
+
+    Arguments and errors are those of `quantize`.
+    """
+    plan = _plan(Start(model, scheme, fixed, {}), None, known)
+    return {str(value.name): encoding for value, encoding in plan.encodings.items()}
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a plan starts from; see `quantize`."""
+
+    model: ir.Model
+    scheme: Scheme
+    fixed: Mapping[str, Encoding]
+    tuned: Mapping[str, Tuned]
+
+
+def _plan(
+    start: Start,
+    samples: Samples | None,
+    known: Mapping[str, Collector],
+    progress: Callable[[int], None] | None = None,
+) -> QdqPlan:
+    """What each tensor and node shall have."""
+    _check(start.model, start.scheme)
+    lowered = lower(start.model, start.scheme)
     last_reader_first(lowered.model.graph)
-    start = QdqPlan(lowered.model, lowered.scheme, dict(fixed or {}), dict(tuned or {}))
-    plan = planned(BEFORE_SAMPLES, start)
-    plan = replace(plan, seen=_watched(plan, samples, known or {}, progress))
+    first = QdqPlan(lowered.model, lowered.scheme, dict(start.fixed), dict(start.tuned))
+    plan = planned(BEFORE_SAMPLES, first)
+    plan = replace(plan, seen=_watched(plan, samples, known, progress))
     if beyond_float16(plan.graph, plan.scheme, plan.seen):
         narrow = without_float(plan.scheme)
-        return quantize(model, samples, narrow, fixed=fixed, known=plan.seen, tuned=tuned)
+        return _plan(replace(start, scheme=narrow), samples, plan.seen)
     unlike = joined_outputs(planned(MEASURED, plan))
     if unlike:
-        wider = replace(scheme, per_node={**scheme.per_node, **unlike})
-        return quantize(model, samples, wider, fixed=fixed, known=plan.seen, tuned=tuned)
-    return _written(planned(ON_RANGES, plan))
+        wider = replace(start.scheme, per_node={**start.scheme.per_node, **unlike})
+        return _plan(replace(start, scheme=wider), samples, plan.seen)
+    return planned(ON_RANGES, plan)
 
 
 def observe(
-    model: ir.Model, samples: Samples, progress: Callable[[int], None] | None = None
+    model: ir.Model,
+    samples: Samples,
+    progress: Callable[[int], None] | None = None,
+    *,
+    known: Mapping[str, Collector] = _NOTHING,
 ) -> dict[str, Collector]:
     """Watches every tensor of real numbers once, for any number of `quantize(known=…)`.
+
+    Of those that are `known` what was seen before is given again.
 
     Raises:
         DataError: a sample does not fit or is not finite, or there is none.
@@ -120,7 +163,11 @@ def observe(
         lowering(source.graph, Scheme(activations=ActivationType.UINT16))
     values = QdqPlan(source, Scheme()).values
     names = [str(value.name) for value in values if value.name and is_float(value)]
-    return calibrate(source, samples, names, progress, logits=logits(source.graph))
+    missing = [name for name in names if name not in known]
+    found = {name: known[name] for name in names if name in known}
+    if missing or not found:
+        found |= calibrate(source, samples, missing, progress, logits=logits(source.graph))
+    return found
 
 
 def _watched(

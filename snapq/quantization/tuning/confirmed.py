@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from snapq.quantization.calibration.calibrate import Samples
 from snapq.quantization.tuning.algorithms.base import Study
-from snapq.quantization.tuning.output_score import OutputScorer
+from snapq.quantization.tuning.output_score import LastOpened, OutputScorer
 from snapq.quantization.tuning.score import Score
 
 __all__ = ["SecondLook"]
@@ -30,10 +30,12 @@ class SecondLook:
         model: the float model.
         samples: those that calibrate; where there are none, nothing is refused.
         plain: the study without any step.
+        opened: keeps open the model that was judged last, which is the next to be looked at here.
     """
 
-    def __init__(self, model: ir.Model, samples: Samples, plain: Study) -> None:
+    def __init__(self, model: ir.Model, samples: Samples, plain: Study, opened: LastOpened) -> None:
         self._model, self._samples, self._plain = model, samples, plain
+        self._opened = opened
         self._last: tuple[Study, Score] | None = None
 
     def refuses(self, changed: Study, before: Study) -> str | None:
@@ -68,4 +70,4 @@ class SecondLook:
 
     @cached_property
     def _scorer(self) -> OutputScorer:
-        return OutputScorer(self._model, list(islice(self._samples, _MOST)))
+        return OutputScorer(self._model, list(islice(self._samples, _MOST)), self._opened)

@@ -6,7 +6,7 @@ samples chance decides which candidate flips fewer, so what goes into the Softma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +14,10 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from snapq.cpu import CpuModel
-from snapq.quantization.calibration.calibrate import Samples
 from snapq.quantization.qdq.wide_bias import as_added
 from snapq.quantization.tuning.score import Outputs, Reference, Score
 
-__all__ = ["OutputScorer", "Runner", "before_softmax", "names_before_softmax"]
+__all__ = ["LastOpened", "OutputScorer", "Runner", "before_softmax", "names_before_softmax"]
 
 Runner = Callable[[ir.Model, Sequence[Outputs]], Iterable[Outputs]]
 """Runs a Q/DQ model on samples, one after another: on the CPU, on the simulator."""
@@ -29,13 +28,36 @@ _AROUND = ("QuantizeLinear", "DequantizeLinear")
 class OutputScorer:
     """How near a quantized model's outputs are to the float model's, on samples of its own."""
 
-    def __init__(self, model: ir.Model, samples: Sequence[Mapping[str, npt.NDArray[np.generic]]]):
+    def __init__(
+        self,
+        model: ir.Model,
+        samples: Sequence[Mapping[str, npt.NDArray[np.generic]]],
+        opened: LastOpened | None = None,
+    ):
         self.samples = samples
-        self._reference = Reference(list(_on_cpu(before_softmax(model), samples)))
+        self._opened = opened or LastOpened()
+        self._reference = Reference(list(map(LastOpened().of(model).run, samples)))
 
     def score(self, model: ir.Model, runner: Runner | None = None) -> Score:
         """The score of a model, run by the CPU where no runner is given."""
-        return self._reference.score(list((runner or _on_cpu)(before_softmax(model), self.samples)))
+        if runner is None:
+            return self._reference.score(list(map(self._opened.of(model).run, self.samples)))
+        return self._reference.score(list(runner(before_softmax(model), self.samples)))
+
+
+class LastOpened:
+    """Opens models on the CPU to be scored, and keeps the last one open."""
+
+    def __init__(self) -> None:
+        self._last: tuple[ir.Model, CpuModel] | None = None
+
+    def of(self, model: ir.Model) -> CpuModel:
+        """A model, each node as written: fused integer kernels of some CPUs saturate."""
+        if self._last is None or self._last[0] is not model:
+            self._last = None  # or two would take memory at once
+            opened = CpuModel(as_added(before_softmax(model)), optimize=False)
+            self._last = (model, opened)
+        return self._last[1]
 
 
 def before_softmax(model: ir.Model) -> ir.Model:
@@ -81,8 +103,3 @@ def _logits(output: ir.Value) -> ir.Value | None:
         return None
     value = node.inputs[0]
     return value if value is not None and value.producer() is not None else None
-
-
-def _on_cpu(model: ir.Model, samples: Samples) -> Iterator[Outputs]:
-    """Each node as written: fused integer kernels of some CPUs saturate where the NPU does not."""
-    return map(CpuModel(as_added(model), optimize=False).run, samples)

@@ -45,7 +45,7 @@ from snapq.quantization.tuning.confirmed import SecondLook
 from snapq.quantization.tuning.fast import quantize_fast
 from snapq.quantization.tuning.judges import ALONE, Judges
 from snapq.quantization.tuning.known_layers import KnownLayers
-from snapq.quantization.tuning.output_score import OutputScorer, Runner
+from snapq.quantization.tuning.output_score import LastOpened, OutputScorer, Runner
 from snapq.quantization.tuning.price import Price
 from snapq.quantization.tuning.score import LEAST, Gain, Score
 
@@ -200,14 +200,19 @@ def tuning(
         seen = observe(source, samples, progress)
         return Tuning(Study(source, scheme, imposed, samples, seen))
     training, held = _Split(samples, held=False), list(_Split(samples, held=True))
-    scorer = OutputScorer(model, held or list(training))
+    opened = LastOpened()
+    scorer = OutputScorer(model, held or list(training), opened)
     known = KnownLayers(together=frozenset(recipe.algorithms))
     seen = observe(source, training, progress)
     study = Study(source, scheme, imposed, training, seen, known=known)
     kept = [_Candidate("plain", study, scorer.score(study.built.model))]
     notes, chosen, tried = [], list[str](), list[str]()
     steps = dict(_steps(recipe, scheme, timed=judges.time is not None))
-    price, second = Price(judges.time, study), SecondLook(model, training if held else (), study)
+    after: dict[tuple[str, ...], Study] = {(): study}
+    price, second = (
+        Price(judges.time, study),
+        SecondLook(model, training if held else (), study, opened),
+    )
 
     def keep(name: str, changed: Study) -> bool:
         found = _Candidate(name, changed, scorer.score(changed.built.model))
@@ -228,12 +233,13 @@ def tuning(
         tried.append(name)
         if keep(name, changed):
             chosen.append(name)
+            after[tuple(chosen)] = changed
     rewrites = [name for name in tried if _stage(name) == Stage.MODEL]
     for name in rewrites if any(_stage(one) in _ROUNDS for one in chosen) else ():
         # Judged when weights were rounded carelessly: with or without it may be better now.
         others = [one for one in steps if (one in chosen) != (one == name)]
         told = f"without {name}" if name in chosen else f"then {name}"
-        if keep(told, _replayed(study, steps, others)):
+        if keep(told, _replayed(after, steps, others)):
             chosen = others
     for observer in _observers(recipe, scheme) if any(map(_stage, chosen)) else ():
         # Judged when other errors were larger than those of the ranges.
@@ -326,13 +332,20 @@ def _observers(recipe: Recipe, scheme: Scheme) -> list[Observer]:
 
 
 def _replayed(
-    study: Study, steps: Mapping[str, Callable[[Study], Study | None]], names: Sequence[str]
+    after: Mapping[tuple[str, ...], Study],
+    steps: Mapping[str, Callable[[Study], Study | None]],
+    names: Sequence[str],
 ) -> Study:
-    """A study after some steps; of those that choose all integers anew only the last one."""
+    """A study after some steps; of those that choose all integers anew only the last one.
+
+    What it was `after` some is known.
+    """
     rounding = [name for name in names if _stage(name) in _ROUNDS]
-    for name in names:
-        if name not in rounding[:-1]:
-            study = steps[name](study) or study
+    left = [name for name in names if name not in rounding[:-1]]
+    done = max(count for count in range(len(left) + 1) if tuple(left[:count]) in after)
+    study = after[tuple(left[:done])]
+    for name in left[done:]:
+        study = steps[name](study) or study
     return study
 
 

@@ -82,7 +82,7 @@ def test_equalization_gives_channels_like_ranges_in_front_of_a_depthwise_layer()
     ratios = []
     for one in (model, changed):
         link = links(one.model.graph)[0]
-        high = channel_statistics(one.model, [link], one.samples)[str(link.read.name)].high
+        high = channel_statistics(one.model, [link], one.samples, {})[str(link.read.name)].high
         ratios.append(float(high.max() / high[high > 0].min()))
     assert ratios[1] < ratios[0] / 4
 

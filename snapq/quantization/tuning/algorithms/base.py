@@ -25,7 +25,13 @@ from snapq.quantization.qdq.decisions import Decision
 from snapq.quantization.qdq.order import decide
 from snapq.quantization.qdq.parameters import Tuned
 from snapq.quantization.qdq.scheme import Scheme
-from snapq.quantization.quantize import Quantized, observe, quantize
+from snapq.quantization.quantize import Quantized, encodings, observe, quantize
+from snapq.quantization.tuning.channels.links import Link
+from snapq.quantization.tuning.channels.statistics import (
+    ChannelStatistics,
+    KnownChannels,
+    channel_statistics,
+)
 from snapq.quantization.tuning.known_layers import KnownLayers, Place
 from snapq.quantization.tuning.layers import Layer, layers, plain_encoding
 
@@ -86,6 +92,8 @@ class Study:
     tuned: Mapping[str, Tuned] = field(default_factory=dict)
     layers_see: Seen | None = field(default=None, repr=False, compare=False)
     """What layers see of the samples; shared by all studies of one model."""
+    channels: KnownChannels = field(default_factory=dict, repr=False, compare=False)
+    """What samples showed of channels; shared by all studies of one model."""
     known: KnownLayers = field(default_factory=KnownLayers, repr=False, compare=False)
     """What algorithms found for layers; shared by all studies that come of each other."""
 
@@ -101,11 +109,38 @@ class Study:
             self.model, None, self.scheme, fixed=self.fixed, known=self.seen, tuned=self.tuned
         )
 
+    @cached_property
+    def encodings(self) -> Mapping[str, Encoding]:
+        """How it holds what nodes read and give, by name."""
+        if "built" in self.__dict__:
+            return self.built.encodings
+        return encodings(self.model, self.scheme, self.fixed, self.seen)
+
     def of(self, model: ir.Model) -> Study:
-        """The study of another float model; what was measured of this one is measured again."""
-        scheme = replace(self.scheme, ranges={})
-        seen = observe(model, self.samples)
-        return replace(self, model=model, scheme=scheme, seen=seen, tuned={})
+        """The study of another form of the float model.
+
+        Tensors that hold something else in it have another name; all others are not watched again.
+        """
+        names = _names(self.model) & _names(model)
+        known = {name: seen for name, seen in self.seen.items() if name in names}
+        return replace(
+            self,
+            model=model,
+            scheme=replace(self.scheme, ranges={}),
+            seen=observe(model, self.samples, known=known),
+            tuned={},
+            channels={key: seen for key, seen in self.channels.items() if key[0] in names},
+        )
+
+    def channel_statistics(
+        self, model: ir.Model, links: Sequence[Link]
+    ) -> dict[str, ChannelStatistics]:
+        """What samples show of the channels of the links' tensors; `model` is as the study's own.
+
+        Raises:
+            DataError, ModelError: as `calibration.stream`.
+        """
+        return channel_statistics(model, links, self.samples, self.channels)
 
     @cached_property
     def layers(self) -> dict[str, tuple[Layer, Decision]]:
@@ -117,13 +152,13 @@ class Study:
             node, decision = by_name[layer.name]
             weight = node.inputs[1]
             free_weight = weight is not None and weight.name not in self.fixed
-            if free_weight and decision.weights.signed and layer.data in self.built.encodings:
+            if free_weight and decision.weights.signed and layer.data in self.encodings:
                 free[layer.name] = (layer, decision)
         return free
 
     def plain(self, layer: Layer, decision: Decision) -> Encoding:
         """The encoding of a layer's weight where no algorithm chooses another."""
-        return plain_encoding(layer, decision, self.built.encodings[layer.data])
+        return plain_encoding(layer, decision, self.encodings[layer.data])
 
     def each_layer(
         self, chosen: Collection[str], names: Sequence[str], find: Find, *, second: bool
@@ -135,7 +170,7 @@ class Study:
         not looked at again; what sees too much at once is left out.
         """
         assert self.layers_see is not None
-        encodings, wanted = self.built.encodings, dict[str, Place]()
+        encodings, wanted = self.encodings, dict[str, Place]()
         plain, found = dict[str, Encoding](), dict[str, Tuned]()
         for name in chosen:
             layer, decision = self.layers[name]
@@ -153,6 +188,12 @@ class Study:
                 if one == names[0]:
                     found[layer.name] = tuned
         return found
+
+
+def _names(model: ir.Model) -> set[str]:
+    """Names of all tensors of a main graph."""
+    inputs = {str(value.name) for value in model.graph.inputs}
+    return inputs | {str(value.name) for node in model.graph for value in node.outputs}
 
 
 FORMER_NAMES: Mapping[str, str] = {

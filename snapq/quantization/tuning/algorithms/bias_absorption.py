@@ -7,7 +7,6 @@ import numpy as np
 from snapq.quantization.tuning.algorithms.base import Stage, Study, register
 from snapq.quantization.tuning.channels.changes import shift
 from snapq.quantization.tuning.channels.links import Link, links
-from snapq.quantization.tuning.channels.statistics import channel_statistics
 
 __all__ = ["absorb"]
 
@@ -29,7 +28,7 @@ def absorb(study: Study) -> Study | None:
     fitting = [link for link in links(model.graph) if _fits(link)]
     if not fitting:
         return None
-    seen = channel_statistics(model, fitting, study.samples)
+    seen = study.channel_statistics(model, fitting)
     changed = False
     for link in fitting:
         found = seen[str(link.read.name)]

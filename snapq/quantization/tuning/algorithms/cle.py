@@ -13,7 +13,7 @@ from snapq.quantization.encodings import Floats, QuantType
 from snapq.quantization.tuning.algorithms.base import Stage, Study, register
 from snapq.quantization.tuning.channels.changes import rescale
 from snapq.quantization.tuning.channels.links import Link, links
-from snapq.quantization.tuning.channels.statistics import ChannelStatistics, channel_statistics
+from snapq.quantization.tuning.channels.statistics import ChannelStatistics
 from snapq.quantization.tuning.channels.weights import by_channel, is_depthwise
 
 __all__ = ["Reader", "equalize", "equalize_depthwise", "factors"]
@@ -91,7 +91,7 @@ def _equalized(study: Study, chosen: Callable[[Link], bool]) -> Study | None:
     found = [link for link in links(model.graph) if chosen(link) and not _imposed(link, study)]
     if not found:
         return None
-    seen = channel_statistics(model, found, study.samples)
+    seen = study.channel_statistics(model, found)
     bits = activations.bits, QuantType(study.scheme.weights.value).bits
     changed = False
     for link in found:

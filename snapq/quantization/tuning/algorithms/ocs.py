@@ -14,7 +14,7 @@ from snapq.quantization.qdq.decisions import constant
 from snapq.quantization.tuning.algorithms.base import Stage, Study, register
 from snapq.quantization.tuning.channels.changes import repeat
 from snapq.quantization.tuning.channels.links import Link, links
-from snapq.quantization.tuning.channels.statistics import ChannelStatistics, channel_statistics
+from snapq.quantization.tuning.channels.statistics import ChannelStatistics
 from snapq.quantization.tuning.channels.weights import by_channel, is_depthwise
 
 __all__ = ["copies", "split"]
@@ -58,7 +58,7 @@ def split(study: Study) -> Study | None:
     if not chains:
         return None
     both = [link for chain in chains for link in (chain.first, chain.second)]
-    seen = channel_statistics(model, both, study.samples)
+    seen = study.channel_statistics(model, both)
     changed = False
     for chain in chains:
         before, after = seen[str(chain.first.read.name)], seen[str(chain.second.read.name)]

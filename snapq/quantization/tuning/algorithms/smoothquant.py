@@ -7,7 +7,6 @@ import numpy as np
 from snapq.quantization.tuning.algorithms.base import Stage, Study, register
 from snapq.quantization.tuning.channels.changes import rescale
 from snapq.quantization.tuning.channels.links import norm_links
-from snapq.quantization.tuning.channels.statistics import channel_statistics
 from snapq.quantization.tuning.channels.weights import by_channel
 
 __all__ = ["migrate"]
@@ -29,7 +28,7 @@ def migrate(study: Study) -> Study | None:
     links = norm_links(model.graph)
     if not links:
         return None
-    seen = channel_statistics(model, links, study.samples)
+    seen = study.channel_statistics(model, links)
     for link in links:
         largest = np.maximum(seen[str(link.read.name)].largest, 1e-5)
         taken = [np.abs(by_channel(node)).max(axis=(0, 2)) for node in link.sinks]

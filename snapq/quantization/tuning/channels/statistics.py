@@ -13,7 +13,7 @@ from snapq.quantization.calibration.calibrate import Samples, stream
 from snapq.quantization.encodings import Floats
 from snapq.quantization.tuning.channels.links import Link
 
-__all__ = ["ChannelStatistics", "channel_statistics"]
+__all__ = ["ChannelStatistics", "KnownChannels", "channel_statistics"]
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,25 @@ class ChannelStatistics:
         return np.maximum(-self.low, self.high)
 
 
+KnownChannels = dict[tuple[str, int], ChannelStatistics]
+"""What was seen of the channels of a tensor, by its name and their axis."""
+
+
 def channel_statistics(
-    model: ir.Model, links: Sequence[Link], samples: Samples
+    model: ir.Model, links: Sequence[Link], samples: Samples, known: KnownChannels
 ) -> dict[str, ChannelStatistics]:
     """What is seen of the channels of the links' tensors, by name.
+
+    What is `known` is not looked at again, and what is found goes there.
 
     Raises:
         DataError, ModelError: as `calibration.stream`.
     """
-    axes = {str(value.name): link.axis for link in links for value in link.tensors}
+    wanted = {str(value.name): link.axis for link in links for value in link.tensors}
+    axes = {name: axis for name, axis in wanted.items() if (name, axis) not in known}
     sums: dict[str, tuple[int, npt.NDArray[np.float64], npt.NDArray[np.float64]]] = {}
     ends: dict[str, tuple[Floats, Floats]] = {}
-    for values in stream(model, samples, sorted(axes)):
+    for values in stream(model, samples, sorted(axes)) if axes else ():
         for name, axis in axes.items():
             array = np.asarray(values[name], np.float32)
             rows = np.moveaxis(array, axis, 0).reshape(array.shape[axis], -1)
@@ -56,11 +63,10 @@ def channel_statistics(
                 )
                 low, high = np.minimum(low, ends[name][0]), np.maximum(high, ends[name][1])
             sums[name], ends[name] = (count, total, square), (low, high)
-    return {
-        name: ChannelStatistics(
+    for name, (count, total, square) in sums.items():
+        known[name, axes[name]] = ChannelStatistics(
             *ends[name],
             np.asarray(total / count, np.float32),
             np.asarray(square / count, np.float32),
         )
-        for name, (count, total, square) in sums.items()
-    }
+    return {name: known[name, axis] for name, axis in wanted.items()}
