@@ -11,8 +11,10 @@ seconds is stopped, and its row says so.
 
 Precisions are `given` (fp16, the float network as it was exported), `fp16` (as snapq prepares it),
 `w8a8` and `w8a16` (preset `fast`, random calibration), with the boundary of Qualcomm's own
-packages: floats at fp16 and codes otherwise, in the network's own layout. In `failed` stands why
-there is no estimate: where nodes do not run on the NPU, which.
+packages: floats at fp16 and codes otherwise, in the network's own layout. `deployed_fp16`,
+`deployed_w8a8` and `deployed_w8a16` are as a run of snapq deploys the network (see
+`benchmarks.zoo.deployed`), and go to deployed.jsonl: `--precisions deployed_w8a8`. In `failed`
+stands why there is no estimate: where nodes do not run on the NPU, which.
 """
 
 from __future__ import annotations
@@ -28,11 +30,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.zoo.environment import python
+from benchmarks.zoo.deployed import PREFIX
 from benchmarks.zoo.networks import HERE, Network, networks
 
 PRECISIONS = ("given", "fp16", "w8a8", "w8a16")
 SOCS = ("qcs9075", "sa8797p", "soc114")
 RESULTS = HERE / "results.jsonl"
+DEPLOYED = HERE / "deployed.jsonl"
+"""The same of networks as they are deployed, see `benchmarks.zoo.deployed`."""
 PACKAGES = ("onnxruntime", "onnxruntime-qnn", "onnx", "onnx-ir")
 
 
@@ -74,7 +79,8 @@ def measured(
     network: Network, path: Path, precisions: Sequence[str], socs: Sequence[str], timeout: float
 ) -> Iterator[dict[str, Any]]:
     """The rows of one network; what was not done in time says so."""
-    command = [sys.executable, "-m", "benchmarks.zoo.measure", network.name, str(path)]
+    module = "deployed" if precisions[0].startswith(PREFIX) else "measure"
+    command = [sys.executable, "-m", f"benchmarks.zoo.{module}", network.name, str(path)]
     command += [",".join(precisions), ",".join(socs)]
     missing = {(precision, soc) for precision in precisions for soc in socs}
     reason = ""
@@ -123,7 +129,7 @@ def main() -> None:
     parser.add_argument("networks", nargs="*", metavar="NETWORK")
     parser.add_argument("--socs", default=",".join(SOCS))
     parser.add_argument("--precisions", default=",".join(PRECISIONS))
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--results", type=Path)
     parser.add_argument("--folder", type=Path, default=Path("runs") / "zoo")
     parser.add_argument("--timeout", type=float, default=600)
     parser.add_argument("--again", action="store_true", help="try again what failed or lacks costs")
@@ -131,7 +137,10 @@ def main() -> None:
     arguments.folder.mkdir(parents=True, exist_ok=True)
     socs, precisions = arguments.socs.split(","), arguments.precisions.split(",")
     asked = networks(arguments.networks)
-    had = read(arguments.results)
+    if len({precision.startswith(PREFIX) for precision in precisions}) > 1:
+        parser.error("what is deployed goes to a file of its own: ask for it alone")
+    results = arguments.results or (DEPLOYED if precisions[0].startswith(PREFIX) else RESULTS)
+    had = read(results)
     if arguments.again:
         names = {network.name for network in asked}
         had = [
@@ -141,7 +150,7 @@ def main() -> None:
             or (row["network"] not in names or row["soc"] not in socs)
             or row["precision"] not in precisions
         ]
-    write(arguments.results, had)
+    write(results, had)
     for some in dict.fromkeys((tuple(socs[:1]), tuple(socs))):
         for network in asked:
             done = {(r["precision"], r["soc"]) for r in had if r["network"] == network.name}
@@ -149,7 +158,7 @@ def main() -> None:
             folder = arguments.folder.resolve()
             for row in rows(network, wanted, folder, arguments.timeout):
                 had.append(row)
-                with arguments.results.open("a") as log:
+                with results.open("a") as log:
                     log.write(json.dumps(row) + "\n")
                 print(told(row), flush=True)
 

@@ -29,6 +29,7 @@ from snapq.precision import ActivationType, Preset
 from snapq.prediction.complete import completed
 from snapq.prediction.features import boundary_bytes, macs, nodes, normalized
 from snapq.prediction.kinds import kind_of
+from snapq.records import EstimateRecord
 from snapq.stages.artifact import MODEL
 from snapq.stages.base import Context, Input, stage
 
@@ -86,9 +87,9 @@ def _quantized(values: Mapping[Input, Any], precision: str) -> ir.Model:
     return boundary.apply(io.load(folder / MODEL), plan).model
 
 
-def row(precision: str, model: ir.Model, soc: str) -> dict[str, Any]:
-    """What is known of a network at one precision on one device."""
-    found: dict[str, Any] = {
+def described(precision: str, model: ir.Model, soc: str) -> dict[str, Any]:
+    """What is known of a network without an estimate."""
+    return {
         "precision": precision,
         "soc": soc,
         "kind": str(kind_of(model)),
@@ -96,27 +97,36 @@ def row(precision: str, model: ir.Model, soc: str) -> dict[str, Any]:
         "nodes": nodes(model),
         "macs": macs(model),
     }
-    try:
-        estimate = Model(model, find(soc)).estimate(precision)
-        if estimate.missing_ops and (other := completed(model)) is not None:
-            estimate = Model(other, find(soc)).estimate(precision)
-    except SnapqError as error:
-        return {**found, "failed": _why(error)}
-    found |= {
+
+
+def figures(estimate: EstimateRecord) -> dict[str, Any]:
+    """What an estimate says."""
+    return {
         "us": round(estimate.precise_us, 2),
         "cycles": estimate.cycles,
         "ddr": {kind: size for kind, size in estimate.ddr_bytes.items() if size},
         "missing_ops": estimate.missing_ops,
     }
-    return found
 
 
-def _why(error: SnapqError) -> str:
+def row(precision: str, model: ir.Model, soc: str) -> dict[str, Any]:
+    """What is known of a network at one precision on one device."""
+    found = described(precision, model, soc)
+    try:
+        estimate = Model(model, find(soc)).estimate(precision)
+        if estimate.missing_ops and (other := completed(model)) is not None:
+            estimate = Model(other, find(soc)).estimate(precision)
+    except SnapqError as error:
+        return {**found, "failed": why(error)}
+    return found | figures(estimate)
+
+
+def why(error: SnapqError) -> str:
     """An error without the paths of this machine."""
     return f"{type(error).__name__}: {re.sub(_PATH, '…', str(error))}"[:400]
 
 
-def _processor_s() -> float:
+def processor_s() -> float:
     """Processor seconds of this process and of those that it waited for, so far."""
     used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(one.ru_utime + one.ru_stime for one in used)
@@ -134,7 +144,7 @@ def main() -> None:
                 base |= {"failed": f"{type(model).__name__}: {model}"[:400]}
             else:
                 base |= row(precision, model, soc)
-            base["processor_s"] = round(_processor_s(), 1)
+            base["processor_s"] = round(processor_s(), 1)
             print(json.dumps(base), flush=True)
 
 

@@ -20,6 +20,7 @@ from snapq.graph.float16 import (
     shift_exponents,
     split_odd_channels,
     split_small_factors,
+    split_wide_max_pools,
     widen_added_number,
     widen_short_rows,
 )
@@ -41,5 +42,6 @@ ORDER: tuple[tuple[ModuleType, str], ...] = (
     (widen_short_rows, "behind split_odd_channels: a Conv that is split is gone"),
     (separate_reshaped_products, "looks at Reshape, as no other does"),
     (split_small_factors, "looks at Mul and Div, as no other does"),
+    (split_wide_max_pools, "looks at MaxPool, as no other does"),
 )
 """Modules with `OPERATORS` and `apply`, as those of `snapq.graph.passes`."""

@@ -38,6 +38,12 @@ GRAPHS = {
     "<int64[5] s = {1, 2, 3, 2, 2}> { a = MatMul(x, w) y = Reshape(a, s) }",
     "split_odd_channels": "(float[1,257,5] x, float[257,1,3] w, float[257] wb) => "
     "(float[1,257,5] y) { y = Conv <group = 257, pads = [1, 1]> (x, w, wb) }",
+    "split_wide_max_pools": "(float[1,4,8,6] x) => (float[1,4,8,6] y) { y = MaxPool "
+    "<kernel_shape = [13, 13], pads = [6, 6, 6, 6]> (x) }",
+    "split_wide_max_pools, of even windows and uneven padding": "(float[1,4,5,3] x) => "
+    "(float[1,4,4,5] y) { y = MaxPool <kernel_shape = [6, 3], pads = [4, 2, 0, 2]> (x) }",
+    "split_wide_max_pools, of one axis": "(float[1,4,5] x) => (float[1,4,7] y) "
+    "{ y = MaxPool <kernel_shape = [8], pads = [7, 2]> (x) }",
     "widen_added_number": "(float[1,9,4,5] x) => (float[1,9,4,5] y)"
     "<float c = {0.5}, float l = {0.1}, float h = {0.8}> { a = Add(c, x) y = Clip(a, l, h) }",
     "widen_added_number, of a gate": "(float[1,12,4,5] x) => (float[1,12,4,5] y)"
@@ -51,6 +57,10 @@ LEFT = {
     "<kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (x) }",
     "a Tanh of what is moved": "(float[2,8] x) => (float[8,2] y) {"
     "a = Transpose <perm = [1, 0]> (x) y = Tanh(a) }",
+    "a window of the map": "(float[1,4,9,9] x) => (float[1,4,9,9] y) { y = MaxPool "
+    "<kernel_shape = [9, 9], pads = [4, 4, 4, 4]> (x) }",
+    "wide windows with a stride": "(float[1,4,5,5] x) => (float[1,4,3,3] y) { y = MaxPool "
+    "<kernel_shape = [9, 9], pads = [4, 4, 4, 4], strides = [2, 2]> (x) }",
     "a positive factor": "(float[2,3] x) => (float[2,3] y) <float c = {0.7}> {"
     "a = Mul(x, c) y = Softmax <axis = -1> (a) }",
     "a gate inside of a model": "(float[2,3] x) => (float[2,3] y) {"

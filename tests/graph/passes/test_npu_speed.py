@@ -64,6 +64,82 @@ CASES = [
         applies=False,
     ),
     Case(
+        "slices_to_space_to_depth",
+        "the stem of YOLOX, rows before columns, in front of a Conv",
+        """(float[1,3,8,6] x, float[5,12,3,3] w) => (float[1,5,4,3] y) {
+            s = Constant <value_ints = [2]> () o = Constant <value_ints = [0]> ()
+            i = Constant <value_ints = [1]> () e = Constant <value_ints = [1000]> ()
+            h = Constant <value_ints = [2]> () v = Constant <value_ints = [-1]> ()
+            a = Slice(x, o, e, h, s) b = Slice(x, i, e, h, s) a0 = Slice(a, o, e, v, s)
+            a1 = Slice(a, i, e, v, s) b0 = Slice(b, o, e, v, s) b1 = Slice(b, i, e, v, s)
+            c = Concat <axis = 1> (a0, b0, a1, b1) y = Conv <pads = [1, 1, 1, 1]> (c, w) }""",
+        "SpaceToDepth Conv",
+    ),
+    Case(
+        "slices_to_space_to_depth",
+        "pixels in the operator's own order",
+        """(float[1,3,8,6] x) => (float[1,12,4,3] y) {
+            s = Constant <value_ints = [2]> () o = Constant <value_ints = [0]> ()
+            i = Constant <value_ints = [1]> () e = Constant <value_ints = [1000]> ()
+            h = Constant <value_ints = [2]> () v = Constant <value_ints = [-1]> ()
+            a = Slice(x, o, e, h, s) b = Slice(x, i, e, h, s) a0 = Slice(a, o, e, v, s)
+            a1 = Slice(a, i, e, v, s) b0 = Slice(b, o, e, v, s) b1 = Slice(b, i, e, v, s)
+            y = Concat <axis = 1> (a0, a1, b0, b1) }""",
+        "SpaceToDepth",
+    ),
+    Case(
+        "slices_to_space_to_depth",
+        "pixels in another order that no Conv takes",
+        """(float[1,3,8,6] x) => (float[1,12,4,3] y) {
+            s = Constant <value_ints = [2]> () o = Constant <value_ints = [0]> ()
+            i = Constant <value_ints = [1]> () e = Constant <value_ints = [1000]> ()
+            h = Constant <value_ints = [2]> () v = Constant <value_ints = [-1]> ()
+            a = Slice(x, o, e, h, s) b = Slice(x, i, e, h, s) a0 = Slice(a, o, e, v, s)
+            a1 = Slice(a, i, e, v, s) b0 = Slice(b, o, e, v, s) b1 = Slice(b, i, e, v, s)
+            y = Concat <axis = 1> (a0, b0, a1, b1) }""",
+        "SpaceToDepth Split Concat",
+    ),
+    Case(
+        "slices_to_space_to_depth",
+        "pixels one of which comes twice",
+        """(float[1,3,8,6] x) => (float[1,12,4,3] y) {
+            s = Constant <value_ints = [2]> () o = Constant <value_ints = [0]> ()
+            i = Constant <value_ints = [1]> () e = Constant <value_ints = [1000]> ()
+            h = Constant <value_ints = [2]> () v = Constant <value_ints = [-1]> ()
+            a = Slice(x, o, e, h, s) b = Slice(x, i, e, h, s) a0 = Slice(a, o, e, v, s)
+            a1 = Slice(a, i, e, v, s) b0 = Slice(b, o, e, v, s) b1 = Slice(b, i, e, v, s)
+            y = Concat <axis = 1> (a0, a1, b0, a0) }""",
+        "Slice Slice Slice Slice Slice Concat",
+        applies=False,
+    ),
+    Case(
+        "reverse_by_product",
+        "columns that are turned round",
+        """(float[1,3,4,6] x) => (float[1,3,4,6] y) {
+            s = Constant <value_ints = [-1]> () e = Constant <value_ints = [-1000]> ()
+            a = Constant <value_ints = [3]> () y = Slice(x, s, e, a, s) }""",
+        "Reshape Gemm Reshape",
+    ),
+    Case(
+        "reverse_by_product",
+        "rows that are turned round",
+        """(float[1,3,4,6] x) => (float[1,3,4,6] y) {
+            s = Constant <value_ints = [-1]> () e = Constant <value_ints = [-1000]> ()
+            a = Constant <value_ints = [-2]> () y = Slice(x, s, e, a, s) }""",
+        "MatMul",
+    ),
+    Case(
+        "reverse_by_product",
+        "channels that are turned round, and rows of which one is left out",
+        """(float[1,3,4,6] x) => (float[1,3,4,6] y, float[1,3,3,6] z) {
+            s = Constant <value_ints = [-1]> () e = Constant <value_ints = [-1000]> ()
+            a = Constant <value_ints = [1]> () y = Slice(x, s, e, a, s)
+            t = Constant <value_ints = [-2]> () b = Constant <value_ints = [2]> ()
+            z = Slice(x, t, e, b, s) }""",
+        "Slice Slice",
+        applies=False,
+    ),
+    Case(
         "split_projections",
         "queries, keys and values of one layer, picked by index",
         """(float[2,5,8] x, float[8,36] w, float[36] wb) => (float[2,2,5,5] y, float[2,2,5,6] v) {
