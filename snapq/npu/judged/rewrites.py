@@ -13,11 +13,17 @@ from types import ModuleType
 
 import onnx_ir as ir
 
-from snapq.npu.judged import attention_per_head, split_top_k, thin_strides
+from snapq.npu.judged import (
+    attention_per_head,
+    resize_by_products,
+    split_top_k,
+    thin_strides,
+)
 
 __all__ = ["PLAIN", "REWRITES", "Form", "possible", "rewritten"]
 
 REWRITES: dict[str, ModuleType] = {
+    "resize_by_products": resize_by_products,
     "attention_per_head": attention_per_head,
     "split_top_k": split_top_k,
 }

@@ -126,7 +126,7 @@ CASES = [
         """(float[1,3,4,6] x) => (float[1,3,4,6] y) {
             s = Constant <value_ints = [-1]> () e = Constant <value_ints = [-1000]> ()
             a = Constant <value_ints = [-2]> () y = Slice(x, s, e, a, s) }""",
-        "MatMul",
+        "Transpose Reshape Gemm Reshape Transpose",
     ),
     Case(
         "reverse_by_product",

@@ -48,6 +48,28 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     return source
 
 
+def sample_weights(node: ir.Node) -> list[np.ndarray] | None:
+    """What each sample of a linear Resize adds to each result, `[size, results]` for each axis.
+
+    None where the mode is another one, or sizes are not known.
+    """
+    shape, made = static_shape(node.inputs[0]), static_shape(node.outputs[0])
+    place = PLACES.get(
+        node.attributes.get_string("coordinate_transformation_mode", "half_pixel")
+    )
+    if shape is None or made is None or place is None or 0 in (*shape, *made):
+        return None
+    if node.attributes.get_string("mode", "nearest") != "linear":
+        return None
+    scales = axis_scales(node, shape)
+    if scales is None or node.attributes.get_int("antialias", 0) != 0:
+        return None
+    return [
+        _weights(place(np.arange(wanted, dtype=np.float32), scale, size, wanted), size)
+        for size, wanted, scale in zip(shape, made, scales, strict=True)
+    ]
+
+
 def _weights(position: np.ndarray, size: int) -> np.ndarray:
     """What each sample adds to each result, `[size, results]`."""
     clipped = np.clip(position.astype(np.float64), 0, size - 1)
