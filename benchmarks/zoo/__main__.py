@@ -29,8 +29,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.zoo.environment import python
 from benchmarks.zoo.deployed import PREFIX
+from benchmarks.zoo.environment import python
 from benchmarks.zoo.networks import HERE, Network, networks
 
 PRECISIONS = ("given", "fp16", "w8a8", "w8a16")

@@ -72,7 +72,9 @@ def test_codes_differ_by_what_two_steps_of_rounding_do(
 
 
 def test_a_picture_that_layers_or_two_outputs_read_and_one_that_shrinks_stay() -> None:
-    layer = network(behind="y = ReduceMax <axes = [1]> (r)", out="1,1,24,28")
+    layer = network(
+        behind="y = MaxPool <kernel_shape = [2, 2], strides = [2, 2]> (r)", out="1,3,12,14"
+    )
     assert resize_by_products.sites(layer) == ()
     text = """(float[1,4,8,8] x) => (float[1,4,4,4] y) <float[4] s = {1, 1, 0.5, 0.5}> {
         y = Resize <mode = "linear"> (x, , s) }"""

@@ -76,7 +76,7 @@ def _part(value: ir.Value | None, block: int) -> tuple[ir.Value, Offset] | None:
 
 
 def _whole(places: Sequence[range], shape: Shape, block: int) -> bool:
-    """Whether these are all channels, and every b-th row and column of a picture of whole blocks."""
+    """Whether these are all channels, and every b-th row and column of whole blocks."""
     if [len(places[0]), len(places[1])] != list(shape[:2]):
         return False
     return all(
@@ -95,5 +95,7 @@ def _reorder_weights(node: ir.Node, order: Sequence[int], edit: Editor) -> bool:
     if weight is None or conv.attributes.get_int("group", 1) != 1:
         return False
     parts = np.split(weight, len(order), 1)
-    edit.set_constant(conv, 1, np.concatenate([parts[order.index(i)] for i in range(len(order))], 1))
+    edit.set_constant(
+        conv, 1, np.concatenate([parts[order.index(i)] for i in range(len(order))], 1)
+    )
     return True

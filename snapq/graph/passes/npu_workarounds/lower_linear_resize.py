@@ -54,9 +54,7 @@ def sample_weights(node: ir.Node) -> list[np.ndarray] | None:
     None where the mode is another one, or sizes are not known.
     """
     shape, made = static_shape(node.inputs[0]), static_shape(node.outputs[0])
-    place = PLACES.get(
-        node.attributes.get_string("coordinate_transformation_mode", "half_pixel")
-    )
+    place = PLACES.get(node.attributes.get_string("coordinate_transformation_mode", "half_pixel"))
     if shape is None or made is None or place is None or 0 in (*shape, *made):
         return None
     if node.attributes.get_string("mode", "nearest") != "linear":
