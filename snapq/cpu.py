@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from snapq.errors import ModelError
 from snapq.runtime import import_onnxruntime
@@ -23,6 +25,10 @@ LARGEST_IN_MEMORY = 1 << 30
 """Bytes of weights above which a model goes to ONNX Runtime through a file, which maps them."""
 
 
+WORTH_SHARING = 1 << 26
+"""Bytes of weights that ONNX Runtime should not copy."""
+
+
 class CpuModel:
     """A model on ONNX Runtime's CPU execution provider, whatever its size.
 
@@ -32,8 +38,9 @@ class CpuModel:
         optimize: whether ONNX Runtime may rewrite the graph; False computes each node as written.
         spin: whether threads without work look for some all the time. That saves microseconds a
             node where nobody else wants the cores, and takes twice as long where somebody does.
-        prepack: whether products have copies of their weights in the form that they read fastest;
-            without them a model takes the memory of its weights once.
+        prepack: whether products have copies of their weights in the form that they read fastest,
+            and memory is kept for the next run. Without, and with `optimize` off, a model in memory
+            takes next to nothing beside its weights and activations.
         in_memory: bytes of a model in memory, the weights that are read where they are left out,
             above which it is written to a temporary file.
 
@@ -65,20 +72,23 @@ class CpuModel:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if not prepack:
             options.add_session_config_entry("session.disable_prepacking", "1")
+            options.enable_cpu_mem_arena = options.enable_mem_pattern = False
         if not optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._where = str(source) if isinstance(source, Path) else None
-        with _loadable(source, in_memory) as (loadable, weights):
-            self._weights = weights  # the session reads them where they are
-            if weights:
-                values = [ort.OrtValue.ortvalue_from_numpy(array) for array in weights.values()]
-                options.add_external_initializers(list(weights), values)
+        with _loadable(source, in_memory, apart=not optimize) as found:
+            self._weights = found.weights  # the session reads them where they are
+            values = [ort.OrtValue.ortvalue_from_numpy(one) for one in found.weights.values()]
+            if values and not found.shared:
+                options.add_external_initializers(list(found.weights), values)
+            for name, value in zip(found.weights, values, strict=True) if found.shared else ():
+                options.add_initializer(name, value)
             try:
                 self.session = ort.InferenceSession(
-                    loadable, options, providers=["CPUExecutionProvider"]
+                    found.model, options, providers=["CPUExecutionProvider"]
                 )
             except Exception as error:  # the class is ONNX Runtime's own, and is not exported
-                raise self._refused("accept", error, str(loadable)) from error
+                raise self._refused("accept", error, str(found.model)) from error
         self.inputs = tuple(value.name for value in self.session.get_inputs())
         """Names of the inputs."""
         self.outputs = tuple(value.name for value in self.session.get_outputs())
@@ -111,21 +121,51 @@ class CpuModel:
         return ModelError(f"ONNX Runtime does not {verb} the model: {reason}", where=self._where)
 
 
-@contextmanager
-def _loadable(source: Path | bytes | ir.Model, in_memory: int) -> Iterator[tuple[Any, Arrays]]:
-    """What ONNX Runtime loads: a path, or one protobuf message; and weights beside it, by name."""
-    if isinstance(source, Path):
-        yield str(source), {}
-    elif isinstance(source, bytes):
-        yield source, {}
-    else:
-        from snapq.graph import io  # not in processes that only time a file
+def _has_subgraphs(model: ir.Model) -> bool:
+    return any(True for _ in islice(model.graphs(), 1, None))
 
-        found = io.by_reference(source, in_memory)
-        if found is not None:
-            yield found
-            return
-        with Scratch() as scratch:
-            path = scratch.path / "model.onnx"
+
+@dataclass(frozen=True)
+class _Loadable:
+    """What ONNX Runtime loads: a path, or one protobuf message; and weights beside it, by name.
+
+    Weights that are `shared` are nowhere else, and used as they are; ONNX Runtime copies others.
+    """
+
+    model: str | bytes
+    weights: Arrays = field(default_factory=dict)
+    shared: bool = False
+
+
+@contextmanager
+def _loadable(
+    source: Path | bytes | ir.Model, in_memory: int, *, apart: bool
+) -> Iterator[_Loadable]:
+    """A model as ONNX Runtime loads it; `apart` says that it reads weights when it runs only.
+
+    What rewrites a graph reads them before, and turns some round under their names.
+    """
+    if isinstance(source, Path):
+        yield _Loadable(str(source))
+        return
+    if isinstance(source, bytes):
+        yield _Loadable(source)
+        return
+    from snapq.graph import io  # not in processes that only time a file
+
+    found = io.by_reference(source, in_memory)
+    with Scratch() as scratch:
+        path = scratch.path / "model.onnx"
+        if found is None:
             io.save(source, path)
-            yield str(path), {}
+            yield _Loadable(str(path))
+            return
+        message, weights = found
+        sizes = [array.nbytes for array in weights.values()]
+        if apart and sum(sizes) >= WORTH_SHARING and not _has_subgraphs(source):
+            path.write_bytes(message)
+            with (scratch.path / io.APART).open("wb") as file:
+                file.truncate(max(sizes))  # a hole, of which nothing is read
+            yield _Loadable(str(path), weights, shared=True)
+        else:
+            yield _Loadable(message, weights)

@@ -17,7 +17,7 @@ import stat
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,12 @@ def write_bytes(path: Path, data: bytes) -> None:
     """Writes a file atomically. Raises `StorageError`."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
+    """Writes a file of several pieces atomically. Raises `StorageError`."""
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        file.writelines(pieces)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
-from snapq.cpu import CpuModel
+from snapq.cpu import WORTH_SHARING, CpuModel
 from snapq.errors import ModelError
 from snapq.graph import io
 from tests.graph.models import build
@@ -28,6 +28,27 @@ def test_a_model_gives_the_same_through_a_file(tmp_path: Path) -> None:
         found = CpuModel(other, in_memory=0).run(feeds, ["y"])
         assert np.array_equal(found["y"], expected["y"])
     assert CpuModel(model).run(feeds, []) == {}
+
+
+def test_large_weights_are_used_where_they_are() -> None:
+    random = np.random.default_rng(0)
+    w = random.standard_normal((WORTH_SHARING // 4096 // 4 + 1, 4096)).astype(np.float32)
+    x = random.standard_normal((2, len(w))).astype(np.float32)
+    x_value, w_value = (
+        ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(ir.DataType.FLOAT))
+        for name, array in (("x", x), ("w", w))
+    )
+    w_value.const_value = ir.Tensor(w, name="w")
+    node = ir.node("MatMul", [x_value, w_value])
+    node.outputs[0].name = "y"
+    graph = ir.Graph(
+        [x_value], node.outputs, nodes=[node], initializers=[w_value], opset_imports={"": 21}
+    )
+    model = ir.Model(graph, ir_version=10)
+    shared = CpuModel(model, optimize=False, prepack=False)
+    np.testing.assert_allclose(shared.run({"x": x})["y"], x @ w, rtol=1e-3, atol=1e-2)
+    w[:] = 0  # no copy was made of it
+    assert not shared.run({"x": x})["y"].any()
 
 
 def test_what_does_not_fit_is_one_sentence() -> None:

@@ -154,7 +154,7 @@ def _run(model: ir.Model, wanted: list[ir.Value]) -> list[np.ndarray]:
 
 def _opened(model: ir.Model) -> CpuModel:
     try:
-        return CpuModel(model, optimize=False)
+        return CpuModel(model, optimize=False, prepack=False)
     except ModelError as error:
         raise ModelError(
             error.what,

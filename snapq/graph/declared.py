@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from math import prod
 from pathlib import Path
 
@@ -29,13 +29,15 @@ def damaged(what: str, path: Path) -> ModelError:
     return ModelError(what, where=str(path), hint="Download or export the model again.")
 
 
-def check_tensors(proto: onnx.ModelProto, path: Path) -> None:
+def check_tensors(proto: onnx.ModelProto, path: Path, apart: Collection[str] = ()) -> None:
     """Refuses weights that are not all there, or more than their shape says.
+
+    Initializers of the main graph whose names are in `apart` are known to be sound.
 
     Raises:
         ModelError: the tensor and what is wrong; cut-off files often parse.
     """
-    for tensor in _tensors(proto):
+    for tensor in _tensors(proto, apart):
         _check_tensor(tensor, path)
 
 
@@ -276,9 +278,10 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
                 yield from _graphs(inner)
 
 
-def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    for graph in _graphs(proto.graph):
-        yield from graph.initializer
+def _tensors(proto: onnx.ModelProto, apart: Collection[str] = ()) -> Iterator[onnx.TensorProto]:
+    """All tensors of a model, but for initializers of the main graph of these names."""
+    for number, graph in enumerate(_graphs(proto.graph)):
+        yield from (one for one in graph.initializer if number or one.name not in apart)
         for sparse in graph.sparse_initializer:
             yield from (sparse.values, sparse.indices)
         yield from _tensors_of(graph.node)

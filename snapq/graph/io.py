@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import warnings
-from collections import Counter
 from collections.abc import Iterator
-from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ import onnx_ir as ir
 
 from snapq import storage
 from snapq.errors import ModelError
+from snapq.graph import wire
 from snapq.graph.declared import (
     SHOWN,
     check_functions,
@@ -31,19 +30,10 @@ from snapq.graph.shapes import quiet
 from snapq.graph.text_inputs import number_texts
 from snapq.graph.texts import has_only_text
 from snapq.graph.zip_maps import drop_zip_maps
-from snapq.runtime import trim_memory
 from snapq.scratch import Scratch
 
-_PLAIN = frozenset(
-    ir.DataType[name]
-    for name in ("FLOAT", "DOUBLE", "INT8", "UINT8", "INT16", "UINT16", "INT32", "INT64")
-)
-"""Types whose bytes are numpy's."""
-_KNOWN = frozenset(kind.value for kind in ir.DataType)
-_WORTH_TRIMMING = 1 << 26
-_LARGE = 1 << 14
-"""Bytes of a tensor that is worth a place of its own."""
-
+APART = "memory"
+"""Where `by_reference` says that weights are."""
 OLDEST_OPSET = 7
 IN_MEMORY_LIMIT = 1_900_000_000
 """Bytes of weights above which a model is kept in, and written to, a file beside the graph."""
@@ -61,7 +51,8 @@ def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
             not supported, or its external data is missing, too short or outside its folder.
     """
     where = str(path)
-    proto = _parse(path)
+    read = _parse(path)
+    proto, large = read.proto, read.weights
     if not has_only_text(proto):
         raise damaged("The file has a name that is not UTF-8.", path)
     _check_opset(proto, where)
@@ -69,16 +60,9 @@ def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
     number_texts(proto)
     split_lists(proto)
     put_rows_first(proto)
-    check_tensors(proto, path)
+    check_tensors(proto, path, large)
     densify(proto, path)
     locate_tensors(proto, path)
-    large = _taken_out(proto)
-    if large:  # what was taken out takes memory for as long as anything of the message lives
-        slim, proto = proto, onnx.ModelProto()
-        proto.CopyFrom(slim)
-        del slim
-        if sum(tensor.nbytes for tensor in large.values()) > _WORTH_TRIMMING:
-            trim_memory()
     try:
         with quiet("onnx_ir"), warnings.catch_warnings(action="ignore"):
             model = ir.serde.deserialize_model(proto)
@@ -121,15 +105,15 @@ def by_reference(model: ir.Model, limit: int) -> tuple[bytes, dict[str, np.ndarr
         (name, value, held)
         for name, value in model.graph.initializers.items()
         if (held := value.const_value) is not None
-        and held.nbytes >= _LARGE
-        and held.dtype in _PLAIN
+        and held.nbytes >= wire.LARGE
+        and held.dtype in wire.PLAIN
         and not (value.is_graph_input() or value.is_graph_output())
     ]
     try:
         for name, value, held in taken:
             shape = ir.Shape(held.shape.numpy())
             value.const_value = ir.ExternalTensor(
-                "memory", 0, held.nbytes, held.dtype, shape=shape, name=name
+                APART, 0, held.nbytes, held.dtype, shape=shape, name=name
             )
         if weight_bytes(model) - sum(held.nbytes for _, _, held in taken) > limit:
             return None
@@ -142,15 +126,16 @@ def by_reference(model: ir.Model, limit: int) -> tuple[bytes, dict[str, np.ndarr
 
 def serialized(model: ir.Model) -> bytes:
     """The model as one protobuf message of at most 2 GB, the same bytes for the same model."""
-    # Kept as they are, mapped weights would be written as references to where they were read.
-    ir.external_data.load_to_model(model)
-    return bytes(ir.serde.serialize_model(model).SerializeToString(deterministic=True))
+    return b"".join(wire.pieces(model))
 
 
 def digest(model: ir.Model, limit: int = IN_MEMORY_LIMIT) -> str:
     """SHA-256 of a model, whatever its size, in hexadecimal; the same for the same model."""
     if weight_bytes(model) <= limit:
-        return hashlib.sha256(serialized(model)).hexdigest()
+        found = hashlib.sha256()
+        for piece in wire.pieces(model):
+            found.update(piece)
+        return found.hexdigest()
     with Scratch() as scratch:
         path = scratch.path / "model.onnx"
         save(model, path, limit)
@@ -170,7 +155,7 @@ def save(model: ir.Model, path: Path, limit: int = IN_MEMORY_LIMIT) -> None:
         StorageError: the file cannot be written.
     """
     if weight_bytes(model) <= limit:
-        storage.write_bytes(path, serialized(model))
+        storage.write_pieces(path, wire.pieces(model))
         return
     data = _beside(path).name
     with storage.storage_errors(path):
@@ -216,15 +201,20 @@ def _beside(path: Path) -> Path:
     return path.with_name(path.name + ".data")
 
 
-def _parse(path: Path) -> onnx.ModelProto:
+def _parse(path: Path) -> wire.Apart:
     where = str(path)
     if path.is_dir():
         refuse_folder(path)
+    read, data = None, b""
     try:
         size = path.stat().st_size
         if not path.is_file():  # a pipe or a device has no end
             raise ModelError("This is no file on a disk.", where=where, hint="Name an .onnx file.")
-        data = path.read_bytes() if size < 1 << 31 else b""
+        if size < 1 << 31:
+            with path.open("rb") as file:
+                read = wire.read(file, size)
+                file.seek(0)
+                data = file.read() if read is None else b""
     except FileNotFoundError:
         raise ModelError("There is no such file.", where=where, hint="Check the path.") from None
     except OSError as error:
@@ -241,15 +231,17 @@ def _parse(path: Path) -> onnx.ModelProto:
             where=where,
             hint="Export it with its weights in a separate file (external data).",
         )
-    try:
-        proto: onnx.ModelProto = onnx.load_from_string(data)
-    except Exception:  # the class of the error depends on protobuf's implementation
-        refuse_other_format(path, data)
-        raise damaged("The file is not ONNX, or it is cut off or damaged.", path) from None
+    if read is None:
+        try:
+            read = wire.Apart(onnx.load_from_string(data), {})
+        except Exception:  # the class of the error depends on protobuf's implementation
+            refuse_other_format(path, data)
+            raise damaged("The file is not ONNX, or it is cut off or damaged.", path) from None
+    proto = read.proto
     if not proto.HasField("graph") or not (proto.graph.output and proto.ir_version):
-        refuse_other_format(path, data)
+        refuse_other_format(path, data or path.read_bytes())
         raise damaged("The file is not an ONNX model.", path)
-    return proto
+    return read
 
 
 def _check_connections(model: ir.Model, path: Path) -> None:
@@ -292,29 +284,6 @@ def _check_opset(proto: onnx.ModelProto, where: str) -> None:
             where=where,
             hint=f"Export it with opset {min(max(version, 17), newest)}.",
         )
-
-
-def _taken_out(proto: onnx.ModelProto) -> dict[str, ir.TensorProtocol]:
-    """Takes the large weights out of a message; they are then in memory once, and read as they are.
-
-    A tensor in a message is copied whenever it is read.
-    """
-    names = Counter(tensor.name for tensor in proto.graph.initializer)
-    found: dict[str, ir.TensorProtocol] = {}
-    for tensor in proto.graph.initializer:
-        kind = ir.DataType(tensor.data_type) if tensor.data_type in _KNOWN else None
-        if kind is None or kind not in _PLAIN or names[tensor.name] > 1:
-            continue
-        if not tensor.HasField("raw_data") or tensor.metadata_props or not tensor.name:
-            continue
-        raw, dtype = tensor.raw_data, kind.numpy().newbyteorder("<")
-        if len(raw) < _LARGE or len(raw) != prod(tensor.dims) * dtype.itemsize:
-            continue
-        array = np.frombuffer(raw, dtype).reshape(tensor.dims)
-        doc = tensor.doc_string if tensor.HasField("doc_string") else None
-        found[tensor.name] = ir.Tensor(array, name=tensor.name, doc_string=doc)
-        tensor.ClearField("raw_data")
-    return found
 
 
 def _model_tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:

@@ -44,6 +44,9 @@ __all__ = ["Quantized", "Scheme", "encodings", "observe", "quantize"]
 
 _NOTHING: Mapping[str, Collector] = {}
 
+_COUNTED = 8
+"""Samples whose values are counted for the reader where no range rests on the counts."""
+
 
 @dataclass(frozen=True)
 class Quantized:
@@ -187,7 +190,9 @@ def _watched(
     if missing:
         missing = [name for name in names if name not in seen]
         masked = logits(plan.graph)
-        seen |= calibrate(plan.model, samples or (), missing, progress, logits=masked)
+        counted = None if plan.scheme.observer.counts else _COUNTED
+        given = samples or ()
+        seen |= calibrate(plan.model, given, missing, progress, logits=masked, counted=counted)
     return seen
 
 

@@ -21,7 +21,7 @@ from snapq.quantization.calibration.digest import Digest, add_digests, digest
 from snapq.quantization.calibration.observers.collector import Collector
 from snapq.runtime import processors
 
-__all__ = ["Samples", "calibrate", "check_sample", "expose", "stream"]
+__all__ = ["Samples", "calibrate", "check_sample", "expose", "is_large", "stream"]
 
 Samples = Iterable[Mapping[str, npt.NDArray[np.generic]]]
 """Feeds of the model's inputs, sample by sample."""
@@ -29,6 +29,8 @@ Samples = Iterable[Mapping[str, npt.NDArray[np.generic]]]
 _FEW_MACS = 10_000_000
 """So few multiply-accumulates take a core a millisecond: threads would longer wait for each other
 than they work."""
+_LARGE = 100_000_000
+"""Bytes of weights."""
 
 
 def calibrate(
@@ -38,6 +40,7 @@ def calibrate(
     progress: Callable[[int], None] | None = None,
     *,
     logits: Collection[str] = (),
+    counted: int | None = None,
 ) -> dict[str, Collector]:
     """Runs every sample once and lets one collector watch each tensor.
 
@@ -47,6 +50,8 @@ def calibrate(
         tensors: names of float values of the main graph (inputs of the graph too).
         progress: called with 1 for each sample.
         logits: tensors that may hold -inf, as Softmax makes zero of it.
+        counted: of so many samples histograms count the values of large tensors; of all where not
+            given. Minima and maxima are those of all samples, and histograms of `logits` too.
 
     Raises:
         DataError: there is no sample; a sample does not fit the model or holds NaN or infinity; an
@@ -55,14 +60,18 @@ def calibrate(
     """
     fed = {spec.name for spec in input_specs(model)}
     computed = [name for name in tensors if name not in fed]
-    digests = add_digests(model, computed)
+    digests = add_digests(model, computed, logits)
     inputs = [name for name in tensors if name in fed]
     collectors = {name: Collector() for name in tensors}
-    for index, values in enumerate(
-        stream(digests.model, samples, [*digests.outputs, *inputs], progress)
-    ):
-        seen = chain(digests.read(values), ((name, digest(values[name])) for name in inputs))
-        for name, found in seen:
+    runnable = _opened(digests.model) if computed else None
+    for index, feeds in _checked(samples, input_specs(model), progress):
+        full = counted is None or index < counted
+        values: Mapping[str, npt.NDArray[np.generic]] = {}
+        if runnable is not None:
+            given = {**feeds, **digests.feeds(counted=full)}
+            values = _run(runnable, digests.outputs(counted=full), given, index)
+        fed_too = ((name, digest(feeds[name])) for name in inputs)
+        for name, found in chain(digests.read(values), fed_too):
             _check(found, name, index, name in logits)
             collectors[name].update(found.minimum, found.maximum, found.count, found.picks)
     return collectors
@@ -81,15 +90,36 @@ def stream(
     specs = input_specs(model)
     fed = {spec.name for spec in specs}
     computed = [name for name in tensors if name not in fed]
-    threads = 1 if total_macs(model) < _FEW_MACS else processors()
-    runnable = CpuModel(expose(model, computed), threads=threads, spin=False)
-    done = 0
-    for index, sample in enumerate(samples):
-        feeds = check_sample(sample, specs, f"calibration sample {index}")
+    runnable = _opened(expose(model, computed))
+    for index, feeds in _checked(samples, specs, progress):
         values = {name: feeds[name] for name in tensors if name in fed}
         if computed:
             values.update(_run(runnable, computed, feeds, index))
         yield values
+
+
+def _opened(model: ir.Model) -> CpuModel:
+    threads = 1 if total_macs(model) < _FEW_MACS else processors()
+    small = not is_large(model)
+    return CpuModel(model, threads=threads, spin=False, optimize=small, prepack=small)
+
+
+def is_large(model: ir.Model) -> bool:
+    """Whether weights take so much memory that products should not have a second copy of them.
+
+    Packing takes as long as a product of a hundred rows saves by it in several samples.
+    """
+    constants = (value.const_value for value in model.graph.initializers.values())
+    return sum(tensor.nbytes for tensor in constants if tensor is not None) >= _LARGE
+
+
+def _checked(
+    samples: Samples, specs: Sequence[TensorSpec], progress: Callable[[int], None] | None
+) -> Iterator[tuple[int, dict[str, npt.NDArray[np.generic]]]]:
+    """Number and feeds of each sample. Raises `DataError` where one does not fit, or is missing."""
+    done = 0
+    for index, sample in enumerate(samples):
+        yield index, check_sample(sample, specs, f"calibration sample {index}")
         done = index + 1
         if progress is not None:
             progress(1)

@@ -3,12 +3,13 @@
 For each large tensor the graph itself takes minimum, maximum, sum and an even subsample, so that
 ONNX Runtime goes on using one buffer after another, and no activation is copied out. Small tensors
 come out whole, all of them in one array: a node for each figure of each would cost more than the
-model itself.
+model itself. The subsamples can be left out for single samples: taking and counting them costs a
+third of what a small convolutional network does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -23,6 +24,7 @@ from snapq.quantization.calibration.observers.collector import SUBSAMPLE
 __all__ = ["Digest", "Digests", "add_digests", "digest"]
 
 _END = np.iinfo(np.int64).max
+_NOTHING = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -59,25 +61,44 @@ class Digests:
     """A model that gives digests, and how to read them.
 
     Attributes:
-        model: gives the digests and nothing else.
+        model: gives the digests and nothing else. Beside the inputs of the given model it has
+            `switch`, which says whether subsamples are taken.
         small: number of values of each tensor that comes out whole, by name, in their order.
         whole: the output that holds these one behind the other; None where there are none.
-        large: output and number of values of every other tensor, by name; None for a number that
-            is not known.
+        large: number of values of every other tensor, by name, in their order; None for one that is
+            not known.
+        figures: the output with minimum, maximum and sum of each of these; None where there are
+            none.
+        picks: the outputs with the subsamples of these, by name.
+        always: those of them whose subsamples are taken of every sample.
+        switch: the input of one int64; None where there is none.
     """
 
     model: ir.Model
     small: Mapping[str, int]
     whole: str | None
-    large: Mapping[str, tuple[str, int | None]]
+    large: Mapping[str, int | None]
+    figures: str | None
+    picks: Mapping[str, str]
+    always: frozenset[str]
+    switch: str | None
 
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """Names of the model's outputs."""
-        return tuple(str(value.name) for value in self.model.graph.outputs)
+    def feeds(self, *, counted: bool) -> dict[str, npt.NDArray[np.int64]]:
+        """What the model takes beside a sample, of which subsamples are `counted` or not."""
+        if self.switch is None:
+            return {}
+        return {self.switch: np.array([_END if counted else 0], np.int64)}
+
+    def outputs(self, *, counted: bool) -> list[str]:
+        """Names of the outputs that `read` wants."""
+        picks = [output for name, output in self.picks.items() if counted or name in self.always]
+        return [*filter(None, (self.whole, self.figures)), *picks]
 
     def read(self, values: Mapping[str, npt.NDArray[np.generic]]) -> Iterator[tuple[str, Digest]]:
-        """The digests of one sample, by name of the tensor; `values` is what the model gave."""
+        """The digests of one sample, by name of the tensor; `values` is what the model gave.
+
+        Without the output with a subsample that is empty.
+        """
         if self.whole is not None:
             whole = values[self.whole].astype(np.float32, copy=False)
             ends = tuple(accumulate(self.small.values()))
@@ -90,16 +111,20 @@ class Digests:
                 self.small, starts, ends, told, strict=True
             ):
                 yield name, Digest(low, high, total, last - first, whole[first:last])
-        for name, (output, count) in self.large.items():
-            given = values[output].astype(np.float32, copy=False)
-            low, high, total = given[:3].tolist()
-            yield name, Digest(low, high, total, count or given.size - 3, given[3:])
+        if self.figures is None:
+            return
+        rows = values[self.figures].astype(np.float32, copy=False).reshape(-1, 3).tolist()
+        for (name, count), (low, high, total) in zip(self.large.items(), rows, strict=True):
+            given = values.get(self.picks[name])
+            picks = _NOTHING if given is None else given.astype(np.float32, copy=False)
+            yield name, Digest(low, high, total, picks.size if count is None else count, picks)
 
 
-def add_digests(model: ir.Model, tensors: Sequence[str]) -> Digests:
+def add_digests(model: ir.Model, tensors: Sequence[str], always: Collection[str] = ()) -> Digests:
     """A copy of a float model that gives the digests of some tensors, and nothing else.
 
-    Nodes of its main graph give these, and none is empty.
+    Nodes of its main graph give these, and none is empty. Those whose size is not known, and those
+    in `always`, have subsamples of every sample.
     """
     copy = model.clone()
     graph = copy.graph
@@ -107,35 +132,62 @@ def add_digests(model: ir.Model, tensors: Sequence[str]) -> Digests:
     names = Names(graph)
     sizes = {name: _size(values[name]) for name in tensors}
     small = {name: size for name, size in sizes.items() if size and _stride(size) == 1}
-    large = {
-        name: (_append(graph, values[name], _stride(size or 1), names), size)
-        for name, size in sizes.items()
-        if name not in small
-    }
-    whole = _join(graph, [values[name] for name in small], names) if small else None
+    large = {name: size for name, size in sizes.items() if name not in small}
+    kept = frozenset(name for name, size in large.items() if size is None or name in always)
+    switch = None
+    if len(kept) < len(large):
+        switch = ir.Value(
+            name=names.unique("counted"), shape=ir.Shape([1]), type=ir.TensorType(ir.DataType.INT64)
+        )
+        graph.inputs.append(switch)
+    figures: list[ir.Value] = []
+    picks: dict[str, ir.Value] = {}
+    for name, size in large.items():
+        end = None if name in kept else switch
+        own, picks[name] = _append(graph, values[name], _stride(size or 1), end, names)
+        figures += own
+    whole = _join(graph, _flat(graph, [values[name] for name in small], names), names, "whole")
+    told = _join(graph, figures, names, "figures")
     graph.outputs.clear()
-    graph.outputs.extend([*([whole] if whole else []), *(output for output, _ in large.values())])
+    graph.outputs.extend([one for one in (whole, told) if one is not None] + [*picks.values()])
     return Digests(
         copy,
         small,
         str(whole.name) if whole else None,
-        {name: (str(output.name), size) for name, (output, size) in large.items()},
+        large,
+        str(told.name) if told else None,
+        {name: str(value.name) for name, value in picks.items()},
+        kept,
+        str(switch.name) if switch else None,
     )
 
 
-def _join(graph: ir.Graph, values: Sequence[ir.Value], names: Names) -> ir.Value:
-    """Adds the nodes that give all values flat, one behind the other."""
+def _flat(graph: ir.Graph, values: Sequence[ir.Value], names: Names) -> list[ir.Value]:
+    """Adds the nodes that give values flat."""
+    if not values:
+        return []
     shape = _constant(graph, names, "whole", -1)
-    flat = [
+    return [
         _add(graph, names, ir.node("Reshape", [value, shape]), str(value.name)) for value in values
     ]
-    result = _add(graph, names, ir.node("Concat", flat, attributes={"axis": 0}), "whole")
+
+
+def _join(graph: ir.Graph, flat: Sequence[ir.Value], names: Names, stem: str) -> ir.Value | None:
+    """Adds the node that gives flat values one behind the other; None where there are none."""
+    if not flat:
+        return None
+    result = _add(graph, names, ir.node("Concat", flat, attributes={"axis": 0}), stem)
     result.type = ir.TensorType(ir.DataType.FLOAT)
     return result
 
 
-def _append(graph: ir.Graph, value: ir.Value, stride: int, names: Names) -> ir.Value:
-    """Adds the nodes that give `[minimum, maximum, sum, picks …]` of a value."""
+def _append(
+    graph: ir.Graph, value: ir.Value, stride: int, end: ir.Value | None, names: Names
+) -> tuple[list[ir.Value], ir.Value]:
+    """Adds the nodes that give `[minimum]`, `[maximum]`, `[sum]` and `[picks …]` of a value.
+
+    Picks are taken up to `end`, or to the end of the value.
+    """
 
     def add(node: ir.Node) -> ir.Value:
         return _add(graph, names, node, str(value.name))
@@ -144,15 +196,14 @@ def _append(graph: ir.Graph, value: ir.Value, stride: int, names: Names) -> ir.V
         return _constant(graph, names, str(value.name), number)
 
     flat = add(ir.node("Reshape", [value, constant(-1)]))
-    parts = [
+    figures = [
         add(ir.node(op, [flat], attributes={"keepdims": 1}))
         for op in ("ReduceMin", "ReduceMax", "ReduceSum")
     ]
-    ends = (constant(0), constant(_END), constant(0), constant(stride))
+    ends = (constant(0), end or constant(_END), constant(0), constant(stride))
     picks = add(ir.node("Slice", [flat, *ends])) if stride > 1 else flat
-    result = add(ir.node("Concat", [*parts, picks], attributes={"axis": 0}))
-    result.type = ir.TensorType(ir.DataType.FLOAT)
-    return result
+    picks.type = ir.TensorType(ir.DataType.FLOAT)
+    return figures, picks
 
 
 def _constant(graph: ir.Graph, names: Names, stem: str, number: int) -> ir.Value:

@@ -21,6 +21,9 @@ from snapq.quantization.qdq.plan import QdqPlan
 
 __all__ = ["Inserter"]
 
+_Stored = tuple[npt.NDArray[np.generic], ir.Value]
+"""The integers of a constant, and what their DQ gives."""
+
 
 class Inserter:
     """Puts Q and DQ into the main graph of the model of a finished plan, in place."""
@@ -31,7 +34,7 @@ class Inserter:
         self._names = Names(plan.graph)
         self._integers: dict[ir.Value, tuple[str, ir.Value, ir.Value, ir.Value]] = {}
         self._read: dict[tuple[ir.Value, Encoding], ir.Value] = {}
-        self._stored: dict[tuple[ir.Value, Encoding, bytes], ir.Value] = {}
+        self._stored: dict[tuple[ir.Value, Encoding], list[_Stored]] = {}
         self._floats: set[ir.Value] = set()
         self._pending: list[ir.Node] = []
         self.written: dict[str, Encoding] = {}
@@ -160,8 +163,9 @@ class Inserter:
     ) -> ir.Value:
         """A constant as integers and a DQ; nodes that store it alike share both."""
         integers = quantize(real, encoding)
-        key = (value, encoding, integers.tobytes())
-        if key not in self._stored:
+        alike = self._stored.setdefault((value, encoding), [])
+        found = next((read for held, read in alike if np.array_equal(held, integers)), None)
+        if found is None:
             stem = self._names.fresh(str(value.name), also=("_quantized", "_scale", "_dequantized"))
             held = self._constant(f"{stem}_quantized", integers, encoding.dtype.dtype)
             scale, zero = self._encode(stem, encoding)
@@ -170,9 +174,10 @@ class Inserter:
                 attributes["block_size"] = encoding.block
             like = ir.Value(name=stem, shape=ir.Shape(real.shape))
             given = (held, scale, zero)
-            self._stored[key] = self._dequantize(given, f"{stem}_dequantized", like, attributes)
+            found = self._dequantize(given, f"{stem}_dequantized", like, attributes)
+            alike.append((integers, found))
             self.written[stem] = encoding
-        return self._stored[key]
+        return found
 
     def _encode(self, stem: str, encoding: Encoding) -> tuple[ir.Value, ir.Value]:
         scale = self._constant(

@@ -200,7 +200,7 @@ def gemm_scaled(
     alpha = np.float32(node.attributes.get_float("alpha", 1.0))
     beta = np.float32(node.attributes.get_float("beta", 1.0))
     columns = weight.shape[0 if node.attributes.get_int("transB", 0) else 1]
-    scaled = weight * alpha
+    scaled = weight if alpha == 1 else weight * alpha
     if bias is None:
         return scaled, None
     return scaled, np.ascontiguousarray(np.broadcast_to(bias.reshape(-1), (columns,)) * beta)

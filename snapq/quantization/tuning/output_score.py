@@ -14,6 +14,7 @@ import onnx_ir as ir
 from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from snapq.cpu import CpuModel
+from snapq.quantization.calibration.calibrate import is_large
 from snapq.quantization.qdq.wide_bias import as_added
 from snapq.quantization.tuning.score import Outputs, Reference, Score
 
@@ -55,7 +56,8 @@ class LastOpened:
         """A model, each node as written: fused integer kernels of some CPUs saturate."""
         if self._last is None or self._last[0] is not model:
             self._last = None  # or two would take memory at once
-            opened = CpuModel(as_added(before_softmax(model)), optimize=False)
+            written = as_added(before_softmax(model))
+            opened = CpuModel(written, optimize=False, prepack=not is_large(model))
             self._last = (model, opened)
         return self._last[1]
 

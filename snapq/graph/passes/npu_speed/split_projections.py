@@ -180,5 +180,9 @@ def _indices(reader: ir.Node, axis: int, size: int) -> list[list[int]]:
 def _layer(layer: ir.Node, channels: np.ndarray, edit: Editor) -> ir.Value:
     """The layer with some of its output channels."""
     parameters = (constant(input_at(layer, index)) for index in (1, 2))
-    own = (array[channels] for array in parameters if array is not None)
+    first, count = int(channels[0]), len(channels)
+    # A run of rows needs no copy.
+    run = np.array_equal(channels, np.arange(first, first + count))
+    rows = slice(first, first + count) if run else channels
+    own = (array[rows] for array in parameters if array is not None)
     return edit.op("Gemm", layer.inputs[0], *own, transB=1)

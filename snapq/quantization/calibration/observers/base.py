@@ -32,6 +32,8 @@ class Observer(ABC):
     name: ClassVar[ObserverName]
     for_8_bits: ClassVar[bool] = False
     """Whether it weighs clipping against the step, and so gives min-max with 65536 steps."""
+    counts: ClassVar[bool] = True
+    """Whether it goes by the histogram, and so wants the values of all samples counted."""
     looks_behind: ClassVar[bool] = False
     """Whether it has a rule of its own for tensors that one function alone reads."""
 

@@ -49,6 +49,8 @@ class LogHistogram:
         if values.size >= _WAITING:
             self._count(values)
             return
+        if not values.size:
+            return
         self._waiting.append(values.copy())
         self._waiting_values += values.size
         if self._waiting_values >= _WAITING:

@@ -17,6 +17,7 @@ class MinMax(Observer):
     """The smallest and the largest value."""
 
     name = ObserverName.MIN_MAX
+    counts = False
 
     def range(self, seen: Collector, dtype: QuantType) -> tuple[float, float]:
         """What was seen, whatever the type."""

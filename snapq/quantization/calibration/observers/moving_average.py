@@ -20,6 +20,7 @@ class MovingAverage(Observer):
     """
 
     name = ObserverName.MOVING_AVERAGE
+    counts = False
 
     def range(self, seen: Collector, dtype: QuantType) -> tuple[float, float]:
         """The faded averages, whatever the type."""
