@@ -159,6 +159,9 @@ def beside_onnxruntime(name: str, folder: Path, repeats: int) -> Iterator[str]:
         yield f"  {name}"
         yield timed("min-max", *pair, count)
         yield f"  {'':11}{count:5} samples  {memory(*pair)}"
+    for old in folder.iterdir():
+        if old.is_file():
+            old.unlink()
 
 
 def main() -> None:

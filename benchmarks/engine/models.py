@@ -1,7 +1,8 @@
 """The networks that the engine is timed on, and their inputs.
 
 The development models (benchmarks/peers/inputs.py), a text encoder of 6 layers with trained
-weights, and larger ones with random weights, which PyTorch exports.
+weights, and larger ones with random weights, which PyTorch exports; of some the networks are those
+of torchvision, which benchmarks/zoo has in an environment of its own ($SNAPQ_ZOO).
 """
 
 from __future__ import annotations
@@ -222,6 +223,23 @@ def vision_transformer(width: int, depth: int) -> Network:
     return Network(write, noise)
 
 
+def of_zoo(name: str) -> Network:
+    """A network of benchmarks/zoo, with random weights."""
+
+    def write(path: Path) -> None:
+        from benchmarks.zoo.__main__ import export
+        from benchmarks.zoo.networks import networks
+
+        (network,) = networks([name])
+        made, failed = export(network, path.parent)
+        if failed:
+            raise RuntimeError(f"{name} was not exported: {failed}")
+        if made != path:
+            made.replace(path)
+
+    return Network(write, noise)
+
+
 def noise(model: Path) -> Iterator[Feeds]:
     """Normal noise, 16 samples."""
     specs = shapes.input_specs(io.load(model))
@@ -245,11 +263,14 @@ NETWORKS = {
     "centerface": development("centerface"),
     "ppocr-rec": development("ppocr-rec"),
     "minilm": Network(write_encoder, text),
+    "wide-resnet50": of_zoo("wideresnet50"),
     "vit-b": vision_transformer(768, 12),
+    "swin-t": of_zoo("swin_tiny"),
     "vit-l": vision_transformer(1024, 24),
 }
 SMALL = ("efficientnet-lite0", "centerface", "ppocr-rec", "minilm")
-LARGE = ("vit-b",)
+LARGE = ("wide-resnet50", "vit-b", "swin-t", "vit-l")
+"""69, 86, 28 and 303 million parameters."""
 
 
 def samples(name: str, model: Path, count: int, skip: int = 0) -> list[Feeds]:
