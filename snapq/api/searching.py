@@ -17,7 +17,7 @@ from snapq.records import SearchRecord, SearchTrialRecord
 from snapq.storage import write_text
 
 if TYPE_CHECKING:
-    from snapq.searching.study import Told
+    from snapq.searching.ranked import Told
 
 FOLDER, RECORD, PAGE, DATABASE = "search", "search.json", "search.html", "search.sqlite"
 OnTrial = Callable[[SearchRecord, SearchTrialRecord], None]

@@ -46,20 +46,28 @@ def node_costs(model: ir.Model) -> tuple[NodeCost, ...]:
 
 def total_macs(model: ir.Model) -> int:
     """Multiply-accumulates of one inference of the model."""
-    return sum(node.macs for node in node_costs(model))
+    return sum(macs(node) for node in model.graph)
+
+
+def macs(node: ir.Node) -> int:
+    """Multiply-accumulates of a node, see `NodeCost`."""
+    return spec_of(node).macs(node, _shapes(node))
 
 
 def _cost(node: ir.Node, places: Mapping[int, int]) -> NodeCost:
-    shapes = Shapes(tuple(map(static_shape, node.inputs)), tuple(map(static_shape, node.outputs)))
     return NodeCost(
         name=str(node.name),
         op_type=node.op_type,
         output=str(node.outputs[0].name) if node.outputs else "",
-        macs=spec_of(node).macs(node, shapes),
+        macs=macs(node),
         parameters=sum(_parameters(value) for value in node.inputs),
         bytes=sum(_bytes(value) for value in (*node.inputs, *node.outputs)),
         reads=_reads(node, places),
     )
+
+
+def _shapes(node: ir.Node) -> Shapes:
+    return Shapes(tuple(map(static_shape, node.inputs)), tuple(map(static_shape, node.outputs)))
 
 
 def _reads(node: ir.Node, places: Mapping[int, int]) -> tuple[int, ...]:

@@ -14,7 +14,6 @@ from snapq.graph import cost
 from snapq.pruning.axes import Ids
 from snapq.pruning.groups import Group, Structure
 from snapq.pruning.importance import Ranking
-from snapq.pruning.surgery import stays
 
 
 @dataclass(frozen=True)
@@ -55,38 +54,77 @@ def counts(group: Group, limits: Limits) -> tuple[int, ...]:
 
 
 class Size:
-    """What a cut model would cost, without making it."""
+    """What a cut model would cost, without making it.
+
+    A step of a plan changes few shapes, so what each node and constant costs is kept by its shapes.
+    """
 
     def __init__(self, structure: Structure) -> None:
-        self._structure = structure
         self._model = structure.model.clone()
-        self._values = {
-            str(value.name): value
-            for node in self._model.graph
-            for value in node.outputs
-            if str(value.name) in structure.ids
-        } | dict(self._model.graph.initializers)
+        self._gone = np.zeros(len(structure.labels) + 1, bool)
+        self._places: dict[str, tuple[int, ...]] = {}
+        labels: dict[bytes, tuple[int, Ids]] = {}
+        for name, axes in structure.ids.items():
+            found = [structure.labels[ids] for ids in axes]
+            self._places[name] = tuple(
+                labels.setdefault(one.tobytes(), (len(labels), one))[0] for one in found
+            )
+        self._labels = [one for _, one in labels.values()]
+        self._macs = [_Counted(_touched(node), _macs_of(node)) for node in self._model.graph]
+        self._bytes = [
+            _Counted((value,), _bytes_of(value))
+            for value in self._model.graph.initializers.values()
+        ]
 
     def macs(self, cut: npt.ArrayLike) -> int:
         """Multiply-accumulates of the model without these channels."""
-        self._shrink(cut)
-        return cost.total_macs(self._model)
+        return self._sum(self._macs, cut)
 
     def bytes(self, cut: npt.ArrayLike) -> int:
         """Bytes of the constants of the model without these channels."""
-        self._shrink(cut)
-        return sum(
-            (int(np.prod(value.shape.numpy())) * value.dtype.bitwidth + 7) // 8
-            for value in self._model.graph.initializers.values()
-            if value.shape is not None and value.dtype is not None
-        )
+        return self._sum(self._bytes, cut)
 
-    def _shrink(self, cut: npt.ArrayLike) -> None:
-        kept = stays(self._structure, cut)
-        for name, value in self._values.items():
-            ids = self._structure.ids.get(name)
-            if ids is not None:
-                value.shape = ir.Shape([int(kept[axis].sum()) for axis in ids])
+    def _sum(self, parts: Sequence[_Counted], cut: npt.ArrayLike) -> int:
+        self._gone[:] = False
+        self._gone[np.asarray(cut, np.int64)] = True
+        left = [len(one) - int(np.count_nonzero(self._gone[one])) for one in self._labels]
+        shapes = {name: tuple(left[p] for p in places) for name, places in self._places.items()}
+        return sum(part.of(shapes) for part in parts)
+
+
+class _Counted:
+    """A figure of a part of the model, computed once for each of its shapes."""
+
+    def __init__(self, values: Sequence[ir.Value], count: Callable[[], int]) -> None:
+        self._values, self._count = values, count
+        self._known: dict[tuple[tuple[int, ...] | None, ...], int] = {}
+
+    def of(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
+        """The figure with these shapes, by name of the value; others are as they were."""
+        wanted = tuple(shapes.get(str(value.name)) for value in self._values)
+        if wanted not in self._known:
+            for value, shape in zip(self._values, wanted, strict=True):
+                if shape is not None:
+                    value.shape = ir.Shape(shape)
+            self._known[wanted] = self._count()
+        return self._known[wanted]
+
+
+def _touched(node: ir.Node) -> tuple[ir.Value, ...]:
+    return tuple(value for value in (*node.inputs, *node.outputs) if value is not None)
+
+
+def _macs_of(node: ir.Node) -> Callable[[], int]:
+    return lambda: cost.macs(node)
+
+
+def _bytes_of(value: ir.Value) -> Callable[[], int]:
+    def count() -> int:
+        if value.shape is None or value.dtype is None:
+            return 0
+        return (int(np.prod(value.shape.numpy())) * value.dtype.bitwidth + 7) // 8
+
+    return count
 
 
 Price = Callable[[Plan], float]

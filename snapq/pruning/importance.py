@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,23 @@ class Ranking:
     group: Group
     order: Ids
     loss: Vector
+
+
+def to_json(rankings: Sequence[Ranking]) -> list[dict[str, Any]]:
+    """Rankings as JSON values, to the bit."""
+    return [
+        {"group": one.group.name, "order": one.order.tolist(), "loss": one.loss.tolist()}
+        for one in rankings
+    ]
+
+
+def from_json(structure: Structure, values: Sequence[Mapping[str, Any]]) -> tuple[Ranking, ...]:
+    """The opposite of `to_json`. Raises `KeyError` where they are of another structure."""
+    groups = {group.name: group for group in structure.groups}
+    return tuple(
+        Ranking(groups[one["group"]], np.array(one["order"], np.int64), np.array(one["loss"]))
+        for one in values
+    )
 
 
 def magnitude(structure: Structure) -> tuple[Ranking, ...]:
@@ -106,7 +124,7 @@ class _Surgeon:
         damping = share * float(np.trace(seen.second)) / max(size, 1) + 1e-12
         self._inverse = np.linalg.inv(seen.second + damping * np.eye(size))
         # Only what the rows of the weight are to each other matters, not how many columns it has.
-        self._weight = weight if weight.shape[1] <= size else _same_products(weight)
+        self._weight = same_products(weight)
         self._total = _output_energy(weight, seen.second)
         self._labels = site.labels
 
@@ -170,8 +188,10 @@ def _peel(group: Group, behind: Sequence[_Surgeon]) -> Ranking:
     return Ranking(group, np.array(order, np.int64), np.array(loss))
 
 
-def _same_products(weight: Vector) -> Vector:
-    """A square matrix with the same inner products of rows."""
+def same_products(weight: Vector) -> Vector:
+    """A matrix with the same inner products of rows, and no more columns than rows."""
+    if weight.shape[1] <= len(weight):
+        return weight
     values, vectors = np.linalg.eigh(weight @ weight.T)
     result: Vector = vectors * np.sqrt(np.maximum(values, 0))
     return result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnx_ir as ir
@@ -14,14 +14,15 @@ from snapq.operators import Trait, spec
 from snapq.progress import Progress
 from snapq.pruning import importance
 from snapq.pruning.axes import Ids
+from snapq.pruning.blas import one_thread
 from snapq.pruning.budget import Limits, Plan, Size, greedy, removed
 from snapq.pruning.check import check, some_input
 from snapq.pruning.groups import Structure, find
 from snapq.pruning.importance import Ranking
 from snapq.pruning.repair import Repaired, damaged, repair
 from snapq.pruning.sensitivity import sensitivities, weigh
-from snapq.pruning.sites import Site, sites
-from snapq.pruning.statistics import Samples, moments, passes
+from snapq.pruning.sites import sites
+from snapq.pruning.statistics import Samples, moments, passes, read_once
 from snapq.pruning.surgery import cut, stays
 from snapq.pruning.timing import Estimate, Watch, fit
 from snapq.ranking import Importance
@@ -92,17 +93,26 @@ class Chosen:
         return self.found <= self.goal
 
 
-Rank = Callable[[Structure, Samples, Progress], tuple[Ranking, ...]]
-"""Ranks the channels of every group in a way of its own."""
+Rank = Callable[[Structure, Samples | None, Progress], tuple[Ranking, ...]]
+"""Ranks the channels of every group, see `ranked_by`."""
+Losses = Callable[[Structure, Samples, Progress], tuple[Ranking, ...]]
+"""Ranks them by losses in a unit of its own."""
+Ranked = list[dict[str, Any]]
+"""Rankings as JSON values."""
+Recall = Callable[
+    [Callable[[], Ranked], Callable[[Ranked], tuple[Ranking, ...]]], tuple[Ranking, ...]
+]
+"""Takes what makes rankings and what reads them; gives those that are kept, or makes them."""
 Choose = Callable[[Structure, Sequence[Ranking], Limits, Progress], Chosen]
 """Chooses how many channels to cut from which group."""
 
 
+@one_thread()
 def prune(
     model: ir.Model,
     choose: Choose,
     *,
-    by: Importance | Rank,
+    by: Rank,
     limits: Limits,
     keep: Sequence[str] = (),
     samples: Samples | None = None,
@@ -114,7 +124,7 @@ def prune(
     Args:
         model: a prepared model, float or with Q/DQ; left as it is.
         choose: see `share_of_macs`, `at_most`, `within`.
-        by: how channels are ranked: a way of this package, or a function.
+        by: how channels are ranked, see `ranked_by` and `kept`.
         limits: what every cut keeps to.
         keep: names of nodes whose channels stay.
         samples: calibration samples; needed except for magnitude without repair.
@@ -127,7 +137,8 @@ def prune(
     """
     structure = find(model)
     places = sites(structure)
-    rankings = without(structure, rank(structure, places, by, samples, progress), keep)
+    samples = None if samples is None else read_once(samples)
+    rankings = without(structure, by(structure, samples, progress), keep)
     if not rankings:
         raise ModelError(
             "No channel of this model can be cut.",
@@ -211,33 +222,57 @@ def within(goal: float, estimate: Estimate, compiles: int) -> Choose:
     return choose
 
 
-def rank(
-    structure: Structure,
-    places: Sequence[Site],
-    by: Importance | Rank,
-    samples: Samples | None,
-    progress: Progress,
-) -> tuple[Ranking, ...]:
+def ranked_by(way: Importance | Losses) -> Rank:
     """Ranks the channels of every group, with losses in one unit where there are samples.
 
     Losses of cuts without repair, scaled by what trial cuts do to the outputs.
     """
-    if samples is None:
-        return importance.magnitude(structure)
-    if not isinstance(by, Importance):
-        rankings = tried = by(structure, samples, progress)
-    elif by is Importance.MAGNITUDE:
-        rankings = tried = importance.magnitude(structure)
-    else:
-        count = sum(1 for _ in samples()) * passes(places)
-        with progress.track("Watch channels", count) as advance:
-            seen = moments(structure.model, places, samples, advance)
-        rankings = tried = importance.activation_weighted(structure, places, seen)
-        if by is Importance.SECOND_ORDER:
-            rankings = importance.second_order(structure, places, seen)
-    with progress.track("Try groups", len(tried)) as advance:
-        factors = sensitivities(structure, tried, samples, advance)
-    return weigh(rankings, factors)
+
+    def rank(
+        structure: Structure, samples: Samples | None, progress: Progress
+    ) -> tuple[Ranking, ...]:
+        if samples is None:
+            return importance.magnitude(structure)
+        rankings, tried = _by_losses(way, structure, samples, progress)
+        with progress.track("Try groups", len(tried)) as advance:
+            factors = sensitivities(structure, tried, samples, advance)
+        return weigh(rankings, factors)
+
+    return rank
+
+
+def _by_losses(
+    way: Importance | Losses, structure: Structure, samples: Samples, progress: Progress
+) -> tuple[tuple[Ranking, ...], tuple[Ranking, ...]]:
+    """The rankings, and those whose losses are of cuts without repair."""
+    if not isinstance(way, Importance):
+        found = way(structure, samples, progress)
+        return found, found
+    if way is Importance.MAGNITUDE:
+        found = importance.magnitude(structure)
+        return found, found
+    places = sites(structure)
+    count = sum(1 for _ in samples()) * passes(places)
+    with progress.track("Watch channels", count) as advance:
+        seen = moments(structure.model, places, samples, advance)
+    tried = importance.activation_weighted(structure, places, seen)
+    if way is Importance.SECOND_ORDER:
+        return importance.second_order(structure, places, seen), tried
+    return tried, tried
+
+
+def kept(rank: Rank, recall: Recall) -> Rank:
+    """The same ranking, made once: `recall` gives an earlier one of the same model and samples."""
+
+    def recalled(
+        structure: Structure, samples: Samples | None, progress: Progress
+    ) -> tuple[Ranking, ...]:
+        return recall(
+            lambda: importance.to_json(rank(structure, samples, progress)),
+            lambda values: importance.from_json(structure, values),
+        )
+
+    return recalled
 
 
 def without(

@@ -19,6 +19,7 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, input_at
 from snapq.pruning.groups import Structure
+from snapq.pruning.importance import same_products
 from snapq.pruning.rules.base import Mask
 from snapq.pruning.sites import Site, by_channel
 from snapq.pruning.statistics import Matrix, Samples, activations, channel_rows
@@ -170,11 +171,12 @@ def _refit(
     shape[0] = int(kept.sum())
     refitted = np.moveaxis((guess.T @ rows).reshape(shape), 0, site.weight_axis)
     edit.set_constant(node, site.weight_index, refitted.astype(weight.dtype))
-    energy = float((used.whole * (rows @ rows.T)).sum()) or 1.0
+    narrow = same_products(rows)
+    energy = _product(narrow, used.whole @ narrow) or 1.0
     return Repaired(
         site.node,
-        _error(sums, rows, np.eye(len(kept))[:, kept]) / energy,
-        _error(used, rows, guess) / energy,
+        _error(sums, narrow, np.eye(len(kept))[:, kept]) / energy,
+        _error(used, narrow, guess) / energy,
     )
 
 
@@ -186,12 +188,12 @@ def _best_ridge(fitted: _Sums, judging: _Sums, kept: Mask, rows: Matrix, *, bias
     if not judging.places or not fitted.places:
         return RIDGES[len(RIDGES) // 2]
     used = fitted.centered() if biased else fitted
-    left = []
+    narrow, left = same_products(rows), []
     for ridge in RIDGES:
         guess = solve(used.inner, used.cross, kept, ridge)
         shift = (fitted.first - guess @ fitted.second) / fitted.places
         seen = judging.less(shift) if biased else judging
-        left.append(_error(seen, rows, guess))
+        left.append(_error(seen, narrow, guess))
     return RIDGES[int(np.argmin(left))]
 
 
@@ -205,11 +207,12 @@ def solve(inner: Matrix, cross: Matrix, kept: Mask, ridge: float) -> Matrix:
         ridge: the pull, as a share of the mean energy of a channel that is left.
     """
     left = len(inner)
-    start = np.eye(len(kept))[:, kept]
     damping = ridge * float(np.trace(inner)) / max(left, 1) + 1e-12
-    result: Matrix = (
-        start + np.linalg.solve(inner + damping * np.eye(left), (cross - start @ inner).T).T
-    )
+    missing = cross.copy()
+    missing[kept] -= inner
+    pull = damping * np.eye(left)
+    result: Matrix = np.asarray(np.linalg.solve(inner + pull, missing.T).T, np.float64)
+    result[kept, np.arange(left)] += 1
     return result
 
 
@@ -241,6 +244,15 @@ def _shift_bias(
 
 def _error(sums: _Sums, rows: Matrix, guess: Matrix) -> float:
     """Energy of `W' (x - A z)`, summed over places."""
-    between = sums.cross @ guess.T
-    rest = sums.whole - between - between.T + guess @ sums.inner @ guess.T
-    return max(float((rest * (rows @ rows.T)).sum()), 0.0)
+    made = guess.T @ rows
+    error = (
+        _product(rows, sums.whole @ rows)
+        - 2 * _product(rows, sums.cross @ made)
+        + _product(made, sums.inner @ made)
+    )
+    return max(error, 0.0)
+
+
+def _product(left: Matrix, right: Matrix) -> float:
+    """The sum of the products of all entries."""
+    return float(np.vdot(left, right))

@@ -23,9 +23,39 @@ Feeds = Mapping[str, npt.NDArray[np.generic]]
 Samples = Callable[[], Iterable[Feeds]]
 """Gives the samples anew each time that it is called."""
 
+_KEPT = 64 << 20
+"""Bytes of samples that stay in memory from one reading to the next."""
 ROWS = 1024
 """Places of one activation that are looked at, evenly spaced: neighbours say much the same."""
 _MEMORY = 512 << 20
+
+
+def read_once(samples: Samples) -> Samples:
+    """The same samples, kept from the first reading on where they are few.
+
+    A repair reads them twice for each layer, and to decode and resize pictures takes as long as the
+    layers themselves.
+    """
+    kept: list[Feeds] | None = None
+
+    def read() -> Iterator[Feeds]:
+        nonlocal kept
+        if kept is not None:
+            yield from kept
+            return
+        seen: list[Feeds] = []
+        size = 0
+        for feeds in samples():
+            size += sum(array.nbytes for array in feeds.values())
+            if size <= _KEPT:
+                seen.append(feeds)
+            else:
+                seen.clear()
+            yield feeds
+        if size <= _KEPT:
+            kept = seen
+
+    return read
 
 
 @dataclass(frozen=True)

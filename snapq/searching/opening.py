@@ -14,10 +14,11 @@ from snapq.graph.cutting import open_given
 from snapq.pipeline.cache import Cache
 from snapq.pipeline.inputs import Setting, load_setting
 from snapq.progress import Progress
+from snapq.searching.plan import Plan
 from snapq.searching.sensible import Sensible, base_of
 from snapq.searching.space import RESOLUTION
 from snapq.searching.starting import started
-from snapq.searching.study import Plan, Study
+from snapq.searching.study import Study
 from snapq.searching.trial import as_config
 from snapq.stages.artifact import code_fingerprint
 from snapq.storage import fingerprint

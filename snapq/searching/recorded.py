@@ -11,7 +11,8 @@ from snapq.errors import ConfigError
 from snapq.records import SearchDimensionRecord, SearchRecord, SearchTrialRecord
 from snapq.searching import storing
 from snapq.searching.frontier import Point, hypervolume, worst_of
-from snapq.searching.study import Study, Told, keeps, rivals
+from snapq.searching.ranked import Told, keeps, rivals
+from snapq.searching.study import Study
 from snapq.searching.trial import Limits, as_config
 
 

@@ -11,7 +11,9 @@ from typing import Protocol
 
 from snapq.errors import SnapqError
 from snapq.progress import Advance, Progress, Silent
-from snapq.searching.study import Study, Told
+from snapq.searching.owner import BEAT_S
+from snapq.searching.ranked import Told
+from snapq.searching.study import Study
 from snapq.searching.trial import FAILED, Limits, TrialOutcome, TrialSpec, evaluate
 
 _HOPELESS = 5
@@ -56,6 +58,7 @@ class Work:
         """How many trials may begin; none where time is up."""
         if self.until is not None and time.monotonic() >= self.until:
             return 0
+        self.study.take_over()
         return max(0, self.trials - len(self.study.told()) - self.study.running())
 
 
@@ -83,7 +86,8 @@ def here(work: Work, advance: Advance, do: Evaluate = evaluate) -> None:
             work.study.give_back(spec.number)
             return
         try:
-            outcome = do(spec, work.progress)
+            with work.study.held(spec.number):
+                outcome = do(spec, work.progress)
         except BaseException:
             work.study.give_back(spec.number)
             raise
@@ -107,7 +111,10 @@ def elsewhere(work: Work, executor: Executor, at_once: int, advance: Advance) ->
                 out[executor.submit(evaluate, spec)] = spec
             if not out:
                 return
-            done, _ = wait(out, return_when=FIRST_COMPLETED)
+            done, _ = wait(out, timeout=BEAT_S, return_when=FIRST_COMPLETED)
+            if not done:
+                for spec in out.values():
+                    work.study.beat(spec.number)
             for future in done:
                 spec = out.pop(future)
                 _tell(work, spec, _outcome(future, spec))
@@ -129,7 +136,9 @@ def _outcome(future: Future[TrialOutcome], spec: TrialSpec) -> TrialOutcome:
 
 
 def _tell(work: Work, spec: TrialSpec, outcome: TrialOutcome) -> None:
-    work.told(work.study.tell(spec, outcome))
+    kept = work.study.tell(spec, outcome)
+    if kept is not None:
+        work.told(kept)
     told = work.study.told()
     if len(told) == _HOPELESS and all(one.outcome.state == FAILED for one in told):
         raise SnapqError(

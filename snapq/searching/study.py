@@ -7,19 +7,17 @@ marked as running, what is told stays. Nothing of it holds a secret.
 from __future__ import annotations
 
 import json
-import os
-import socket
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
 from snapq.errors import StorageError
-from snapq.searching import sampling, storing
-from snapq.searching.frontier import frontier
-from snapq.searching.space import Space
+from snapq.searching import owner, sampling, storing
+from snapq.searching.plan import Plan
+from snapq.searching.ranked import Told, beyond, margin, rivals
 from snapq.searching.trial import (
     COMPLETE,
     FAILED,
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
 
     from snapq.progress import Progress
 
-ATTRIBUTE, COMPUTING = "snapq", "snapq-computing"
+ATTRIBUTE, COMPUTING, SEEN = "snapq", "snapq-computing", "snapq-seen"
 RUNNING, REPEATED, INTERRUPTED = "running", "repeated", "interrupted"
 UNLIMITED = Limits()
 _DONE = (COMPLETE, PRUNED, FAILED)
@@ -46,67 +44,8 @@ _REPEATS = 3
 """So often a point that is known is asked for anew; then any other one is taken."""
 _TRIED = 2000
 """Choices that are looked at for one that is new."""
-_KNOWN = 5
-"""So many simulated points say how near the CPU comes."""
-_WIDER = 1.25
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a search is of; the same for all who work on it.
-
-    Attributes:
-        name: of the deployment.
-        base: the deploy.yaml as JSON values, without secrets, benchmark and `search`.
-        folder: of the file.
-        device: whose estimate counts.
-        space: what is varied.
-        first: choices to begin with.
-        seed: of what is random.
-        sampler: who proposes points.
-        random_inputs: whether random inputs stand for data that is not named.
-        secrets: names of secret variables that the file has.
-        float_values: metrics of the float model as the file has it.
-        loss: what the second objective is: a metric's name, `SQNR` or `equal answers`.
-        notes: for the reader.
-    """
-
-    name: str
-    base: Mapping[str, Any]
-    folder: str
-    device: str
-    space: Space
-    first: tuple[Mapping[str, Any], ...]
-    seed: int
-    sampler: str = "tpe"
-    random_inputs: bool = False
-    secrets: tuple[str, ...] = ()
-    float_values: Mapping[str, float] | None = None
-    loss: str = "SQNR"
-    notes: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {**asdict(self), "space": self.space.to_json()}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> Plan:
-        """The opposite of `to_json`."""
-        tuples = {name: tuple(values[name]) for name in ("first", "secrets", "notes")}
-        return cls(**{**values, **tuples, "space": Space.from_json(values["space"])})
-
-
-@dataclass(frozen=True)
-class Told:
-    """A trial that is done.
-
-    Attributes:
-        choices: what it is, by dimension.
-        outcome: what came of it.
-    """
-
-    choices: Mapping[str, Any]
-    outcome: TrialOutcome
+_ASKING = timedelta(minutes=1)
+"""So long after a trial was begun its process has said what it is."""
 
 
 class Study:
@@ -189,7 +128,7 @@ class Study:
             if spec.digest not in self._digests:
                 self._digests[spec.digest] = trial.number
                 kept = {"state": RUNNING, "choices": choices, "digest": spec.digest}
-                trial.set_user_attr(ATTRIBUTE, {**kept, "owner": _owner()})
+                trial.set_user_attr(ATTRIBUTE, {**kept, "owner": owner.owner()})
                 return spec
             self._repeat(trial, self._digests[spec.digest])
             if attempt == _REPEATS - 1:
@@ -205,8 +144,10 @@ class Study:
         tried = sampling.some(space, seed, _TRIED)
         return next((one for one in tried if self._digest(one) not in self._digests), None)
 
-    def tell(self, spec: TrialSpec, outcome: TrialOutcome) -> Told:
-        """Keeps what came of a trial."""
+    def tell(self, spec: TrialSpec, outcome: TrialOutcome) -> Told | None:
+        """Keeps what came of a trial; None where it was taken over meanwhile."""
+        if self._is_finished(spec.number):
+            return None
         choices = self._kept(spec.number)["choices"]
         kept = {"state": outcome.state, "choices": choices, "digest": spec.digest}
         self._keep(spec.number, {**kept, "outcome": outcome.to_json()})
@@ -214,13 +155,14 @@ class Study:
         if values is None:
             self._finish(spec.number, None)
         else:
-            beyond = _beyond(outcome, spec.limits, values[1])
-            self._set(spec.number, sampling.CONSTRAINTS, beyond)
+            self._set(spec.number, sampling.CONSTRAINTS, beyond(outcome, spec.limits, values[1]))
             self._finish(spec.number, values)
         return Told(choices, outcome)
 
     def give_back(self, number: int) -> None:
         """Notes that a trial was begun and not done: it is the next one that is asked for."""
+        if self._is_finished(number):  # somebody took it over
+            return
         kept = self._kept(number)
         self._keep(number, {**kept, "state": INTERRUPTED})
         self._digests.pop(kept["digest"], None)
@@ -229,18 +171,39 @@ class Study:
         self._study.enqueue_trial(parameters)
 
     def take_over(self) -> int:
-        """Gives back what processes of this machine began that are no longer there: how many."""
+        """Gives back what processes began that are no longer there: how many.
+
+        A process of another machine counts as gone that gave no sign of life for long.
+        """
         count = 0
         for trial in self._study.get_trials(deepcopy=False):
             kept = trial.user_attrs.get(ATTRIBUTE)
             if trial.state.name != "RUNNING":
                 continue
-            if kept is None:  # killed between two steps of asking
-                self._finish(trial.number, None)
-            elif _is_gone(kept["owner"]):
+            if kept is None:
+                begun = trial.datetime_start
+                if begun is None or datetime.now() - begun > _ASKING:  # killed while it asked
+                    self._finish(trial.number, None)
+            elif owner.is_gone(kept["owner"], trial.user_attrs.get(SEEN)):
                 self.give_back(trial.number)
                 count += 1
         return count
+
+    @contextmanager
+    def held(self, number: int) -> Iterator[None]:
+        """Gives signs of life for a trial while the block runs."""
+        with owner.signs(lambda: self.beat(number)):
+            yield
+
+    def beat(self, number: int) -> bool:
+        """A sign of life for a trial; whether it is still there to be told."""
+        try:
+            if self._is_finished(number):
+                return False
+            self._set(number, SEEN, time.time())
+        except Exception:  # the trial goes on; a database that is away may come back
+            return True
+        return True
 
     def step(
         self, cache: Path, limits: Limits = UNLIMITED, progress: Progress | None = None
@@ -250,11 +213,13 @@ class Study:
         if spec is None:
             return None
         try:
-            outcome = evaluate(spec, progress)
+            with self.held(spec.number):
+                outcome = evaluate(spec, progress)
         except BaseException:
             self.give_back(spec.number)
             raise
-        return self.tell(spec, outcome).outcome
+        self.tell(spec, outcome)
+        return outcome
 
     def rivals(self, limits: Limits) -> tuple[Rival, ...]:
         """The frontier of what is simulated and keeps the limits, fastest first."""
@@ -275,7 +240,7 @@ class Study:
             secrets=plan.secrets,
             base=plan.float_values or {},
             frontier=rivals(told, limits),
-            margin=_margin(told),
+            margin=margin(told),
             limits=limits,
         )
 
@@ -296,7 +261,7 @@ class Study:
             return outcome.us, outcome.loss
         told = self.told()
         if outcome.near is not None:
-            return outcome.us, outcome.near - (_margin(told) or 0.0)
+            return outcome.us, outcome.near - (margin(told) or 0.0)
         known = [one.outcome.loss for one in told if one.outcome.loss is not None]
         return (outcome.us, max(known)) if known else None
 
@@ -310,6 +275,9 @@ class Study:
             self._study.tell(number, state=storing.library().trial.TrialState.FAIL)
         else:
             self._study.tell(number, list(values))
+
+    def _is_finished(self, number: int) -> bool:
+        return bool(self._study.get_trials(deepcopy=False)[number].state.is_finished())
 
     def _kept(self, number: int) -> dict[str, Any]:
         kept: dict[str, Any] = self._study.get_trials(deepcopy=False)[number].user_attrs[ATTRIBUTE]
@@ -330,66 +298,6 @@ class Study:
             if kept is not None and kept["state"] in (*_DONE, RUNNING):
                 found[kept["digest"]] = trial.number
         return found
-
-
-def rivals(told: Sequence[Told], limits: Limits) -> tuple[Rival, ...]:
-    """The frontier of what is simulated and keeps the limits, fastest first."""
-    points = [
-        (one.outcome.number, (one.outcome.us, one.outcome.loss))
-        for one in told
-        if one.outcome.us is not None and one.outcome.loss is not None and keeps(one, limits)
-    ]
-    return tuple(Rival(number, us, loss) for number, (us, loss) in frontier(points))
-
-
-def keeps(one: Told, limits: Limits) -> bool:
-    """Whether a point keeps all limits."""
-    outcome = one.outcome
-    if outcome.state != COMPLETE or outcome.us is None or outcome.loss is None:
-        return False
-    return all(value <= 0 for value in _beyond(outcome, limits, outcome.loss))
-
-
-def _beyond(outcome: TrialOutcome, limits: Limits, loss: float) -> list[float]:
-    """How far a point is beyond each limit; 0 and less keeps it."""
-    us, size = outcome.us or 0.0, outcome.bytes or 0
-    return [
-        0.0 if limits.max_us is None else us / limits.max_us - 1,
-        0.0 if limits.max_bytes is None else size / limits.max_bytes - 1,
-        0.0 if limits.max_drop is None else loss - limits.max_drop - 1e-9,
-    ]
-
-
-def _margin(told: Sequence[Told]) -> float | None:
-    """By how much the CPU was off the simulation at most; None while few points say so."""
-    outcomes = [one.outcome for one in told]
-    apart = [
-        abs(one.near - one.loss)
-        for one in outcomes
-        if one.near is not None and one.loss is not None
-    ]
-    return _WIDER * max(apart) if len(apart) >= _KNOWN else None
-
-
-def _owner() -> dict[str, Any]:
-    process = psutil.Process()
-    return {
-        "host": socket.gethostname(),
-        "pid": process.pid,
-        "started": process.create_time(),
-    }
-
-
-def _is_gone(owner: Mapping[str, Any]) -> bool:
-    """Whether a process of this machine has ended; of another machine nobody knows."""
-    if owner["host"] != socket.gethostname():
-        return False
-    if owner["pid"] == os.getpid() and abs(psutil.Process().create_time() - owner["started"]) < 1:
-        return False
-    try:
-        return bool(abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) >= 1)
-    except psutil.Error:
-        return True
 
 
 def _summaries(storage: Any) -> Sequence[Any]:

@@ -7,23 +7,19 @@ here, in a pool, or on another machine.
 from __future__ import annotations
 
 import json
-import math
 import os
 import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from snapq.config import DeployConfig
+from snapq.config import DeployConfig, PackageConfig
 from snapq.config.reading.marked import plain
 from snapq.config.reading.secrets import hide
-from snapq.errors import ConfigError, QnnError, SnapqError
-from snapq.evaluation.samples import Dataset
+from snapq.errors import QnnError, SnapqError
 from snapq.graph import io
-from snapq.metric_table import drop
 from snapq.pipeline.available import available
 from snapq.pipeline.cache import Cache, in_use
 from snapq.pipeline.evidence import outputs
@@ -33,11 +29,11 @@ from snapq.pipeline.steps import Branch, walk
 from snapq.progress import Progress, Silent
 from snapq.records import EstimateRecord
 from snapq.report.formatting import microseconds, size
+from snapq.searching.look import Look, cheap_us, first, loss, one_line
 from snapq.searching.space import overrides
 from snapq.searching.specs import (
     COMPLETE,
     FAILED,
-    FLOAT,
     PRUNED,
     Limits,
     Rival,
@@ -49,7 +45,6 @@ from snapq.searching.specs import (
     files,
 )
 from snapq.stages.package.stage import Packaged
-from snapq.storage import fingerprint
 
 __all__ = [
     "COMPLETE",
@@ -68,8 +63,6 @@ __all__ = [
 
 _NEAR = 32
 """Samples that the CPU computes to say what is worth simulating."""
-_NOISELESS_DB = 100.0
-"""SQNR of outputs without any error."""
 
 
 def evaluate(spec: TrialSpec, progress: Progress | None = None) -> TrialOutcome:
@@ -79,7 +72,7 @@ def evaluate(spec: TrialSpec, progress: Progress | None = None) -> TrialOutcome:
         with in_use(Path(spec.cache)):
             found = _Trial(spec, progress or Silent()).outcome()
     except SnapqError as error:
-        found = TrialOutcome(spec.number, FAILED, _one_line(str(error)), config=spec.config)
+        found = TrialOutcome(spec.number, FAILED, one_line(str(error)), config=spec.config)
     return replace(
         found,
         seconds=time.monotonic() - clock,
@@ -101,33 +94,79 @@ class _Trial:
 
     def outcome(self) -> TrialOutcome:
         """Raises `SnapqError` where a stage cannot do its work."""
-        spec, setting = self._spec, self._setting
+        setting = self._setting
+        before = walk(setting, available(setting), self._cache, self._progress, stop_at="package")
+        look = self._looked(before[0])
+        known = replace(
+            self._told(before),
+            near=look.loss,
+            sentence=look.failure,
+            us=self._cheap_us(look, before),
+        )
+        if known.us is not None and (reason := self._over(known) or self._hopeless(known)):
+            return replace(known, state=PRUNED, sentence=reason)
         branches = walk(setting, available(setting), self._cache, self._progress)
         packages = [_package(branch) for branch in branches]
-        estimate = _estimate(packages, spec.device)
-        compiled = sum(
-            file.bytes
-            for package in packages
-            for entry in package.devices
-            if entry.device == spec.device
-            for file in entry.files
-        )
-        found = TrialOutcome(
-            spec.number,
-            COMPLETE,
+        estimate = _estimate(packages, self._spec.device)
+        found = replace(
+            self._told(branches),
             us=estimate.precise_us or estimate.us,
-            bytes=compiled,
-            config=_stored(setting.config, spec),
-            stages=tuple(_stage_facts(branches)),
-            measures={"precision": branches[0].precision, "estimated_on": estimate.estimated_on},
+            near=look.loss,
+            sentence=look.failure,
+            bytes=_compiled_bytes(packages, self._spec.device),
         )
-        reason = self._over(found)
-        near = None if reason else self._near(branches[0])
-        found = replace(found, near=near)
-        reason = reason or self._hopeless(found)
-        if reason:
+        found = replace(found, measures={**found.measures, "estimated_on": estimate.estimated_on})
+        if reason := self._over(found) or self._hopeless(found):
             return replace(found, state=PRUNED, sentence=reason)
         return self._simulated(found, branches)
+
+    def _told(self, branches: Sequence[Branch]) -> TrialOutcome:
+        """What is known by the steps alone."""
+        return TrialOutcome(
+            self._spec.number,
+            COMPLETE,
+            config=_stored(self._setting.config, self._spec),
+            stages=tuple(_stage_facts(branches)),
+            measures={"precision": branches[0].precision},
+        )
+
+    def _looked(self, branch: Branch) -> Look:
+        """The loss by this machine's CPU on some samples."""
+        setting, data = self._setting, self._setting.evaluation
+        if data is None or data.state or setting.classical is not None:
+            return Look()
+        few = first(data, _NEAR)
+        inputs = branch.inputs.unpackaged().with_evaluation(few, setting.source_sha256)
+        try:
+            found = outputs.ON_CPU.found(inputs, self._cache, Silent())
+            return Look(loss(found, self._spec.base)[0])
+        except SnapqError as error:  # the simulation may do without
+            return Look(failure=f"Not looked at on the CPU first: {one_line(str(error))}")
+
+    def _cheap_us(self, look: Look, branches: Sequence[Branch]) -> float | None:
+        """The estimate before anything is packaged; None where the point can win all the same.
+
+        Packaging takes several times as long, and finds this estimate kept.
+        """
+        spec = self._spec
+        limits = spec.limits
+        least = None if look.loss is None or spec.margin is None else look.loss - spec.margin
+        lost = least is not None and (
+            (limits.max_drop is not None and least > limits.max_drop)
+            or any(rival.loss <= least for rival in spec.frontier)
+        )
+        if (not lost and limits.max_us is None) or not self._is_single:
+            return None
+        return cheap_us(branches, spec.device, self._cache)
+
+    @property
+    def _is_single(self) -> bool:
+        """Whether the package takes one sample a call, as the early estimate does."""
+        package = next(
+            (one.options for one in self._setting.config.stages if one.name == "package"), None
+        )
+        alone = isinstance(package, PackageConfig) and package.batch == 1
+        return alone and self._setting.classical is None
 
     def _with_layers(self, setting: Setting) -> Setting:
         """The setting with overrides for those layers that pruning left."""
@@ -164,25 +203,18 @@ class _Trial:
             )
         return ""
 
-    def _near(self, branch: Branch) -> float | None:
-        """The loss by this machine's CPU on some samples; None where that says nothing."""
-        setting, data = self._setting, self._setting.evaluation
-        if data is None or data.state or setting.classical is not None:
-            return None
-        few = _first(data, _NEAR)
-        inputs = branch.inputs.unpackaged().with_evaluation(few, setting.source_sha256)
-        try:
-            return self._loss(outputs.ON_CPU.found(inputs, self._cache, Silent()))[0]
-        except SnapqError:  # it will show in the simulation, or not at all
-            return None
-
     def _hopeless(self, found: TrialOutcome) -> str:
-        """Who is faster and at least as good as this one can be; empty where nobody is."""
+        """Why this one cannot win, by the CPU's look at it; empty where it can."""
         spec = self._spec
         if found.near is None or spec.margin is None or found.us is None:
             return ""
-        best = found.near - spec.margin
-        rival = next((r for r in spec.frontier if r.us <= found.us and r.loss <= best), None)
+        least, most = found.near - spec.margin, spec.limits.max_drop
+        if most is not None and least > most:
+            return (
+                f"Not simulated: by the CPU on some samples it loses {found.near:.4g}, too much "
+                f"for the limit of {most:.4g} even if the CPU is off by {spec.margin:.4g}."
+            )
+        rival = next((r for r in spec.frontier if r.us <= found.us and r.loss <= least), None)
         if rival is None:
             return ""
         return (
@@ -196,43 +228,8 @@ class _Trial:
             total = total.and_also(
                 outputs.EVIDENCE.found(branch.inputs, self._cache, self._progress)
             )
-        loss, measures = self._loss(total)
-        return replace(found, loss=loss, measures={**found.measures, **measures})
-
-    def _loss(self, found: Found) -> tuple[float, dict[str, Any]]:
-        """How much worse than float, and the figures behind it.
-
-        Raises:
-            ConfigError: nothing was compared.
-        """
-        figures = found.figures
-        sqnr = [one.sqnr_db for one in figures.fidelity if not one.behind_cut]
-        measures: dict[str, Any] = {}
-        if sqnr:
-            measures["sqnr_db"] = min(min(sqnr), _NOISELESS_DB)
-        own = {one.metric: one.value for one in figures.accuracy if one.label == FLOAT}
-        drops: list[float] = []
-        for one in figures.accuracy:
-            if one.label == FLOAT or one.metric not in own:
-                continue
-            base = self._spec.base.get(one.metric, own[one.metric])
-            lost = drop(one.metric, base, one.value)
-            if not drops or lost > max(drops):
-                measures |= {"metric": one.metric, "value": one.value, FLOAT: base}
-                measures |= {"samples": one.samples, "where": str(one.where)}
-            drops.append(lost)
-        shares = [one.share for one in figures.answers]
-        if drops:
-            return max(drops), measures
-        if shares:
-            return 1.0 - min(shares), {**measures, "equal_answers": min(shares)}
-        if sqnr and not math.isnan(measures["sqnr_db"]):
-            return -measures["sqnr_db"], measures
-        raise ConfigError(
-            "There is nothing to compare with the float model on.",
-            where="data.evaluation",
-            hint="Name samples there, with labels and a `metric` for a drop of accuracy.",
-        )
+        lost, measures = loss(total, self._spec.base)
+        return replace(found, loss=lost, measures={**found.measures, **measures})
 
 
 def _package(branch: Branch) -> Packaged:
@@ -249,6 +246,12 @@ def _estimate(packages: Sequence[Packaged], device: str) -> EstimateRecord:
         f"There is no estimate for {device}.",
         hint="`snapq devices` says which devices have one: name one with --device.",
     )
+
+
+def _compiled_bytes(packages: Sequence[Packaged], device: str) -> int:
+    """Bytes of what is compiled for a device."""
+    entries = (one for package in packages for one in package.devices if one.device == device)
+    return sum(file.bytes for entry in entries for file in entry.files)
 
 
 def _stage_facts(branches: Sequence[Branch]) -> Iterator[dict[str, Any]]:
@@ -269,23 +272,6 @@ def _stored(config: DeployConfig, spec: TrialSpec) -> str:
     return json.dumps(hide(plain(config), values))
 
 
-def _first(data: Dataset, count: int) -> Dataset:
-    """The first samples of a data set; itself where it has no more."""
-    if len(data) <= count:
-        return data
-    return replace(
-        data,
-        make=lambda: islice(data, count),
-        count=count,
-        description=f"the first {count} of {data.description}",
-        fingerprint=lambda: fingerprint([data.fingerprint(), count]),
-    )
-
-
 def _processor_seconds() -> float:
     used = os.times()
     return used.user + used.system + used.children_user + used.children_system
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

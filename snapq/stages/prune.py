@@ -17,13 +17,25 @@ from snapq.devices.profiles import find
 from snapq.errors import ConfigError, QnnError
 from snapq.graph import io
 from snapq.graph.cost import total_macs
+from snapq.npu.memory import Memory
 from snapq.npu.runtime import status
 from snapq.progress import Progress
 from snapq.pruning import blocks
 from snapq.pruning.budget import Limits
 from snapq.pruning.groups import Structure
 from snapq.pruning.importance import Ranking
-from snapq.pruning.prune import Choose, Pruned, Rank, at_most, prune, share_of_macs, within
+from snapq.pruning.prune import (
+    Choose,
+    Losses,
+    Pruned,
+    Recall,
+    at_most,
+    kept,
+    prune,
+    ranked_by,
+    share_of_macs,
+    within,
+)
 from snapq.pruning.sparsity import mask
 from snapq.pruning.statistics import Samples
 from snapq.pruning.surgery import stays
@@ -174,10 +186,11 @@ def _cut(
 ) -> ir.Model:
     """Cuts channels, and writes what else belongs into the folder."""
     gradients = options.importance is Importance.TAYLOR
+    way = ranked_by(_gradients(context.seed) if gradients else options.importance)
     pruned = prune(
         model,
         _choose(options, context),
-        by=_gradients(context.seed) if gradients else options.importance,
+        by=kept(way, _recall(model, options, context)),
         limits=Limits(options.step, options.most),
         keep=options.keep,
         samples=_samples(source, options, context),
@@ -194,6 +207,24 @@ def _cut(
     if whole is not None:
         details["macs"]["before"] = whole["before"]
     return pruned.model
+
+
+def _recall(model: ir.Model, options: PruneConfig, context: Context) -> Recall:
+    """Keeps the ranking of channels from run to run: it hangs on no goal.
+
+    A search or a sweep cuts one model many times, and only how much of it differs.
+    """
+    gradients, data = options.importance is Importance.TAYLOR, context.calibration
+    parts: dict[str, object] = {
+        "model": io.digest(model),
+        "importance": options.importance.value,
+        "calibration": None if data is None else data.fingerprint(),
+        "boundary": context.boundary and context.boundary.to_json(),
+        "seed": context.seed if gradients else None,
+    }
+    # States that samples begin with come from the model as given, which is not among the parts.
+    memory = Memory(None if data is not None and data.state else context.memo)
+    return lambda make, read: memory.recall("channel ranking", parts, make, read)
 
 
 def _mask(
@@ -214,7 +245,7 @@ def _mask(
     )
 
 
-def _gradients(seed: int) -> Rank:
+def _gradients(seed: int) -> Losses:
     """The ranking by gradients, which needs PyTorch."""
     from snapq.training.taylor import taylor
 

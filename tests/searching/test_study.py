@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from snapq.errors import ConfigError, SnapqError, StorageError
-from snapq.searching import storing
+from snapq.searching import owner, storing
+from snapq.searching.plan import Plan
+from snapq.searching.ranked import Told, keeps, rivals
 from snapq.searching.running import Work, elsewhere, here
 from snapq.searching.space import Dimension, Space
-from snapq.searching.study import Plan, Study, Told, keeps, rivals
+from snapq.searching.study import Study
 from snapq.searching.trial import COMPLETE, FAILED, Limits, TrialOutcome, TrialSpec
 
 BASE = {"name": "net", "stages": [{"prune": {}}, {"quantize": {}}], "seed": 0}
@@ -80,7 +83,7 @@ def test_what_a_dead_process_began_is_taken_over_and_what_a_living_one_has_is_no
     mine = study.ask(Path("cache"))
     with monkeypatch.context() as patch:
         gone = {"host": socket.gethostname(), "pid": 2**22 + 1, "started": 0.0}
-        patch.setattr("snapq.searching.study._owner", lambda: gone)
+        patch.setattr(owner, "owner", lambda: gone)
         theirs = study.ask(Path("cache"))
     assert mine is not None
     assert theirs is not None
@@ -89,6 +92,42 @@ def test_what_a_dead_process_began_is_taken_over_and_what_a_living_one_has_is_no
     again = other.ask(Path("cache"))
     assert again is not None
     assert again.digest == theirs.digest
+
+
+def test_a_trial_of_another_machine_is_taken_over_when_that_is_silent_and_told_once(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = Study(url, "net", PLAN)
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "gethostname", lambda: "another")
+        spec = study.ask(Path("cache"))
+    assert spec is not None
+    here_ = Study(url, "net")
+    assert here_.take_over() == 0  # it began just now
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, "SILENT_S", -1.0)
+        assert here_.take_over() == 1
+    again = here_.ask(Path("cache"))
+    assert again is not None
+    assert again.digest == spec.digest
+    assert not study.beat(spec.number)
+    assert study.tell(spec, outcome(spec)) is None  # it was not gone after all: that comes too late
+    assert here_.tell(again, outcome(again)) is not None
+    assert len(study.told()) == 1
+
+
+def test_signs_of_life_keep_a_trial(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study(url, "net", PLAN)
+    monkeypatch.setattr(owner, "SILENT_S", 0.3)
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "gethostname", lambda: "another")
+        spec = study.ask(Path("cache"))
+    assert spec is not None
+    with owner.signs(lambda: study.beat(spec.number), every_s=0.05):
+        time.sleep(0.5)
+        assert Study(url, "net").take_over() == 0
+    time.sleep(0.4)
+    assert Study(url, "net").take_over() == 1
 
 
 def test_points_beyond_a_limit_are_not_on_the_frontier(url: str) -> None:
