@@ -114,9 +114,20 @@ class StorageError(SnapqError):
     transient = True
 
 
+_SPELLED = {"1": "one", "2": "two", "3": "three", "4": "four", "5": "five"}
+
+
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """Returns the choice most like `word`, or None where none is close."""
-    known = {choice.lower(): choice for choice in choices}
+    """Returns the choice most like `word`, or None where none is close.
+
+    A number at the end may be spelled: `topone` is most like `top1`.
+    """
+    known: dict[str, str] = {}
+    for choice in choices:
+        name = choice.lower()
+        known[name] = choice
+        if name[-1:] in _SPELLED:
+            known.setdefault(name[:-1] + _SPELLED[name[-1]], choice)
     match = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.6)
     return known[match[0]] if match else None
 

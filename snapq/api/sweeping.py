@@ -15,6 +15,7 @@ from snapq.progress import Progress, Silent
 from snapq.records import RunRecord
 
 if TYPE_CHECKING:
+    from snapq.cluster.connection import Ticket
     from snapq.report.sweep import SweepRecord
 
 
@@ -83,15 +84,20 @@ def sweep(
 
     kept, reporter = Path(runs) / ".cache", progress or Silent()
     with in_use(kept), connected(cluster, reporter) as workers:
-        tickets = {
-            text: fill_there(workers, config, kept, random_inputs=random_inputs, fresh=fresh)
-            for text, config in (configs if workers is not None else [])
-            if workers is not None
-        }
+
+        def there(text: str, config: DeployConfig) -> Ticket | None:
+            def say(why: str) -> None:
+                reporter.say(f"{path_of_key}={text} is made here, not on the cluster: {why}")
+
+            if workers is None:
+                return None
+            return fill_there(workers, config, kept, say, random_inputs=random_inputs, fresh=fresh)
+
+        tickets = {text: there(text, config) for text, config in configs}
 
         def execute(config: DeployConfig) -> tuple[Path, RunRecord]:
             text = next(text for text, one in configs if one is config)
-            ticket = tickets.get(text)
+            ticket = tickets[text]
             if ticket is not None:
                 with reporter.track(f"{path_of_key}={text} on the cluster"):
                     ticket.result()

@@ -6,6 +6,7 @@ On a cluster this is done elsewhere; the run itself then finds everything and wr
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,25 @@ __all__ = ["fill_there", "travelling"]
 
 
 def fill_there(
-    cluster: Cluster, config: DeployConfig, cache: Path, *, random_inputs: bool, fresh: bool
+    cluster: Cluster,
+    config: DeployConfig,
+    cache: Path,
+    say: Callable[[str], None],
+    *,
+    random_inputs: bool,
+    fresh: bool,
 ) -> Ticket | None:
     """Hands a deployment to a cluster; what it makes comes into `cache`.
 
     Latencies are measured by the run itself, so targets, with their passwords, stay here.
+
+    Args:
+        cluster: the connection.
+        config: the deployment.
+        cache: the stage cache here.
+        say: told why it is made here.
+        random_inputs: as for `run`.
+        fresh: as for `run`.
 
     Returns:
         The task; None of a deploy.yaml that names secrets elsewhere, or files that cannot be read:
@@ -40,10 +55,12 @@ def fill_there(
     """
     text = travelling(config)
     if text is None:
+        say("it has the value of a secret, and secrets do not travel.")
         return None
     try:
         shipment = ship(cluster, config)
-    except SnapqError:
+    except SnapqError as error:
+        say(" ".join(str(error).split()))
         return None
     work = partial(fill, random_inputs=random_inputs)
     return submit(cluster, work, text, shipment, cache, fresh=fresh)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from snapq import api
-from snapq.pipeline.fill import travelling
+from snapq.pipeline.fill import fill_there, travelling
 from snapq.pipeline.localize import localize
 from snapq.pipeline.shipping import modules, reads
 from snapq.stages.artifact import RECORD, Artifact
@@ -38,7 +39,13 @@ def test_passwords_of_boards_and_secret_variables_do_not_travel(
     assert text is not None
     assert "hunter22" not in text
     assert "benchmark" not in json.loads(text)
-    assert travelling(api.load(path, ["name=${BOARD_PASSWORD}"])) is None
+    named = api.load(path, ["name=${BOARD_PASSWORD}"])
+    assert travelling(named) is None
+    said: list[str] = []
+    options = {"random_inputs": False, "fresh": False}
+    nobody: Any = None  # it is not asked
+    assert fill_there(nobody, named, tmp_path / "cache", said.append, **options) is None
+    assert said == ["it has the value of a secret, and secrets do not travel."]
 
 
 def test_functions_of_the_user_travel_with_what_they_import(tmp_path: Path) -> None:

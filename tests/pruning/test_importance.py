@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from snapq.pruning import importance
+from snapq.npu.memory import Memory
+from snapq.pipeline.cache import Cache
+from snapq.progress import Silent
+from snapq.pruning import importance, statistics
+from snapq.pruning.blas import _threads, one_thread
 from snapq.pruning.groups import Structure, find
+from snapq.pruning.prune import kept, ranked_by
 from snapq.pruning.repair import RIDGES, _best_ridge, _Sums, repair, solve
 from snapq.pruning.sensitivity import sensitivities, weigh
 from snapq.pruning.sites import sites
-from snapq.pruning.statistics import moments
+from snapq.pruning.statistics import Samples, moments, read_once
 from snapq.pruning.surgery import cut
+from snapq.ranking import Importance
 from tests.graph.models import run
 from tests.quantization.odd_models import Builder
 
@@ -38,6 +46,58 @@ def samples() -> list[dict[str, np.ndarray]]:
 
 def order_of(ranking: importance.Ranking) -> list[int]:
     return [int(np.flatnonzero(ranking.group.labels == label)[0]) for label in ranking.order]
+
+
+def test_a_ranking_is_made_once_and_kept_to_the_bit(structure: Structure, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Told(Silent):
+        def track(self, title: str, total: int | None = None):
+            asked.append(title)
+            return super().track(title, total)
+
+    def ranking() -> importance.Ranking:
+        memory = Memory(Cache(tmp_path))
+        rank = kept(
+            ranked_by(Importance.SECOND_ORDER),
+            lambda make, read: memory.recall("ranking", {"model": 1}, make, read),
+        )
+        (found,) = rank(structure, samples, Told())
+        return found
+
+    first, again = ranking(), ranking()
+    assert asked == ["Watch channels", "Try groups"]
+    assert first.order.tobytes() == again.order.tobytes()
+    assert first.loss.tobytes() == again.loss.tobytes()
+
+
+def test_products_take_one_thread_and_then_as_many_as_before() -> None:
+    found = _threads()
+    if found is None:
+        pytest.skip("NumPy has another library than OpenBLAS here.")
+    before = found[0]()
+    with one_thread():
+        assert found[0]() == 1
+    assert found[0]() == before
+
+
+def test_few_samples_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[int] = []
+
+    def read() -> list[dict[str, np.ndarray]]:
+        reads.append(1)
+        return samples()
+
+    def total(found: Samples) -> float:
+        return sum(float(one["x"].sum()) for one in found())
+
+    few = read_once(read)
+    assert total(few) == total(few) == total(samples)
+    assert len(reads) == 1
+    monkeypatch.setattr(statistics, "_KEPT", 100)
+    many = read_once(read)
+    assert total(many) == total(many) == total(samples)
+    assert len(reads) == 3
 
 
 def test_a_silent_channel_goes_first(structure: Structure) -> None:

@@ -7,14 +7,21 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from snapq import api
+from snapq.api.running import check
 from snapq.errors import ConfigError, InstallError, StorageError
+from snapq.pipeline.cache import Cache
+from snapq.progress import Silent
+from snapq.searching import storing
+from snapq.searching.opening import begun
 from snapq.searching.pick import stages_elsewhere
+from snapq.searching.trial import Limits, evaluate
 from tests.pipeline.conftest import project  # noqa: F401
 
 pytestmark = pytest.mark.npu
@@ -46,8 +53,6 @@ class Said:
         self.lines.append(text)
 
     def track(self, title: str, total: int | None = None):
-        from snapq.progress import Silent
-
         return Silent().track(title, total)
 
 
@@ -109,6 +114,28 @@ def test_points_beyond_a_limit_of_time_are_not_simulated(quick: Path) -> None:
     assert {one.state for one in found.record.trials} == {"pruned"}
     assert "more than the limit of" in found.record.trials[0].sentence
     assert not found.frontier
+
+
+def test_a_point_that_the_cpu_finds_too_bad_is_estimated_and_not_packaged(quick: Path) -> None:
+    cache = quick.parent / "runs" / ".cache"
+    study = begun(
+        check(api.load(quick)),
+        storing.sqlite(quick.parent / "search.sqlite"),
+        device="qcs9075",
+        sampler="tpe",
+        seed=0,
+        cache=Cache(cache),
+        progress=Silent(),
+    )
+    spec = study.ask(cache, Limits(max_drop=-2.0))  # no point gains that much
+    assert spec is not None
+    early = evaluate(replace(spec, margin=0.0))
+    assert early.state == "pruned"
+    assert "too much for the limit of -2" in early.sentence
+    assert [stage["name"] for stage in early.stages] == ["source", "prepare", "quantize"]
+    whole = evaluate(replace(spec, limits=Limits()))
+    assert whole.state == "complete"
+    assert whole.us == early.us
 
 
 @pytest.mark.slow
