@@ -78,7 +78,7 @@ MISTAKES = [
     ("- package:  {}", "- prepare: {}", ":12: stages.1.prepare", "Put it first"),
     ("  - quantize", "  - package: {}\n  - quantize", ":11: stages.0.package", "Put it last"),
     ("metric: top1", "metric: top2", ":9: metric", "Metrics are top1"),
-    ("metric: top1", "metric: topone", ":9: metric", "Did you mean 'top1'?"),
+    ("metric: top1", "metric: topone", ":9: metric", "Did you mean `top1`?"),
     ("metric: top1\n", "", ":12: gates.max_accuracy_drop", "needs a metric"),
     ("labels: data/val.csv, ", "", ":8: data.evaluation", "needs labels"),
     ("  - package:  {}\n", "", ":12: gates.min_estimated_speedup", "`package`"),
