@@ -25,7 +25,7 @@ __all__ = ["Apart", "Streams"]
 
 Array = npt.NDArray[np.generic]
 Floats = npt.NDArray[np.float32]
-_SHARED = ("cosine_rows", "sine_rows", "mask_bias")
+_SHARED = ("cosine_queries", "sine_queries", "cosine_keys", "sine_keys", "mask_bias")
 """What the front gives to all layers."""
 
 

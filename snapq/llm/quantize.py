@@ -114,8 +114,8 @@ def quantize_pair(
         speaker, texts, facts.prefill, lambda outputs, _: after.append(_last(outputs))
     )
     whole = quantize(given, windows, scheme, fixed=cache, tuned=tuned, progress=progress)
-    known, single_scheme = {**cache, **whole.encodings}, scheme
-    sums = _float_sums(whole.statistics, facts) if target.float16 else {}
+    known = {**cache, **whole.encodings}
+    sums = {} if turned or not target.float16 else _float_sums(whole.statistics, facts)
     if sums:
         scheme = replace(scheme, per_node={**scheme.per_node, **sums})
         whole = quantize(given, None, scheme, fixed=cache, known=whole.seen, tuned=tuned)
@@ -125,13 +125,13 @@ def quantize_pair(
     single = io.load(folder.path / DECODE)
     equalize(single, by, facts)
     rotate(single, facts)
-    one = quantize(single, None, single_scheme if turned else scheme, fixed=known, tuned=tuned)
+    one = quantize(single, None, scheme, fixed=known, tuned=tuned)
     for found in (whole, one):
         names = {*facts.layout.inputs(1), *facts.layout.outputs(1)}
         integers_at(found.model, names)
     held = {name: cache[name] for name in facts.layout.inputs(1)}
     count = sum(len(text) for text in texts)
-    notes = _told(whole.notes, sums, target)
+    notes = whole.notes if turned else _told(whole.notes, sums, target)
     return QuantizedPair(whole.model, one.model, precision, held, count, shift, notes)
 
 
@@ -168,12 +168,7 @@ def _scheme(facts: Facts, target: Target, tuned: Mapping[str, Tuned]) -> Scheme:
 
 
 def _float_sums(seen: Mapping[str, TensorStatistics], facts: Facts) -> dict[str, NodePrecision]:
-    """Float for the sums of the residual stream in prefill, unless fp16 would not hold them.
-
-    With 16 bits some tiles of rows come out wrong on the simulator: of two layers of SmolLM2-135M
-    the first rows have 57 dB, others of the same tensor 12, and all of it 57 where the sum before
-    is an output too (v73, QAIRT 2.51); all thirty layers are ruined, 3 dB, turned or not.
-    """
+    """Float for the sums of a stream that is not turned, unless fp16 would not hold them."""
     names = [f"layers.{layer}.residual{part}" for layer in range(facts.layers) for part in (1, 2)]
     if any(max(-seen[name].minimum, seen[name].maximum) > _LARGEST_SUM for name in names):
         return {}
@@ -191,17 +186,14 @@ def _told(
     """The notes, with one sentence on the sums in the place of all of their names."""
     others = [note for note in found if not note.nodes or not sums.keys() >= set(note.nodes)]
     if sums:
-        told = (
-            "Sums of the residual stream of prefill are in fp16; all else but the cache in 16 bits."
-        )
+        told = "Sums of the residual stream are in fp16, as it is too wide to be turned."
     else:
         why = "calibration saw values that fp16 may not hold"
         if not target.float16:
             why = "not all devices compute floats"
         told = (
-            f"Sums of the residual stream of prefill have 16 bits, as {why}. With that"
-            " SmolLM2-135M was ruined on the simulator of qcs9075, so look at `snapq llm evaluate`"
-            " before you ship."
+            "Sums of the residual stream have 16 bits although it is too wide to be turned, as"
+            f" {why}: look at `snapq llm evaluate` before you ship."
         )
     return (*others, Note(NoteKind.PRECISION, tuple(sums), told))
 

@@ -172,7 +172,7 @@ def _softcap(graph: Graph) -> None:
 
 
 def _not_turned(graph: Graph) -> None:
-    for name in ("cosine", "sine"):
+    for name in ("cosine_queries", "sine_queries", "cosine_keys", "sine_keys"):
         node = next(node for node in graph.node if node.name == name)
         node.input[1] = "row_zero"
     zero = np.zeros((1, graph.input[0].type.tensor_type.shape.dim[1].dim_value), np.int32)

@@ -15,6 +15,7 @@ import pytest
 from snapq import api
 from snapq.errors import SnapqError
 from snapq.graph import io
+from snapq.llm import rotate
 from snapq.llm.equalize import CacheRanges, equalize, factors
 from snapq.llm.evidence import on_cpu
 from snapq.llm.files import DECODE, PREFILL, Folder
@@ -164,32 +165,29 @@ def test_what_cannot_be_quantized_is_refused(
         api.llm_evaluate(done, done, text, "qcs9075")
 
 
-def test_sums_of_16_bits_are_told_in_a_sentence(
-    published: Path, written: Write, tmp_path: Path
+def test_a_stream_too_wide_to_be_turned_has_sums_in_fp16_or_is_told(
+    published: Path, written: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(rotate, "MOST_CHANNELS", 1)
     folder, text = written(published), text_file(tmp_path)
     told = {}
     for device in ("qcs9075", "qcs6490"):  # with and without fp16
         done = api.llm_quantize(folder, text, tmp_path / device, [device])
         told[device] = [note for note in done.notes if "residual stream" in note]
     assert [len(notes) for notes in told.values()] == [1, 1]
-    assert told["qcs9075"][0].startswith("Sums of the residual stream of prefill are in fp16")
-    assert "have 16 bits, as not all devices compute floats" in told["qcs6490"][0]
+    assert told["qcs9075"][0].startswith("Sums of the residual stream are in fp16")
+    assert "as not all devices compute floats" in told["qcs6490"][0]
 
 
-def test_sums_are_in_float_in_prefill_alone(
+def test_sums_of_a_turned_stream_have_16_bits(
     published: Path, written: Write, tmp_path: Path
 ) -> None:
-    """One row is never tiled, and 16 bits are faster."""
     folder = quantized(written(published), tmp_path)
-    inside = {}
     for name in (PREFILL, DECODE):
         graph = onnx.load(folder / name).graph
         readers = {one: node.op_type for node in graph.node for one in node.input}
-        sums = [node for node in graph.node if ".residual" in node.name]
-        inside[name] = {readers[node.output[0]] for node in sums if node.op_type == "Add"}
-    assert inside[DECODE] == {"QuantizeLinear"}
-    assert inside[PREFILL] != {"QuantizeLinear"}
+        sums = [node for node in graph.node if ".residual" in node.name and node.op_type == "Add"]
+        assert {readers[node.output[0]] for node in sums} == {"QuantizeLinear"}
 
 
 def test_what_is_no_package_is_not_asked(published: Path, written: Write, tmp_path: Path) -> None:

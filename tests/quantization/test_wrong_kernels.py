@@ -143,6 +143,15 @@ def sixteen_places():
     )
 
 
+def looked_up_rows():
+    """By ids, repeated for heads as rotary position embeddings are."""
+    b = Builder()
+    x, ids = b.feed("x", 1, 9, 128, 64), b.feed("ids", 1, 128, dtype=TensorProto.INT32)
+    rows = b.add("Gather", b.normal(256, 64), ids)
+    rows = b.add("Reshape", rows, np.array([1, 1, 128, 64]))
+    return b.model(b.add("Add", x, b.add("Mul", x, rows)))
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -155,6 +164,7 @@ def sixteen_places():
         edges_of_maps,
         uneven_depthwise,
         sixteen_places,
+        looked_up_rows,
     ],
 )
 def test_at_16_bits_the_npu_computes_what_the_q_dq_model_says(make, tmp_path: Path):

@@ -9,7 +9,20 @@ import onnx_ir as ir
 from snapq.llm.graph.builder import GraphBuilder, sizes
 from snapq.llm.graph.layers import DecoderGraph, linear, norm
 
-__all__ = ["Positions", "attention"]
+__all__ = ["Angles", "Positions", "attention"]
+
+
+@dataclass(frozen=True)
+class Angles:
+    """By what all heads of queries or keys are turned, `[1, rows, heads * head_size]`.
+
+    Attributes:
+        cosine: of each channel.
+        sine: likewise, negative for the first half of a head.
+    """
+
+    cosine: ir.Value
+    sine: ir.Value
 
 
 @dataclass(frozen=True)
@@ -17,13 +30,13 @@ class Positions:
     """What attention knows of where tokens stand.
 
     Attributes:
-        cosine: `[1, 1, rows, head_size / 2]`.
-        sine: likewise.
+        queries: turns these.
+        keys: turns these.
         mask: `[1, 1, rows, context]`, added to logits.
     """
 
-    cosine: ir.Value
-    sine: ir.Value
+    queries: Angles
+    keys: Angles
     mask: ir.Value
 
 
@@ -38,12 +51,13 @@ def attention(
     """Attention up to what its heads give, `[1, rows, heads * head_size]`; new keys and values."""
     name, decoder, rows = f"layers.{layer}", source.decoder, source.rows
     size, context = decoder.head_size, source.layout.context
-    queries = _heads(kit, source, f"{name}.q", decoder.heads, x, (0, 2, 1, 3))
-    keys = _heads(kit, source, f"{name}.k", decoder.kv_heads, x, (2, 0, 1, 3))
-    new_values = _heads(kit, source, f"{name}.v", decoder.kv_heads, x, (2, 0, 1, 3))
+    rotated = _rotated(kit, source, f"{name}.q", decoder.heads, x, where.queries)
+    queries = _heads(kit, source, f"{name}.q", decoder.heads, rotated, (0, 2, 1, 3))
+    rotated = _rotated(kit, source, f"{name}.k", decoder.kv_heads, x, where.keys)
+    keys = _heads(kit, source, f"{name}.k", decoder.kv_heads, rotated, (2, 0, 1, 3))
+    values = linear(kit, source, f"{name}.v", x)
+    new_values = _heads(kit, source, f"{name}.v", decoder.kv_heads, values, (2, 0, 1, 3))
     new_values.name = f"present_value_{layer}"
-    queries = _turned(kit, f"{name}.q", queries, where)
-    keys = _turned(kit, f"{name}.k", keys, where)
     new_keys = kit.transpose(f"present_key_{layer}", keys, 0, 1, 3, 2)
     heads = decoder.kv_heads
     all_keys = kit.node(
@@ -81,31 +95,39 @@ def _heads(
     x: ir.Value,
     order: tuple[int, ...],
 ) -> ir.Value:
-    """What a layer gives, normalized where it is, as `[1, rows, heads, size]` put in an order."""
-    given = linear(kit, source, name, x)
-    shaped = kit.reshape(f"{name}_heads", given, 1, source.rows, count, source.decoder.head_size)
-    if f"{name}_norm.weight" in source.weights:
-        shaped = norm(kit, source, f"{name}_norm", shaped)
+    """`[1, rows, heads * size]` as `[1, rows, heads, size]` put in an order."""
+    shaped = kit.reshape(f"{name}_heads", x, 1, source.rows, count, source.decoder.head_size)
     return kit.transpose(f"{name}_ordered", shaped, *order)
 
 
-def _turned(kit: GraphBuilder, name: str, x: ir.Value, where: Positions) -> ir.Value:
-    """Heads turned by their position: the first half of each with its second."""
-    whole = sizes(x)
-    half = [*whole[:3], whole[3] // 2]
-    attributes = {"axis": 3, "num_outputs": 2}
-    first, second = kit.nodes("Split", f"{name}_halves", [x], [half, half], **attributes)
+def _rotated(
+    kit: GraphBuilder, source: DecoderGraph, name: str, count: int, x: ir.Value, by: Angles
+) -> ir.Value:
+    """Queries or keys, normalized where they are, each head turned by the position of its row.
 
-    def product(label: str, of: ir.Value, by: ir.Value) -> ir.Value:
-        return kit.node("Mul", f"{name}_{label}", [of, by], half)
-
-    low = [product("first_cosine", first, where.cosine), product("second_sine", second, where.sine)]
-    high = [
-        product("second_cosine", second, where.cosine),
-        product("first_sine", first, where.sine),
-    ]
-    parts = [kit.node("Sub", f"{name}_low", low, half), kit.node("Add", f"{name}_high", high, half)]
-    return kit.node("Concat", f"{name}_turned", parts, whole, axis=3)
+    All heads lie side by side, and the angles for all of them: products that repeat the angles of
+    one head are slow on the NPU, and at 16 bits wrong for some rows.
+    """
+    rows, size = source.rows, source.decoder.head_size
+    given = linear(kit, source, name, x)
+    if f"{name}_norm.weight" in source.weights:
+        apart = kit.reshape(f"{name}_apart", given, 1, rows, count, size)
+        apart = norm(kit, source, f"{name}_norm", apart)
+        given = kit.reshape(f"{name}_normal", apart, 1, rows, count * size)
+    shape = sizes(given)
+    halves = kit.nodes(
+        "Split",
+        f"{name}_halves",
+        [given],
+        [(1, rows, size // 2)] * (2 * count),
+        axis=2,
+        num_outputs=2 * count,
+    )
+    others = [halves[index ^ 1] for index in range(2 * count)]
+    other = kit.node("Concat", f"{name}_swapped", others, shape, axis=2)
+    own = kit.node("Mul", f"{name}_cosine", [given, by.cosine], shape)
+    other = kit.node("Mul", f"{name}_sine", [other, by.sine], shape)
+    return kit.node("Add", f"{name}_rotated", [own, other], shape)
 
 
 def _split(

@@ -15,6 +15,7 @@ from snapq.quantization.precision_rules.keep_wide import keep_wide
 from snapq.quantization.qdq.lowering.convert_to_blocked_conv import convert_to_blocked_conv
 from snapq.quantization.qdq.lowering.divide_for_reciprocal import divide_for_reciprocal
 from snapq.quantization.qdq.lowering.expand_softplus import expand_softplus
+from snapq.quantization.qdq.lowering.multiply_repeated_rows import multiply_repeated_rows
 from snapq.quantization.qdq.lowering.multiply_wide_channels import multiply_wide_channels
 from snapq.quantization.qdq.lowering.pad_first_conv import pad_first_conv
 from snapq.quantization.qdq.lowering.pad_gathered_rows import pad_gathered_rows
@@ -44,6 +45,7 @@ LOWERINGS: tuple[tuple[Lowering, str], ...] = (
     (separate_reshaped_products, "adds nothing that others look for"),
     (keep_wide, "behind what computes: its rules name nodes of the graph that is quantized"),
     (multiply_wide_channels, "behind the rules, which leave some of its nodes in float"),
+    (multiply_repeated_rows, "behind the rules, which say what has 16 bits"),
     (square_tanh_rows, "behind the rules, which say what has 16 bits; adds data movement only"),
 )
 
