@@ -22,8 +22,6 @@ from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(Path(__file__).resolve().parent / "peers"))
 
@@ -33,7 +31,7 @@ import snapq
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
 from snapq.evaluation.channel_groups import GroupedOutputs
-from snapq.evaluation.fidelity import sqnr_db
+from snapq.evaluation.fidelity import Fidelity
 from snapq.graph import io, shapes
 from snapq.npu.qnn.estimate import estimate
 from snapq.npu.qnn.options import CompileOptions
@@ -104,12 +102,11 @@ def _outputs(model: Path, feeds: Sequence[Feeds], *, simulated: bool) -> Iterato
 
 def _by_group(truth: Iterator[Feeds], found: Iterator[Feeds]) -> dict[str, float]:
     """Mean SQNR of each output and group of its channels, in dB."""
-    grouped, values = GroupedOutputs(), dict[str, list[float]]()
-    for right, own in zip(truth, found, strict=True):
-        wanted, given = grouped.split(right, right), grouped.split(own, right)
-        for name in wanted:
-            values.setdefault(name, []).append(sqnr_db(wanted[name], given[name]))
-    return {name: float(np.mean(each)) for name, each in values.items()}
+    fidelity = Fidelity()
+    with GroupedOutputs(fidelity) as grouped:
+        for right, own in zip(truth, found, strict=True):
+            grouped.update(right, own)
+    return {one.name: one.sqnr_db for one in fidelity.results()}
 
 
 def _known(path: Path | None) -> dict[tuple[str, ...], Result]:

@@ -32,7 +32,7 @@ from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
 from snapq.errors import SnapqError
 from snapq.evaluation.channel_groups import GroupedOutputs
-from snapq.evaluation.fidelity import sqnr_db
+from snapq.evaluation.fidelity import Fidelity
 from snapq.graph import io, prepare, shapes
 from snapq.npu.qnn.estimate import estimate
 from snapq.npu.qnn.options import CompileOptions
@@ -162,15 +162,13 @@ def judge(
 
 def _worst_group(references: list[list[np.ndarray]], outputs: list[Feeds]) -> float:
     """SQNR in dB, mean over samples, of the output or group of channels where that is lowest."""
-    grouped, found = GroupedOutputs(), {}
-    for reference, output in zip(references, outputs, strict=True):
-        # Tools name outputs as they like; their order is the model's.
-        truth = {str(i): value for i, value in enumerate(reference)}
-        given = {str(i): value for i, value in enumerate(output.values())}
-        right, own = grouped.split(truth, truth), grouped.split(given, truth)
-        for key in right:
-            found.setdefault(key, []).append(sqnr_db(right[key], own[key]))
-    return float(min(np.mean(values) for values in found.values()))
+    fidelity = Fidelity()
+    with GroupedOutputs(fidelity) as grouped:
+        for reference, output in zip(references, outputs, strict=True):
+            # Tools name outputs as they like; their order is the model's.
+            truth = {str(i): value for i, value in enumerate(reference)}
+            grouped.update(truth, {str(i): value for i, value in enumerate(output.values())})
+    return min(one.sqnr_db for one in fidelity.results())
 
 
 def compare(

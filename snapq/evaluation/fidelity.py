@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -78,6 +78,8 @@ class OutputFidelity:
         cosine: mean over samples.
         agreement: share of equal elements, of outputs of whole numbers or truth values only.
         samples: number of samples compared.
+        collapsed: what is left of an output that is of no use: one value where float has several,
+            or so few decibels over all samples together; None of all others.
     """
 
     name: str
@@ -86,6 +88,29 @@ class OutputFidelity:
     cosine: float
     agreement: float | None
     samples: int
+    collapsed: str | None = None
+
+
+LEAST_DB = 10.0
+"""What has less, of the energies of all samples together, is lost: a third of its amplitude is
+error."""
+_ABSENT = 1 / 128
+"""Scores from 0 to 1 that never get beyond this say that what they stand for did not occur."""
+
+
+@dataclass
+class _Range:
+    """The smallest and the largest value so far."""
+
+    low: float = math.inf
+    high: float = -math.inf
+
+    def add(self, array: Array) -> None:
+        """Takes an array; what is not finite is left out."""
+        finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array
+        if finite.size:
+            self.low = min(self.low, float(finite.min()))
+            self.high = max(self.high, float(finite.max()))
 
 
 @dataclass
@@ -97,6 +122,19 @@ class _Output:
     cosine_sum: float = 0.0
     agreement_sum: float = 0.0
     discrete: bool = False
+    energies: Energies = field(default_factory=Energies)
+    expected: _Range = field(default_factory=_Range)
+    found: _Range = field(default_factory=_Range)
+
+    def collapsed(self) -> str | None:
+        """What is left where nothing of use is; None where something is."""
+        wanted, found = self.expected, self.found
+        if not wanted.low < wanted.high or (wanted.low >= 0 and wanted.high <= _ABSENT):
+            return None
+        if found.low == found.high:
+            return "one value"
+        decibels = sqnr(self.energies.signal, self.energies.noise)
+        return f"{decibels:.1f} dB" if not self.discrete and decibels < LEAST_DB else None
 
 
 class Fidelity:
@@ -137,6 +175,9 @@ class Fidelity:
             entry.sqnr_min = min(entry.sqnr_min, decibels)
             entry.cosine_sum += cosine(expected, found)
             entry.agreement_sum += agreement(expected, found)
+            entry.energies += Energies.of(expected, found)
+            entry.expected.add(expected)
+            entry.found.add(found)
         self.samples += 1
 
     def results(self) -> tuple[OutputFidelity, ...]:
@@ -155,6 +196,7 @@ class Fidelity:
                 cosine=entry.cosine_sum / self.samples,
                 agreement=entry.agreement_sum / self.samples if entry.discrete else None,
                 samples=self.samples,
+                collapsed=entry.collapsed(),
             )
             for name, entry in self._outputs.items()
             if name not in self.undefined

@@ -45,6 +45,9 @@ class FidelityRecord(Record):
     cosine: float
     agreement: float | None = None
     """Share of equal elements, of integer and boolean outputs only."""
+    collapsed: str | None = None
+    """What is left of an output, or group of channels, that is of no use: `one value` where float
+    has several, or its decibels over all samples together where these are below 10."""
     samples: int
     dataset: str
     where: Origin

@@ -97,9 +97,12 @@ def _language_cards(record: RunRecord) -> Iterator[Card]:
 
 def _fidelity_cards(record: RunRecord) -> Iterator[Card]:
     groups: dict[tuple[str, str | None, Origin], list[FidelityRecord]] = {}
-    for item in (item for item in record.fidelity if not item.behind_cut):
+    for item in record.fidelity:
         groups.setdefault((item.label, item.device, item.where), []).append(item)
-    for (label, device, where), items in groups.items():
+    for (label, device, where), every in groups.items():
+        items = texts.speaking(every)
+        if not items:
+            continue
         worst = min(items, key=lambda item: item.sqnr_db)
         many = f"{len(items)} outputs" if not any(i.channels for i in items) else "all outputs"
         place = f"{worst.output}{worst.channels}"

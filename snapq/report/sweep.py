@@ -67,8 +67,7 @@ def point(value: str, folder: str, record: RunRecord) -> SweepPoint:
     found = next(own, None)
     accuracy = next((a for a in record.accuracy if a.label != texts.FLOAT), None)
     base = texts.float_accuracy(record, accuracy) if accuracy else None
-    at_the_cut = (item for item in record.fidelity if not item.behind_cut)
-    fidelity = min(at_the_cut, key=lambda item: item.sqnr_db, default=None)
+    fidelity = min(texts.speaking(record.fidelity), key=lambda item: item.sqnr_db, default=None)
     over = (
         s
         for s in record.speedups

@@ -120,11 +120,14 @@ def _accuracy(record: RunRecord) -> Iterator[Row]:
 def _fidelity(record: RunRecord) -> Iterator[Row]:
     for item in record.fidelity:
         basis = [str(item.where), *([item.device] if item.device else []), texts.samples_text(item)]
+        behind = ", behind the cut" if item.behind_cut else ""
+        place = f"{item.label}, {item.output}{item.channels}{behind}"
+        if item.agreement is not None:
+            yield f"Equal {place}", texts.agreement_text(item).removeprefix(", "), ", ".join(basis)
+            continue
         basis.append(f"lowest sample {fmt.decibels(item.sqnr_db_min)}")
         value = f"{fmt.decibels(item.sqnr_db)}, cosine {fmt.cosine(item.cosine)}"
-        value += texts.agreement_text(item)
-        behind = ", behind the cut" if item.behind_cut else ""
-        yield f"SQNR {item.label}, {item.output}{item.channels}{behind}", value, ", ".join(basis)
+        yield f"SQNR {place}", value, ", ".join(basis)
 
 
 def _answers(record: RunRecord) -> Iterator[Row]:

@@ -5,6 +5,8 @@ A figure always carries its word (`Origin`), and a speed-up its baseline.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from snapq.records import (
     AccuracyRecord,
     AgreementRecord,
@@ -75,6 +77,12 @@ def samples_text(item: AccuracyRecord | FidelityRecord) -> str:
     shown = item.dataset.startswith(f"{item.samples} ")
     text = item.dataset if shown else f"{fmt.plural(item.samples, 'sample')}: {item.dataset}"
     return f"{text}, random inputs" if item.random_inputs else text
+
+
+def speaking(items: Iterable[FidelityRecord]) -> list[FidelityRecord]:
+    """Those whose SQNR says how good a package is: real outputs, at the cut; all where none is."""
+    at_the_cut = [item for item in items if not item.behind_cut]
+    return [item for item in at_the_cut if item.agreement is None] or at_the_cut
 
 
 def agreement_text(item: FidelityRecord) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+import pytest
 
 from snapq.evaluation.channel_groups import GroupedOutputs, by_range, whole
+from snapq.evaluation.sqnr import SqnrMeter
 
 RANDOM = np.random.default_rng(0)
 
@@ -33,19 +37,58 @@ def test_channels_that_are_not_beside_each_other_share_a_group() -> None:
     assert [group.name for group in by_range([output])] == ["[:, 0, 3]", "[:, 1, 4]"]
 
 
+class Seen:
+    """A meter that keeps the last outputs."""
+
+    def __init__(self) -> None:
+        self.outputs: list[dict[str, np.ndarray]] = []
+
+    def update(
+        self, reference: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray]
+    ) -> None:
+        assert list(reference) == list(outputs)
+        self.outputs.append(dict(outputs))
+
+
 def test_outputs_stand_beside_the_groups_of_their_channels() -> None:
     boxes, scores = RANDOM.uniform(0, 640, (1, 4, 50)), RANDOM.uniform(0, 1, (1, 2, 50))
     reference = {"y": np.concatenate([boxes, scores], 1).astype(np.float32), "z": np.zeros(3)}
-    grouped = GroupedOutputs()
-    found = grouped.split(reference, reference)
-    assert {name: array.shape for name, array in found.items()} == {
+    seen = Seen()
+    with GroupedOutputs(seen) as grouped:
+        grouped.update(reference, reference)
+    assert {name: array.shape for name, array in seen.outputs[0].items()} == {
         "y": (1, 6, 50),
         "y[:, 0:4]": (1, 4, 50),
         "y[:, 4:6]": (1, 2, 50),
         "z": (3,),
     }
     assert grouped.places["y[:, 4:6]"] == ("y", "[:, 4:6]")
-    assert "y" not in grouped.split({"z": np.zeros(3)}, reference)
+
+
+def test_numbers_of_a_regression_are_told_apart_by_several_samples() -> None:
+    meter = SqnrMeter()
+    with GroupedOutputs(meter) as grouped:
+        for _ in range(12):
+            truth = (RANDOM.normal(size=(1, 3)) * (1000, 1, 0.001)).astype(np.float32)
+            grouped.update({"y": truth}, {"y": np.round(truth)})
+    values = meter.values()
+    assert list(values) == ["y", "y[:, 0]", "y[:, 1]", "y[:, 2]"]
+    assert values["y"] > 40
+    assert values["y[:, 2]"] == pytest.approx(0)
+
+
+def test_too_few_samples_for_groups_are_still_compared_as_a_whole() -> None:
+    meter = SqnrMeter()
+    with GroupedOutputs(meter) as grouped:
+        grouped.update({"y": np.ones((1, 3), np.float32)}, {"y": np.zeros((1, 3), np.float32)})
+    assert meter.values() == {"y": 0.0}
+
+
+def test_rare_classes_of_one_decision_are_no_group() -> None:
+    logits = RANDOM.normal(size=(1, 6, 8, 8)) - np.array([0, 0, 0, 0, 0, 12]).reshape(1, 6, 1, 1)
+    scores = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    assert by_range([scores.astype(np.float32)]) == whole()
+    assert len(by_range([(scores * 2).astype(np.float32)])) == 2
 
 
 def test_channels_that_a_normalization_leaves_at_next_to_nothing_belong_to_no_group() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -96,3 +97,30 @@ def test_outputs_that_cannot_be_compared_are_refused() -> None:
         Fidelity().update({"y": np.ones(4)}, {})
     with pytest.raises(ModelError, match=r"\[4\]"):
         Fidelity().update({"y": np.ones(4)}, {"y": np.ones((1, 4))})
+
+
+@pytest.mark.parametrize(
+    ("found", "collapsed"),
+    [
+        (lambda r: r + 0.05, None),
+        (lambda r: np.full_like(r, 100), "one value"),
+        (lambda r: r * 0.5, "6.0 dB"),
+        (lambda r: np.where(r > 100, r * 0.5, r), None),
+    ],
+)
+def test_outputs_of_no_use_are_told(
+    found: Callable[[np.ndarray], np.ndarray], collapsed: str | None
+) -> None:
+    fidelity = Fidelity()
+    for offset in (0.0, 100.0) if collapsed == "one value" else (0.0,):
+        truth = np.random.default_rng(0).normal(size=(4, 50)) + offset
+        fidelity.update({"y": truth}, {"y": found(truth)})
+    assert fidelity.results()[0].collapsed == collapsed
+
+
+def test_scores_of_what_does_not_occur_and_constants_are_not_lost() -> None:
+    fidelity = Fidelity()
+    rare = np.random.default_rng(0).uniform(0, 0.003, (4, 50))
+    truth = {"scores": rare, "constant": np.full(3, 37.5), "class": np.array([1, 2, 3])}
+    fidelity.update(truth, {**truth, "scores": np.zeros_like(rare), "class": np.array([3, 1, 2])})
+    assert [one.collapsed for one in fidelity.results()] == [None, None, None]

@@ -70,6 +70,37 @@ def test_a_gate_judges_its_figure(gates: dict[str, Any], passed: bool) -> None:
     assert all(one.found for one in found.values())
 
 
+@pytest.mark.parametrize(
+    ("gates", "changes", "said"),
+    [
+        ({}, {"collapsed": "one value"}, "one value at "),
+        ({}, {"collapsed": "4.2 dB"}, "4.2 dB at "),
+        ({"max_accuracy_drop": 1.0}, {"collapsed": "4.2 dB"}, "4.2 dB at "),
+        ({"min_sqnr_db": -1}, {"collapsed": "4.2 dB"}, None),
+        ({}, {"collapsed": "4.2 dB", "random_inputs": True}, None),
+        ({}, {"collapsed": "4.2 dB", "behind_cut": True}, None),
+        ({}, {}, None),
+    ],
+)
+def test_a_lost_output_fails_unless_a_limit_allows_it(
+    gates: dict[str, Any], changes: dict[str, Any], said: str | None
+) -> None:
+    lost = [one.model_copy(update=changes) for one in realistic().fidelity]
+    found = judged(Gates(**gates), fidelity=tuple(lost))
+    failed = [one.found for one in found.values() if not one.passed]
+    assert len(failed) == (said is not None)
+    assert all(one.startswith(str(said)) and "simulated" in one for one in failed)
+
+
+def test_class_numbers_do_not_count_as_signals_where_real_outputs_do() -> None:
+    (logits, *_) = realistic().fidelity
+    classes = logits.model_copy(
+        update={"output": "classes", "agreement": 0.99, "sqnr_db": logits.sqnr_db - 20}
+    )
+    found = judged(Gates(min_sqnr_db=logits.sqnr_db - 1), fidelity=(logits, classes))
+    assert found["min_sqnr_db"].passed
+
+
 def test_each_name_has_a_gate_of_its_own() -> None:
     found = judged(Gates(max_estimated_us={"qcs9075": 100.0, "sm8650": 300.0}))
     assert {name: one.passed for name, one in found.items()} == {

@@ -141,19 +141,19 @@ def _compare(
 ) -> Found:
     """Compares all samples on an NPU, or on the CPU where none is given."""
     judges = {label: subject.metrics() for label in ("float", subject.label)}
-    fidelity, grouped = Fidelity(), GroupedOutputs()
+    fidelity = Fidelity()
     behind = Fidelity(any_shape=True)
     tail, lacking = None if subject.tail is None else subject.tail.open(), None
     rows = None if subject.host is None else RowAnswers(subject)
     classes = class_numbers(data, rows.classes) if rows and judges["float"] else {}
     title = f"Simulate {npu.name}" if npu is not None else "Run on the CPU"
-    with subject.progress.track(title, len(data)) as advance:
+    with subject.progress.track(title, len(data)) as advance, GroupedOutputs(fidelity) as grouped:
         results = _results(subject, data, npu)
         references = map(as_given(subject).run, (sample.feeds for sample in data))
         for sample, reference, result in zip(data, references, results, strict=True):
             if first is not None:
                 first.take(sample, result, reference)
-            fidelity.update(*(grouped.split(one, reference) for one in (reference, result)))
+            grouped.update(reference, result)
             whole = {"float": reference, subject.label: result}
             if tail is not None and not subject.metrics():  # a metric cannot do without it
                 lacking = lacking or tail.lacks(sample, reference)
@@ -191,6 +191,8 @@ def _compare(
             sqnr_db=output.sqnr_db,
             sqnr_db_min=output.sqnr_db_min,
             cosine=output.cosine,
+            agreement=output.agreement,
+            collapsed=output.collapsed,
             samples=output.samples,
             dataset=data.description,
             where=found_where,

@@ -36,8 +36,8 @@ GATES: dict[str, Callable[[Any, Evaluated], Verdict]] = {
 def check(gates: Gates, evaluated: Evaluated) -> tuple[GateRecord, ...]:
     """Checks every gate that the YAML names. A gate without a figure to judge by has failed.
 
-    `npu_matches_cpu` need not be named to fail, nor `min_equal_answers` at 16 bits, nor a target
-    that answers golden rows wrongly.
+    `npu_matches_cpu` need not be named to fail, nor `min_sqnr_db` where an output is lost, nor
+    `min_equal_answers` at 16 bits, nor a target that answers golden rows wrongly.
     """
     records = []
     for name, gate in GATES.items():
@@ -50,7 +50,8 @@ def check(gates: Gates, evaluated: Evaluated) -> tuple[GateRecord, ...]:
         for title, one, scope in _asked(name, wanted, evaluated):
             limit, found, passed = gate(one, scope)
             records.append(GateRecord(name=title, limit=limit, found=found, passed=passed))
-    return (*records, *wrong_on_target(evaluated.figures.benches))
+    lost = quality.lost_by_itself(evaluated) if gates.min_sqnr_db is None else ()
+    return (*records, *lost, *wrong_on_target(evaluated.figures.benches))
 
 
 def _asked(name: str, wanted: Any, evaluated: Evaluated) -> Iterator[tuple[str, Any, Evaluated]]:

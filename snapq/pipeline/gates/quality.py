@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from snapq.evaluation.fidelity import LEAST_DB
 from snapq.metric_table import drop
 from snapq.pipeline.gates.answers import worst_answers
 from snapq.pipeline.gates.evaluated import NOTHING, Evaluated, Verdict
-from snapq.records import AccuracyRecord
+from snapq.records import AccuracyRecord, FidelityRecord, GateRecord
 
 
 def accuracy_drop(most: float, evaluated: Evaluated) -> Verdict:
@@ -23,18 +24,46 @@ def accuracy_drop(most: float, evaluated: Evaluated) -> Verdict:
 def sqnr(least: float, evaluated: Evaluated) -> Verdict:
     """The output with the lowest SQNR."""
     limit = f"at least {least:g} dB"
-    # Behind the cut, one detection more or less leaves no SQNR to speak of.
-    records = [
-        item
-        for item in evaluated.figures.fidelity
-        if item.label in evaluated.precisions and not item.behind_cut
-    ]
-    worst = min(records, key=lambda record: record.sqnr_db, default=None)
+    records = _of_packages(evaluated)
+    # Of class numbers and the like there is no SQNR to speak of where real outputs say how it is.
+    real = [item for item in records if item.agreement is None]
+    worst = min(real or records, key=lambda record: record.sqnr_db, default=None)
     if worst is None:
         return limit, NOTHING, False
     on = f" on {worst.device}" if worst.device else ""
     found = f"{worst.sqnr_db:.2f} dB at {worst.output}{worst.channels} ({worst.where}{on})"
     return limit, found, worst.sqnr_db >= least
+
+
+def lost_by_itself(evaluated: Evaluated) -> tuple[GateRecord, ...]:
+    """A gate that fails without being asked for: an output, or group of its channels, is lost.
+
+    Random inputs say nothing of it, and classical models have a gate of their own.
+    """
+    lost = [
+        item
+        for item in _of_packages(evaluated)
+        if item.collapsed is not None and not item.random_inputs
+    ]
+    if not lost or evaluated.figures.answers:
+        return ()
+    places = [
+        f"{item.collapsed} at {item.output}{item.channels}"
+        + (f" on {item.device}" if item.device else "")
+        for item in lost
+    ]
+    found = f"{'; '.join(dict.fromkeys(places))} ({lost[0].where})"
+    limit = f"at least {LEAST_DB:g} dB and several values everywhere, where no limit is given"
+    return (GateRecord(name="min_sqnr_db", limit=limit, found=found, passed=False),)
+
+
+def _of_packages(evaluated: Evaluated) -> list[FidelityRecord]:
+    """What the packages give; behind the cut, one detection more or less leaves no SQNR."""
+    return [
+        item
+        for item in evaluated.figures.fidelity
+        if item.label in evaluated.precisions and not item.behind_cut
+    ]
 
 
 def equal_answers(least: float, evaluated: Evaluated) -> Verdict:

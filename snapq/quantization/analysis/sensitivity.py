@@ -142,12 +142,12 @@ class Analysis:
 
     def noise(self, model: ir.Model) -> float:
         """Relative noise of a model at the most affected output, or group of its channels."""
-        meter, grouped = SqnrMeter(), GroupedOutputs()
+        meter = SqnrMeter()
         resumed = self.resumed.run(model) if self.resumed is not None else None
         outputs = self.run(model, self.samples) if resumed is None else resumed
-        for reference, found in zip(self.references, outputs, strict=True):
-            truth = real_outputs(reference)
-            meter.update(*(grouped.split(one, truth) for one in (truth, found)))
+        with GroupedOutputs(meter) as grouped:
+            for reference, found in zip(self.references, outputs, strict=True):
+                grouped.update(real_outputs(reference), found)
         return meter.worst()
 
 

@@ -125,10 +125,10 @@ def evaluator(
         wanted = options.min_sqnr_db
 
         def by_sqnr(model: ir.Model) -> Evaluation:
-            meter, grouped = SqnrMeter(), GroupedOutputs()
-            for reference, found in zip(held.references, outputs(model), strict=True):
-                truth = real_outputs(reference)
-                meter.update(*(grouped.split(one, truth) for one in (truth, found)))
+            meter = SqnrMeter()
+            with GroupedOutputs(meter) as grouped:
+                for reference, found in zip(held.references, outputs(model), strict=True):
+                    grouped.update(real_outputs(reference), found)
             value = sqnr(1.0, meter.worst())
             return Evaluation(value, wanted is not None and value >= wanted)
 
