@@ -256,6 +256,15 @@ def _check_connections(model: ir.Model, path: Path) -> None:
         known = value.is_graph_input() or value.is_initializer() or value.producer() is not None
         if not known:
             raise damaged(f"{what} '{str(value.name)[:SHOWN]}', which nothing makes.", path)
+    twice = [
+        name for name, count in Counter(v.name for v in model.graph.outputs).items() if count > 1
+    ]
+    if twice:
+        raise ModelError(
+            f"The output '{str(twice[0])[:SHOWN]}' is listed twice.",
+            where=str(path),
+            hint="List it once, or put an Identity in front of the second.",
+        )
     try:
         model.graph.sort()
     except ValueError as error:
