@@ -20,8 +20,10 @@ Outputs = Mapping[str, Array]
 
 _RATIO = 8.0
 """Channels whose largest values differ by less than this share a group."""
-_LEAST_ELEMENTS = 8
+_LEAST_ELEMENTS = 4
 """So many values of a channel say how large it gets."""
+_ENOUGH_SAMPLES = 8
+"""Where a channel is a number, so many samples are waited for."""
 _NOTHING = 2.0**-20
 """Channels that stay below this share of the output's largest value hold nothing: pruned ones, of
 which a normalization leaves 1e-7 or 1e-31."""
@@ -110,7 +112,7 @@ class GroupedOutputs:
             for length in array.shape
             if length > 1
         )
-        return _LEAST_ELEMENTS if few and kept * 2 * _LEAST_ELEMENTS <= _MOST_KEPT else 1
+        return _ENOUGH_SAMPLES if few and 2 * kept * _ENOUGH_SAMPLES <= _MOST_KEPT else 1
 
     def _start(self) -> None:
         """Finds the groups, and hands on what was kept."""

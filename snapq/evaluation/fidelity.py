@@ -80,6 +80,8 @@ class OutputFidelity:
         samples: number of samples compared.
         collapsed: what is left of an output that is of no use: one value where float has several,
             or so few decibels over all samples together; None of all others.
+        smallest: the float model's smallest value.
+        largest: its largest.
     """
 
     name: str
@@ -89,13 +91,13 @@ class OutputFidelity:
     agreement: float | None
     samples: int
     collapsed: str | None = None
+    smallest: float = 0.0
+    largest: float = 0.0
 
 
 LEAST_DB = 10.0
 """What has less, of the energies of all samples together, is lost: a third of its amplitude is
 error."""
-_ABSENT = 1 / 128
-"""Scores from 0 to 1 that never get beyond this say that what they stand for did not occur."""
 
 
 @dataclass
@@ -129,7 +131,7 @@ class _Output:
     def collapsed(self) -> str | None:
         """What is left where nothing of use is; None where something is."""
         wanted, found = self.expected, self.found
-        if not wanted.low < wanted.high or (wanted.low >= 0 and wanted.high <= _ABSENT):
+        if not wanted.low < wanted.high:
             return None
         if found.low == found.high:
             return "one value"
@@ -197,6 +199,8 @@ class Fidelity:
                 agreement=entry.agreement_sum / self.samples if entry.discrete else None,
                 samples=self.samples,
                 collapsed=entry.collapsed(),
+                smallest=entry.expected.low,
+                largest=entry.expected.high,
             )
             for name, entry in self._outputs.items()
             if name not in self.undefined

@@ -6,7 +6,9 @@ from collections.abc import Collection
 
 import onnx_ir as ir
 
-__all__ = ["names_behind"]
+from snapq.operators import Family, spec_of
+
+__all__ = ["gives", "names_behind"]
 
 
 def names_behind(graph: ir.Graph, operators: Collection[str]) -> frozenset[str]:
@@ -19,3 +21,18 @@ def names_behind(graph: ir.Graph, operators: Collection[str]) -> frozenset[str]:
         if node.op_type in operators or any(value in found for value in node.inputs if value):
             found.update(node.outputs)
     return frozenset(str(value.name) for value in found)
+
+
+def gives(value: ir.Value, operators: Collection[str]) -> bool:
+    """Whether a node of these types is behind the last layers (Conv, Gemm) in front of a tensor."""
+    left, seen = [value], set[ir.Node]()
+    while left:
+        node = left.pop().producer()
+        if node is None or node in seen:
+            continue
+        if node.op_type in operators:
+            return True
+        seen.add(node)
+        if spec_of(node).family not in (Family.CONV, Family.GEMM):
+            left += [one for one in node.inputs if one is not None]
+    return False

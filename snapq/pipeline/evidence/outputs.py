@@ -19,13 +19,13 @@ from snapq.evaluation.metrics import Fidelity
 from snapq.evaluation.rows import class_numbers, rows_of
 from snapq.evaluation.stateful import in_sequence
 from snapq.graph import io
-from snapq.graph.behind import names_behind
 from snapq.graph.boundary import calls, parted
 from snapq.npu.arithmetic import distinct
 from snapq.npu.model import Model
 from snapq.npu.runtime import status
 from snapq.pipeline.evidence.answers import RowAnswers
 from snapq.pipeline.evidence.base import Evidence, Found, Subject, as_given
+from snapq.pipeline.evidence.lost import what_is_lost
 from snapq.quantization.agreement.compare import compare
 from snapq.quantization.agreement.locate import Bench, on_cpu
 from snapq.quantization.agreement.mend import mend
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
     Outputs = Mapping[str, np.ndarray]
 
-_CHOOSES = ("TopK", "NonMaxSuppression", "NonZero")
-"""What chooses rows, and their order, by computed values."""
 _COMPARED = 4
 """Samples on which the simulator is compared with the CPU."""
 
@@ -186,6 +184,8 @@ def _compare(
         if found.samples
     ]
     meters = [(fidelity, False)] + ([(behind, True)] if behind.samples else [])
+    given = partial(io.load, subject.source.model)
+    lost, said = what_is_lost(fidelity.results(), grouped.places, given, device, subject.label)
     records = [
         FidelityRecord(
             label=subject.label,
@@ -195,7 +195,7 @@ def _compare(
             sqnr_db_min=output.sqnr_db_min,
             cosine=output.cosine,
             agreement=output.agreement,
-            collapsed=output.collapsed,
+            collapsed=None if is_behind else lost.get(output.name),
             samples=output.samples,
             dataset=data.description,
             where=found_where,
@@ -207,34 +207,10 @@ def _compare(
         for output in meter.results()
     ]
     notes = tuple(_why_none_behind(behind.undefined, lacking))
-    records, chosen = _without_chosen(records, subject)
-    notes += chosen
+    notes += said
     answers = () if rows is None else tuple(rows.records(data, found_where, device))
     figures = Figures(accuracy=tuple(accuracy), fidelity=tuple(records), answers=answers)
     return Found(figures, notes)
-
-
-def _without_chosen(
-    records: list[FidelityRecord], subject: Subject
-) -> tuple[list[FidelityRecord], tuple[str, ...]]:
-    """The records, where rows that are only in another order do not count as lost; and a note.
-
-    Two detections that change places leave no SQNR, however right both are.
-    """
-    if not any(one.collapsed for one in records):
-        return records, ()
-    chosen = names_behind(io.load(subject.source.model).graph, _CHOOSES)
-    waived = [one for one in records if one.collapsed and one.output in chosen]
-    if not waived:
-        return records, ()
-    names = ", ".join(dict.fromkeys(one.output for one in waived))
-    note = (
-        f"{names}: which rows there are, and in which order, is computed (TopK and the like), so "
-        "that SQNR does not say how good they are: judge them by a metric, or cut the model in "
-        "front of it (docs: detectors)."
-    )
-    kept = [one.model_copy(update={"collapsed": None}) if one in waived else one for one in records]
-    return kept, (note,)
 
 
 def _judge(
