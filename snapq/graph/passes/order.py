@@ -85,6 +85,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "simplify.split_before_concat": "in LOWER: merge_reshapes has made one form of shapes",
         "lower.reduce_rank": "before what looks at the same operators and keeps their rank",
         "npu_speed.slices_to_space_to_depth": "in LOWER: the folds are done with the Conv behind",
+        "npu_speed.reduce_before_flatten": "before drop_unit_axes: ReduceMax too",
         "npu_speed.reverse_by_product": "before flatten_gemm_rows, which looks at MatMuls",
         "npu_speed.lower_long_conv1d_to_matmul": "behind widen_short_depthwise_conv",
         "npu_speed.flatten_gemm_rows": "behind reduce_rank, which looks at MatMuls too",

@@ -113,6 +113,50 @@ CASES = [
         applies=False,
     ),
     Case(
+        "reduce_before_flatten",
+        "the best class of each place, and its score",
+        """(float[1,5,4,3] x, float[5,5,1,1] w) => (int64[1,12] y, float[1,1,12] z) {
+            s = Constant <value_ints = [1, 5, 12]> () c = Conv(x, w) f = Reshape(c, s)
+            y = ArgMax <axis = 1, keepdims = 0> (f) z = ReduceMax <axes = [1]> (f) }""",
+        "Conv ArgMax Reshape ReduceMax Reshape",
+    ),
+    Case(
+        "reduce_before_flatten",
+        "the best class of the places of two scales, and its score, with boxes beside them",
+        """(float[1,2,4,3] x, float[1,2,2,2] v, float[9,2,1,1] w, float[1,4,16] b)
+            => (int64[1,16] y, float[1,16] z, float[1,16,4] u) {
+            s = Constant <value_ints = [1, 9, -1]> () c = Conv(x, w) d = Conv(v, w)
+            e = Reshape(c, s) f = Reshape(d, s) g = Concat <axis = 2> (e, f) h = Sigmoid(g)
+            i = Concat <axis = 1> (b, h) t = Transpose <perm = [0, 2, 1]> (i)
+            o = Constant <value_ints = [0]> () p = Constant <value_ints = [4]> ()
+            q = Constant <value_ints = [13]> () a = Constant <value_ints = [2]> ()
+            u = Slice(t, o, p, a) k = Slice(t, p, q, a)
+            y = ArgMax <axis = 2, keepdims = 0> (k)
+            z = ReduceMax <axes = [2], keepdims = 0> (k) }""",
+        "Conv Conv Transpose Sigmoid ArgMax Reshape Sigmoid ArgMax Reshape Concat "
+        "ReduceMax Reshape ReduceMax Reshape Concat",
+    ),
+    Case(
+        "reduce_before_flatten",
+        "scores that are an output too",
+        """(float[1,2,4,3] x, float[1,2,2,2] v, float[9,2,1,1] w)
+            => (int64[1,16] y, float[1,9,16] g) {
+            s = Constant <value_ints = [1, 9, -1]> () c = Conv(x, w) d = Conv(v, w)
+            e = Reshape(c, s) f = Reshape(d, s) g = Concat <axis = 2> (e, f)
+            y = ArgMax <axis = 1, keepdims = 0> (g) }""",
+        "Conv Conv Reshape Reshape Concat ArgMax",
+        applies=False,
+    ),
+    Case(
+        "reduce_before_flatten",
+        "the best place of each class stays",
+        """(float[1,5,4,3] x, float[5,5,1,1] w) => (int64[1,5] y) {
+            s = Constant <value_ints = [1, 5, 12]> () c = Conv(x, w) f = Reshape(c, s)
+            y = ArgMax <axis = 2, keepdims = 0> (f) }""",
+        "Conv Reshape ArgMax",
+        applies=False,
+    ),
+    Case(
         "reverse_by_product",
         "columns that are turned round",
         """(float[1,3,4,6] x) => (float[1,3,4,6] y) {

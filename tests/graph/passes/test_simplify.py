@@ -202,6 +202,16 @@ CASES = [
     ),
     Case(
         "split_before_concat",
+        "boxes, classes and masks that are joined in two steps, turned round and taken apart",
+        """(float[1,4,5] a, float[1,3,5] b, float[1,2,5] c)
+            => (float[1,5,4] y, float[1,5,3] z, float[1,5,2] v) {
+            d = Relu(a) e = Concat <axis = 1> (d, b) f = Concat <axis = 1> (e, c)
+            t = Transpose <perm = [0, 2, 1]> (f) n = Constant <value_ints = [4, 3, 2]> ()
+            p, q, r = Split <axis = 2> (t, n) y = Sigmoid(p) z = Relu(q) v = Tanh(r) }""",
+        "Relu Transpose Transpose Transpose Sigmoid Relu Tanh",
+    ),
+    Case(
+        "split_before_concat",
         "a part that cuts through a tensor stays",
         """(float[1,4,5] a, float[1,3,5] b) => (float[1,5,5] y, float[1,2,5] z) {
             e = Concat <axis = 1> (a, b) n = Constant <value_ints = [5, 2]> ()
