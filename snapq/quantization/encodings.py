@@ -174,7 +174,7 @@ def quantize(values: npt.ArrayLike, encoding: Encoding) -> npt.NDArray[np.generi
         shape, array = array.shape, array.reshape(-1)
         return _in_parts(array, scale, zero, encoding.dtype).reshape(shape)
     if not array.ndim:
-        return _integers(array, scale, zero, encoding.dtype)
+        return _in_parts(array.reshape(1), scale, zero, encoding.dtype).reshape(())
     return _in_parts(array, scale, zero, encoding.dtype)
 
 
@@ -186,14 +186,14 @@ def _in_parts(
 ) -> npt.NDArray[np.generic]:
     """Integers, so many at once as stay in a processor's cache."""
     rows = max(1, _CACHED * len(array) // max(array.size, 1))
-    if rows >= len(array):
-        return _integers(array, scale, zero, dtype)
     result = np.empty(array.shape, dtype.numpy)
+    room = np.empty((min(rows, len(array)), *array.shape[1:]))
+    many = scale.ndim > 0 and len(scale) > 1
     for start in range(0, len(array), rows):
         part = slice(start, start + rows)
-        many = scale.ndim > 0 and len(scale) > 1
         own = (scale[part], zero[part]) if many else (scale, zero)
-        result[part] = _integers(array[part], own[0], own[1], dtype)
+        values = array[part]
+        result[part] = _integers(values, own[0], own[1], dtype, room[: len(values)])
     return result
 
 
@@ -202,10 +202,15 @@ def _integers(
     scale: npt.NDArray[np.float64],
     zero: npt.NDArray[np.float64],
     dtype: QuantType,
-) -> npt.NDArray[np.generic]:
+    room: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Whole numbers in `room`, which has the array's shape."""
     # float64: at 32 bits (biases) the quotient needs more than float32's 24 bits.
-    integers = np.rint(array.astype(np.float64) / scale) + zero
-    return np.clip(integers, dtype.qmin, dtype.qmax).astype(dtype.numpy)
+    np.divide(array, scale, out=room)
+    np.rint(room, out=room)
+    if zero.any():
+        room += zero
+    return np.clip(room, dtype.qmin, dtype.qmax, out=room)
 
 
 def dequantize(integers: npt.NDArray[np.generic], encoding: Encoding) -> npt.NDArray[np.float32]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from snapq.graph.edit.constants import row_major
 from snapq.graph.edit.names import Names
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -22,7 +23,7 @@ def add_constant(
     graph: ir.Graph, name: str, array: Array, dtype: ir.DataType | None = None
 ) -> ir.Value:
     """Adds a constant under that name, which must be new; `dtype` where numpy does not have it."""
-    tensor = ir.Tensor(np.asarray(array, order="C"), dtype=dtype, name=name)
+    tensor = ir.Tensor(row_major(array), dtype=dtype, name=name)
     value = ir.Value(
         name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor
     )

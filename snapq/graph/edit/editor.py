@@ -8,6 +8,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit.additions import add_constant
+from snapq.graph.edit.constants import row_major
 from snapq.graph.edit.names import Names
 from snapq.graph.edit.neighbours import can_rename, is_dead, release_outer_values
 
@@ -82,7 +83,7 @@ class Editor:
         """Gives `node` a constant input, under the name of the old one where only it uses that."""
         node.resize_inputs(max(len(node.inputs), index + 1))
         old = node.inputs[index]
-        array = np.asarray(array, order="C")
+        array = row_major(array)
         if old is None or not old.is_initializer() or len(old.uses()) > 1 or old.is_graph_output():
             name = f"{node.outputs[0].name}_{_PARAMETER_NAMES.get(index, index)}"
             node.replace_input_with(index, self.constant(array, name))
