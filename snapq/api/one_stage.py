@@ -103,7 +103,7 @@ def prepared(
     from snapq.graph import io
     from snapq.graph.code_boundary import real_numbers_at_the_boundary
     from snapq.graph.cutting import open_given
-    from snapq.graph.float32 import halves_to_float32
+    from snapq.graph.float32 import one_kind_of_float
     from snapq.graph.shapes import fix_inputs, input_specs
     from snapq.runtime import release_memory
     from snapq.stages import prepare
@@ -119,7 +119,7 @@ def prepared(
         frozen = cut.model
     else:
         fix_inputs(frozen, shapes)
-        converted = (*halves_to_float32(frozen), *real_numbers_at_the_boundary(frozen))
+        converted = (*one_kind_of_float(frozen), *real_numbers_at_the_boundary(frozen))
     specs = input_specs(frozen)
     data: Dataset | None = None
     if isinstance(calibration, DataSource):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+import onnx
 import onnx_ir as ir
 
+from snapq.graph.shapes import graph_inputs
+
 _OTHER_FLOATS = frozenset({ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE})
+_BOTH = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE})
 _TYPE_ATTRIBUTES = ("to", "dtype", "stash_type", "output_datatype", "output_dtype", "precision")
 
 
@@ -45,22 +51,57 @@ def float32_at_the_boundary(model: ir.Model) -> tuple[int, tuple[str, ...]]:
     return count, told
 
 
-def halves_to_float32(model: ir.Model) -> tuple[str, ...]:
-    """As `float32_at_the_boundary`, of a model that has 16-bit floats; any other stays as it is.
+def one_kind_of_float(model: ir.Model) -> tuple[str, ...]:
+    """As `float32_at_the_boundary`, of a model whose floats samples and CPUs do not have.
 
-    So it takes samples of 32-bit floats and runs on every CPU, which lack most of bfloat16.
+    1. One that has 16-bit floats; of bfloat16, CPUs lack most operators. One that is fed 64-bit
+       floats: samples are those of the prepared model.
+    2. One with nodes that read 32- and 64-bit floats where ONNX wants one type. Some exporters
+       write such, and ONNX Runtime refuses them.
+    3. Any other stays as it is.
+
+    Types of what nodes give must be known.
     """
     halves = {ir.DataType.FLOAT16, ir.DataType.BFLOAT16}
-    values = (
-        value
-        for graph in model.graphs()
-        for value in (
-            *graph.inputs,
-            *graph.initializers.values(),
-            *(output for node in graph for output in node.outputs),
-        )
+    fed = any(value.dtype is ir.DataType.DOUBLE for value in graph_inputs(model))
+    if fed or any(_dtype(value) in halves for value in _values(model)):
+        return float32_at_the_boundary(model)[1]
+    mixed = next((node for node in model.graph.all_nodes() if _mixes(node, model)), None)
+    if mixed is None:
+        return ()
+    told = (
+        f"'{mixed.name or mixed.outputs[0].name}' ({mixed.op_type}) reads floats of 32 and of 64 "
+        "bits, which ONNX does not allow: all are floats of 32 bits now."
     )
-    return float32_at_the_boundary(model)[1] if any(v.dtype in halves for v in values) else ()
+    return (told, *float32_at_the_boundary(model)[1])
+
+
+def _values(model: ir.Model) -> Iterator[ir.Value]:
+    for graph in model.graphs():
+        yield from (*graph.inputs, *graph.initializers.values())
+        for node in graph:
+            yield from node.outputs
+
+
+def _dtype(value: ir.Value) -> ir.DataType | None:
+    return value.const_value.dtype if value.const_value is not None else value.dtype
+
+
+def _mixes(node: ir.Node, model: ir.Model) -> bool:
+    """Whether inputs for which ONNX has one type are floats of 32 and of 64 bits."""
+    read = [(at, _dtype(value)) for at, value in enumerate(node.inputs) if value is not None]
+    if node.domain != "" or not _BOTH.issubset(dtype for _, dtype in read):
+        return False
+    try:
+        formal = onnx.defs.get_schema(node.op_type, model.opset_imports.get("", 1)).inputs
+    except onnx.defs.SchemaError:
+        return False
+    types: dict[str, set[ir.DataType | None]] = {}
+    for at, dtype in read:
+        own = formal[min(at, len(formal) - 1)]
+        if own.is_homogeneous:
+            types.setdefault(own.type_str, set()).add(dtype)
+    return any(_BOTH.issubset(found) for found in types.values())
 
 
 def _convert_value(value: ir.Value) -> int:

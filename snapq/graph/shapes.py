@@ -53,7 +53,9 @@ def static_shape(value: ir.Value | None) -> Shape | None:
     if value is None or value.shape is None:
         return None
     dims = tuple(value.shape.dims)
-    return tuple(int(dim) for dim in dims) if all(isinstance(dim, int) for dim in dims) else None  # type: ignore[arg-type]
+    if not all(isinstance(dim, int) and dim >= 0 for dim in dims):  # some write -1 for open ones
+        return None
+    return tuple(int(dim) for dim in dims)  # type: ignore[arg-type]
 
 
 def input_specs(model: ir.Model) -> tuple[TensorSpec, ...]:

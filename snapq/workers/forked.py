@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import gc
 import mmap
 import os
 import pickle
@@ -163,6 +164,7 @@ def _serve(
         _trail = trail
         _live_apart(printed)
         _obey(limits)
+        gc.freeze()  # or each collection would look through, and copy, all that the caller holds
         try:
             reply: tuple[str, Any] = ("value", work())
         except _TimeIsUp:

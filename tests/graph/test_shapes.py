@@ -6,6 +6,7 @@ import onnx_ir as ir
 import pytest
 
 from snapq.errors import ModelError
+from snapq.graph.cost import total_macs
 from snapq.graph.shapes import TensorSpec, freeze, input_specs, static_shape
 from tests.graph.models import assert_same_results, build
 
@@ -93,3 +94,11 @@ def test_freezing_keeps_what_the_model_computes() -> None:
 def test_one_number_in_a_list_fixes_an_input_without_dimensions() -> None:
     frozen = freeze(build(TWO), {"x": [2, 8], "state": [2, 5, 4], "rate": [16000]})
     assert [spec.name for spec in input_specs(frozen)] == ["x", "state"]
+
+
+def test_what_depends_on_an_open_dimension_costs_nothing_rather_than_less() -> None:
+    model = build("(float[2,3,8,8] image) => (float[2,3,8,8] y) { y = Relu(image) }")
+    for value in (*model.graph.inputs, *model.graph.outputs):
+        value.shape = ir.Shape([-1, 3, 8, 8])
+    assert static_shape(model.graph.inputs[0]) is None
+    assert total_macs(model) == 0

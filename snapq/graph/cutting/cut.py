@@ -28,7 +28,7 @@ from snapq.graph.edit import (
     remove_unused_constants,
     subgraphs,
 )
-from snapq.graph.float32 import convert_to_float32, halves_to_float32
+from snapq.graph.float32 import convert_to_float32, one_kind_of_float
 from snapq.graph.shapes import (
     InputShapes,
     TensorSpec,
@@ -88,7 +88,7 @@ def open_cut(path: Path, inputs: InputShapes, outputs: Sequence[str] = ()) -> Cu
     """
     found = cut(foreign.freeze(begin_at(io.load(path), inputs), inputs, path), outputs)
     # So that samples and the CPU have one kind of float, as the prepared model has.
-    return replace(found, notes=(*found.notes, *halves_to_float32(found.model)))
+    return replace(found, notes=(*found.notes, *one_kind_of_float(found.model)))
 
 
 def open_given(path: Path, inputs: InputShapes, outputs: Sequence[str] = ()) -> Cut:
