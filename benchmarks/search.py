@@ -1,17 +1,17 @@
 """`snapq search` against random search: how much of the plane of time and loss each covers.
 
     python benchmarks/search.py [--example examples/efficientnet-lite0 | --small]
-        [--trials 60] [--seeds 0 1 2] [--max-drop 0.1] [--samples 64] [--runs FOLDER]
+        [--trials 60] [--turn 10] [--seeds 0 1 2] [--max-drop 0.1] [--samples 64] [--runs FOLDER]
 
 For each seed the search and a random one make as many trials over the same space, with one stage
-cache, and look for points that lose at most `--max-drop`. The hypervolume is that of simulated
-points that are faster than the file's own (by 5 % slower, to be exact) and lose no more than that;
-the one against the worst time and loss of all points is told too, and is always near 1, as a point
-that loses everything spans most of it. The last line is the least ratio of the seeds, which is to
-be 1.2 or more. With the example of
-EfficientNet-Lite0 its `pruned.yaml` is run too, and a frontier is to have a point at least as good
-in both. `--small` is a network for handwritten digits that PyTorch trains in a minute (needs
-scikit-learn for its pictures). A run that was stopped goes on, as a search does.
+cache, in turns of some each, and look for points that lose at most `--max-drop`. The hypervolume is
+that of simulated points that are faster than the file's own (by 5 % slower, to be exact) and lose
+no more than that; the one against the worst time and loss of all points is told too, and is always
+near 1, as a point that loses everything spans most of it. The last line is the least ratio of the
+seeds, which is to be 1.2 or more. With the example of EfficientNet-Lite0 its `pruned.yaml` is run
+too, and a frontier is to have a point at least as good in both. `--small` is a network for
+handwritten digits that PyTorch trains in a minute (needs scikit-learn for its pictures). A run that
+was stopped goes on, as a search does.
 """
 
 from __future__ import annotations
@@ -114,6 +114,30 @@ def searched(path: Path, sampler: str, seed: int, given: argparse.Namespace) -> 
     return found.record
 
 
+def compared(path: Path, given: argparse.Namespace) -> dict[tuple[str, int], SearchRecord]:
+    """All searches, both samplers taking turns, so that a run that was stopped says something."""
+    whole, records = given.trials, {}
+    for seed in given.seeds:
+        for trials in (*range(given.turn, whole, given.turn), whole):
+            given.trials = trials
+            for sampler in SAMPLERS:
+                records[sampler, seed] = searched(path, sampler, seed, given)
+            ours, theirs = (
+                hypervolume(points(records[one, seed]), _asked_for(records, given))
+                for one in SAMPLERS
+            )
+            ratio = ours / theirs if theirs else float("inf")
+            print(f"seed {seed} at {trials} trials: {ours:.3f} against {theirs:.3f}: {ratio:.3f}")
+    return records
+
+
+def _asked_for(records: dict[tuple[str, int], SearchRecord], given: argparse.Namespace) -> Point:
+    """The time and the loss below which a point counts."""
+    own = next(one for record in records.values() for one in record.trials if one.own)
+    slowest = max(one.us for record in records.values() for one in record.trials if one.us)
+    return 1.05 * (own.us or slowest), given.max_drop + 1e-9
+
+
 def points(record: SearchRecord) -> list[Point]:
     return [
         (one.us, one.loss) for one in record.trials if one.us is not None and one.loss is not None
@@ -139,6 +163,7 @@ def main() -> None:
     parser.add_argument("--small", action="store_true")
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--turn", type=int, default=10, help="trials of each before the other's")
     parser.add_argument("--max-drop", type=float, default=0.1)
     parser.add_argument("--samples", type=int, help="calibration samples, instead of the file's")
     parser.add_argument("--device", default="qcs9075")
@@ -153,14 +178,9 @@ def main() -> None:
     given.sets = [f'devices=["{given.device}"]']
     if given.samples:
         given.sets.append(f"data.calibration.samples={given.samples}")
-    records = {
-        (sampler, seed): searched(path, sampler, seed, given)
-        for seed in given.seeds
-        for sampler in SAMPLERS
-    }
+    records = compared(path, given)
     worst = worst_of([point for record in records.values() for point in points(record)])
-    own = next(one for record in records.values() for one in record.trials if one.own)
-    asked_for = (1.05 * (own.us or worst[0]), given.max_drop + 1e-9)
+    asked_for = _asked_for(records, given)
     ratios = []
     for seed in given.seeds:
         (ours, theirs), (all_ours, all_theirs) = (

@@ -24,9 +24,9 @@ class SearchTrialRecord(Record):
 
     number: int
     state: str
-    """`complete`; `pruned`: not simulated, as its estimate says that it cannot win; `failed`."""
+    """`complete`; `pruned`: not simulated, as it cannot win; `failed`."""
     sentence: str = ""
-    """Why it is not complete."""
+    """Why it is not complete, or what failed on the way although it is."""
     choices: dict[str, Any]
     """The value of each dimension."""
     us: float | None = None

@@ -128,7 +128,7 @@ def title(record: SearchRecord) -> str:
     counts = dict.fromkeys(("complete", "pruned", "failed"), 0)
     for trial in record.trials:
         counts[trial.state] += 1
-    words = {"complete": "simulated", "pruned": "pruned by the estimate", "failed": "failed"}
+    words = {"complete": "simulated", "pruned": "pruned", "failed": "failed"}
     parts = [f"{counts[state]} {word}" for state, word in words.items() if counts[state]]
     told = f" ({', '.join(parts)})" if parts else ""
     return fmt.plain(
@@ -145,7 +145,8 @@ def line(trial: SearchTrialRecord, record: SearchRecord) -> str:
     told = [fmt.microseconds(trial.us or 0.0), quality(trial, record), loss(trial, record)]
     best = " On the frontier." if trial.best else ""
     parts = ", ".join(filter(None, told))
-    return f"Trial {trial.number}: {parts}; {what(trial, record)}.{best}"
+    remark = f" {trial.sentence}" if trial.sentence else ""
+    return f"Trial {trial.number}: {parts}; {what(trial, record)}.{best}{remark}"
 
 
 def show(record: SearchRecord, console: Console, page: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from snapq.config.schema.search import LAYERS as LAYERS_MARK
 from snapq.config.schema.search import RESOLUTION
 from snapq.errors import ConfigError
 from snapq.graph import io
+from snapq.npu.memory import Memory
 from snapq.pipeline.available import available
 from snapq.pipeline.cache import Cache
 from snapq.pipeline.inputs import Setting
@@ -177,10 +178,14 @@ class Sensible:
         count = min(_MOST_BLOCKS, len(found) // 2)
         if not count:
             return ()
-        samples = [sample.feeds for sample in islice(self._calibration, _COMPARED * 2)]
-        with self._progress.track("Try blocks", blocks.trials(model, count)) as advance:
-            _, dropped = blocks.shallower(model, count, samples, None, advance)
-        return tuple(one.name for one in dropped)
+
+        def ranked() -> list[str]:
+            samples = [sample.feeds for sample in islice(self._calibration, _COMPARED * 2)]
+            with self._progress.track("Try blocks", blocks.trials(model, count)) as advance:
+                _, dropped = blocks.shallower(model, count, samples, None, advance)
+            return [one.name for one in dropped]
+
+        return tuple(self._kept("residual blocks", {"count": count}, ranked))
 
     # -- quantization ----------------------------------------------------------------------------
 
@@ -226,9 +231,9 @@ class Sensible:
                 raise ConfigError(
                     f"The devices have no other precision than {own}.", where="search.layers"
                 )
-            self._groups = sensitive_groups(
-                self._prepared(), options, devices[0], self._calibration, self._progress
-            )
+            parts = {"quantize": options.model_dump(mode="json"), "device": vars(devices[0])}
+            found = self._kept("sensitive groups", parts, self._sensitive)
+            self._groups = tuple(map(tuple, found))
         except ConfigError as error:
             if asked:
                 raise
@@ -236,6 +241,15 @@ class Sensible:
             return []
         counts = tuple(range(len(self._groups) + 1))
         return [Dimension(f"{LAYERS}{name}", counts) for name in others]
+
+    def _sensitive(self) -> tuple[tuple[str, ...], ...]:
+        return sensitive_groups(
+            self._prepared(),
+            self._require_layers(),
+            self._setting.devices[0],
+            self._calibration,
+            self._progress,
+        )
 
     def _require_layers(self) -> QuantizeConfig:
         """The options of the quantize stage. Raises `ConfigError` where layers have no choice."""
@@ -291,6 +305,15 @@ class Sensible:
         return [Dimension(RESOLUTION, found)]
 
     # -- the model -------------------------------------------------------------------------------
+
+    def _kept(self, kind: str, parts: Mapping[str, object], make: Callable[[], Any]) -> Any:
+        """What an earlier search found of the same model and samples, or what is found now."""
+        data = self._setting.calibration
+        assert data is not None
+        rests_on = {"model": io.digest(self._prepared()), "calibration": data.fingerprint()}
+        # States that samples begin with come from the model as given, which is not among these.
+        memory = Memory(None if data.state else self._cache)
+        return memory.recall(kind, {**parts, **rests_on}, make, list)
 
     @property
     def _calibration(self) -> Iterable[Any]:
