@@ -148,7 +148,7 @@ class Study:
         """Keeps what came of a trial; None where it was taken over meanwhile."""
         if self._is_finished(spec.number):
             return None
-        choices = self._kept(spec.number)["choices"]
+        choices = self.choices(spec.number)
         kept = {"state": outcome.state, "choices": choices, "digest": spec.digest}
         self._keep(spec.number, {**kept, "outcome": outcome.to_json()})
         values = self._values(outcome)
@@ -158,6 +158,10 @@ class Study:
             self._set(spec.number, sampling.CONSTRAINTS, beyond(outcome, spec.limits, values[1]))
             self._finish(spec.number, values)
         return Told(choices, outcome)
+
+    def choices(self, number: int) -> dict[str, Any]:
+        """What a trial is, by dimension."""
+        return dict(self._kept(number)["choices"])
 
     def give_back(self, number: int) -> None:
         """Notes that a trial was begun and not done: it is the next one that is asked for."""
