@@ -49,6 +49,7 @@ from snapq.quantization.tuning.known_layers import KnownLayers
 from snapq.quantization.tuning.output_score import LastOpened, OutputScorer, Runner
 from snapq.quantization.tuning.price import Price
 from snapq.quantization.tuning.score import LEAST, Gain, Score
+from snapq.runtime import products_in_one_thread
 
 __all__ = ["PRESETS", "Recipe", "Tuning", "preset", "tune", "tuning"]
 
@@ -178,6 +179,7 @@ class Tuning:
     decibels: float = inf
 
 
+@products_in_one_thread()
 def tuning(
     model: ir.Model,
     samples: Samples,

@@ -95,9 +95,8 @@ class _Compensation:
     def of(cls, moment: Floats) -> _Compensation:
         """By a damped moment, `[G, K, K]`."""
         order = np.argsort(-np.einsum("gkk->gk", moment), axis=1, kind="stable")
-        sorted_moment = np.take_along_axis(
-            np.take_along_axis(moment, order[:, :, None], axis=1), order[:, None, :], axis=2
-        )
+        groups = np.arange(len(moment))[:, None, None]
+        sorted_moment = moment[groups, order[:, :, None], order[:, None, :]]
         upper = inverse_factor(sorted_moment.astype(np.float64))
         return cls(order, np.ascontiguousarray(upper, np.float32))
 
@@ -108,7 +107,7 @@ class _Compensation:
         output too, `[G, O]`.
         """
         groups, outputs, width = weight.shape
-        steps = np.broadcast_to(scale, weight.shape)
+        steps = np.broadcast_to(scale, (groups, outputs, scale.shape[2]))
         integers = np.empty(weight.shape, np.float32)
         missed = np.empty(weight.shape[:2], np.float32)
         together = max(_FEWEST_TOGETHER, _AT_ONCE // (groups * min(width, _BLOCK)))
@@ -125,7 +124,9 @@ class _Compensation:
         order, upper = self.order[:, :, None], self.upper
         # [G, K, O]: what one input of all outputs adds to all inputs behind it lies together.
         left = np.take_along_axis(weight.transpose(0, 2, 1), order, axis=1)
-        steps = np.take_along_axis(steps.transpose(0, 2, 1), order, axis=1)
+        steps = steps.transpose(0, 2, 1)
+        if steps.shape[1] > 1:  # else they are alike for all inputs
+            steps = np.take_along_axis(steps, order, axis=1)
         integers = np.empty_like(left)
         lost = np.zeros((left.shape[0], left.shape[2]), np.float32)
         width = left.shape[1]
@@ -133,7 +134,8 @@ class _Compensation:
             stop = min(start + _BLOCK, width)
             missed = np.empty((left.shape[0], stop - start, left.shape[2]), np.float32)
             for k in range(start, stop):
-                column, step, own = left[:, k], steps[:, k], missed[:, k - start]
+                column, own = left[:, k], missed[:, k - start]
+                step = steps[:, k if steps.shape[1] > 1 else 0]
                 integers[:, k] = np.clip(np.rint(column / step), *limits)
                 own[:] = (column - integers[:, k] * step) / upper[:, k, k, None]
                 left[:, k + 1 : stop] -= upper[:, k, k + 1 : stop, None] * own[:, None, :]
