@@ -8,9 +8,11 @@ import numpy as np
 import onnx_ir as ir
 import pytest
 
+from snapq import runtime
 from snapq.cpu import WORTH_SHARING, CpuModel
 from snapq.errors import ModelError
 from snapq.graph import io
+from snapq.runtime import products_in_one_thread
 from tests.graph.models import build
 
 MATMUL = "(float[2,64] x, float[64,64] w) => (float[2,64] y) { y = MatMul(x, w) }"
@@ -49,6 +51,20 @@ def test_large_weights_are_used_where_they_are() -> None:
     np.testing.assert_allclose(shared.run({"x": x})["y"], x @ w, rtol=1e-3, atol=1e-2)
     w[:] = 0  # no copy was made of it
     assert not shared.run({"x": x})["y"].any()
+
+
+def test_products_run_in_one_thread_and_then_in_as_many_as_before() -> None:
+    found = runtime._openblas()
+    assert found is not None
+    threads, limit = found
+    before = threads()
+    try:
+        limit(2)
+        with products_in_one_thread():
+            assert threads() == 1
+        assert threads() == 2
+    finally:
+        limit(before)
 
 
 def test_what_does_not_fit_is_one_sentence() -> None:

@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.errors import SnapqError
 from snapq.precision import WeightType
 from snapq.quantization.analysis.advice import advice
 from snapq.quantization.calibration.calibrate import Samples
@@ -44,11 +43,12 @@ from snapq.quantization.tuning.algorithms.base import (
 )
 from snapq.quantization.tuning.confirmed import SecondLook
 from snapq.quantization.tuning.fast import quantize_fast
+from snapq.quantization.tuning.finalists import Candidate, best_of
 from snapq.quantization.tuning.judges import ALONE, Judges
 from snapq.quantization.tuning.known_layers import KnownLayers
-from snapq.quantization.tuning.output_score import LastOpened, OutputScorer, Runner
+from snapq.quantization.tuning.output_score import LastOpened, OutputScorer
 from snapq.quantization.tuning.price import Price
-from snapq.quantization.tuning.score import LEAST, Gain, Score
+from snapq.quantization.tuning.score import LEAST, Gain
 from snapq.runtime import products_in_one_thread
 
 __all__ = ["PRESETS", "Recipe", "Tuning", "preset", "tune", "tuning"]
@@ -210,7 +210,7 @@ def tuning(
     known = KnownLayers(frozenset(recipe.algorithms), places)
     seen = observe(source, training, progress)
     study = Study(source, scheme, imposed, training, seen, known=known)
-    kept = [_Candidate("plain", study, scorer.score(study.built.model))]
+    kept = [Candidate("plain", study, scorer.score(study.built.model))]
     notes, chosen, tried = [], list[str](), list[str]()
     steps = dict(_steps(recipe, scheme, timed=judges.time is not None))
     after: dict[tuple[str, ...], Study] = {(): study}
@@ -220,7 +220,7 @@ def tuning(
     )
 
     def keep(name: str, changed: Study) -> bool:
-        found = _Candidate(name, changed, scorer.score(changed.built.model))
+        found = Candidate(name, changed, scorer.score(changed.built.model))
         gain = found.score.over(kept[-1].score)
         counts = gain.counts or (_gives_room(name) and gain.is_no_loss)
         change = f"{kept[-1].score.decibels:.1f} to {found.score.decibels:.1f} dB"
@@ -251,7 +251,7 @@ def tuning(
         now = replace(kept[-1].study.scheme, observer=observer)
         if now != kept[-1].study.scheme:
             keep(f"then {observer} ranges", replace(kept[-1].study, scheme=now))
-    best, said = _best(judges.runner, scorer, kept, len(held))
+    best, said = best_of(judges.runner, scorer, kept, len(held))
     summary = [f"Tried, in SQNR at the outputs: {'; '.join(notes)}."] if notes else []
     story = tuple(Note(NoteKind.TUNING, (), text) for text in (*summary, said))
     if best is kept[0]:  # nothing was chosen that more samples would undo
@@ -261,30 +261,8 @@ def tuning(
     return Tuning(study, story, best.score.decibels)
 
 
-def _best(
-    runner: Runner | None, scorer: OutputScorer, kept: Sequence[_Candidate], held: int
-) -> tuple[_Candidate, str]:
-    """The candidate that ships, by the simulator where it runs, and a note on how it was chosen."""
-    by_cpu = _by_cpu(kept, held)
-    if runner is None or len(kept) < 2:
-        return kept[-1], by_cpu
-    try:
-        return _best_by(runner, scorer, kept)
-    except SnapqError as error:
-        if error.transient:
-            raise
-        return kept[-1], f"{by_cpu} The simulator failed: {error.what}"
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    name: str
-    study: Study
-    score: Score
-
-
 def _refusal(
-    found: _Candidate, kept: Sequence[_Candidate], price: Price, second: SecondLook
+    found: Candidate, kept: Sequence[Candidate], price: Price, second: SecondLook
 ) -> str | None:
     """Why a step is dropped whose score is more than chance; None where it is kept."""
     if found.score.spoils(kept[0].score):
@@ -378,27 +356,6 @@ def _with_repeats(name: str, before: Sequence[str]) -> Callable[[Study], Study |
     return run
 
 
-def _best_by(
-    runner: Runner, scorer: OutputScorer, kept: Sequence[_Candidate]
-) -> tuple[_Candidate, str]:
-    """The last candidate, unless the runner finds the one before it or the plain one better.
-
-    None is taken that makes an output, or a group of its channels, clearly worse than the plain one
-    leaves it there.
-    """
-    finalists = [
-        (one, scorer.score(one.study.built.model, runner)) for one in (kept[0], *kept[1:][-2:])
-    ]
-    plain = finalists[0][1]
-    fit = [finalists[0], *((one, score) for one, score in finalists[1:] if not score.spoils(plain))]
-    best, highest = fit[-1]
-    for one, score in reversed(fit[:-1]):
-        if score.over(highest).counts:
-            best, highest = one, score
-    listed = ", ".join(f"{one.name} {score.decibels:.1f} dB" for one, score in finalists)
-    return best, f"On the simulator, held-out samples, SQNR at the outputs: {listed}."
-
-
 def _gives_room(name: str) -> bool:
     """Whether a step clips less of what no sample has shown, which held-out ones cannot prove."""
     return _stage(name) == Stage.RANGES
@@ -408,12 +365,3 @@ def _verdict(gain: Gain, counts: bool) -> str:
     if counts:
         return "kept" if gain.counts else "kept, as it clips less and loses no more than chance"
     return "dropped, as it may be chance" if gain.decibels > LEAST else "dropped"
-
-
-def _by_cpu(kept: Sequence[_Candidate], held: int) -> str:
-    where = f"{held} held-out samples" if held else "the calibration samples (too few to hold out)"
-    plain, best = kept[0].score.decibels, kept[-1].score.decibels
-    return (
-        f"SQNR at the outputs on {where}, on the CPU: {plain:.1f} dB by min-max ranges and "
-        f"plain rounding, {best:.1f} dB as it is."
-    )

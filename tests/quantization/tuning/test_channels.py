@@ -63,12 +63,24 @@ def test_outputs_stay(name, activation):
     changed = algorithm(name)(study(model))
     assert changed is not None
     assert_same(model, changed.model)
+    assert_seen(changed)
+
+
+def assert_seen(changed):
+    """What is known of tensors that kept their names is what they hold in the changed model."""
+    fresh = observe(changed.model, changed.samples)
+    assert fresh.keys() == changed.seen.keys()
+    for name, one in fresh.items():
+        room = 1e-4 * (one.maximum - one.minimum)
+        assert changed.seen[name].maximum == pytest.approx(one.maximum, abs=room)
+        assert changed.seen[name].minimum == pytest.approx(one.minimum, abs=room)
 
 
 def test_migration_keeps_outputs_and_evens_channels():
     model = transformer()
     before, changed = study(model), algorithm("smoothquant")(study(model))
     assert_same(model, changed.model)
+    assert_seen(changed)
     name = next(n for n in changed.seen if n.endswith("_equalized"))
     old = before.seen[name.removesuffix("_equalized")]
     spread = old.maximum / np.median(np.abs(old.bins()[0]))

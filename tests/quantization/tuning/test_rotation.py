@@ -13,6 +13,7 @@ from snapq.quantization.quantize import observe
 from snapq.quantization.tuning.algorithms.base import Study
 from snapq.quantization.tuning.algorithms.rotation import rotate, rotation
 from tests.quantization.odd_models import Builder, feeds
+from tests.quantization.tuning.test_channels import assert_seen
 
 WIDTH = 32
 
@@ -74,6 +75,7 @@ def test_a_turned_stream_computes_the_same_and_is_nearer_at_8_bits(norm):
     before = decibels(truth, outputs(study.built.model, sample))
     after = decibels(truth, outputs(turned.built.model, sample))
     assert min(np.subtract(after, before)) > 2
+    assert_seen(turned)
 
 
 def test_a_stream_that_runs_through_normalizations_stays():

@@ -26,6 +26,7 @@ from snapq.quantization.qdq.order import decide
 from snapq.quantization.qdq.parameters import Tuned
 from snapq.quantization.qdq.scheme import Scheme
 from snapq.quantization.quantize import Quantized, encodings, observe, quantize
+from snapq.quantization.tuning.channels.kept import kept
 from snapq.quantization.tuning.channels.links import Link
 from snapq.quantization.tuning.channels.statistics import (
     ChannelStatistics,
@@ -121,9 +122,9 @@ class Study:
     def of(self, model: ir.Model) -> Study:
         """The study of another form of the float model.
 
-        Tensors that hold something else in it have another name; all others are not watched again.
+        Tensors that hold in it what they held are not watched again.
         """
-        names = _names(self.model) & _names(model)
+        names = kept(self.model, model)
         known = {name: seen for name, seen in self.seen.items() if name in names}
         return replace(
             self,
@@ -190,12 +191,6 @@ class Study:
                 if one == names[0]:
                     found[layer.name] = tuned
         return found
-
-
-def _names(model: ir.Model) -> set[str]:
-    """Names of all tensors of a main graph."""
-    inputs = {str(value.name) for value in model.graph.inputs}
-    return inputs | {str(value.name) for node in model.graph for value in node.outputs}
 
 
 FORMER_NAMES: Mapping[str, str] = {
