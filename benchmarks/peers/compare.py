@@ -211,7 +211,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("models", nargs="*", default=list(SUBJECTS), metavar="MODEL")
-    parser.add_argument("--precision", nargs="*", default=["w8a8", "w8a16"])
+    parser.add_argument(
+        "--precision", nargs="*", default=["w8a8", "w8a16"], choices=["w8a8", "w8a16", "w4a16"]
+    )
     parser.add_argument("--tools", nargs="*", default=list(DEFAULT), choices=list(TOOLS))
     parser.add_argument("--calibration", type=int, default=32)
     parser.add_argument("--evaluation", type=int, default=8)

@@ -1,6 +1,6 @@
 """Quantizes with ONNX Runtime's own quantizer, in its form for the NPU; run by compare.py.
 
-python quantize_onnxruntime.py MODEL SAMPLES.npz OUTPUT w8a8|w8a16 METHOD[+preprocess]
+python quantize_onnxruntime.py MODEL SAMPLES.npz OUTPUT w8a8|w8a16|w4a16 METHOD[+preprocess]
 
 It gets what its users would give it: a model repaired, preprocessed where asked for (its own step
 for the NPU), and the scales of LayerNormalization in uint8, as the NPU does not take them in int8.
@@ -21,7 +21,11 @@ from onnxruntime.quantization.execution_providers.qnn import (
 )
 from repaired import repaired
 
-ACTIVATIONS = {"w8a8": QuantType.QUInt8, "w8a16": QuantType.QUInt16}
+TYPES = {
+    "w8a8": (QuantType.QInt8, QuantType.QUInt8),
+    "w8a16": (QuantType.QInt8, QuantType.QUInt16),
+    "w4a16": (QuantType.QInt4, QuantType.QUInt16),
+}
 
 
 class Samples(CalibrationDataReader):
@@ -54,12 +58,13 @@ def main() -> None:
     if preprocess and qnn_preprocess_model(source, fused):
         source = fused
     norms = [n for n in onnx.load(source).graph.node if n.op_type == "LayerNormalization"]
+    weights, activations = TYPES[precision]
     config = get_qnn_qdq_config(
         source,
         Samples(Path(samples)),
         calibrate_method=CalibrationMethod[method],
-        activation_type=ACTIVATIONS[precision],
-        weight_type=QuantType.QInt8,
+        activation_type=activations,
+        weight_type=weights,
         per_channel=True,
         init_overrides={n.input[1]: [{"quant_type": QuantType.QUInt8}] for n in norms} or None,
     )

@@ -1,6 +1,6 @@
 """Quantizes with snapq, as the others are run: in a process of its own; run by compare.py.
 
-python quantize_snapq.py MODEL SAMPLES.npz OUTPUT w8a8|w8a16 PRESET
+python quantize_snapq.py MODEL SAMPLES.npz OUTPUT w8a8|w8a16|w4a16 PRESET
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 import snapq
 
-ACTIVATIONS = {"w8a8": "uint8", "w8a16": "uint16"}
+TYPES = {"w8a8": ("int8", "uint8"), "w8a16": ("int8", "uint16"), "w4a16": ("int4", "uint16")}
 
 
 def main() -> None:
@@ -24,10 +24,12 @@ def main() -> None:
         for index in range(len(next(iter(arrays.values())))):
             yield {name: array[index] for name, array in arrays.items()}
 
+    weights, activations = TYPES[precision]
     snapq.quantize(
         model,
         feeds(),
-        activations=ACTIVATIONS[precision],
+        weights=weights,
+        activations=activations,
         preset=preset,
         devices=["qcs9075"],
         output=output,
