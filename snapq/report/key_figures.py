@@ -103,6 +103,9 @@ def _fidelity_cards(record: RunRecord) -> Iterator[Card]:
         items = texts.speaking(every)
         if not items:
             continue
+        if items[0].agreement is not None:
+            yield _equal_card(min(items, key=lambda item: item.agreement or 0.0))
+            continue
         worst = min(items, key=lambda item: item.sqnr_db)
         many = f"{len(items)} outputs" if not any(i.channels for i in items) else "all outputs"
         place = f"{worst.output}{worst.channels}"
@@ -113,11 +116,22 @@ def _fidelity_cards(record: RunRecord) -> Iterator[Card]:
             where=where,
             lines=(
                 f"{of}lowest sample {fmt.decibels(worst.sqnr_db_min)}, "
-                f"cosine {fmt.cosine(worst.cosine)}{texts.agreement_text(worst)}; baseline: float",
+                f"cosine {fmt.cosine(worst.cosine)}; baseline: float",
                 texts.samples_text(worst),
             ),
             warnings=("Random inputs",) if worst.random_inputs else (),
         )
+
+
+def _equal_card(item: FidelityRecord) -> Card:
+    """That of a network which gives whole numbers alone, such as the class of each pixel."""
+    return Card(
+        title=f"Equal elements, {item.label}{f' on {item.device}' if item.device else ''}",
+        value=f"{fmt.number((item.agreement or 0.0) * 100)} %",
+        where=item.where,
+        lines=(f"{item.output}; baseline: float", texts.samples_text(item)),
+        warnings=("Random inputs",) if item.random_inputs else (),
+    )
 
 
 def _speedup_cards(record: RunRecord, where: Origin) -> Iterator[Card]:

@@ -123,7 +123,7 @@ def _fidelity(record: RunRecord) -> Iterator[Row]:
         behind = ", behind the cut" if item.behind_cut else ""
         place = f"{item.label}, {item.output}{item.channels}{behind}"
         if item.agreement is not None:
-            yield f"Equal {place}", texts.agreement_text(item).removeprefix(", "), ", ".join(basis)
+            yield f"Equal {place}", texts.agreement_text(item), ", ".join(basis)
             continue
         basis.append(f"lowest sample {fmt.decibels(item.sqnr_db_min)}")
         value = f"{fmt.decibels(item.sqnr_db)}, cosine {fmt.cosine(item.cosine)}"

@@ -86,10 +86,10 @@ def speaking(items: Iterable[FidelityRecord]) -> list[FidelityRecord]:
 
 
 def agreement_text(item: FidelityRecord) -> str:
-    """`, 99.8 % of elements equal` of integer outputs; nothing of others."""
+    """`99.8 % of elements equal` of integer outputs; nothing of others."""
     if item.agreement is None:
         return ""
-    return f", {fmt.number(item.agreement * 100)} % of elements equal"
+    return f"{fmt.number(item.agreement * 100)} % of elements equal"
 
 
 FINDINGS = {

@@ -124,9 +124,9 @@ def test_unfinished_run_and_run_without_gates_do_not_pass() -> None:
 def test_report_is_small_and_quick_to_write() -> None:
     assert len(render_html(records.empty()).encode()) < 50_000, "no plots, so no plotly"
     assert len(render_html(records.realistic()).encode()) < 2_500_000
-    start = time.perf_counter()
+    start = time.process_time()
     page = render_html(records.large())
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     assert len(page.encode()) < 6_000_000
 
 

@@ -55,4 +55,5 @@ def test_the_share_of_equal_elements_of_whole_numbers_is_shown() -> None:
     record = records.realistic().model_copy(update={"fidelity": (classes,)})
     for shown in (text(record), html.unescape(render_html(record))):
         assert "98.8 % of elements equal" in shown
+        assert "12.5 dB" not in shown
     assert "elements equal" not in text(records.realistic())
