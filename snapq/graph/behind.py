@@ -8,7 +8,16 @@ import onnx_ir as ir
 
 from snapq.operators import Family, spec_of
 
-__all__ = ["gives", "names_behind"]
+__all__ = ["CHOOSES", "chosen_outputs", "gives", "names_behind"]
+
+CHOOSES = ("TopK", "NonMaxSuppression", "NonZero")
+"""What chooses rows, and their order, by computed values."""
+
+
+def chosen_outputs(graph: ir.Graph) -> list[str]:
+    """Names of the outputs whose rows, or the order of these, are computed."""
+    behind = names_behind(graph, CHOOSES)
+    return [str(value.name) for value in graph.outputs if str(value.name) in behind]
 
 
 def names_behind(graph: ir.Graph, operators: Collection[str]) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.behind import gives, names_behind
+from snapq.graph.behind import chosen_outputs, gives, names_behind
 
 MODEL = ir.from_onnx_text(
     """<ir_version: 10, opset_import: ["" : 17]>
@@ -19,6 +19,7 @@ MODEL = ir.from_onnx_text(
 
 def test_what_rests_on_a_choice_is_found() -> None:
     assert names_behind(MODEL.graph, ("TopK",)) == {"values", "places", "boxes"}
+    assert chosen_outputs(MODEL.graph) == ["boxes"]
 
 
 def test_what_stands_behind_the_last_layer_is_found() -> None:

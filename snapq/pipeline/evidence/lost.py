@@ -7,12 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 import onnx_ir as ir
 
 from snapq.evaluation.fidelity import OutputFidelity
-from snapq.graph.behind import gives, names_behind
+from snapq.graph.behind import CHOOSES, gives, names_behind
 
 __all__ = ["what_is_lost"]
 
-_CHOOSES = ("TopK", "NonMaxSuppression", "NonZero")
-"""What chooses rows, and their order, by computed values."""
 _SCORES = ("Sigmoid", "Softmax", "HardSigmoid")
 _ABSENT = 1 / 128
 """Scores that never get beyond this say that what they stand for did not occur."""
@@ -43,7 +41,7 @@ def what_is_lost(
     if not found:
         return {}, ()
     graph = given().graph
-    chosen = names_behind(graph, _CHOOSES)
+    chosen = names_behind(graph, CHOOSES)
     made = {str(value.name): value for node in graph for value in node.outputs}
     lost, notes, reordered = dict[str, str](), list[str](), list[str]()
     for one in found:

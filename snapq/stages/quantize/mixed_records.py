@@ -117,8 +117,18 @@ def notes(
     options: MixedPrecision,
     held: HeldOut,
     scores: Sequence[float],
+    chosen: Sequence[str],
 ) -> Iterator[str]:
-    """Sentences for the reader; `scores` are the float model's, none where SQNR is the budget."""
+    """Sentences for the reader.
+
+    Args:
+        found: what was chosen.
+        curve: all that was tried.
+        options: the budget.
+        held: what judged.
+        scores: the float model's; none where SQNR is the budget.
+        chosen: outputs whose rows, or the order of these, are computed.
+    """
     names = ", ".join(found.nodes[:_NAMED])
     more = f" and {len(found.nodes) - _NAMED} more" if len(found.nodes) > _NAMED else ""
     shown = f" ({names}{more})" if names else ""
@@ -152,6 +162,12 @@ def notes(
             else f"a drop in {found.unit} of {options.max_drop:g}"
         )
         yield f"No mix meets the budget of {wanted}; this is the closest."
+    if chosen and options.max_drop is None:
+        yield (
+            f"{', '.join(chosen)}: which rows there are, and in which order, is computed (TopK and "
+            "the like), so that SQNR asks for more bits than detections need. Give `goal: "
+            "{max_drop: 0.01}` with a metric such as map, or cut the model in front of that."
+        )
     if held.own:
         yield "The calibration samples have no labels: the float model's predictions stand in."
     if not held.apart:

@@ -13,6 +13,7 @@ import onnx_ir as ir
 from snapq.config import MixedPrecision, QuantizeConfig
 from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
 from snapq.errors import QnnError
+from snapq.graph.behind import chosen_outputs
 from snapq.npu.arithmetic import distinct
 from snapq.npu.runtime import status
 from snapq.precision import ActivationType, Promotion, precision_name
@@ -125,7 +126,7 @@ def mix(
     result = analysis.quantized(mixed.chosen.scheme)
     found = next(record for record in curve if record.chosen)
     scores = float_scores(held, context) if options.max_drop is not None else ()
-    texts = notes(found, curve, options, held, scores)
+    texts = notes(found, curve, options, held, scores, chosen_outputs(study.model.graph))
     told = (*(Note(NoteKind.TUNING, (), text) for text in texts), *tuned.notes)
     return Kept(
         replace(result, notes=(*told, *result.notes)),
