@@ -95,6 +95,7 @@ class OutputFidelity:
     largest: float = 0.0
 
 
+ONE_VALUE = "one value"
 LEAST_DB = 10.0
 """What has less, of the energies of all samples together, is lost: a third of its amplitude is
 error."""
@@ -134,7 +135,7 @@ class _Output:
         if not wanted.low < wanted.high:
             return None
         if found.low == found.high:
-            return "one value"
+            return ONE_VALUE
         decibels = sqnr(self.energies.signal, self.energies.noise)
         return f"{decibels:.1f} dB" if not self.discrete and decibels < LEAST_DB else None
 

@@ -16,11 +16,13 @@ MODEL = """<ir_version: 10, opset_import: ["" : 17]>
     }"""
 
 
-def lost(output: str, channels: str, largest: float) -> tuple[dict[str, str], tuple[str, ...]]:
+def lost(
+    output: str, channels: str, largest: float, left: str = "3.0 dB", *, changed: bool = False
+) -> tuple[dict[str, str], tuple[str, ...]]:
     name = f"{output}{channels}"
-    one = OutputFidelity(name, 3.0, 1.0, 0.5, None, 8, "3.0 dB", 0.0, largest)
-    places = {name: (output, channels)}
-    return what_is_lost([one], places, lambda: ir.from_onnx_text(MODEL), "qcs9075", "w8a8")
+    one = OutputFidelity(name, 3.0, 1.0, 0.5, None, 8, left, 0.0, largest)
+    places, package = {name: (output, channels)}, ("w8a8", "qcs9075")
+    return what_is_lost([one], places, lambda: ir.from_onnx_text(MODEL), package, changed=changed)
 
 
 @pytest.mark.parametrize(("output", "largest"), [("plain", 0.001), ("scores", 0.5)])
@@ -38,3 +40,10 @@ def test_rows_in_a_computed_order_are_told_instead() -> None:
     found, (note,) = lost("rows", "", 0.5)
     assert found == {}
     assert "cut the model in front" in note
+
+
+def test_a_pruned_network_may_be_far_from_the_given_one_but_not_of_one_value() -> None:
+    assert lost("plain", "", 1.0, changed=True) == ({}, ())
+    found, (note,) = lost("plain", "", 1.0, "one value", changed=True)
+    assert found == {"plain": "one value"}
+    assert "one value is left of values from 0 to 1" in note

@@ -54,7 +54,8 @@ class Gates(Strict):
     """Lowest mean output SQNR of the simulated package against the float model, in dB; boxes and
     scores of one output, and other channels of very different range, count each by themselves. By
     output or device too. Where this is not given, one that holds a single value where float has
-    several, or has less than 10 dB over all samples together, fails."""
+    several fails, and one with less than 10 dB over all samples together where no stage prunes or
+    trains the network."""
     min_equal_answers: Share | Annotated[dict[str, Share], Field(min_length=1)] | None = None
     """Of a tree ensemble, SVM or linear model: lowest share of rows with the label that ONNX
     Runtime gives, ties of scores within 1e-6 aside; of a regression, 1 minus the largest error by

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import onnx_ir as ir
 
-from snapq.evaluation.fidelity import OutputFidelity
+from snapq.evaluation.fidelity import ONE_VALUE, OutputFidelity
 from snapq.graph.behind import CHOOSES, gives, names_behind
 
 __all__ = ["what_is_lost"]
@@ -20,8 +20,9 @@ def what_is_lost(
     results: Sequence[OutputFidelity],
     places: Mapping[str, tuple[str, str]],
     given: Callable[[], ir.Model],
-    device: str | None,
-    label: str,
+    package: tuple[str, str | None],
+    *,
+    changed: bool,
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """What is left of what is lost, by the name of the output and its channels, and notes.
 
@@ -29,15 +30,21 @@ def what_is_lost(
     2. Not where rows may only stand in another order: two detections that change places leave no
        SQNR, however right both are.
     3. Not scores of what the samples do not show.
+    4. Of a network that was changed, pruned for example, only what has one value: how far it may be
+       from the given one is not for SQNR to say.
 
     Args:
         results: of each output and group of its channels.
         places: output and channels of each.
         given: loads the model as given; called where something may be lost.
-        device: that is simulated; None on the CPU.
-        label: of the precision.
+        package: label of the precision, and the device that is simulated; None on the CPU.
+        changed: whether a stage changed what the model computes.
     """
-    found = [one for one in results if one.collapsed is not None]
+    found = [
+        one
+        for one in results
+        if one.collapsed is not None and (one.collapsed == ONE_VALUE or not changed)
+    ]
     if not found:
         return {}, ()
     graph = given().graph
@@ -52,7 +59,7 @@ def what_is_lost(
             reordered.append(output)
         elif not (absent and output in made and gives(made[output], _SCORES)):
             lost[one.name] = one.collapsed
-            notes.append(_told(one, device, label))
+            notes.append(_told(one, *package))
     if reordered:
         notes.append(
             f"{', '.join(dict.fromkeys(reordered))}: which rows there are, and in which order, is "
@@ -62,8 +69,8 @@ def what_is_lost(
     return lost, tuple(notes)
 
 
-def _told(one: OutputFidelity, device: str | None, label: str) -> str:
-    left = "one value is left" if one.collapsed == "one value" else f"{one.collapsed} are left"
+def _told(one: OutputFidelity, label: str, device: str | None) -> str:
+    left = f"{one.collapsed} {'is' if one.collapsed == ONE_VALUE else 'are'} left"
     return (
         f"'{one.name}' at {label}{f' on {device}' if device else ''} is lost: {left} of values "
         f"from {one.smallest:.3g} to {one.largest:.3g}. `precision: auto` with a `goal` gives more "

@@ -185,7 +185,10 @@ def _compare(
     ]
     meters = [(fidelity, False)] + ([(behind, True)] if behind.samples else [])
     given = partial(io.load, subject.source.model)
-    lost, said = what_is_lost(fidelity.results(), grouped.places, given, device, subject.label)
+    changed = any(step.changes for step in subject.steps)
+    lost, said = what_is_lost(
+        fidelity.results(), grouped.places, given, (subject.label, device), changed=changed
+    )
     records = [
         FidelityRecord(
             label=subject.label,
@@ -272,7 +275,7 @@ EVIDENCE = Evidence(
     "outputs",
     Reads(
         (Input.GIVEN, Input.EVALUATION, Input.METRICS, Input.DEVICES, Input.BOUNDARY),
-        (Input.QUANTIZED, Input.PACKAGE, Input.TAIL, Input.HOST, Input.WHOLE),
+        (Input.QUANTIZED, Input.PACKAGE, Input.TAIL, Input.HOST, Input.WHOLE, Input.STEPS),
     ),
     gather,
 )
@@ -288,7 +291,7 @@ ON_CPU = Evidence(
     "outputs on the CPU",
     Reads(
         (Input.GIVEN, Input.EVALUATION, Input.METRICS, Input.QUANTIZED, Input.BOUNDARY),
-        (Input.PACKAGE, Input.TAIL, Input.HOST),
+        (Input.PACKAGE, Input.TAIL, Input.HOST, Input.STEPS),
     ),
     _on_cpu,
 )
