@@ -22,6 +22,8 @@ _SUSPECT = 0.6
 """Share of its cycles at fp16 from which a node of 8 bits is tried at 16."""
 _WORTH = 0.05
 """Share of all cycles that the tried nodes must have, all together."""
+_MOSTLY = 0.5
+"""Share of all cycles that they must have for everything to be tried at 16 bits."""
 _GAIN = 0.02
 """Share of all cycles that must be won."""
 _HEAVY = 0.1
@@ -65,9 +67,10 @@ def faster_at_16_bits(
     """
     first = estimate(quantized.model)
     spent = by_float_node(quantized.model, first)
+    narrow = _narrow(quantized) & set(free)
     suspects = {
         name: spent[name]
-        for name in _narrow(quantized) & spent.keys() & set(free)
+        for name in narrow & spent.keys()
         if spent[name] > _SUSPECT * float_cost.nodes.get(name, 0.0)
     }
     if sum(suspects.values()) < _WORTH * first.cycles:
@@ -86,6 +89,8 @@ def faster_at_16_bits(
         chosen = {name for name, gain in gains.items() if gain > max(least, 0.0)}
         if chosen and all(chosen != one.nodes.keys() for one in found):
             found.append(tried(chosen))
+    if sum(suspects.values()) >= _MOSTLY * first.cycles and narrow != suspects.keys():
+        found.append(tried(narrow))
     best = min(found, key=lambda one: (one.cost.cycles, len(one.nodes)))
     if best.cost.cycles >= (1 - _GAIN) * first.cycles:
         return None
