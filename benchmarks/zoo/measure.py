@@ -63,7 +63,7 @@ def variants(
         for name in missing:
             try:
                 if name in ACTIVATIONS:
-                    model = _quantized(values, name)
+                    model = quantized(values, name)
                 else:
                     model = io.load(values[Input.PREVIOUS].model)
             except SnapqError as error:
@@ -73,7 +73,7 @@ def variants(
             yield name, model
 
 
-def _quantized(values: Mapping[Input, Any], precision: str) -> ir.Model:
+def quantized(values: Mapping[Input, Any], precision: str) -> ir.Model:
     previous = values[Input.PREVIOUS]
     options = QuantizeConfig(
         activations=ACTIVATIONS[precision], preset=Preset.FAST, never_slower=False

@@ -86,6 +86,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "lower.reduce_rank": "before what looks at the same operators and keeps their rank",
         "npu_speed.slices_to_space_to_depth": "in LOWER: the folds are done with the Conv behind",
         "npu_speed.reduce_before_flatten": "before drop_unit_axes: ReduceMax too",
+        "npu_speed.join_narrow_axes": "in LOWER: the folds are done with Adds and Muls",
         "npu_speed.reverse_by_product": "before flatten_gemm_rows, which looks at MatMuls",
         "npu_speed.lower_long_conv1d_to_matmul": "behind widen_short_depthwise_conv",
         "npu_speed.flatten_gemm_rows": "behind reduce_rank, which looks at MatMuls too",
@@ -119,6 +120,7 @@ ORDER: dict[Phase, dict[str, str]] = {
 JUDGED: dict[str, str] = {
     "fold_into_next": "a float picture that is normalized first may be laid out better for it",
     "permute_depth_to_space": "in front of other layers the order is without effect, or the worse",
+    "join_narrow_axes": "by the chip, rows are the faster ones, or narrow tensors",
     "merge_constants": "a product takes other time than the quotient that the exporter wrote",
 }
 """Passes without which a network may be faster, and why; the prepare stage asks the estimate.

@@ -157,6 +157,30 @@ CASES = [
         applies=False,
     ),
     Case(
+        "join_narrow_axes",
+        "points of two coordinates over the size of their anchors",
+        """(float[1,300,9,2] x, float[1,300,1,2] v) => (float[1,300,9,2] y) {
+            a = Sigmoid(x) b = Sigmoid(v) y = Div(a, b) }""",
+        "Sigmoid Sigmoid Reshape Gemm Reshape Div Reshape",
+    ),
+    Case(
+        "join_narrow_axes",
+        "points of two coordinates times and plus constants of their anchors",
+        """(float[1,300,18] x, float[1,300,1,2] w1, float[1,300,9,2] w2) => (float[1,300,18] y) {
+            s = Constant <value_ints = [1, 300, 9, 2]> ()
+            f = Constant <value_ints = [1, 300, 18]> ()
+            r = Reshape(x, s) a = Mul(w1, r) b = Add(a, w2) y = Reshape(b, f) }""",
+        "Reshape Mul Add Reshape",
+    ),
+    Case(
+        "join_narrow_axes",
+        "few rows, and wide ones, are stretched as they are",
+        """(float[1,9,9,2] x, float[1,9,1,2] v, float[1,300,9,8] w, float[1,300,1,8] u)
+            => (float[1,9,9,2] y, float[1,300,9,8] z) { y = Mul(x, v) z = Mul(w, u) }""",
+        "Mul Mul",
+        applies=False,
+    ),
+    Case(
         "reverse_by_product",
         "columns that are turned round",
         """(float[1,3,4,6] x) => (float[1,3,4,6] y) {
