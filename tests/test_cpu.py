@@ -32,6 +32,16 @@ def test_a_model_gives_the_same_through_a_file(tmp_path: Path) -> None:
     assert CpuModel(model).run(feeds, []) == {}
 
 
+def test_small_weights_that_stay_in_their_file_are_read_from_there(tmp_path: Path) -> None:
+    small = build("(float[2,8] x, float[8,8] w) => (float[2,8] y) { y = MatMul(x, w) }")
+    feeds = {"x": np.ones((2, 8), np.float32)}
+    ir.save(small, tmp_path / "model.onnx", external_data="weights", size_threshold_bytes=0)
+    mapped = io.load(tmp_path / "model.onnx", limit=0)
+    assert isinstance(mapped.graph.initializers["w"].const_value, ir.ExternalTensor)
+    assert np.array_equal(CpuModel(mapped).run(feeds)["y"], CpuModel(small).run(feeds)["y"])
+    assert isinstance(mapped.graph.initializers["w"].const_value, ir.ExternalTensor)
+
+
 def test_large_weights_are_used_where_they_are() -> None:
     random = np.random.default_rng(0)
     w = random.standard_normal((WORTH_SHARING // 4096 // 4 + 1, 4096)).astype(np.float32)

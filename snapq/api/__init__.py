@@ -17,6 +17,7 @@ from snapq.api.housekeeping import cache_contents, clean
 from snapq.api.initialization import init
 from snapq.api.inspection import inspect, inspect_compiled
 from snapq.api.joining import Worked, search_worker
+from snapq.api.language_model_frontier import llm_frontier
 from snapq.api.language_model_packages import llm_check, llm_estimate, llm_package
 from snapq.api.language_model_quantization import llm_evaluate, llm_quantize
 from snapq.api.language_model_results import (
@@ -102,6 +103,7 @@ __all__ = [
     "llm_check",
     "llm_estimate",
     "llm_evaluate",
+    "llm_frontier",
     "llm_generate",
     "llm_init",
     "llm_package",

@@ -27,6 +27,7 @@ def llm_quantize(
     devices: Sequence[str],
     *,
     precision: str = PairPrecision.W8A16,
+    eight_bits: Sequence[str] | None = None,
     tokens: int = 1024,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -44,6 +45,8 @@ def llm_quantize(
         output: the folder to write.
         devices: what the pair shall run on.
         precision: `w8a16`, or `w4a16` with weights of 4 bits in q, k, gate and up, 8 in the rest.
+        eight_bits: at w4a16 the parts whose weights have 8 bits, of q, k, v, o, gate, up, down and
+            head, and numbers of layers; v, o, down and head where not given.
         tokens: use at most so many of the text's.
         overwrite: whether `output` may exist; it is replaced as a whole.
         progress: progress reporter; nothing is shown where not given.
@@ -60,6 +63,7 @@ def llm_quantize(
     from snapq.llm.quantize import quantize_pair
     from snapq.llm.store import write_quantized
     from snapq.llm.texts import windows_of
+    from snapq.llm.wide import wide_parts
 
     target = Path(output)
     refuse_existing(target, overwrite)
@@ -75,13 +79,14 @@ def llm_quantize(
             where=str(opened.path),
             hint="Give the folder that `snapq llm init` wrote.",
         )
+    wide = wide_parts(eight_bits, wanted_precision, opened.facts.layers, "--eight-bits")
     texts = calibration_texts(opened, words, Path(text), tokens)
     count = sum(windows_of(one, opened.facts.prefill) for one in texts)
     if wanted_precision is not PairPrecision.W8A16:
         count += opened.facts.layers
     with (progress or Silent()).track("calibrating", count) as advance:
         pair = quantize_pair(
-            opened, texts, target_of(profiles), advance, precision=wanted_precision
+            opened, texts, target_of(profiles), advance, precision=wanted_precision, wide=wide
         )
     written = write_quantized(pair, opened, target)
     notes = tuple(note.text for note in pair.notes)

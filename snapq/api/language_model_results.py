@@ -8,6 +8,7 @@ from pathlib import Path
 __all__ = [
     "CheckedPackage",
     "Evaluated",
+    "FrontierPoint",
     "Generated",
     "LanguageModel",
     "PackagedLanguageModel",
@@ -94,6 +95,41 @@ class Evaluated:
     agreement: float
     sqnr_db: float
     seconds: float
+
+
+@dataclass(frozen=True)
+class FrontierPoint:
+    """What a mix of weights of 8 and 4 bits costs and gains.
+
+    Attributes:
+        precision: `w8a16` or `w4a16`.
+        eight_bits: at w4a16, the parts and layers whose weights have 8 bits.
+        device: whose time it is.
+        estimated_on: whose estimate it is, where the device has none of its own.
+        decode_us: of a token, estimated, accelerator time only.
+        missing_ops: operators without a cost, which the time leaves out.
+        ddr_bytes: traffic of a token.
+        tokens: that were predicted, each told what truly stands before it.
+        float_perplexity: of the float pair, on the CPU.
+        perplexity: of the quantized pair, on the CPU.
+        agreement: share of the tokens for which both find the same one likeliest.
+        sqnr_db: of the logits.
+        best: whether no other mix has less time and no higher perplexity.
+    """
+
+    precision: str
+    eight_bits: tuple[str, ...]
+    device: str
+    estimated_on: str
+    decode_us: float
+    missing_ops: int
+    ddr_bytes: int
+    tokens: int
+    float_perplexity: float
+    perplexity: float
+    agreement: float
+    sqnr_db: float
+    best: bool
 
 
 @dataclass(frozen=True)

@@ -110,17 +110,25 @@ def by_reference(model: ir.Model, limit: int) -> tuple[bytes, dict[str, np.ndarr
         and held.dtype in wire.PLAIN
         and not (value.is_graph_input() or value.is_graph_output())
     ]
+    chosen = {name for name, _, _ in taken}
+    small = [
+        (value, held)
+        for name, value in model.graph.initializers.items()
+        if isinstance(held := value.const_value, ir.ExternalTensor) and name not in chosen
+    ]
     try:
         for name, value, held in taken:
             shape = ir.Shape(held.shape.numpy())
             value.const_value = ir.ExternalTensor(
                 APART, 0, held.nbytes, held.dtype, shape=shape, name=name
             )
+        for value, held in small:  # else the message would name the file that they were read from
+            value.const_value = ir.Tensor(held.numpy(), dtype=held.dtype, name=held.name)
         if weight_bytes(model) - sum(held.nbytes for _, _, held in taken) > limit:
             return None
         message = bytes(ir.serde.serialize_model(model).SerializeToString())
     finally:
-        for _, value, held in taken:
+        for value, held in (*((value, held) for _, value, held in taken), *small):
             value.const_value = held
     return message, {name: held.numpy() for name, _, held in taken}
 

@@ -69,12 +69,13 @@ def prove(
     """
     rows = given.facts.prefill
     told("the float model")
-    run = CpuModel(all_rows(io.load(reference.path / PREFILL)), threads=processors(), spin=False)
+    graph = all_rows(io.load(reference.path / PREFILL, limit=0))
+    run = CpuModel(graph, threads=processors(), spin=False, prepack=False, optimize=False)
     wanted = Speaker(reference.facts.layout, run.run, run.run, rows)
     began = perf_counter()
     told(f"the simulator of {device.name}")
-    graph = npu.Model(all_rows(io.load(given.path / PREFILL)), device)
-    with graph.simulator() as simulate:
+    model = npu.Model(all_rows(io.load(given.path / PREFILL)), device)
+    with model.simulator() as simulate:
         found = Speaker(given.facts.layout, simulate, simulate, rows, given.facts.zeros)
         judged = judge(wanted, found, texts, rows)
     return Evidence(device.name, judged, perf_counter() - began)
@@ -83,7 +84,7 @@ def prove(
 def on_cpu(folder: Folder) -> Speaker:
     """A pair on this machine's CPU."""
     runs = [
-        CpuModel(folder.path / name, threads=processors(), spin=False).run
+        CpuModel(folder.path / name, threads=processors(), spin=False, prepack=False).run
         for name in (PREFILL, DECODE)
     ]
     facts = folder.facts

@@ -69,6 +69,7 @@ class Facts(BaseModel):
         beginning: id of the token in front of a text, where there is one.
         ends: ids of the tokens that end an answer.
         precision: of the graphs: `float32`, or weights and activations as `w8a16`.
+        eight_bits: at w4a16, the parts and layers whose weights have 8 bits.
         cache: how each input of the cache is read where it is integers; outputs are alike.
     """
 
@@ -86,6 +87,7 @@ class Facts(BaseModel):
     beginning: int | None
     ends: list[int]
     precision: str = "float32"
+    eight_bits: list[str] | None = None
     cache: dict[str, CacheCodes] | None = None
 
     @property

@@ -7,7 +7,7 @@ once. The cache has 8 bits, all else 16, weights 8 a channel.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +23,7 @@ from snapq.llm.rotate import rotate
 from snapq.llm.round_weights import rounded_weights, small_layers
 from snapq.llm.speaker import Speaker
 from snapq.llm.texts import prefill_feeds
+from snapq.llm.wide import WIDE
 from snapq.precision import ActivationType, PairPrecision, WeightType
 from snapq.progress import Advance
 from snapq.quantization.calibration.observers.collector import TensorStatistics
@@ -61,6 +62,7 @@ class QuantizedPair:
         prefill: the graph of many tokens; its cache is integers.
         decode: the graph of one.
         precision: of both.
+        wide: at w4a16, which parts and layers have weights of 8 bits.
         cache: encoding of each input of the cache; the output has the same.
         tokens: that calibrated.
         shift: largest difference of the float logits by equalization, over the windows.
@@ -70,6 +72,7 @@ class QuantizedPair:
     prefill: ir.Model
     decode: ir.Model
     precision: PairPrecision
+    wide: tuple[str, ...]
     cache: dict[str, Encoding]
     tokens: int
     shift: float
@@ -83,6 +86,7 @@ def quantize_pair(
     progress: Advance | None = None,
     *,
     precision: PairPrecision = PairPrecision.W8A16,
+    wide: Collection[str] = WIDE,
 ) -> QuantizedPair:
     """Equalizes, turns, calibrates and quantizes a pair.
 
@@ -92,6 +96,7 @@ def quantize_pair(
         target: what the devices can do.
         progress: told after each window, and after each layer whose weights are rounded.
         precision: of the weights.
+        wide: at w4a16, which parts and layers have weights of 8 bits.
 
     Raises:
         DataError: an activation is not finite.
@@ -99,14 +104,15 @@ def quantize_pair(
     """
     facts = folder.facts
     ranges = CacheRanges()
-    given = io.load(folder.path / PREFILL)
+    given = io.load(folder.path / PREFILL, limit=0)
     before = _ends(given, folder, texts, ranges)
     norms = "layers.0.k_norm.weight" in given.graph.initializers
     by = factors(ranges, facts, shared=norms)
     equalize(given, by, facts)
     turned = rotate(given, facts)
     cache = _cache_encodings(ranges.divided(by), facts)
-    tuned = _rounded(given, facts, texts, precision, progress)
+    small = small_layers(facts, wide) if precision is PairPrecision.W4A16 else []
+    tuned = rounded_weights(given, facts, texts, small, progress or _silent) if small else {}
     scheme = _scheme(facts, target, tuned)
     speaker = _speaker(given, facts)
     after: list[Floats] = []
@@ -121,10 +127,9 @@ def quantize_pair(
         whole = quantize(given, None, scheme, fixed=cache, known=whole.seen, tuned=tuned)
         known |= whole.encodings
     shift = max(float(np.abs(a - b).max()) for a, b in zip(before, after, strict=True))
-    del speaker, given
-    single = io.load(folder.path / DECODE)
-    equalize(single, by, facts)
-    rotate(single, facts)
+    del speaker
+    single = io.load(folder.path / DECODE, limit=0)
+    _share(given, single)
     one = quantize(single, None, scheme, fixed=known, tuned=tuned)
     for found in (whole, one):
         names = {*facts.layout.inputs(1), *facts.layout.outputs(1)}
@@ -132,20 +137,19 @@ def quantize_pair(
     held = {name: cache[name] for name in facts.layout.inputs(1)}
     count = sum(len(text) for text in texts)
     notes = whole.notes if turned else _told(whole.notes, sums, target)
-    return QuantizedPair(whole.model, one.model, precision, held, count, shift, notes)
+    return QuantizedPair(whole.model, one.model, precision, tuple(wide), held, count, shift, notes)
 
 
-def _rounded(
-    model: ir.Model,
-    facts: Facts,
-    texts: Sequence[Sequence[int]],
-    precision: PairPrecision,
-    progress: Advance | None,
-) -> dict[str, Tuned]:
-    """The weights of 4 bits."""
-    if precision is PairPrecision.W8A16:
-        return {}
-    return rounded_weights(model, facts, texts, small_layers(facts), progress or (lambda _: None))
+def _share(model: ir.Model, other: ir.Model) -> None:
+    """Gives the other graph of a pair the weights of the first: both read them of one file."""
+    held = model.graph.initializers
+    for name, value in other.graph.initializers.items():
+        if isinstance(value.const_value, ir.ExternalTensor):
+            value.const_value = held[name].const_value
+
+
+def _silent(_: int) -> None:
+    """Tells nobody."""
 
 
 def _scheme(facts: Facts, target: Target, tuned: Mapping[str, Tuned]) -> Scheme:
@@ -228,7 +232,7 @@ def _ends(
 
 
 def _speaker(model: ir.Model, facts: Facts) -> Speaker:
-    run = CpuModel(model, threads=processors(), spin=False, prepack=False).run
+    run = CpuModel(model, threads=processors(), spin=False, prepack=False, optimize=False).run
     return Speaker(facts.layout, run, run, facts.prefill)
 
 

@@ -18,6 +18,7 @@ import onnx_ir as ir
 from snapq.llm.apart import Apart
 from snapq.llm.cache import LOGITS
 from snapq.llm.files import Facts
+from snapq.llm.wide import HEAD, WIDE
 from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.granularity import PerAxis
 from snapq.quantization.qdq.parameters import Tuned
@@ -27,11 +28,10 @@ from snapq.quantization.tuning.compensated import (
     second_moment_scales,
 )
 
-__all__ = ["HEAD", "layer_names", "rounded_weights", "small_layers"]
+__all__ = ["layer_names", "rounded_weights", "small_layers"]
 
 Doubles = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
-HEAD = "head"
 _STEPS = (
     (("q", "k", "v"), "norm1"),
     (("o",), "attended"),
@@ -39,13 +39,6 @@ _STEPS = (
     (("down",), "gated"),
 )
 """The products of a layer in the order in which they run, and what they read."""
-_SMALL = frozenset(("q", "k", "gate", "up"))
-"""What has 4 bits: 62 % of the weights of SmolLM2-135M's layers.
-
-With all of its layers in 4 bits it has 1.218 times the perplexity of float; with 8 bits in q and k
-1.214, in v and o 1.160, in gate and up 1.138, in down 1.134, in v, o and down 1.080 (weights alone,
-246 held-out tokens). So for the time that it takes, 8 bits gain most in v and o, then in down.
-"""
 _LOUDEST = 3.0
 """Of rows, in medians of their length."""
 _DAMPING = 0.1
@@ -72,9 +65,19 @@ def layer_names(facts: Facts) -> list[str]:
     return [*(f"layers.{layer}.{part}" for layer in range(facts.layers) for part in parts), HEAD]
 
 
-def small_layers(facts: Facts) -> list[str]:
-    """Those of `layer_names` that lose least with 4 bits for the time that it gains."""
-    return [name for name in layer_names(facts) if name.rpartition(".")[2] in _SMALL]
+def small_layers(facts: Facts, wide: Collection[str] = WIDE) -> list[str]:
+    """Those of `layer_names` that have 4 bits.
+
+    Args:
+        facts: sizes.
+        wide: parts, and numbers of layers, that have 8.
+    """
+    found = []
+    for name in layer_names(facts):
+        layer, part = name.split(".")[1:] if name != HEAD else ("", HEAD)
+        if not {layer, part} & set(wide):
+            found.append(name)
+    return found
 
 
 def rounded_weights(

@@ -17,6 +17,7 @@ from snapq.llm.files import (
     write_facts,
 )
 from snapq.llm.quantize import QuantizedPair
+from snapq.precision import PairPrecision
 
 __all__ = ["write_quantized"]
 
@@ -31,7 +32,9 @@ def write_quantized(pair: QuantizedPair, source: Folder, folder: Path) -> Folder
         name: CacheCodes(scale=float(held.scale), zero_point=int(held.zero_point))
         for name, held in pair.cache.items()
     }
-    facts = source.facts.model_copy(update={"precision": pair.precision.value, "cache": codes})
+    wide = list(pair.wide) if pair.precision is PairPrecision.W4A16 else None
+    found = {"precision": pair.precision.value, "eight_bits": wide, "cache": codes}
+    facts = source.facts.model_copy(update=found)
     with storage.atomic_folder(folder) as path:
         io.save(pair.prefill, path / PREFILL)
         io.save(pair.decode, path / DECODE)

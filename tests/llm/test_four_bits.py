@@ -14,10 +14,14 @@ from snapq.errors import SnapqError
 from snapq.graph import io
 from snapq.graph.edit import constant
 from snapq.llm.files import DECODE, PREFILL, Folder
-from snapq.llm.judge import all_rows, row_logits
+from snapq.llm.frontier import Mix, Point, on_frontier
+from snapq.llm.judge import Judged, all_rows, row_logits
 from snapq.llm.rotate import rotate
-from snapq.llm.round_weights import HEAD, layer_names, rounded_weights
+from snapq.llm.round_weights import layer_names, rounded_weights
+from snapq.llm.wide import HEAD, wide_parts
+from snapq.precision import PairPrecision
 from snapq.quantization.encodings import dequantize
+from snapq.records import EstimateRecord
 from tests.llm import reference
 from tests.llm.test_quantized import KINDS, TEXT, folder_of, on, text_file
 
@@ -66,6 +70,77 @@ def test_weights_of_4_bits_have_a_zero_point(
             wanted = onnx.TensorProto.INT4 if small else onnx.TensorProto.INT8
             assert read.op_type == "DequantizeLinear"
             assert [types[read.input[i]] for i in (0, 2)] == [wanted, wanted]
+
+
+def test_parts_and_layers_that_are_named_keep_8_bits(
+    published: Path, written: Write, tmp_path: Path
+) -> None:
+    floats, out = written(published), tmp_path / "mixed"
+    api.llm_quantize(
+        floats,
+        text_file(tmp_path, length=300),
+        out,
+        ["qcs9075"],
+        precision="w4a16",
+        eight_bits=["up, down", "1"],
+    )
+    assert Folder.open(out).facts.eight_bits == ["up", "down", "1"]
+    graph = onnx.load(out / PREFILL).graph
+    kinds = {one.name.partition(".weight")[0]: one.data_type for one in graph.initializer}
+    small = {name for name, kind in kinds.items() if kind == onnx.TensorProto.INT4}
+    assert small == {"head", *(f"layers.0.{part}" for part in ("q", "k", "v", "o", "gate"))}
+
+
+@pytest.mark.parametrize(
+    ("given", "precision", "told"),
+    [
+        (["dwon"], "w4a16", "Did you mean 'down'"),
+        (["2"], "w4a16", "Layers are 0 to 1"),
+        (["q"], "w8a16", "All weights have 8 bits"),
+        (["q,k,v,o,gate,up,down,head"], "w4a16", "All weights have 8 bits"),
+    ],
+)
+def test_parts_that_are_none_are_refused(given: list[str], precision: str, told: str) -> None:
+    with pytest.raises(SnapqError) as refused:
+        wide_parts(given, PairPrecision(precision), 2, "--eight-bits")
+    assert told in f"{refused.value.what} {refused.value.hint}"
+
+
+def test_points_that_another_beats_in_both_are_not_on_the_frontier() -> None:
+    times = {"w8": (900.0, 10.0), "fast": (700.0, 11.0), "worse": (800.0, 12.0)}
+    found = on_frontier([point(name, *one) for name, one in times.items()])
+    assert [one.mix.wide[0] for one in found if one.best] == ["w8", "fast"]
+
+
+def point(name: str, us: float, perplexity: float) -> Point:
+    times = {f"{name}{end}": 1 for name in ("us", "cycles") for end in ("", "_lower", "_upper")}
+    estimate = EstimateRecord.model_validate(
+        {
+            "label": "decode",
+            "device": "qcs9075",
+            "estimated_on": "qcs9075",
+            "missing_ops": 0,
+            "ddr_bytes": {},
+            "options": {},
+            **times,
+            "us": us,
+        }
+    )
+    judged = Judged(100, 10.0, perplexity, 0.9, 20.0)
+    return Point(Mix(PairPrecision.W4A16, (name,)), judged, estimate)
+
+
+@pytest.mark.slow
+@pytest.mark.npu
+def test_a_mix_with_fewer_bits_has_less_traffic(
+    published: Path, written: Write, tmp_path: Path
+) -> None:
+    text = text_file(tmp_path, length=300)
+    found = api.llm_frontier(written(published), text, text, "qcs9075", eight_bits=[["down"]])
+    assert [one.precision for one in found] == ["w8a16", "w4a16"]
+    assert found[1].eight_bits == ("down",)
+    assert found[0].agreement > found[1].agreement
+    assert found[1].ddr_bytes < found[0].ddr_bytes
 
 
 def test_what_rounding_spoils_is_made_up_for(

@@ -104,6 +104,15 @@ def quantize(
     precision: Annotated[
         PairPrecision, typer.Option(help="w4a16: 4 bits in q, k, gate and up, 8 in the rest.")
     ] = PairPrecision.W8A16,
+    eight_bits: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PARTS",
+            help="At w4a16, what keeps 8 bits: of q, k, v, o, gate, up, down, head and numbers of "
+            "layers, with commas between.",
+            show_default="v,o,down,head",
+        ),
+    ] = None,
     tokens: Annotated[
         int, typer.Option(min=1, max=_LARGEST, help="Use at most so many of the text's.")
     ] = 1024,
@@ -123,6 +132,7 @@ def quantize(
         output,
         device,
         precision=precision,
+        eight_bits=None if eight_bits is None else [eight_bits],
         tokens=tokens,
         overwrite=force,
         progress=Bars(),
@@ -175,6 +185,59 @@ def evaluate(
         f"Same next token: {done.agreement:.1%} of {done.tokens:,}; logits {done.sqnr_db:.1f} dB "
         f"SQNR; {done.seconds:.0f} s of simulation."
     )
+
+
+@llm.command()
+def frontier(
+    folder: FloatPair,
+    text: Annotated[Path, typer.Option(help="Text in UTF-8 that calibrates.")],
+    evaluation: Annotated[Path, typer.Option(help="Another text in UTF-8, which judges.")],
+    device: Device,
+    eight_bits: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PARTS",
+            help="A mix of w4a16 to try, as `quantize` takes it; may be repeated. Five where none "
+            "is given.",
+        ),
+    ] = None,
+    tokens: Annotated[
+        int, typer.Option(min=1, max=_LARGEST, help="Use at most so many that calibrate.")
+    ] = 1024,
+    json: Json = False,
+) -> None:
+    """Quantize in several mixes of 8 and 4 bits: what a token takes, and how near float is.
+
+    Example: snapq llm frontier smollm2 --text chats.txt --evaluation held_out.txt --device qcs9075
+    """
+    from snapq import api
+    from snapq.cli.output.progress import Bars
+
+    found = api.llm_frontier(
+        existing(folder),
+        existing(text),
+        existing(evaluation),
+        device,
+        eight_bits=[[one] for one in eight_bits or ()],
+        tokens=tokens,
+        progress=Bars(),
+    )
+    if json:
+        emit([asdict(one) for one in found])
+        return
+    first = found[0]
+    say(
+        f"Times are estimated for {first.device}; perplexity over that of float and the same next "
+        f"token are of {first.tokens:,} tokens on the CPU. * no other is as fast and as near."
+    )
+    for one in found:
+        parts = f", 8 bits in {' '.join(one.eight_bits)}" if one.eight_bits else ""
+        ratio = one.perplexity / one.float_perplexity
+        say(
+            f"{'*' if one.best else ' '} {one.decode_us:7,.0f} us a token, "
+            f"{one.ddr_bytes / 1e6:6,.1f} MB of traffic, perplexity {ratio:.3f}, "
+            f"same {one.agreement:.1%}: {one.precision}{parts}"
+        )
 
 
 @llm.command()

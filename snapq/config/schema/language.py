@@ -106,6 +106,10 @@ class LanguageDeployConfig(FromFile):
     text: Text
     precision: PairPrecision = PairPrecision.W8A16
     """Weights and activations; the cache has 8 bits."""
+    eight_bits: tuple[str, ...] | None = None
+    """At w4a16, the parts whose weights have 8 bits, of q, k, v, o, gate, up, down and head, and
+    numbers of layers in quotes; v, o, down and head where not given. `snapq llm frontier` shows
+    what each costs and gains."""
     contexts: Annotated[tuple[Annotated[int, Field(ge=16, le=_MOST_TOKENS)], ...], Field()] = ()
     """Further sizes of the context for which a token is estimated on the first device, for the
     report; each takes as long as the estimate of `decode`."""

@@ -72,10 +72,14 @@ def _said(graphs: tuple[TakenGraph, TakenGraph], ids: Sequence[int]) -> list[Flo
         if join.past is not None
     }
     found, length = [], 0
-    runs = [CpuModel(graph.path, threads=processors(), spin=False) for graph in graphs]
+    run: CpuModel | None = None
     rows = many.ports.rows
     for step, part in enumerate([ids[:rows], *([token] for token in ids[rows:])]):
-        graph, run = (graphs[1], runs[1]) if step else (many, runs[0])
+        graph = graphs[1] if step else many
+        if step < 2:
+            run = None  # the weights of one graph in memory, not of both
+            run = CpuModel(graph.path, threads=processors(), spin=False, prepack=False)
+        assert run is not None
         joins = _by_place(graph)
         fed = {
             str(join.past.name): _fitted(caches[name], join, static_shape(join.past) or ())

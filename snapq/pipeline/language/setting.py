@@ -16,6 +16,7 @@ from snapq.llm.pairs.taken import TakenPair, read_pair
 from snapq.llm.pairs.vocabulary import find_tokenizer, read_vocabulary
 from snapq.llm.reading.checkpoint import Vocabulary
 from snapq.llm.tokens import Tokens
+from snapq.llm.wide import wide_parts
 from snapq.storage import fingerprint, sha256_file
 
 __all__ = ["LanguageSetting", "TextFile", "load_language_setting"]
@@ -50,6 +51,7 @@ class LanguageSetting:
         calibration: the text that calibrates.
         evaluation: the text on which the pairs are compared; None where the YAML names none.
         source_sha256: of both graphs, their weights and tokens.
+        wide: at w4a16, the parts and layers whose weights have 8 bits.
     """
 
     config: LanguageDeployConfig
@@ -59,13 +61,14 @@ class LanguageSetting:
     calibration: TextFile
     evaluation: TextFile | None
     source_sha256: str
+    wide: tuple[str, ...]
 
 
 def load_language_setting(config: LanguageDeployConfig) -> LanguageSetting:
     """Reads and checks everything that a run needs, before any work is done.
 
     Raises:
-        ConfigError: a gate is for a device that the run has not.
+        ConfigError: a gate is for a device that the run has not, or a part of the weights unknown.
         DataError: a text is too short or no text.
         DeviceError: a device is unknown, or computes no activations of 16 bits.
         InstallError: a library of the extra `llm` is missing.
@@ -98,6 +101,7 @@ def load_language_setting(config: LanguageDeployConfig) -> LanguageSetting:
         calibration=opened(text.calibration, text.calibration_tokens),
         evaluation=opened(text.evaluation, text.evaluation_tokens) if text.evaluation else None,
         source_sha256=_fingerprint(config, vocabulary),
+        wide=wide_parts(config.eight_bits, config.precision, pair.decoder.layers, "eight_bits"),
     )
 
 

@@ -17,6 +17,7 @@ from snapq.llm.quantize import quantize_pair
 from snapq.llm.store import write_quantized
 from snapq.llm.texts import windows_of
 from snapq.llm.tokens import Tokens
+from snapq.llm.wide import WIDE
 from snapq.pipeline.cache import Cache
 from snapq.pipeline.language.setting import LanguageSetting
 from snapq.precision import PairPrecision
@@ -71,6 +72,7 @@ def language_steps(setting: LanguageSetting) -> tuple[LanguageStep, ...]:
     config = setting.config
     options = {
         "precision": str(config.precision),
+        **({"eight_bits": list(setting.wide)} if setting.wide != WIDE else {}),
         "text": str(config.text.calibration),
         "tokens": config.text.calibration_tokens,
     }
@@ -163,6 +165,7 @@ def _quantize_key(setting: LanguageSetting) -> Callable[[Artifact | None], str]:
             "language quantize",
             pair=source.sha256,
             precision=str(setting.config.precision),
+            wide=list(setting.wide),
             text=setting.calibration.sha256,
             tokens=setting.calibration.limit,
             target=asdict(target_of(setting.devices)),
@@ -184,7 +187,9 @@ def _quantize_maker(setting: LanguageSetting) -> Callable[[Artifact | None, Path
             count += opened.facts.layers
         target = target_of(setting.devices)
         with progress.track("calibrating", count) as advance:
-            pair = quantize_pair(opened, texts, target, advance, precision=precision)
+            pair = quantize_pair(
+                opened, texts, target, advance, precision=precision, wide=setting.wide
+            )
         written = write_quantized(pair, opened, folder)
         notes = tuple(note.text for note in pair.notes)
         details = {"tokens": pair.tokens, "logit_shift": pair.shift}

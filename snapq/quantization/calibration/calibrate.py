@@ -26,6 +26,8 @@ __all__ = ["Samples", "calibrate", "check_sample", "expose", "is_large", "stream
 Samples = Iterable[Mapping[str, npt.NDArray[np.generic]]]
 """Feeds of the model's inputs, sample by sample."""
 
+_COPIED = 1 << 29
+"""Bytes of weights up to which ONNX Runtime may rewrite the graph, which copies them."""
 _FEW_MACS = 10_000_000
 """So few multiply-accumulates take a core a millisecond: threads would longer wait for each other
 than they work."""
