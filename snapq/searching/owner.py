@@ -11,7 +11,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -29,6 +30,7 @@ def owner() -> dict[str, Any]:
     process = psutil.Process()
     return {
         "host": socket.gethostname(),
+        "space": _space(),
         "pid": process.pid,
         "started": process.create_time(),
         "seen": time.time(),
@@ -42,7 +44,7 @@ def is_gone(owner: Mapping[str, Any], seen: float | None) -> bool:
         owner: the process, when it began the trial.
         seen: its last sign of life since, in seconds since 1970; None where it gave none.
     """
-    if owner["host"] != socket.gethostname():
+    if owner["host"] != socket.gethostname() or owner.get("space") != _space():
         return time.time() - (seen or owner["seen"]) > SILENT_S
     if owner["pid"] == os.getpid() and abs(psutil.Process().create_time() - owner["started"]) < 1:
         return False
@@ -50,6 +52,13 @@ def is_gone(owner: Mapping[str, Any], seen: float | None) -> bool:
         return bool(abs(psutil.Process(owner["pid"]).create_time() - owner["started"]) >= 1)
     except psutil.Error:
         return True
+
+
+def _space() -> int | None:
+    """What tells the numbers of this machine's processes from those of a container's."""
+    with suppress(OSError):
+        return Path("/proc/self/ns/pid").stat().st_ino
+    return None
 
 
 @contextmanager

@@ -102,6 +102,7 @@ def elsewhere(work: Work, executor: Executor, at_once: int, advance: Advance) ->
         SnapqError: the first trials all failed.
     """
     out: dict[Future[TrialOutcome], TrialSpec] = {}
+    seen = time.monotonic()
     try:
         while True:
             while len(out) < at_once and work.left() > 0:
@@ -112,7 +113,8 @@ def elsewhere(work: Work, executor: Executor, at_once: int, advance: Advance) ->
             if not out:
                 return
             done, _ = wait(out, timeout=BEAT_S, return_when=FIRST_COMPLETED)
-            if not done:
+            if time.monotonic() - seen >= BEAT_S:
+                seen = time.monotonic()
                 for spec in out.values():
                     work.study.beat(spec.number)
             for future in done:

@@ -82,7 +82,7 @@ def test_what_a_dead_process_began_is_taken_over_and_what_a_living_one_has_is_no
     study = Study(url, "net", PLAN)
     mine = study.ask(Path("cache"))
     with monkeypatch.context() as patch:
-        gone = {"host": socket.gethostname(), "pid": 2**22 + 1, "started": 0.0}
+        gone = {**owner.owner(), "pid": 2**22 + 1, "started": 0.0}
         patch.setattr(owner, "owner", lambda: gone)
         theirs = study.ask(Path("cache"))
     assert mine is not None
@@ -114,6 +114,12 @@ def test_a_trial_of_another_machine_is_taken_over_when_that_is_silent_and_told_o
     assert study.tell(spec, outcome(spec)) is None  # it was not gone after all: that comes too late
     assert here_.tell(again, outcome(again)) is not None
     assert len(study.told()) == 1
+
+
+def test_a_process_of_another_container_is_not_looked_for_among_those_of_this_machine() -> None:
+    there = {**owner.owner(), "pid": 2**22 + 1, "space": 1}
+    assert not owner.is_gone(there, None)
+    assert owner.is_gone({**there, "space": owner.owner()["space"]}, None)
 
 
 def test_signs_of_life_keep_a_trial(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
