@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from math import inf, isfinite
@@ -40,10 +40,10 @@ def widen_boxes(job: QuantizationJob, context: Context) -> Raced:
     where the rules are off, a device lacks 16 bits, or there is no estimate.
     """
     device, data = estimated_device(context), context.calibration
-    free = free_nodes(job, context) if job.scheme.keep_wide else frozenset[str]()
-    if device is None or data is None or not free or not status().usable:
+    if device is None or data is None or not job.scheme.keep_wide or not status().usable:
         return Raced(job)
-    choices = list(_choices(job, free))
+    decoding = box_decoding(lowered(job.model).graph)
+    choices = list(_choices(decoding, free_nodes(job, context))) if decoding else []
     if not choices:
         return Raced(job)
     estimate = Estimator(device, context)
@@ -101,10 +101,12 @@ def _known(time: Callable[[Scheme], float], scheme: Scheme) -> float:
         return inf
 
 
-def _choices(job: QuantizationJob, free: frozenset[str]) -> Iterator[Mapping[str, NodePrecision]]:
+def _choices(
+    decoding: Iterable[frozenset[str]], free: frozenset[str]
+) -> Iterator[Mapping[str, NodePrecision]]:
     """The choices of the rule, without nodes of which the user says something."""
     told = set[frozenset[str]]()
-    for names in box_decoding(lowered(job.model).graph):
+    for names in decoding:
         chosen = names & free
         if chosen and chosen not in told:
             told.add(chosen)
