@@ -31,8 +31,10 @@ from snapq.graph.shapes import quiet
 from snapq.graph.text_inputs import number_texts
 from snapq.graph.texts import has_only_text
 from snapq.graph.zip_maps import drop_zip_maps
+from snapq.runtime import release_memory
 from snapq.scratch import Scratch
 
+_WORTH_RELEASING = 1 << 26
 APART = "memory"
 """Where `by_reference` says that weights are."""
 OLDEST_OPSET = 7
@@ -74,7 +76,10 @@ def load(path: Path, limit: int = IN_MEMORY_LIMIT) -> ir.Model:
     check_functions(model)
     _check_connections(model, path)
     mapped = (item for item in _model_tensors(model) if isinstance(item, ir.ExternalTensor))
-    if sum(tensor.nbytes for tensor in mapped) < limit:
+    beside = sum(tensor.nbytes for tensor in mapped)
+    if beside < limit:
+        if beside >= _WORTH_RELEASING:
+            release_memory()
         model = ir.external_data.load_to_model(model)
     return model
 
@@ -220,6 +225,8 @@ def _parse(path: Path) -> wire.Apart:
         if not path.is_file():  # a pipe or a device has no end
             raise ModelError("This is no file on a disk.", where=where, hint="Name an .onnx file.")
         if size < 1 << 31:
+            if size >= _WORTH_RELEASING:
+                release_memory()  # of models that nobody needs any more: graphs are circles
             with path.open("rb") as file:
                 read = wire.read(file, size)
                 file.seek(0)
