@@ -14,7 +14,15 @@ import onnx_ir as ir
 from snapq.errors import ModelError
 from snapq.limits import limits_for
 
-__all__ = ["SHOWN", "check_functions", "check_tensors", "damaged", "densify", "locate_tensors"]
+__all__ = [
+    "SHOWN",
+    "check_functions",
+    "check_tensors",
+    "damaged",
+    "densify",
+    "external_files",
+    "locate_tensors",
+]
 
 MOST_NODES = 100_000
 """Nodes of a model with its functions written out."""
@@ -54,6 +62,21 @@ def locate_tensors(proto: onnx.ModelProto, path: Path) -> None:
             for entry in tensor.external_data:
                 if entry.key == "location":
                     entry.value = str((folder / entry.value).resolve())
+
+
+def external_files(proto: onnx.ModelProto, path: Path) -> list[Path]:
+    """The absolute paths of the files beside a model in which weights lie.
+
+    Raises:
+        ModelError: as `check_tensors`, of these weights.
+    """
+    folder, found = path.parent.resolve(), set[Path]()
+    for tensor in _tensors(proto):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            _check_tensor(tensor, path)
+            places = (one.value for one in tensor.external_data if one.key == "location")
+            found.update((folder / place).resolve() for place in places)
+    return sorted(found)
 
 
 def _check_tensor(tensor: onnx.TensorProto, path: Path) -> None:

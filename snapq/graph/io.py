@@ -7,6 +7,7 @@ import shutil
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from snapq.graph.declared import (
     check_tensors,
     damaged,
     densify,
+    external_files,
     locate_tensors,
 )
 from snapq.graph.list_outputs import split_lists
@@ -191,6 +193,14 @@ def files(path: Path) -> list[Path]:
     Raises:
         ModelError: as `load`.
     """
+    proto = None
+    with suppress(OSError):
+        size = path.stat().st_size
+        if path.is_file() and size < 1 << 31:
+            with path.open("rb") as file:
+                proto = wire.message(file, size)
+    if proto is not None:
+        return [path.absolute(), *external_files(proto, path)]
     tensors = _model_tensors(load(path, limit=0))
     beside = {Path(one.path) for one in tensors if isinstance(one, ir.ExternalTensor)}
     return [path.absolute(), *sorted(one.absolute() for one in beside)]

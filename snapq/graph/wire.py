@@ -19,7 +19,7 @@ import numpy as np
 import onnx
 import onnx_ir as ir
 
-__all__ = ["LARGE", "PLAIN", "Apart", "pieces", "read"]
+__all__ = ["LARGE", "PLAIN", "Apart", "message", "pieces", "read"]
 
 PLAIN = frozenset(
     ir.DataType[name]
@@ -74,6 +74,12 @@ class _OddError(Exception):
     """The file is not laid out as writers of ONNX do it."""
 
 
+def message(file: IO[bytes], size: int) -> onnx.ModelProto | None:
+    """As `read`, without any data of large initializers."""
+    found = _read(file, size, data=False)
+    return None if found is None else found.proto
+
+
 def read(file: IO[bytes], size: int) -> Apart | None:
     """Takes a model's file apart; None where it is damaged, or laid out in an unusual way.
 
@@ -84,13 +90,17 @@ def read(file: IO[bytes], size: int) -> Apart | None:
     Raises:
         OSError: the file cannot be read.
     """
+    return _read(file, size, data=True)
+
+
+def _read(file: IO[bytes], size: int, *, data: bool) -> Apart | None:
     source = _Source(file, size)
     try:
         rest, found = _taken_apart(source)
         proto = onnx.load_from_string(b"".join(rest))
         if len(proto.graph.initializer) <= max((one.place for one in found), default=-1):
             return None
-        return Apart(proto, _weights(proto, found, source))
+        return Apart(proto, _weights(proto, found, source) if data else {})
     except (_OddError, ValueError, MemoryError):
         return None
     except Exception:  # the class of protobuf's error depends on its implementation

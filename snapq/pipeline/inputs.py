@@ -118,7 +118,8 @@ def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Settin
         return _classical_setting(config, loaded, devices, random_inputs)
     refuse_classical_stages(config)
     check_weights(loaded)
-    found = open_given(config.model.path, config.model.inputs, config.model.outputs)
+    asked = config.model
+    found = open_given(asked.path, asked.inputs, asked.outputs, loaded)
     model = found.model
     quantized = is_quantized(model)
     check_precision(config, devices, quantized=quantized)

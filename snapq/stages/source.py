@@ -28,7 +28,7 @@ def run(_: None, context: Context, folder: Path) -> Outcome:
         classical.fix_rows(given, shapes)
         io.save(given, folder / MODEL)
         return Outcome("float")
-    found = open_given(path, shapes, outputs)
+    found = open_given(path, shapes, outputs, given)
     io.save(found.model, folder / MODEL)
     if found.tail is None:
         return Outcome("float", notes=found.notes)

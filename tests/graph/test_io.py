@@ -219,3 +219,13 @@ def test_a_graph_that_does_not_connect_is_refused(
     path = _chain(tmp_path, onnx.helper.make_node("Relu", inputs, [output], name="r"))
     with pytest.raises(ModelError, match=said):
         io.load(path)
+
+
+def test_files_are_those_that_a_model_names(tmp_path: Path) -> None:
+    path = _write_external(tmp_path)
+    assert io.files(path) == [path, tmp_path / "weights.bin"]
+    assert io.files(_write(tmp_path / "whole.onnx")) == [tmp_path / "whole.onnx"]
+    (tmp_path / "weights.bin").unlink()
+    for missing in (path, tmp_path / "nothing.onnx"):
+        with pytest.raises(ModelError):
+            io.files(missing)

@@ -75,25 +75,31 @@ class Cut:
         return specs_of([value for value in self.tail.graph.inputs if value.name not in known])
 
 
-def open_cut(path: Path, inputs: InputShapes, outputs: Sequence[str] = ()) -> Cut:
+def open_cut(
+    path: Path, inputs: InputShapes, outputs: Sequence[str] = (), given: ir.Model | None = None
+) -> Cut:
     """Loads a model, fixes its shapes, and cuts it.
 
     Args:
         path: the ONNX file.
         inputs: shapes or numbers by name; inner tensors among them are where the model begins.
         outputs: tensors at which it ends; its own outputs where none are named.
+        given: the model of the file, where it is loaded already; left as it is.
 
     Raises:
         ModelError: as `io.load`, `begin_at`, `freeze` and `cut`.
     """
-    found = cut(foreign.freeze(begin_at(io.load(path), inputs), inputs, path), outputs)
+    begun = begin_at(given if given is not None else io.load(path), inputs)
+    found = cut(foreign.freeze(begun, inputs, path), outputs)
     # So that samples and the CPU have one kind of float, as the prepared model has.
     return replace(found, notes=(*found.notes, *one_kind_of_float(found.model)))
 
 
-def open_given(path: Path, inputs: InputShapes, outputs: Sequence[str] = ()) -> Cut:
+def open_given(
+    path: Path, inputs: InputShapes, outputs: Sequence[str] = (), given: ir.Model | None = None
+) -> Cut:
     """As `open_cut`, of a model to work on: inputs and outputs that are codes are real numbers."""
-    found = open_cut(path, inputs, outputs)
+    found = open_cut(path, inputs, outputs, given)
     return replace(found, notes=(*found.notes, *real_numbers_at_the_boundary(found.model)))
 
 
