@@ -72,6 +72,10 @@ class ObserverName(StrEnum):
     AUTO = "auto"
 
 
+SMALLEST_FLOAT16 = 2.0**-14
+"""The smallest number of which fp16 has all bits; the NPU takes much of what is below for 0."""
+
+
 def precision_name(weights: WeightType, activations: ActivationType) -> str:
     """Short name of a precision: weights, then activations, such as `w8a16`; `fp16` for float."""
     if activations is ActivationType.FLOAT16:

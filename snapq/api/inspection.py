@@ -300,7 +300,7 @@ def _place(
     try:
         time.require()
         with time.spending():
-            offered = _quantized(model, device, precision) if precision in QUANTIZED else model
+            offered = _offered(model, device, precision)
         time.require()
         with time.spending():
             found = Model(offered, device).place(time.left)
@@ -312,6 +312,19 @@ def _place(
         if node.unit == "cpu"
     )
     return PrecisionPlacement(precision, found.npu, found.cpu, found.partitions, cpu_nodes)
+
+
+def _offered(model: ir.Model, device: DeviceProfile, precision: str) -> ir.Model:
+    """The model as a package has it at this precision."""
+    from snapq.graph.float16.run import write_for_float16
+
+    if precision in QUANTIZED:
+        return _quantized(model, device, precision)
+    if precision != "fp16":
+        return model
+    written = model.clone()
+    write_for_float16(written)
+    return written
 
 
 def _quantized(model: ir.Model, device: DeviceProfile, precision: str) -> ir.Model:

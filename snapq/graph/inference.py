@@ -38,7 +38,7 @@ def _without_weights(model: ir.Model) -> onnx.ModelProto:
     small = [value for value in constants if value.const_value.nbytes <= _SMALL]  # type: ignore[union-attr]
     proto = onnx.GraphProto(
         name=graph.name or "graph",
-        node=[ir.serde.serialize_node(node) for node in graph],
+        node=[_node(node) for node in graph],
         initializer=[_tensor(value) for value in small],
         input=[_as_input(value) for value in dict.fromkeys((*graph.inputs, *constants))],
         output=[ir.serde.serialize_value(value) for value in graph.outputs],
@@ -54,6 +54,14 @@ def _without_weights(model: ir.Model) -> onnx.ModelProto:
     return onnx.ModelProto(
         ir_version=model.ir_version, graph=proto, opset_import=opsets, functions=functions
     )
+
+
+def _node(node: ir.Node) -> onnx.NodeProto:
+    """The node; an STFT says that it is one-sided, which inference forgets (ONNX 1.23)."""
+    proto = ir.serde.serialize_node(node)
+    if node.op_type == "STFT" and node.domain == "" and "onesided" not in node.attributes:
+        proto.attribute.append(onnx.helper.make_attribute("onesided", 1))
+    return proto
 
 
 def _tensor(value: ir.Value) -> onnx.TensorProto:

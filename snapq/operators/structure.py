@@ -51,7 +51,9 @@ SPECS: dict[str, OpSpec] = {
         Family.SIGNAL,
         (D, SHAPE, SHAPE),
         npu=lacking(
-            "the NPU has no Fourier transform", "Write it as a product with a constant matrix."
+            "the NPU has no Fourier transform, and what snapq writes in its place is for a known "
+            "length of real or complex numbers",
+            "Write it as a product with a constant matrix.",
         ),
     ),
     "Inverse": OpSpec(Family.SIGNAL),

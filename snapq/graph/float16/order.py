@@ -21,6 +21,7 @@ from snapq.graph.float16 import (
     split_odd_channels,
     split_small_factors,
     split_wide_max_pools,
+    turn_reshaped_layers,
     widen_added_number,
     widen_short_rows,
 )
@@ -43,5 +44,6 @@ ORDER: tuple[tuple[ModuleType, str], ...] = (
     (separate_reshaped_products, "looks at Reshape, as no other does"),
     (split_small_factors, "looks at Mul and Div, as no other does"),
     (split_wide_max_pools, "looks at MaxPool, as no other does"),
+    (turn_reshaped_layers, "looks at Gemm, as no other does"),
 )
 """Modules with `OPERATORS` and `apply`, as those of `snapq.graph.passes`."""

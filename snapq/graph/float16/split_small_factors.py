@@ -15,11 +15,10 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, constant_operand, is_op
 from snapq.graph.passes.base import Result
+from snapq.precision import SMALLEST_FLOAT16
 
 OPERATORS = ("Div", "Mul")
 
-_SMALLEST = 2.0**-14
-"""The smallest number of which fp16 has all bits."""
 _LEAST = 2.0**-30
 """What is smaller is there against a division by 0, or makes 0 of anything."""
 
@@ -37,10 +36,10 @@ def apply(node: ir.Node, edit: Editor) -> Result:
             return False
         source, factor = found[0], found[1].astype(np.float64)
     sizes = np.abs(factor[factor != 0])
-    if source is None or not sizes.size or not _LEAST <= sizes.min() < _SMALLEST:
+    if source is None or not sizes.size or not _LEAST <= sizes.min() < SMALLEST_FLOAT16:
         return False
     steps = int(np.ceil(-np.log2(sizes.min()) / 2))
-    if sizes.max() * 2.0**steps >= 1 / _SMALLEST:
+    if sizes.max() * 2.0**steps >= 1 / SMALLEST_FLOAT16:
         return False
     small = edit.op("Mul", source, np.array(2.0**-steps, np.float32))
     return edit.op("Mul", small, np.asarray(factor * 2.0**steps, np.float32))

@@ -17,6 +17,7 @@ import numpy as np
 
 from snapq.evaluation.channel_groups import ChannelGroup, by_range
 from snapq.evaluation.sqnr import sqnr
+from snapq.precision import SMALLEST_FLOAT16
 
 __all__ = ["REPEATS", "Agreement", "Finding", "Noisy", "compare", "with_changes", "worst_agreement"]
 
@@ -87,6 +88,8 @@ class Agreement:
         agreement_db: the same of the NPU against the CPU.
         finding: what it means.
         samples: how many were compared.
+        reach: the largest magnitude of the CPU's values, where it is too small for fp16 and they
+            are computed in that; else None.
     """
 
     output: str
@@ -96,6 +99,7 @@ class Agreement:
     agreement_db: float
     finding: Finding
     samples: int
+    reach: float | None = None
 
     @property
     def place(self) -> str:
@@ -112,13 +116,18 @@ class Agreement:
         if self.finding is Finding.CHANGES:
             return f"'{self.place}' changes from run to run on the same input"
         if self.finding is Finding.COLLAPSED:
-            return f"'{self.place}' is one value on the NPU and several on the CPU"
+            return f"'{self.place}' is one value on the NPU and several on the CPU{self._why()}"
         if self.npu_db is None or self.cpu_db is None:
             return f"'{self.place}' of the NPU is {self.agreement_db:.1f} dB from the CPU's"
         return (
             f"'{self.place}' has {self.npu_db:.1f} dB on the NPU and {self.cpu_db:.1f} dB on the "
             "CPU against float"
         )
+
+    def _why(self) -> str:
+        if self.reach is None:
+            return ""
+        return f", as it reaches {self.reach:.1e}, and fp16 begins at {SMALLEST_FLOAT16:.1e}"
 
 
 Noisy = Callable[[], Sequence[Sequence[Outputs]]]
@@ -160,7 +169,9 @@ def compare(
                 continue
             base = parts[1] if parts[0] is None or float16 else parts[0]
             one = doubt.judged(one, group, base)
-            found.append(replace(one, samples=len(cpu)))
+            reach = max(float(np.max(np.abs(group.of(array)), initial=0.0)) for array in mine)
+            small = float16 and 0.0 < reach < SMALLEST_FLOAT16
+            found.append(replace(one, samples=len(cpu), reach=reach if small else None))
     return tuple(found)
 
 

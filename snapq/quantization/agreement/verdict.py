@@ -11,6 +11,10 @@ from snapq.records import AgreementRecord
 
 __all__ = ["WHAT_TO_DO", "Verdict", "records", "verdict"]
 
+_TOO_SMALL = (
+    "Scale what is so small up in the model, or quantize it: integers have scales of their own. "
+    "gates.npu_matches_cpu: false accepts its values."
+)
 WHAT_TO_DO = (
     "Give this node another precision (quantize.overrides; quantize a float model), write it "
     "otherwise in the model, or accept its values with gates.npu_matches_cpu: false."
@@ -59,7 +63,8 @@ def verdict(device: str, findings: Sequence[Agreement], located: Located | None)
     where = f"; the first part that is off: {located}" if located is not None else ""
     fault = f"wrong on the NPU: {told}{where}"
     node = located.node if located is not None else None
-    return Verdict(fault, node, (*dead, f"{device}: {fault}. {WHAT_TO_DO}"))
+    what = _TOO_SMALL if all(one.reach is not None for one in faults) else WHAT_TO_DO
+    return Verdict(fault, node, (*dead, f"{device}: {fault}. {what}"))
 
 
 def records(

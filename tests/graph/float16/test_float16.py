@@ -36,6 +36,9 @@ GRAPHS = {
     "a = Sigmoid(x) y = Transpose <perm = [1, 0]> (a) }",
     "separate_reshaped_products": "(float[12,2] x, float[2,2] w) => (float[1,2,3,2,2] y)"
     "<int64[5] s = {1, 2, 3, 2, 2}> { a = MatMul(x, w) y = Reshape(a, s) }",
+    "turn_reshaped_layers": "(float[1,3,4,2] x, float[12,8] w, float[12] wb) => "
+    "(float[1,3,4,3] y) <int64[2] r = {3, 8}, int64[4] s = {1, 3, 4, 3}> { a = Reshape(x, r) "
+    "b = Gemm <transB = 1> (a, w, wb) y = Reshape(b, s) }",
     "split_odd_channels": "(float[1,257,5] x, float[257,1,3] w, float[257] wb) => "
     "(float[1,257,5] y) { y = Conv <group = 257, pads = [1, 1]> (x, w, wb) }",
     "split_wide_max_pools": "(float[1,4,8,6] x) => (float[1,4,8,6] y) { y = MaxPool "

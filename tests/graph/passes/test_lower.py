@@ -47,6 +47,70 @@ CASES = [
         "Clip Mul Mul Add Mul Add Mul Tanh",
     ),
     Case(
+        "lower_patches",
+        "pictures in patches, as unfold takes them, put together again",
+        """(float[1,3,6,4] x) => (float[1,3,6,4] y) {
+            r = Constant <value = int64[2, 3] {0, 2, 4, 1, 3, 5}> ()
+            c = Constant <value = int64[2, 2] {0, 2, 1, 3}> ()
+            s = Constant <value = int64[3] {1, 12, 6}> ()
+            image = Constant <value = int64[2] {6, 4}> ()
+            block = Constant <value = int64[2] {2, 2}> ()
+            rows = Gather <axis = 2> (x, r)
+            both = Gather <axis = 4> (rows, c)
+            turned = Transpose <perm = [0, 1, 2, 4, 3, 5]> (both)
+            flat = Reshape (turned, s)
+            act = Softplus (flat)
+            y = Col2Im <strides = [2, 2]> (act, image, block) }""",
+        "Gather Gather Reshape Transpose Reshape Softplus Reshape DepthToSpace",
+        18,
+    ),
+    Case(
+        "lower_patches",
+        "patches that overlap, with borders, that leave a row out",
+        """(float[2,12,6] x) => (float[2,2,4,6] y) {
+            image = Constant <value = int64[2] {4, 6}> ()
+            block = Constant <value = int64[2] {3, 2}> ()
+            y = Col2Im <strides = [2, 2], pads = [1, 0, 0, 0], dilations = [1, 1]>
+                (x, image, block) }""",
+        "Reshape ConvTranspose",
+        18,
+    ),
+    Case(
+        "lower_signals",
+        "a transform of real numbers along the axis in front",
+        """(float[2,12,5,1] x) => (float[2,7,5,2] y) {
+            axis = Constant <value = int64 {1}> ()
+            y = DFT <onesided = 1> (x, , axis) }""",
+        "Transpose Reshape Gemm Reshape Transpose",
+        20,
+    ),
+    Case(
+        "lower_signals",
+        "the inverse of complex numbers, cut to ten",
+        """(float[3,12,2] x) => (float[3,10,2] y) {
+            n = Constant <value = int64 {10}> ()
+            y = DFT <inverse = 1> (x, n) }""",
+        "Transpose Slice Reshape Gemm Reshape Transpose",
+        20,
+    ),
+    Case(
+        "lower_signals",
+        "a transform of opset 17 with zeros behind",
+        """(float[2,6,1] x) => (float[2,8,2] y) {
+            n = Constant <value = int64 {8}> ()
+            y = DFT <axis = 1> (x, n) }""",
+        "Reshape Gemm Reshape Transpose",
+    ),
+    Case(
+        "lower_signals",
+        "frames of a signal under a window",
+        """(float[2,40,1] x) => (float[2,9,5,2] y) {
+            step = Constant <value = int64 {4}> ()
+            w = Constant <value = float[8] {0.1, 0.4, 0.8, 1.0, 1.0, 0.8, 0.4, 0.1}> ()
+            y = STFT (x, step, w) }""",
+        "Reshape Conv Reshape Transpose",
+    ),
+    Case(
         "lower_normalizations",
         "group normalization",
         """(float[2,8,4,4] x, float[8] w1, float[8] w2) => (float[2,8,4,4] y) {
