@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from snapq.precision import ActivationType
+from snapq.precision import SMALLEST_FLOAT16, ActivationType
 from snapq.quantization.analysis.alone import lowered
 from snapq.quantization.mixed_precision.cost import Cost, Estimate, by_float_node, follows
 from snapq.quantization.qdq.decisions import KEPT_FLOAT
 from snapq.quantization.qdq.scheme import NodePrecision, Source
 from snapq.quantization.quantize import Quantized
 
-__all__ = ["Attempt", "Faster", "Make", "never_slower"]
+__all__ = ["Attempt", "Faster", "Make", "never_slower", "too_small_for_fp16"]
 
 Make = Callable[[Mapping[str, NodePrecision]], Quantized]
 """Quantizes the model with these further precisions of nodes."""
@@ -116,6 +116,16 @@ def never_slower(model: ir.Model, quantized: Quantized, make: Make, estimate: Es
         if str(node.name) in computing
     )
     return Faster(quantized, cost, float_cost, first, ordered, everything, excess, tuple(attempts))
+
+
+def too_small_for_fp16(model: ir.Model, quantized: Quantized) -> str | None:
+    """An output that the NPU would take for 0 in fp16, and what it reaches; None for none."""
+    for value in model.graph.outputs:
+        held = quantized.encodings.get(str(value.name))
+        reach = float(max(held.maximum.max(), -held.minimum.min())) if held is not None else 0.0
+        if 0.0 < reach < SMALLEST_FLOAT16:
+            return f"'{value.name}' reaches {reach:.1e}"
+    return None
 
 
 def _excess(model: ir.Model, cost: Cost, float_cost: Cost) -> dict[str, float]:

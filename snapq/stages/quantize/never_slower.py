@@ -11,7 +11,7 @@ from snapq.npu.runtime import status
 from snapq.precision import SMALLEST_FLOAT16, ActivationType, precision_name
 from snapq.quantization.analysis.alone import lowered
 from snapq.quantization.mixed_precision.faster_at_16_bits import Widened, faster_at_16_bits
-from snapq.quantization.mixed_precision.never_slower import Faster, never_slower
+from snapq.quantization.mixed_precision.never_slower import Faster, never_slower, too_small_for_fp16
 from snapq.quantization.notes import Note, NoteKind
 from snapq.quantization.qdq.scheme import NodePrecision
 from snapq.quantization.quantize import Quantized, observe, quantize
@@ -48,7 +48,7 @@ def keep_fast(job: QuantizationJob, result: Quantized, label: str, context: Cont
     device, data = timed_device(context), context.calibration
     if device is None or data is None or not status().usable:
         return Kept(result, label, {})
-    small = _too_small_for_fp16(job, result)
+    small = too_small_for_fp16(job.model, result)
     if small is not None:
         note = _told(f"Not compared with fp16, which begins at {SMALLEST_FLOAT16:.1e}: {small}.")
         return Kept(replace(result, notes=(*result.notes, note)), label, {})
@@ -93,16 +93,6 @@ def keep_fast(job: QuantizationJob, result: Quantized, label: str, context: Cont
     parts = (label, wider if details["at_16_bits"] else "", "fp16" if found.floats else "")
     precision = "fp16" if found.everything else "+".join(filter(None, parts))
     return Kept(replace(chosen, notes=notes), precision, details)
-
-
-def _too_small_for_fp16(job: QuantizationJob, result: Quantized) -> str | None:
-    """An output that the NPU would take for 0 in fp16, and what it reaches; None for none."""
-    for value in job.model.graph.outputs:
-        seen = result.statistics.get(str(value.name))
-        reach = max(seen.maximum, -seen.minimum) if seen is not None and seen.count else 0.0
-        if 0.0 < reach < SMALLEST_FLOAT16:
-            return f"'{value.name}' reaches {reach:.1e}"
-    return None
 
 
 def free_nodes(job: QuantizationJob, context: Context) -> frozenset[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from snapq.quantization.agreement.compare import Finding, compare, with_changes
+from snapq.quantization.agreement.verdict import verdict
 
 RANDOM = np.random.default_rng(0)
 
@@ -102,3 +103,13 @@ def test_what_fp16_holds_as_zero_is_zero() -> None:
     far = np.full((4, 1), 2.6e-41, np.float32)
     (one,) = compare([{"y": far}], [{"y": np.zeros_like(far)}], None, float16=True)
     assert one.finding is Finding.AGREES
+
+
+def test_the_sentence_says_where_values_are_too_small_for_fp16() -> None:
+    small = np.linspace(1e-6, 2e-6, 64, dtype=np.float32)
+    (one,) = compare([{"y": small}], [{"y": np.zeros_like(small)}], None, float16=True)
+    assert one.finding is Finding.COLLAPSED
+    assert str(one).endswith("as it reaches 2.0e-06, and fp16 begins at 6.1e-05")
+    assert "Scale what is so small up" in verdict("qcs9075", [one], None).notes[0]
+    (one,) = compare([{"y": small}], [{"y": np.zeros_like(small)}], None)
+    assert "fp16" not in str(one)
