@@ -96,6 +96,8 @@ class OutputFidelity:
 
 
 ONE_VALUE = "one value"
+_FEW = 8
+"""Fewer values may be alike by chance."""
 LEAST_DB = 10.0
 """What has less, of the energies of all samples together, is lost: a third of its amplitude is
 error."""
@@ -103,17 +105,25 @@ error."""
 
 @dataclass
 class _Range:
-    """The smallest and the largest value so far."""
+    """The smallest and the largest value so far, and how many there were."""
 
     low: float = math.inf
     high: float = -math.inf
+    count: int = 0
 
     def add(self, array: Array) -> None:
         """Takes an array; what is not finite is left out."""
         finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array
+        self.count += finite.size
         if finite.size:
             self.low = min(self.low, float(finite.min()))
             self.high = max(self.high, float(finite.max()))
+
+    @property
+    def varies(self) -> bool:
+        """Whether values are further apart than 8 bits for the largest would have to tell."""
+        apart = self.high - self.low
+        return self.count >= _FEW and apart * 2**8 > max(abs(self.low), abs(self.high))
 
 
 @dataclass
@@ -134,7 +144,7 @@ class _Output:
         wanted, found = self.expected, self.found
         if not wanted.low < wanted.high:
             return None
-        if found.low == found.high:
+        if found.low == found.high and wanted.varies:
             return ONE_VALUE
         decibels = sqnr(self.energies.signal, self.energies.noise)
         return f"{decibels:.1f} dB" if not self.discrete and decibels < LEAST_DB else None

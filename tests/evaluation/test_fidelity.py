@@ -123,3 +123,10 @@ def test_constants_and_class_numbers_are_not_lost() -> None:
     truth = {"constant": np.full(3, 37.5), "class": np.array([1, 2, 3])}
     fidelity.update(truth, {"constant": np.zeros(3), "class": np.array([3, 1, 2])})
     assert [one.collapsed for one in fidelity.results()] == [None, None]
+
+
+def test_values_that_are_next_to_alike_may_become_one() -> None:
+    fidelity = Fidelity()
+    truth = {"few": np.array([1.0, 2.0]), "near": 37.5 + np.linspace(0, 0.1, 50)}
+    fidelity.update(truth, {"few": np.array([1.5, 1.5]), "near": np.full(50, 37.5)})
+    assert [one.collapsed for one in fidelity.results()] == [None, None]
