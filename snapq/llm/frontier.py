@@ -93,11 +93,7 @@ def frontier(
     for mix in mixes:
         parts = f" with 8 bits in {', '.join(mix.wide)}" if mix.wide else ""
         told(f"{mix.precision}{parts}")
-        pair = quantize_pair(
-            folder, texts, target_of([device]), precision=mix.precision, wide=mix.wide
-        )
-        judged = _judged(folder, pair, held_out)
-        yield Point(mix, judged, npu.Model(pair.decode, device).estimate("decode"))
+        yield _point(folder, texts, held_out, device, mix)
 
 
 def on_frontier(points: Sequence[Point]) -> list[Point]:
@@ -111,6 +107,20 @@ def on_frontier(points: Sequence[Point]) -> list[Point]:
         )
 
     return [replace(one, best=not beaten(one)) for one in points]
+
+
+def _point(
+    folder: Folder,
+    texts: Sequence[Sequence[int]],
+    held_out: Sequence[Sequence[int]],
+    device: DeviceProfile,
+    mix: Mix,
+) -> Point:
+    """One mix; the pair is gone from memory behind it."""
+    target = target_of([device])
+    pair = quantize_pair(folder, texts, target, precision=mix.precision, wide=mix.wide)
+    judged = _judged(folder, pair, held_out)
+    return Point(mix, judged, npu.Model(pair.decode, device).estimate("decode"))
 
 
 def _judged(folder: Folder, pair: QuantizedPair, held_out: Sequence[Sequence[int]]) -> Judged:
