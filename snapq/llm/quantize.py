@@ -15,9 +15,11 @@ import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.cpu import CpuModel
+from snapq.errors import ModelError
 from snapq.graph import io
 from snapq.llm.equalize import CacheRanges, equalize, factors
 from snapq.llm.files import DECODE, PREFILL, Facts, Folder
+from snapq.llm.graph.decoder import FORM
 from snapq.llm.integer_cache import integers_at
 from snapq.llm.rotate import rotate
 from snapq.llm.round_weights import rounded_weights, small_layers
@@ -104,7 +106,7 @@ def quantize_pair(
     """
     facts = folder.facts
     ranges = CacheRanges()
-    given = io.load(folder.path / PREFILL, limit=0)
+    given = _opened(folder, PREFILL)
     before = _ends(given, folder, texts, ranges)
     norms = "layers.0.k_norm.weight" in given.graph.initializers
     by = factors(ranges, facts, shared=norms)
@@ -128,7 +130,7 @@ def quantize_pair(
         known |= whole.encodings
     shift = max(float(np.abs(a - b).max()) for a, b in zip(before, after, strict=True))
     del speaker
-    single = io.load(folder.path / DECODE, limit=0)
+    single = _opened(folder, DECODE)
     _share(given, single)
     one = quantize(single, None, scheme, fixed=known, tuned=tuned)
     for found in (whole, one):
@@ -138,6 +140,18 @@ def quantize_pair(
     count = sum(len(text) for text in texts)
     notes = whole.notes if turned else _told(whole.notes, sums, target)
     return QuantizedPair(whole.model, one.model, precision, tuple(wide), held, count, shift, notes)
+
+
+def _opened(folder: Folder, name: str) -> ir.Model:
+    """A graph whose weights stay in their file. Raises `ModelError` where it has another form."""
+    model = io.load(folder.path / name, limit=0)
+    if FORM not in {node.name for node in model.graph}:
+        raise ModelError(
+            "It has not the form that this snapq writes; an earlier one may have written it.",
+            where=str(folder.path / name),
+            hint="Write the folder anew: snapq llm init",
+        )
+    return model
 
 
 def _share(model: ir.Model, other: ir.Model) -> None:

@@ -165,6 +165,18 @@ def test_what_cannot_be_quantized_is_refused(
         api.llm_evaluate(done, done, text, "qcs9075")
 
 
+def test_graphs_of_an_earlier_form_are_written_anew(
+    published: Path, written: Write, tmp_path: Path
+) -> None:
+    folder, text = written(published), text_file(tmp_path)
+    model = onnx.load(folder / PREFILL, load_external_data=False)
+    next(node for node in model.graph.node if node.name == "cosine_queries").name = "cosine"
+    (folder / PREFILL).write_bytes(model.SerializeToString())
+    with pytest.raises(SnapqError, match="not the form that this snapq writes") as refused:
+        api.llm_quantize(folder, text, tmp_path / "out", ["qcs9075"])
+    assert "llm init" in str(refused.value.hint)
+
+
 def test_a_stream_too_wide_to_be_turned_has_sums_in_fp16_or_is_told(
     published: Path, written: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

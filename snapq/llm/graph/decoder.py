@@ -18,10 +18,12 @@ from snapq.llm.graph.attention import Angles, Positions, attention
 from snapq.llm.graph.builder import Constants, GraphBuilder
 from snapq.llm.graph.layers import DecoderGraph, linear, norm
 
-__all__ = ["LAST_ROW", "build"]
+__all__ = ["FORM", "LAST_ROW", "build"]
 
 LAST_ROW = "last_row"
 """Name of the node behind which only the last token goes on; without it all have logits."""
+FORM = "cosine_queries"
+"""Name of a node that no graph of an earlier form has."""
 _IR_VERSION = 10
 _MASKED = -1e4
 """Added to the logits of what must not be seen; fp16 holds it."""
