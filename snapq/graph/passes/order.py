@@ -62,6 +62,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "simplify.move_constants_before_transposes": "first: brings constants to layers",
         "fold.fold_batch_norm": "into the layer in front, before fold_into_next tries the next",
         "fold.fold_bias": "likewise",
+        "fold.fold_channel_order": "before fold_into_next, which then meets the Conv",
         "fold.fold_into_next": "from a Conv or Gemm, which a sweep meets behind what it takes in",
         "fold.fold_scale": "likewise into the layer in front",
         "fold.fold_scale_through_moves": "behind fold_scale, which asks for less",

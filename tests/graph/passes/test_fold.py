@@ -8,6 +8,34 @@ from tests.graph.passes.cases import Case, check, names
 
 CASES = [
     Case(
+        "fold_channel_order",
+        "pictures in BGR, whose channels a Gather turns round, normalized first",
+        """(float[1,3,5,4] x, float[3] w1, float[2,3,3,3] w) => (float[1,2,3,2] y) {
+            m = Constant <value_ints = [1, 3, 1, 1]> () v = Reshape(w1, m) d = Sub(x, v)
+            i = Constant <value_ints = [2, 1, 0]> () g = Gather <axis = 1> (d, i)
+            y = Conv(g, w) }""",
+        "Conv",
+    ),
+    Case(
+        "fold_channel_order",
+        "channels that a Slice turns round",
+        """(float[2,3,5,4] x, float[2,3,3,3] w) => (float[2,2,3,2] y) {
+            s = Constant <value_ints = [-1]> () e = Constant <value_ints = [-99]> ()
+            a = Constant <value_ints = [1]> () g = Slice(x, s, e, a, s) y = Conv(g, w) }""",
+        "Conv",
+    ),
+    Case(
+        "fold_channel_order",
+        "a channel that comes twice, and groups",
+        """(float[1,2,5,4] x, float[2,2,3,3] w, float[2,1,3,3] v)
+            => (float[1,2,3,2] y, float[1,2,3,2] z) {
+            i = Constant <value_ints = [1, 1]> () g = Gather <axis = 1> (x, i) y = Conv(g, w)
+            j = Constant <value_ints = [1, 0]> () h = Gather <axis = 1> (x, j)
+            z = Conv <group = 2> (h, v) }""",
+        "Gather Conv Gather Conv",
+        applies=False,
+    ),
+    Case(
         "fold_batch_norm",
         "batch normalization behind a convolution without bias",
         """(float[1,4,6,6] x, float[8,4,3,3] w, float[8] w1, float[8] w2, float[8] w3,
