@@ -36,8 +36,6 @@ class CpuModel:
         source: path of an ONNX file, a model in memory (left as it is), or a serialized one.
         threads: intra-op threads.
         optimize: whether ONNX Runtime may rewrite the graph; False computes each node as written.
-        fuse_integers: whether nodes between Q and DQ may compute in integers. Without that they
-            compute in float as they are written, and all else may be rewritten.
         spin: whether threads without work look for some all the time. That saves microseconds a
             node where nobody else wants the cores, and takes twice as long where somebody does.
         prepack: whether products have copies of their weights in the form that they read fastest,
@@ -57,7 +55,6 @@ class CpuModel:
         *,
         threads: int = 1,
         optimize: bool = True,
-        fuse_integers: bool = True,
         spin: bool = True,
         prepack: bool = True,
         in_memory: int = LARGEST_IN_MEMORY,
@@ -76,8 +73,6 @@ class CpuModel:
         if not prepack:
             options.add_session_config_entry("session.disable_prepacking", "1")
             options.enable_cpu_mem_arena = options.enable_mem_pattern = False
-        if not fuse_integers:
-            options.add_session_config_entry("session.disable_quant_qdq", "1")
         if not optimize:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._where = str(source) if isinstance(source, Path) else None

@@ -13,15 +13,13 @@ from snapq.quantization.calibration.kept import KeptArrays, Place
 from snapq.quantization.encodings import Encoding, Floats
 from snapq.quantization.tuning.layers import Layer, columns, places, positions
 
-__all__ = ["ENOUGH_FOR_MEANS", "LARGEST", "MOST_POSITIONS", "Moments", "Seen", "collect"]
+__all__ = ["LARGEST", "Moments", "Seen", "collect"]
 
 LARGEST = 4608
 """Layers that see more inputs than this at once are left to plain rounding: their second moments
 would take more than 80 MB."""
-MOST_POSITIONS, _FEWEST_POSITIONS = 192, 24
+_MOST_POSITIONS, _FEWEST_POSITIONS = 192, 24
 """Output positions of a sample that are looked at, in between by `_VALUES`."""
-ENOUGH_FOR_MEANS = 64
-"""The most where only means are wanted."""
 _VALUES = 1 << 18
 """Values of a layer's input that are looked at, a sample."""
 _AT_ONCE = 16 << 20
@@ -59,12 +57,10 @@ class Seen:
     Args:
         model: the float model.
         samples: feeds; read once for each set of layers that was not asked for before.
-        most: places of a sample.
     """
 
-    def __init__(self, model: ir.Model, samples: Samples, most: int = MOST_POSITIONS) -> None:
+    def __init__(self, model: ir.Model, samples: Samples) -> None:
         self.model, self.samples = model, samples
-        self._most = most
         self._kept = KeptArrays()
         self._places: dict[tuple[int, str], list[Place]] = {}
 
@@ -93,7 +89,7 @@ class Seen:
             for number, layer in missing:
                 random = np.random.default_rng((index, number))
                 data = values[layer.data]
-                limit = positions(layer, _VALUES, _FEWEST_POSITIONS, self._most)
+                limit = positions(layer, _VALUES, _FEWEST_POSITIONS, _MOST_POSITIONS)
                 x = columns(layer, data, places(layer, data.shape, limit, random))
                 found[number, layer.name].append(self._kept.add(x))
         self._places |= found

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Hashable
 from hashlib import blake2b
 
-from snapq.quantization.calibration.moments import MOST_POSITIONS
 from snapq.quantization.encodings import Encoding
 from snapq.quantization.qdq.parameters import Tuned
 from snapq.quantization.tuning.layers import Layer
@@ -31,13 +30,10 @@ class KnownLayers:
     Attributes:
         together: algorithms that are tried one after the other, so that the work of one may serve
             another.
-        places: of a sample at which a layer is looked at.
     """
 
-    def __init__(
-        self, together: frozenset[str] = frozenset(), places: int = MOST_POSITIONS
-    ) -> None:
-        self.together, self.places = together, places
+    def __init__(self, together: frozenset[str] = frozenset()) -> None:
+        self.together = together
         self._found: dict[tuple[str, Place], Tuned] = {}
         self._size = 0
 

@@ -53,11 +53,11 @@ class LastOpened:
         self._last: tuple[ir.Model, CpuModel] | None = None
 
     def of(self, model: ir.Model) -> CpuModel:
-        """A model without the fused integer kernels, which saturate on some CPUs."""
+        """A model, each node as written: fused integer kernels of some CPUs saturate."""
         if self._last is None or self._last[0] is not model:
             self._last = None  # or two would take memory at once
-            written, small = as_added(before_softmax(model)), not is_large(model)
-            opened = CpuModel(written, optimize=small, fuse_integers=False, prepack=small)
+            written = as_added(before_softmax(model))
+            opened = CpuModel(written, optimize=False, prepack=not is_large(model))
             self._last = (model, opened)
         return self._last[1]
 

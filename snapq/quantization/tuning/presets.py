@@ -19,7 +19,6 @@ import onnx_ir as ir
 from snapq.precision import WeightType
 from snapq.quantization.analysis.advice import advice
 from snapq.quantization.calibration.calibrate import Samples
-from snapq.quantization.calibration.moments import ENOUGH_FOR_MEANS, MOST_POSITIONS
 from snapq.quantization.calibration.observers.activation_mse import ActivationMse
 from snapq.quantization.calibration.observers.auto import Auto
 from snapq.quantization.calibration.observers.base import Observer
@@ -205,9 +204,7 @@ def tuning(
     training, held = _Split(samples, held=False), list(_Split(samples, held=True))
     opened = LastOpened()
     scorer = OutputScorer(model, held or list(training), opened)
-    rounds = any(_stage(name) in _ROUNDS for name in recipe.algorithms)
-    places = MOST_POSITIONS if rounds else ENOUGH_FOR_MEANS
-    known = KnownLayers(frozenset(recipe.algorithms), places)
+    known = KnownLayers(frozenset(recipe.algorithms))
     seen = observe(source, training, progress)
     study = Study(source, scheme, imposed, training, seen, known=known)
     kept = [Candidate("plain", study, scorer.score(study.built.model))]

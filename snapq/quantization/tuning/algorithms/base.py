@@ -101,9 +101,7 @@ class Study:
     def __post_init__(self) -> None:
         held = self.layers_see
         if held is None or held.model is not self.model or held.samples is not self.samples:
-            object.__setattr__(
-                self, "layers_see", Seen(self.model, self.samples, self.known.places)
-            )
+            object.__setattr__(self, "layers_see", Seen(self.model, self.samples))
 
     @cached_property
     def built(self) -> Quantized:
