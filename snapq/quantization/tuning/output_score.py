@@ -52,10 +52,14 @@ class LastOpened:
     def __init__(self) -> None:
         self._last: tuple[ir.Model, CpuModel] | None = None
 
+    def close(self) -> None:
+        """Lets go of the last model, with the memory that it took to run."""
+        self._last = None
+
     def of(self, model: ir.Model) -> CpuModel:
         """A model, each node as written: fused integer kernels of some CPUs saturate."""
         if self._last is None or self._last[0] is not model:
-            self._last = None  # or two would take memory at once
+            self.close()  # or two would take memory at once
             written = as_added(before_softmax(model))
             opened = CpuModel(written, optimize=False, prepack=not is_large(model))
             self._last = (model, opened)

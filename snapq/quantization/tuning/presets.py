@@ -222,6 +222,7 @@ def tuning(
         counts = gain.counts or (_gives_room(name) and gain.is_no_loss)
         change = f"{kept[-1].score.decibels:.1f} to {found.score.decibels:.1f} dB"
         why = _refusal(found, kept, price, second) if counts else None
+        opened.close()
         notes.append(f"{name} {change}, {why or _verdict(gain, counts)}")
         judges.told(f"Tried {notes[-1]}")
         if counts and not why:
