@@ -172,6 +172,8 @@ def main() -> None:
     given.runs = runs = given.runs or Path(tempfile.mkdtemp())
     runs.mkdir(parents=True, exist_ok=True)
     path = given.example / "deploy.yaml"
+    if not given.small and not (given.example / "model").is_dir():
+        sys.exit("The example has no model yet: make demo fetches it and its pictures.")
     if given.small:
         path = runs / "deploy.yaml"
         path = path if path.is_file() else digits(runs)

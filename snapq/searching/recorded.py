@@ -15,6 +15,8 @@ from snapq.searching.ranked import Told, keeps, rivals
 from snapq.searching.study import Study
 from snapq.searching.trial import Limits, as_config
 
+_SPENT = ("Every point of the space is tried: mark more in `search` for more trials.",)
+
 
 def recorded(
     study: Study,
@@ -59,7 +61,7 @@ def recorded(
         ),
         trials=tuple(_trial(one, limits, best, own) for one in told),
         covered=tuple(_covered(told, limits)),
-        notes=(*plan.notes, *plan.space.notes),
+        notes=(*plan.notes, *plan.space.notes, *(_SPENT if study.spent else ())),
         random_inputs=plan.random_inputs,
     )
 

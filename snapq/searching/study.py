@@ -76,6 +76,8 @@ class Study:
                     self._study.enqueue_trial(sampling.parameters(plan.space, first))
         self._distributions = sampling.distributions(plan.space)
         self._digests = self._known_digests()
+        self.spent = False
+        """Whether `ask` found no point that nobody has tried."""
 
     @staticmethod
     def exists(storage: str, name: str) -> bool:
@@ -134,6 +136,7 @@ class Study:
             if attempt == _REPEATS - 1:
                 other = self._unknown(f"{self.plan.seed} {trial.number}")
                 if other is None:
+                    self.spent = True
                     return None
                 self._study.enqueue_trial(sampling.parameters(self.plan.space, other))
         return None

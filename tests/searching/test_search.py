@@ -102,7 +102,8 @@ def test_a_trial_that_fails_is_told_and_does_not_stop_the_search(quick: Path) ->
     values = yaml.safe_load(quick.read_text())
     values["search"] = {"stages.quantize.overrides": [[], [{"nodes": ["ghost"], "keep": "float"}]]}
     quick.write_text(yaml.safe_dump(values))
-    found = api.search(quick, trials=2, runs=quick.parent / "runs")
+    found = api.search(quick, trials=3, runs=quick.parent / "runs")
+    assert found.record.notes[-1].startswith("Every point of the space is tried")
     states = {one.state: one.sentence for one in found.record.trials}
     assert set(states) == {"complete", "failed"}
     assert "no node 'ghost'" in states["failed"]

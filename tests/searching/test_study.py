@@ -57,7 +57,9 @@ def test_a_search_goes_on_where_it_ended_and_makes_no_point_twice(url: str) -> N
             seen.append(spec.digest)
             study.tell(spec, outcome(spec))
     assert len(set(seen)) == len(seen) == 9
+    assert not study.spent
     assert study.ask(cache) is None  # the space has no more
+    assert study.spent
     assert Study(url, "net").plan == PLAN
     assert study.told()[0].outcome.number == 0
     assert study.told()[0].choices == PLAN.first[0]
