@@ -45,39 +45,9 @@ _SPARE = 0.1
 
 _CERTAIN = 1 + 1e-6
 """What sums in another order may differ by."""
-_ENOUGH, _HOPELESS = 2, 1.15
-"""So many samples show that ends are worse by more than `_CLOSE`, where they are by this factor."""
 
 Range = tuple[float, float]
 Feeds = Mapping[str, npt.NDArray[np.generic]]
-
-
-Sums = tuple[float, ...]
-_NOTHING: Sums = ()
-
-
-@dataclass(frozen=True)
-class _Bar:
-    """What the noise of a range must not be above.
-
-    Attributes:
-        most: noise over all samples.
-        best: that of the best range so far, up to each of the samples.
-        spare: what makes no difference.
-    """
-
-    most: float = np.inf
-    best: Sums = _NOTHING
-    spare: float = 0.0
-
-    def is_above(self, sums: Sequence[float]) -> bool:
-        """Whether what was summed over the first samples is too much."""
-        now = sums[-1]
-        seen = len(sums)
-        hopeless = np.inf
-        if _ENOUGH <= seen <= len(self.best):
-            hopeless = _HOPELESS * self.best[seen - 1] + self.spare
-        return now > self.most * _CERTAIN or now > hopeless
 
 
 @dataclass(frozen=True)
@@ -119,7 +89,7 @@ def search_ranges(study: Study) -> Study | None:
     if not samples or not tied or len(tied) * _RANKED_ON * macs + tries > _WORK:
         return None
     probes = _Probes(study.model, samples)
-    noise = [probes.of(one, _RANKED_ON)(one.range)[-1] for one in tied]
+    noise = [probes.of(one, _RANKED_ON)(one.range) for one in tied]
     spare = _SPARE * sum(noise) / len(noise)
     searched = _loudest(noise)[: int(_WORK // tries)]
     found: dict[str, Range] = {}
@@ -178,30 +148,13 @@ def _searched(probe: _Probe, one: _Tied, spare: float) -> Range:
 def _widest(probe: _Probe, ranges: Sequence[Range], shares: Sequence[float], spare: float) -> Range:
     """The last of the ranges whose noise is close to the least.
 
-    The more of a tensor is clipped, the more noise that makes, and the less its rounding; so:
-
-    1. Those that are nearest to what was seen are tried first, the others only for as long as they
-       may still be close.
-    2. What is narrower than one that clips too much is worse than that.
-    3. Where the first, one narrower and one wider are all close on a few samples, ends make no
-       difference.
+    Those that are least likely to be far off are tried first, and the others only for as long as
+    they may still be close.
     """
-    close, best, narrowest = np.inf, _NOTHING, 0.0
+    close = np.inf
     noise = [np.inf] * len(ranges)
-    order = sorted(range(len(ranges)), key=lambda index: abs(shares[index] - 1))
-    few = probe.on(_RANKED_ON)
-    near = [few(ranges[index])[-1] for index in order[:3]]
-    if max(near) <= _CLOSE * min(near) + spare:
-        return ranges[-1]
-    for index in order:
-        if shares[index] < narrowest:
-            continue
-        found = probe(ranges[index], _Bar(close, best, spare))
-        noise[index] = found[-1]
-        if not best or found[-1] < best[-1]:
-            best = found
-        elif found[-1] > close and shares[index] < 1:
-            narrowest = shares[index]
+    for index in sorted(range(len(ranges)), key=lambda index: abs(shares[index] - 1)):
+        noise[index] = probe(ranges[index], close)
         close = min(close, _CLOSE * noise[index] + spare)
     return [ends for ends, found in zip(ranges, noise, strict=True) if found <= close][-1]
 
@@ -256,42 +209,37 @@ class _Probe:
         self._probes, self._changed, self._dtype = probes, changed, dtype
         self._samples = samples
         self._reference = Reference(probes.segments.truth[:samples])
-        self._known: dict[Encoding, Sums] = {}
+        self._known: dict[Encoding, float] = {}
 
-    def on(self, samples: int) -> _Probe:
-        """The same on fewer samples."""
-        return _Probe(self._probes, self._changed, self._dtype, min(samples, self._samples))
+    def __call__(self, ends: Range, most: float = np.inf) -> float:
+        """Noise over signal, added up over all outputs and groups of their channels.
 
-    def __call__(self, ends: Range, bar: _Bar = _Bar()) -> Sums:
-        """Noise over signal, added up over all outputs and groups, up to each of the samples.
-
-        One that is infinite where it does not get over the `bar`, which few samples may tell.
+        Infinite where it is above `most`, which few samples may tell.
         """
         if self._changed is None:  # no output hangs on it
-            return (0.0,)
+            return 0.0
         encoding = asymmetric(*ends, self._dtype)
         found = self._known.get(encoding)
         if found is None:
-            found = self._measured(self._changed, encoding, bar)
-            if found[-1] < np.inf:
+            found = self._measured(self._changed, encoding, most)
+            if found <= most:
                 self._known[encoding] = found
         return found
 
-    def _measured(self, changed: Changed, encoding: Encoding, bar: _Bar) -> Sums:
+    def _measured(self, changed: Changed, encoding: Encoding, most: float) -> float:
         held = {
             self._probes.scale: np.asarray(encoding.scale),
             self._probes.zero: np.asarray(encoding.zero_point),
         }
         found: list[list[float]] = []
-        sums: list[float] = []
         for index in range(self._samples):
             outputs = changed.run(index, held)
             found.append([one.noise for one in self._reference.energies(index, outputs)])
             noise = np.array(found).sum(axis=0)
-            sums.append(float((noise / self._signal).sum()))
-            if bar.is_above(sums):
-                return (np.inf,)
-        return tuple(sums)
+            share = float((noise / self._signal).sum())
+            if share > most * _CERTAIN:
+                return np.inf
+        return share
 
     @cached_property
     def _signal(self) -> npt.NDArray[np.float64]:
