@@ -108,15 +108,16 @@ def run(tree: Path, files: Files, job: str, output: Path) -> Cost:
 
 def worst_group(files: Files, quantized: Path, *, simulated: bool) -> float:
     """SQNR in dB of the worst group of channels of any output, energies summed over samples."""
-    meter, grouped = SqnrMeter(), GroupedOutputs()
+    meter = SqnrMeter()
     model = io.load(quantized)
     if simulated:
         found = Model(model, find("qcs9075")).simulate(files.evaluation)
     else:
         found = map(CpuModel(as_added(model), optimize=False).run, files.evaluation)
     truths = map(CpuModel(files.model).run, files.evaluation)
-    for truth, mine in zip(truths, found, strict=True):
-        meter.update(grouped.split(truth, truth), grouped.split(mine, truth))
+    with GroupedOutputs(meter) as grouped:
+        for truth, mine in zip(truths, found, strict=True):
+            grouped.update(truth, mine)
     return sqnr(1.0, meter.worst())
 
 

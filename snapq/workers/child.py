@@ -26,6 +26,7 @@ PATH_VARIABLE = "SNAPQ_WORKER_PATH"
 """The caller's import path."""
 SCRATCH_VARIABLE = "SNAPQ_WORKER_SCRATCH"
 """Names the worker's own folder, which it removes if its caller vanishes."""
+_TRIES = 10
 
 
 class Failure:
@@ -79,8 +80,10 @@ def _listen(requests: BinaryIO, inbox: SimpleQueue[Any]) -> None:
         except Exception as error:  # an argument whose class this process cannot import
             inbox.put(("call", _refuse, (Failure(error).text,)))
     scratch = os.environ.get(SCRATCH_VARIABLE)
-    if scratch:
-        shutil.rmtree(Path(scratch), ignore_errors=True)
+    for _ in range(_TRIES if scratch else 0):  # what runs here still may write into it
+        shutil.rmtree(Path(str(scratch)), ignore_errors=True)
+        if not Path(str(scratch)).exists():
+            break
     os._exit(0)
 
 

@@ -44,7 +44,10 @@ def _start(script: str, scratch: Path) -> tuple[subprocess.Popen[str], list[psut
     )
     assert process.stdout is not None
     assert process.stdout.readline().strip() == "running"
-    return process, psutil.Process(process.pid).children()
+    ends = time.monotonic() + 10  # the other one may be just starting, its folder made already
+    while len(found := psutil.Process(process.pid).children()) < 2 and time.monotonic() < ends:
+        time.sleep(0.05)
+    return process, found
 
 
 def _empties(folder: Path) -> bool:
