@@ -76,6 +76,16 @@ CASES = [
         18,
     ),
     Case(
+        "lower_patches",
+        "pieces of a signal that overlap",
+        """(float[1,6,4] x) => (float[1,2,8] y) {
+            length = Constant <value = int64[1] {8}> ()
+            block = Constant <value = int64[1] {3}> ()
+            y = Col2Im <strides = [2], pads = [1, 0]> (x, length, block) }""",
+        "ConvTranspose",
+        18,
+    ),
+    Case(
         "lower_signals",
         "a transform of real numbers along the axis in front",
         """(float[2,12,5,1] x) => (float[2,7,5,2] y) {
