@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -119,6 +119,12 @@ class Available:
     def unpackaged(self) -> Available:
         """The same as if nothing were packaged."""
         return Available({i: fact for i, fact in self._facts.items() if i is not Input.PACKAGE})
+
+    def in_float(self) -> Available:
+        """The same as if what the last stage left went to the NPU in float."""
+        fact = self._facts[Input.PREVIOUS]
+        source = replace(fact.value(), precision="fp16")
+        return Available({**self._facts, Input.QUANTIZED: known(source, [fact.mark(), "fp16"])})
 
     def with_evaluation(self, data: Dataset, source_sha256: str) -> Available:
         """The same with other samples for the proof."""

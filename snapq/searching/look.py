@@ -80,13 +80,16 @@ def loss(found: Found, base: Mapping[str, float]) -> tuple[float, dict[str, Any]
     )
 
 
-def cheap_us(branches: Sequence[Branch], device: str, cache: Cache) -> float | None:
+def cheap_us(
+    branches: Sequence[Branch], device: str, cache: Cache, *, roughly: bool = False
+) -> float | None:
     """The estimate of what the last stage left, as it would be packaged; None where there is none.
 
     Args:
-        branches: in front of the package stage.
+        branches: in front of the package stage, or of the quantize stage.
         device: whose estimate it is.
-        cache: keeps it for the package stage.
+        cache: keeps it.
+        roughly: whether one compile is enough; the package stage finds what is a little faster.
     """
     branch = next((one for one in branches if device in one.names), None)
     profile = next((one for one in branch.devices if one.name == device), None) if branch else None
@@ -94,7 +97,8 @@ def cheap_us(branches: Sequence[Branch], device: str, cache: Cache) -> float | N
         return None
     context = Context(_READS, branch.inputs.values(_READS), memo=cache)
     try:
-        return estimator(context, profile)(io.load(branch.finished[-1].artifact.model)).precise_us
+        estimate = estimator(context, profile, roughly=roughly)
+        return estimate(io.load(branch.finished[-1].artifact.model)).precise_us
     except SnapqError:  # the package stage says what is wrong
         return None
 

@@ -64,3 +64,18 @@ def margin(told: Sequence[Told]) -> float | None:
         if one.near is not None and one.loss is not None
     ]
     return _WIDER * max(apart) if len(apart) >= _KNOWN else None
+
+
+def float_margin(told: Sequence[Told]) -> float | None:
+    """By how much less points lost than the float models that they were quantized from, at most.
+
+    None while few points say so. How far the CPU is off the simulation comes on top.
+    """
+    outcomes = [one.outcome for one in told]
+    gains = [
+        one.float_near - one.near
+        for one in outcomes
+        if one.near is not None and one.float_near is not None
+    ]
+    off = margin(told)
+    return None if off is None or len(gains) < _KNOWN else off + _WIDER * max(0.0, *gains)

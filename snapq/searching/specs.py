@@ -78,6 +78,8 @@ class TrialSpec:
         base: metrics of the float model as the file has it, by name; empty where its own count.
         frontier: the points that it has to beat.
         margin: by how much the CPU was off what was simulated, at most; None: simulate all.
+        float_margin: by how much less points lost than what they were quantized from, at most;
+            None: quantize all.
         limits: what it has to keep.
     """
 
@@ -92,6 +94,7 @@ class TrialSpec:
     base: Mapping[str, float] = field(default_factory=dict)
     frontier: tuple[Rival, ...] = ()
     margin: float | None = None
+    float_margin: float | None = None
     limits: Limits = Limits()
 
     @property
@@ -111,6 +114,7 @@ class TrialOutcome:
         us: estimated microseconds on the device.
         loss: drop of the metric, or -SQNR in dB; simulated.
         near: the same by this machine's CPU on some of the samples; None where that is not known.
+        float_near: the same of what is quantized, in float.
         bytes: of what is compiled for the device.
         measures: figures by name, for the page.
         config: the deploy.yaml as JSON, with what became of its layers.
@@ -127,6 +131,7 @@ class TrialOutcome:
     us: float | None = None
     loss: float | None = None
     near: float | None = None
+    float_near: float | None = None
     bytes: int | None = None
     measures: Mapping[str, Any] = field(default_factory=dict)
     config: str = ""

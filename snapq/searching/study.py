@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from snapq.errors import StorageError
 from snapq.searching import owner, sampling, storing
 from snapq.searching.plan import Plan
-from snapq.searching.ranked import Told, beyond, margin, rivals
+from snapq.searching.ranked import Told, beyond, float_margin, margin, rivals
 from snapq.searching.trial import (
     COMPLETE,
     FAILED,
@@ -248,6 +248,7 @@ class Study:
             base=plan.float_values or {},
             frontier=rivals(told, limits),
             margin=margin(told),
+            float_margin=float_margin(told),
             limits=limits,
         )
 
@@ -269,6 +270,8 @@ class Study:
         told = self.told()
         if outcome.near is not None:
             return outcome.us, outcome.near - (margin(told) or 0.0)
+        if outcome.float_near is not None:
+            return outcome.us, outcome.float_near - (float_margin(told) or 0.0)
         known = [one.outcome.loss for one in told if one.outcome.loss is not None]
         return (outcome.us, max(known)) if known else None
 

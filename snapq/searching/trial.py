@@ -20,7 +20,7 @@ from snapq.config.reading.marked import plain
 from snapq.config.reading.secrets import hide
 from snapq.errors import QnnError, SnapqError
 from snapq.graph import io
-from snapq.pipeline.available import available
+from snapq.pipeline.available import Available, available
 from snapq.pipeline.cache import Cache, in_use
 from snapq.pipeline.evidence import outputs
 from snapq.pipeline.evidence.base import Found
@@ -95,15 +95,24 @@ class _Trial:
     def outcome(self) -> TrialOutcome:
         """Raises `SnapqError` where a stage cannot do its work."""
         setting = self._setting
+        in_float = Look()
+        if self._is_made_by_quantizing:
+            whole = walk(
+                setting, available(setting), self._cache, self._progress, stop_at="quantize"
+            )
+            in_float = self._looked(whole[0].inputs.in_float())
+            if lost := self._lost_in_float(in_float, whole):
+                return lost
         before = walk(setting, available(setting), self._cache, self._progress, stop_at="package")
-        look = self._looked(before[0])
+        look = self._looked(before[0].inputs.unpackaged())
         known = replace(
             self._told(before),
             near=look.loss,
+            float_near=in_float.loss,
             sentence=look.failure,
             us=self._cheap_us(look, before),
         )
-        if known.us is not None and (reason := self._over(known) or self._hopeless(known)):
+        if known.us is not None and (reason := self._hopeless(known) or self._over(known)):
             return replace(known, state=PRUNED, sentence=reason)
         branches = walk(setting, available(setting), self._cache, self._progress)
         packages = [_package(branch) for branch in branches]
@@ -112,6 +121,7 @@ class _Trial:
             self._told(branches),
             us=estimate.precise_us or estimate.us,
             near=look.loss,
+            float_near=in_float.loss,
             sentence=look.failure,
             bytes=_compiled_bytes(packages, self._spec.device),
         )
@@ -130,13 +140,35 @@ class _Trial:
             measures={"precision": branches[0].precision},
         )
 
-    def _looked(self, branch: Branch) -> Look:
+    @property
+    def _is_made_by_quantizing(self) -> bool:
+        """Whether a float model is quantized, and nothing behind that wins accuracy back."""
+        names = [one.name for one in self._setting.config.stages]
+        if self._setting.quantized or "quantize" not in names:
+            return False
+        return "finetune" not in names[names.index("quantize") :]
+
+    def _lost_in_float(self, look: Look, branches: Sequence[Branch]) -> TrialOutcome | None:
+        """What is told of a point that loses too much before it is quantized; None of others."""
+        spec, most = self._spec, self._spec.limits.max_drop
+        if look.loss is None or spec.float_margin is None or most is None or not self._is_single:
+            return None
+        if look.loss - spec.float_margin <= most:
+            return None
+        us = cheap_us(branches, spec.device, self._cache, roughly=True)
+        sentence = (
+            f"Not quantized: in float it loses {look.loss:.4g} on some samples already, too much "
+            f"for the limit of {most:.4g} even if {spec.float_margin:.4g} come back."
+        )
+        told = replace(self._told(branches), us=us, float_near=look.loss)
+        return None if us is None else replace(told, state=PRUNED, sentence=sentence)
+
+    def _looked(self, inputs: Available) -> Look:
         """The loss by this machine's CPU on some samples."""
         setting, data = self._setting, self._setting.evaluation
         if data is None or data.state or setting.classical is not None:
             return Look()
-        few = first(data, _NEAR)
-        inputs = branch.inputs.unpackaged().with_evaluation(few, setting.source_sha256)
+        inputs = inputs.with_evaluation(first(data, _NEAR), setting.source_sha256)
         try:
             found = outputs.ON_CPU.found(inputs, self._cache, Silent())
             return Look(loss(found, self._spec.base)[0])
@@ -151,13 +183,11 @@ class _Trial:
         spec = self._spec
         limits = spec.limits
         least = None if look.loss is None or spec.margin is None else look.loss - spec.margin
-        lost = least is not None and (
-            (limits.max_drop is not None and least > limits.max_drop)
-            or any(rival.loss <= least for rival in spec.frontier)
-        )
-        if (not lost and limits.max_us is None) or not self._is_single:
+        beyond = least is not None and limits.max_drop is not None and least > limits.max_drop
+        lost = least is not None and any(rival.loss <= least for rival in spec.frontier)
+        if not (beyond or lost or limits.max_us is not None) or not self._is_single:
             return None
-        return cheap_us(branches, spec.device, self._cache)
+        return cheap_us(branches, spec.device, self._cache, roughly=beyond)
 
     @property
     def _is_single(self) -> bool:

@@ -134,6 +134,11 @@ def test_a_point_that_the_cpu_finds_too_bad_is_estimated_and_not_packaged(quick:
     assert early.state == "pruned"
     assert "too much for the limit of -2" in early.sentence
     assert [stage["name"] for stage in early.stages] == ["source", "prepare", "quantize"]
+    in_float = evaluate(replace(spec, float_margin=0.0))
+    assert in_float.state == "pruned"
+    assert "in float it loses 0 on some samples already" in in_float.sentence
+    assert [stage["name"] for stage in in_float.stages] == ["source", "prepare"]
+    assert in_float.us == pytest.approx(early.us, rel=0.01)
     whole = evaluate(replace(spec, limits=Limits()))
     assert whole.state == "complete"
     assert whole.us == early.us

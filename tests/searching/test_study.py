@@ -14,7 +14,7 @@ import pytest
 from snapq.errors import ConfigError, SnapqError, StorageError
 from snapq.searching import owner, storing
 from snapq.searching.plan import Plan
-from snapq.searching.ranked import Told, keeps, rivals
+from snapq.searching.ranked import Told, float_margin, keeps, rivals
 from snapq.searching.running import Work, elsewhere, here
 from snapq.searching.space import Dimension, Space
 from snapq.searching.study import Study
@@ -147,6 +147,15 @@ def test_points_beyond_a_limit_are_not_on_the_frontier(url: str) -> None:
         study.tell(spec, outcome(spec))
     assert {one.us for one in study.rivals(limits)} == {80}
     assert not keeps(Told({}, replace(study.told()[0].outcome, bytes=10)), Limits(max_bytes=9))
+
+
+def test_what_quantizing_won_back_at_most_says_what_is_lost_in_float() -> None:
+    done = TrialOutcome(0, COMPLETE, us=1.0, loss=0.2, near=0.2, float_near=0.28)
+    told = [Told({}, replace(done, number=number)) for number in range(5)]
+    assert float_margin(told[:4]) is None
+    assert float_margin(told) == pytest.approx(0.1)
+    told.append(Told({}, replace(done, near=0.25, float_near=None)))
+    assert float_margin(told) == pytest.approx(0.1 + 0.0625)
 
 
 class Deaf:
