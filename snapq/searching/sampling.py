@@ -116,6 +116,33 @@ def at_random(space: Space, seed: str) -> dict[str, Any]:
     return found
 
 
+def beside(space: Space, choices: Choices, seed: str) -> Iterator[dict[str, Any]]:
+    """Choices that differ from one in a single dimension, then in two; each kind in any order.
+
+    A dimension of numbers goes one step up or down, any other one to any value.
+    """
+    draw = random.Random(seed)
+    near = list(_around(space, choices))
+    draw.shuffle(near)
+    yield from near
+    further = [one for other in near for one in _around(space, other)]
+    draw.shuffle(further)
+    yield from further
+
+
+def _around(space: Space, choices: Choices) -> Iterator[dict[str, Any]]:
+    """Choices that differ from one in a single dimension; those with steps alone are changed."""
+    for one in space.dimensions:
+        if one.count is None:
+            continue
+        values, value = _every(one), choices[one.key]
+        at = values.index(value)
+        near = {at - 1, at + 1} & set(range(len(values)))
+        places = near if one.ordered or not one.values else set(range(len(values))) - {at}
+        for place in sorted(places):
+            yield {**choices, one.key: values[place]}
+
+
 def some(space: Space, seed: str, most: int) -> Iterator[dict[str, Any]]:
     """Choices in any order: each of a small space once, of a large one so many."""
     if space.size > most:

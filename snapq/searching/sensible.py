@@ -27,7 +27,7 @@ from snapq.progress import Progress
 from snapq.pruning import blocks, groups
 from snapq.searching import resolution
 from snapq.searching.sensitive import sensitive_groups
-from snapq.searching.space import BLOCKS, LAYERS, Dimension, Space, width
+from snapq.searching.space import BLOCKS, IMPORTANCE, LAYERS, RATIO, Dimension, Space, width
 
 _RATIOS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 """Shares of the multiply-accumulates to remove."""
@@ -134,8 +134,8 @@ class Sensible:
             return []
         self._insert_prune()
         found = [
-            Dimension("stages.prune.ratio", (None, *_RATIOS)),
-            Dimension("stages.prune.importance", _IMPORTANCES),
+            Dimension(RATIO, (None, *_RATIOS)),
+            Dimension(IMPORTANCE, _IMPORTANCES),
         ]
         self._removable = self._ranked_blocks(model)
         if self._removable:
@@ -151,7 +151,7 @@ class Sensible:
             found.append(Dimension("stages.prune.blocks", values))
         if options.ratio is not None:
             near = sorted({round(min(options.ratio * one, 0.95), 4) for one in _AROUND})
-            found.append(Dimension("stages.prune.ratio", (None, *near)))
+            found.append(Dimension(RATIO, (None, *near)))
         target = options.target
         for name in ("estimate_us", "macs", "bytes"):
             goal = None if target is None else getattr(target, name)

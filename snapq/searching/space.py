@@ -16,6 +16,7 @@ from snapq.searching import resolution
 Choices = Mapping[str, Any]
 """A value of each dimension, by its key."""
 BLOCKS, RESOLUTION = "blocks", "resolution"
+RATIO, IMPORTANCE = "stages.prune.ratio", "stages.prune.importance"
 LAYERS = "layers "
 """What the keys of groups of layers begin with: `layers w8a16` is how many groups have that."""
 
@@ -109,6 +110,11 @@ class Space:
             total *= one.count or float("inf")
         return total
 
+    def effective(self, choices: Choices) -> dict[str, Any]:
+        """A choice without what changes nothing: how channels are ranked where none is cut."""
+        idle = RATIO in choices and choices[RATIO] is None
+        return {key: one for key, one in choices.items() if not (idle and key == IMPORTANCE)}
+
     def configured(self, base: Mapping[str, Any], choices: Choices) -> dict[str, Any]:
         """The deploy.yaml of a choice, but for the precision of its layers (`precisions`).
 
@@ -116,7 +122,7 @@ class Space:
             ConfigError: a key leads nowhere.
         """
         marked: dict[str, Any] = {}
-        for key, value in choices.items():
+        for key, value in self.effective(choices).items():
             if key.startswith(LAYERS):
                 continue
             if key == BLOCKS:

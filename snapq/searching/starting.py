@@ -25,8 +25,10 @@ def started(space: Space, values: Mapping[str, Any], most: int) -> list[dict[str
     for index in range(max(map(len, along))):
         found += [steps[index] for steps in along if index < len(steps)]
     different: list[dict[str, Any]] = []
+    known: list[dict[str, Any]] = []
     for choice in found:
-        if choice not in different:
+        if (effective := space.effective(choice)) not in known:
+            known.append(effective)
             different.append(choice)
     return different[:most]
 

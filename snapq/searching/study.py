@@ -6,6 +6,7 @@ marked as running, what is told stays. Nothing of it holds a secret.
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,7 +42,7 @@ RUNNING, REPEATED, INTERRUPTED = "running", "repeated", "interrupted"
 UNLIMITED = Limits()
 _DONE = (COMPLETE, PRUNED, FAILED)
 _REPEATS = 3
-"""So often a point that is known is asked for anew; then any other one is taken."""
+"""So often a point that is known is asked for anew; then one beside it is taken."""
 _TRIED = 2000
 """Choices that are looked at for one that is new."""
 _ASKING = timedelta(minutes=1)
@@ -134,17 +135,22 @@ class Study:
                 return spec
             self._repeat(trial, self._digests[spec.digest])
             if attempt == _REPEATS - 1:
-                other = self._unknown(f"{self.plan.seed} {trial.number}")
+                other = self._unknown(choices, f"{self.plan.seed} {trial.number}")
                 if other is None:
                     self.spent = True
                     return None
                 self._study.enqueue_trial(sampling.parameters(self.plan.space, other))
         return None
 
-    def _unknown(self, seed: str) -> dict[str, Any] | None:
-        """A choice that nobody has tried; None where there seems to be none."""
+    def _unknown(self, proposed: Mapping[str, Any], seed: str) -> dict[str, Any] | None:
+        """A choice that nobody has tried; None where there seems to be none.
+
+        It is beside what was proposed, but of a search that is random.
+        """
         space = self.plan.space
         tried = sampling.some(space, seed, _TRIED)
+        if self.plan.sampler != "random":
+            tried = itertools.chain(sampling.beside(space, proposed, seed), tried)
         return next((one for one in tried if self._digest(one) not in self._digests), None)
 
     def tell(self, spec: TrialSpec, outcome: TrialOutcome) -> Told | None:

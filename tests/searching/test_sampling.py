@@ -9,6 +9,7 @@ import pytest
 
 from snapq.searching.frontier import Point, hypervolume
 from snapq.searching.plan import Plan
+from snapq.searching.sampling import beside
 from snapq.searching.space import Dimension, Space
 from snapq.searching.starting import started
 from snapq.searching.study import Study
@@ -55,3 +56,13 @@ def covered(folder: Path, sampler: str, seed: int, trials: int) -> float:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_proposed_points_cover_more_than_random_ones(tmp_path: Path, seed: int) -> None:
     assert covered(tmp_path, "tpe", seed, 40) > 1.2 * covered(tmp_path, "random", seed, 40)
+
+
+def test_choices_beside_one_differ_in_a_dimension_first_and_then_in_two() -> None:
+    first = started(SPACE, BASE, 1)[0]
+    found = list(beside(SPACE, first, "0"))
+    apart = [sum(one[key] != first[key] for key in first) for one in found]
+    steps = 1 + 2 + 1 + 1 + 1  # ratio, importance, most, preset, seed
+    assert apart[:steps] == [1] * steps
+    assert 2 in apart[steps:]
+    assert {one["seed"] for one in found[:steps]} == {0, 1}

@@ -91,3 +91,11 @@ def test_what_optuna_draws_is_the_choice_again() -> None:
 
 def test_a_space_is_the_same_from_json() -> None:
     assert Space.from_json(SPACE.to_json()) == SPACE
+
+
+def test_how_channels_are_ranked_makes_no_difference_where_none_is_cut() -> None:
+    ways = [{**OWN, "stages.prune.importance": way} for way in ("activation", "magnitude")]
+    whole = [SPACE.configured(BASE, {**one, "stages.prune.ratio": None}) for one in ways]
+    cut = [SPACE.configured(BASE, {**one, "stages.prune.ratio": 0.2}) for one in ways]
+    assert whole[0] == whole[1]
+    assert cut[0] != cut[1]
