@@ -3,7 +3,8 @@
     python benchmarks/cluster.py [MODEL.onnx] [--samples 500] [--trials 0] [--device qcs9075]
 
 MODEL is a Q/DQ model with fixed shapes; a convolutional network of this file's own where not given.
-Workers are processes of `dask worker` on this machine, with one task at once each. Printed:
+Workers are processes of `dask worker` on this machine, with one task at once and one processor each
+(a single worker would take all of them otherwise). Printed:
 
 1. `simulation`: seconds of all samples with one worker and with two, in turn, and their ratio, with
    the workers' start left out; the processor seconds of each worker, and the ratio that their
@@ -40,9 +41,10 @@ from snapq.cluster.current import connected
 from snapq.cluster.local import local_workers
 from snapq.devices.profiles import DeviceProfile, find
 from snapq.npu.model import Model
+from snapq.runtime import PROCESSORS_VARIABLE
 from snapq.stages.artifact import computing
 
-SIZE, CHANNELS, LAYERS = 48, 32, 4
+SIZE, CHANNELS, LAYERS = 96, 32, 4
 DEPLOY = """\
 name: cluster
 model: {path: net.onnx}
@@ -199,6 +201,7 @@ def main() -> None:
     options = parser.parse_args()
     device = find(options.device)
     load = os.getloadavg()[0]
+    os.environ[PROCESSORS_VARIABLE] = "1"
     print(f"{os.cpu_count()} processors, load {load:.1f} before this began")
     with tempfile.TemporaryDirectory(prefix="snapq-benchmark-") as name:
         folder = Path(name)
