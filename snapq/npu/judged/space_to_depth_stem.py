@@ -1,17 +1,18 @@
-"""A first layer with a stride, over blocks of pixels instead of single ones.
+"""A picture in blocks of pixels up to its first layer, where that has a stride.
 
 1. A Conv of few channels with stride s becomes `Conv(SpaceToDepth(x, s))` with stride 1: each block
    of s x s pixels is one place of s² times as many channels. Pads and kernels are those in blocks,
-   with zeros where the kernel did not reach.
-2. A picture of which a part of a block is left over gets a Pad, or its own one gets longer, unless
-   the kernel reaches beyond it.
-3. The codes of the weights only move, so that the numbers are the same ones, value by value.
+   with zeros where the kernel did not reach. The codes of the weights only move.
+2. Blocks are taken where the picture comes in, at 8 bits if it does so; encodings, a Pad, and sums
+   and products with a number for each channel (a normalization) follow over blocks, these as a Conv
+   of one pixel.
+3. A picture that ends within a block gets a Pad, unless the kernel reaches beyond its end.
 
 The NPU takes channels 32 at a time, so that a picture of 3 fills a tenth of it. Estimated in us on
 QCS9075 and SA8797P (QAIRT 2.51), with three layers behind: 3 x 3 over 3 x 640 x 640 into 16
 channels at w8a8 134 and 70 against 88 and 47, at w8a16 1,074 and 307 against 329 and 113, in fp16
-1,096 and 314 against 550 and 248; 7 x 7 over 224 x 224 into 64 in fp16 576 and 192 against 212 and
-67, at w8a16 226 and 95 against 220 and 84.
+1,096 and 314 against 354 and 117; 7 x 7 over normalized 224 x 224 into 64 at w8a8 105 and 55
+against 37 and 26, at w8a16 298 and 120 against 90 and 61, in fp16 678 and 234 against 217 and 64.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, constant, input_at, integers, ints_attribute, is_float, is_op
+from snapq.graph.edit import Editor, constant, input_at, ints_attribute, is_float, is_op
 from snapq.graph.inference import infer_shapes
 from snapq.graph.shapes import static_shape
-from snapq.npu.judged.codes import coded
+from snapq.npu.judged.codes import CODES
+from snapq.npu.judged.picture import Front, front, in_blocks, real
 
 __all__ = ["apply", "sites"]
 
-_RANK = 4
 _MOST_CHANNELS = 8
 """Of a layer's input; with more the blocks gain nothing."""
 
@@ -39,21 +40,33 @@ class _Axis:
     """A convolution along one axis, in blocks.
 
     Attributes:
+        before: pixels in front of the picture that the first kernel reads.
         first: the block of the kernel's first place, counted from that of the result.
         kernel: in blocks.
         pads: in blocks, in front and behind.
         more: pixels that the last block lacks; the kernel does not reach them.
     """
 
+    before: int
     first: int
     kernel: int
     pads: tuple[int, int]
     more: int
 
 
+@dataclass(frozen=True)
+class _Site:
+    """A convolution that can be written over blocks."""
+
+    stride: int
+    front: Front
+    rows: _Axis
+    columns: _Axis
+
+
 def sites(model: ir.Model) -> tuple[str, ...]:
     """Names of the convolutions that `apply` can write over blocks."""
-    return tuple(str(node.name) for node in model.graph if _axes(node) is not None)
+    return tuple(str(node.name) for node in model.graph if _site(node) is not None)
 
 
 def apply(model: ir.Model, names: Collection[str]) -> ir.Model:
@@ -66,34 +79,37 @@ def apply(model: ir.Model, names: Collection[str]) -> ir.Model:
     result = model.clone()
     edit = Editor(result.graph)
     for node in tuple(result.graph):
-        axes = _axes(node) if node.name in names else None
-        if axes is not None:
-            _rewrite(node, axes, edit)
+        found = _site(node) if node.name in names else None
+        if found is not None:
+            _rewrite(node, found, edit)
     infer_shapes(result)
     return result
 
 
-def _axes(node: ir.Node) -> tuple[_Axis, _Axis] | None:
-    """The convolution along rows and columns, in blocks; None where a node is not meant."""
+def _site(node: ir.Node) -> _Site | None:
+    """How a convolution is written over blocks; None where a node is not meant."""
     if not is_op(node, "Conv") or not is_float(node.inputs[0]):
         return None
-    shape, made = static_shape(node.inputs[0]), static_shape(node.outputs[0])
-    kernel = static_shape(node.inputs[1])
+    made, kernel = static_shape(node.outputs[0]), static_shape(node.inputs[1])
     stride, *others = ints_attribute(node, "strides") or (1,)
-    if shape is None or made is None or kernel is None or len(shape) != _RANK:
+    if made is None or kernel is None or kernel[1] > _MOST_CHANNELS or _weights(node) is None:
         return None
     dilated = set(ints_attribute(node, "dilations") or (1,)) != {1}
     padded = node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET"
     if stride == 1 or others != [stride] or dilated or padded:
         return None
-    if kernel[1] != shape[1] or shape[1] > _MOST_CHANNELS or _weights(node) is None:
+    found = front(node)
+    shape = None if found is None else static_shape(found.base)
+    if found is None or shape is None or shape[1] != kernel[1]:
         return None
     pads = ints_attribute(node, "pads") or (0, 0, 0, 0)
-    found = [
-        _in_blocks(shape[axis], made[axis], kernel[axis], stride, pads[axis - 2]) for axis in (2, 3)
-    ]
-    rows, columns = found
-    return None if rows is None or columns is None else (rows, columns)
+    rows, columns = (
+        _in_blocks(
+            shape[axis], made[axis], kernel[axis], stride, pads[axis - 2] + found.pads[axis - 2]
+        )
+        for axis in (2, 3)
+    )
+    return None if rows is None or columns is None else _Site(stride, found, rows, columns)
 
 
 def _in_blocks(size: int, made: int, kernel: int, stride: int, pad: int) -> _Axis | None:
@@ -104,7 +120,7 @@ def _in_blocks(size: int, made: int, kernel: int, stride: int, pad: int) -> _Axi
     reach = (made - 1) * stride + kernel - pad
     if behind < 0 or (more and reach > size):  # zeros of a Pad in front of blocks come out wrong
         return None
-    return _Axis(first, last - first + 1, (-first, behind), more)
+    return _Axis(pad, first, last - first + 1, (-first, behind), more)
 
 
 def _weights(node: ir.Node) -> tuple[np.ndarray, np.ndarray] | None:
@@ -123,77 +139,49 @@ def _weights(node: ir.Node) -> tuple[np.ndarray, np.ndarray] | None:
     return codes, np.zeros(1, codes.dtype) if zero is None else zero.reshape(-1)
 
 
-def _rewrite(node: ir.Node, axes: tuple[_Axis, _Axis], edit: Editor) -> None:
+def _rewrite(node: ir.Node, found: _Site, edit: Editor) -> None:
     """Writes one convolution over blocks, in place."""
-    source, found = node.inputs[0], _weights(node)
-    strides = ints_attribute(node, "strides")
-    assert source is not None
-    assert found is not None
-    assert strides is not None
-    rows, columns = axes
+    weights, old = _weights(node), node.inputs[0]
+    assert weights is not None
+    assert old is not None
+    rows, columns = found.rows, found.columns
     edit.begin(node)
-    whole = _filled(source, axes, edit)
-    blocks = edit.op("SpaceToDepth", whole, blocksize=strides[0])
-    node.replace_input_with(0, coded(blocks, source, edit))
-    if (maker := source.producer()) is not None:
-        edit.remove_if_dead(maker)
-    _set_weights(node, _moved(*found, axes, strides[0], _pads(node)), edit)
-    node.attributes["kernel_shape"] = ir.AttrInt64s("kernel_shape", [rows.kernel, columns.kernel])
-    node.attributes["strides"] = ir.AttrInt64s("strides", [1, 1])
     pads = [rows.pads[0], columns.pads[0], rows.pads[1], columns.pads[1]]
-    node.attributes["pads"] = ir.AttrInt64s("pads", pads)
+    apart = _pads_with_a_number(found.front)
+    widths = [0, 0, *pads[:2], 0, 0, *pads[2:]] if apart else None
+    more = (rows.more, columns.more)
+    node.replace_input_with(0, in_blocks(found.front, found.stride, more, widths, edit))
+    _set_weights(node, _moved(*weights, found), edit)
+    for name, values in (
+        ("kernel_shape", [rows.kernel, columns.kernel]),
+        ("strides", [1, 1]),
+        ("pads", [0] * 4 if apart else pads),
+    ):
+        node.attributes[name] = ir.AttrInt64s(name, values)
+    if (maker := old.producer()) is not None:
+        edit.remove_if_dead(maker)
 
 
-def _filled(source: ir.Value, axes: tuple[_Axis, _Axis], edit: Editor) -> ir.Value:
-    """A picture of whole blocks; no kernel reaches what is new."""
-    more = [0] * 6 + [axis.more for axis in axes]
-    if not any(more):
-        return source
-    padded = _pad_before(source)
-    before = None if padded is None else constant(padded.inputs[1])
-    if padded is None or before is None:
-        return coded(edit.op("Pad", source, integers(*more)), source, edit)
-    longer = edit.op("Pad", padded.inputs[0], integers(*(before + more)), *padded.inputs[2:])
-    made = longer.producer()
-    assert made is not None
-    for name, attribute in padded.attributes.items():
-        made.attributes[name] = attribute
-    return coded(longer, source, edit)
+def _pads_with_a_number(found: Front) -> bool:
+    """Whether the picture is padded by another number than 0, which a Conv does not do."""
+    if found.pad is None:
+        return False
+    number = real(input_at(found.pad, 2))
+    behind = found.steps[found.steps.index(found.pad) + 1 :]
+    return bool(number) or any(node.op_type not in CODES for node in behind)
 
 
-def _pad_before(source: ir.Value) -> ir.Node | None:
-    """The Pad of all four axes that makes a value, with nothing but its encoding between."""
-    maker = source.producer()
-    for expected in ("DequantizeLinear", "QuantizeLinear"):
-        if maker is not None and maker.op_type == expected and maker.inputs[0] is not None:
-            maker = maker.inputs[0].producer()
-    if maker is None or maker.op_type != "Pad" or input_at(maker, 3) is not None:
-        return None
-    return maker if maker.attributes.get_string("mode", "constant") == "constant" else None
-
-
-def _pads(node: ir.Node) -> tuple[int, int]:
-    """Pixels in front, of rows and columns."""
-    pads = ints_attribute(node, "pads") or (0, 0, 0, 0)
-    return pads[0], pads[1]
-
-
-def _moved(
-    values: np.ndarray,
-    zero: np.ndarray,
-    axes: tuple[_Axis, _Axis],
-    stride: int,
-    pads: tuple[int, int],
-) -> np.ndarray:
+def _moved(values: np.ndarray, zero: np.ndarray, found: _Site) -> np.ndarray:
     """Weights `[out, in, kH, kW]` over blocks, `[out, stride² in, …]`, in SpaceToDepth's order."""
     out, channels, *kernel = values.shape
+    stride, axes = found.stride, (found.rows, found.columns)
     shape = (out, stride, stride, channels, axes[0].kernel, axes[1].kernel)
     moved = np.empty(shape, values.dtype)
     moved[:] = zero.reshape(-1, 1, 1, 1, 1, 1)
     for row in range(kernel[0]):
-        down, high = divmod(row - pads[0], stride)
+        down, high = divmod(row - axes[0].before, stride)
         for column in range(kernel[1]):
-            right, wide = divmod(column - pads[1], stride)
+            right, wide = divmod(column - axes[1].before, stride)
             place = (down - axes[0].first, right - axes[1].first)
             moved[:, high, wide, :, place[0], place[1]] = values[:, :, row, column]
     return moved.reshape(out, stride * stride * channels, *shape[4:])
