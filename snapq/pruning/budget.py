@@ -69,10 +69,13 @@ class Size:
             self._places[name] = tuple(
                 labels.setdefault(one.tobytes(), (len(labels), one))[0] for one in found
             )
-        self._labels = [one for _, one in labels.values()]
-        self._macs = [_Counted(_touched(node), _macs_of(node)) for node in self._model.graph]
+        every = [one for _, one in labels.values()]
+        self._sizes = np.array([len(one) for one in every], np.int64)
+        self._labels = np.concatenate([np.zeros(0, np.int64), *every])
+        self._ends = np.cumsum(self._sizes)
+        self._macs = [self._counted(_touched(node), _macs_of(node)) for node in self._model.graph]
         self._bytes = [
-            _Counted((value,), _bytes_of(value))
+            self._counted((value,), _bytes_of(value))
             for value in self._model.graph.initializers.values()
         ]
 
@@ -87,25 +90,36 @@ class Size:
     def _sum(self, parts: Sequence[_Counted], cut: npt.ArrayLike) -> int:
         self._gone[:] = False
         self._gone[np.asarray(cut, np.int64)] = True
-        left = [len(one) - int(np.count_nonzero(self._gone[one])) for one in self._labels]
-        shapes = {name: tuple(left[p] for p in places) for name, places in self._places.items()}
-        return sum(part.of(shapes) for part in parts)
+        so_far = np.concatenate([[0], np.cumsum(self._gone[self._labels])])
+        left = (self._sizes - so_far[self._ends] + so_far[self._ends - self._sizes]).tolist()
+        return sum(part.of(left) for part in parts)
+
+    def _counted(self, values: Sequence[ir.Value], count: Callable[[], int]) -> _Counted:
+        found = {value: self._places.get(str(value.name)) for value in values}
+        return _Counted([(one, at) for one, at in found.items() if at is not None], count)
 
 
 class _Counted:
-    """A figure of a part of the model, computed once for each of its shapes."""
+    """A figure of a part of the model, computed once for each of its shapes.
 
-    def __init__(self, values: Sequence[ir.Value], count: Callable[[], int]) -> None:
+    Args:
+        values: whose shapes it hangs on, each with the places of its sizes among all.
+        count: computes it.
+    """
+
+    def __init__(
+        self, values: Sequence[tuple[ir.Value, tuple[int, ...]]], count: Callable[[], int]
+    ) -> None:
         self._values, self._count = values, count
-        self._known: dict[tuple[tuple[int, ...] | None, ...], int] = {}
+        self._places = tuple(dict.fromkeys(place for _, places in values for place in places))
+        self._known: dict[tuple[int, ...], int] = {}
 
-    def of(self, shapes: Mapping[str, tuple[int, ...]]) -> int:
-        """The figure with these shapes, by name of the value; others are as they were."""
-        wanted = tuple(shapes.get(str(value.name)) for value in self._values)
+    def of(self, left: Sequence[int]) -> int:
+        """The figure with these sizes."""
+        wanted = tuple([left[place] for place in self._places])
         if wanted not in self._known:
-            for value, shape in zip(self._values, wanted, strict=True):
-                if shape is not None:
-                    value.shape = ir.Shape(shape)
+            for value, places in self._values:
+                value.shape = ir.Shape([left[place] for place in places])
             self._known[wanted] = self._count()
         return self._known[wanted]
 

@@ -9,20 +9,22 @@ without a kernel this is the least-squares refit of the layer; with a kernel, of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from math import prod
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, input_at
+from snapq.graph.shapes import static_shape
 from snapq.pruning.groups import Structure
 from snapq.pruning.importance import same_products
 from snapq.pruning.rules.base import Mask
 from snapq.pruning.sites import Site, by_channel
-from snapq.pruning.statistics import Matrix, Samples, activations, channel_rows
+from snapq.pruning.statistics import ROWS, Matrix, Samples, activations, channel_rows, places_of
 from snapq.pruning.surgery import stays
 
 _BIASED = ("Conv", "Gemm")
@@ -30,6 +32,8 @@ _BIASED = ("Conv", "Gemm")
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 """Pulls towards the old weights that are tried, as shares of the mean energy of the channels that
 are left. Which one is best depends on how many samples there are for how many channels."""
+_HELD = 256 << 20
+"""Bytes of what the original model gives that are held for the next layers."""
 _JUDGES = 4
 """One sample in so many judges the pulls and is fitted only at the end."""
 
@@ -68,8 +72,10 @@ def repair(
     """
     kept = stays(structure, removed)
     done = []
-    for site in damaged(structure, removed, sites):
-        done.append(_refit(structure, cut, kept, site, samples))
+    broken = damaged(structure, removed, sites)
+    originals = _Originals(structure, broken, samples)
+    for site in broken:
+        done.append(_refit(structure, cut, kept, site, samples, originals))
         if progress is not None:
             progress(1)
     return tuple(done)
@@ -109,25 +115,29 @@ class _Sums(NamedTuple):
     places: int
 
     @classmethod
-    def over(cls, x: Matrix, z: Matrix) -> _Sums:
-        """The sums over some places: `x` `[places, all]`, `z` `[places, left]`."""
-        return cls(x.T @ x, x.T @ z, z.T @ z, x.sum(0), z.sum(0), len(z))
+    def none(cls, every: int, left: int) -> _Sums:
+        """The sums over no place, of so many channels and so many that are left."""
+        whole, cross, inner = (every, every), (every, left), (left, left)
+        matrices = np.zeros(whole), np.zeros(cross), np.zeros(inner)
+        return cls(*matrices, np.zeros(every), np.zeros(left), 0)
+
+    def with_places(self, x: Matrix, z: Matrix) -> _Sums:
+        """The sums over some more places, in place: `x` `[places, all]`, `z` `[places, left]`."""
+        more = (x.T @ x, x.T @ z, z.T @ z, x.sum(0), z.sum(0))
+        for mine, new in zip(self[:5], more, strict=True):
+            mine += new
+        return self._replace(places=self.places + len(z))
 
     def plus(self, other: _Sums) -> _Sums:
         """The sums over both."""
-        pairs: Iterable[tuple[Any, Any]] = zip(self, other, strict=True)
-        return _Sums(*(one + more for one, more in pairs))
-
-    def less(self, shift: Matrix) -> _Sums:
-        """The sums with `x - shift` in place of `x`."""
-        among = np.outer(self.first, shift)
+        whole, cross, inner, first, second, places = other
         return _Sums(
-            self.whole - among - among.T + self.places * np.outer(shift, shift),
-            self.cross - np.outer(shift, self.second),
-            self.inner,
-            self.first - self.places * shift,
-            self.second,
-            self.places,
+            self.whole + whole,
+            self.cross + cross,
+            self.inner + inner,
+            self.first + first,
+            self.second + second,
+            self.places + places,
         )
 
     def centered(self) -> _Sums:
@@ -143,19 +153,65 @@ class _Sums(NamedTuple):
         )
 
 
+class _Originals:
+    """What the original model gives in front of layers, several of them in one pass.
+
+    Args:
+        structure: of the original model.
+        sites: the layers, in the order in which they are asked for.
+        samples: calibration samples.
+    """
+
+    def __init__(self, structure: Structure, sites: Sequence[Site], samples: Samples) -> None:
+        self._model, self._sites, self._samples = structure.model, sites, samples
+        self._held: dict[tuple[str, int], list[npt.NDArray[np.floating]]] = {}
+
+    def rows(self, site: Site) -> Iterator[Matrix]:
+        """For each sample `[places, channels]`."""
+        if (site.tensor, site.axis) not in self._held:
+            self._read(self._sites.index(site))
+        return (rows.astype(np.float64) for rows in self._held[site.tensor, site.axis])
+
+    def _read(self, start: int) -> None:
+        """Takes the next layers, as many as may be held."""
+        count = sum(1 for _ in self._samples())
+        self._held, left = {}, _HELD
+        for site in self._sites[start:]:
+            left -= 4 * count * self._numbers(site)
+            if self._held and left < 0:
+                break
+            self._held[site.tensor, site.axis] = []
+        names = [name for name, _ in self._held]
+        for values in activations(self._model, names, self._samples()):
+            for (name, axis), rows in self._held.items():
+                # A copy, or all places would be held where only some are looked at.
+                rows.append(np.array(places_of(values[name], axis)))
+
+    def _numbers(self, site: Site) -> int:
+        """How many numbers of a sample are held for a layer."""
+        nodes = {str(value.name): value for node in self._model.graph for value in node.outputs}
+        shape = static_shape(nodes.get(site.tensor)) or (ROWS, len(site.labels))
+        channels = len(site.labels)
+        return min(ROWS, prod(shape) // channels) * channels
+
+
 def _refit(
-    structure: Structure, cut: ir.Model, stay: Mask, site: Site, samples: Samples
+    structure: Structure,
+    cut: ir.Model,
+    stay: Mask,
+    site: Site,
+    samples: Samples,
+    originals: _Originals,
 ) -> Repaired:
     kept = stay[structure.ids[site.tensor][site.axis]]
-    fitted = judging = _Sums.over(np.zeros((0, len(kept))), np.zeros((0, int(kept.sum()))))
-    originals = activations(structure.model, [site.tensor], samples())
+    fitted, judging = (_Sums.none(len(kept), int(kept.sum())) for _ in range(2))
     remains = activations(cut, [site.tensor], samples())
-    for index, both in enumerate(zip(originals, remains, strict=True)):
-        sums = _Sums.over(*(channel_rows(values[site.tensor], site.axis) for values in both))
+    for index, (x, values) in enumerate(zip(originals.rows(site), remains, strict=True)):
+        z = channel_rows(values[site.tensor], site.axis)
         if index % _JUDGES == _JUDGES - 1:
-            judging = judging.plus(sums)
+            judging = judging.with_places(x, z)
         else:
-            fitted = fitted.plus(sums)
+            fitted = fitted.with_places(x, z)
     biased = site.operator in _BIASED
     node = next(node for node in cut.graph if node.name == site.node)
     weight = _original_weight(structure, stay, site)
@@ -172,11 +228,11 @@ def _refit(
     refitted = np.moveaxis((guess.T @ rows).reshape(shape), 0, site.weight_axis)
     edit.set_constant(node, site.weight_index, refitted.astype(weight.dtype))
     narrow = same_products(rows)
-    energy = _product(narrow, used.whole @ narrow) or 1.0
+    whole, energy = (_product(narrow, one.whole @ narrow) for one in (sums, used))
     return Repaired(
         site.node,
-        _error(sums, narrow, np.eye(len(kept))[:, kept]) / energy,
-        _error(used, narrow, guess) / energy,
+        max(_error(sums, narrow, np.eye(len(kept))[:, kept], whole), 0.0) / (energy or 1.0),
+        max(_error(used, narrow, guess, energy), 0.0) / (energy or 1.0),
     )
 
 
@@ -189,11 +245,16 @@ def _best_ridge(fitted: _Sums, judging: _Sums, kept: Mask, rows: Matrix, *, bias
         return RIDGES[len(RIDGES) // 2]
     used = fitted.centered() if biased else fitted
     narrow, left = same_products(rows), []
+    energy = _product(narrow, judging.whole @ narrow)
     for ridge in RIDGES:
         guess = solve(used.inner, used.cross, kept, ridge)
         shift = (fitted.first - guess @ fitted.second) / fitted.places
-        seen = judging.less(shift) if biased else judging
-        left.append(_error(seen, narrow, guess))
+        error = _error(judging, narrow, guess, energy)
+        if biased:  # of `x - shift` in the place of `x`
+            apart = judging.first - guess @ judging.second
+            moved = narrow.T @ shift
+            error += judging.places * float(moved @ moved) - 2 * float(moved @ (narrow.T @ apart))
+        left.append(error)
     return RIDGES[int(np.argmin(left))]
 
 
@@ -242,15 +303,11 @@ def _shift_bias(
     edit.set_constant(node, 2, new.astype(weight.dtype))
 
 
-def _error(sums: _Sums, rows: Matrix, guess: Matrix) -> float:
-    """Energy of `W' (x - A z)`, summed over places."""
+def _error(sums: _Sums, rows: Matrix, guess: Matrix, energy: float) -> float:
+    """Energy of `W' (x - A z)`, summed over places; `energy` is that of `W' x`."""
     made = guess.T @ rows
-    error = (
-        _product(rows, sums.whole @ rows)
-        - 2 * _product(rows, sums.cross @ made)
-        + _product(made, sums.inner @ made)
-    )
-    return max(error, 0.0)
+    crossed = _product(rows, sums.cross @ made)
+    return energy - 2 * crossed + _product(made, sums.inner @ made)
 
 
 def _product(left: Matrix, right: Matrix) -> float:

@@ -150,7 +150,12 @@ def activations(
 
 def channel_rows(value: npt.NDArray[np.floating], axis: int) -> Matrix:
     """An activation as `[places, channels]`, at most `ROWS` places, evenly spaced."""
+    return places_of(value, axis).astype(np.float64)
+
+
+def places_of(value: npt.NDArray[np.floating], axis: int) -> npt.NDArray[np.floating]:
+    """The same in the type that it has."""
     rows = np.moveaxis(value, axis, -1).reshape(-1, value.shape[axis])
     if len(rows) > ROWS:
         rows = rows[np.linspace(0, len(rows) - 1, ROWS).astype(np.int64)]
-    return rows.astype(np.float64)
+    return rows

@@ -149,7 +149,7 @@ def test_few_noisy_samples_are_not_fitted_to_the_last_digit() -> None:
     def sums(places: int, noise: float) -> _Sums:
         z = random.normal(size=(places, 8))
         x = np.concatenate([z, noise * random.normal(size=(places, 4))], axis=1)
-        return _Sums.over(x, z)
+        return _Sums.none(12, 8).with_places(x, z)
 
     judging = sums(4000, 1.0)
     ridge = _best_ridge(sums(12, 1.0), judging, kept, rows, biased=True)
@@ -177,3 +177,23 @@ def test_an_error_that_the_outputs_do_not_see_costs_nothing() -> None:
 def small_samples() -> list[dict[str, np.ndarray]]:
     random = np.random.default_rng(4)
     return [{"x": random.normal(size=(1, 3, 5, 5)).astype(np.float32)} for _ in range(4)]
+
+
+def test_a_repair_that_may_hold_little_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    build = Builder()
+    value, channels = build.feed("x", 1, 3, 5, 5), 3
+    for outputs in (16, 12, 8, 4):
+        value = build.add("Relu", build.add("Conv", value, build.normal(outputs, channels, 1, 1)))
+        channels = outputs
+    network = find(build.model(value))
+    gone = np.concatenate([group.labels[: group.channels // 4] for group in network.groups])
+
+    def repaired() -> list[np.ndarray]:
+        model = cut(network, gone)
+        assert len(repair(network, model, gone, sites(network), small_samples)) == 3
+        return [one.const_value.numpy() for one in model.graph.initializers.values()]
+
+    together = repaired()
+    monkeypatch.setattr("snapq.pruning.repair._HELD", 1)
+    for one, other in zip(together, repaired(), strict=True):
+        np.testing.assert_array_equal(one, other)
