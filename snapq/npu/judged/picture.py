@@ -41,6 +41,11 @@ class Front:
         return next((node for node in self.steps if node.op_type == "Pad"), None)
 
     @property
+    def arithmetic(self) -> bool:
+        """Whether there are sums or products among the steps."""
+        return any(node.op_type in _ARITHMETIC for node in self.steps)
+
+    @property
     def pads(self) -> tuple[int, int]:
         """Pixels that it puts in front, of rows and columns."""
         widths = None if self.pad is None else constant(self.pad.inputs[1])
@@ -156,7 +161,9 @@ def in_blocks(
         picture = coded(picture, like, edit)
     if any(more):
         picture = coded(edit.op("Pad", picture, integers(*[0] * 6, *more)), like, edit)
-    value = coded(edit.op("SpaceToDepth", picture, blocksize=block), like, edit)
+    value = picture
+    if block > 1:
+        value = coded(edit.op("SpaceToDepth", picture, blocksize=block), like, edit)
     for index, node in enumerate(found.steps):
         if node.op_type in CODES:
             value = edit.op(node.op_type, value, *node.inputs[1:])

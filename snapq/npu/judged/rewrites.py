@@ -15,8 +15,8 @@ import onnx_ir as ir
 
 from snapq.npu.judged import (
     attention_per_head,
+    first_layer,
     resize_by_products,
-    space_to_depth_stem,
     split_top_k,
     thin_strides,
 )
@@ -24,7 +24,7 @@ from snapq.npu.judged import (
 __all__ = ["PLAIN", "REWRITES", "Form", "possible", "rewritten"]
 
 REWRITES: dict[str, ModuleType] = {
-    "space_to_depth_stem": space_to_depth_stem,
+    "first_layer": first_layer,
     "resize_by_products": resize_by_products,
     "attention_per_head": attention_per_head,
     "split_top_k": split_top_k,
