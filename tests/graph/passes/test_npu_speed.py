@@ -57,6 +57,22 @@ CASES = [
     ),
     Case(
         "permute_depth_to_space",
+        "pixels that are shuffled behind the sum of two Convs",
+        """(float[1,2,3,4] x, float[12,2,1,1] w, float[12] wb, float[12,2,3,3] w3)
+            => (float[1,3,6,8] y) { c = Conv(x, w, wb) d = Conv <pads = [1, 1, 1, 1]> (x, w3)
+            s = Add(c, d) y = DepthToSpace <blocksize = 2, mode = "CRD"> (s) }""",
+        "Conv Conv Add DepthToSpace",
+    ),
+    Case(
+        "permute_depth_to_space",
+        "a sum with what no Conv makes",
+        """(float[1,2,3,4] x, float[12,2,1,1] w, float[1,12,3,4] z) => (float[1,3,6,8] y) {
+            c = Conv(x, w) s = Add(c, z) y = DepthToSpace <blocksize = 2, mode = "CRD"> (s) }""",
+        "Conv Add DepthToSpace",
+        applies=False,
+    ),
+    Case(
+        "permute_depth_to_space",
         "groups, whose channels cannot change places",
         """(float[1,4,3,4] x, float[12,2,1,1] w) => (float[1,3,6,8] y) {
             c = Conv <group = 2> (x, w) y = DepthToSpace <blocksize = 2, mode = "CRD"> (c) }""",
