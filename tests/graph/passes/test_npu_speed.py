@@ -197,6 +197,86 @@ CASES = [
         applies=False,
     ),
     Case(
+        "join_narrow_axes",
+        "narrow tensors and one number",
+        """(float[40,7,7,1] x, float[1] w) => (float[40,7,7,1] y) {
+            a = Sigmoid(x) y = Sub(w, a) }""",
+        "Sigmoid Reshape Sub Reshape",
+    ),
+    Case(
+        "gather_channels_last",
+        "a few columns that are taken twice",
+        """(float[1,4,3,5] x) => (float[1,4,3,4] y) {
+            i = Constant <value_ints = [0, 0, 3, 4]> () y = Gather <axis = 3> (x, i) }""",
+        "Split Concat",
+    ),
+    Case(
+        "gather_channels_last",
+        "columns of many channels",
+        """(float[1,16,3,9] x) => (float[1,16,3,10] y) {
+            i = Constant <value_ints = [0, 1, 2, 3, 3, 4, 5, 6, 7, 8]> ()
+            y = Gather <axis = 3> (x, i) }""",
+        "Transpose Gather Transpose",
+    ),
+    Case(
+        "gather_channels_last",
+        "rows that are long, and columns of few channels",
+        """(float[1,16,9,20] x, float[1,4,3,9] z) => (float[1,16,10,20] y, float[1,4,3,10] w) {
+            i = Constant <value_ints = [0, 1, 2, 3, 3, 4, 5, 6, 7, 8]> ()
+            y = Gather <axis = 2> (x, i) w = Gather <axis = 3> (z, i) }""",
+        "Gather Gather",
+        applies=False,
+    ),
+    Case(
+        "transpose_channels_last",
+        "windows of a map whose channels come first",
+        """(float[1,4,8,8] x, float[32,4,1,1] w) => (float[32,4,4,2,2] y) {
+            c = Conv(x, w) s = Constant <value_ints = [32, 2, 4, 2, 4]> ()
+            r = Reshape(c, s) y = Transpose <perm = [0, 2, 4, 1, 3]> (r) }""",
+        "Conv Transpose Reshape Transpose Reshape Transpose Reshape Transpose Reshape",
+    ),
+    Case(
+        "transpose_channels_last",
+        "windows that are put together to a map",
+        """(float[2,2,4,4,32] x, float[4,32,1,1] w) => (float[1,4,8,8] y) {
+            t = Transpose <perm = [4, 0, 2, 1, 3]> (x)
+            s = Constant <value_ints = [1, 32, 8, 8]> () r = Reshape(t, s) y = Conv(r, w) }""",
+        "Reshape Transpose Reshape Transpose Conv",
+    ),
+    Case(
+        "transpose_channels_last",
+        "a batch of maps in the middle of whose dimensions the longest lies",
+        """(float[2,3,40,4,3] x) => (float[3,2,40,3,4] y) {
+            y = Transpose <perm = [1, 0, 2, 4, 3]> (x) }""",
+        "Reshape Transpose Reshape Transpose Reshape Transpose Reshape Transpose Reshape",
+    ),
+    Case(
+        "transpose_channels_last",
+        "heads, long runs, and channels that come last",
+        """(float[2,5,3,32] x, float[32,2,4,2,4] v) => (float[2,3,5,32] y, float[2,2,4,4,32] z) {
+            y = Transpose <perm = [0, 2, 1, 3]> (x)
+            z = Transpose <perm = [1, 3, 2, 4, 0]> (v) }""",
+        "Transpose Transpose",
+        applies=False,
+    ),
+    Case(
+        "block_strided_depthwise_conv",
+        "a depthwise layer of wide stride, with two outputs a channel",
+        """(float[1,6,13,13] x, float[12,1,5,5] w, float[12] wb) => (float[1,12,3,3] y) {
+            y = Conv <group = 6, strides = [4, 4]> (x, w, wb) }""",
+        "Conv",
+    ),
+    Case(
+        "block_strided_depthwise_conv",
+        "depthwise layers of few taps, and of a stride of two",
+        """(float[1,6,13,13] x, float[6,1,3,3] w, float[6,1,5,5] w1)
+            => (float[1,6,3,3] y, float[1,6,5,5] z) {
+            y = Conv <group = 6, strides = [4, 4]> (x, w)
+            z = Conv <group = 6, strides = [2, 2]> (x, w1) }""",
+        "Conv Conv",
+        applies=False,
+    ),
+    Case(
         "reverse_by_product",
         "columns that are turned round",
         """(float[1,3,4,6] x) => (float[1,3,4,6] y) {

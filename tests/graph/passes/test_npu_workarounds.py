@@ -118,7 +118,17 @@ CASES = [
             <int64[4] sizes = {1, 2, 7, 3}> {
             y = Resize <nearest_mode = "floor", coordinate_transformation_mode = "asymmetric">
                 (x, , , sizes) }""",
-        "Gather Slice",
+        "Split Concat Slice",
+        19,
+    ),
+    Case(
+        "lower_nearest_resize",
+        "nearest samples of many rows, columns and channels",
+        """(float[1,16,9,10] x) => (float[1,16,14,15] y)
+            <int64[4] sizes = {1, 16, 14, 15}> {
+            y = Resize <nearest_mode = "floor", coordinate_transformation_mode = "asymmetric">
+                (x, , , sizes) }""",
+        "Transpose Gather Gather Transpose",
         19,
     ),
     Case(

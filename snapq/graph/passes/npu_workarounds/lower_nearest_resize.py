@@ -5,6 +5,8 @@ times. With other sizes and roundings, and where a scale is not the ratio of the
 samples that are off by one.
 
 1. Such a `Resize` = a Slice with steps, or a Gather with constant indices, for each axis.
+2. Where both the rows and the columns of a map of many channels are gathered, the channels come
+   last meanwhile, see `gather_channels_last`.
 
 Source: Resize-19 of ONNX, coordinates in float32 as ONNX Runtime computes them.
 """
@@ -19,12 +21,19 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, input_at, integers, ints_attribute
 from snapq.graph.passes.base import Result, Skipped
+from snapq.graph.passes.npu_speed.gather_channels_last import (
+    channels_first,
+    channels_last,
+    is_few,
+)
 from snapq.graph.shapes import Shape, static_shape
 
 OPERATORS = ("Resize",)
 
 Floats = npt.NDArray[np.float32]
 _ONE, _HALF = np.float32(1), np.float32(0.5)
+_MANY = 16
+"""Channels that are worth laying side by side."""
 
 PLACES: dict[str, Callable[[Floats, np.float32, int, int], Floats]] = {
     "asymmetric": lambda x, scale, size, made: x / scale,
@@ -67,9 +76,12 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         picked.append(np.clip(exact, 0, size - 1).astype(np.int64))
     if all(map(_repeats, picked, shape)):
         return False
+    gathered = [axis for axis in range(len(shape)) if _is_gathered(picked[axis], shape[axis])]
+    turned = len(gathered) > 1 and min(gathered) >= 2 and shape[1] >= _MANY
+    value = channels_last(source, shape, edit) if turned else source
     for axis, (indices, size) in enumerate(zip(picked, shape, strict=True)):
-        source = _taken(source, indices, size, axis, edit)
-    return source
+        value = _taken(value, indices, size, axis - 1 if turned and axis > 1 else axis, edit)
+    return channels_first(value, shape, edit) if turned else value
 
 
 def axis_scales(node: ir.Node, shape: Shape) -> list[np.float32] | None:
@@ -106,9 +118,18 @@ def _taken(
     """The samples at some indices of an axis."""
     if np.array_equal(indices, np.arange(size)):
         return source
+    if (step := _step(indices)) is None:
+        return edit.op("Gather", source, indices, axis=axis)
+    bounds = (int(indices[0]), int(indices[-1]) + 1, axis, step)
+    return edit.op("Slice", source, *map(integers, bounds))
+
+
+def _is_gathered(indices: npt.NDArray[np.int64], size: int) -> bool:
+    """Whether no Slice takes the samples, and they are too many to take one by one."""
+    return _step(indices) is None and not is_few(indices, size)
+
+
+def _step(indices: npt.NDArray[np.int64]) -> int | None:
+    """The step of a Slice that takes samples; None where it changes."""
     steps = np.unique(np.diff(indices))
-    if len(steps) == 1 and steps[0] > 0:
-        first, last, step = int(indices[0]), int(indices[-1]), int(steps[0])
-        bounds = (integers(first), integers(last + 1), integers(axis), integers(step))
-        return edit.op("Slice", source, *bounds)
-    return edit.op("Gather", source, indices, axis=axis)
+    return int(steps[0]) if len(steps) == 1 and steps[0] > 0 else None
