@@ -37,6 +37,15 @@ def rivals(told: Sequence[Told], limits: Limits) -> tuple[Rival, ...]:
     return tuple(Rival(number, us, loss) for number, (us, loss) in frontier(points))
 
 
+def good(told: Sequence[Told], limits: Limits, most: int) -> list[Mapping[str, Any]]:
+    """Choices of points that keep the limits: the frontier, the one behind it, up to so many."""
+    left = {one.outcome.number: one for one in told if keeps(one, limits)}
+    found: list[Mapping[str, Any]] = []
+    while left and len(found) < most:
+        found += [left.pop(one.number).choices for one in rivals([*left.values()], limits)]
+    return found[:most]
+
+
 def keeps(one: Told, limits: Limits) -> bool:
     """Whether a point keeps all limits."""
     outcome = one.outcome

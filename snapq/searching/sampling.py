@@ -130,6 +130,29 @@ def beside(space: Space, choices: Choices, seed: str) -> Iterator[dict[str, Any]
     yield from further
 
 
+def together(
+    space: Space, own: Choices, good: Sequence[Choices], seed: str, count: int
+) -> Iterator[dict[str, Any]]:
+    """Choices with what two good ones changed, every second one with a further step.
+
+    What is good alone is mostly good together, as times multiply and small losses add up.
+
+    Args:
+        space: what is varied.
+        own: the choice that changes are counted from.
+        good: choices out of which pairs are drawn.
+        seed: of the draws.
+        count: how many.
+    """
+    draw = random.Random(seed)
+    for _ in range(count):
+        one, other = draw.choice(good), draw.choice(good)
+        found = {key: one[key] if one[key] != own[key] else other[key] for key in own}
+        if one == other or draw.random() < 0.5:
+            found = draw.choice(list(_around(space, found)) or [found])
+        yield found
+
+
 def _around(space: Space, choices: Choices) -> Iterator[dict[str, Any]]:
     """Choices that differ from one in a single dimension; those with steps alone are changed."""
     for one in space.dimensions:

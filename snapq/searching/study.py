@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from snapq.errors import StorageError
 from snapq.searching import owner, sampling, storing
 from snapq.searching.plan import Plan
-from snapq.searching.ranked import Told, beyond, float_margin, margin, rivals
+from snapq.searching.ranked import Told, beyond, float_margin, good, margin, rivals
 from snapq.searching.trial import (
     COMPLETE,
     FAILED,
@@ -43,6 +43,8 @@ UNLIMITED = Limits()
 _DONE = (COMPLETE, PRUNED, FAILED)
 _REPEATS = 3
 """So often a point that is known is asked for anew; then one beside it is taken."""
+_PARENTS, _PAIRS = 8, 200
+"""Points that are combined, and pairs of them that are looked at for one that is new."""
 _TRIED = 2000
 """Choices that are looked at for one that is new."""
 _ASKING = timedelta(minutes=1)
@@ -124,6 +126,7 @@ class Study:
             limits: what points have to keep.
         """
         self._digests = {**self._known_digests(), **self._digests}  # others ask too
+        self._combine(limits)
         for attempt in range(_REPEATS + 1):
             trial = self._study.ask(self._distributions)
             choices = sampling.choices(self.plan.space, trial.params)
@@ -141,6 +144,22 @@ class Study:
                     return None
                 self._study.enqueue_trial(sampling.parameters(self.plan.space, other))
         return None
+
+    def _combine(self, limits: Limits) -> None:
+        """Has two of three points of TPE put together what good ones changed, once it proposes."""
+        plan, told = self.plan, self.told()
+        number = len(self._study.get_trials(deepcopy=False))
+        if plan.sampler != "tpe" or len(told) < len(plan.first) or not number % 3:
+            return
+        waiting: Any = storing.library().trial.TrialState.WAITING
+        parents = good(told, limits, _PARENTS)
+        if not parents or self._study.get_trials(deepcopy=False, states=(waiting,)):
+            return
+        seed = f"{plan.seed} {number}"
+        found = sampling.together(plan.space, plan.first[0], parents, seed, _PAIRS)
+        new = next((one for one in found if self._digest(one) not in self._digests), None)
+        if new is not None:
+            self._study.enqueue_trial(sampling.parameters(plan.space, new))
 
     def _unknown(self, proposed: Mapping[str, Any], seed: str) -> dict[str, Any] | None:
         """A choice that nobody has tried; None where there seems to be none.

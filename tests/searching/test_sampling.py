@@ -9,7 +9,8 @@ import pytest
 
 from snapq.searching.frontier import Point, hypervolume
 from snapq.searching.plan import Plan
-from snapq.searching.sampling import beside
+from snapq.searching.ranked import Told, good
+from snapq.searching.sampling import beside, together
 from snapq.searching.space import Dimension, Space
 from snapq.searching.starting import started
 from snapq.searching.study import Study
@@ -66,3 +67,29 @@ def test_choices_beside_one_differ_in_a_dimension_first_and_then_in_two() -> Non
     assert apart[:steps] == [1] * steps
     assert 2 in apart[steps:]
     assert {one["seed"] for one in found[:steps]} == {0, 1}
+
+
+def test_what_two_good_choices_changed_is_tried_together() -> None:
+    own = started(SPACE, BASE, 1)[0]
+    parents = [{**own, "stages.prune.ratio": 0.2}, {**own, "stages.quantize.preset": "balanced"}]
+    both = {**parents[0], "stages.quantize.preset": "balanced"}
+    found = list(together(SPACE, own, parents, "0", 60))
+    assert both in found
+    for one in found:
+        assert min(sum(one[key] != other[key] for key in own) for other in (both, *parents)) <= 1
+
+
+def test_points_that_are_put_together_keep_the_limits_and_the_frontier_comes_first() -> None:
+    points = {
+        "slow": (90.0, 0.01),
+        "quick": (50.0, 0.08),
+        "beaten": (95.0, 0.02),
+        "bad": (9.0, 0.3),
+    }
+    told = [
+        Told({"name": name}, TrialOutcome(number, COMPLETE, us=us, loss=loss))
+        for number, (name, (us, loss)) in enumerate(points.items())
+    ]
+    found = [one["name"] for one in good(told, Limits(max_drop=MAX_DROP), 8)]
+    assert found == ["quick", "slow", "beaten"]
+    assert good(told, Limits(max_drop=MAX_DROP), 1) == [{"name": "quick"}]
