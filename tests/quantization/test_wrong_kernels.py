@@ -152,6 +152,16 @@ def looked_up_rows():
     return b.model(b.add("Add", x, b.add("Mul", x, rows)))
 
 
+def gathered_elements():
+    """Joined with values of another range."""
+    b = Builder()
+    scores = b.add("Sigmoid", b.feed("x", 1, 17, 64))
+    place = b.add("ArgMax", scores, axis=2)
+    best = b.add("ReduceMax", scores, np.array([2]))
+    found = b.add("GatherElements", scores, place, axis=2)
+    return b.model(b.add("Concat", b.add("Mul", best, scalar(0.7)), found, axis=2))
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -165,6 +175,7 @@ def looked_up_rows():
         uneven_depthwise,
         sixteen_places,
         looked_up_rows,
+        gathered_elements,
     ],
 )
 def test_at_16_bits_the_npu_computes_what_the_q_dq_model_says(make, tmp_path: Path):

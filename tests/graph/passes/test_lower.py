@@ -8,6 +8,15 @@ from tests.graph.passes.cases import Case, check, names
 
 CASES = [
     Case(
+        "lower_boolean_equality",
+        "truth values that are compared with constants and with each other",
+        """(float[2,6] x, float[2,6] z) => (bool[2,6] y, bool[2,6] w, bool[2,6] v)
+            <bool one = {1}, bool none = {0}> {
+            a = Greater(x, z) b = Less(x, z) c = Equal(one, a) d = Equal(b, none)
+            y = And(c, d) w = Equal(a, none) v = Equal(a, b) }""",
+        "Greater Less Not And Not Xor Not",
+    ),
+    Case(
         "flatten_gather_nd",
         "a mask indexed by all its coordinates",
         """(bool[2,3] x) => (bool[2,1,3] y) {
@@ -61,7 +70,7 @@ CASES = [
             flat = Reshape (turned, s)
             act = Softplus (flat)
             y = Col2Im <strides = [2, 2]> (act, image, block) }""",
-        "Gather Gather Reshape Transpose Reshape Softplus Reshape DepthToSpace",
+        "Gather Split Concat Reshape Transpose Reshape Softplus Reshape DepthToSpace",
         18,
     ),
     Case(

@@ -37,7 +37,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if source is None or indices is None or indices.ndim != 1 or shape is None:
         return False
     axis = node.attributes.get_int("axis", 0) % len(shape)
-    if constant(source) is not None or axis < 2 or not indices.size or indices.min() < 0:
+    if constant(source) is not None or axis < 2 or indices.size < 2 or indices.min() < 0:
         return False
     if is_few(indices, shape[axis]):
         return picked(source, indices, shape[axis], axis, edit)

@@ -20,6 +20,7 @@ from snapq.quantization.qdq.lowering.multiply_wide_channels import multiply_wide
 from snapq.quantization.qdq.lowering.pad_first_conv import pad_first_conv
 from snapq.quantization.qdq.lowering.pad_gathered_rows import pad_gathered_rows
 from snapq.quantization.qdq.lowering.reshape_to_channels_last import reshape_to_channels_last
+from snapq.quantization.qdq.lowering.separate_gathered_elements import separate_gathered_elements
 from snapq.quantization.qdq.lowering.separate_reshaped_products import separate_reshaped_products
 from snapq.quantization.qdq.lowering.split_clip import split_clip
 from snapq.quantization.qdq.lowering.split_prelu import split_prelu
@@ -42,6 +43,7 @@ LOWERINGS: tuple[tuple[Lowering, str], ...] = (
     (pad_first_conv, "reads the precision that the user gave the Conv; moves no other name"),
     (reshape_to_channels_last, "the same"),
     (convert_to_blocked_conv, "behind the Reshapes, as it adds some that are right as they are"),
+    (separate_gathered_elements, "adds nothing that others look for"),
     (separate_reshaped_products, "adds nothing that others look for"),
     (keep_wide, "behind what computes: its rules name nodes of the graph that is quantized"),
     (multiply_wide_channels, "behind the rules, which leave some of its nodes in float"),
