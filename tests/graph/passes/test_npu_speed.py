@@ -173,6 +173,42 @@ CASES = [
         applies=False,
     ),
     Case(
+        "compose_affine_rows",
+        "centers and sizes of boxes of distances to anchors, with strides",
+        """(float[1,4,300] x, float[1,2,300] w1, float[300] w2) => (float[1,300,4] y) {
+            a, b = Split <axis = 1, num_outputs = 2> (x) p = Sub(w1, a) q = Add(w1, b)
+            c = Add(p, q) s = Sub(q, p) j = Concat <axis = 1> (c, s) m = Mul(j, w2)
+            y = Transpose <perm = [0, 2, 1]> (m) }""",
+        "Mul MatMul Add Transpose",
+        18,
+    ),
+    Case(
+        "compose_affine_rows",
+        "corners of boxes by way of centers and sizes",
+        """(float[1,300,4] x, float[1,300,2] w1, float[300,1] w_positive) => (float[1,300,4] y) {
+            o = Constant <value_ints = [0]> () i = Constant <value_ints = [2]> ()
+            e = Constant <value_ints = [4]> () h = Constant <value_float = 2.0> ()
+            a = Slice(x, o, i, i) b = Slice(x, i, e, i) p = Sub(w1, a) q = Add(b, w1)
+            k = Add(p, q) c = Div(k, h) s = Sub(q, p) f = Mul(c, w_positive)
+            g = Mul(s, w_positive) m = Div(g, h) u = Sub(f, m) n = Neg(m) v = Sub(f, n)
+            y = Concat <axis = 2> (u, v) }""",
+        "Mul Add",
+        18,
+    ),
+    Case(
+        "compose_affine_rows",
+        "sizes that are exponents, and tensors of few places",
+        """(float[1,4,300] x, float[1,2,300] w1, float[1,4,30] v, float[1,2,30] w3)
+            => (float[1,4,300] y, float[1,4,30] z) {
+            a, b = Split <axis = 1, num_outputs = 2> (x) p = Add(w1, a) e = Exp(b)
+            q = Mul(e, w1) y = Concat <axis = 1> (p, q)
+            c, d = Split <axis = 1, num_outputs = 2> (v) f = Sub(w3, c) g = Add(w3, d)
+            h = Mul(f, w3) z = Concat <axis = 1> (h, g) }""",
+        "Split Add Exp Mul Concat Split Sub Add Mul Concat",
+        18,
+        applies=False,
+    ),
+    Case(
         "join_narrow_axes",
         "points of two coordinates over the size of their anchors",
         """(float[1,300,9,2] x, float[1,300,1,2] v) => (float[1,300,9,2] y) {
