@@ -31,6 +31,7 @@ from snapq.quantization.qdq.decisions import KEPT_FLOAT, is_float
 from snapq.quantization.qdq.insertion import Inserter
 from snapq.quantization.qdq.islands import separate
 from snapq.quantization.qdq.logits import logits
+from snapq.quantization.qdq.lowering.average_bins_by_maps import average_bins_by_maps
 from snapq.quantization.qdq.lowering.expand_softplus import expand_softplus
 from snapq.quantization.qdq.lowering.order import lower
 from snapq.quantization.qdq.lowering.split_prelu import split_prelu
@@ -162,8 +163,10 @@ def observe(
     """
     source = lower(model, Scheme()).model
     # What a Softplus and a PRelu of 16 bits are made of is watched too; their own values stay.
+    wide = Scheme(activations=ActivationType.UINT16)
     for lowering in (expand_softplus, split_prelu):
-        lowering(source.graph, Scheme(activations=ActivationType.UINT16))
+        lowering(source.graph, wide)
+    average_bins_by_maps(source.graph, wide, keep=True)
     values = QdqPlan(source, Scheme()).values
     names = [str(value.name) for value in values if value.name and is_float(value)]
     missing = [name for name in names if name not in known]

@@ -9,6 +9,7 @@ from types import ModuleType
 
 from snapq.graph.float16 import (
     add_constant_first,
+    average_bins_by_maps,
     expand_softplus,
     limit_exponents,
     limit_tanh,
@@ -36,7 +37,8 @@ ORDER: tuple[tuple[ModuleType, str], ...] = (
     (scale_norms, "looks at ReduceL2, as no other does"),
     (limit_tanh, "looks at Tanh, as no other does"),
     (scale_scores, "looks at Sigmoid, as no other does, and writes its own Exp with the limits"),
-    (repeat_softmax_factor, "looks at Softmax, as no other does"),
+    (average_bins_by_maps, "before repeat_softmax_factor: a Softmax that is written out is gone"),
+    (repeat_softmax_factor, "behind average_bins_by_maps, which looks at Softmax too"),
     (widen_added_number, "looks at Clip and HardSigmoid, as no other does"),
     (lower_padded_averages, "looks at AveragePool, as no other does"),
     (split_odd_channels, "before widen_short_rows, which looks at Convs too"),

@@ -22,6 +22,16 @@ CASES = {
 }
 
 GRAPHS = {
+    "average_bins_by_maps": "(float[1,32,24,24] x, float[1,16,1,1] w) => (float[1,2,576] y) "
+    "<int64[4] s = {1, 2, 16, 576}, int64[3] t = {1, 2, 576}> { a = Reshape(x, s) "
+    "b = Transpose <perm = [0, 2, 1, 3]> (a) c = Softmax <axis = 1> (b) d = Conv(c, w) "
+    "y = Reshape(d, t) }",
+    "average_bins_by_maps, of two maps with 17 bins and channels last": "(float[1,34,20,20] x, "
+    "float[1,34,12,12] v, float[17,1] w) => (float[1,544,2] y) <int64[3] s = {1, -1, 34}, "
+    "int64[2] r = {-1, 17}, int64[3] t = {1, 544, 2}> { a = Transpose <perm = [0, 2, 3, 1]> (x) "
+    "b = Transpose <perm = [0, 2, 3, 1]> (v) c = Reshape(a, s) d = Reshape(b, s) "
+    "e = Concat <axis = 1> (c, d) f = Reshape(e, r) g = Softmax <axis = 1> (f) h = MatMul(g, w) "
+    "y = Reshape(h, t) }",
     "limit_tanh": "(float[1,8] x, float[4,8] w) => (float[1,4] y) {"
     "a = Gemm <transB = 1> (x, w) y = Tanh(a) }",
     "limit_tanh, of what is moved": "(float[1,8] x, float[4,8] w) => (float[2,2] y) "
@@ -56,6 +66,14 @@ GRAPHS = {
 }
 LEFT = {
     "a Tanh of a sum": "(float[1,8] x, float[8] w) => (float[1,8] y) { a = Add(x, w) y = Tanh(a) }",
+    "one distribution, and several over few places": "(float[1,16,24,24] x, float[1,16,1,1] w, "
+    "float[1,32,20,20] v) => (float[1,1,24,24] y, float[1,1,2,400] z) <int64[4] s = "
+    "{1, 2, 16, 400}> { a = Softmax <axis = 1> (x) y = Conv(a, w) b = Reshape(v, s) "
+    "c = Transpose <perm = [0, 2, 1, 3]> (b) d = Softmax <axis = 1> (c) z = Conv(d, w) }",
+    "distributions that are read by themselves, too": "(float[1,32,24,24] x, float[1,16,1,1] w) "
+    "=> (float[1,1,2,576] y, float[1,16,2,576] c) <int64[4] s = {1, 2, 16, 576}> "
+    "{ a = Reshape(x, s) b = Transpose <perm = [0, 2, 1, 3]> (a) c = Softmax <axis = 1> (b) "
+    "y = Conv(c, w) }",
     "many channels": "(float[1,32,7,9] x) => (float[1,32,7,9] y) { y = AveragePool "
     "<kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (x) }",
     "a Tanh of what is moved": "(float[2,8] x) => (float[8,2] y) {"

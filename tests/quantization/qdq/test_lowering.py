@@ -9,7 +9,7 @@ from snapq.graph.prepare import prepare
 from snapq.graph.shapes import static_shape
 from snapq.npu.model import Model
 from snapq.precision import ActivationType
-from snapq.quantization.quantize import Scheme, quantize
+from snapq.quantization.quantize import Scheme, observe, quantize
 from tests.quantization.odd_models import Builder, feeds
 
 
@@ -145,3 +145,27 @@ def test_a_prelu_of_16_bits_is_right_on_the_simulator():
     truth = CpuModel(model).session.run(None, samples[0])[0]
     (near,) = next(iter(Model(found, find("qcs9075")).simulate(samples[:1]))).values()
     assert np.abs(truth - near).max() < 0.001
+
+
+def distributed():
+    """Means over 16 bins of two groups of channels, as detectors read the sides of boxes."""
+    b = Builder()
+    x = b.feed("x", 1, 32, 24, 24)
+    rows = b.add("Reshape", x, np.array([1, 2, 16, 576]))
+    shares = b.add("Softmax", b.add("Transpose", rows, perm=[0, 2, 1, 3]), axis=1)
+    return b.model(b.add("Conv", shares, np.arange(16, dtype=np.float32).reshape(1, 16, 1, 1)))
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize(
+    ("activations", "operator"), [(ActivationType.UINT16, "Exp"), (ActivationType.UINT8, "Softmax")]
+)
+def test_means_of_distributions_are_taken_map_by_map_at_16_bits(activations, operator, known):
+    model = prepare(distributed(), {}).model
+    samples = feeds(model, 2)
+    seen = observe(model, samples) if known else None
+    found = quantize(model, None if known else samples, Scheme(activations=activations), known=seen)
+    operators = {node.op_type for node in found.model.graph}
+    assert operators & {"Exp", "Softmax"} == {operator}
+    truth, near = (CpuModel(one).session.run(None, samples[0])[0] for one in (model, found.model))
+    assert np.abs(truth - near).max() < (0.5 if operator == "Softmax" else 15 / 127 / 2)

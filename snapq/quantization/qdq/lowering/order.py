@@ -12,6 +12,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as common
 
 from snapq.quantization.precision_rules.keep_wide import keep_wide
+from snapq.quantization.qdq.lowering.average_bins_by_maps import average_bins_by_maps
 from snapq.quantization.qdq.lowering.convert_to_blocked_conv import convert_to_blocked_conv
 from snapq.quantization.qdq.lowering.divide_for_reciprocal import divide_for_reciprocal
 from snapq.quantization.qdq.lowering.expand_softplus import expand_softplus
@@ -37,6 +38,7 @@ LOWERINGS: tuple[tuple[Lowering, str], ...] = (
     (split_swish, "the sigmoids have to be there before rules look for cells and heads"),
     (expand_softplus, "reads the precision of its node; moves no other name"),
     (divide_for_reciprocal, "the same"),
+    (average_bins_by_maps, "the same; before the rules, which name nodes that are quantized"),
     (pad_gathered_rows, "moves no name; adds nothing that others look for"),
     (split_clip, "likewise"),
     (split_prelu, "reads the precision of its node; moves no other name"),
