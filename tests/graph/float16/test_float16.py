@@ -44,6 +44,8 @@ GRAPHS = {
     "a = Div(x, c) y = Softmax <axis = -1> (a) }",
     "scale_scores": "(float[2,3] x) => (float[3,2] y) {"
     "a = Sigmoid(x) y = Transpose <perm = [1, 0]> (a) }",
+    "scale_scores, of a large narrow map": "(float[1,2,80,128] x) => (float[1,2,80,128] y) "
+    "{ y = Sigmoid(x) }",
     "separate_reshaped_products": "(float[12,2] x, float[2,2] w) => (float[1,2,3,2,2] y)"
     "<int64[5] s = {1, 2, 3, 2, 2}> { a = MatMul(x, w) y = Reshape(a, s) }",
     "turn_reshaped_layers": "(float[1,3,4,2] x, float[12,8] w, float[12] wb) => "
