@@ -81,7 +81,12 @@ def loss(found: Found, base: Mapping[str, float]) -> tuple[float, dict[str, Any]
 
 
 def cheap_us(
-    branches: Sequence[Branch], device: str, cache: Cache, *, roughly: bool = False
+    branches: Sequence[Branch],
+    device: str,
+    cache: Cache,
+    *,
+    roughly: bool = False,
+    tries: int = 0,
 ) -> float | None:
     """The estimate of what the last stage left, as it would be packaged; None where there is none.
 
@@ -90,6 +95,7 @@ def cheap_us(
         device: whose estimate it is.
         cache: keeps it.
         roughly: whether one compile is enough; the package stage finds what is a little faster.
+        tries: how many equal forms the package stage estimates.
     """
     branch = next((one for one in branches if device in one.names), None)
     profile = next((one for one in branch.devices if one.name == device), None) if branch else None
@@ -97,7 +103,7 @@ def cheap_us(
         return None
     context = Context(_READS, branch.inputs.values(_READS), memo=cache)
     try:
-        estimate = estimator(context, profile, roughly=roughly)
+        estimate = estimator(context, profile, roughly=roughly, tries=tries)
         return estimate(io.load(branch.finished[-1].artifact.model)).precise_us
     except SnapqError:  # the package stage says what is wrong
         return None

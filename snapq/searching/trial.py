@@ -187,16 +187,26 @@ class _Trial:
         lost = least is not None and any(rival.loss <= least for rival in spec.frontier)
         if not (beyond or lost or limits.max_us is not None) or not self._is_single:
             return None
-        return cheap_us(branches, spec.device, self._cache, roughly=beyond)
+        package = self._package
+        return cheap_us(
+            branches,
+            spec.device,
+            self._cache,
+            roughly=beyond,
+            tries=0 if package is None else package.judge.tries,
+        )
+
+    @property
+    def _package(self) -> PackageConfig | None:
+        """The options of the package stage."""
+        options = (one.options for one in self._setting.config.stages)
+        return next((one for one in options if isinstance(one, PackageConfig)), None)
 
     @property
     def _is_single(self) -> bool:
         """Whether the package takes one sample a call, as the early estimate does."""
-        package = next(
-            (one.options for one in self._setting.config.stages if one.name == "package"), None
-        )
-        alone = isinstance(package, PackageConfig) and package.batch == 1
-        return alone and self._setting.classical is None
+        package = self._package
+        return package is not None and package.batch == 1 and self._setting.classical is None
 
     def _with_layers(self, setting: Setting) -> Setting:
         """The setting with overrides for those layers that pruning left."""

@@ -27,18 +27,21 @@ from snapq.stages.quantize.job import quantization_job
 Estimate = Callable[[ir.Model], EstimateRecord]
 
 
-def estimator(context: Context, device: DeviceProfile, *, roughly: bool = False) -> Estimate:
+def estimator(
+    context: Context, device: DeviceProfile, *, roughly: bool = False, tries: int = 0
+) -> Estimate:
     """A function that estimates a prepared model as the run would package it for a device.
 
     As the package stage does, it compiles with each of the run's optimization modes and takes the
     fastest. Which strided convolutions are thinned out is found on the first model and kept for the
-    others: candidates of one search differ little. Estimates are kept in the context's memo.
-    `roughly` compiles once, with the highest of the modes and as the model is.
+    others: candidates of one search differ little. Estimates are kept in the context's memo. Of
+    equal forms as many as `tries` are estimated; `roughly` compiles once, with the highest of the
+    modes and as the model is.
 
     The function raises `QnnError` where the model does not compile.
     """
     memory = Memory(context.memo)
-    variants = Variants(context.optimization_modes, thin_strides=context.thin_strides)
+    variants = Variants(context.optimization_modes, thin_strides=context.thin_strides, tries=tries)
     if roughly:
         variants = Variants((max(variants.modes),))
     parts = {

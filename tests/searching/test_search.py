@@ -16,12 +16,18 @@ import yaml
 from snapq import api
 from snapq.api.running import check
 from snapq.errors import ConfigError, InstallError, StorageError
+from snapq.graph import io
+from snapq.pipeline.available import available
 from snapq.pipeline.cache import Cache
+from snapq.pipeline.steps import walk
 from snapq.progress import Silent
 from snapq.searching import storing
+from snapq.searching.look import cheap_us
 from snapq.searching.opening import begun
 from snapq.searching.pick import stages_elsewhere
 from snapq.searching.trial import Limits, evaluate
+from snapq.stages.package.stage import Packaged
+from tests.npu.judged.test_first_layer import network
 from tests.pipeline.conftest import project  # noqa: F401
 
 pytestmark = pytest.mark.npu
@@ -172,3 +178,24 @@ def test_without_optuna_one_sentence_says_what_to_install(
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(InstallError, match=r"pip install optuna"):
         api.search(quick)
+
+
+def test_the_early_estimate_knows_the_forms_that_the_package_stage_tries(quick: Path) -> None:
+    model = network((96, 96), (7, 7), 2, [3] * 4, front=("Sub",))
+    io.save(model, quick.parent / "blocks.onnx")
+    values = {
+        "name": "blocks",
+        "model": {"path": "blocks.onnx"},
+        "devices": ["qcs9075"],
+        "stages": [{"quantize": {"preset": "fast", "activations": "uint16"}}, {"package": FAST}],
+    }
+    quick.write_text(yaml.safe_dump(values))
+    setting = check(api.load(quick), random_inputs=True)
+    cache = Cache(quick.parent / "runs" / ".cache")
+    before = walk(setting, available(setting), cache, Silent(), stop_at="package")
+    (branch,) = walk(setting, available(setting), cache, Silent())
+    (packaged,) = Packaged.read(branch.finished[-1].artifact.folder).estimates
+    assert cheap_us(before, "qcs9075", cache, tries=4) == packaged.precise_us
+    plain = cheap_us(before, "qcs9075", cache)
+    assert plain is not None
+    assert plain > 1.2 * packaged.precise_us
