@@ -53,6 +53,8 @@ GRAPHS = {
     "b = Gemm <transB = 1> (a, w, wb) y = Reshape(b, s) }",
     "split_odd_channels": "(float[1,257,5] x, float[257,1,3] w, float[257] wb) => "
     "(float[1,257,5] y) { y = Conv <group = 257, pads = [1, 1]> (x, w, wb) }",
+    "split_strided_batches": "(float[3,4,9,8] x, float[4,1,3,3] w, float[4] wb) => "
+    "(float[3,4,5,3] y) { y = Conv <group = 4, pads = [1, 1, 1, 0], strides = [2, 3]> (x, w, wb) }",
     "split_wide_max_pools": "(float[1,4,8,6] x) => (float[1,4,8,6] y) { y = MaxPool "
     "<kernel_shape = [13, 13], pads = [6, 6, 6, 6]> (x) }",
     "split_wide_max_pools, of even windows and uneven padding": "(float[1,4,5,3] x) => "
@@ -84,6 +86,10 @@ LEFT = {
     "<kernel_shape = [9, 9], pads = [4, 4, 4, 4]> (x) }",
     "wide windows with a stride": "(float[1,4,5,5] x) => (float[1,4,3,3] y) { y = MaxPool "
     "<kernel_shape = [9, 9], pads = [4, 4, 4, 4], strides = [2, 2]> (x) }",
+    "two samples, dense layers, and layers without a stride": "(float[2,4,9,8] x, float[3,4,9,8] "
+    "z, float[4,1,3,3] w, float[4,4,3,3] wd) => (float[2,4,4,3] y, float[3,4,4,3] u, "
+    "float[3,4,7,6] v) { y = Conv <group = 4, strides = [2, 2]> (x, w) "
+    "u = Conv <strides = [2, 2]> (z, wd) v = Conv <group = 4> (z, w) }",
     "a positive factor": "(float[2,3] x) => (float[2,3] y) <float c = {0.7}> {"
     "a = Mul(x, c) y = Softmax <axis = -1> (a) }",
     "a gate inside of a model": "(float[2,3] x) => (float[2,3] y) {"
