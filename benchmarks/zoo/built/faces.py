@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["EyeNet", "FacePair"]
+__all__ = ["CavaFace", "EyeNet", "FacePair", "HeadPose"]
 
 
 def _layer(given: int, taken: int, size: int = 1, stride: int = 1, groups: int = 1) -> list[Any]:
@@ -146,3 +146,75 @@ class EyeNet(nn.Module):
         places = [(weights * one).sum(-1) for one in (self.down, self.across)]
         points = torch.stack(places, -1)
         return torch.stack(maps, 1), points, self.gaze(torch.cat([gaze, points.flatten(1)], 1))
+
+
+class _Excited(nn.Module):
+    def __init__(self, given: int, taken: int, stride: int) -> None:
+        super().__init__()
+        self.beside: nn.Module = nn.MaxPool2d(1, stride)
+        if given != taken:
+            convolution = nn.Conv2d(given, taken, 1, stride, bias=False)
+            self.beside = nn.Sequential(convolution, nn.BatchNorm2d(taken))
+        self.layers = nn.Sequential(
+            *(nn.BatchNorm2d(given), nn.Conv2d(given, taken, 3, 1, 1, bias=False)),
+            *(nn.BatchNorm2d(taken), nn.PReLU(taken)),
+            *(nn.Conv2d(taken, taken, 3, stride, 1, bias=False), nn.BatchNorm2d(taken)),
+        )
+        self.gate = nn.Sequential(
+            *(nn.AdaptiveAvgPool2d(1), nn.Conv2d(taken, taken // 16, 1, bias=False), nn.ReLU()),
+            *(nn.Conv2d(taken // 16, taken, 1, bias=False), nn.Sigmoid()),
+        )
+
+    def forward(self, given: torch.Tensor) -> torch.Tensor:
+        found = self.layers(given)
+        return found * self.gate(found) + self.beside(given)
+
+
+class CavaFace(nn.Module):
+    """IR-SE-100 (Deng et al., 2019; Hu et al., 2018): a face to a vector of length 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64)]
+        layers.append(nn.PReLU(64))
+        given = 64
+        for taken, count in ((64, 3), (128, 13), (256, 30), (512, 3)):
+            for block in range(count):
+                layers.append(_Excited(given, taken, 1 if block else 2))
+                given = taken
+        layers += [nn.BatchNorm2d(512), nn.Flatten(), nn.Linear(512 * 7 * 7, 512)]
+        self.body = nn.Sequential(*layers, nn.BatchNorm1d(512))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """[1, 3, 112, 112] to [1, 512]."""
+        found = self.body((image * 255 - 127.5) / 128)
+        return found / (torch.norm(found, dim=1, keepdim=True) + 1e-9)
+
+
+class HeadPose(nn.Module):
+    """6DRepNet (Hempel et al., 2022): RepVGG-B1g2, its layers merged, and a turn of six numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        import timm
+        from timm.utils.model import reparameterize_model
+
+        # timm has four groups and not two.
+        body: Any = timm.create_model("repvgg_b1g4", num_classes=6).eval()
+        for layer in body.modules():
+            if isinstance(layer, nn.Conv2d) and layer.groups > 1:
+                layer.groups //= 2
+                wide = layer.out_channels, layer.in_channels // layer.groups, *layer.kernel_size
+                layer.weight = nn.Parameter(torch.randn(wide) * 0.02)
+        self.body: Any = reparameterize_model(body)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """[1, 3, height, width] to [1, 3, 3]."""
+        found = self.body(image)
+        first, beside = self._unit(found[:, :3]), found[:, 3:]
+        third = self._unit(torch.linalg.cross(first, beside, dim=1))
+        return torch.stack([first, torch.linalg.cross(third, first, dim=1), third], 2)
+
+    @staticmethod
+    def _unit(vector: torch.Tensor) -> torch.Tensor:
+        return vector / vector.square().sum(1, keepdim=True).sqrt().clamp(min=1e-8)
