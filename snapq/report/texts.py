@@ -50,8 +50,8 @@ MEANINGS: dict[str, str] = {
     "speed-up, or the model as given, whichever is faster.",
     "w8a16 form": "The same network with 16-bit activations (or `w8a8 form`, with 8-bit ones): the "
     "baseline on chips without fp16.",
-    "same boundary": "The baseline with the package's own inputs and outputs: what quantization "
-    "alone gains.",
+    "same boundary": "The baseline with the package's own inputs and outputs, and forms of layers "
+    "that are faster on the chip: what quantization alone gains.",
 }
 """Words of the report, with what is good and what is not."""
 

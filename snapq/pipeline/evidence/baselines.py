@@ -12,11 +12,12 @@ from pathlib import Path
 
 import onnx_ir as ir
 
+from snapq.config import JudgeConfig
 from snapq.devices.profiles import DeviceProfile, nearest_with_estimate
 from snapq.errors import SnapqError
 from snapq.graph import boundary, io
 from snapq.npu.memory import Memory
-from snapq.npu.model import Model, Source
+from snapq.npu.model import Model, Source, Variants
 from snapq.pipeline.evidence.base import Subject
 from snapq.precision import ActivationType, Preset, WeightType
 from snapq.quantization.existing_qdq.strip import is_quantized
@@ -40,6 +41,9 @@ OWN_BOUNDARY = (UNMODIFIED, PREPARED)
 """The fp16 forms with the given inputs and outputs; a speed-up counts over the faster one."""
 FORM = " form"
 """Behind the precision of a baseline that is no fp16 form: a package may have the same one."""
+
+_TRIES = JudgeConfig().tries
+"""Forms of the baseline with the package's boundary that are estimated."""
 
 
 class Baselines:
@@ -87,8 +91,13 @@ class Baselines:
 
 
 def estimated(source: Source, device: DeviceProfile, label: str, memory: Memory) -> EstimateRecord:
-    """Estimates a baseline, on the device itself or on the nearest that has an estimate."""
-    found = Model(source, nearest_with_estimate(device), memory=memory).estimate(label)
+    """Estimates a baseline, on the device itself or on the nearest that has an estimate.
+
+    That with the package's boundary is rewritten where it gains, as a package is.
+    """
+    variants = Variants(tries=_TRIES if label == SAME_BOUNDARY else 0)
+    near = nearest_with_estimate(device)
+    found = Model(source, near, variants=variants, memory=memory).estimate(label)
     return found.model_copy(update={"device": device.name})
 
 
