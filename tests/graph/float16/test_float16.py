@@ -48,6 +48,9 @@ GRAPHS = {
     "{ y = Sigmoid(x) }",
     "separate_reshaped_products": "(float[12,2] x, float[2,2] w) => (float[1,2,3,2,2] y)"
     "<int64[5] s = {1, 2, 3, 2, 2}> { a = MatMul(x, w) y = Reshape(a, s) }",
+    "spread_signals": "(float[2,3,64] x, float[4,3,1] w, float[4] wb, float[4,4,1] v, float lo, "
+    "float hi) => (float[2,4,64] y) { a = Conv(x, w, wb) b = Relu(a) c = Conv(b, v) "
+    "d = LeakyRelu <alpha = 0.1> (c) y = Clip(d, lo, hi) }",
     "turn_reshaped_layers": "(float[1,3,4,2] x, float[12,8] w, float[12] wb) => "
     "(float[1,3,4,3] y) <int64[2] r = {3, 8}, int64[4] s = {1, 3, 4, 3}> { a = Reshape(x, r) "
     "b = Gemm <transB = 1> (a, w, wb) y = Reshape(b, s) }",
@@ -145,6 +148,19 @@ def test_what_is_right_already_is_left_alone(case):
 def test_a_limited_exponent_and_a_sum_of_one_number_are_left_alone():
     body = "{ low = Neg(two) a = Clip(x, low, two) b = Exp(a) c = Add(b, two) y = Mul(c, two) }"
     assert not write_for_float16(model_of(body).model)
+
+
+def test_layers_of_signals_one_behind_the_other_stay_in_rows():
+    model = prepare(
+        build(
+            """(float[1,3,64] x, float[4,3,1] w, float[4,4,1] w1) => (float[1,4,64] y) {
+            a = Conv(x, w) b = Relu(a) c = Conv(b, w1) y = Relu(c) }"""
+        ),
+        {},
+    ).model
+    assert write_for_float16(model) == {"spread_signals": 2}
+    operators = [node.op_type for node in model.graph]
+    assert operators == ["Reshape", "Conv", "Relu", "Conv", "Relu", "Reshape"]
 
 
 def test_only_the_nodes_that_are_named_are_written_otherwise():
