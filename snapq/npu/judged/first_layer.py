@@ -5,7 +5,7 @@
    with zeros where the kernel did not reach. The codes of the weights only move.
 2. Blocks are taken where the picture comes in, at 8 bits if it does so; encodings, a Pad, and sums
    and products with a number for each channel (a normalization) follow over blocks, these as a Conv
-   of one pixel. With stride 1 only the latter changes.
+   of one pixel. With stride 1, or where no Conv reads the picture, only the latter changes.
 3. A picture that ends within a block gets a Pad, unless the kernel reaches beyond its end.
 
 The NPU takes channels 32 at a time, so that a picture of 3 fills a tenth of it. Estimated in us on
@@ -29,12 +29,17 @@ from snapq.graph.edit import Editor, constant, input_at, ints_attribute, is_floa
 from snapq.graph.inference import infer_shapes
 from snapq.graph.shapes import static_shape
 from snapq.npu.judged.codes import CODES
-from snapq.npu.judged.picture import Front, front, in_blocks, real
+from snapq.npu.judged.picture import (
+    MOST_CHANNELS,
+    Front,
+    as_layer,
+    front,
+    in_blocks,
+    is_normalization,
+    real,
+)
 
 __all__ = ["apply", "sites"]
-
-_MOST_CHANNELS = 8
-"""Of a layer's input; with more the blocks gain nothing."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +72,18 @@ class _Site:
 
 
 def sites(model: ir.Model) -> tuple[str, ...]:
-    """Names of the convolutions that `apply` can change."""
-    return tuple(str(node.name) for node in model.graph if _site(node) is not None)
+    """Names of the convolutions and normalizations that `apply` can change."""
+    found = {node: _site(node) for node in model.graph}
+    inside = {step for site in found.values() if site is not None for step in site.front.steps}
+    return tuple(
+        str(node.name)
+        for node, site in found.items()
+        if site is not None or (is_normalization(node) and node not in inside)
+    )
 
 
 def apply(model: ir.Model, names: Collection[str]) -> ir.Model:
-    """A copy in which these convolutions read blocks, and normalizations are such themselves.
+    """A copy in which these convolutions read blocks, and normalizations are convolutions.
 
     Args:
         model: a float or a Q/DQ model with fixed shapes.
@@ -84,6 +95,9 @@ def apply(model: ir.Model, names: Collection[str]) -> ir.Model:
         found = _site(node) if node.name in names else None
         if found is not None:
             _rewrite(node, found, edit)
+        elif node.name in names and is_normalization(node):
+            edit.replace(node.outputs[0], as_layer(node, edit))
+            edit.remove_if_dead(node)
     infer_shapes(result)
     return result
 
@@ -94,7 +108,7 @@ def _site(node: ir.Node) -> _Site | None:
         return None
     made, kernel = static_shape(node.outputs[0]), static_shape(node.inputs[1])
     stride, *others = ints_attribute(node, "strides") or (1,)
-    if made is None or kernel is None or kernel[1] > _MOST_CHANNELS or _weights(node) is None:
+    if made is None or kernel is None or kernel[1] > MOST_CHANNELS or _weights(node) is None:
         return None
     dilated = set(ints_attribute(node, "dilations") or (1,)) != {1}
     padded = node.attributes.get_string("auto_pad", "NOTSET") != "NOTSET"

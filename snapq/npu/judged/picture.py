@@ -8,15 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, constant, input_at, integers, ints_attribute
+from snapq.graph.edit import Editor, constant, input_at, integers, ints_attribute, is_float
 from snapq.graph.shapes import static_shape
 from snapq.npu.judged.codes import CODES, coded
 
-__all__ = ["Front", "front", "in_blocks", "real"]
+__all__ = ["MOST_CHANNELS", "Front", "as_layer", "front", "in_blocks", "is_normalization", "real"]
 
 Array = np.ndarray
 _ARITHMETIC = ("Add", "Sub", "Mul", "Div")
 _RANK = 4
+MOST_CHANNELS = 8
+"""Of a picture; with more there is nothing to gain."""
+_LEAST_PIXELS = 1024
 _ONE = 64
 """The code of 8 bits that stands for a channel's whole factor."""
 
@@ -142,6 +145,22 @@ def _encoded(value: ir.Value) -> ir.Value | None:
     while (maker := value.producer()) is not None and maker.op_type == "Transpose":
         value = _picture(maker)
     return value if maker is not None and maker.op_type == CODES[1] else None
+
+
+def is_normalization(node: ir.Node) -> bool:
+    """Whether a node is a sum or product with a number for each of a picture's few channels."""
+    shape = static_shape(node.inputs[0]) if node.op_type in _ARITHMETIC else None
+    if shape is None or len(shape) != _RANK or not 1 < shape[1] <= MOST_CHANNELS:
+        return False
+    return shape[2] * shape[3] >= _LEAST_PIXELS and _is_step(node) and is_float(node.inputs[0])
+
+
+def as_layer(node: ir.Node, edit: Editor) -> ir.Value:
+    """Writes a normalization as a Conv of one pixel."""
+    edit.begin(node)
+    uses = node.outputs[0].uses()
+    codes = bool(uses) and all(use.node.op_type == CODES[0] for use in uses)
+    return _by_layer(node, _picture(node), 1, edit, codes=codes)
 
 
 def in_blocks(

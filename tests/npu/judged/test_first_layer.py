@@ -123,6 +123,22 @@ def test_layers_of_many_channels_or_with_nothing_to_change_stay(channels: int, s
     assert first_layer.sites(model) == ()
 
 
+@pytest.mark.parametrize("quantized", [False, True])
+def test_a_normalization_that_no_layer_reads_is_one(quantized: bool) -> None:
+    make = Builder()
+    x = make.add("Sub", make.feed("x", 1, 3, 32, 40), np.ones((3, 1, 1), np.float32) * 0.4)
+    both = make.add("Concat", x, make.feed("z", 1, 3, 32, 40), axis=0)
+    model = make.model(make.add("Conv", both, make.normal(4, 3, 1, 1)))
+    if quantized:
+        model = quantize(model, feeds(model, 2), Scheme()).model
+    result = changed(model)
+    assert not any(node.op_type == "Sub" for node in result.graph)
+    sample = feeds_for(input_specs(model))
+    for left, right in zip(run(model, sample), run(result, sample), strict=True):
+        most = 0.02 * float(np.ptp(left)) if quantized else 1e-5
+        np.testing.assert_allclose(right, left, atol=most)
+
+
 def test_a_kernel_that_reads_zeros_behind_half_a_block_stays() -> None:
     assert first_layer.sites(network((13, 13), (3, 3), 2, [1] * 4)) == ()
     assert first_layer.sites(network((13, 13), (3, 3), 2, [0] * 4))
