@@ -179,7 +179,7 @@ CASES = [
             a, b = Split <axis = 1, num_outputs = 2> (x) p = Sub(w1, a) q = Add(w1, b)
             c = Add(p, q) s = Sub(q, p) j = Concat <axis = 1> (c, s) m = Mul(j, w2)
             y = Transpose <perm = [0, 2, 1]> (m) }""",
-        "Mul MatMul Add Transpose",
+        "Mul Transpose Reshape Gemm Reshape Transpose Add Transpose",
         18,
     ),
     Case(

@@ -4,14 +4,16 @@
    make of x, `[1, R, N]` or `[1, N, R]` with R at most 8 and N of 256 or more, is `a x + c` where
    each row of it is one of x scaled and shifted, and those rows follow one another in x.
 2. With rows of x that are mixed alike at all places, `[1, R, N]`, it is `m (s x) + c`, where m is a
-   product with a constant matrix.
+   Gemm over the rows of all places, whose weights are exact in 8 bits as a rule: each row has
+   numbers of one size.
 
 Only where parts of x are taken or joined, and more arithmetic goes away than is written. So
 detectors make corners of boxes of distances to their anchors, then centers and sizes, and corners
 again. The NPU takes narrow tensors element by element. Estimated in us on QCS9075 and SA8797P
 (QAIRT 2.51, fp16), boxes of 8,400 anchors behind three Convs: all of that 2,788 and 687, composed
-288 and 171, of which the Convs take 209 and 138; up to centers and sizes alone 667 and 303, 321 and
-239.
+288 and 171, of which the Convs take 209 and 138; up to centers and sizes alone 667 and 303, 283 and
+169. The latter at w8a16 are the faster as they are, 154 and 145 against 204 and 160, so the pass is
+judged.
 """
 
 from __future__ import annotations
@@ -27,16 +29,14 @@ from snapq.graph.passes.base import Result
 from snapq.graph.passes.slices import taken
 from snapq.graph.shapes import static_shape
 
-OPERATORS = ("Add", "Concat", "Div", "MatMul", "Mul", "Neg", "Slice", "Sub", "Transpose")
+OPERATORS = ("Add", "Concat", "Div", "Mul", "Neg", "Slice", "Sub", "Transpose")
 _ARITHMETIC = ("Add", "Div", "Mul", "Neg", "Sub")
-_PARTS = ("Concat", "MatMul", "Slice", "Split")
-"""What takes rows, joins or mixes them: without one there is nothing to gain."""
+_PARTS = ("Concat", "Slice", "Split")
+"""What takes rows or joins them: without one there is nothing to gain."""
 _STEPS = (*_ARITHMETIC, *_PARTS, "Transpose")
 _RANK, _TURN = 3, (0, 2, 1)
 _NARROW, _MANY = 8, 256
 """Rows at most, and places at least."""
-_WRITTEN = 2
-"""Arithmetic that is there afterwards, as a rule."""
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -75,11 +75,13 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if not is_float(value) or not is_op(node, *OPERATORS):
         return False
     found = _rows(value)
-    if found is None or found.count(_PARTS) == 0 or found.count(_ARITHMETIC) <= _WRITTEN:
+    if found is None or found.count(_PARTS) == 0:
         return False
     if not value.is_graph_output() and all(_goes_on(use.node, found) for use in value.uses()):
         return False
-    made = _scaled(found, edit) or _product(found, edit)
+    made = _scaled(found, edit)
+    if made is None and not _is_taken_again(value):
+        made = _product(found, edit)
     if made is None:
         return False
     return made if found.axis == _axis(found.root) else edit.op("Transpose", made, perm=_TURN)
@@ -91,6 +93,16 @@ def _goes_on(reader: ir.Node, found: _Rows) -> bool:
         return False
     after = [_rows(value) for value in reader.outputs]
     return all(one is not None and one.root is found.root for one in after)
+
+
+def _is_taken_again(value: ir.Value) -> bool:
+    """Whether a Concat joins a tensor to others of which parts are taken: these go on with it."""
+    joined = [use.node.outputs[0] for use in value.uses() if is_op(use.node, "Concat")]
+    readers = [use.node for one in joined for use in one.uses()]
+    readers += [
+        use.node for one in readers if is_op(one, "Transpose") for use in one.outputs[0].uses()
+    ]
+    return any(is_op(one, "Slice", "Split") for one in readers)
 
 
 def _axis(value: ir.Value | None) -> int | None:
@@ -138,18 +150,7 @@ def _made_by(node: ir.Node, value: ir.Value, axis: int) -> _Rows | None:
         if node.attributes.get_int("axis", 0) % _RANK != axis:
             return None
         return _joined(node, [_rows(one) for one in node.inputs])
-    if is_op(node, "MatMul"):
-        return _mixed(node, axis)
     return _computed(node, value, axis) if is_op(node, *_ARITHMETIC) else None
-
-
-def _mixed(node: ir.Node, axis: int) -> _Rows | None:
-    """A product with a constant matrix on the left, as this pass writes it."""
-    matrix, inner = constant(node.inputs[0]), _rows(node.inputs[1])
-    if matrix is None or matrix.ndim != _RANK - 1 or inner is None or axis != 1 or inner.axis != 1:
-        return None
-    factors = np.einsum("ij,jkn->ikn", matrix, inner.factors)
-    return inner.mixed(factors, matrix @ inner.offsets, node)
 
 
 def _kept(node: ir.Node, value: ir.Value, axis: int) -> list[int] | None:
@@ -237,14 +238,14 @@ def _scaled(found: _Rows, edit: Editor) -> ir.Value | None:
         return None
     order = used.argmax(axis=1)
     start, stop = int(order[0]), int(order[0]) + len(order)
-    if not np.array_equal(order, np.arange(start, stop)):
+    factors = np.take_along_axis(found.factors, order[:, np.newaxis, np.newaxis], axis=1)[:, 0]
+    if not np.array_equal(order, np.arange(start, stop)) or not _is_less(found, factors):
         return None
     value: ir.Value = found.root
     axis = _axis(found.root)
     assert axis is not None
     if len(order) < found.factors.shape[1]:
         value = edit.op("Slice", value, *map(integers, (start, stop, axis, 1)))
-    factors = np.take_along_axis(found.factors, order[:, np.newaxis, np.newaxis], axis=1)[:, 0]
     return _shifted(_times(value, factors, axis, edit), found, edit)
 
 
@@ -261,8 +262,21 @@ def _product(found: _Rows, edit: Editor) -> ir.Value | None:
     matrix = ratios.mean(axis=2)
     if not np.allclose(ratios, matrix[:, :, np.newaxis], rtol=1e-6, atol=1e-6):
         return None
-    scaled = _times(found.root, scales, axis, edit)
-    return _shifted(edit.op("MatMul", matrix.astype(np.float32), scaled), found, edit)
+    if not _is_less(found, scales):
+        return None
+    rows, places = found.factors.shape[1:]
+    turned = edit.op("Transpose", _times(found.root, scales, axis, edit), perm=_TURN)
+    flat = edit.op("Reshape", turned, integers(places, rows))
+    product = edit.op("Gemm", flat, matrix.astype(np.float32), transB=1)
+    whole = edit.op("Reshape", product, integers(1, places, len(matrix)))
+    mixed = edit.op("Transpose", whole, perm=_TURN)
+    return _shifted(mixed, found, edit)
+
+
+def _is_less(found: _Rows, *factors: Array) -> bool:
+    """Whether products with these, and the sum, are less arithmetic than there is."""
+    written = sum(bool(np.any(one != 1)) for one in factors) + bool(found.offsets.any())
+    return written < found.count(_ARITHMETIC)
 
 
 def _times(value: ir.Value, factors: Array, axis: int, edit: Editor) -> ir.Value:
