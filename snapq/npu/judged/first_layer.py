@@ -6,7 +6,8 @@
 2. Blocks are taken where the picture comes in, at 8 bits if it does so; encodings, a Pad, and sums
    and products with a number for each channel (a normalization) follow over blocks, these as a Conv
    of one pixel. With stride 1, or where no Conv reads the picture, only the latter changes.
-3. A picture that ends within a block gets a Pad, unless the kernel reaches beyond its end.
+3. A picture that ends within a block gets a Pad, unless the kernel reaches numbers behind it that
+   would not be 0.
 
 The NPU takes channels 32 at a time, so that a picture of 3 fills a tenth of it. Estimated in us on
 QCS9075 and SA8797P (QAIRT 2.51), with three layers behind: 3 x 3 over 3 x 640 x 640 into 16
@@ -51,7 +52,7 @@ class _Axis:
         first: the block of the kernel's first place, counted from that of the result.
         kernel: in blocks.
         pads: in blocks, in front and behind.
-        more: pixels that the last block lacks; the kernel does not reach them.
+        more: pixels that the last block lacks.
     """
 
     before: int
@@ -123,20 +124,30 @@ def _site(node: ir.Node) -> _Site | None:
     pads = ints_attribute(node, "pads") or (0, 0, 0, 0)
     rows, columns = (
         _in_blocks(
-            shape[axis], made[axis], kernel[axis], stride, pads[axis - 2] + found.pads[axis - 2]
+            shape[axis],
+            made[axis],
+            kernel[axis],
+            stride,
+            pads[axis - 2] + found.pads[axis - 2],
+            zeros=not found.arithmetic and not _pads_with_a_number(found),
         )
         for axis in (2, 3)
     )
     return None if rows is None or columns is None else _Site(stride, found, rows, columns)
 
 
-def _in_blocks(size: int, made: int, kernel: int, stride: int, pad: int) -> _Axis | None:
-    """One axis: pixels, results, the kernel's places, the stride, and the pixels in front."""
+def _in_blocks(
+    size: int, made: int, kernel: int, stride: int, pad: int, *, zeros: bool
+) -> _Axis | None:
+    """One axis: pixels, results, the kernel's places, the stride, and the pixels in front.
+
+    `zeros` says whether zeros behind the picture are still such where the kernel reads them.
+    """
     more = -size % stride
     first, last = -pad // stride, (kernel - 1 - pad) // stride
     behind = made + last - (size + more) // stride
-    reach = (made - 1) * stride + kernel - pad
-    if behind < 0 or (more and reach > size):  # zeros of a Pad in front of blocks come out wrong
+    reached = more > 0 and (made - 1) * stride + kernel - pad > size
+    if behind < 0 or (reached and not zeros):
         return None
     return _Axis(pad, first, last - first + 1, (-first, behind), more)
 

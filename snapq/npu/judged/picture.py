@@ -178,8 +178,9 @@ def in_blocks(
     picture, like = found.base, found.like
     if like is not picture:
         picture = coded(picture, like, edit)
-    if any(more):
-        picture = coded(edit.op("Pad", picture, integers(*[0] * 6, *more)), like, edit)
+    for widths in ((*[0] * 6, more[0], 0), (*[0] * 7, more[1])):  # both in one Pad come out wrong
+        if any(widths):
+            picture = coded(edit.op("Pad", picture, integers(*widths)), like, edit)
     value = picture
     if block > 1:
         value = coded(edit.op("SpaceToDepth", picture, blocksize=block), like, edit)

@@ -85,8 +85,9 @@ def test_the_outputs_stay_the_same(
     assume(first_layer.sites(model))
     sample = feeds_for(input_specs(model))
     for left, right in zip(run(model, sample), run(changed(model), sample), strict=True):
-        # A sum that is rounded as a Conv rounds may come out a step away.
-        most = 1e-5 if precision == "float" else 0.1 * float(np.ptp(left)) if front else 0
+        # A sum that is rounded as a Conv rounds may come out a step away, and is multiplied then.
+        share = {"float": 1e-5, "w8a8": 0.1 if front else 0.01, "w4a16": 0.1 if front else 1e-4}
+        most = share[precision] * max(1.0, float(np.ptp(left)))
         np.testing.assert_allclose(right, left, atol=most)
 
 
@@ -139,9 +140,10 @@ def test_a_normalization_that_no_layer_reads_is_one(quantized: bool) -> None:
         np.testing.assert_allclose(right, left, atol=most)
 
 
-def test_a_kernel_that_reads_zeros_behind_half_a_block_stays() -> None:
-    assert first_layer.sites(network((13, 13), (3, 3), 2, [1] * 4)) == ()
-    assert first_layer.sites(network((13, 13), (3, 3), 2, [0] * 4))
+def test_a_kernel_that_reads_behind_half_a_block_reads_zeros_there() -> None:
+    assert first_layer.sites(network((13, 13), (3, 3), 2, [1] * 4))
+    assert first_layer.sites(network((13, 13), (3, 3), 2, [1] * 4, front=("Sub",))) == ()
+    assert first_layer.sites(network((13, 13), (3, 3), 2, [0] * 4, front=("Sub",)))
 
 
 @pytest.mark.npu
