@@ -16,6 +16,7 @@ EXECUTABLE = ("operators", "training/operators", "pruning/rules")
 TREATED_ONE_BY_ONE = {
     "graph/foreign.py": "operators that neither crash nor take more than their outputs' shapes say",
     "graph/passes/algebra.py": "has the arithmetic of each",
+    "graph/passes/npu_speed/compose_affine_rows.py": "knows what each does to a sum of products",
     "graph/passes/simplify/remove_no_ops.py": "has a condition for each",
     "quantization/existing_qdq/integers.py": "what operators of quantized models mean on integers",
     "llm/pairs/flow.py": "what exporters write between a layer and the cache",
