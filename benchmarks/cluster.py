@@ -112,12 +112,14 @@ def feeds(model: Path, count: int) -> Iterator[dict[str, np.ndarray]]:
         }
 
 
+def _workers() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "worker" in child.cmdline()]
+
+
 def processor_seconds() -> tuple[float, ...]:
     """Of each worker with all that it started and waited for."""
     found = []
-    for child in psutil.Process().children():
-        if "worker" not in child.cmdline():
-            continue
+    for child in _workers():
         total = 0.0
         for process in [child, *child.children(recursive=True)]:
             used = process.cpu_times()
@@ -129,6 +131,8 @@ def processor_seconds() -> tuple[float, ...]:
 def timed(workers: int, work: Callable[[str], object]) -> tuple[Cost, object]:
     """What `work` takes with so many workers, which run already."""
     with local_workers(workers) as scheduler:
+        for place, worker in zip(sorted(os.sched_getaffinity(0)), _workers(), strict=False):
+            worker.cpu_affinity([place])  # the simulator has threads of its own
         address = f"dask://{scheduler.partition('://')[2]}"
         with connected(address, computing, say) as cluster:
             while cluster.slots < workers:
