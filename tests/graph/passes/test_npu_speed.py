@@ -7,7 +7,7 @@ import pytest
 from snapq.devices.profiles import find
 from snapq.graph.prepare import prepare
 from snapq.npu.model import Model
-from tests.graph.models import build
+from tests.graph.models import build, prepared_from
 from tests.graph.passes.cases import Case, check, names
 
 CASES = [
@@ -453,3 +453,11 @@ def test_a_silu_in_front_of_halves_takes_the_time_of_its_parts(silu: str) -> Non
     parts = Model(build(text.format(silu="s = Sigmoid(a) b = Mul(a, s)"), 24), device).estimate()
     prepared = prepare(build(text.format(silu=silu), 24), {}).model
     assert Model(prepared, device).estimate().cycles <= parts.cycles
+
+
+def test_steps_that_meet_again_and_again_are_each_looked_at_once() -> None:
+    links = [f"m{i} = Mul(a{i}, w) a{i + 1} = Add(m{i}, a{i})" for i in range(40)]
+    text = f"""(float[1,4,512] x, float[1,4,512] w) => (float[1,4,512] y) {{
+        a0 = Neg(x) {" ".join(links)} y = Sigmoid(a40) }}"""
+    _, operators = prepared_from(text)  # 2 to the power of 40 ways lead to the end
+    assert operators.count("Sigmoid") == 1

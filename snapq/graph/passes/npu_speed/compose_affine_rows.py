@@ -18,7 +18,7 @@ judged.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,8 @@ _STEPS = (*_ARITHMETIC, *_PARTS, "Transpose")
 _RANK, _TURN = 3, (0, 2, 1)
 _NARROW, _MANY = 8, 256
 """Rows at most, and places at least."""
+_DEEPEST = 64
+"""Steps one behind the other that are followed."""
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -69,15 +71,26 @@ class _Rows:
         return sum(is_op(node, *operators) for node in self.steps)
 
 
+@dataclass
+class _Known:
+    """What was found of tensors, so that each is looked at once, and how deep the search is."""
+
+    rows: dict[ir.Value, _Rows] = field(default_factory=dict)
+    depth: int = 0
+
+
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Composes the steps up to one node, if nothing goes on behind it."""
     value = node.outputs[0]
     if not is_float(value) or not is_op(node, *OPERATORS):
         return False
-    found = _rows(value)
+    known = _Known()
+    found = _rows(value, known)
     if found is None or found.count(_PARTS) == 0:
         return False
-    if not value.is_graph_output() and all(_goes_on(use.node, found) for use in value.uses()):
+    if not value.is_graph_output() and all(
+        _goes_on(use.node, found, known) for use in value.uses()
+    ):
         return False
     made = _scaled(found, edit)
     if made is None and not _is_taken_again(value):
@@ -87,11 +100,11 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     return made if found.axis == _axis(found.root) else edit.op("Transpose", made, perm=_TURN)
 
 
-def _goes_on(reader: ir.Node, found: _Rows) -> bool:
+def _goes_on(reader: ir.Node, found: _Rows, known: _Known) -> bool:
     """Whether a reader is one more step."""
     if not is_op(reader, *_STEPS):
         return False
-    after = [_rows(value) for value in reader.outputs]
+    after = [_rows(value, known) for value in reader.outputs]
     return all(one is not None and one.root is found.root for one in after)
 
 
@@ -114,17 +127,24 @@ def _axis(value: ir.Value | None) -> int | None:
     return 1 + shape[1:].index(rows) if rows <= _NARROW and places >= _MANY else None
 
 
-def _rows(value: ir.Value | None) -> _Rows | None:
+def _rows(value: ir.Value | None, known: _Known) -> _Rows | None:
     """A tensor as rows of the first one in front of all steps."""
     if value is None or not is_float(value) or constant(value) is not None:
         return None
     axis = _axis(value)
     if axis is None:
         return None
-    node = value.producer()
-    found = None if node is None else _made_by(node, value, axis)
-    if found is not None:
-        return found
+    if value not in known.rows:
+        node, found = value.producer(), None
+        if node is not None and known.depth < _DEEPEST:
+            known.depth += 1
+            found = _made_by(node, value, axis, known)
+            known.depth -= 1
+        known.rows[value] = found or _of_itself(value, axis)
+    return known.rows[value]
+
+
+def _of_itself(value: ir.Value, axis: int) -> _Rows:
     shape = static_shape(value)
     assert shape is not None
     rows, places = shape[axis], shape[_RANK - axis]
@@ -132,16 +152,16 @@ def _rows(value: ir.Value | None) -> _Rows | None:
     return _Rows(value, axis, factors, np.zeros((rows, places)))
 
 
-def _made_by(node: ir.Node, value: ir.Value, axis: int) -> _Rows | None:
+def _made_by(node: ir.Node, value: ir.Value, axis: int, known: _Known) -> _Rows | None:
     """What a step makes; None where a node is none."""
     if is_op(node, "Transpose") and permutation(node) == _TURN:
-        inner = _rows(node.inputs[0])
+        inner = _rows(node.inputs[0], known)
         if inner is None or inner.axis == axis:
             return None
         steps = inner.steps | {node}
         return _Rows(inner.root, axis, inner.factors, inner.offsets, steps)
     if is_op(node, "Slice", "Split"):
-        inner = _rows(node.inputs[0])
+        inner = _rows(node.inputs[0], known)
         kept = None if inner is None else _kept(node, value, axis)
         if inner is None or kept is None or inner.axis != axis:
             return None
@@ -149,8 +169,8 @@ def _made_by(node: ir.Node, value: ir.Value, axis: int) -> _Rows | None:
     if is_op(node, "Concat"):
         if node.attributes.get_int("axis", 0) % _RANK != axis:
             return None
-        return _joined(node, [_rows(one) for one in node.inputs])
-    return _computed(node, value, axis) if is_op(node, *_ARITHMETIC) else None
+        return _joined(node, [_rows(one, known) for one in node.inputs])
+    return _computed(node, value, axis, known) if is_op(node, *_ARITHMETIC) else None
 
 
 def _kept(node: ir.Node, value: ir.Value, axis: int) -> list[int] | None:
@@ -190,11 +210,11 @@ def _alike(one: _Rows, other: _Rows) -> bool:
     return one.root is other.root and one.axis == other.axis
 
 
-def _computed(node: ir.Node, value: ir.Value, axis: int) -> _Rows | None:
+def _computed(node: ir.Node, value: ir.Value, axis: int, known: _Known) -> _Rows | None:
     """A sum, a difference, or a constant factor."""
     shape = static_shape(value)
     assert shape is not None
-    inner = [_rows(one) for one in node.inputs]
+    inner = [_rows(one, known) for one in node.inputs]
     first = inner[0]
     if is_op(node, "Neg"):
         return None if first is None else first.mixed(-first.factors, -first.offsets, node)
@@ -206,21 +226,21 @@ def _computed(node: ir.Node, value: ir.Value, axis: int) -> _Rows | None:
             return None
         factors = first.factors + sign * second.factors
         return first.mixed(factors, first.offsets + sign * second.offsets, node, second)
-    known = first or second
+    part = first or second
     array = arrays[1] if first is not None else arrays[0]
-    if known is None or array is None or known.offsets.shape != array.shape or known.axis != axis:
+    if part is None or array is None or part.offsets.shape != array.shape or part.axis != axis:
         return None
     if is_op(node, "Add"):
-        return known.mixed(known.factors, known.offsets + array, node)
+        return part.mixed(part.factors, part.offsets + array, node)
     if is_op(node, "Sub"):
         if first is not None:
-            return known.mixed(known.factors, known.offsets - array, node)
-        return known.mixed(-known.factors, array - known.offsets, node)
+            return part.mixed(part.factors, part.offsets - array, node)
+        return part.mixed(-part.factors, array - part.offsets, node)
     if is_op(node, "Div"):
         if first is None or not array.all():
             return None
         array = 1 / array
-    return known.mixed(known.factors * array[:, np.newaxis], known.offsets * array, node)
+    return part.mixed(part.factors * array[:, np.newaxis], part.offsets * array, node)
 
 
 def _broadcast(array: np.ndarray | None, shape: tuple[int, ...], axis: int) -> Array | None:
