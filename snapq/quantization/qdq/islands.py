@@ -1,9 +1,13 @@
 """Keeps a float node float between its DQ and Q nodes.
 
 The provider takes DQ, node, Q for a quantized unit, also where the NPU's integer kernel is wrong or
-the user wants float. A node with float weights is no such unit. Any other gets a Cast to float16 in
-front and one back behind, which the provider does not look through (a Mul or an Identity it does;
-simulator of QAIRT 2.51, a Log of 16 bits).
+the user wants float. Such a node gets a Cast to float16 in front and one back behind, which the
+provider does not look through (a Mul or an Identity it does; simulator of QAIRT 2.51, a Log of 16
+bits).
+
+A convolution or Gemm with float weights is no such unit. But ONNX Runtime (1.32, by default, on the
+CPU as well) quantizes float weights behind a DQ to 8 bits with one scale, where a Q follows later;
+it does not where the data passes a Cast to float16 and one back first, which cost the NPU nothing.
 """
 
 from __future__ import annotations
@@ -12,29 +16,61 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Names
 from snapq.operators import Encodings, quantized
-from snapq.quantization.qdq.decisions import KEPT_FLOAT, is_float
+from snapq.quantization.qdq.decisions import KEPT_FLOAT, constant, is_float
 
 __all__ = ["separate"]
 
 
+_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm"})
+"""The operators whose float weights ONNX Runtime quantizes."""
+
+
 def separate(graph: ir.Graph) -> None:
-    """Puts casts around each lone float node that would be taken for a quantized unit, in place."""
+    """Puts casts around each lone float node that would be taken for a quantized unit, in place.
+
+    Where a node has float weights, both casts stand in front of it.
+    """
     names = Names(graph)
     for node in tuple(graph):
-        if KEPT_FLOAT in node.metadata_props and _looks_quantized(node):
-            for value in dict.fromkeys(v for v in node.inputs if v and _is_read_back(v)):
-                cast = _cast(value, ir.DataType.FLOAT16, names)
-                graph.insert_before(node, cast)
-                for index, given in enumerate(tuple(node.inputs)):
-                    if given is value:
-                        node.replace_input_with(index, cast.outputs[0])
-            output = node.outputs[0]
-            users = tuple(output.uses())
-            output.type = ir.TensorType(ir.DataType.FLOAT16)
-            back = _cast(output, ir.DataType.FLOAT, names)
-            graph.insert_after(node, back)
-            for user, index in users:
-                user.replace_input_with(index, back.outputs[0])
+        if KEPT_FLOAT not in node.metadata_props:
+            continue
+        if _has_float_weights(node):
+            _pass_casts(graph, node, names)
+        elif _looks_quantized(node):
+            _enclose(graph, node, names)
+
+
+def _pass_casts(graph: ir.Graph, node: ir.Node, names: Names) -> None:
+    value = node.inputs[0]
+    assert value is not None
+    narrow = _cast(value, ir.DataType.FLOAT16, names)
+    back = _cast(narrow.outputs[0], ir.DataType.FLOAT, names)
+    graph.insert_before(node, [narrow, back])
+    node.replace_input_with(0, back.outputs[0])
+
+
+def _enclose(graph: ir.Graph, node: ir.Node, names: Names) -> None:
+    for value in dict.fromkeys(v for v in node.inputs if v and _is_read_back(v)):
+        cast = _cast(value, ir.DataType.FLOAT16, names)
+        graph.insert_before(node, cast)
+        for index, given in enumerate(tuple(node.inputs)):
+            if given is value:
+                node.replace_input_with(index, cast.outputs[0])
+    output = node.outputs[0]
+    users = tuple(output.uses())
+    output.type = ir.TensorType(ir.DataType.FLOAT16)
+    back = _cast(output, ir.DataType.FLOAT, names)
+    graph.insert_after(node, back)
+    for user, index in users:
+        user.replace_input_with(index, back.outputs[0])
+
+
+def _has_float_weights(node: ir.Node) -> bool:
+    if node.op_type not in _WEIGHTED:
+        return False
+    data, weight = node.inputs[:2]
+    held = constant(weight) is not None and is_float(weight)
+    return held and data is not None and _is_read_back(data)
 
 
 def _looks_quantized(node: ir.Node) -> bool:
