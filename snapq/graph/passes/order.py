@@ -90,6 +90,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "npu_speed.reduce_before_flatten": "before drop_unit_axes: ReduceMax too",
         "npu_speed.compose_affine_rows": "before join_narrow_axes: Adds and Muls too",
         "npu_speed.join_narrow_axes": "in LOWER: the folds are done with Adds and Muls",
+        "npu_speed.split_map_attention": "before flatten_gemm_rows, which looks at MatMuls",
         "npu_speed.reverse_by_product": "before flatten_gemm_rows, which looks at MatMuls",
         "npu_speed.lower_long_conv1d_to_matmul": "behind widen_short_depthwise_conv",
         "npu_speed.flatten_gemm_rows": "behind reduce_rank, which looks at MatMuls too",

@@ -10,6 +10,7 @@ from snapq.npu.model import Model
 from tests.graph.models import build, prepared_from
 from tests.graph.passes.cases import Case, check, names
 
+HEAD = " Transpose Reshape Mul Reshape MatMul Softmax Transpose Reshape MatMul Reshape Transpose"
 CASES = [
     Case(
         "flatten_gemm_rows",
@@ -293,6 +294,47 @@ CASES = [
             y = Transpose <perm = [0, 2, 1, 3]> (x)
             z = Transpose <perm = [1, 3, 2, 4, 0]> (v) }""",
         "Transpose Transpose",
+        applies=False,
+    ),
+    Case(
+        "split_map_attention",
+        "queries, keys and values of one layer, and a positional Conv on the values",
+        """(float[2,32,3,5] x, float[32,32,1,1] w, float[16,1,3,3] w1, float w2)
+            => (float[2,16,3,5] y) {
+            c = Conv(x, w) s = Constant <value_ints = [2, 2, 16, 15]> () r = Reshape(c, s)
+            n = Constant <value_ints = [4, 4, 8]> () q, k, v = Split <axis = 2> (r, n)
+            m = Constant <value_ints = [2, 16, 3, 5]> () vm = Reshape(v, m)
+            p = Conv <group = 16, pads = [1, 1, 1, 1]> (vm, w1)
+            f = Mul(q, w2) t = Transpose <perm = [0, 1, 3, 2]> (f) a = MatMul(t, k)
+            b = Softmax <axis = -1> (a) bt = Transpose <perm = [0, 1, 3, 2]> (b)
+            o = MatMul(v, bt) om = Reshape(o, m) y = Add(om, p) }""",
+        "Conv Split Concat Conv" + 2 * HEAD + " Concat Add",
+    ),
+    Case(
+        "split_map_attention",
+        "maps of their own, scores that are divided, and what comes out with places first",
+        """(float[1,8,15] x, float[1,8,3,5] z, float[1,8,15] u, float w) => (float[1,2,15,4] y) {
+            s = Constant <value_ints = [1, 2, 4, 15]> ()
+            q = Reshape(x, s) k = Reshape(z, s) v = Reshape(u, s)
+            t = Transpose <perm = [0, 1, 3, 2]> (q) a = MatMul(t, k) d = Div(a, w)
+            b = Softmax(d) vt = Transpose <perm = [0, 1, 3, 2]> (v) y = MatMul(b, vt) }""",
+        "Split Split Split" + 2 * " Transpose Reshape MatMul Mul Softmax Transpose MatMul"
+        " Transpose" + " Concat Reshape Transpose",
+    ),
+    Case(
+        "split_map_attention",
+        "weights that are an output too, and heads that do not come out of channels",
+        """(float[1,8,15] x, float[1,4,2,15] z) => (float[1,8,15] y, float[1,2,15,15] b,
+            float[1,8,15] w) {
+            s = Constant <value_ints = [1, 2, 4, 15]> () m = Constant <value_ints = [1, 8, 15]> ()
+            q = Reshape(x, s) t = Transpose <perm = [0, 1, 3, 2]> (q) a = MatMul(t, q)
+            b = Softmax(a) bt = Transpose <perm = [0, 1, 3, 2]> (b) o = MatMul(q, bt)
+            y = Reshape(o, m)
+            h = Transpose <perm = [0, 2, 1, 3]> (z) ht = Transpose <perm = [0, 1, 3, 2]> (h)
+            c = MatMul(ht, h) e = Softmax(c) et = Transpose <perm = [0, 1, 3, 2]> (e)
+            r = MatMul(h, et) w = Reshape(r, m) }""",
+        "Reshape Transpose MatMul Softmax Transpose MatMul Reshape"
+        " Transpose Transpose MatMul Softmax Transpose MatMul Reshape",
         applies=False,
     ),
     Case(
