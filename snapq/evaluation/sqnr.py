@@ -35,12 +35,20 @@ class Energies:
     noise: float = 0.0
 
     @classmethod
-    def of(cls, reference: Array, output: Array) -> Energies:
+    def of(cls, reference: Array, output: Array, signal: float | None = None) -> Energies:
         """Energies of one sample; shapes are equal.
 
         Where the reference is not finite nothing is compared; an output that is not finite where
-        the reference is counts as all noise.
+        the reference is counts as all noise. `signal` is the reference's own where it is known.
         """
+        if signal is None:
+            signal = float(np.square(reference, dtype=np.float64).sum())
+        with np.errstate(invalid="ignore", over="ignore"):
+            difference = np.subtract(reference, output, dtype=np.float64)
+            difference *= difference
+            noise = float(difference.sum())
+        if math.isfinite(signal) and math.isfinite(noise):
+            return cls(signal, noise)
         truth, found = reference.astype(np.float64), output.astype(np.float64)
         if not (np.isfinite(truth).all() and np.isfinite(found).all()):
             counted = np.isfinite(truth)

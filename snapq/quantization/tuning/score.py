@@ -134,14 +134,17 @@ class Reference:
             for name in (truths[0] if truths else ())
             for group in by_range([truth[name] for truth in truths])
         ]
+        self._signals: dict[tuple[int, int], float] = {}
 
     def energies(self, index: int, found: Outputs) -> list[Energies]:
         """Of each group: energies of a sample's output, and of a model's difference from it."""
-        truth = self._truths[index]
-        return [
-            Energies.of(group.of(truth[name]), group.of(found[name]))
-            for name, group in self._groups
-        ]
+        truth, energies = self._truths[index], []
+        for number, (name, group) in enumerate(self._groups):
+            known = self._signals.get((index, number))
+            one = Energies.of(group.of(truth[name]), group.of(found[name]), known)
+            self._signals[index, number] = one.signal
+            energies.append(one)
+        return energies
 
     def score(self, found: Sequence[Outputs]) -> Score:
         """The score of a model's outputs, sample by sample."""

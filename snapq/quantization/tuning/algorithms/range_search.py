@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import islice
 
 import numpy as np
@@ -182,6 +181,19 @@ class _Probes:
         self.scale, self.zero = names.fresh_value("scale"), names.fresh_value("zero_point")
         self._renamed = names_before_softmax(model)
         self.segments = Segments(before_softmax(model), samples)
+        self._references: dict[int, tuple[Reference, npt.NDArray[np.float64]]] = {}
+
+    def reference(self, samples: int) -> tuple[Reference, npt.NDArray[np.float64]]:
+        """The outputs of the first so many samples, and what each group has over all of them.
+
+        Infinite where that is nothing.
+        """
+        if samples not in self._references:
+            truths = self.segments.truth[:samples]
+            reference = Reference(truths)
+            signal = reference.score(truths).signal.sum(axis=0)
+            self._references[samples] = reference, np.where(signal > 0, signal, np.inf)
+        return self._references[samples]
 
     def of(self, one: _Tied, samples: int) -> _Probe:
         """What rounds some tensors alike, on the first so many samples."""
@@ -208,7 +220,7 @@ class _Probe:
     ) -> None:
         self._probes, self._changed, self._dtype = probes, changed, dtype
         self._samples = samples
-        self._reference = Reference(probes.segments.truth[:samples])
+        self._reference, self._signal = probes.reference(samples)
         self._known: dict[Encoding, float] = {}
 
     def __call__(self, ends: Range, most: float = np.inf) -> float:
@@ -240,13 +252,6 @@ class _Probe:
             if share > most * _CERTAIN:
                 return np.inf
         return share
-
-    @cached_property
-    def _signal(self) -> npt.NDArray[np.float64]:
-        """What each group has over all samples; infinite where that is nothing."""
-        truths = self._probes.segments.truth[: self._samples]
-        signal = self._reference.score(truths).signal.sum(axis=0)
-        return np.where(signal > 0, signal, np.inf)
 
 
 def _scalar(name: str, dtype: ir.DataType) -> ir.Value:
