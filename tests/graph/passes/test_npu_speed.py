@@ -198,6 +198,45 @@ CASES = [
     ),
     Case(
         "compose_affine_rows",
+        "corners of boxes in front of points of two coordinates",
+        """(float[1,300,6] x, float[1,300,1,2] w1, float[1,300,3,2] w2) => (float[1,300,6] y) {
+            o = Constant <value_ints = [0]> () i = Constant <value_ints = [1]> ()
+            e = Constant <value_ints = [2]> () l = Constant <value_ints = [3]> ()
+            h = Constant <value_float = 2.0> ()
+            s = Constant <value_ints = [1, 300, 3, 2]> ()
+            t = Constant <value_ints = [1, 300, 6]> ()
+            r = Reshape(x, s) m = Mul(r, w1) a = Add(m, w2)
+            c = Slice(a, o, i, e) z = Slice(a, i, e, e) d = Div(z, h) p = Slice(a, e, l, e)
+            u = Sub(c, d) v = Add(c, d) j = Concat <axis = 2> (u, v, p) y = Reshape(j, t) }""",
+        "Mul Reshape Gemm Reshape Add",
+        18,
+    ),
+    Case(
+        "compose_affine_rows",
+        "coordinates that change places, a matrix of them",
+        """(float[300,4] x, float[300,1] w1, float[300,2,2] w2) => (float[1,300,2,2] y) {
+            s = Constant <value_ints = [1, 300, 2, 2]> ()
+            f = Mul(x, w1) r = Reshape(f, s)
+            a, b = Split <axis = 3, num_outputs = 2> (r) u = Add(b, a) v = Sub(b, a)
+            j = Concat <axis = 3> (u, v) y = Add(j, w2) }""",
+        "Reshape Mul Reshape Gemm Reshape Add Reshape",
+        18,
+    ),
+    Case(
+        "compose_affine_rows",
+        "a sum that stretches both of its parts, and parts along the places",
+        """(float[1,300,2] x, float[1,300,2,2] z) => (float[1,300,2,2] y, float[1,300,2,2] t) {
+            s = Constant <value_ints = [1, 300, 1, 2]> ()
+            q = Constant <value_ints = [1, 300, 2, 1]> ()
+            n = Neg(x) a = Reshape(n, s) b = Reshape(x, q) y = Add(a, b)
+            c, d = Split <axis = 1, num_outputs = 2> (z) e = Neg(c) g = Neg(d) h = Neg(e)
+            t = Concat <axis = 1> (h, g) }""",
+        "Neg Reshape Reshape Add Split Neg Neg Neg Concat",
+        18,
+        applies=False,
+    ),
+    Case(
+        "compose_affine_rows",
         "sizes that are exponents, and tensors of few places",
         """(float[1,4,300] x, float[1,2,300] w1, float[1,4,30] v, float[1,2,30] w3)
             => (float[1,4,300] y, float[1,4,30] z) {

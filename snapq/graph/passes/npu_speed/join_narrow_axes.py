@@ -85,7 +85,11 @@ def _rewritten(node: ir.Node, shape: Shape, other: int, edit: Editor) -> ir.Valu
         beside = edit.op("Gemm", few, repeat, transB=1)
     joined = edit.op("Reshape", node.inputs[1 - other], integers(rows, count * size))
     operands = (beside, joined) if other == 0 else (joined, beside)
-    return edit.op("Reshape", edit.op(node.op_type, *operands), integers(*shape))
+    made = edit.op(node.op_type, *operands)
+    for value in (joined, made):  # compose_affine_rows goes through both in the same sweep
+        value.shape = ir.Shape((rows, count * size))
+        value.dtype = ir.DataType.FLOAT
+    return edit.op("Reshape", made, integers(*shape))
 
 
 def _over_rows(node: ir.Node, shape: Shape, other: int, edit: Editor) -> Result:
