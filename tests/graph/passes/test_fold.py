@@ -36,6 +36,34 @@ CASES = [
         applies=False,
     ),
     Case(
+        "fold_depthwise",
+        "a depthwise layer with padding, stride and bias in front of one of one tap",
+        """(float[1,4,9,8] x, float[4,1,3,3] w1, float[4] w2, float[6,4,1,1] w3)
+            => (float[1,6,5,4] y) {
+            d = Conv <group = 4, pads = [1, 1, 1, 1], strides = [2, 2]> (x, w1, w2)
+            y = Conv(d, w3) }""",
+        "Conv",
+    ),
+    Case(
+        "fold_depthwise",
+        "an asymmetric one without bias, over a signal",
+        """(float[2,4,9] x, float[4,1,5] w1, float[3,4,1] w2, float[3] w3) => (float[2,3,7] y) {
+            d = Conv <group = 4, pads = [2, 0]> (x, w1) y = Conv(d, w2, w3) }""",
+        "Conv",
+    ),
+    Case(
+        "fold_depthwise",
+        "layers with a stride or padding behind, a middle that is read again, and many channels",
+        """(float[1,4,9,8] x, float[1,40,5,5] z, float[4,1,3,3] w1, float[4,4,1,1] w2,
+            float[40,1,3,3] w3, float[4,40,1,1] w4) => (float[1,4,4,3] a, float[1,4,9,8] b,
+            float[1,4,7,6] c, float[1,4,3,3] e) {
+            d = Conv <group = 4> (x, w1) a = Conv <strides = [2, 2]> (d, w2)
+            f = Conv <group = 4> (x, w1) b = Conv <pads = [1, 1, 1, 1]> (f, w2)
+            g = Neg(d) c = Add(g, f) h = Conv <group = 40> (z, w3) e = Conv(h, w4) }""",
+        "Conv Conv Conv Neg Add Conv Conv",
+        applies=False,
+    ),
+    Case(
         "fold_batch_norm",
         "batch normalization behind a convolution without bias",
         """(float[1,4,6,6] x, float[8,4,3,3] w, float[8] w1, float[8] w2, float[8] w3,
