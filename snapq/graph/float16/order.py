@@ -29,7 +29,7 @@ from snapq.graph.float16 import (
     widen_short_rows,
 )
 
-__all__ = ["ORDER"]
+__all__ = ["BEHIND", "ORDER"]
 
 ORDER: tuple[tuple[ModuleType, str], ...] = (
     (add_constant_first, "looks at Add, as no other does"),
@@ -46,10 +46,14 @@ ORDER: tuple[tuple[ModuleType, str], ...] = (
     (split_odd_channels, "before widen_short_rows, which looks at Convs too"),
     (widen_short_rows, "behind split_odd_channels: a Conv that is split is gone"),
     (split_strided_batches, "behind both: what they leave of a Conv is none that this takes apart"),
-    (spread_signals, "behind all that change Convs: it wants those that are left as they were"),
     (separate_reshaped_products, "looks at Reshape, as no other does"),
     (split_small_factors, "looks at Mul and Div, as no other does"),
     (split_wide_max_pools, "looks at MaxPool, as no other does"),
     (turn_reshaped_layers, "looks at Gemm, as no other does"),
 )
 """Modules with `OPERATORS` and `apply`, as those of `snapq.graph.passes`."""
+
+BEHIND: tuple[tuple[ModuleType, str], ...] = (
+    (spread_signals, "moves activations too, which those above write anew where they must"),
+)
+"""The same, when all nodes have met the ones above."""

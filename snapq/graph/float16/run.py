@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, is_float
-from snapq.graph.float16.order import ORDER
+from snapq.graph.float16.order import BEHIND, ORDER
 from snapq.graph.inference import infer_shapes
 from snapq.graph.passes.base import Pass
 
@@ -26,24 +26,26 @@ def write_for_float16(model: ir.Model, nodes: Iterable[ir.Node] | None = None) -
     Returns:
         How often each pass applied.
     """
-    passes = [
-        Pass(module.__name__.rpartition(".")[2], module.OPERATORS, module.apply)
-        for module, _ in ORDER
-    ]
     edit = Editor(model.graph)
     applied: Counter[str] = Counter()
     known = set(model.graph)
-    for node in tuple(model.graph if nodes is None else nodes):
-        if node.domain != "" or not node.inputs or not is_float(node.inputs[0]):
-            continue
-        for item in passes:
-            asked = node.op_type in item.operators and node.graph is not None
-            if asked and item(node, edit):
-                applied[item.name] += 1
-                now = set(model.graph)
-                for made in now - known:
-                    made.metadata_props.update(node.metadata_props)
-                known = now
+    visited = tuple(model.graph if nodes is None else nodes)
+    for modules in (ORDER, BEHIND):
+        passes = [
+            Pass(module.__name__.rpartition(".")[2], module.OPERATORS, module.apply)
+            for module, _ in modules
+        ]
+        for node in visited:
+            if node.domain != "" or not node.inputs or not is_float(node.inputs[0]):
+                continue
+            for item in passes:
+                asked = node.op_type in item.operators and node.graph is not None
+                if asked and item(node, edit):
+                    applied[item.name] += 1
+                    now = set(model.graph)
+                    for made in now - known:
+                        made.metadata_props.update(node.metadata_props)
+                    known = now
     if applied:
         infer_shapes(model)
     return applied

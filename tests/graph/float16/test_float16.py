@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snapq.graph.float16.order import ORDER
+from snapq.graph.float16.order import BEHIND, ORDER
 from snapq.graph.float16.run import write_for_float16
 from snapq.graph.prepare import prepare
 from snapq.graph.shapes import input_specs
@@ -46,6 +46,8 @@ GRAPHS = {
     "a = Sigmoid(x) y = Transpose <perm = [1, 0]> (a) }",
     "scale_scores, of a large narrow map": "(float[1,2,80,128] x) => (float[1,2,80,128] y) "
     "{ y = Sigmoid(x) }",
+    "scale_scores, of one row": "(float[1,1,700] x) => (float[1,700,1] y)"
+    "<int64[3] s = {1, 700, 1}> { a = Sigmoid(x) y = Reshape(a, s) }",
     "separate_reshaped_products": "(float[12,2] x, float[2,2] w) => (float[1,2,3,2,2] y)"
     "<int64[5] s = {1, 2, 3, 2, 2}> { a = MatMul(x, w) y = Reshape(a, s) }",
     "spread_signals": "(float[2,3,64] x, float[4,3,1] w, float[4] wb, float[4,4,1] v, float lo, "
@@ -135,9 +137,9 @@ def test_it_is_written_otherwise_once_and_computes_the_same(case):
 
 
 def test_each_pass_has_a_case_and_a_reason():
-    names = {module.__name__.rpartition(".")[2] for module, _ in ORDER}
+    names = {module.__name__.rpartition(".")[2] for module, _ in (*ORDER, *BEHIND)}
     assert names == {case.partition(",")[0] for case in (*CASES, *GRAPHS)}
-    assert all(reason for _, reason in ORDER)
+    assert all(reason for _, reason in (*ORDER, *BEHIND))
 
 
 @pytest.mark.parametrize("case", LEFT)
@@ -161,6 +163,17 @@ def test_layers_of_signals_one_behind_the_other_stay_in_rows():
     assert write_for_float16(model) == {"spread_signals": 2}
     operators = [node.op_type for node in model.graph]
     assert operators == ["Reshape", "Conv", "Relu", "Conv", "Relu", "Reshape"]
+
+
+def test_low_scores_of_a_signal_are_kept_where_its_layers_are_laid_out_in_rows():
+    model = prepare(
+        build(
+            """(float[1,3,640] x, float[4,3,1] w, float[1,4,1] w1) => (float[1,1,640] y) {
+            a = Conv(x, w) b = Relu(a) c = Conv(b, w1) y = Sigmoid(c) }"""
+        ),
+        {},
+    ).model
+    assert write_for_float16(model) == {"scale_scores": 1, "spread_signals": 1}
 
 
 def test_only_the_nodes_that_are_named_are_written_otherwise():
