@@ -16,6 +16,7 @@ import onnx_ir as ir
 from snapq.npu.judged import (
     attention_per_head,
     first_layer,
+    mean_by_product,
     resize_by_products,
     split_top_k,
     thin_strides,
@@ -28,6 +29,7 @@ REWRITES: dict[str, ModuleType] = {
     "resize_by_products": resize_by_products,
     "attention_per_head": attention_per_head,
     "split_top_k": split_top_k,
+    "mean_by_product": mean_by_product,
 }
 """By name, the most promising first; a model has each everywhere or nowhere.
 
