@@ -36,8 +36,9 @@ OPERATORS = ("Sigmoid",)
 _MOST = 65_536
 _MAP, _NARROW, _LEAST_NARROW, _CHANNELS = 4, 4, 16_384, 256
 """Axes of a map, channels of a narrow one at most, its elements at least, and channels instead."""
-_LEAST_ROW, _COLUMNS = 512, (32, 513)
-"""Elements of one row at least, and of the rows that it becomes."""
+_LEAST_ROW, _COLUMNS, _GROUP = 512, (32, 513), 16
+"""Elements of one row at least, and of the rows that it becomes: a multiple of 16 where that goes,
+as rows of 35 lack a cost in the estimate."""
 _PASSED = {*having(Trait.MOVES), *having(Trait.RESHAPES), "MaxPool", "Cast", "Identity"}
 
 
@@ -78,8 +79,11 @@ def _rows(source: ir.Value) -> tuple[int, int, int] | None:
     count = math.prod(shape)
     if count != max(shape, default=0) or count < _LEAST_ROW:
         return None
-    columns = next((size for size in range(*_COLUMNS) if count % size == 0), None)
-    return (1, count // columns, columns) if columns is not None else None
+    sizes = [size for size in range(*_COLUMNS) if count % size == 0]
+    if not sizes:
+        return None
+    columns = max(sizes, key=lambda size: (math.gcd(size, _GROUP), -size))
+    return 1, count // columns, columns
 
 
 def is_large(value: ir.Value) -> bool:
