@@ -8,14 +8,15 @@ bits).
 A convolution or Gemm with float weights is no such unit. But ONNX Runtime (1.32, by default, on the
 CPU as well) quantizes float weights behind a DQ to 8 bits with one scale, where a Q follows later;
 it does not where the data passes a Cast to float16 and one back first, which cost the NPU nothing.
+It moves a DQ behind what only moves numbers, or takes the largest, so that counts as a DQ too.
 """
 
 from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edit import Names
-from snapq.operators import Encodings, quantized
+from snapq.graph.edit import Names, producer
+from snapq.operators import Encodings, Trait, having, quantized
 from snapq.quantization.qdq.decisions import KEPT_FLOAT, constant, is_float
 
 __all__ = ["separate"]
@@ -23,6 +24,7 @@ __all__ = ["separate"]
 
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm"})
 """The operators whose float weights ONNX Runtime quantizes."""
+_MOVED = (*having(Trait.MOVES), *having(Trait.RESHAPES), "MaxPool")
 
 
 def separate(graph: ir.Graph) -> None:
@@ -70,7 +72,13 @@ def _has_float_weights(node: ir.Node) -> bool:
         return False
     data, weight = node.inputs[:2]
     held = constant(weight) is not None and is_float(weight)
-    return held and data is not None and _is_read_back(data)
+    return held and _is_read_back_or_moved(data)
+
+
+def _is_read_back_or_moved(value: ir.Value | None) -> bool:
+    while (maker := producer(value, *_MOVED)) is not None:
+        value = maker.inputs[0]
+    return producer(value, "DequantizeLinear") is not None
 
 
 def _looks_quantized(node: ir.Node) -> bool:

@@ -30,7 +30,7 @@ def test_casts_stand_in_the_order_of_the_inputs():
     assert [value.producer() for value in found.inputs] == casts
 
 
-def layered(op_type: str) -> ir.Model:
+def layered(op_type: str, *, pooled: bool = False) -> ir.Model:
     """Three layers; the middle one's weights need a scale for each of their rows."""
     b = Builder()
     x, gemm = b.feed("x", 1, 8, 12, 12), op_type == "Gemm"
@@ -39,16 +39,25 @@ def layered(op_type: str) -> ir.Model:
     weight[:, :4] *= 100
     if gemm:
         x = b.add("Flatten", b.add("GlobalAveragePool", x))
+    if pooled:
+        x = b.add("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
     x = b.add("Relu", b.add(op_type, x, weight, b.normal(8)))
     last = (b.normal(8, 4),) if gemm else (b.normal(4, 8, 1, 1),)
     return b.model(b.add("Gemm" if gemm else "Conv", x, *last, b.normal(4)))
 
 
-@pytest.mark.parametrize("op_type", ["Conv", "ConvTranspose", "Gemm"])
-def test_the_weights_of_a_float_layer_stay_float(op_type: str, tmp_path: Path) -> None:
-    model = layered(op_type)
+@pytest.mark.parametrize(
+    ("op_type", "pooled"),
+    [("Conv", False), ("ConvTranspose", False), ("Gemm", False), ("Conv", True)],
+)
+def test_the_weights_of_a_float_layer_stay_float(
+    op_type: str, pooled: bool, tmp_path: Path
+) -> None:
+    model = layered(op_type, pooled=pooled)
     layer = [node for node in model.graph if node.op_type in ("Conv", "ConvTranspose", "Gemm")][1]
-    kept = {str(layer.name): NodePrecision(activations=ActivationType.FLOAT16)}
+    pools = [node for node in model.graph if node.op_type == "MaxPool"]
+    in_float = NodePrecision(activations=ActivationType.FLOAT16)
+    kept = {str(node.name): in_float for node in (layer, *pools)}
     scheme = Scheme(activations=ActivationType.UINT16, per_node=kept)
     samples = list(feeds(model, 2))
     result = quantize(model, samples, scheme).model
