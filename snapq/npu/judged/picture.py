@@ -12,7 +12,16 @@ from snapq.graph.edit import Editor, constant, input_at, integers, ints_attribut
 from snapq.graph.shapes import static_shape
 from snapq.npu.judged.codes import CODES, coded
 
-__all__ = ["MOST_CHANNELS", "Front", "as_layer", "front", "in_blocks", "is_normalization", "real"]
+__all__ = [
+    "MOST_CHANNELS",
+    "Front",
+    "as_layer",
+    "front",
+    "in_blocks",
+    "is_normalization",
+    "operand",
+    "real",
+]
 
 Array = np.ndarray
 _ARITHMETIC = ("Add", "Sub", "Mul", "Div")
@@ -31,7 +40,8 @@ class Front:
     Attributes:
         base: the picture `[N, C, H, W]`.
         like: a value with the encoding that the picture has.
-        steps: Q and DQ nodes, sums and products with a number for each channel, and one Pad.
+        steps: Q and DQ nodes, sums and products with a number for each channel, Convs of one pixel
+            from few channels to few, and one Pad.
     """
 
     base: ir.Value
@@ -44,9 +54,14 @@ class Front:
         return next((node for node in self.steps if node.op_type == "Pad"), None)
 
     @property
-    def arithmetic(self) -> bool:
-        """Whether there are sums or products among the steps."""
+    def normalizes(self) -> bool:
+        """Whether there are sums or products with a number for each channel among the steps."""
         return any(node.op_type in _ARITHMETIC for node in self.steps)
+
+    @property
+    def arithmetic(self) -> bool:
+        """Whether a step may make other numbers of zeros."""
+        return self.normalizes or any(node.op_type == "Conv" for node in self.steps)
 
     @property
     def pads(self) -> tuple[int, int]:
@@ -94,12 +109,14 @@ def real(value: ir.Value | None) -> Array | None:
 
 
 def _is_step(node: ir.Node) -> bool:
-    """Whether a node changes each value by the rule of its channel, or pads."""
+    """Whether a node changes each pixel by one rule, or pads."""
     if node.op_type in CODES:
         scale = constant(node.inputs[1])
         return scale is not None and scale.size == 1 and constant(node.inputs[0]) is None
     if node.op_type == "Pad":
         return _pads_plainly(node)
+    if node.op_type == "Conv":
+        return _mixes_channels(node)
     shape, made = static_shape(node.inputs[0]), static_shape(node.outputs[0])
     if node.op_type not in _ARITHMETIC or shape is None or shape != made or len(shape) != _RANK:
         return False
@@ -120,6 +137,35 @@ def _by_channel(node: ir.Node, channels: int) -> tuple[Array, Array] | None:
     if not np.all(each):
         return None
     return (each if node.op_type == "Mul" else 1 / each), none
+
+
+def _mixes_channels(node: ir.Node) -> bool:
+    """Whether a Conv makes few channels of few, pixel by pixel."""
+    kernel, shape = static_shape(node.inputs[1]), static_shape(node.inputs[0])
+    if kernel is None or shape is None or kernel[1:] != (shape[1], 1, 1):
+        return False
+    plain = all(
+        set(ints_attribute(node, name) or ()) <= {value}
+        for name, value in (("pads", 0), ("strides", 1))
+    )
+    operands = [value for value in node.inputs[1:] if value is not None]
+    few = max(kernel[:2]) <= MOST_CHANNELS
+    return plain and few and all(operand(value) is not None for value in operands)
+
+
+def operand(value: ir.Value) -> tuple[Array, Array | None, Array | None] | None:
+    """Numbers, or codes with scale and zero point of all or of each first index; else None."""
+    if (numbers := constant(value)) is not None:
+        return numbers, None, None
+    maker = value.producer()
+    if maker is None or maker.op_type != CODES[1] or "block_size" in maker.attributes:
+        return None
+    codes, scale, zero = (constant(input_at(maker, index)) for index in range(3))
+    if codes is None or scale is None or (zero is None and input_at(maker, 2) is not None):
+        return None
+    if scale.size > 1 and codes.ndim > 1 and maker.attributes.get_int("axis", 1) != 0:
+        return None
+    return codes, scale, np.zeros(scale.shape, codes.dtype) if zero is None else zero
 
 
 def _pads_plainly(node: ir.Node) -> bool:
@@ -191,12 +237,41 @@ def in_blocks(
             if pads is None:
                 continue
             value = edit.op("Pad", value, integers(*pads), *node.inputs[2:])
+        elif node.op_type == "Conv":
+            repeated = [
+                _repeated(value, block * block, edit)
+                for value in node.inputs[1:]
+                if value is not None
+            ]
+            value = edit.op("Conv", value, *repeated, kernel_shape=[1, 1])
         else:
             behind = found.steps[index + 1 :][:1]
             codes = bool(behind) and behind[0].op_type == CODES[0]
             value = _by_layer(node, value, block, edit, codes=codes)
         value.type = node.outputs[0].type
     return value
+
+
+def _repeated(value: ir.Value, times: int, edit: Editor) -> ir.Value:
+    """Weights `[out, in, 1, 1]` along the diagonal so many times, or biases one after another."""
+    found = operand(value)
+    assert found is not None
+    numbers, scale, zero = found
+    rest = np.zeros(1, numbers.dtype) if zero is None else zero.reshape(-1)
+    if numbers.ndim == 1:
+        repeated = np.tile(numbers, times)
+    else:
+        out, count = numbers.shape[:2]
+        repeated = np.empty((times, out, times, count, 1, 1), numbers.dtype)
+        repeated[:] = rest.reshape(1, -1, 1, 1, 1, 1)
+        repeated[np.arange(times), :, np.arange(times)] = numbers
+        repeated = repeated.reshape(times * out, times * count, 1, 1)
+    if scale is None or zero is None:
+        return edit.constant(repeated, "repeated")
+    many = [one if one.size == 1 else np.tile(one, times) for one in (scale, zero)]
+    real = edit.op("DequantizeLinear", edit.constant(repeated, "repeated"), *many, axis=0)
+    real.type = value.type
+    return real
 
 
 def _by_layer(node: ir.Node, value: ir.Value, block: int, edit: Editor, *, codes: bool) -> ir.Value:

@@ -32,11 +32,14 @@ def network(
 ) -> ir.Model:
     """A Conv with a stride, over a picture that has pixels of one value `around` it or none.
 
-    Operators in `front` have a number for each channel.
+    Operators in `front` have a number for each channel, a Conv there mixes the channels of a pixel.
     """
     make = Builder()
     x = make.feed("x", 1, channels, *sizes)
     for op_type in front:
+        if op_type == "Conv":
+            x = make.add("Conv", x, make.normal(channels, channels, 1, 1), make.normal(channels))
+            continue
         x = make.add(op_type, x, np.linspace(0.3, -0.8, channels, dtype=np.float32)[:, None, None])
     if around is not None:
         value = make.constant(np.float32(around))
@@ -62,7 +65,7 @@ def changed(model: ir.Model) -> ir.Model:
     st.integers(1, 4),
     st.lists(st.integers(0, 3), min_size=4, max_size=4),
     st.sampled_from([None, 0.0, 0.7]),
-    st.sampled_from([(), ("Sub",), ("Mul", "Add"), ("Add", "Div")]),
+    st.sampled_from([(), ("Sub",), ("Mul", "Add"), ("Add", "Div"), ("Conv",), ("Sub", "Conv")]),
     st.sampled_from(["float", "w8a8", "w4a16"]),
 )
 def test_the_outputs_stay_the_same(
@@ -148,8 +151,9 @@ def test_a_kernel_that_reads_behind_half_a_block_reads_zeros_there() -> None:
 
 @pytest.mark.npu
 @pytest.mark.slow
-def test_blocks_are_faster_and_right_on_the_simulator() -> None:
-    device, model = find("qcs9075"), network((96, 96), (7, 7), 2, [3] * 4, front=("Sub",))
+@pytest.mark.parametrize("front", ["Sub", "Conv"])
+def test_blocks_are_faster_and_right_on_the_simulator(front: str) -> None:
+    device, model = find("qcs9075"), network((96, 96), (7, 7), 2, [3] * 4, front=(front,))
     found = quantize(model, feeds(model, 2), Scheme(activations=ActivationType.UINT16)).model
     tried = Model(found, device, variants=Variants(tries=2))
     assert tried.form.rewrites == ("first_layer",)
