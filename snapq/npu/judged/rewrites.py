@@ -17,6 +17,7 @@ from snapq.npu.judged import (
     attention_per_head,
     first_layer,
     mean_by_product,
+    points_on_maps,
     resize_by_products,
     split_top_k,
     thin_strides,
@@ -28,6 +29,7 @@ REWRITES: dict[str, ModuleType] = {
     "first_layer": first_layer,
     "resize_by_products": resize_by_products,
     "attention_per_head": attention_per_head,
+    "points_on_maps": points_on_maps,
     "split_top_k": split_top_k,
     "mean_by_product": mean_by_product,
 }
