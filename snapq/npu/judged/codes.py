@@ -7,7 +7,9 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, input_at
 
-__all__ = ["CODES", "coded", "dequantized", "recoded"]
+__all__ = ["CODES", "coded", "dequantized", "moved", "operand", "recoded"]
+
+Array = np.ndarray
 
 CODES = ("QuantizeLinear", "DequantizeLinear")
 
@@ -65,3 +67,35 @@ def _same_numbers(one: ir.Node, other: ir.Node) -> bool:
         elif mine.dtype != yours.dtype or not np.array_equal(mine, yours):
             return False
     return True
+
+
+def operand(value: ir.Value) -> tuple[Array, Array | None, Array | None] | None:
+    """The numbers of a constant, or its codes with the scale and zero point of them.
+
+    None where a value is no constant, or is encoded along another axis than the first.
+    """
+    if (numbers := constant(value)) is not None:
+        return numbers, None, None
+    maker = value.producer()
+    if maker is None or maker.op_type != CODES[1] or "block_size" in maker.attributes:
+        return None
+    codes, scale, zero = (constant(input_at(maker, index)) for index in range(3))
+    if codes is None or scale is None or (zero is None and input_at(maker, 2) is not None):
+        return None
+    if scale.size > 1 and codes.ndim > 1 and maker.attributes.get_int("axis", 1) != 0:
+        return None
+    return codes, scale, np.zeros(scale.shape, codes.dtype) if zero is None else zero
+
+
+def moved(value: ir.Value, numbers: Array, times: int, edit: Editor) -> ir.Value:
+    """Other constants in the encoding that a constant has, `times` as many along the first axis."""
+    found = operand(value)
+    assert found is not None
+    held = edit.constant(numbers, f"{value.name}_moved")
+    _, scale, zero = found
+    if scale is None or zero is None:
+        return held
+    many = [one.reshape(()) if one.size == 1 else np.tile(one, times) for one in (scale, zero)]
+    real = edit.op("DequantizeLinear", held, *many, axis=0)
+    real.type = value.type
+    return real

@@ -31,7 +31,7 @@ import onnx_ir as ir
 from snapq.graph.edit import Editor, input_at, ints_attribute, is_float, is_op
 from snapq.graph.inference import infer_shapes
 from snapq.graph.shapes import static_shape
-from snapq.npu.judged.codes import CODES
+from snapq.npu.judged.codes import CODES, operand
 from snapq.npu.judged.picture import (
     MOST_CHANNELS,
     Front,
@@ -39,7 +39,6 @@ from snapq.npu.judged.picture import (
     front,
     in_blocks,
     is_normalization,
-    operand,
     real,
 )
 

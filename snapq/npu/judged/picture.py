@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, input_at, integers, ints_attribute, is_float
 from snapq.graph.shapes import static_shape
-from snapq.npu.judged.codes import CODES, coded
+from snapq.npu.judged.codes import CODES, coded, moved, operand
 
 __all__ = [
     "MOST_CHANNELS",
@@ -153,21 +153,6 @@ def _mixes_channels(node: ir.Node) -> bool:
     return plain and few and all(operand(value) is not None for value in operands)
 
 
-def operand(value: ir.Value) -> tuple[Array, Array | None, Array | None] | None:
-    """Numbers, or codes with scale and zero point of all or of each first index; else None."""
-    if (numbers := constant(value)) is not None:
-        return numbers, None, None
-    maker = value.producer()
-    if maker is None or maker.op_type != CODES[1] or "block_size" in maker.attributes:
-        return None
-    codes, scale, zero = (constant(input_at(maker, index)) for index in range(3))
-    if codes is None or scale is None or (zero is None and input_at(maker, 2) is not None):
-        return None
-    if scale.size > 1 and codes.ndim > 1 and maker.attributes.get_int("axis", 1) != 0:
-        return None
-    return codes, scale, np.zeros(scale.shape, codes.dtype) if zero is None else zero
-
-
 def _pads_plainly(node: ir.Node) -> bool:
     """Whether a Pad puts one number around pictures."""
     widths = constant(node.inputs[1])
@@ -256,22 +241,14 @@ def _repeated(value: ir.Value, times: int, edit: Editor) -> ir.Value:
     """Weights `[out, in, 1, 1]` along the diagonal so many times, or biases one after another."""
     found = operand(value)
     assert found is not None
-    numbers, scale, zero = found
-    rest = np.zeros(1, numbers.dtype) if zero is None else zero.reshape(-1)
+    numbers, _, zero = found
     if numbers.ndim == 1:
-        repeated = np.tile(numbers, times)
-    else:
-        out, count = numbers.shape[:2]
-        repeated = np.empty((times, out, times, count, 1, 1), numbers.dtype)
-        repeated[:] = rest.reshape(1, -1, 1, 1, 1, 1)
-        repeated[np.arange(times), :, np.arange(times)] = numbers
-        repeated = repeated.reshape(times * out, times * count, 1, 1)
-    if scale is None or zero is None:
-        return edit.constant(repeated, "repeated")
-    many = [one if one.size == 1 else np.tile(one, times) for one in (scale, zero)]
-    real = edit.op("DequantizeLinear", edit.constant(repeated, "repeated"), *many, axis=0)
-    real.type = value.type
-    return real
+        return moved(value, np.tile(numbers, times), times, edit)
+    out, count = numbers.shape[:2]
+    blocks = np.empty((times, out, times, count, 1, 1), numbers.dtype)
+    blocks[:] = np.zeros(1, numbers.dtype) if zero is None else zero.reshape(-1, 1, 1, 1, 1)
+    blocks[np.arange(times), :, np.arange(times)] = numbers
+    return moved(value, blocks.reshape(times * out, times * count, 1, 1), times, edit)
 
 
 def _by_layer(node: ir.Node, value: ir.Value, block: int, edit: Editor, *, codes: bool) -> ir.Value:
@@ -299,6 +276,6 @@ def _by_layer(node: ir.Node, value: ir.Value, block: int, edit: Editor, *, codes
         edit.op("DequantizeLinear", whole, step, np.zeros(count, whole.dtype), axis=0)
         for whole, step in ((signs, scale.astype(np.float32)), (bias, steps))
     ]
-    for operand in operands:
-        operand.type = ir.TensorType(ir.DataType.FLOAT)
+    for made in operands:
+        made.type = ir.TensorType(ir.DataType.FLOAT)
     return edit.op("Conv", value, *operands, kernel_shape=[1, 1])

@@ -17,6 +17,7 @@ from snapq.npu.judged import (
     attention_per_head,
     first_layer,
     mean_by_product,
+    narrow_results,
     points_on_maps,
     resize_by_products,
     split_top_k,
@@ -27,6 +28,7 @@ __all__ = ["PLAIN", "REWRITES", "Form", "possible", "rewritten"]
 
 REWRITES: dict[str, ModuleType] = {
     "first_layer": first_layer,
+    "narrow_results": narrow_results,
     "resize_by_products": resize_by_products,
     "attention_per_head": attention_per_head,
     "points_on_maps": points_on_maps,
