@@ -34,6 +34,7 @@ RUNS_WITH = {
 ORDER: dict[Phase, dict[str, str]] = {
     Phase.SIMPLIFY: {
         "lower.lower_sum_to_add": "no pattern has a Sum or a Mean of inputs: as Adds they match",
+        "lower.lower_einsum": "as MatMuls they match; before canonical_gemm, which looks at those",
         "simplify.canonical_gemm": "every fold asks for `x @ w.T + b`",
         "simplify.resolve_cast_like": "a Cast to a known type may be a no-op",
         "simplify.resolve_auto_pad": "merge_pad and all workarounds read padding in numbers",

@@ -33,6 +33,13 @@ CASES = [
         "Reshape Gather",
     ),
     Case(
+        "lower_einsum",
+        "masks of queries and a map",
+        """(float[1,5,8] q, float[1,8,4,3] m) => (float[1,5,4,3] y) {
+            y = Einsum <equation = "bqc,bchw->bqhw"> (q, m) }""",
+        "Reshape MatMul Reshape",
+    ),
+    Case(
         "lower_activations",
         "mish",
         "(float[2,8] x) => (float[2,8] y) { y = Mish(x) }",
