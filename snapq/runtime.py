@@ -46,6 +46,23 @@ def release_memory() -> None:
     trim_memory()
 
 
+@contextmanager
+def old_objects_set_aside() -> Iterator[None]:
+    """Lets the garbage collector look at what is made from here on alone, and then at all again.
+
+    Imported libraries are hundreds of thousands of objects, none of which is garbage: to look
+    through them takes 0.1 s each time. Where the caller has set objects aside, all stays.
+    """
+    if gc.get_freeze_count():
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 def trim_memory() -> None:
     """Gives freed memory back to the system, of which the C library keeps what lies in between."""
     with suppress(OSError, AttributeError, TypeError):  # the GNU C library has it

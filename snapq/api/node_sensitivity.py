@@ -16,6 +16,7 @@ from snapq.quantization.analysis.sensitivity import Analysis, Sensitivity
 from snapq.quantization.precision_rules.overrides import resolve
 from snapq.quantization.quantize import Scheme, observe
 from snapq.records import AnalysisRecord, EstimateRecord, Origin
+from snapq.runtime import old_objects_set_aside
 from snapq.stages.base import Context
 from snapq.stages.quantize.job import granularity
 from snapq.stages.quantize.scoring import run_on_cpu, runner, sensitivity_records
@@ -24,6 +25,7 @@ EXPLAINED = 10
 """How many of the worst nodes are looked at tensor by tensor."""
 
 
+@old_objects_set_aside()
 def analyze_model(
     model: ir.Model,
     name: str,

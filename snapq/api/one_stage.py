@@ -46,12 +46,14 @@ def stage_file(
     """
     from snapq.graph import io
     from snapq.graph.foreign import explaining
+    from snapq.runtime import old_objects_set_aside
     from snapq.stages.artifact import MODEL
 
     # What obeys the rules of the oldest architecture runs on all.
     oldest = min(profiles.all_profiles(), key=lambda p: (p.architecture, p.name))
     found = tuple(map(profiles.find, devices)) or (oldest,)
     with (
+        old_objects_set_aside(),
         explaining(model),
         prepared(model, calibration, shapes, found, cut_at=cut_at, command=name) as values,
     ):

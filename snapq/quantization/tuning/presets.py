@@ -48,7 +48,7 @@ from snapq.quantization.tuning.known_layers import KnownLayers
 from snapq.quantization.tuning.output_score import LastOpened, OutputScorer
 from snapq.quantization.tuning.price import Price
 from snapq.quantization.tuning.score import LEAST, Gain
-from snapq.runtime import products_in_one_thread
+from snapq.runtime import old_objects_set_aside, products_in_one_thread
 
 __all__ = ["PRESETS", "Recipe", "Tuning", "preset", "tune", "tuning"]
 
@@ -127,6 +127,7 @@ def preset(name: str, weights: WeightType) -> Recipe:
     return replace(chosen, algorithms=(*chosen.algorithms, *_FOR_4_BITS))
 
 
+@old_objects_set_aside()
 def tune(
     model: ir.Model,
     samples: Samples,
@@ -178,6 +179,7 @@ class Tuning:
     decibels: float = inf
 
 
+@old_objects_set_aside()
 @products_in_one_thread()
 def tuning(
     model: ir.Model,
