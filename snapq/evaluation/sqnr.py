@@ -19,6 +19,9 @@ __all__ = ["Energies", "SqnrMeter", "real_outputs", "sqnr"]
 Array = np.ndarray[Any, np.dtype[Any]]
 Outputs = Mapping[str, Array]
 
+_AT_ONCE = 8192
+"""Elements."""
+
 
 def sqnr(signal: float, noise: float) -> float:
     """`10 log10(signal / noise)` of two energies, in dB; infinite where there is no noise."""
@@ -44,9 +47,7 @@ class Energies:
         if signal is None:
             signal = float(np.square(reference, dtype=np.float64).sum())
         with np.errstate(invalid="ignore", over="ignore"):
-            difference = np.subtract(reference, output, dtype=np.float64)
-            difference *= difference
-            noise = float(difference.sum())
+            noise = _energy_between(reference.reshape(-1), output.reshape(-1))
         if math.isfinite(signal) and math.isfinite(noise):
             return cls(signal, noise)
         truth, found = reference.astype(np.float64), output.astype(np.float64)
@@ -65,6 +66,17 @@ class Energies:
         if self.signal:
             return self.noise / self.signal
         return math.inf if self.noise else 0.0
+
+
+def _energy_between(one: Array, other: Array) -> float:
+    """The energy of the difference of two flat arrays of one size, part by part in the cache."""
+    energy, buffer = 0.0, np.empty(min(_AT_ONCE, one.size))
+    for start in range(0, one.size, _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        difference = buffer[: one[part].size]
+        np.subtract(one[part], other[part], out=difference, dtype=np.float64)
+        energy += float(difference @ difference)
+    return energy
 
 
 class SqnrMeter:
