@@ -136,6 +136,8 @@ def _together(columns_of: Iterator[Floats]) -> Iterator[Floats]:
 def _held(values: Floats, encoding: Encoding) -> Floats:
     """What becomes of values in an encoding, in float32 throughout."""
     scale, zero = np.float32(encoding.scale), np.float32(encoding.zero_point)
-    integers = np.rint(values / scale)
-    np.clip(integers, encoding.dtype.qmin - zero, encoding.dtype.qmax - zero, out=integers)
-    return np.asarray(integers * scale, np.float32)
+    held = np.divide(values, scale)
+    np.rint(held, out=held)
+    np.clip(held, encoding.dtype.qmin - zero, encoding.dtype.qmax - zero, out=held)
+    np.multiply(held, scale, out=held)
+    return held

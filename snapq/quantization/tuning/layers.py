@@ -128,17 +128,28 @@ def columns(layer: Layer, data: npt.NDArray[np.generic], chosen: npt.NDArray[np.
     if layer.op_type != "Conv":
         return array.reshape(-1, array.shape[-1])[chosen][None]
     image = array if array.ndim == 4 else array[:, :, None, :]
-    top, left, bottom, right = layer.pads
-    padded = np.pad(image, ((0, 0), (0, 0), (top, bottom), (left, right)))
-    sizes = _output_sizes(layer, data.shape)
-    batch, rows, cols = np.unravel_index(chosen, (len(padded), *sizes))
-    down = rows[:, None] * layer.strides[0] + np.arange(layer.kernel[0]) * layer.dilations[0]
-    across = cols[:, None] * layer.strides[1] + np.arange(layer.kernel[1]) * layer.dilations[1]
+    batch, rows, cols = np.unravel_index(chosen, (len(image), *_output_sizes(layer, data.shape)))
+    down, above = _taps(rows, layer, 0, image.shape[2])
+    across, beside = _taps(cols, layer, 1, image.shape[3])
     # [positions, kh, kw, C]
-    seen = padded[batch[:, None, None], :, down[:, :, None], across[:, None, :]]
+    seen = image[batch[:, None, None], :, down[:, :, None], across[:, None, :]]
+    if above.any() or beside.any():
+        seen[above[:, :, None] | beside[:, None, :]] = 0.0
     seen = seen.transpose(0, 3, 1, 2)
     grouped = seen.reshape(seen.shape[0], layer.group, -1)
     return np.ascontiguousarray(grouped.transpose(1, 0, 2))
+
+
+def _taps(
+    starts: npt.NDArray[np.int64], layer: Layer, axis: int, size: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Where a Conv's window reads along rows or columns, `[positions, kernel]`.
+
+    With it: whether that lies in the padding; the nearest place is given for those.
+    """
+    steps = np.arange(layer.kernel[axis]) * layer.dilations[axis] - layer.pads[axis]
+    read = starts[:, None] * layer.strides[axis] + steps
+    return np.clip(read, 0, size - 1), (read < 0) | (read >= size)
 
 
 def results(layer: Layer, output: npt.NDArray[np.generic], chosen: npt.NDArray[np.int64]) -> Floats:
