@@ -32,6 +32,7 @@ from snapq.quantization.qdq.passes.store_weights import store_weights
 from snapq.quantization.qdq.passes.tie_clamped import tie_clamped
 from snapq.quantization.qdq.passes.tie_joined import tie_joined
 from snapq.quantization.qdq.passes.tie_moved import tie_moved
+from snapq.quantization.qdq.passes.widen_scores import widen_scores
 from snapq.quantization.qdq.passes.write_notes import write_notes
 from snapq.quantization.qdq.plan import PlanPass, QdqPlan
 from snapq.quantization.qdq.scheme import Scheme
@@ -59,6 +60,7 @@ MEASURED: Order = (
     (leave_headroom, "before cuts, so that what no reader sees has no room either"),
     (cut_saturated, "before masks, which are measured against the range of the other summand"),
     (raise_masked, "before ties by range: a mask must not keep logits apart from others"),
+    (widen_scores, "behind all that narrows scores"),
 )
 """Finds the ranges."""
 ON_RANGES: Order = (
