@@ -93,6 +93,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "npu_speed.compose_affine_rows": "before join_narrow_axes: Adds and Muls too",
         "npu_speed.join_narrow_axes": "in LOWER: the folds are done with Adds and Muls",
         "npu_speed.split_map_attention": "before flatten_gemm_rows, which looks at MatMuls",
+        "npu_speed.multiply_channels_last": "before flatten_gemm_rows: the rows may be one matrix",
         "npu_speed.reverse_by_product": "before flatten_gemm_rows, which looks at MatMuls",
         "npu_speed.lower_long_conv1d_to_matmul": "behind widen_short_depthwise_conv",
         "npu_speed.flatten_gemm_rows": "behind reduce_rank, which looks at MatMuls too",
@@ -133,6 +134,7 @@ JUDGED: dict[str, str] = {
     "fold_depthwise": "by the chip and the size of maps, two layers may be the faster ones",
     "permute_depth_to_space": "in front of other layers the order is without effect, or the worse",
     "compose_affine_rows": "centers and sizes of boxes at 16 bits are faster step by step",
+    "multiply_channels_last": "at 16 bits, products of many rows may be faster as they are",
     "join_narrow_axes": "by the chip, rows are the faster ones, or narrow tensors",
     "merge_constants": "a product takes other time than the quotient that the exporter wrote",
 }

@@ -35,9 +35,9 @@ CASES = [
     Case(
         "lower_einsum",
         "masks of queries and a map",
-        """(float[1,5,8] q, float[1,8,4,3] m) => (float[1,5,4,3] y) {
-            y = Einsum <equation = "bqc,bchw->bqhw"> (q, m) }""",
-        "Reshape MatMul Reshape",
+        """(float[1,4,5,8] q, float[1,4,6,8] k) => (float[1,4,5,6] y) {
+            y = Einsum <equation = "bhid,bhjd->bhij"> (q, k) }""",
+        "Transpose MatMul",
     ),
     Case(
         "lower_activations",

@@ -280,6 +280,33 @@ CASES = [
         "Sigmoid Reshape Sub Reshape",
     ),
     Case(
+        "multiply_channels_last",
+        "masks of queries, as a sum over channels",
+        """(float[2,5,8] q, float[2,8,4,3] m) => (float[2,5,4,3] y) {
+            y = Einsum <equation = "bqc,bchw->bqhw"> (q, m) }""",
+        "Transpose Reshape Transpose MatMul Reshape Transpose",
+    ),
+    Case(
+        "multiply_channels_last",
+        "the same rows for all samples",
+        """(float[1,5,8] q, float[2,8,4,3] m) => (float[2,5,4,3] y) {
+            s = Constant <value_ints = [2, 8, 12]> () f = Reshape(m, s) p = MatMul(q, f)
+            t = Constant <value_ints = [2, 5, 4, 3]> () y = Reshape(p, t) }""",
+        "Transpose Reshape Transpose MatMul Reshape Transpose",
+    ),
+    Case(
+        "multiply_channels_last",
+        "rows that are one matrix of weights, and a product that is no map",
+        """(float[1,8,4,3] m, float[1,8,4,3] n, float[4,8] w, float[1,5,8] q)
+            => (float[1,4,4,3] y, float[1,5,6,2] z) {
+            s = Constant <value_ints = [1, 8, 12]> () f = Reshape(m, s) p = MatMul(w, f)
+            t = Constant <value_ints = [1, 4, 4, 3]> () y = Reshape(p, t)
+            g = Reshape(n, s) r = MatMul(q, g)
+            u = Constant <value_ints = [1, 5, 6, 2]> () z = Reshape(r, u) }""",
+        "Reshape MatMul Reshape Reshape MatMul Reshape",
+        applies=False,
+    ),
+    Case(
         "gather_channels_last",
         "a few columns that are taken twice",
         """(float[1,4,3,5] x) => (float[1,4,3,4] y) {
