@@ -86,6 +86,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "npu_workarounds.legalize_pools": "in LOWER: merge_pad changes borders first",
         "npu_workarounds.drop_single_strides": "behind widen_padded_conv, which adds taps",
         "npu_workarounds.legalize_transposed_conv": "before lower_shapes, which takes dilation off",
+        "npu_speed.fill_dilations": "behind drop_single_strides, which takes dilation off too",
         "simplify.split_before_concat": "in LOWER: merge_reshapes has made one form of shapes",
         "lower.reduce_rank": "before what looks at the same operators and keeps their rank",
         "npu_speed.slices_to_space_to_depth": "in LOWER: the folds are done with the Conv behind",
@@ -132,6 +133,7 @@ ORDER: dict[Phase, dict[str, str]] = {
 JUDGED: dict[str, str] = {
     "fold_into_next": "a float picture that is normalized first may be laid out better for it",
     "fold_depthwise": "by the chip and the size of maps, two layers may be the faster ones",
+    "fill_dilations": "in fp16 on newer chips, holes in wide layers are the faster ones",
     "permute_depth_to_space": "in front of other layers the order is without effect, or the worse",
     "compose_affine_rows": "centers and sizes of boxes at 16 bits are faster step by step",
     "multiply_channels_last": "at 16 bits, products of many rows may be faster as they are",

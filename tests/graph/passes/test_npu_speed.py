@@ -307,6 +307,24 @@ CASES = [
         applies=False,
     ),
     Case(
+        "fill_dilations",
+        "two by two taps, and two rows of taps, with a hole between them",
+        """(float[1,4,6,5] x, float[8,4,2,2] w1, float[8] w2, float[6,8,2,1] w3)
+            => (float[1,6,4,5] y) {
+            a = Conv <pads = [1, 1, 1, 1], dilations = [2, 2]> (x, w1, w2) b = Relu(a)
+            y = Conv <dilations = [2, 1]> (b, w3) }""",
+        "Conv Relu Conv",
+    ),
+    Case(
+        "fill_dilations",
+        "three by three taps, and depthwise ones",
+        """(float[1,4,6,5] x, float[8,4,3,3] w1, float[8,1,2,2] w2) => (float[1,8,4,3] y) {
+            a = Conv <pads = [2, 2, 2, 2], dilations = [2, 2]> (x, w1) b = Relu(a)
+            y = Conv <dilations = [2, 2], group = 8> (b, w2) }""",
+        "Conv Relu Conv",
+        applies=False,
+    ),
+    Case(
         "gather_channels_last",
         "a few columns that are taken twice",
         """(float[1,4,3,5] x) => (float[1,4,3,4] y) {
