@@ -33,6 +33,7 @@ _FEW_MACS = 10_000_000
 than they work."""
 _LARGE = 100_000_000
 """Bytes of weights."""
+_NOTHING = np.zeros(0, np.float32)
 
 
 def calibrate(
@@ -52,8 +53,8 @@ def calibrate(
         tensors: names of float values of the main graph (inputs of the graph too).
         progress: called with 1 for each sample.
         logits: tensors that may hold -inf, as Softmax makes zero of it.
-        counted: of so many samples histograms count the values of large tensors; of all where not
-            given. Minima and maxima are those of all samples, and histograms of `logits` too.
+        counted: of so many samples histograms count the values; of all where not given. Minima and
+            maxima are those of all samples, and histograms of `logits` too.
 
     Raises:
         DataError: there is no sample; a sample does not fit the model or holds NaN or infinity; an
@@ -75,7 +76,8 @@ def calibrate(
         fed_too = ((name, digest(feeds[name])) for name in inputs)
         for name, found in chain(digests.read(values), fed_too):
             _check(found, name, index, name in logits)
-            collectors[name].update(found.minimum, found.maximum, found.count, found.picks)
+            picks = found.picks if full or name in logits else _NOTHING
+            collectors[name].update(found.minimum, found.maximum, found.count, picks)
     return collectors
 
 

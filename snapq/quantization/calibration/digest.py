@@ -27,7 +27,7 @@ _END = np.iinfo(np.int64).max
 _NOTHING = np.zeros(0, np.float32)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Digest:
     """What is told of one tensor in one sample.
 

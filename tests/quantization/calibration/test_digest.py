@@ -46,6 +46,15 @@ def test_extremes_are_those_of_all_samples_whatever_is_counted() -> None:
     assert counts(full["a"]) == 3 * picks
 
 
+def test_small_tensors_are_counted_in_as_many_samples_as_large_ones() -> None:
+    model = inferred("(float[1,64] x) => (float[1,64] y) { y = Neg(x) }")
+    samples = [{"x": sample["x"][:, :64]} for sample in SAMPLES]
+    found = calibrate(model, samples, ["x", "y"], counted=1)
+    assert counts(found["x"]) == counts(found["y"]) == 64
+    assert found["y"].count == 3 * 64
+    assert found["y"].minimum == min(float((-one["x"]).min()) for one in samples)
+
+
 def test_logits_are_counted_in_all_samples() -> None:
     model = inferred(MODEL)
     found = calibrate(model, SAMPLES, TENSORS, logits=["a"], counted=1)
