@@ -67,7 +67,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "fold.fold_into_next": "from a Conv or Gemm, which a sweep meets behind what it takes in",
         "fold.fold_scale": "likewise into the layer in front",
         "fold.fold_scale_through_moves": "behind fold_scale, which asks for less",
-        "fold.fold_depthwise": "behind the other folds, which may leave nothing between two layers",
+        "fold.fold_grouped": "behind the other folds, which may leave nothing between two layers",
         "simplify.merge_constants": "behind the folds: of what no layer took, two become one",
         "simplify.merge_pad": "behind fold_into_next: a Pad may come to stand beside the layer",
     },
@@ -132,7 +132,7 @@ ORDER: dict[Phase, dict[str, str]] = {
 
 JUDGED: dict[str, str] = {
     "fold_into_next": "a float picture that is normalized first may be laid out better for it",
-    "fold_depthwise": "by the chip and the size of maps, two layers may be the faster ones",
+    "fold_grouped": "by the chip and the size of maps, two layers may be the faster ones",
     "fill_dilations": "in fp16 on newer chips, holes in wide layers are the faster ones",
     "permute_depth_to_space": "in front of other layers the order is without effect, or the worse",
     "compose_affine_rows": "centers and sizes of boxes at 16 bits are faster step by step",

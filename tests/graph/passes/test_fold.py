@@ -36,7 +36,7 @@ CASES = [
         applies=False,
     ),
     Case(
-        "fold_depthwise",
+        "fold_grouped",
         "a depthwise layer with padding, stride and bias in front of one of one tap",
         """(float[1,4,9,8] x, float[4,1,3,3] w1, float[4] w2, float[6,4,1,1] w3)
             => (float[1,6,5,4] y) {
@@ -45,14 +45,23 @@ CASES = [
         "Conv",
     ),
     Case(
-        "fold_depthwise",
+        "fold_grouped",
         "an asymmetric one without bias, over a signal",
         """(float[2,4,9] x, float[4,1,5] w1, float[3,4,1] w2, float[3] w3) => (float[2,3,7] y) {
             d = Conv <group = 4, pads = [2, 0]> (x, w1) y = Conv(d, w2, w3) }""",
         "Conv",
     ),
     Case(
-        "fold_depthwise",
+        "fold_grouped",
+        "two groups that widen, in front of a layer that narrows",
+        """(float[1,8,9,8] x, float[32,4,3,3] w1, float[32] w2, float[16,32,1,1] w3, float[16] w4)
+            => (float[1,16,5,4] y) {
+            d = Conv <group = 2, pads = [1, 1, 1, 1], strides = [2, 2]> (x, w1, w2)
+            y = Conv(d, w3, w4) }""",
+        "Conv",
+    ),
+    Case(
+        "fold_grouped",
         "layers with a stride or padding behind, a middle that is read again, and many channels",
         """(float[1,4,9,8] x, float[1,40,5,5] z, float[4,1,3,3] w1, float[4,4,1,1] w2,
             float[40,1,3,3] w3, float[4,40,1,1] w4) => (float[1,4,4,3] a, float[1,4,9,8] b,
