@@ -16,6 +16,7 @@ import onnx_ir as ir
 from snapq.npu.judged import (
     attention_per_head,
     first_layer,
+    map_strips,
     mean_by_product,
     narrow_results,
     points_on_maps,
@@ -34,6 +35,7 @@ REWRITES: dict[str, ModuleType] = {
     "points_on_maps": points_on_maps,
     "split_top_k": split_top_k,
     "mean_by_product": mean_by_product,
+    "map_strips": map_strips,
 }
 """By name, the most promising first; a model has each everywhere or nowhere.
 
