@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from snapq.config import MixedPrecision, Override, QuantizeConfig
+from snapq.config import Io, MixedPrecision, Override, QuantizeConfig
 from snapq.devices.profiles import find
 from snapq.errors import ConfigError
 from snapq.evaluation.metrics import metrics
 from snapq.evaluation.samples import Sample
-from snapq.graph import io
+from snapq.graph import boundary, io
+from snapq.graph.shapes import input_specs
 from snapq.stages.base import Context, Input, Source
 from snapq.stages.quantize import stage as quantize
 from tests.quantization.hard_models import filters_of_many_taps, small_prelus
@@ -68,6 +69,19 @@ def test_a_network_that_integers_make_slower_stays_in_fp16_and_the_note_names_th
     assert found["kept_cycles"] <= found["fp16_cycles"] < found["quantized_cycles"]
     assert "slower than fp16" in outcome.notes[0]
     assert "node_prelu" in outcome.notes[0]
+
+
+@pytest.mark.npu
+def test_where_floats_at_the_boundary_make_it_slower_the_note_says_what_codes_take(tmp_path):
+    b = Builder()
+    y = b.add(
+        "Relu", b.add("Conv", b.feed("x", 1, 3, 128, 128), b.normal(48, 3, 3, 3), pads=[1] * 4)
+    )
+    model = b.model(b.add("DepthToSpace", y, blocksize=4, mode="CRD"))
+    plan = boundary.plan(input_specs(model), Io(), {})
+    outcome = staged(model, QuantizeConfig(), tmp_path, boundary=plan)
+    assert outcome.precision == "fp16"
+    assert "`io: {dtype: quantized}`) all w8a8 takes" in outcome.notes[0]
 
 
 @pytest.mark.npu

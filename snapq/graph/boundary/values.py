@@ -220,6 +220,16 @@ class Boundary:
         changed = (item.raw or item.permutation or item.is_narrower for item in self.inputs)
         return any(changed) or self.gives_nhwc
 
+    def in_codes(self) -> Boundary:
+        """The same with codes in place of floats, as `io: {dtype: quantized}` asks for."""
+        inputs = tuple(
+            dataclasses.replace(item, quantized=True, dtype=None)
+            if not item.quantized and np.dtype(item.model_dtype).kind == "f"
+            else item
+            for item in self.inputs
+        )
+        return dataclasses.replace(self, inputs=inputs, gives_codes=True)
+
     def input_encodings(self) -> dict[str, FixedEncoding]:
         """Encodings that quantization must give to inputs, by name."""
         return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from snapq.errors import SnapqError
 from snapq.npu.runtime import status
@@ -18,6 +18,9 @@ from snapq.quantization.quantize import Quantized, observe, quantize
 from snapq.stages.base import Context
 from snapq.stages.quantize.job import QuantizationJob
 from snapq.stages.quantize.scoring import Estimator, timed_device
+
+if TYPE_CHECKING:
+    from snapq.devices.profiles import DeviceProfile
 
 _NAMED = 6
 
@@ -86,7 +89,8 @@ def keep_fast(job: QuantizationJob, result: Quantized, label: str, context: Cont
     # What is told here in full says the nodes that are at 16 bits or in float by the estimate.
     notes = tuple(note for note in chosen.notes if note.kind is not NoteKind.ESTIMATE)
     if found.floats:
-        notes = (_told(_note(found, faster, label, str(estimate.estimated_on))), *notes)
+        told = _note(found, faster, label, str(estimate.estimated_on))
+        notes = (_told(told + _in_codes(found, start, label, device, context)), *notes)
     if faster is not None and details["at_16_bits"]:
         notes = (_told(_wide_note(faster, label, str(estimate.estimated_on))), *notes)
     wider = precision_name(job.scheme.weights, ActivationType.UINT16)
@@ -144,6 +148,24 @@ def _note(found: Faster, faster: Widened | None, label: str, estimated_on: str) 
         f"All {label} would be slower than fp16: {first.us:,.1f} against "
         f"{found.float_cost.us:,.1f} µs estimated on {estimated_on}. What costs more in integers: "
         f"{named}. So {left}: {found.cost.us:,.1f} µs. `never_slower: false` quantizes all."
+    )
+
+
+def _in_codes(
+    found: Faster, quantized: Quantized, label: str, device: DeviceProfile, context: Context
+) -> str:
+    """Says what codes at the boundary would take, where floats there make fp16 the quickest."""
+    plan = context.boundary
+    if not found.everything or plan is None or plan.in_codes() == plan:
+        return ""
+    try:
+        cost = Estimator(device, context, plan.in_codes())(quantized.model)
+    except SnapqError:
+        return ""
+    if cost.cycles >= found.cost.cycles:
+        return ""
+    return (
+        f" With codes in and out (`io: {{dtype: quantized}}`) all {label} takes {cost.us:,.1f} µs."
     )
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import onnx_ir as ir
 
     from snapq.devices.profiles import DeviceProfile
+    from snapq.graph.boundary import Boundary
     from snapq.quantization.analysis.sensitivity import Feeds, Run, Sensitivity
 
 
@@ -60,10 +61,15 @@ def timed_device(context: Context) -> DeviceProfile | None:
 
 
 class Estimator:
-    """Estimates candidates for a device, and remembers whose estimate it was."""
+    """Estimates candidates for a device, and remembers whose estimate it was.
 
-    def __init__(self, device: DeviceProfile, context: Context) -> None:
-        self._device, self._plan = device, context.boundary
+    They have the boundary `plan`, where none is given that of the run.
+    """
+
+    def __init__(
+        self, device: DeviceProfile, context: Context, plan: Boundary | None = None
+    ) -> None:
+        self._device, self._plan = device, plan or context.boundary
         self._memory = Memory(context.memo)
         self.estimated_on: str | None = None
         """The device whose estimate it was."""
