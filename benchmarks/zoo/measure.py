@@ -63,7 +63,7 @@ def variants(
         for name in missing:
             try:
                 if name in ACTIVATIONS:
-                    model = quantized(values, name)
+                    model = in_codes(quantized(values, name))
                 else:
                     model = io.load(values[Input.PREVIOUS].model)
             except SnapqError as error:
@@ -74,6 +74,7 @@ def variants(
 
 
 def quantized(values: Mapping[Input, Any], precision: str) -> ir.Model:
+    """The network of the stage before at a precision, with floats at its boundary."""
     previous = values[Input.PREVIOUS]
     options = QuantizeConfig(
         activations=ACTIVATIONS[precision], preset=Preset.FAST, never_slower=False
@@ -82,9 +83,13 @@ def quantized(values: Mapping[Input, Any], precision: str) -> ir.Model:
     folder = previous.folder.with_name(precision)
     folder.mkdir()
     asked.run(options, Context(asked.reads(options), dict(values)), folder)
-    specs = input_specs(io.load(previous.model))
-    plan = boundary.plan(specs, Io(dtype=IoDtype.QUANTIZED), {})
-    return boundary.apply(io.load(folder / MODEL), plan).model
+    return io.load(folder / MODEL)
+
+
+def in_codes(model: ir.Model) -> ir.Model:
+    """A quantized model with codes at its boundary, in its own layout."""
+    plan = boundary.plan(input_specs(model), Io(dtype=IoDtype.QUANTIZED), {})
+    return boundary.apply(model, plan).model
 
 
 def described(precision: str, model: ir.Model, soc: str) -> dict[str, Any]:
