@@ -20,9 +20,9 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, input_at, integers, is_op
-from snapq.graph.inference import infer_shapes
 from snapq.graph.shapes import Shape, static_shape
 from snapq.npu.judged.codes import CODES, coded, dequantized, recoded
+from snapq.npu.judged.copies import changed_copy
 from snapq.npu.judged.moves import MOVES, moved_from, puts_heads_back, turn_of_heads
 from snapq.operators import Trait, having
 
@@ -71,14 +71,13 @@ def apply(model: ir.Model, names: Collection[str]) -> ir.Model:
         model: a float or a Q/DQ model with fixed shapes.
         names: out of `sites`; others are left as they are.
     """
-    result = model.clone()
-    edit = Editor(result.graph)
-    for node in tuple(result.graph):
-        found = _attention(node) if is_op(node, "Softmax") and node.name in names else None
-        if found is not None:
-            _rewrite(found, edit)
-    infer_shapes(result)
-    return result
+    return changed_copy(model, names, _change)
+
+
+def _change(node: ir.Node, edit: Editor) -> None:
+    found = _attention(node) if is_op(node, "Softmax") else None
+    if found is not None:
+        _rewrite(found, edit)
 
 
 def _attention(softmax: ir.Node) -> _Attention | None:

@@ -29,9 +29,9 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, input_at, ints_attribute, is_float, is_op
-from snapq.graph.inference import infer_shapes
 from snapq.graph.shapes import static_shape
 from snapq.npu.judged.codes import CODES, operand
+from snapq.npu.judged.copies import changed_copy
 from snapq.npu.judged.picture import (
     MOST_CHANNELS,
     Front,
@@ -92,17 +92,16 @@ def apply(model: ir.Model, names: Collection[str]) -> ir.Model:
         model: a float or a Q/DQ model with fixed shapes.
         names: out of `sites`; others are left as they are.
     """
-    result = model.clone()
-    edit = Editor(result.graph)
-    for node in tuple(result.graph):
-        found = _site(node) if node.name in names else None
-        if found is not None:
-            _rewrite(node, found, edit)
-        elif node.name in names and is_normalization(node):
-            edit.replace(node.outputs[0], as_layer(node, edit))
-            edit.remove_if_dead(node)
-    infer_shapes(result)
-    return result
+    return changed_copy(model, names, _change)
+
+
+def _change(node: ir.Node, edit: Editor) -> None:
+    found = _site(node)
+    if found is not None:
+        _rewrite(node, found, edit)
+    elif is_normalization(node):
+        edit.replace(node.outputs[0], as_layer(node, edit))
+        edit.remove_if_dead(node)
 
 
 def _site(node: ir.Node) -> _Site | None:

@@ -17,8 +17,8 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, integers, is_float, is_op, producer, reduced_axes
-from snapq.graph.inference import infer_shapes
 from snapq.graph.shapes import Shape, static_shape
+from snapq.npu.judged.copies import changed_copy
 
 __all__ = ["apply", "sites"]
 
@@ -37,14 +37,13 @@ def apply(model: ir.Model, names: Collection[str]) -> ir.Model:
         model: a float or a Q/DQ model with fixed shapes.
         names: out of `sites`; others are left as they are.
     """
-    result = model.clone()
-    edit = Editor(result.graph)
-    for node in tuple(result.graph):
-        shape = _shape(node) if node.name in names else None
-        if shape is not None:
-            _rewrite(node, shape, edit)
-    infer_shapes(result)
-    return result
+    return changed_copy(model, names, _change)
+
+
+def _change(node: ir.Node, edit: Editor) -> None:
+    shape = _shape(node)
+    if shape is not None:
+        _rewrite(node, shape, edit)
 
 
 def _shape(node: ir.Node) -> Shape | None:

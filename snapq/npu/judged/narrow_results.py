@@ -19,9 +19,9 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, input_at, ints_attribute, is_float, is_op
-from snapq.graph.inference import infer_shapes
 from snapq.graph.shapes import static_shape
 from snapq.npu.judged.codes import CODES, coded, moved, operand
+from snapq.npu.judged.copies import changed_copy
 
 __all__ = ["apply", "sites"]
 
@@ -43,13 +43,12 @@ def apply(model: ir.Model, names: Collection[str]) -> ir.Model:
         model: a float or a Q/DQ model with fixed shapes.
         names: out of `sites`; others are left as they are.
     """
-    result = model.clone()
-    edit = Editor(result.graph)
-    for node in tuple(result.graph):
-        if node.name in names and _suits(node):
-            _rewrite(node, edit)
-    infer_shapes(result)
-    return result
+    return changed_copy(model, names, _change)
+
+
+def _change(node: ir.Node, edit: Editor) -> None:
+    if _suits(node):
+        _rewrite(node, edit)
 
 
 def _suits(node: ir.Node) -> bool:

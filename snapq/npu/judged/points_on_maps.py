@@ -34,9 +34,9 @@ from snapq.graph.edit import (
     producer,
     sole_producer,
 )
-from snapq.graph.inference import infer_shapes
 from snapq.graph.passes.slices import taken
 from snapq.graph.shapes import Shape, static_shape
+from snapq.npu.judged.copies import changed_copy
 from snapq.operators import Trait, spec
 
 __all__ = ["apply", "sites"]
@@ -92,18 +92,18 @@ def apply(model: ir.Model, names: Collection[str]) -> ir.Model:
         model: a float or a Q/DQ model with fixed shapes.
         names: out of `sites`; others are left as they are.
     """
-    result = model.clone()
-    edit = Editor(result.graph)
-    for node in tuple(result.graph):
-        site = _site(node) if node.name in names else None
-        if site is not None:
-            edit.begin(node)
-            laid = [_on_map(one, site, edit) for one in site.maps]
-            made = laid[0] if len(laid) == 1 else edit.op("Concat", *laid, axis=1)
-            edit.replace(node.outputs[0], edit.op("Transpose", made, perm=(0, 2, 1)))
-            edit.remove_if_dead(node)
-    infer_shapes(result)
-    return result
+    return changed_copy(model, names, _change)
+
+
+def _change(node: ir.Node, edit: Editor) -> None:
+    site = _site(node)
+    if site is None:
+        return
+    edit.begin(node)
+    laid = [_on_map(one, site, edit) for one in site.maps]
+    made = laid[0] if len(laid) == 1 else edit.op("Concat", *laid, axis=1)
+    edit.replace(node.outputs[0], edit.op("Transpose", made, perm=(0, 2, 1)))
+    edit.remove_if_dead(node)
 
 
 def _site(node: ir.Node) -> _Site | None:

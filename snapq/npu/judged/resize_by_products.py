@@ -20,10 +20,10 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, integers, is_float, is_op
-from snapq.graph.inference import infer_shapes
 from snapq.graph.passes.npu_workarounds.lower_linear_resize import sample_weights
 from snapq.graph.shapes import Shape, static_shape
 from snapq.npu.judged.codes import CODES, coded
+from snapq.npu.judged.copies import changed_copy
 from snapq.operators import Trait, having
 
 __all__ = ["apply", "sites"]
@@ -47,14 +47,13 @@ def apply(model: ir.Model, names: Collection[str]) -> ir.Model:
         model: a float or a Q/DQ model with fixed shapes.
         names: out of `sites`; others are left as they are.
     """
-    result = model.clone()
-    edit = Editor(result.graph)
-    for node in tuple(result.graph):
-        found = _weights(node) if node.name in names else None
-        if found is not None:
-            _rewrite(node, found, edit)
-    infer_shapes(result)
-    return result
+    return changed_copy(model, names, _change)
+
+
+def _change(node: ir.Node, edit: Editor) -> None:
+    found = _weights(node)
+    if found is not None:
+        _rewrite(node, found, edit)
 
 
 def _weights(node: ir.Node) -> tuple[Array, Array] | None:
