@@ -296,6 +296,14 @@ CASES = [
     ),
     Case(
         "multiply_channels_last",
+        "rows without a batch",
+        """(float[5,8] q, float[2,8,4,3] m) => (float[2,5,4,3] y) {
+            s = Constant <value_ints = [2, 8, 12]> () f = Reshape(m, s) p = MatMul(q, f)
+            t = Constant <value_ints = [2, 5, 4, 3]> () y = Reshape(p, t) }""",
+        "Transpose Reshape Transpose MatMul Reshape Transpose",
+    ),
+    Case(
+        "multiply_channels_last",
         "rows that are one matrix of weights, and a product that is no map",
         """(float[1,8,4,3] m, float[1,8,4,3] n, float[4,8] w, float[1,5,8] q)
             => (float[1,4,4,3] y, float[1,5,6,2] z) {

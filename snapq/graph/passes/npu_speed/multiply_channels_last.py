@@ -1,8 +1,8 @@
 """Multiplies maps by rows that a network computes, with the channels last.
 
-1. Where a Reshape makes `[N, C, H W]` of a map, a MatMul multiplies computed rows `[N, M, C]` by
-   it, and a Reshape makes a map `[N, M, H, W]` of that: the map with its channels last, times the
-   rows turned round.
+1. Where a Reshape makes `[N, C, H W]` of a map, a MatMul multiplies computed rows `[N, M, C]` or
+   `[M, C]` by it, and a Reshape makes a map `[N, M, H, W]` of that: the map with its channels last,
+   times the rows turned round.
 
 Masks of queries (SAM, MaskFormer, YOLACT) are such products. Estimated in us on QCS9075 and SA8797P
 (QAIRT 2.51), with a Conv in front: 4 rows over 32 x 256 x 256 in fp16 1,536 and 708 against 1,175
@@ -36,13 +36,14 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if source is None or given is None or by is None or made is None or len(given) != 4:
         return False
     batch, channels, height, width = given
-    if static_shape(columns) != (batch, channels, height * width) or len(by) != 3:
+    if static_shape(columns) != (batch, channels, height * width) or len(by) not in (2, 3):
         return False
-    count = by[1]
-    if by != (by[0], count, channels) or made != (batch, count, height, width):
+    count = by[-2]
+    if by[-1] != channels or made != (batch, count, height, width):
         return False
+    turned = (1, 0) if len(by) == 2 else (0, 2, 1)
     value = edit.op("Transpose", source, perm=(0, 2, 3, 1))
     value = edit.op("Reshape", value, integers(batch, height * width, channels))
-    value = edit.op("MatMul", value, edit.op("Transpose", rows, perm=(0, 2, 1)))
+    value = edit.op("MatMul", value, edit.op("Transpose", rows, perm=turned))
     value = edit.op("Reshape", value, integers(batch, height, width, count))
     return edit.op("Transpose", value, perm=(0, 3, 1, 2))
