@@ -212,4 +212,6 @@ def _note(found: Found) -> str:
         parts.append(f"Left out, as it is faster so: {', '.join(found.chosen)}: {found.gains()}.")
     if found.left:
         parts.append(f"Tried without, and kept: {', '.join(found.left)}.")
+    if found.untried:
+        parts.append(f"Kept untried, for want of tries: {', '.join(found.untried)}.")
     return " ".join(parts)

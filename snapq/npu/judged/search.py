@@ -63,11 +63,13 @@ class Found:
         chosen: the changes that are kept.
         costs: the estimate with them; None where the network has none in any form.
         trials: all that was tried, first the network without any of the changes.
+        untried: the changes for which there were too few tries.
     """
 
     chosen: Chosen
     costs: Costs | None
     trials: tuple[Trial, ...]
+    untried: Chosen = ()
 
     @property
     def start(self) -> Costs | None:
@@ -161,12 +163,14 @@ def fastest(names: Sequence[str], ask: Ask, tries: int) -> Found:
     Raises:
         SnapqError: a form has no estimate now but may have one later.
     """
-    first: list[Chosen] = [(), *((name,) for name in names[: max(tries - 1, 0)])]
+    most = max(tries - 1, 0)
+    first: list[Chosen] = [(), *((name,) for name in names[:most])]
+    untried = tuple(names[most:])
     trials = _tried(first, ask)
     start, alone = trials[0].costs, trials[1:]
     helpful = sorted((one for one in alone if is_faster(one.costs, start)), key=_sum)
     if not helpful:
-        return Found((), start, tuple(trials))
+        return Found((), start, tuple(trials), untried)
     best = helpful[0]
     for one in helpful[1:]:
         if len(trials) >= tries:
@@ -174,7 +178,7 @@ def fastest(names: Sequence[str], ask: Ask, tries: int) -> Found:
         trials += _tried([(*best.chosen, *one.chosen)], ask)
         if is_faster(trials[-1].costs, best.costs):
             best = trials[-1]
-    return Found(best.chosen, best.costs, tuple(trials))
+    return Found(best.chosen, best.costs, tuple(trials), untried)
 
 
 def _tried(forms: Sequence[Chosen], ask: Ask) -> list[Trial]:

@@ -135,6 +135,12 @@ def _judged(found: Found) -> Iterator[str]:
         yield f"kept {', '.join(found.chosen)}: {found.gains()}."
     if found.left:
         yield f"tried and left, as it is no faster: {', '.join(found.left)}."
+    if found.untried:
+        more = len(found.trials) + len(found.untried)
+        yield (
+            f"not tried, for want of tries: {', '.join(found.untried)}; "
+            f"`judge: {{tries: {more}}}` of the package stage does."
+        )
 
 
 def _less_memory(found: Compilation, device: DeviceProfile) -> str:

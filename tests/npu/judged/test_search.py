@@ -32,6 +32,8 @@ def test_what_helps_alone_is_kept_only_where_it_helps_together() -> None:
 
 def test_no_more_forms_are_estimated_than_asked_for() -> None:
     assert len(search(ALONE, tries=3).trials) == 3
+    assert search(ALONE, tries=3).untried == ("c",)
+    assert search({**ALONE, ("b", "a"): {"x": 85.0}}).untried == ()
     assert search(ALONE, tries=2).left == ("a",) or search(ALONE, tries=2).chosen == ("a",)
 
 
