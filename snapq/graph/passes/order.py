@@ -91,6 +91,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "lower.reduce_rank": "before what looks at the same operators and keeps their rank",
         "npu_speed.slices_to_space_to_depth": "in LOWER: the folds are done with the Conv behind",
         "npu_speed.reduce_before_flatten": "before drop_unit_axes: ReduceMax too",
+        "npu_speed.search_long_row_in_steps": "behind reduce_before_flatten: ArgMax too",
         "npu_speed.compose_affine_rows": "before join_narrow_axes: Adds and Muls too",
         "npu_speed.join_narrow_axes": "in LOWER: the folds are done with Adds and Muls",
         "npu_speed.split_map_attention": "before flatten_gemm_rows, which looks at MatMuls",

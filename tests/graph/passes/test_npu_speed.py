@@ -174,6 +174,29 @@ CASES = [
         applies=False,
     ),
     Case(
+        "search_long_row_in_steps",
+        "the best of very many classes, several of which are equal",
+        """(float[1,1,3] x, float[3,9000] w) => (int64[1] y, int64[1,1] z) {
+            s = Constant <value_ints = [1, 9000]> () a = MatMul(x, w) b = Ceil(a) c = Reshape(b, s)
+            y = ArgMax <axis = 1, keepdims = 0> (c) z = ArgMin <axis = 1> (c) }""",
+        "Reshape Gemm Reshape Ceil Reshape ReduceMax ArgMax Cast Gather ArgMax Mul Cast Add Cast "
+        "ReduceMin ArgMin Cast Gather ArgMin Mul Cast Add Cast Reshape",
+    ),
+    Case(
+        "search_long_row_in_steps",
+        "the peaks of maps",
+        """(float[1,3,4096] x) => (float[1,3] y) {
+            y = ReduceMax <axes = [2], keepdims = 0> (x) }""",
+        "Reshape ReduceMax ReduceMax",
+    ),
+    Case(
+        "search_long_row_in_steps",
+        "classes of several rows stay",
+        """(float[2,9000] x) => (int64[2] y) { y = ArgMax <axis = 1, keepdims = 0> (x) }""",
+        "ArgMax",
+        applies=False,
+    ),
+    Case(
         "compose_affine_rows",
         "centers and sizes of boxes of distances to anchors, with strides",
         """(float[1,4,300] x, float[1,2,300] w1, float[300] w2) => (float[1,300,4] y) {
