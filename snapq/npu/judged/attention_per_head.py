@@ -20,10 +20,10 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, input_at, integers, is_op
+from snapq.graph.head_moves import MOVES, moved_from, puts_heads_back, turn_of_heads
 from snapq.graph.shapes import Shape, static_shape
 from snapq.npu.judged.codes import CODES, coded, dequantized, recoded
 from snapq.npu.judged.copies import changed_copy
-from snapq.npu.judged.moves import MOVES, moved_from, puts_heads_back, turn_of_heads
 from snapq.operators import Trait, having
 
 __all__ = ["apply", "sites"]

@@ -197,6 +197,64 @@ CASES = [
         applies=False,
     ),
     Case(
+        "attend_few_rows_at_once",
+        "attention of two queries over many keys",
+        """(float[2,6] x, float[40,6] u, float[40,6] z) => (float[2,6] y) {
+            a = Constant <value_ints = [2, 2, 3]> () b = Constant <value_ints = [40, 2, 3]> ()
+            j = Constant <value_ints = [2, 6]> () q = Reshape(x, a)
+            k = Reshape(u, b) v = Reshape(z, b) qh = Transpose <perm = [1, 0, 2]> (q)
+            kh = Transpose <perm = [1, 2, 0]> (k) vh = Transpose <perm = [1, 0, 2]> (v)
+            s = MatMul(qh, kh) e = Constant <value_float = 0.5> () f = Mul(s, e)
+            p = Softmax <axis = -1> (f) o = MatMul(p, vh) t = Transpose <perm = [1, 0, 2]> (o)
+            y = Reshape(t, j) }""",
+        "Reshape Mul Reshape Transpose MatMul Transpose Mul Softmax MatMul Reshape Mul ReduceSum",
+    ),
+    Case(
+        "attend_few_rows_at_once",
+        "attention of many queries over two keys",
+        """(float[40,6] x, float[2,6] u, float[2,6] z) => (float[40,6] y) {
+            a = Constant <value_ints = [40, 2, 3]> () b = Constant <value_ints = [2, 2, 3]> ()
+            j = Constant <value_ints = [40, 6]> () q = Reshape(x, a)
+            k = Reshape(u, b) v = Reshape(z, b) qh = Transpose <perm = [1, 0, 2]> (q)
+            kh = Transpose <perm = [1, 2, 0]> (k) vh = Transpose <perm = [1, 0, 2]> (v)
+            s = MatMul(qh, kh) e = Constant <value_float = 0.5> () f = Mul(s, e)
+            p = Softmax <axis = -1> (f) o = MatMul(p, vh) t = Transpose <perm = [1, 0, 2]> (o)
+            y = Reshape(t, j) }""",
+        "Transpose Mul MatMul Mul Softmax Mul Mul MatMul Mul Softmax Mul Concat Concat MatMul",
+    ),
+    Case(
+        "attend_few_rows_at_once",
+        "twice as many keys as queries stay in heads",
+        """(float[20,6] x, float[40,6] u, float[40,6] z) => (float[20,6] y) {
+            a = Constant <value_ints = [20, 2, 3]> () b = Constant <value_ints = [40, 2, 3]> ()
+            j = Constant <value_ints = [20, 6]> () q = Reshape(x, a)
+            k = Reshape(u, b) v = Reshape(z, b) qh = Transpose <perm = [1, 0, 2]> (q)
+            kh = Transpose <perm = [1, 2, 0]> (k) vh = Transpose <perm = [1, 0, 2]> (v)
+            s = MatMul(qh, kh) e = Constant <value_float = 0.5> () f = Mul(s, e)
+            p = Softmax <axis = -1> (f) o = MatMul(p, vh) t = Transpose <perm = [1, 0, 2]> (o)
+            y = Reshape(t, j) }""",
+        "Reshape Reshape Reshape Transpose Transpose Transpose MatMul Mul Softmax MatMul "
+        "Transpose Reshape",
+        applies=False,
+    ),
+    Case(
+        "flatten_maps_channels_last",
+        "rows of a map that is an input, with a number added to each channel",
+        """(float[1,5,4,3] x, float[1,5,1,1] w) => (float[1,12,5] y) {
+            s = Constant <value_ints = [1, 5, 12]> () a = Add(w, x) f = Reshape(a, s)
+            y = Transpose <perm = [0, 2, 1]> (f) }""",
+        "Transpose Reshape Add",
+    ),
+    Case(
+        "flatten_maps_channels_last",
+        "rows of what a Conv makes stay",
+        """(float[1,5,4,3] x, float[5,5,1,1] w) => (float[1,12,5] y) {
+            s = Constant <value_ints = [1, 5, 12]> () a = Conv(x, w) f = Reshape(a, s)
+            y = Transpose <perm = [0, 2, 1]> (f) }""",
+        "Conv Reshape Transpose",
+        applies=False,
+    ),
+    Case(
         "compose_affine_rows",
         "centers and sizes of boxes of distances to anchors, with strides",
         """(float[1,4,300] x, float[1,2,300] w1, float[300] w2) => (float[1,300,4] y) {

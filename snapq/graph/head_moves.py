@@ -9,11 +9,11 @@ import onnx_ir as ir
 
 from snapq.graph.edit import permutation
 from snapq.graph.shapes import Shape, static_shape
-from snapq.npu.judged.codes import CODES
 
 __all__ = ["MOVES", "moved_from", "puts_heads_back", "turn_of_heads"]
 
 MOVES = ("Reshape", "Transpose")
+_CODES = ("QuantizeLinear", "DequantizeLinear")
 
 
 def moved_from(value: ir.Value) -> tuple[ir.Value, list[ir.Node]]:
@@ -21,7 +21,7 @@ def moved_from(value: ir.Value) -> tuple[ir.Value, list[ir.Node]]:
     moves: list[ir.Node] = []
     source, best = value, 0
     while (maker := value.producer()) is not None:
-        if maker.op_type not in (*CODES, *MOVES) or maker.inputs[0] is None:
+        if maker.op_type not in (*_CODES, *MOVES) or maker.inputs[0] is None:
             break
         if maker.op_type == "DequantizeLinear" and maker.inputs[0].producer() is None:
             break
