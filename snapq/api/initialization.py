@@ -196,6 +196,8 @@ def _model(model: Path, inputs: Sequence[SuggestedInput], folder: Path) -> str:
             remark = "  # CHANGE: the model declares no shape"
         elif given.guessed:
             remark = f"  # CHANGE: a guess where the model is dynamic: {', '.join(given.guessed)}"
+        if given.single:
+            remark = "  # a number in its place, such as 16000, fixes an input that never changes"
         lines.append(f"    {yaml_scalar(given.name)}: {list(given.shape)}{remark}")
     return _model_path(model, folder) + "".join(f"{line}\n" for line in lines)
 

@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 
 IMAGE_SIZES = (224, 320, 640, 256, 32, 48, 192, 160, 128, 512)
 LENGTHS = (128, 512, 576, 16000)
-_BATCH = re.compile(r"n|bs?|.*batch.*", re.IGNORECASE)
+_BATCH = re.compile(r"batch", re.IGNORECASE)
+_FIRST_BATCH = re.compile(r"n|bs?|.*batch.*", re.IGNORECASE)
 _LENGTH = re.compile(r"seq|len|time|frame|sample", re.IGNORECASE)
+_SOUND = re.compile(r"audio|wav|pcm|samples|speech|sound", re.IGNORECASE)
+_SECOND = 16000
+"""Samples of a second of sound as networks that listen to speech take it."""
 _IMAGE_CHANNELS = (1, 3)
+_SOUND_CHANNELS = (1, 2)
 
 Dim = int | str
 """A declared dimension: its size, or its name (`?` where it has none)."""
@@ -54,6 +59,11 @@ class SuggestedInput:
         )
 
     @property
+    def single(self) -> bool:
+        """Whether it is one number, or one whole number a batch: a sample rate, a length."""
+        return not self.shape or (self.dtype.kind in "iu" and self.shape == (1,))
+
+    @property
     def channels_axis(self) -> int | None:
         """Axis of the channels where the input looks like pictures (NCHW, NHWC), else None."""
         if self.dtype.kind not in "fV" or len(self.shape) != 4:
@@ -77,9 +87,10 @@ def suggest_inputs(model: ir.Model, path: Path) -> tuple[SuggestedInput, ...]:
     from snapq.graph.shapes import graph_inputs
 
     values = graph_inputs(model)
+    lengths = (_SECOND, *LENGTHS) if any(map(_is_sound, values)) else LENGTHS
     tries = [
         tuple(_suggest(value, image, length) for value in values)
-        for image, length in itertools.product(IMAGE_SIZES, LENGTHS)
+        for image, length in itertools.product(IMAGE_SIZES, lengths)
     ]
     # Not every model has dimensions of both kinds.
     tries = list(dict.fromkeys(tries))
@@ -94,6 +105,16 @@ def suggest_inputs(model: ir.Model, path: Path) -> tuple[SuggestedInput, ...]:
         return tries[guarded(first_that_runs, model)]
     except ModelError:
         return tries[0]
+
+
+def _is_sound(value: ir.Value) -> bool:
+    """Whether an input is the samples of a sound, by its name or that of a dimension."""
+    dims = value.shape.dims if value.shape is not None else ()
+    channels = all(dim in _SOUND_CHANNELS for dim in dims if isinstance(dim, int) and dim > 0)
+    if value.dtype is None or not value.dtype.is_floating_point() or not channels:
+        return False
+    names = (str(value.name), *(_name(dim) for dim in dims if not isinstance(dim, int)))
+    return len(dims) in (2, 3) and any(map(_SOUND.search, names))
 
 
 def _suggest(value: ir.Value, image: int, length: int) -> SuggestedInput:
@@ -116,7 +137,9 @@ def _name(dim: int | ir.SymbolicDim) -> str:
 
 
 def _size(axis: int, name: str, declared: Sequence[Dim], size: int) -> int:
-    if _BATCH.fullmatch(name) or (axis == 0 and not _LENGTH.search(name)):
+    if axis == 0 and (_FIRST_BATCH.fullmatch(name) or not _LENGTH.search(name)):
+        return 1
+    if _BATCH.search(name):
         return 1
     if len(declared) == 4 and axis == 1 and isinstance(declared[3], str):
         return 3
@@ -126,8 +149,9 @@ def _size(axis: int, name: str, declared: Sequence[Dim], size: int) -> int:
 
 
 def _runs(model: CpuModel, inputs: Sequence[SuggestedInput]) -> bool:
+    """Whether all outputs have values: a Conv that is longer than its input gives none."""
     try:
-        model.run({i.name: np.zeros(i.shape, i.dtype) for i in inputs})
+        found = model.run({i.name: np.zeros(i.shape, i.dtype) for i in inputs})
     except ModelError:
         return False
-    return True
+    return all(np.size(array) for array in found.values())

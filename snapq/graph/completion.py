@@ -14,6 +14,8 @@ from snapq.graph.edit import remove_dead_nodes
 from snapq.graph.shapes import input_specs, static_shape
 from snapq.operators import Role, Trait, spec
 
+_CUT = "cut the model in front of it (`model.outputs`), and the CPU does its work."
+
 
 def complete_shapes(model: ir.Model) -> tuple[str, ...]:
     """Gives every value a type and a fixed shape, in place, and checks that the model loads.
@@ -42,6 +44,55 @@ def complete_shapes(model: ir.Model) -> tuple[str, ...]:
     )
 
 
+def refuse_open_outputs(model: ir.Model) -> None:
+    """Refuses a prepared model of which an output has no fixed shape, or no elements.
+
+    Raises:
+        ModelError: the output, the first node that is the reason, and what to do are named.
+    """
+    causes = _analyse(model.graph)[1]
+    for output in model.graph.outputs:
+        shape = static_shape(output)
+        if shape is None and _is_known(output):
+            continue
+        above = _above(output, model.graph)
+        if shape is None:
+            found = [node for node in causes if node in above]
+            node = next(iter(found or above), None)
+            by = f", by {node.op_type} '{node.name}'" if node is not None else ""
+            way = way_out(model.graph, node) if node is not None else _CUT
+            raise ModelError(
+                f"The shape of this output depends on the data{by}; the NPU needs fixed shapes.",
+                where=str(output.name),
+                hint=way[:1].upper() + way[1:],
+            )
+        if math.prod(shape) == 0:
+            node = next(node for node in above if _is_empty(node.outputs[0]))
+            raise ModelError(
+                f"This output has no elements ({list(shape)}): nothing is left behind "
+                f"{node.op_type} '{node.name}' at the sizes that the inputs have.",
+                where=str(output.name),
+                hint="Give larger sizes under `model.inputs`.",
+            )
+
+
+def _above(value: ir.Value, graph: ir.Graph) -> list[ir.Node]:
+    """The nodes that a value is computed by, in the graph's order."""
+    found: set[ir.Node] = set()
+    waiting = [value.producer()]
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in found:
+            continue
+        found.add(node)
+        waiting.extend(read.producer() for read in node.inputs if read is not None)
+    return [node for node in graph if node in found]
+
+
+def _is_empty(value: ir.Value) -> bool:
+    return math.prod(static_shape(value) or (1,)) == 0
+
+
 def _others(count: int) -> str:
     return f" and of {count} more" if count else ""
 
@@ -51,7 +102,7 @@ def way_out(graph: ir.Graph, node: ir.Node) -> str:
 
     A clause to stand behind a colon.
     """
-    cut = "cut the model in front of it (`model.outputs`), and the CPU does its work."
+    cut = _CUT
     if node.op_type != "If":
         return cut
     reached, open_values = set[ir.Value](), [node.inputs[0]]

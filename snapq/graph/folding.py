@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from snapq.cpu import CpuModel
 from snapq.errors import ModelError
-from snapq.graph.edit import Editor, is_op, scalar
+from snapq.graph.edit import Editor, adopt_graph, is_op, scalar
 from snapq.graph.shapes import static_shape
 from snapq.operators import Family, in_families
 
@@ -49,6 +49,54 @@ def fold_constants(model: ir.Model) -> int:
     count = _fold_shapes(model.graph, edit)
     count += _fold_nodes(model, edit)
     return count + _inline_branches(model.graph, edit)
+
+
+def take_known_branches(model: ir.Model) -> int:
+    """Puts the branch that is taken in the place of every If that constants decide, in place.
+
+    Returns:
+        How many.
+    """
+    edit, count = Editor(model.graph), 0
+    while True:
+        taken = [
+            (node, branch) for node in model.graph if (branch := _taken(node, model)) is not None
+        ]
+        for node, branch in taken:
+            _move_into(branch, node, edit)
+        if not taken:
+            return count
+        count += len(taken)
+
+
+def _taken(node: ir.Node, model: ir.Model) -> ir.Graph | None:
+    """The branch of an If whose condition follows from constants."""
+    condition = node.inputs[0] if is_op(node, "If") else None
+    if condition is None:
+        return None
+    known = scalar(condition)
+    if known is None:
+        above = _constants_only(condition)
+        makers = [one for one in model.graph if one in above]
+        found = compute(makers, [condition], model.opset_imports) if makers else None
+        if found is None:
+            return None
+        known = float(found[condition].reshape(()))
+    return node.attributes["then_branch" if known else "else_branch"].as_graph()
+
+
+def _constants_only(value: ir.Value) -> set[ir.Node]:
+    """The nodes that compute a value; none where they need more than constants."""
+    above: set[ir.Node] = set()
+    waiting = [value]
+    while waiting:
+        maker = waiting.pop().producer()
+        if maker is None or maker.op_type in _NEVER or maker.domain not in _DOMAINS:
+            return set()
+        if maker not in above:
+            above.add(maker)
+            waiting += [v for v in maker.inputs if v is not None and v.const_value is None]
+    return above
 
 
 def compute(
@@ -167,16 +215,6 @@ def _inline_branches(graph: ir.Graph, edit: Editor) -> int:
 def _move_into(branch: ir.Graph, node: ir.Node, edit: Editor) -> None:
     """Puts the nodes and constants of `branch` in the place of the If `node`."""
     edit.begin(node)
-    results = list(branch.outputs)
-    branch.outputs.clear()
-    for name, value in tuple(branch.initializers.items()):
-        assert value.const_value is not None
-        moved = edit.constant(value.const_value.numpy(), name)
-        value.replace_all_uses_with(moved)
-        results = [moved if item is value else item for item in results]
-    for inner in tuple(branch):
-        branch.remove(inner)
-        edit.adopt(inner)
-    for output, result in zip(node.outputs, results, strict=True):
+    for output, result in zip(node.outputs, adopt_graph(branch, edit), strict=True):
         edit.replace(output, result)
     edit.remove_if_dead(node)

@@ -25,6 +25,8 @@ from snapq.cpu import CpuModel
 from snapq.errors import ModelError, SnapqError
 from snapq.graph import io, shapes
 from snapq.graph.culprit import find_culprit, named
+from snapq.graph.folding import take_known_branches
+from snapq.graph.inference import infer_shapes
 from snapq.graph.shapes import InputShapes, graph_inputs, input_specs, static_shape
 from snapq.limits import Limits, limits_for
 from snapq.operators import Family, in_families
@@ -130,14 +132,27 @@ def guarded(
 
 
 def freeze(model: ir.Model, inputs: InputShapes, path: Path | None = None) -> ir.Model:
-    """As `shapes.freeze`, of a model on which ONNX's inference may crash. Raises `ModelError`."""
+    """As `shapes.freeze`, of a model on which ONNX's inference may crash.
+
+    Of an If that constants decide, such as an input that is given a number, only the branch that
+    is taken stays: ONNX Runtime's optimizer, which does the same, crashes on some models there.
+
+    Raises:
+        ModelError: as `shapes.freeze`; or ONNX's inference crashes.
+    """
+
+    def frozen() -> ir.Model:
+        found = shapes.freeze(model, inputs)
+        if take_known_branches(found):
+            infer_shapes(found)
+        return found
 
     def try_freeze() -> None:
         forked.note("shapes are inferred")
-        shapes.freeze(model, inputs)
+        frozen()
 
     guarded(try_freeze, model, path=path, inputs=inputs)
-    return shapes.freeze(model, inputs)
+    return frozen()
 
 
 @contextmanager

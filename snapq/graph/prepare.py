@@ -14,15 +14,22 @@ from snapq.cpu import CpuModel
 from snapq.errors import ModelError, SnapqError
 from snapq.graph import shapes
 from snapq.graph.completion import complete_shapes
+from snapq.graph.dynamic_quantization import remove_dynamic_quantization
 from snapq.graph.float32 import float32_at_the_boundary
 from snapq.graph.integer_notes import integer_notes
 from snapq.graph.opset import TARGET, settle_opset, upgrade_opset
 from snapq.graph.passes.base import SkippedNode
 from snapq.graph.passes.run import apply_passes, clean, skipped_names
+from snapq.graph.runtime_operators import expand_runtime_operators
 from snapq.graph.weights import check_weights
 
 IR_VERSION = 10
 """The IR version of opset 21: what ONNX Runtime since 1.18 reads."""
+
+_DYNAMIC = (
+    "The model came quantized dynamically ({count} products of integers); this is its float form "
+    "with the weights that it has. The float model that it was made of gives better results."
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +93,9 @@ def _prepare(
     if upgrade_opset(prepared):
         applied["upgrade_opset"] = 1
         clean(prepared, applied)
+    if count := expand_runtime_operators(prepared):
+        applied["expand_runtime_operators"] = count
+        clean(prepared, applied)
     notes.extend(integer_notes(prepared.graph))
     changes, skipped = apply_passes(prepared, without)
     applied.update(changes)
@@ -107,6 +117,9 @@ def _normalize(model: ir.Model, applied: Counter[str], notes: list[str]) -> None
         applied["convert_to_float32"] = converted
     notes.extend(told)
     name_nodes(model)
+    if count := remove_dynamic_quantization(model):
+        applied["remove_dynamic_quantization"] = count
+        notes.append(_DYNAMIC.format(count=count))
 
 
 def _check_inputs(model: ir.Model) -> None:

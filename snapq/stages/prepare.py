@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from snapq.config import PrepareConfig
 from snapq.graph import foreign, io, prepare, shapes
+from snapq.graph.completion import refuse_open_outputs
 from snapq.graph.passes.base import SkippedNode
 from snapq.graph.unknown_operators import refuse_unknown_operators
 from snapq.npu.judged.search import Chosen
@@ -35,11 +36,13 @@ def run(options: PrepareConfig, context: Context, folder: Path) -> Outcome:
     """Writes the prepared model into `folder`.
 
     Raises:
-        ModelError: the model cannot be read, frozen or handled; the node or input is named.
+        ModelError: the model cannot be read, frozen or handled, or an output has no fixed shape;
+            the node, input or output is named.
         ConfigError: `options.skip` names a pass that does not exist.
     """
     given = io.load(context.previous.model)
     done = convert(given, {}, folder / MODEL, options.skip)
+    refuse_open_outputs(io.load(folder / MODEL))
     judged = Judged()
     if options.judge.tries:
         with Scratch() as scratch:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from snapq.api.initialization import initialize
 from snapq.config import DeployConfig
@@ -67,6 +68,9 @@ def test_dynamic_sizes_are_those_at_which_the_model_runs(ppocr_rec: Path, tmp_pa
         (["batch", 3, "height", "width"], (1, 3, 224, 224)),
         ([None, None, None, None], (1, 3, 224, 224)),
         (["N", "sequence"], (1, 128)),
+        (["batch_size", "N"], (1, 128)),
+        (["batch_size", "samples"], (1, 16000)),
+        (["batch", 80, "samples"], (1, 80, 128)),
         (["sequence_length", 576], (128, 576)),
         ([2, None, 128], (2, 1, 128)),
         ([], ()),
@@ -77,6 +81,25 @@ def test_the_usual_sizes_are_guessed(
 ) -> None:
     _, config = _written(_relu(tmp_path / "m.onnx", declared))
     assert config.model.inputs == {"x": suggested}
+
+
+def test_a_size_at_which_nothing_is_left_is_none(tmp_path: Path) -> None:
+    weight = np.ones((2, 1, 300), np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["y"])],
+        "long",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, "n"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(weight, "w")],
+    )
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    assert _written(path)[1].model.inputs == {"x": (1, 1, 512)}
+
+
+def test_what_may_be_one_number_says_so(tmp_path: Path) -> None:
+    assert "fixes an input" in _written(_relu(tmp_path / "m.onnx", []))[0]
+    assert "fixes an input" not in _written(_relu(tmp_path / "m.onnx", [1]))[0]
 
 
 @settings(

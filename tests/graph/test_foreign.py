@@ -102,3 +102,17 @@ def test_nodes_in_any_order_are_read(tmp_path: Path) -> None:
     (tmp_path / "given.onnx").write_bytes(ir.serde.serialize_model(model).SerializeToString())
     given = io.load(tmp_path / "given.onnx")
     assert convert(given, {}, tmp_path / "model.onnx").nodes == 2
+
+
+def test_of_an_if_that_a_given_number_decides_the_branch_stays() -> None:
+    model = build(
+        """(float[2,3] x, int64 rate) => (float[2,3] y) <int64 wide = {16000}> {
+        c = Equal (rate, wide)
+        y = If <then_branch = t () => (float[2,3] a) { a = Relu (x) },
+            else_branch = e () => (float[2,3] b) { b = Tanh (x) }> (c) }"""
+    )
+    for rate, left in ((16000, "Relu"), (8000, "Tanh")):
+        operators = [node.op_type for node in foreign.freeze(model, {"rate": rate}).graph]
+        assert left in operators
+        assert "If" not in operators
+    assert "If" in [node.op_type for node in foreign.freeze(model, {}).graph]

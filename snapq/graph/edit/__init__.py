@@ -8,6 +8,7 @@ from snapq.graph.edit.additions import (
     new_node,
     prepend,
 )
+from snapq.graph.edit.adoption import adopt_copy, adopt_graph
 from snapq.graph.edit.constants import (
     aligned,
     constant,
@@ -48,6 +49,8 @@ __all__ = [
     "Editor",
     "Names",
     "add_constant",
+    "adopt_copy",
+    "adopt_graph",
     "aligned",
     "can_rename",
     "constant",

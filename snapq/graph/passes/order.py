@@ -33,6 +33,8 @@ RUNS_WITH = {
 
 ORDER: dict[Phase, dict[str, str]] = {
     Phase.SIMPLIFY: {
+        "lower.unroll_loops": "first: what a body computes is seen by all others",
+        "lower.select_branches": "likewise",
         "lower.lower_sum_to_add": "no pattern has a Sum or a Mean of inputs: as Adds they match",
         "lower.lower_einsum": "as MatMuls they match; before canonical_gemm, which looks at those",
         "simplify.canonical_gemm": "every fold asks for `x @ w.T + b`",
@@ -111,6 +113,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "lower.lower_patches": "likewise",
         "lower.lower_recurrent": "likewise",
         "lower.lower_reductions": "likewise",
+        "lower.lower_reverse_sequence": "likewise",
         "lower.lower_shapes": "likewise",
         "lower.lower_signals": "likewise",
         "simplify.expand_constant_powers": "in LOWER, as fusions look for Pow",

@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 from snapq.bundle import ENCODINGS
 from snapq.config import QuantizeConfig
-from snapq.errors import ConfigError
+from snapq.errors import ConfigError, DataError, ModelError
 from snapq.graph import io
 from snapq.precision import ActivationType, Preset, precision_name
 from snapq.quantization.quantize import Quantized
@@ -23,6 +23,11 @@ from snapq.stages.quantize.mixing import mix
 from snapq.stages.quantize.never_slower import Kept, keep_fast
 from snapq.stages.quantize.weight_scales import race_scales
 from snapq.storage import write_json
+
+_NOT_RANDOM = (
+    "The sample is random, whole numbers 0 or 1, and this model does not take any: name real "
+    "samples (data.calibration), or fix lengths and the like (`model.inputs: {NAME: NUMBER}`)."
+)
 
 
 def reads(options: QuantizeConfig) -> Reads:
@@ -57,7 +62,12 @@ def run(options: QuantizeConfig, context: Context, folder: Path) -> Outcome:
             "The model is quantized already.", where="stages", hint="Name quantize once."
         )
     model = io.load(source.model)
-    kept = _quantize(model, source, options, context, folder)
+    try:
+        kept = _quantize(model, source, options, context, folder)
+    except (DataError, ModelError) as error:
+        if data is None or not data.random or "sample" not in str(error.where):
+            raise
+        raise type(error)(error.what, where=error.where, hint=_NOT_RANDOM) from error
     result = kept.quantized
     write(result, folder)
     return Outcome(

@@ -317,6 +317,31 @@ CASES = [
         "Slice Reshape Gemm Tanh Slice Reshape Gemm Gemm Add Tanh Reshape",
     ),
     Case(
+        "lower_reverse_sequence",
+        "a sequence backwards",
+        """(float[5,1,2,3] x) => (float[5,1,2,3] y) <int64[1] n = {5}> {
+            y = ReverseSequence (x, n) }""",
+        "Slice",
+    ),
+    Case(
+        "unroll_loops",
+        "a loop of three turns",
+        """(float[2,3] x, float[3,3] w) => (float[2,3] y) <int64 m = {3}, bool go = {1}> {
+            y = Loop <body = b (int64 i, bool c, float[2,3] s) => (bool c2, float[2,3] out) {
+                p = MatMul (s, w) out = Tanh (p) c2 = Identity (c) }> (m, go, x) }""",
+        "Gemm Tanh Gemm Tanh Gemm Tanh",
+    ),
+    Case(
+        "select_branches",
+        "a choice between two layers",
+        """(float[2,3] x, float[3,3] w) => (float[2,3] y) {
+            m = ReduceMax <keepdims = 0> (x) n = ReduceMin <keepdims = 0> (x) s = Add (m, n)
+            c = Greater (s, m)
+            y = If <then_branch = t () => (float[2,3] a) { a = MatMul (x, w) },
+                else_branch = e () => (float[2,3] b) { b = Tanh (x) }> (c) }""",
+        "ReduceMax ReduceMin Add Greater Gemm Tanh Where",
+    ),
+    Case(
         "lower_recurrent",
         "lengths of sequences that are those of all",
         """(float[30,3,4] x, float[1,15,4] w, float[1,15,5] w1) => (float[30,1,3,5] y)
