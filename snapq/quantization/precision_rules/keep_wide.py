@@ -93,7 +93,8 @@ def keep_wide(graph: ir.Graph, scheme: Scheme) -> Scheme:
     front = frozenset[str]()
     if scheme.float16 and scheme.architecture >= FLOAT_FROM:
         front = fronts(graph) | logarithms(graph)
-    if scheme.activations in (ActivationType.UINT8, _WIDE) and front.isdisjoint(named):
+    settled = {name for name, own in named.items() if own.source is not Source.ESTIMATE}
+    if scheme.activations in (ActivationType.UINT8, _WIDE) and front.isdisjoint(settled):
         chosen |= dict.fromkeys(front, _rule(ActivationType.FLOAT16, _FRONT))
         if scheme.activations is _WIDE:
             chosen |= dict.fromkeys(_scaled_joins(graph), _rule(ActivationType.FLOAT16, _SCALED))
@@ -101,7 +102,12 @@ def keep_wide(graph: ir.Graph, scheme: Scheme) -> Scheme:
         for rule in RULES:
             names = rule.nodes(graph) - chosen.keys()
             chosen |= dict.fromkeys(names, _rule(_WIDE, rule.reason))
-    fresh = {name: precision for name, precision in chosen.items() if name not in named}
+    # A front end is float as a whole: what an estimate says of a part of it does not count.
+    fresh = {
+        name: own
+        for name, own in chosen.items()
+        if name not in named or (name in front and name not in settled)
+    }
     return replace(scheme, per_node={**named, **fresh}) if fresh else scheme
 
 

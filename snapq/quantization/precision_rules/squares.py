@@ -31,7 +31,12 @@ _LARGEST = 20_000_000
 """Multiply-accumulates of a transform; a larger one is better in integers."""
 _LARGEST_BANK = 6 * _LARGEST
 """Of all transforms in front of a logarithm."""
-_OF_SPECTRA = (*in_families(Family.ARITHMETIC), *_SUMS, "Abs", "Clip", "Log", "Pow", "Sqrt")
+_PLACED = ("GatherElements", "ScatterElements", "ScatterND", "Where")
+"""Moves by constants: samples at the ends of a sound, masks of its length."""
+_OF_SPECTRA = (
+    *in_families(Family.ARITHMETIC),
+    *(*_SUMS, *_PLACED, "Abs", "Clip", "Log", "Pow", "Sqrt"),
+)
 
 
 def squared(graph: ir.Graph) -> frozenset[str]:
@@ -87,7 +92,7 @@ def _spectrum(log: ir.Node) -> set[ir.Node] | None:
         squares += _is_square(node)
         if node.op_type in _LINEAR:
             products += _products(node)
-            if constant(node.inputs[1]) is None or products > _LARGEST_BANK:
+            if products > _LARGEST_BANK:
                 return None
         elif node.op_type not in _OF_SPECTRA:
             return None
@@ -154,10 +159,12 @@ def _before(value: ir.Value) -> set[ir.Node] | None:
 def _products(node: ir.Node) -> float:
     """Multiply-accumulates, from the sizes of weight and output; infinite where not known."""
     weight, given = constant(node.inputs[1]), static_shape(node.outputs[0])
-    if weight is None or given is None:
+    columns = 1 if node.op_type == "Conv" else -1
+    if weight is None and node.op_type == "MatMul":
+        weight, columns = constant(node.inputs[0]), -2
+    if weight is None or given is None or len(given) < 2:
         return float("inf")
-    columns = given[1] if node.op_type == "Conv" else given[-1]
-    return float(weight.size) * float(np.prod(given, dtype=np.float64)) / max(columns, 1)
+    return float(weight.size) * float(np.prod(given, dtype=np.float64)) / max(given[columns], 1)
 
 
 def _is_square(node: ir.Node) -> bool:

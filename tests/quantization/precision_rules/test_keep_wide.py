@@ -12,7 +12,7 @@ from snapq.quantization.lint.run import lint
 from snapq.quantization.precision_rules.recurrent import cells
 from snapq.quantization.precision_rules.squares import fronts, logarithms
 from snapq.quantization.qdq.decisions import KEPT_FLOAT
-from snapq.quantization.qdq.scheme import NodePrecision, Scheme
+from snapq.quantization.qdq.scheme import NodePrecision, Scheme, Source
 from snapq.quantization.quantize import quantize
 from tests.graph.models import prepared_from
 from tests.graph.passes.test_recurrent import layer
@@ -102,6 +102,27 @@ def test_a_front_end_beyond_the_range_of_fp16_has_16_bits(level):
     assert not any(KEPT_FLOAT in node.metadata_props for node in result.model.graph)
     assert result.encodings["sqrt_5"].dtype.value == "uint16"
     assert "beyond the range of fp16" in " ".join(map(str, result.notes))
+
+
+def test_what_an_estimate_says_of_a_part_of_a_front_end_does_not_count():
+    part = NodePrecision(activations=ActivationType.UINT16, source=Source.ESTIMATE)
+    own = NodePrecision(activations=ActivationType.UINT16)
+    samples = sounds([1.0] * 4)
+    model = spectrum()
+    for said, held in ((part, fronts(model.graph)), (own, frozenset())):
+        result = quantize(model, samples, Scheme(per_node={"node_sqrt_5": said}))
+        floats = {node.name for node in result.model.graph if KEPT_FLOAT in node.metadata_props}
+        assert floats == held
+
+
+def test_a_filter_bank_in_front_of_data_and_moves_of_samples_are_a_spectrum():
+    b = Builder()
+    known = (np.arange(4096) < 4000).reshape(1, -1)
+    ends = b.add("Where", known, b.feed("sound", 1, 4096), scalar(0))
+    rows = b.add("Reshape", ends, np.array([16, 256]))
+    bank = b.add("MatMul", b.normal(8, 16), rows)
+    model = b.model(b.add("Log", b.add("Add", b.add("Mul", bank, bank), scalar(1e-3))))
+    assert logarithms(model.graph) == {str(node.name) for node in model.graph}
 
 
 def test_a_target_without_float_has_16_bits():
