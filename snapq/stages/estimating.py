@@ -81,7 +81,7 @@ def at_precision(model: ir.Model, context: Context) -> ir.Model:
     if is_float and context.quantize is not None and context.calibration is not None:
         samples = list(islice(context.calibration, 1))
         plain = context.quantize.model_copy(update={"preset": Preset.FAST, "algorithms": None})
-        return quantization_job(model, plain, context).quantized(samples).model
+        return quantization_job(model, plain, context).by_ranges(samples).model
     if is_float and plan is not None:
         model = boundary.fold_normalization(model, plan)
         write_for_float16(model)

@@ -23,7 +23,7 @@ from snapq.quantization.granularity import Granularity, PerAxis, PerBlock, PerTe
 from snapq.quantization.notes import Note, NoteKind
 from snapq.quantization.precision_rules.overrides import resolve
 from snapq.quantization.qdq.scheme import NodePrecision, Scheme
-from snapq.quantization.quantize import Quantized
+from snapq.quantization.quantize import Quantized, quantize
 from snapq.quantization.tuning.algorithms.base import FORMER_NAMES, Stage, in_order, stage_of
 from snapq.quantization.tuning.judges import ALONE, Judges
 from snapq.quantization.tuning.output_score import Runner
@@ -104,6 +104,14 @@ class QuantizationJob:
     ) -> Quantized:
         """Calibrates and quantizes. Raises `DataError` where a sample does not fit the model."""
         return self._by(tune, samples, progress)
+
+    def by_ranges(self, samples: Iterable[Sample]) -> Quantized:
+        """Quantizes by ranges alone, without running the network for what they do to its outputs.
+
+        Raises as `quantized`.
+        """
+        scheme = replace(self.scheme, observer=self.recipe.observers[0])
+        return quantize(self.model, self.feeds(samples), scheme, fixed=self.fixed)
 
     def tuned(
         self, samples: Iterable[Sample], progress: Callable[[int], None] | None = None
