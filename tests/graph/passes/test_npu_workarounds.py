@@ -386,6 +386,13 @@ CASES = [
     ),
     Case(
         "split_pad",
+        "padding behind the rows and the columns of many maps",
+        """(float[1,384,5,6] x) => (float[1,384,6,8] y) <int64[8] p = {0, 0, 0, 0, 0, 0, 1, 2}> {
+            a = Sin(x) b = Pad(a, p) y = Cos(b) }""",
+        "Sin Pad Pad Cos",
+    ),
+    Case(
+        "split_pad",
         "padding behind two axes of a sequence",
         """(float[2,5,6] x) => (float[2,6,8] y) <int64[4] p = {0, 0, 1, 2}, int64[2] a = {1, -1},
             float v = {2.0}> { b = Sin(x) c = Pad(b, p, v, a) y = Cos(c) }""",
