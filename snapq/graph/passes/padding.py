@@ -35,21 +35,31 @@ def zero_padded(
     """`source` `[N, C, spatial…]` with zeros around it: a Pad, or a depthwise Conv of one tap of 1.
 
     By Qualcomm's estimate the Conv costs as little as the Pad. At 16 bits the compiler does not
-    come through it with 512 channels: above 256 there are two Pads, one of the last axis.
+    come through it with 512 channels: there is one for every 256.
     """
     shape = static_shape(source)
     assert shape is not None
     partly = leaves_a_column(before, after) and not any(before)
-    if partly and shape[1] > _MOST_CHANNELS:
-        others = zero_padded(source, before, (*after[:-1], 0), edit)
-        return zero_padded(others, before, (*(0 for _ in after[:-1]), after[-1]), edit)
+    sizes = (sum(parts) for parts in zip(before, shape[2:], after, strict=True))
+    whole = (*shape[:2], *sizes)
     if partly:
-        weight = np.ones((shape[1], 1, *(1 for _ in before)), np.float32)
-        taps, pads = weight.shape[2:], (*before, *after)
-        result = edit.op("Conv", source, weight, kernel_shape=taps, pads=pads, group=shape[1])
+        counts = [_MOST_CHANNELS] * (shape[1] // _MOST_CHANNELS)
+        counts += [rest] if (rest := shape[1] % _MOST_CHANNELS) else []
+        parts: tuple[ir.Value, ...] = (source,)
+        if len(counts) > 1:
+            parts = edit.ops("Split", source, integers(*counts), outputs=len(counts), axis=1)
+        padded = [
+            edit.op(
+                *("Conv", part, np.ones((count, 1, *(1 for _ in before)), np.float32)),
+                kernel_shape=[1 for _ in before],
+                pads=(*before, *after),
+                group=count,
+            )
+            for part, count in zip(parts, counts, strict=True)
+        ]
+        result = edit.op("Concat", *padded, axis=1) if len(padded) > 1 else padded[0]
     else:
         amounts = integers(0, 0, *before, 0, 0, *after)
         result = edit.op("Pad", source, amounts, number(0.0))
-    sizes = (sum(parts) for parts in zip(before, shape[2:], after, strict=True))
-    result.shape = ir.Shape((*shape[:2], *sizes))
+    result.shape = ir.Shape(whole)
     return result

@@ -389,7 +389,7 @@ CASES = [
         "padding behind the rows and the columns of many maps",
         """(float[1,384,5,6] x) => (float[1,384,6,8] y) <int64[8] p = {0, 0, 0, 0, 0, 0, 1, 2}> {
             a = Sin(x) b = Pad(a, p) y = Cos(b) }""",
-        "Sin Pad Pad Cos",
+        "Sin Split Conv Conv Concat Cos",
     ),
     Case(
         "split_pad",

@@ -1,7 +1,7 @@
 """Writes a Pad of which the NPU leaves the last column unwritten as it computes it rightly.
 
-1. `Pad` with zeros behind both axes of an image = a depthwise Conv of one tap of 1, with padding;
-   of more than 256 channels, one Pad of each axis.
+1. `Pad` with zeros behind both axes of an image = a depthwise Conv of one tap of 1, with padding,
+   one for every 256 channels.
 2. Any other `Pad` behind the last axis and another one, with nothing in front = Reshape to a last
    axis of size 1, Pad, Reshape; where 5 dimensions are enough.
 3. `Pad` behind the last axis, with nothing in front of it, and in front of another one = a Pad of
