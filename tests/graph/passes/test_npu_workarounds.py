@@ -385,6 +385,33 @@ CASES = [
         "Sin Conv Cos",
     ),
     Case(
+        "pad_for_filling",
+        "a row and a column of zeros that are joined",
+        """(float[1,2,5,6] x) => (float[1,2,6,7] y)
+            <int64[4] s = {1, 2, 1, 6}, int64[4] t = {1, 2, 6, 1}> {
+            a = Sin(x) r = ConstantOfShape(s) b = Concat<axis = 2>(a, r)
+            c = ConstantOfShape(t) d = Concat<axis = -1>(b, c) y = Cos(d) }""",
+        "Sin Conv Cos",
+    ),
+    Case(
+        "pad_for_filling",
+        "Pads of the rows and of the columns",
+        """(float[1,2,5,6] x) => (float[1,2,6,7] y)
+            <int64[8] s = {0, 0, 0, 0, 0, 0, 1, 0}, int64[8] t = {0, 0, 0, 0, 0, 0, 0, 1}> {
+            a = Sin(x) b = Pad(a, s) c = Pad(b, t) y = Cos(c) }""",
+        "Sin Conv Cos",
+    ),
+    Case(
+        "pad_for_filling",
+        "a column of ones beside a row of zeros",
+        """(float[1,2,5,6] x) => (float[1,2,6,7] y)
+            <int64[4] s = {1, 2, 1, 6}, float[1,2,6,1] t = {1,1,1,1,1,1,1,1,1,1,1,1}> {
+            a = Sin(x) r = ConstantOfShape(s) b = Concat<axis = 2>(a, r)
+            d = Concat<axis = -1>(b, t) y = Cos(d) }""",
+        "Sin Concat Concat Cos",
+        applies=False,
+    ),
+    Case(
         "split_pad",
         "padding behind the rows and the columns of many maps",
         """(float[1,384,5,6] x) => (float[1,384,6,8] y) <int64[8] p = {0, 0, 0, 0, 0, 0, 1, 2}> {

@@ -1,0 +1,91 @@
+"""Writes what is filled up along two axes, one behind the other, as one Pad.
+
+1. Of two that fill up with the same number, behind the last axis and behind another one, each a
+   `Pad` or a `Concat` with constants that hold one number, one Pad is made, whose last column
+   `split_pad` looks after.
+
+Qualcomm's compiler makes such a pair one Pad itself, and leaves the last column of it unwritten:
+64 x 20 x 20 with a row and a column of zeros behind come out at -0.1 dB at w8a8, simulated on
+QCS9075 (QAIRT 2.51), each of the two alone at 40.
+
+Source: see `snapq.graph.passes.padding`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from snapq.graph.edit import Editor, constant, input_at, integers, is_op, pad_widths, scalar
+from snapq.graph.passes.base import Result
+from snapq.graph.passes.padding import leaves_a_column
+from snapq.graph.shapes import static_shape
+
+OPERATORS = ("Concat", "Pad")
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """A value with so many elements of one number around it, axis by axis."""
+
+    value: ir.Value
+    widths: list[tuple[int, int]]
+    number: np.ndarray
+
+
+def apply(node: ir.Node, edit: Editor) -> Result:
+    """Joins what fills up a value with what fills up the result."""
+    outer = _filled(node)
+    maker = outer.value.producer() if outer is not None else None
+    inner = _filled(maker) if maker is not None else None
+    if outer is None or inner is None or inner.number != outer.number:
+        return False
+    both = [
+        (one[0] + other[0], one[1] + other[1])
+        for one, other in zip(inner.widths, outer.widths, strict=True)
+    ]
+    before, after = zip(*both, strict=True)
+    if any(before) or not leaves_a_column(before, after):
+        return False
+    return edit.op("Pad", inner.value, integers(*before, *after), outer.number)
+
+
+def _filled(node: ir.Node) -> _Filled | None:
+    return _of_pad(node) if is_op(node, "Pad") else _of_concat(node)
+
+
+def _of_concat(node: ir.Node) -> _Filled | None:
+    """What a Concat fills up; None where it joins anything else."""
+    shape = static_shape(node.outputs[0]) if is_op(node, "Concat") else None
+    given = [constant(value) for value in node.inputs]
+    places = [place for place, array in enumerate(given) if array is None]
+    if shape is None or len(places) != 1:
+        return None
+    (place,) = places
+    fillings = [array for array in given if array is not None and array.size]
+    value = node.inputs[place]
+    if value is None or not fillings or fillings[0].dtype.kind != "f":
+        return None
+    number = fillings[0].reshape(-1)[0]
+    if any((array != number).any() for array in fillings):
+        return None
+    axis = node.attributes.get_int("axis", 0) % len(shape)
+    sizes = [0 if array is None else array.shape[axis] for array in given]
+    widths = [(0, 0) for _ in shape]
+    widths[axis] = (sum(sizes[:place]), sum(sizes[place:]))
+    return _Filled(value, widths, np.asarray(number))
+
+
+def _of_pad(node: ir.Node) -> _Filled | None:
+    """What a Pad with one number fills up."""
+    shape = static_shape(node.inputs[0])
+    if shape is None or node.attributes.get_string("mode", "constant") != "constant":
+        return None
+    widths, filling = pad_widths(node, len(shape)), input_at(node, 2)
+    number = 0.0 if filling is None else scalar(filling)
+    value = node.inputs[0]
+    if widths is None or number is None or value is None or min(map(min, widths)) < 0:
+        return None
+    return _Filled(value, list(widths), np.asarray(number, np.float32))
