@@ -19,7 +19,7 @@ from snapq.graph.completion import record_shapes
 from snapq.graph.edit import Editor, input_at, integers, is_used, number, rank
 from snapq.graph.shapes import static_shape
 
-__all__ = ["EXPANDED", "expand_runtime_operators"]
+__all__ = ["UNDECLARED", "expand_runtime_operators"]
 
 _DOMAIN = "com.microsoft"
 _CONV = ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides")
@@ -67,8 +67,8 @@ def expand_runtime_operators(model: ir.Model) -> int:
 
 
 def _expansion(node: ir.Node) -> Callable[[ir.Node, Editor], Results] | None:
-    if node.domain == _DOMAIN or node.op_type in _UNDECLARED:
-        return EXPANDED.get(node.op_type)
+    if node.domain == _DOMAIN or node.op_type in UNDECLARED:
+        return _EXPANDED.get(node.op_type)
     return None
 
 
@@ -189,7 +189,7 @@ def _attention(node: ir.Node, edit: Editor) -> Results:
     x, weight, bias = (input_at(node, place) for place in range(3))
     sizes = node.attributes.get("qkv_hidden_sizes")
     columns = static_shape(weight)
-    if input_at(node, 4) is not None or columns is None or is_used_at(node, 1):
+    if input_at(node, 4) is not None or columns is None or _is_used_at(node, 1):
         return None
     widths = list(sizes.as_ints()) if sizes is not None else [columns[1] // 3] * 3
     joined = _sum(edit, edit.op("MatMul", x, weight), bias)
@@ -204,7 +204,7 @@ def _multi_head(node: ir.Node, edit: Editor) -> Results:
     parts = [input_at(node, place) for place in range(3)]
     shapes = [static_shape(value) for value in parts]
     past = any(input_at(node, place) is not None for place in range(6, 10))
-    if past or any(shape is None or len(shape) != 3 for shape in shapes) or is_used_at(node, 1):
+    if past or any(shape is None or len(shape) != 3 for shape in shapes) or _is_used_at(node, 1):
         return None
     widths = tuple(shape[2] for shape in shapes if shape is not None)
     bias = input_at(node, 3)
@@ -217,7 +217,7 @@ def _multi_head(node: ir.Node, edit: Editor) -> Results:
     return _products(node, edit, tuple(parts), widths, (*added, input_at(node, 5)))
 
 
-def is_used_at(node: ir.Node, place: int) -> bool:
+def _is_used_at(node: ir.Node, place: int) -> bool:
     """Whether any output from `place` on is used: keys and values for a next call."""
     return any(is_used(output) for output in node.outputs[place:])
 
@@ -296,8 +296,9 @@ def _root_mean_square(
     return edit.op("Mul", edit.op("Div", x, root), scale)
 
 
-_UNDECLARED = ("SimplifiedLayerNormalization",)
-EXPANDED: dict[str, Callable[[ir.Node, Editor], Results]] = {
+UNDECLARED = ("SimplifiedLayerNormalization",)
+"""Operators of ONNX Runtime that it writes in the domain of ONNX, which has none of the name."""
+_EXPANDED: dict[str, Callable[[ir.Node, Editor], Results]] = {
     "Attention": _attention,
     "BiasGelu": _gelu,
     "EmbedLayerNormalization": _embed_norm,

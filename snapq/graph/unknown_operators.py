@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from snapq.errors import ModelError
 from snapq.graph.edit import short_name
-from snapq.graph.runtime_operators import EXPANDED
+from snapq.graph.runtime_operators import UNDECLARED
 
 __all__ = ["refuse_unknown_operators"]
 
@@ -56,7 +56,7 @@ def _is_unknown(node: ir.Node, model: ir.Model) -> bool:
     if node.domain in _LAYOUTS:
         return True
     if node.domain in _OF_ONNX:
-        return node.op_type not in EXPANDED and not onnx.defs.has(
+        return node.op_type not in UNDECLARED and not onnx.defs.has(
             node.op_type, "" if node.domain == "ai.onnx" else node.domain
         )
     return not node.domain.startswith(_COMPUTED)
