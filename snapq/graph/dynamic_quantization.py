@@ -26,7 +26,8 @@ _MEASURED = "DynamicQuantizeLinear"
 def remove_dynamic_quantization(model: ir.Model) -> int:
     """Puts float operators in the place of those that quantize dynamically, in place.
 
-    1. Integers of an activation are the activation, its scale is 1 and its zero point 0.
+    1. Integers of an activation are the activation, its scale is 1 and its zero point 0; integers
+       that are looked up in a table are those less the zero point.
     2. ConvInteger and MatMulInteger are Conv and MatMul of the weights' integers less their zero
        point; their scales follow in the model as they are.
     3. A bias that is brought to integers in front of the sum stays as it was.
@@ -57,7 +58,7 @@ def remove_dynamic_quantization(model: ir.Model) -> int:
 
 def _sum(node: ir.Node, edit: Editor) -> bool:
     """ConvInteger or MatMulInteger as Conv or MatMul."""
-    operands = [_real(node, place) for place in (0, 1)]
+    operands = [_real(node, place, edit) for place in (0, 1)]
     if any(operand is None for operand in operands):
         return False
     float_type = node.op_type.removesuffix("Integer")
@@ -73,18 +74,24 @@ def _sum(node: ir.Node, edit: Editor) -> bool:
     return True
 
 
-def _real(node: ir.Node, place: int) -> ir.Value | np.ndarray | None:
+def _real(node: ir.Node, place: int, edit: Editor) -> ir.Value | np.ndarray | None:
     """An operand of an integer product as real numbers, at a scale of 1."""
     value = node.inputs[place]
     maker = value.producer() if value is not None else None
     if maker is not None and is_op(maker, _MEASURED):
         return maker.inputs[0]
-    array = constant(value)
+    looked_up = maker if maker is not None and is_op(maker, "Gather") else None
+    array = constant(looked_up.inputs[0] if looked_up is not None else value)
     if array is None:
         return None
     zero = constant(input_at(node, place + 2))
     if input_at(node, place + 2) is not None and zero is None:
         return None
+    if looked_up is not None:
+        if zero is not None and zero.size != 1:
+            return None
+        axis = looked_up.attributes.get_int("axis", 0)
+        return edit.op("Gather", _less(array, zero, 0), looked_up.inputs[1], axis=axis)
     return _less(array, zero, 0 if node.op_type == "ConvInteger" else -1)
 
 

@@ -14,6 +14,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from snapq.graph.prepare import prepare
 from snapq.graph.shapes import input_specs
+from snapq.stages.prepare import convert
 from tests.graph.models import build, feeds_for, run
 
 NETWORK = """(float[1,3,16,16] x, float[8,3,3,3] w, float[8] w1, float[128,10] w2, float[10] w3)
@@ -23,8 +24,13 @@ NETWORK = """(float[1,3,16,16] x, float[8,3,3,3] w, float[8] w1, float[128,10] w
 RECURRENT = """(float[5,1,6] x, float[2,16,6] w, float[2,16,4] w1, float[2,32] w2)
     => (float[5,2,1,4] y, float[2,1,4] h) {
     y, h = LSTM <hidden_size = 4, direction = "bidirectional"> (x, w, w1, w2) }"""
+LOOKED_UP = """(int64[1,16] i, float[50,32] w, float[32,64] w1, float[64] w2, float[64,10] w3,
+    float[50,10] w4) => (float[1,16,10] y) {
+    a = Gather (w, i) b = MatMul (a, w1) c = Add (b, w2) d = Relu (c) e = MatMul (d, w3)
+    f = Gather (w4, i) y = Add (e, f) }"""
 BOTH = "(float[2,4,6] x, float[2,6,5] z) => (float[2,4,5] y) { y = MatMul (x, z) }"
 
+_OPERATORS = ["Conv", "Gather", "LSTM", "MatMul"]
 WAYS: dict[str, dict[str, Any]] = {
     "int8": {},
     "uint8": {"weight_type": QuantType.QUInt8},
@@ -40,24 +46,27 @@ def _ratio(wanted: list[np.ndarray], found: list[np.ndarray]) -> float:
 
 @pytest.mark.parametrize("optimized", [False, True], ids=["as written", "optimized"])
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-@pytest.mark.parametrize("text", [NETWORK, RECURRENT], ids=["layers", "recurrent"])
+@pytest.mark.parametrize(
+    "text", [NETWORK, RECURRENT, LOOKED_UP], ids=["layers", "recurrent", "looked up"]
+)
 def test_it_is_float_again(text: str, way: dict[str, Any], optimized: bool, tmp_path: Path) -> None:
     source, file = build(text), tmp_path / "dynamic.onnx"
     ir.save(source, tmp_path / "float.onnx")
-    quantize_dynamic(tmp_path / "float.onnx", file, **way)
+    quantize_dynamic(tmp_path / "float.onnx", file, op_types_to_quantize=_OPERATORS, **way)
     if optimized:
         options, given = ort.SessionOptions(), file
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.optimized_model_filepath = str(file := tmp_path / "optimized.onnx")
         ort.InferenceSession(given, options)
     dynamic = ir.load(file)
-    prepared = prepare(dynamic, {})
-    left = {node.op_type for node in prepared.model.graph}
-    assert not {name for name in left if "Integer" in name or "Dynamic" in name}
-    assert "quantized dynamically" in prepared.notes[0]
-    onnx.checker.check_model(ir.serde.serialize_model(prepared.model))
-    feeds = feeds_for(input_specs(prepared.model))
-    truth, ours = run(source, feeds), run(prepared.model, feeds)
+    done = convert(dynamic, {}, tmp_path / "prepared.onnx")
+    prepared = ir.load(tmp_path / "prepared.onnx")
+    left = {node.op_type for node in prepared.graph}
+    assert not {name for name in left if "Integer" in name or "Dynamic" in name or "Quant" in name}
+    assert "quantized dynamically" in " ".join(done.notes)
+    onnx.checker.check_model(ir.serde.serialize_model(prepared))
+    feeds = feeds_for(input_specs(prepared))
+    truth, ours = run(source, feeds), run(prepared, feeds)
     # The weights are the same integers; what goes is the rounding of activations.
     assert _ratio(truth, ours) > max(30.0, _ratio(truth, run(dynamic, feeds)) - 3)
 

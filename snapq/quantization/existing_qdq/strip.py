@@ -79,7 +79,7 @@ def strip(model: ir.Model) -> Stripped:
 
     1. Functions are inlined, floats are 32-bit, and what follows from constants is constant.
     2. `x → Q → DQ → y` becomes `x`, which keeps the name of a graph output that `y` was.
-    3. A constant that DQ reads becomes its real numbers.
+    3. A constant that DQ reads, or looks up rows of, becomes its real numbers.
     4. Of several encodings that a tensor has, it gets the one that holds all; a Clip stands for
        what a narrower one saturates. Where others read it in float, it gets none, and a Clip
        stands for what each saturates.
@@ -91,6 +91,26 @@ def strip(model: ir.Model) -> Stripped:
             NPU's, or a node computes on integers what has no float form (the node is named).
     """
     return _Work(model.clone()).run()
+
+
+def _look_up_behind(node: ir.Node, graph: ir.Graph) -> None:
+    """Turns a DQ of rows that are looked up in a constant into a look-up behind the DQ."""
+    source, result = node.inputs[0], node.outputs[0]
+    maker = source.producer() if source is not None else None
+    if source is None or maker is None or maker.op_type != "Gather" or len(source.uses()) > 1:
+        return
+    table, scale = maker.inputs[0], node.inputs[1]
+    one = scale is not None and scale.const_value is not None and scale.const_value.size == 1
+    if table is None or table.const_value is None or table.is_graph_input() or not one:
+        return
+    result.replace_all_uses_with(source, replace_graph_outputs=True)
+    node.replace_input_with(0, table)
+    maker.replace_input_with(0, result)
+    graph.remove(node)
+    graph.insert_before(maker, node)
+    name = result.name
+    result.name, result.shape, source.type = f"{table.name}_dequantized", table.shape, result.type
+    source.name = name
 
 
 class _Work:
@@ -154,6 +174,9 @@ class _Work:
             infer_shapes(self._model)
         self._notes.extend(real_numbers_at_the_boundary(self._model))
         expand_qoperators(self._model)
+        for node in tuple(self._graph):
+            if node.op_type == _DQ:
+                _look_up_behind(node, self._graph)
         for owner in self._graph:
             for graph in subgraphs(owner):
                 inner = next((n for n in graph.all_nodes() if n.op_type in (_Q, _DQ)), None)
