@@ -22,6 +22,17 @@ LIMITED = """(float[2,3] x) => (float[2,3] y) <int64 m = {3}, bool go = {1}> {
     y = Loop <body = b (int64 i, bool c, float[2,3] s) => (bool c2, float[2,3] out) {
         f = Cast <to = 1> (i) out = Add (s, f) c2 = Identity (c) }> (m, go, x) }"""
 
+NEVER = """(float[2,3] x) => (float[2,3] y) <int64 m = {0}, bool go = {1}> {
+    z = Loop <body = b (int64 i, bool c, float[2,3] s) => (bool c2, float[2,3] out) {
+        out = Exp (s) c2 = Identity (c) }> (m, go, x) y = Relu (z) }"""
+
+INSIDE = """(float[2,3] x) => (float[2,3] y) <int64 m = {2}, bool go = {1}, float zero = {0}> {
+    y = Loop <body = b (int64 i, bool c, float[2,3] s) => (bool c2, float[2,3] out) {
+        top = ReduceMax <keepdims = 0> (s) q = Greater (top, zero)
+        out = If <then_branch = t () => (float[2,3] a) { a = Neg (s) },
+            else_branch = e () => (float[2,3] d) { d = Tanh (x) }> (q)
+        c2 = Identity (c) }> (m, go, x) }"""
+
 DATA = """(float[2,3] x, bool go) => (float[2,3] y) <int64 m = {3}> {
     y = Loop <body = b (int64 i, bool c, float[2,3] s) => (bool c2, float[2,3] out) {
         out = Relu (s) c2 = Identity (c) }> (m, go, x) }"""
@@ -44,8 +55,15 @@ OF_TWO_SHAPES = """(float[2,3] x, bool c) => (float[N,3] y) {
 
 @pytest.mark.parametrize(
     ("text", "left"),
-    [(COUNTED, "Tanh"), (LIMITED, "Add"), (SCAN, "Tanh"), (BRANCHES, "Where")],
-    ids=["counted by a state", "limited", "scan", "branches"],
+    [
+        (COUNTED, "Tanh"),
+        (LIMITED, "Add"),
+        (NEVER, "Relu"),
+        (SCAN, "Tanh"),
+        (BRANCHES, "Where"),
+        (INSIDE, "Where"),
+    ],
+    ids=["counted by a state", "limited", "never", "scan", "branches", "branches in a loop"],
 )
 def test_it_is_written_out_and_computes_the_same(text: str, left: str) -> None:
     _, operators = prepared_from(text, opset=18)

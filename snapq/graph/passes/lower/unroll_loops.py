@@ -3,8 +3,8 @@
 1. A `Loop` whose condition and limit follow from constants gives way to its body, once a turn;
    what it gathers turn by turn is joined by a Concat.
 2. So does a `Scan`, which takes a turn for each element along an axis of known size.
-3. What would be more than 20,000 nodes is left alone, as are a Loop that data ends and one that
-   never turns.
+3. What would be more than 20,000 nodes is left alone, as are a Loop that data ends and what one
+   gathers that never turns.
 
 Source: the ONNX operators Loop-13 and Scan-9; TensorFlow's recurrent layers come as such a Loop.
 """
@@ -33,8 +33,10 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if node.op_type == "Scan" and len(body.inputs) != len(node.inputs):
         return False  # Scan-8, which has a batch and lengths
     turns = _turns(node, edit.graph) if node.op_type == "Loop" else _elements(node)
-    if not turns:
-        return Skipped("how often it turns depends on the data") if turns is None else False
+    if turns is None:
+        return Skipped("how often it turns depends on the data")
+    if not turns and any(map(is_used, node.outputs[_states(node) :])):
+        return False
     nodes = turns * len(body)
     if nodes > _MOST_NODES:
         return Skipped(f"its {turns} turns are {nodes} nodes, and up to {_MOST_NODES} are written")
@@ -43,6 +45,12 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         if value is not None:
             edit.replace(output, value)
     return True
+
+
+def _states(node: ir.Node) -> int:
+    """How many values go from turn to turn; what is gathered follows them among the outputs."""
+    given = 2 if node.op_type == "Loop" else node.attributes.get_int("num_scan_inputs", 0)
+    return len(node.inputs) - given
 
 
 def _loop(node: ir.Node, turns: int, edit: Editor) -> list[ir.Value | None]:
