@@ -162,9 +162,23 @@ def gathered_elements():
     return b.model(b.add("Concat", b.add("Mul", best, scalar(0.7)), found, axis=2))
 
 
+def filled_up():
+    """Pads behind the last axis and beside another one, alone and one behind the other."""
+    b = Builder()
+    x, row, column = b.feed("x", 1, 64, 20, 20), [0] * 6 + [1, 0], [0] * 7 + [1]
+    joined = b.add("Concat", x, np.zeros((1, 64, 1, 20), np.float32), axis=2)
+    return b.model(
+        b.add("Pad", x, np.array([0, 0, 1, 0, 0, 0, 1, 1])),
+        b.add("Pad", b.add("Pad", x, np.array(row)), np.array(column)),
+        b.add("Pad", b.add("Pad", x, np.array(row)), np.array(column), scalar(1)),
+        b.add("Concat", joined, np.zeros((1, 64, 21, 1), np.float32), axis=3),
+    )
+
+
 @pytest.mark.parametrize(
     "make",
     [
+        filled_up,
         gates_of_ten_rows,
         narrow_gates,
         softpluses,

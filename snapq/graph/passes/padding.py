@@ -35,14 +35,19 @@ def zero_padded(
     """`source` `[N, C, spatial…]` with zeros around it: a Pad, or a depthwise Conv of one tap of 1.
 
     By Qualcomm's estimate the Conv costs as little as the Pad. At 16 bits the compiler does not
-    come through it with 512 channels: there is one for every 256.
+    come through it with 512 channels: there is one for every 256. With zeros in front too, where
+    the Conv is as wrong as the Pad, the Pad has one axis more, of size 1, at the end.
     """
     shape = static_shape(source)
     assert shape is not None
-    partly = leaves_a_column(before, after) and not any(before)
     sizes = (sum(parts) for parts in zip(before, shape[2:], after, strict=True))
     whole = (*shape[:2], *sizes)
-    if partly:
+    partly = leaves_a_column(before, after)
+    if partly and any(before):
+        deep = edit.op("Reshape", source, integers(*shape, 1))
+        amounts = integers(0, 0, *before, 0, 0, 0, *after, 0)
+        result = edit.op("Reshape", edit.op("Pad", deep, amounts), integers(*whole))
+    elif partly:
         counts = [_MOST_CHANNELS] * (shape[1] // _MOST_CHANNELS)
         counts += [rest] if (rest := shape[1] % _MOST_CHANNELS) else []
         parts: tuple[ir.Value, ...] = (source,)

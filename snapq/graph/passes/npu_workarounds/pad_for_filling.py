@@ -1,8 +1,10 @@
 """Writes what is filled up along two axes, one behind the other, as one Pad.
 
-1. Of two that fill up with the same number, behind the last axis and behind another one, each a
+1. Of two that fill up with the same number, behind the last axis and beside another one, each a
    `Pad` or a `Concat` with constants that hold one number, one Pad is made, whose last column
    `split_pad` looks after.
+2. Where the numbers differ, the second one is a Pad between Reshapes to a last axis of size 1;
+   where 5 dimensions are enough.
 
 Qualcomm's compiler makes such a pair one Pad itself, and leaves the last column of it unwritten:
 64 x 20 x 20 with a row and a column of zeros behind come out at -0.1 dB at w8a8, simulated on
@@ -13,6 +15,7 @@ Source: see `snapq.graph.passes.padding`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +25,7 @@ from snapq.graph.edit import Editor, constant, input_at, integers, is_op, pad_wi
 from snapq.graph.passes.base import Result
 from snapq.graph.passes.padding import leaves_a_column
 from snapq.graph.shapes import static_shape
+from snapq.operators import MAX_RANK
 
 OPERATORS = ("Concat", "Pad")
 
@@ -40,16 +44,27 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     outer = _filled(node)
     maker = outer.value.producer() if outer is not None else None
     inner = _filled(maker) if maker is not None else None
-    if outer is None or inner is None or inner.number != outer.number:
+    if outer is None or inner is None:
         return False
     both = [
         (one[0] + other[0], one[1] + other[1])
         for one, other in zip(inner.widths, outer.widths, strict=True)
     ]
-    before, after = zip(*both, strict=True)
-    if any(before) or not leaves_a_column(before, after):
+    if not leaves_a_column(*zip(*both, strict=True)):
         return False
-    return edit.op("Pad", inner.value, integers(*before, *after), outer.number)
+    if inner.number == outer.number:
+        return edit.op("Pad", inner.value, _amounts(both), outer.number)
+    shape, result = static_shape(outer.value), static_shape(node.outputs[0])
+    if shape is None or result is None or len(shape) >= MAX_RANK:
+        return False
+    deep = edit.op("Reshape", outer.value, integers(*shape, 1))
+    padded = edit.op("Pad", deep, _amounts([*outer.widths, (0, 0)]), outer.number)
+    return edit.op("Reshape", padded, integers(*result))
+
+
+def _amounts(widths: Sequence[tuple[int, int]]) -> np.ndarray:
+    before, after = zip(*widths, strict=True)
+    return integers(*before, *after)
 
 
 def _filled(node: ir.Node) -> _Filled | None:

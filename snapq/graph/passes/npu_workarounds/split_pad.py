@@ -1,11 +1,11 @@
 """Writes a Pad of which the NPU leaves the last column unwritten as it computes it rightly.
 
-1. `Pad` with zeros behind both axes of an image = a depthwise Conv of one tap of 1, with padding,
+It is one behind the last axis, with nothing in front of that, and beside another axis.
+
+1. Of zeros behind rows and columns of an image = a depthwise Conv of one tap of 1, with padding,
    one for every 256 channels.
-2. Any other `Pad` behind the last axis and another one, with nothing in front = Reshape to a last
-   axis of size 1, Pad, Reshape; where 5 dimensions are enough.
-3. `Pad` behind the last axis, with nothing in front of it, and in front of another one = a Pad of
-   the other axes, and one of the last.
+2. Any other = Reshape to a last axis of size 1, Pad, Reshape; where 5 dimensions are enough. Two
+   Pads, one of the last axis, are compiled as one, and as wrong.
 
 Source: see `snapq.graph.passes.padding`.
 """
@@ -36,12 +36,8 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if not leaves_a_column(before, after) or min(after) < 0:
         return False
     filling = input_at(node, 2)
-    if any(before):
-        last = [*(0 for _ in shape[:-1]), after[-1]]
-        others = edit.op("Pad", source, integers(*before, *after[:-1], 0), filling)
-        return edit.op("Pad", others, integers(*(0 for _ in shape), *last), filling)
     zero = filling is None or scalar(filling) == 0
-    if len(shape) == 4 and zero and is_float(source) and not any(after[:2]):
+    if len(shape) == 4 and zero and is_float(source) and not any((*before, *after[:2])):
         return zero_padded(source, before[2:], after[2:], edit)
     if len(shape) >= MAX_RANK:
         return Skipped(f"it has {len(shape)} dimensions, and one more is needed")
