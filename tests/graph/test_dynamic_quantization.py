@@ -28,9 +28,13 @@ LOOKED_UP = """(int64[1,16] i, float[50,32] w, float[32,64] w1, float[64] w2, fl
     float[50,10] w4) => (float[1,16,10] y) {
     a = Gather (w, i) b = MatMul (a, w1) c = Add (b, w2) d = Relu (c) e = MatMul (d, w3)
     f = Gather (w4, i) y = Add (e, f) }"""
+TURNED = """(int64[1,5] i, float[50,6] w, float[2,16,6] w1, float[2,16,4] w2, float[2,32] w3)
+    => (float[5,2,1,4] y) {
+    a = Gather (w, i) b = Transpose <perm = [1, 0, 2]> (a)
+    y = LSTM <hidden_size = 4, direction = "bidirectional"> (b, w1, w2, w3) }"""
 BOTH = "(float[2,4,6] x, float[2,6,5] z) => (float[2,4,5] y) { y = MatMul (x, z) }"
 
-_OPERATORS = ["Conv", "Gather", "LSTM", "MatMul"]
+_OPERATORS = ["Conv", "Gather", "LSTM", "MatMul", "Transpose"]
 WAYS: dict[str, dict[str, Any]] = {
     "int8": {},
     "uint8": {"weight_type": QuantType.QUInt8},
@@ -47,7 +51,9 @@ def _ratio(wanted: list[np.ndarray], found: list[np.ndarray]) -> float:
 @pytest.mark.parametrize("optimized", [False, True], ids=["as written", "optimized"])
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 @pytest.mark.parametrize(
-    "text", [NETWORK, RECURRENT, LOOKED_UP], ids=["layers", "recurrent", "looked up"]
+    "text",
+    [NETWORK, RECURRENT, LOOKED_UP, TURNED],
+    ids=["layers", "recurrent", "looked up", "looked up and turned"],
 )
 def test_it_is_float_again(text: str, way: dict[str, Any], optimized: bool, tmp_path: Path) -> None:
     source, file = build(text), tmp_path / "dynamic.onnx"

@@ -19,7 +19,7 @@ from snapq.operators import Role, Trait, spec_of
 from snapq.quantization.encodings import Encoding, QuantType, broadcast, dequantize, quantize
 from snapq.quantization.existing_qdq.pairs import alike
 
-__all__ = ["Integers", "unknown_form"]
+__all__ = ["FILLS_WITH_ZERO", "Integers", "unknown_form"]
 
 _KEEPS_PLACES = ("Identity", "Relu", "Clip", "Max", "Min", "Cast")
 """Operators after which the axis of a scale for each channel is where it was."""
@@ -29,7 +29,8 @@ _MOVES = (
 )
 """Operators that give integers out of those that they take, beside those with the trait."""
 _SMALL = {QuantType.INT8: QuantType.INT4, QuantType.UINT8: QuantType.UINT4}
-_FILLS_WITH_ZERO = ("Trilu", "CenterCropPad")
+FILLS_WITH_ZERO = ("Trilu", "CenterCropPad")
+"""Operators that fill in the integer 0 beside what they move."""
 _ASKS_FOR_PLACES = ("ArgMax", "ArgMin", "Shape", "Size")
 """Operators whose outputs are no values of what they take."""
 
@@ -194,7 +195,7 @@ class Integers:
         node.replace_input_with(1, low if high is None else high)
 
     def _move(self, node: ir.Node, encoding: Encoding) -> None:
-        fills = node.op_type in _FILLS_WITH_ZERO
+        fills = node.op_type in FILLS_WITH_ZERO
         if fills and encoding.zero_point.any():
             raise unknown_form(node, "fills in the integer 0, which stands for another number")
         if node.attributes.get_string("reduction", "none") != "none":

@@ -19,6 +19,7 @@ from snapq.graph.completion import way_out
 from snapq.graph.edit import (
     Names,
     add_constant,
+    constant,
     input_at,
     remove_dead_nodes,
     remove_unused_constants,
@@ -30,9 +31,9 @@ from snapq.graph.folding import fold_constants
 from snapq.graph.inference import infer_shapes
 from snapq.graph.qoperators import expand_qoperators
 from snapq.graph.shapes import forget_shapes, quiet
-from snapq.operators import Trait, having
+from snapq.operators import Role, Trait, having, spec_of
 from snapq.quantization.encodings import Encoding, QuantType, dequantize
-from snapq.quantization.existing_qdq.integers import Integers, unknown_form
+from snapq.quantization.existing_qdq.integers import FILLS_WITH_ZERO, Integers, unknown_form
 from snapq.quantization.existing_qdq.pairs import Pairs, alike, clip_node
 from snapq.quantization.existing_qdq.reading import constant_array, encoding_of, unreadable
 from snapq.quantization.granularity import PerBlock
@@ -93,24 +94,56 @@ def strip(model: ir.Model) -> Stripped:
     return _Work(model.clone()).run()
 
 
-def _look_up_behind(node: ir.Node, graph: ir.Graph) -> None:
-    """Turns a DQ of rows that are looked up in a constant into a look-up behind the DQ."""
-    source, result = node.inputs[0], node.outputs[0]
-    maker = source.producer() if source is not None else None
-    if source is None or maker is None or maker.op_type != "Gather" or len(source.uses()) > 1:
+def _move_behind(node: ir.Node, names: Names) -> None:
+    """Takes what a DQ gives of a constant that was moved as integers from the real constant.
+
+    Rows that are looked up and turned or cut then, as `quantize_dynamic` writes an embedding.
+    """
+    graph, scale = node.graph, constant(input_at(node, 1))
+    source = node.inputs[0]
+    moves: list[ir.Node] = []
+    while source is not None and source.const_value is None:
+        maker = source.producer()
+        if maker is None or not _moves_one(maker):
+            return
+        moves.append(maker)
+        source = maker.inputs[0]
+    if not moves or graph is None or source is None or source.is_graph_input():
         return
-    table, scale = maker.inputs[0], node.inputs[1]
-    one = scale is not None and scale.const_value is not None and scale.const_value.size == 1
-    if table is None or table.const_value is None or table.is_graph_input() or not one:
+    if scale is None or scale.size != 1:
         return
-    result.replace_all_uses_with(source, replace_graph_outputs=True)
-    node.replace_input_with(0, table)
-    maker.replace_input_with(0, result)
-    graph.remove(node)
-    graph.insert_before(maker, node)
-    name = result.name
-    result.name, result.shape, source.type = f"{table.name}_dequantized", table.shape, result.type
-    source.name = name
+    table = ir.node(
+        _DQ,
+        [source, *node.inputs[1:]],
+        attributes=node.attributes,
+        name=names.fresh_node(f"{node.name}_table"),
+    )
+    real = table.outputs[0]
+    real.name, real.shape = names.fresh_value(f"{source.name}_dequantized"), source.shape
+    real.type = node.outputs[0].type
+    graph.insert_before(moves[-1], table)
+    for move in reversed(moves):
+        made = ir.node(
+            move.op_type,
+            [real, *move.inputs[1:]],
+            attributes=move.attributes,
+            name=names.fresh_node(f"{move.name}_real"),
+        )
+        graph.insert_before(node, made)
+        real = made.outputs[0]
+        real.name = names.fresh_value(f"{move.outputs[0].name}_real")
+        real.shape, real.type = move.outputs[0].shape, node.outputs[0].type
+    name = node.outputs[0].name
+    node.outputs[0].replace_all_uses_with(real, replace_graph_outputs=True)
+    graph.remove(node, safe=True)
+    real.name = name
+
+
+def _moves_one(node: ir.Node) -> bool:
+    """Whether a node gives elements of its first input as they are, and of no other."""
+    data = [i for i in range(len(node.inputs)) if spec_of(node).role(i) is Role.DATA]
+    one = data in ([], [0]) and len(node.outputs) == 1 and node.op_type != "Pad"
+    return one and spec_of(node).has(Trait.MOVES) and node.op_type not in FILLS_WITH_ZERO
 
 
 class _Work:
@@ -174,9 +207,11 @@ class _Work:
             infer_shapes(self._model)
         self._notes.extend(real_numbers_at_the_boundary(self._model))
         expand_qoperators(self._model)
+        names = Names(self._graph)
         for node in tuple(self._graph):
             if node.op_type == _DQ:
-                _look_up_behind(node, self._graph)
+                _move_behind(node, names)
+        remove_dead_nodes(self._graph)
         for owner in self._graph:
             for graph in subgraphs(owner):
                 inner = next((n for n in graph.all_nodes() if n.op_type in (_Q, _DQ)), None)
