@@ -29,6 +29,7 @@ from snapq.graph.edit import (
     subgraphs,
 )
 from snapq.graph.float32 import convert_to_float32, one_kind_of_float
+from snapq.graph.random_draws import draw_once
 from snapq.graph.shapes import (
     InputShapes,
     TensorSpec,
@@ -98,9 +99,13 @@ def open_cut(
 def open_given(
     path: Path, inputs: InputShapes, outputs: Sequence[str] = (), given: ir.Model | None = None
 ) -> Cut:
-    """As `open_cut`, of a model to work on: inputs and outputs that are codes are real numbers."""
+    """As `open_cut`, of a model to work on.
+
+    Inputs and outputs that are codes are real numbers, and random numbers are drawn once.
+    """
     found = open_cut(path, inputs, outputs, given)
-    return replace(found, notes=(*found.notes, *real_numbers_at_the_boundary(found.model)))
+    notes = (*real_numbers_at_the_boundary(found.model), *draw_once(found.model))
+    return replace(found, notes=(*found.notes, *notes))
 
 
 def cut(model: ir.Model, outputs: Sequence[str]) -> Cut:
