@@ -146,9 +146,10 @@ class QuantizeConfig(StageConfig):
     precision_rules: bool = True
     """Keep ops that 8 bits break or slow down at 16 bits or in fp16: spectral front ends in fp16,
     up to a root or a logarithm; at 16 bits roots of squares, the cells of recurrent layers, the
-    coordinates of a GridSample, and depthwise filters too long for the 8-bit kernel; what makes
-    boxes of distances and anchors, where that takes at most 5 % more by the estimate; with `best`,
-    small output layers too, where that helps. Overrides come first; the notes name the nodes."""
+    coordinates of a GridSample, distances to the rows of a codebook, and depthwise filters too long
+    for the 8-bit kernel; what makes boxes of distances and anchors, where that takes at most 5 %
+    more by the estimate; with `best`, small output layers too, where that helps. Overrides come
+    first; the notes name the nodes."""
     encodings: FilePath | None = None
     """A file of AIMET encodings (0.6.1 or 1.0) for this model: its types and ranges are used, and
     only tensors without an encoding are calibrated."""

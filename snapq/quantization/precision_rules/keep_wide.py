@@ -6,6 +6,7 @@
 | squares under a root elsewhere | 16 bits, where activations have 8 |
 | cells of recurrent layers, their state, small heads | 16 bits, where activations have 8 |
 | the places at which a GridSample reads | 16 bits, where activations have 8 |
+| what finds the nearest row of a codebook (`codebooks`) | 16 bits, where activations have 8 |
 | a running sum (CumSum) | 16 bits, where activations have 8 |
 | a Softmax over 100 classes or more that is an output | 16 bits, where activations have 8 |
 | a depthwise filter whose sides add up to 64 or more | 16 bits, where activations have 8 |
@@ -40,6 +41,7 @@ from snapq.graph.shapes import static_shape
 from snapq.operators import Trait, spec_of
 from snapq.precision import ActivationType
 from snapq.quantization.calibration.observers.collector import Collector
+from snapq.quantization.precision_rules.codebooks import nearest_rows
 from snapq.quantization.precision_rules.coordinates import coordinates
 from snapq.quantization.precision_rules.recurrent import cells
 from snapq.quantization.precision_rules.squares import fronts, logarithms, squared
@@ -201,6 +203,7 @@ RULES = (
     WideRule(squared, f"a root of squares {_RUINED}"),
     WideRule(cells, "the cell of a recurrent layer loses too much at 8"),
     WideRule(coordinates, f"a place to read at {_RUINED}"),
+    WideRule(nearest_rows, "the nearest row of a codebook is another one at 8"),
     WideRule(_sums, f"a running sum {_RUINED}"),
     WideRule(_last_softmaxes, "the smaller probabilities of many classes are all 0 at 8 bits"),
     WideRule(_long_filters, "the NPU has no fast 8-bit kernel for a depthwise filter this long"),

@@ -258,6 +258,27 @@ def test_the_places_at_which_a_picture_is_read_have_16_bits():
     assert quality(model, result.model, samples) > quality(model, narrow.model, samples) + 15
 
 
+@pytest.mark.parametrize("looked_up", [True, False])
+def test_the_nearest_row_of_a_codebook_is_found_at_16_bits(looked_up):
+    b = Builder()
+    table = b.normal(64, 16)
+    rows = b.add("MatMul", b.feed("x", 1, 32, 8), b.normal(8, 16))
+    products = b.add("MatMul", rows, (table.T * 2).astype(np.float32))
+    squares = np.square(table).sum(axis=1).astype(np.float32)
+    closeness = b.add("Sub", products, squares)
+    place = b.add("ArgMax", closeness, axis=-1, keepdims=0)
+    result = b.add("Gather", table, place) if looked_up else b.add("Cast", place, to=1)
+    model = b.model(result)
+    samples = feeds(model, 2)
+    wide, narrow = (quantize(model, samples, Scheme(keep_wide=kept)) for kept in (True, False))
+    bits = {wide.encodings[value].dtype.value for value in (rows, products, closeness)}
+    assert bits == ({"uint16"} if looked_up else {"uint8"})
+    if looked_up:
+        assert any("nearest row of a codebook" in note.text for note in wide.notes)
+        better = quality(model, wide.model, samples)
+        assert better > quality(model, narrow.model, samples) + 6
+
+
 def test_normalizations_behind_a_concat_are_float_at_16_bits():
     for joined in (True, False):
         b = Builder()
