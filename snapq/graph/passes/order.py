@@ -97,6 +97,8 @@ ORDER: dict[Phase, dict[str, str]] = {
         "npu_speed.search_long_row_in_steps": "behind reduce_before_flatten: ArgMax too",
         "npu_speed.compose_affine_rows": "before join_narrow_axes: Adds and Muls too",
         "npu_speed.join_narrow_axes": "in LOWER: the folds are done with Adds and Muls",
+        "npu_speed.slice_picked_rows": "behind join_narrow_axes, which leaves rows to slice",
+        "npu_speed.concat_merged_axes": "behind reduce_rank, which looks at Concats too",
         "npu_speed.attend_few_rows_at_once": "before flatten_gemm_rows, which looks at MatMuls",
         "npu_speed.flatten_maps_channels_last": "in LOWER: merge_transposes has joined what it can",
         "npu_speed.split_map_attention": "before flatten_gemm_rows, which looks at MatMuls",

@@ -361,6 +361,56 @@ CASES = [
         "Sigmoid Reshape Sub Reshape",
     ),
     Case(
+        "join_narrow_axes",
+        "places of several levels, plus constants of each query and level",
+        """(float[300,48] x, float[300,1,3,1,2] w) => (float[300,48] y) {
+            s = Constant <value_ints = [300, 4, 3, 2, 2]> ()
+            f = Constant <value_ints = [300, 48]> ()
+            r = Reshape(x, s) a = Sub(w, r) y = Reshape(a, f) }""",
+        "Sub",
+    ),
+    Case(
+        "slice_picked_rows",
+        "the places of two of three levels",
+        """(float[10,4,3,2,2] x) => (float[10,4,1,2,2] y, float[10,4,2,2] z) {
+            i = Constant <value_ints = [1]> () j = Constant <value_int = -1> ()
+            y = Gather <axis = 2> (x, i) z = Gather <axis = -3> (x, j) }""",
+        "Reshape Slice Reshape Slice Reshape",
+    ),
+    Case(
+        "slice_picked_rows",
+        "the last axis, few dimensions, or wide ones, are gathered",
+        """(float[10,4,3,2,2] x, float[4,3,2,2] v, float[9,4,3,2,8] o)
+            => (float[10,4,3,2] z, float[4,2,2] u, float[9,4,2,8] t) {
+            j = Constant <value_int = 0> () z = Gather <axis = 4> (x, j)
+            u = Gather <axis = 1> (v, j) r = Relu(o) t = Gather <axis = 2> (r, j) }""",
+        "Gather Gather Relu Gather",
+        applies=False,
+    ),
+    Case(
+        "concat_merged_axes",
+        "what three levels were sampled to, stacked and merged",
+        """(float[2,5,4] a, float[2,5,4] b, float[2,5,4] c) => (float[2,5,12] y, float[2,15,4] z) {
+            o = Constant <value_ints = [2]> () p = Constant <value_ints = [1]> ()
+            s = Constant <value_ints = [2, 5, 12]> () t = Constant <value_ints = [2, 15, 4]> ()
+            d = Unsqueeze(a, o) e = Unsqueeze(b, o) f = Unsqueeze(c, o)
+            g = Concat <axis = 2> (d, e, f) y = Reshape(g, s)
+            k = Unsqueeze(a, p) l = Unsqueeze(b, p) m = Unsqueeze(c, p)
+            n = Concat <axis = 1> (k, l, m) z = Reshape(n, t) }""",
+        "Concat Concat",
+    ),
+    Case(
+        "concat_merged_axes",
+        "a new axis that another one is merged with, or that stays",
+        """(float[2,5,4] a, float[2,5,4] b) => (float[4,5,4] y, float[2,5,2,4] z) {
+            o = Constant <value_ints = [1]> () p = Constant <value_ints = [2]> ()
+            s = Constant <value_ints = [4, 5, 4]> ()
+            d = Unsqueeze(a, o) e = Unsqueeze(b, o) g = Concat <axis = 1> (d, e) y = Reshape(g, s)
+            k = Unsqueeze(a, p) l = Unsqueeze(b, p) z = Concat <axis = 2> (k, l) }""",
+        "Unsqueeze Unsqueeze Concat Reshape Unsqueeze Unsqueeze Concat",
+        applies=False,
+    ),
+    Case(
         "multiply_channels_last",
         "masks of queries, as a sum over channels",
         """(float[2,5,8] q, float[2,8,4,3] m) => (float[2,5,4,3] y) {

@@ -6,6 +6,8 @@
 2. The same of x that rule 1 left and a constant of `[…, a, b]`.
 3. `f(x, c)` with x of `[…, b]`, b at most 4, 256 rows or more, and c one number, is computed over
    rows of the last axes, two or as many as have 128 numbers together.
+4. `f(x, c)` with x of five dimensions or more, `[…, b]`, b at most 4, that a Reshape makes of
+   longer rows, and any other constant c, is computed over these rows; c is repeated.
 
 So detectors of hands and faces decode landmarks: points of two coordinates times the size of their
 anchors. The NPU stretches such narrow tensors element by element. A product with ones and zeros is
@@ -14,7 +16,8 @@ anchors of 9 points between two Sigmoids: w8a8 213 and 110 against 17 and 12, w8
 against 47 and 41, fp16 389 and 172 against 63 and 34. Behind other narrow operators it may lose,
 so the pass is judged: MediaPipe's palm detector at w8a8 1,569 and 473 against 627 and 422, at w8a16
 3,225 and 715 against 2,022 and 866. Rule 3 is for the places that networks of optical flow sample:
-RAFT-small with 3 updates of 320 places at w8a8 22,262 against 5,455 us on QCS9075.
+RAFT-small with 3 updates of 320 places at w8a8 22,262 against 5,455 us on QCS9075. Rule 4 is for
+deformable attention, where the places around which a query samples are constants.
 """
 
 from __future__ import annotations
@@ -31,6 +34,10 @@ from snapq.graph.shapes import Shape, static_shape
 OPERATORS = ("Add", "Div", "Mul", "Sub")
 _NARROW, _MANY, _WIDE = 4, 256, 128
 """Numbers of the last axis at most, rows at least, and numbers of a row at most."""
+_LARGEST = 1 << 22
+"""Numbers of a constant that is repeated, at most: each is read from memory."""
+_DEEP = 5
+"""Dimensions from which the NPU is slow at narrow tensors, whatever is beside them."""
 
 
 def apply(node: ir.Node, edit: Editor) -> Result:
@@ -47,6 +54,8 @@ def apply(node: ir.Node, edit: Editor) -> Result:
             return _rewritten(node, whole, other, edit)
         if fixed and prod(beside) == 1 and _is_narrow(whole) and len(beside) <= len(whole):
             return _over_rows(node, whole, other, edit)
+        if fixed and len(whole) >= _DEEP and _is_narrow(whole):
+            return _over_given_rows(node, whole, other, edit)
     return False
 
 
@@ -90,6 +99,22 @@ def _rewritten(node: ir.Node, shape: Shape, other: int, edit: Editor) -> ir.Valu
         value.shape = ir.Shape((rows, count * size))
         value.dtype = ir.DataType.FLOAT
     return edit.op("Reshape", made, integers(*shape))
+
+
+def _over_given_rows(node: ir.Node, shape: Shape, other: int, edit: Editor) -> Result:
+    """The operator over the rows that a Reshape took apart, and the Reshape behind it."""
+    reshape = producer(node.inputs[1 - other], "Reshape")
+    before = static_shape(reshape.inputs[0]) if reshape is not None else None
+    fixed = constant(node.inputs[other])
+    assert fixed is not None
+    if reshape is None or before is None or len(before) < 2 or before[-1] <= _NARROW:
+        return False
+    if static_shape(node.outputs[0]) != shape or prod(shape) > _LARGEST:
+        return False
+    beside = np.broadcast_to(fixed, shape).reshape(before).copy()
+    rows = reshape.inputs[0]
+    operands = (beside, rows) if other == 0 else (rows, beside)
+    return edit.op("Reshape", edit.op(node.op_type, *operands), integers(*shape))
 
 
 def _over_rows(node: ir.Node, shape: Shape, other: int, edit: Editor) -> Result:
