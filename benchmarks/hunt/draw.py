@@ -69,12 +69,14 @@ def _renumbered(step: Step) -> Step:
 
 
 def _input_shape(rng: Rng) -> Shape:
-    """A map, tokens, rows of features, or a sequence."""
+    """A map, a volume, tokens, rows of features, or a sequence."""
     kind = rng.random()
     batch = 1 if chance(rng, 0.85) else int(rng.integers(2, 5))
     while True:
-        if kind < 0.55:
+        if kind < 0.45:
             shape: Shape = (batch, size(rng), size(rng), size(rng))
+        elif kind < 0.55:
+            shape = (batch, size(rng), *(int(one) for one in rng.integers(1, 13, 3)))
         elif kind < 0.85:
             shape = (batch, size(rng), size(rng))
         else:

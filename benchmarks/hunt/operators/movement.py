@@ -21,6 +21,24 @@ def concat(g: Builder, x: Sequence[Value], s: Settings) -> Value:
     return g.apply("Concat", [a, b], along(a.shape, axis, length), axis=axis)
 
 
+def filled(g: Builder, x: Sequence[Value], s: Settings) -> Value:
+    """Concat with a constant of one number, or of many, in front or behind."""
+    given, axis = x[0], s["axis"]
+    shape = along(given.shape, axis, s["length"])
+    filling = np.full(shape, s["number"]) if s["flat"] else g.rng.standard_normal(shape)
+    parts = [given, g.constant(filling)]
+    if s["front"]:
+        parts.reverse()
+    joined = along(given.shape, axis, given.shape[axis] + s["length"])
+    return g.apply("Concat", parts, joined, axis=axis)
+
+
+def reverse(g: Builder, x: Sequence[Value], s: Settings) -> Value:
+    """Slice from the end of an axis to its start."""
+    inputs = [g.integers((value,)) for value in (-1, -(2**31), s["axis"], -1)]
+    return g.apply("Slice", [x[0], *inputs], x[0].shape)
+
+
 def crop(g: Builder, x: Sequence[Value], s: Settings) -> Value:
     """Slice along an axis; `start` and `end` are shares of its length."""
     given, axis, step = x[0], s["axis"], s["step"]
@@ -164,6 +182,16 @@ def shuffle(g: Builder, x: Sequence[Value], s: Settings) -> Value:
     return g.apply("Reshape", [found, g.integers((n, c, h, w))], (n, c, h, w))
 
 
+def _draw_filling(rng: Rng, shape: Shape) -> Settings:
+    return {
+        "axis": axis_of(rng, shape),
+        "length": pick(rng, (1, 1, 2, 5, 32)),
+        "number": pick(rng, (0.0, 0.0, 1.0, -3.0)),
+        "flat": chance(rng, 0.7),
+        "front": chance(rng, 0.3),
+    }
+
+
 def _draw_crop(rng: Rng, shape: Shape) -> Settings:
     start, end = sorted(round(float(value), 2) for value in rng.random(2))
     if chance(rng, 0.3):
@@ -186,13 +214,19 @@ def _draw_split(rng: Rng, shape: Shape) -> Settings:
 
 
 def _draw_pad(rng: Rng, shape: Shape) -> Settings:
-    axes = [-2, -1] if chance(rng, 0.7) else [axis_of(rng, shape)]
+    axes = [-2, -1] if chance(rng, 0.6) else [axis_of(rng, shape)]
+    if chance(rng, 0.2):
+        axes = [int(place) - len(shape) for place in range(1, len(shape))]
     return {
         "axes": axes,
-        "amounts": [[int(rng.integers(0, 4)), int(rng.integers(0, 4))] for _ in axes],
+        "amounts": [[_width(rng), _width(rng)] for _ in axes],
         "mode": pick(rng, ("constant", "constant", "reflect", "edge")),
         "value": pick(rng, (0.0, 0.0, 1.0, -3.0)),
     }
+
+
+def _width(rng: Rng) -> int:
+    return 0 if chance(rng, 0.3) else int(rng.integers(0, 4))
 
 
 def _draw_resize(rng: Rng, _shape: Shape) -> Settings:
@@ -222,6 +256,8 @@ def _draw_gather(rng: Rng, shape: Shape) -> Settings:
 
 MOVEMENT = {
     "Concat": Row(lambda r, s: {"axis": axis_of(r, s)}, concat, weight=3, operands=2),
+    "ConcatConstant": Row(_draw_filling, filled, weight=1),
+    "Reverse": Row(lambda r, s: {"axis": axis_of(r, s)}, reverse, weight=0.5),
     "Slice": Row(_draw_crop, crop, weight=2),
     "Split": Row(_draw_split, split_join, weight=2),
     "Pad": Row(_draw_pad, pad, weight=1.5),
@@ -230,7 +266,7 @@ MOVEMENT = {
         lambda r, _s: {"block": 2, "mode": pick(r, ("DCR", "CRD"))}, depth_to_space, (4,), 0.7
     ),
     "SpaceToDepth": Row(lambda r, _s: {"slices": chance(r, 0.5)}, space_to_depth, (4,), 0.7),
-    "Transpose": Row(_draw_perm, transpose, (3, 4), 1.5),
+    "Transpose": Row(_draw_perm, transpose, (3, 4, 5), 1.5),
     "Reshape": Row(_draw_reshape, reshape, weight=2),
     "Gather": Row(_draw_gather, gather, weight=1.5),
     "Tile": Row(lambda r, s: {"axis": axis_of(r, s), "times": pick(r, (2, 3))}, tile, weight=0.5),
@@ -238,7 +274,7 @@ MOVEMENT = {
     "Flatten": Row(
         nothing,
         lambda g, x, _s: g.apply("Flatten", [x[0]], (x[0].shape[0], math.prod(x[0].shape[1:]))),
-        (3, 4),
+        (3, 4, 5),
         0.5,
     ),
 }

@@ -107,10 +107,10 @@ def _draw_layer_norm(rng: Rng, _shape: Shape) -> Settings:
 
 NORMALIZATIONS = {
     "BatchNorm": Row(nothing, batch_norm, (2, 3, 4), 1.5),
-    "LayerNorm": Row(_draw_layer_norm, layer_norm, (2, 3, 4), 2.5),
+    "LayerNorm": Row(_draw_layer_norm, layer_norm, (2, 3, 4, 5), 2.5),
     "InstanceNorm": Row(nothing, instance_norm, (3, 4), 1),
     "GroupNorm": Row(lambda r, _s: {"groups": pick(r, (1, 2, 4, 8, 32))}, group_norm, (3, 4), 1.5),
     "RmsNorm": Row(lambda r, _s: {"reciprocal": chance(r, 0.5)}, rms_norm, (2, 3, 4), 1.5),
     "L2Norm": Row(_draw_l2, l2_norm, (2, 3, 4), 1),
-    "Softmax": Row(_draw_softmax, softmax, (2, 3, 4), 3),
+    "Softmax": Row(_draw_softmax, softmax, (2, 3, 4, 5), 3),
 }

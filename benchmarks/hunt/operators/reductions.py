@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+import numpy as np
+
 from benchmarks.hunt.operators.table import Rng, Row, axis_of, chance, nothing, pick
 from benchmarks.hunt.recipe import Builder, ImpossibleError, Settings, Shape, Value
 
@@ -72,7 +74,8 @@ def spatial_gate(g: Builder, x: Sequence[Value], s: Settings) -> Value:
 
 def cumsum(g: Builder, x: Sequence[Value], s: Settings) -> Value:
     """CumSum along an axis."""
-    return g.apply("CumSum", [x[0], g.integers((s["axis"],))], x[0].shape)
+    order = {"exclusive": int(s["exclusive"]), "reverse": int(s["reverse"])}
+    return g.apply("CumSum", [x[0], g.constant(s["axis"], np.int64)], x[0].shape, **order)
 
 
 def _draw_pool(rng: Rng, shape: Shape) -> Settings:
@@ -89,9 +92,19 @@ def _draw_pool(rng: Rng, shape: Shape) -> Settings:
 
 
 def _draw_reduction(rng: Rng, shape: Shape) -> Settings:
-    op = pick(rng, ("Mean", "Mean", "Mean", "Max", "Min", "Sum", "Sum", "L2", "LogSumExp"))
+    op = pick(
+        rng, ("Mean", "Mean", "Mean", "Max", "Min", "Sum", "Sum", "L2", "L1", "Prod", "LogSumExp")
+    )
     axes = [-2, -1] if len(shape) == 4 and chance(rng, 0.5) else [axis_of(rng, shape)]
     return {"op": f"Reduce{op}", "axes": axes, "keepdims": chance(rng, 0.6)}
+
+
+def _draw_sum(rng: Rng, shape: Shape) -> Settings:
+    return {
+        "axis": axis_of(rng, shape),
+        "exclusive": chance(rng, 0.3),
+        "reverse": chance(rng, 0.3),
+    }
 
 
 REDUCTIONS = {
@@ -99,12 +112,12 @@ REDUCTIONS = {
     "AveragePool": Row(_draw_pool, partial(pool, "AveragePool"), (3, 4), 1.5),
     "GlobalAveragePool": Row(nothing, partial(global_pool, "GlobalAveragePool"), (3, 4), 1),
     "GlobalMaxPool": Row(nothing, partial(global_pool, "GlobalMaxPool"), (3, 4), 0.4),
-    "Reduce": Row(_draw_reduction, reduction, (2, 3, 4), 2.5),
+    "Reduce": Row(_draw_reduction, reduction, (2, 3, 4, 5), 2.5),
     "SqueezeExcite": Row(
         lambda r, _s: {"gate": pick(r, ("Sigmoid", "HardSigmoid"))}, squeeze_excite, (4,), 1.5
     ),
     "SpatialGate": Row(
         lambda r, _s: {"op": pick(r, ("ReduceMean", "ReduceMax"))}, spatial_gate, (4,), 0.7
     ),
-    "CumSum": Row(lambda r, s: {"axis": axis_of(r, s)}, cumsum, (2, 3, 4), 0.3),
+    "CumSum": Row(_draw_sum, cumsum, (2, 3, 4, 5), 0.5),
 }

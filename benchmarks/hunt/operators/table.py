@@ -31,7 +31,7 @@ class Row:
 
     draw: Draw
     emit: Emit
-    ranks: tuple[int, ...] = (2, 3, 4)
+    ranks: tuple[int, ...] = (2, 3, 4, 5)
     weight: float = 1.0
     operands: int = 1
 
