@@ -106,8 +106,8 @@ def by_reference(model: ir.Model, limit: int) -> tuple[bytes, dict[str, np.ndarr
     """The model as one message without its large weights, and these by name, without a copy.
 
     For ONNX Runtime, which takes them from memory. Left in the message are weights that are inputs
-    or outputs as well, and those of types that numpy has not. None where more than `limit` bytes
-    would be left.
+    or outputs as well, those that nothing reads, which ONNX Runtime drops before it asks for them,
+    and those of types that numpy has not. None where more than `limit` bytes would be left.
     """
     taken = [
         (name, value, held)
@@ -116,6 +116,7 @@ def by_reference(model: ir.Model, limit: int) -> tuple[bytes, dict[str, np.ndarr
         and held.nbytes >= wire.LARGE
         and held.dtype in wire.PLAIN
         and not (value.is_graph_input() or value.is_graph_output())
+        and value.uses()
     ]
     chosen = {name for name, _, _ in taken}
     small = [

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, is_float
+from snapq.graph.edit import Editor, is_float, remove_unused_constants
 from snapq.graph.float16.order import BEHIND, ORDER
 from snapq.graph.inference import infer_shapes
 from snapq.graph.passes.base import Pass
@@ -47,5 +47,6 @@ def write_for_float16(model: ir.Model, nodes: Iterable[ir.Node] | None = None) -
                         made.metadata_props.update(node.metadata_props)
                     known = now
     if applied:
+        remove_unused_constants(model.graph)
         infer_shapes(model)
     return applied
