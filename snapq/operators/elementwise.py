@@ -87,7 +87,7 @@ _MATH = {
     "Tan": _function(encodings=None),
     **rows("Acos Acosh Asinh Atanh Cosh Sinh", _function(encodings=None, npu=lacking())),
     "Erf": _function(_ELEMENTWISE | {Trait.FINITE}, encodings=None, npu=lacking()),
-    "Cast": OpSpec(Family.MATH, traits=_ELEMENTWISE | _STAYS, macs=macs.nothing),
+    "Cast": OpSpec(Family.MATH, traits=_ELEMENTWISE | _STAYS, macs=macs.nothing, npu=_FLAT),
     "Dropout": OpSpec(
         Family.RANDOM, traits=_ELEMENTWISE | _STAYS | {Trait.KEEPS_FACTOR}, npu=lacking()
     ),
@@ -102,6 +102,7 @@ _ACTIVATIONS = {
         (D, LIMIT, LIMIT),
         traits=_ELEMENTWISE | {Trait.KEEPS_FACTOR},
         encodings=Encodings.CLAMPED,
+        npu=_FLAT,  # of some bounds Max and Min are made
     ),
     "LeakyRelu": _activation(Trait.KEEPS_FACTOR),
     # At 16 bits the compiler fails on several slopes.
@@ -145,8 +146,8 @@ _TRUTH = {
         traits=_ELEMENTWISE,
         npu=lacking("the NPU works with numbers that saturate", "Use Clip in place of this test."),
     ),
-    **rows("And Or Xor", OpSpec(Family.LOGIC, (D, D), traits=_COMMUTES)),
-    "Not": OpSpec(Family.LOGIC, traits=_ELEMENTWISE),
+    **rows("And Or Xor", OpSpec(Family.LOGIC, (D, D), traits=_COMMUTES, npu=_FLAT)),
+    "Not": OpSpec(Family.LOGIC, traits=_ELEMENTWISE, npu=_FLAT),
     **rows(
         "BitwiseAnd BitwiseOr BitwiseXor",
         OpSpec(Family.LOGIC, (D, D), traits=_COMMUTES, npu=_NO_BITS),

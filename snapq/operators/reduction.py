@@ -14,6 +14,7 @@ _STAYS = frozenset({Trait.KEEPS_SIGN, Trait.KEEPS_FINITE})
 _ONE = frozenset({Trait.ONE_IS_KEPT})
 _LOOSE = frozenset({Trait.DATA_DEPENDENT_SHAPE})
 _CUT = "Cut the model in front of it (`model.outputs`); what is behind runs on the CPU."
+_FLAT = Npu(max_rank=4)
 _OPEN_SIZE = lacking("the size of its output depends on the data", _CUT)
 
 _POOLS = {
@@ -60,7 +61,7 @@ def _reduce(*traits: Trait, encodings: Encodings | None = None, npu: Npu = TAKEN
 
 
 _REDUCTIONS = {
-    **rows("ReduceMax ReduceMin", _reduce(*_STAYS, *_ONE, encodings=_OWN)),
+    **rows("ReduceMax ReduceMin", _reduce(*_STAYS, *_ONE, encodings=_OWN, npu=_FLAT)),
     "ReduceMean": _reduce(*_STAYS, *_ONE, Trait.KEEPS_FACTOR, encodings=_OWN),
     "ReduceSum": _reduce(*_STAYS, *_ONE, Trait.IGNORES_ZEROS, encodings=_OWN),
     "ReduceProd": _reduce(
@@ -68,14 +69,17 @@ _REDUCTIONS = {
         Trait.KEEPS_SIGN,
         npu=lacking("the NPU has no product over a dimension", "Use Mul of slices, or logarithms."),
     ),
-    "ReduceL2": _reduce(Trait.NOT_NEGATIVE, Trait.IGNORES_ZEROS),
-    "ReduceLogSumExp": _reduce(),
+    # In fp16 a maximum, a Sqrt or a Log is made of them.
+    "ReduceL2": _reduce(Trait.NOT_NEGATIVE, Trait.IGNORES_ZEROS, npu=_FLAT),
+    "ReduceLogSumExp": _reduce(npu=_FLAT),
     **rows(
         "ReduceL1 ReduceSumSquare", _reduce(Trait.NOT_NEGATIVE, Trait.IGNORES_ZEROS, npu=lacking())
     ),
     "ReduceLogSum": _reduce(npu=lacking()),
     # The sum may come to be larger than calibration saw, and wraps around.
-    "CumSum": OpSpec(Family.SIGNAL, (D, OTHER), traits=_STAYS, encodings=_OWN, npu=Npu(wraps=True)),
+    "CumSum": OpSpec(
+        Family.SIGNAL, (D, OTHER), traits=_STAYS, encodings=_OWN, npu=Npu(wraps=True, max_rank=4)
+    ),
 }
 _SEARCHES = {
     **rows(
@@ -85,9 +89,10 @@ _SEARCHES = {
             traits=_AXIS | {Trait.NOT_NEGATIVE},
             encodings=_READ,
             macs=macs.input_elements,
+            npu=_FLAT,
         ),
     ),
-    "TopK": OpSpec(Family.SEARCH, (D, SHAPE), traits=_AXIS, macs=macs.input_elements),
+    "TopK": OpSpec(Family.SEARCH, (D, SHAPE), traits=_AXIS, macs=macs.input_elements, npu=_FLAT),
     "OneHot": OpSpec(Family.SEARCH, (D, SHAPE, OTHER)),
     "NonMaxSuppression": OpSpec(
         Family.SEARCH,

@@ -263,7 +263,7 @@ CASES = [
         "a logarithm of sums and a Selu over 6 dimensions",
         """(float[2,2,3,2,2,4] x) => (float[2,2,3,1,1,4] y) {
             a = Constant <value_ints = [3, 4]> () b = Selu(x) y = ReduceLogSumExp (b, a) }""",
-        "Reshape Selu Reshape ReduceLogSumExp Reshape",
+        "Reshape Selu ReduceLogSumExp Reshape",
         18,
     ),
     Case(
@@ -308,6 +308,99 @@ CASES = [
             s = Constant <value_ints = [2, 3, 5, 2, 1, 4]> () y = Expand(x, s)
             t = Constant <value_ints = [1, 2, 1, 1, 1, 1]> () z = Tile(x, t) }""",
         "Reshape Expand Reshape Reshape Tile Reshape",
+    ),
+    Case(
+        "reduce_rank",
+        "searches and sums over 5 dimensions",
+        """(float[2,3,4,2,3] x) => (int64[2,3,4,3] y, float[2,3,2,2,3] v, float[2,3,4,2,3] s) {
+            k = Constant <value_ints = [2]> () a = Constant <value_int = 1> ()
+            y = ArgMax <axis = 3, keepdims = 0> (x) v, i = TopK <axis = 2> (x, k)
+            s = CumSum(x, a) }""",
+        "Reshape ArgMax Reshape TopK Reshape Reshape Transpose CumSum Transpose Reshape",
+    ),
+    Case(
+        "reduce_rank",
+        "logic and limits over 5 dimensions",
+        """(float[2,3,4,2,3] x) => (float[2,3,4,2,3] y) <float low = {-0.5}, float high = {0.7}> {
+            c = Clip(x, low, high) g = Greater(x, low) n = Not(g) y = Where(n, x, c) }""",
+        "Reshape Clip Reshape Greater Not Reshape Where",
+    ),
+    Case(
+        "reduce_rank",
+        "what is reflected along two of 5 dimensions",
+        """(float[2,3,4,3,3] x) => (float[2,3,4,5,4] y)
+            <int64[10] p = {0, 0, 0, 1, 0, 0, 0, 0, 1, 1}> { y = Pad <mode = "reflect"> (x, p) }""",
+        "Reshape Pad Reshape",
+    ),
+    Case(
+        "reduce_rank",
+        "elements of 5 dimensions by place, fewer of one",
+        """(float[2,3,2,2,4] x, float[2,3,1,2,3] z) => (float[2,3,1,2,1] y, float[2,3,2,2,4] v) {
+            i = ArgMax <axis = -1, keepdims = 1> (z) y = GatherElements <axis = 4> (x, i)
+            v = ScatterElements <axis = 4> (x, i, y) }""",
+        "Reshape ArgMax Reshape Reshape GatherElements Reshape ScatterElements Reshape",
+    ),
+    Case(
+        "lower_volumes",
+        "pools over a volume, and over its depth alone",
+        """(float[1,2,7,6,5] x) => (float[1,2,3,3,2] y, float[1,2,3,6,5] v) {
+            y = MaxPool <kernel_shape = [3, 2, 3], strides = [3, 2, 2], pads = [1, 0, 0, 1, 0, 0]>
+                (x)
+            v = MaxPool <kernel_shape = [3, 1, 1], dilations = [2, 1, 1]> (x) }""",
+        "Reshape MaxPool Reshape MaxPool Reshape Reshape MaxPool Reshape",
+    ),
+    Case(
+        "lower_volumes",
+        "linear samples of a volume, by scales and by sizes",
+        """(float[1,2,3,4,5] x) => (float[1,2,6,8,10] y, float[1,2,5,4,7] v)
+            <float[5] scales = {1.0, 1.0, 2.0, 2.0, 2.0}, int64[5] sizes = {1, 2, 5, 4, 7}> {
+            y = Resize <mode = "linear"> (x, , scales)
+            v = Resize <mode = "linear", coordinate_transformation_mode = "align_corners">
+                (x, , , sizes) }""",
+        "Reshape Resize Reshape Resize Reshape Resize Reshape Resize Reshape",
+        19,
+    ),
+    Case(
+        "lower_volumes",
+        "a normalization and the maximum of a volume",
+        """(float[2,3,3,4,5] x, float[3] w, float[3] w1) => (float[2,3,1,1,1] y) {
+            a = InstanceNormalization <epsilon = 0.1> (x, w, w1) y = GlobalMaxPool(a) }""",
+        "Reshape InstanceNormalization ReduceMax Reshape",
+    ),
+    Case(
+        "lower_volumes",
+        "the places of the largest in a volume",
+        """(float[1,2,4,4,4] x) => (float[1,2,2,2,2] y, int64[1,2,2,2,2] i) {
+            y, i = MaxPool <kernel_shape = [2, 2, 2], strides = [2, 2, 2]> (x) }""",
+        "MaxPool",
+        applies=False,
+    ),
+    Case(
+        "lower_scatter",
+        "the larger values at rows, and sums at places",
+        """(float[4,5] x, float[2,5] z, float[4,2] u) => (float[4,5] y, float[4,5] v)
+            <int64[2,1] i = {3, 0}, int64[4,2] j = {4, 0, 1, 2, 3, 0, 2, -1}> {
+            y = ScatterND <reduction = "max"> (x, i, z)
+            v = ScatterElements <axis = 1, reduction = "add"> (x, j, u) }""",
+        "Gather Max ScatterND GatherElements Add ScatterElements",
+        18,
+    ),
+    Case(
+        "lower_scatter",
+        "sums of several values at one place",
+        """(float[4,5] x, float[2,5] z) => (float[4,5] y) <int64[2,1] i = {3, 3}> {
+            y = ScatterND <reduction = "add"> (x, i, z) }""",
+        "ScatterND",
+        18,
+        applies=False,
+    ),
+    Case(
+        "lower_reductions",
+        "a product over two axes, one of an odd size",
+        """(float[2,5,3] x) => (float[2] y) {
+            a = Constant <value_ints = [1, 2]> () y = ReduceProd <keepdims = 0> (x, a) }""",
+        "Slice Slice Slice Mul Slice Slice Mul Mul Slice Slice Slice Mul Mul Reshape",
+        18,
     ),
     Case(
         "unroll_recurrent",

@@ -2,6 +2,7 @@
 
 1. `GatherND(x, i)` with constant i becomes Reshape, which merges the dimensions that i
    counts through, and Gather of their positions, or Reshape alone where i takes all in their order.
+   Results of more than 4 dimensions, for which the compiler has no room, are gathered as rows.
 
 PyTorch indexes attention masks so. The NPU's GatherND takes no booleans (QAIRT 2.51).
 """
@@ -19,6 +20,8 @@ from snapq.graph.shapes import Shape, static_shape
 
 OPERATORS = ("GatherND",)
 
+_MOST_DIMENSIONS = 4
+
 
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Writes one GatherND as a Gather or a Reshape."""
@@ -31,6 +34,10 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     size, rest = prod(shape[:counted]), shape[counted:]
     if np.array_equal(positions.reshape(-1), np.arange(size)):
         result = edit.op("Reshape", source, integers(*positions.shape, *rest))
+    elif positions.ndim + len(rest) > _MOST_DIMENSIONS:
+        flat = edit.op("Reshape", source, integers(size, prod(rest)))
+        picked = edit.op("Gather", flat, positions.reshape(-1), axis=0)
+        result = edit.op("Reshape", picked, integers(*positions.shape, *rest))
     else:
         flat = edit.op("Reshape", source, integers(size, *rest))
         result = edit.op("Gather", flat, positions, axis=0)

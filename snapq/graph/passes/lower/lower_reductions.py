@@ -2,7 +2,7 @@
 
 1. `ReduceL1(x)` = `ReduceSum(|x|)`, `ReduceSumSquare(x)` = `ReduceSum(x x)`,
    `ReduceLogSum(x)` = `log(ReduceSum(x))`.
-2. `ReduceProd(x)` over one axis of up to 16 elements = the product of its slices.
+2. `ReduceProd(x)` = for each axis, the product of its halves, and so on until one element is left.
 3. `GlobalLpPool(x, p)` = `ReduceL2` for p = 2, `ReduceSum(|x|)` for p = 1, over all spatial axes.
 4. `LpNormalization(x, p=1)` = `x / ReduceSum(|x|)`; of p = 2 over the channels of an image = over
    the last axis of its Transpose: by Qualcomm's estimate for QCS9075, 64 channels of 56 x 56 take
@@ -22,8 +22,6 @@ from snapq.graph.edit import Editor, constant_ints, input_at, integers, reduced_
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import Shape, static_shape
 
-_LONGEST_PRODUCT = 16
-
 
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Writes one reduction with others."""
@@ -33,7 +31,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         return False
     result = _WRITERS[node.op_type](node, source, shape, edit)
     if result is None and node.op_type == "ReduceProd":
-        return Skipped(f"it is over several axes or more than {_LONGEST_PRODUCT} elements")
+        return Skipped("its axes or its shape are not constant")
     return result
 
 
@@ -52,20 +50,23 @@ def _to_sum(node: ir.Node, source: ir.Value, shape: Shape, edit: Editor) -> ir.V
 
 
 def _product(node: ir.Node, source: ir.Value, shape: Shape, edit: Editor) -> ir.Value | None:
-    axes = reduced_axes(node)
-    if axes is None or len(axes) != 1 or not 1 <= shape[axes[0]] <= _LONGEST_PRODUCT:
+    axes, result = reduced_axes(node), static_shape(node.outputs[0])
+    if axes is None or result is None or 0 in shape:
         return None
-    axis = axes[0]
-    parts = [
-        edit.op("Slice", source, integers(start), integers(start + 1), integers(axis))
-        for start in range(shape[axis])
-    ]
-    result = parts[0]
-    for part in parts[1:]:
-        result = edit.op("Mul", result, part)
-    if node.attributes.get_int("keepdims", 1):
-        return result
-    return edit.op("Reshape", result, integers(*shape[:axis], *shape[axis + 1 :]))
+    for axis in axes:
+        size, rest = shape[axis], None
+        while size > 1:
+            half = size // 2
+            first, second = (
+                edit.op("Slice", source, integers(start), integers(start + half), integers(axis))
+                for start in (0, half)
+            )
+            if size % 2:
+                last = edit.op("Slice", source, integers(size - 1), integers(size), integers(axis))
+                rest = last if rest is None else edit.op("Mul", rest, last)
+            source, size = edit.op("Mul", first, second), half
+        source = source if rest is None else edit.op("Mul", source, rest)
+    return edit.op("Reshape", source, integers(*result))
 
 
 def _global_pool(node: ir.Node, source: ir.Value, shape: Shape, edit: Editor) -> ir.Value | None:

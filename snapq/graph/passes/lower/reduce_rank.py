@@ -1,9 +1,10 @@
 """Writes operators over more dimensions than the NPU takes over fewer, where they can be merged.
 
-1. An element-wise operator, Expand, a reduction, Softmax, LogSoftmax, Concat, Split, Slice, Tile,
-   Gather or MatMul over more dimensions than the NPU takes = Reshape of its inputs, the operator,
-   Reshape of its results. Dimensions of size 1 go; neighbours become one where the operator treats
-   them alike, from the front, as few as are needed.
+1. An element-wise operator, Expand, a reduction, a search for the largest, CumSum, Softmax,
+   LogSoftmax, Concat, Split, Slice, Pad, Tile, Gather, GatherElements, ScatterElements or MatMul
+   over more dimensions than the NPU takes = Reshape of its inputs, the operator, Reshape of its
+   results. Dimensions of size 1 go; neighbours become one where the operator treats them alike,
+   from the front, as few as are needed.
 
 The NPU takes 5 dimensions, and 4 of some operators (`Npu.max_rank`). Reshapes between such
 operators merge or vanish. Dimensions are left alone where that many are not enough.
@@ -18,10 +19,18 @@ from math import prod
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, constant, constant_ints, input_at, integers, reduced_axes
+from snapq.graph.edit import (
+    Editor,
+    constant,
+    constant_ints,
+    input_at,
+    integers,
+    pad_widths,
+    reduced_axes,
+)
 from snapq.graph.passes.base import Result, Skipped
 from snapq.graph.shapes import Shape, static_shape
-from snapq.operators import Family, Trait, having, in_families, spec
+from snapq.operators import MAX_RANK, Family, Trait, having, in_families, spec
 
 _Arguments = Callable[[list[list[int]]], tuple[dict[int, np.ndarray], dict[str, int]]]
 
@@ -56,7 +65,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     shapes = [None if value is None else static_shape(value) for value in node.inputs]
     results = [static_shape(value) for value in node.outputs]
     known = [shape for shape in (*shapes, *results) if shape is not None]
-    most = spec(node.op_type).npu.max_rank
+    most = _most(node)
     if max((len(shape) for shape in known), default=0) <= most or None in results:
         return False
     if any(0 in shape for shape in known) or not all(
@@ -85,6 +94,13 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     for old, new, shape in zip(node.outputs, values, made, strict=True):
         edit.replace(old, edit.op("Reshape", new, integers(*shape)))
     return True
+
+
+def _most(node: ir.Node) -> int:
+    """The dimensions that the NPU takes of a node."""
+    if node.op_type == "Pad" and node.attributes.get_string("mode", "constant") != "constant":
+        return MAX_RANK - 1
+    return spec(node.op_type).npu.max_rank
 
 
 def _merged(
@@ -204,6 +220,60 @@ def _reduction(node: ir.Node, shapes: list[Shape], _: list[Shape]) -> _Space | N
     return _Space((shape, *others), (kept,), apart, arguments) if others else None
 
 
+def _pad(node: ir.Node, shapes: list[Shape], results: list[Shape]) -> _Space | None:
+    widths = pad_widths(node, len(shapes[0]))
+    if widths is None or input_at(node, 3) is not None:
+        return None
+    apart = frozenset(axis for axis, width in enumerate(widths) if any(width))
+
+    def arguments(groups: list[list[int]]) -> tuple[dict[int, np.ndarray], dict[str, int]]:
+        before, after = zip(*(widths[group[0]] for group in groups), strict=True)
+        return {1: integers(*before, *after)}, {}
+
+    others = (None,) * (len(shapes) - 1)
+    return _Space((shapes[0], *others), (results[0],), apart, arguments)
+
+
+def _search(node: ir.Node, shapes: list[Shape], results: list[Shape]) -> _Space:
+    """ArgMax, ArgMin and TopK: of the first, the axis stays."""
+    default = -1 if node.op_type == "TopK" else 0
+    axis = node.attributes.get_int("axis", default) % len(shapes[0])
+    kept = results
+    keeps: dict[str, int] = {}
+    if node.op_type != "TopK":
+        keeps = {"keepdims": 1}
+        kept = [(*shapes[0][:axis], 1, *shapes[0][axis + 1 :])]
+
+    def arguments(groups: list[list[int]]) -> tuple[dict[int, np.ndarray], dict[str, int]]:
+        return {}, {"axis": _place(groups, axis), **keeps}
+
+    others = (None,) * (len(shapes) - 1)
+    return _Space((shapes[0], *others), tuple(kept), frozenset({axis}), arguments)
+
+
+def _sum_up(node: ir.Node, shapes: list[Shape], results: list[Shape]) -> _Space | None:
+    axis = constant_ints(node.inputs[1])
+    if axis is None:
+        return None
+    place = axis[0] % len(shapes[0])
+
+    def arguments(groups: list[list[int]]) -> tuple[dict[int, np.ndarray], dict[str, int]]:
+        return {1: np.array(_place(groups, place), np.int64)}, {}
+
+    return _Space((shapes[0], None), (results[0],), frozenset({place}), arguments)
+
+
+def _elements(node: ir.Node, shapes: list[Shape], results: list[Shape]) -> _Space:
+    """GatherElements and ScatterElements: dimensions along which places are left out stay."""
+    axis = node.attributes.get_int("axis", 0) % len(shapes[0])
+    partly = (place for place, sizes in enumerate(zip(*shapes, strict=True)) if len({*sizes}) > 1)
+
+    def arguments(groups: list[list[int]]) -> tuple[dict[int, np.ndarray], dict[str, int]]:
+        return {}, {"axis": _place(groups, axis)}
+
+    return _Space(tuple(shapes), tuple(results), frozenset({axis, *partly}), arguments)
+
+
 def _along_axis(node: ir.Node, shapes: list[Shape], results: list[Shape]) -> _Space:
     axis = node.attributes.get_int("axis", 0 if node.op_type in ("Concat", "Split") else -1)
     axis %= len(shapes[0])
@@ -221,9 +291,13 @@ _SPACES: dict[str, Callable[[ir.Node, list[Shape], list[Shape]], _Space | None]]
     **dict.fromkeys(_ELEMENTWISE, _elementwise),
     **dict.fromkeys(_REDUCTIONS, _reduction),
     **dict.fromkeys(_ALONG_AXIS, _along_axis),
+    **dict.fromkeys(("ArgMax", "ArgMin", "TopK"), _search),
+    **dict.fromkeys(("GatherElements", "ScatterElements"), _elements),
+    "CumSum": _sum_up,
     "Expand": _expand,
     "Gather": _gather,
     "MatMul": _matmul,
+    "Pad": _pad,
     "Slice": _slice,
     "Tile": _tile,
 }
