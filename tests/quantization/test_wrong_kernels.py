@@ -166,19 +166,60 @@ def filled_up():
     """Pads behind the last axis and beside another one, alone and one behind the other."""
     b = Builder()
     x, row, column = b.feed("x", 1, 64, 20, 20), [0] * 6 + [1, 0], [0] * 7 + [1]
+    turned = b.add("Transpose", b.add("Pad", x, np.array(row)), perm=[0, 2, 3, 1])
     joined = b.add("Concat", x, np.zeros((1, 64, 1, 20), np.float32), axis=2)
     return b.model(
         b.add("Pad", x, np.array([0, 0, 1, 0, 0, 0, 1, 1])),
         b.add("Pad", b.add("Pad", x, np.array(row)), np.array(column)),
         b.add("Pad", b.add("Pad", x, np.array(row)), np.array(column), scalar(1)),
         b.add("Concat", joined, np.zeros((1, 64, 21, 1), np.float32), axis=3),
+        b.add("Pad", turned, np.array(column)),
     )
+
+
+def padded_rows():
+    """Zeros behind rows that a layer and a normalization read, and a Concat with zeros."""
+    b = Builder()
+    x = b.add("Relu", b.feed("x", 8, 33))
+    rows = b.add("Pad", x, np.array([0, 0, 0, 3]))
+    joined = b.add("Concat", b.feed("z", 1, 8, 17), np.zeros((1, 8, 4), np.float32), axis=2)
+    return b.model(
+        b.add("MatMul", rows, b.normal(36, 20)),
+        b.add("LayerNormalization", b.add("Sin", rows), b.normal(36)),
+        b.add("MatMul", joined, b.normal(21, 12)),
+    )
+
+
+def means_and_groups():
+    """Means over 5 x 5 with strides, and over 8 x 8; narrow groups that are normalized."""
+    b = Builder()
+    x = b.feed("x", 1, 4, 22, 20)
+    groups = b.add("Conv", b.feed("z", 1, 38, 5, 17), b.normal(30, 19, 1, 1), group=2)
+    ones = [np.ones(30, np.float32), np.zeros(30, np.float32)]
+    return b.model(
+        *(
+            b.add("AveragePool", x, kernel_shape=[5, 5], strides=[step] * 2, pads=[2] * 4)
+            for step in (3, 4)
+        ),
+        b.add("AveragePool", x, kernel_shape=[8, 8], pads=[3] * 4, count_include_pad=1),
+        b.add("InstanceNormalization", groups, *ones),
+    )
+
+
+def long_rows():
+    """Some of 260 elements, and of 264, which have 4 and 8 behind 256."""
+    b = Builder()
+    picks = np.r_[np.arange(20), np.full(20, 24)]
+    return b.model(*(b.add("Gather", b.feed(f"x{n}", 1, 25, n), picks, axis=1) for n in (260, 264)))
 
 
 @pytest.mark.parametrize(
     "make",
     [
         filled_up,
+        padded_rows,
+        means_and_groups,
+        long_rows,
         gates_of_ten_rows,
         narrow_gates,
         softpluses,
@@ -238,8 +279,29 @@ def kernels_that_leave_parts_unwritten():
     )
 
 
+def windows_with_strides():
+    """The largest of some, means of two, and what a volume has between its samples."""
+    b = Builder()
+    x, volume = b.feed("x", 1, 4, 24, 20), b.feed("volume", 1, 6, 4, 7, 12)
+    twice, behind = np.float32([1, 1, 2, 2, 2]), np.array([0, 0, 0, 3])
+    return b.model(
+        *(
+            b.add("MaxPool", x, kernel_shape=[taps] * 2, strides=[2, 2], pads=[pad] * 4)
+            for taps, pad in ((4, 1), (6, 3), (7, 3), (8, 0))
+        ),
+        b.add("AveragePool", x, kernel_shape=[2, 2], strides=[2, 2], pads=[1] * 4),
+        b.add("Resize", volume, "", twice, mode="linear"),
+        b.add("MatMul", b.add("Pad", b.feed("rows", 8, 33), behind), b.normal(36, 9)),
+    )
+
+
 @pytest.mark.parametrize(
-    "make", [numbers_beyond_what_operators_bear, kernels_that_leave_parts_unwritten]
+    "make",
+    [
+        numbers_beyond_what_operators_bear,
+        kernels_that_leave_parts_unwritten,
+        windows_with_strides,
+    ],
 )
 def test_in_fp16_the_npu_computes_what_the_float_model_says(make, tmp_path: Path):
     model = make()

@@ -29,7 +29,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     """Rewrites one pool."""
     shape = static_shape(node.inputs[0])
     found = windows(node, shape)
-    if shape is None or found is None:
+    if shape is None or found is None or not (np.any(found.before) or np.any(found.after)):
         return False
     if shape[1] >= _RIGHT_CHANNELS and np.all(found.sizes > found.spans):
         return False

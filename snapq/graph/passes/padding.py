@@ -2,7 +2,9 @@
 
 Qualcomm's runtime (QAIRT 2.51) leaves the last column unwritten where a Pad, or what its compiler
 makes one, adds zeros behind the last axis, none in front of it, and some to another axis, to values
-that are not in its layout for images. A Conv of one tap of 1 is right there where nothing is added
+that are not in its layout for images. So it does where they are behind the last axis alone, of rows
+that a product or a normalization reads, perhaps behind activations (-5 to 20 dB in all types). A
+Conv of one tap of 1 is right there where nothing is added
 in front of the other axis, and wrong where zeros are in front of the rows and nothing is beside
 them. A Pad of the other axes and another one of the last are right in any case.
 """
@@ -14,15 +16,38 @@ from collections.abc import Sequence
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, integers, number
+from snapq.graph.edit import Editor, integers, is_op, number
 from snapq.graph.shapes import static_shape
+from snapq.operators import Trait, spec_of
 
-__all__ = ["leaves_a_column", "zero_padded"]
+__all__ = ["leaves_a_column", "pads_rows", "zero_padded"]
+
+_READ_ROWS = ("Gemm", "MatMul", "LayerNormalization", "RMSNormalization", "LpNormalization")
+_MOST_READERS = 16
+"""That are looked at behind a Pad."""
 
 
 def leaves_a_column(before: Sequence[int], after: Sequence[int]) -> bool:
     """Whether the NPU leaves the last column of a Pad by so much, axis by axis, unwritten."""
     return after[-1] > 0 and before[-1] == 0 and any((*before, *after[:-1]))
+
+
+def pads_rows(node: ir.Node, before: Sequence[int], after: Sequence[int]) -> bool:
+    """Whether a Pad by so much, or what its compiler makes one, lengthens rows as they are read."""
+    if not after[-1] or any(before) or any(after[:-1]):
+        return False
+    seen: set[ir.Node] = set()
+    left = list(node.outputs[0].consumers())
+    while left and len(seen) < _MOST_READERS:
+        reader = left.pop()
+        if reader in seen:
+            continue
+        seen.add(reader)
+        if is_op(reader, *_READ_ROWS):
+            return True
+        if spec_of(reader).has(Trait.ELEMENTWISE) or spec_of(reader).has(Trait.MOVES):
+            left.extend(one for output in reader.outputs for one in output.consumers())
+    return False
 
 
 _MOST_CHANNELS = 256

@@ -97,6 +97,57 @@ CASES = [
         "Reshape LayerNormalization Reshape",
     ),
     Case(
+        "fill_strided_dilations",
+        "a depthwise layer with strides and dilation",
+        """(float[1,4,9,9] x, float[4,1,1,3] w) => (float[1,4,3,3] y) {
+            y = Conv <group = 4, strides = [3, 3], dilations = [2, 2], pads = [0, 2, 0, 0]>
+                (x, w) }""",
+        "Conv",
+    ),
+    Case(
+        "fill_narrow_groups",
+        "two groups of few results",
+        """(float[1,36,3,4] x, float[6,18,1,1] w) => (float[1,6,3,4] y) {
+            y = Conv <group = 2> (x, w) }""",
+        "Conv",
+    ),
+    Case(
+        "legalize_pools",
+        "windows of 5 with strides",
+        """(float[1,3,9,9] x) => (float[1,3,5,5] y) {
+            y = AveragePool <kernel_shape = [5, 5], strides = [2, 2], pads = [2, 2, 2, 2]> (x) }""",
+        "AveragePool Mul",
+    ),
+    Case(
+        "average_by_conv",
+        "windows of 8 side by side",
+        """(float[1,3,9,9] x) => (float[1,3,2,2] y) {
+            y = AveragePool <kernel_shape = [8, 8]> (x) }""",
+        "Conv",
+    ),
+    Case(
+        "split_pad",
+        "padding behind rows that a layer reads",
+        """(float[2,5] x, float[7,4] w) => (float[2,4] y) <int64[4] p = {0, 0, 0, 2}> {
+            a = Pad(x, p) b = Sin(a) y = MatMul(b, w) }""",
+        "Reshape Pad Reshape Sin Gemm",
+    ),
+    Case(
+        "pad_for_filling",
+        "ones behind rows that are normalized",
+        """(float[2,5] x, float[7] w) => (float[2,7] y) <float[2,2] one = {1, 1, 1, 1}> {
+            a = Concat <axis = 1> (x, one) y = LayerNormalization(a, w) }""",
+        "Reshape Pad Reshape LayerNormalization",
+    ),
+    Case(
+        "fill_strided_dilations",
+        "a layer of two channels a group",
+        """(float[1,4,9] x, float[4,2,3] w) => (float[1,4,3] y) {
+            y = Conv <group = 2, strides = [2], dilations = [2]> (x, w) }""",
+        "Conv",
+        applies=False,
+    ),
+    Case(
         "multiply_one_feature",
         "a layer of one input feature",
         """(float[4,1] x, float[8,1] w, float[8] w1) => (float[4,8] y) {
@@ -400,6 +451,15 @@ CASES = [
             <int64[8] s = {0, 0, 0, 0, 0, 0, 1, 0}, int64[8] t = {0, 0, 0, 0, 0, 0, 0, 1}> {
             a = Sin(x) b = Pad(a, s) c = Pad(b, t) y = Cos(c) }""",
         "Sin Conv Cos",
+    ),
+    Case(
+        "pad_for_filling",
+        "Pads of the rows and of the axis that is last behind a Transpose",
+        """(float[1,2,5,6] x) => (float[1,6,6,3] y)
+            <int64[8] s = {0, 0, 0, 0, 0, 0, 1, 0}, int64[8] t = {0, 0, 0, 0, 0, 0, 0, 1}> {
+            a = Sin(x) b = Pad(a, s) r = Transpose <perm = [0, 2, 3, 1]> (b)
+            c = Pad(r, t) y = Cos(c) }""",
+        "Sin Transpose Reshape Pad Reshape Cos",
     ),
     Case(
         "pad_for_filling",

@@ -1,8 +1,8 @@
 """Writes the windows of AveragePool and MaxPool as the NPU computes them rightly.
 
 Qualcomm's runtime (QAIRT 2.51) divides by a wrong count where `ceil_mode` adds a window that ends
-behind the input, and where a padding that does not count is uneven or more than half a window. All
-means are wrong where padding counts and the windows lie side by side, or pool a volume, and, at 8
+behind the input, and where a padding that does not count is uneven or more than half a window, or
+around windows of 5 with strides (8 to 26 dB in 8 bits, a stride of 3 in 16 bits too). All means are wrong where padding counts and the windows lie side by side, or pool a volume, and, at 8
 and 16 bits, of 4 x 4, 6 x 6, 8 x 8, … elements side by side. And with `ceil_mode` both pools get a
 window that would start behind the input, which ONNX does not have.
 
@@ -37,6 +37,9 @@ __all__ = ["KEEPS_SHAPES", "OPERATORS", "Windows", "apply", "held", "windows"]
 OPERATORS = ("AveragePool", "MaxPool")
 KEEPS_SHAPES = False
 """Where `ceil_mode` adds a window behind the input, ONNX infers one too many."""
+
+_SPAN = 5
+"""Of windows whose padding the NPU counts wrongly where they have strides."""
 
 Sizes = npt.NDArray[np.int64]
 """Elements along each spatial axis."""
@@ -105,13 +108,14 @@ def _average(node: ir.Node, found: Windows, shape: Shape, edit: Editor) -> Resul
     if not padded and _halves(found):
         return _shaped(_in_two(source, found, shape, edit), found.made, shape)
     wide = bool(np.any(np.maximum(before, after) > (found.spans - 1) // 2))
+    strided = bool(np.any((found.spans == _SPAN) & (found.strides > 1) & (before > 0)))
     grown, uneven = bool(np.any(after != found.after)), bool(np.any(before != after))
     volume = len(found.spans) > 2
     if volume and counts and padded and not (wide or grown or uneven):
         scale = held(found, False) / held(found, True)
         pooled = _pooled(source, found, before, after, edit, counts=False)
         return _shaped(edit.op("Mul", pooled, scale.astype(np.float32)), found.made, shape)
-    rescaled = grown or (not counts and (wide or uneven))
+    rescaled = grown or (not counts and (wide or uneven or strided))
     apart = padded and np.array_equal(found.spans, found.strides) and (counts or rescaled)
     if not (apart or rescaled):
         return False

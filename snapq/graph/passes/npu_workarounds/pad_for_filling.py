@@ -2,8 +2,9 @@
 
 1. Of two that fill up with the same number, behind the last axis and beside another one, each a
    `Pad` or a `Concat` with constants that hold one number, one Pad is made, whose last column
-   `split_pad` looks after.
-2. Where the numbers differ, the second one is a Pad between Reshapes to a last axis of size 1;
+   `split_pad` looks after. With a Transpose between, the first one is filled up behind it.
+2. A Concat of one number behind rows that are multiplied or normalized is a Pad, for `split_pad`.
+3. Where the numbers differ, the second one is a Pad between Reshapes to a last axis of size 1;
    where 5 dimensions are enough.
 
 Qualcomm's compiler makes such a pair one Pad itself, and leaves the last column of it unwritten:
@@ -16,14 +17,23 @@ Source: see `snapq.graph.passes.padding`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, constant, input_at, integers, is_op, pad_widths, scalar
+from snapq.graph.edit import (
+    Editor,
+    constant,
+    input_at,
+    integers,
+    is_op,
+    pad_widths,
+    permutation,
+    scalar,
+)
 from snapq.graph.passes.base import Result
-from snapq.graph.passes.padding import leaves_a_column
+from snapq.graph.passes.padding import leaves_a_column, pads_rows
 from snapq.graph.shapes import static_shape
 from snapq.operators import MAX_RANK
 
@@ -42,10 +52,19 @@ class _Filled:
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Joins what fills up a value with what fills up the result."""
     outer = _filled(node)
+    if outer is not None and is_op(node, "Concat"):
+        before, after = zip(*outer.widths, strict=True)
+        if pads_rows(node, before, after):
+            return edit.op("Pad", outer.value, _amounts(outer.widths), outer.number)
     maker = outer.value.producer() if outer is not None else None
+    turn = maker if is_op(maker, "Transpose") else None
+    if turn is not None and turn.inputs[0] is not None:
+        maker = turn.inputs[0].producer()
     inner = _filled(maker) if maker is not None else None
     if outer is None or inner is None:
         return False
+    if turn is not None:
+        inner = replace(inner, widths=[inner.widths[axis] for axis in permutation(turn)])
     both = [
         (one[0] + other[0], one[1] + other[1])
         for one, other in zip(inner.widths, outer.widths, strict=True)
@@ -53,7 +72,10 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if not leaves_a_column(*zip(*both, strict=True)):
         return False
     if inner.number == outer.number:
-        return edit.op("Pad", inner.value, _amounts(both), outer.number)
+        value = inner.value
+        if turn is not None:
+            value = edit.op("Transpose", value, perm=permutation(turn))
+        return edit.op("Pad", value, _amounts(both), outer.number)
     shape, result = static_shape(outer.value), static_shape(node.outputs[0])
     if shape is None or result is None or len(shape) >= MAX_RANK:
         return False

@@ -1,8 +1,9 @@
 """Gathers rows of 8, 16 or 32 bytes of a number of which the NPU finds the last one.
 
 1. `Gather(x, i)` with 32 indices or more along the first axis that is longer than 1, of computed
-   integers or booleans whose rows have 8, 16 or 32 bytes, reads x with rows of zeros behind, up to
-   a number of rows that is one more than a multiple of 16.
+   integers or booleans whose rows have 8, 16 or 32 bytes, or as much behind a multiple of 256
+   elements, reads x with rows of zeros behind, up to a number of rows that is one more than a
+   multiple of 16.
 2. Along any other axis, rows come first and go back behind.
 
 Otherwise whatever picks the last row is wrong (4 to 10 dB), and behind another axis all of it
@@ -25,6 +26,8 @@ from snapq.graph.shapes import static_shape
 OPERATORS = ("Gather",)
 
 _BYTES = (8, 16, 32)
+_PIECE = 256
+"""Elements of a row that the NPU moves at a time."""
 _PICKS = 32
 _ROWS = 16
 _WIDE = (ir.DataType.INT64, ir.DataType.INT32, ir.DataType.UINT32, ir.DataType.UINT64)
@@ -54,7 +57,7 @@ def gathered(node: ir.Node, edit: Editor, lengths: Collection[int]) -> ir.Value 
         return None
     axis = node.attributes.get_int("axis", 0) % (len(shape) or 1)
     outer, row = prod(shape[:axis]), prod(shape[axis + 1 :])
-    if constant(source) is not None or prod(places) < _PICKS or row not in lengths:
+    if constant(source) is not None or prod(places) < _PICKS or row % _PIECE not in lengths:
         return None
     if outer == 1 and shape[axis] % _ROWS == 1:
         return None
@@ -74,7 +77,7 @@ def gathered(node: ir.Node, edit: Editor, lengths: Collection[int]) -> ir.Value 
         source = op("Transpose", source, shape=(shape[axis], *rest), perm=order)
     found = 0 if outer > 1 else axis
     missing = (1 - shape[axis]) % _ROWS
-    if missing and (outer == 1 or outer * row in lengths):
+    if missing and (outer == 1 or outer * row % _PIECE in lengths):
         sizes = list(static_shape(source) or ())
         dtype = source.dtype.numpy() if source.dtype is not None else np.dtype(np.float32)
         zeros = np.zeros([*sizes[:found], missing, *sizes[found + 1 :]], dtype)

@@ -1,6 +1,7 @@
 """Writes a Pad of which the NPU leaves the last column unwritten as it computes it rightly.
 
-It is one behind the last axis, with nothing in front of that, and beside another axis.
+It is one behind the last axis, with nothing in front of that, and beside another axis or of rows
+that are multiplied or normalized.
 
 1. Of zeros behind rows and columns of an image = a depthwise Conv of one tap of 1, with padding,
    one for every 256 channels.
@@ -16,7 +17,7 @@ import onnx_ir as ir
 
 from snapq.graph.edit import Editor, input_at, integers, is_float, pad_widths, scalar
 from snapq.graph.passes.base import Result, Skipped
-from snapq.graph.passes.padding import leaves_a_column, zero_padded
+from snapq.graph.passes.padding import leaves_a_column, pads_rows, zero_padded
 from snapq.graph.shapes import static_shape
 from snapq.operators import MAX_RANK
 
@@ -33,11 +34,13 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if widths is None or node.attributes.get_string("mode", "constant") != "constant":
         return False
     before, after = zip(*widths, strict=True)
-    if not leaves_a_column(before, after) or min(after) < 0:
+    rows = pads_rows(node, before, after)
+    if min(after) < 0 or not (rows or leaves_a_column(before, after)):
         return False
     filling = input_at(node, 2)
     zero = filling is None or scalar(filling) == 0
-    if len(shape) == 4 and zero and is_float(source) and not any((*before, *after[:2])):
+    image = len(shape) == 4 and not any((*before, *after[:2])) and not rows
+    if image and zero and is_float(source):
         return zero_padded(source, before[2:], after[2:], edit)
     if len(shape) >= MAX_RANK:
         return Skipped(f"it has {len(shape)} dimensions, and one more is needed")
