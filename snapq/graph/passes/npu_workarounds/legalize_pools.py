@@ -2,9 +2,10 @@
 
 Qualcomm's runtime (QAIRT 2.51) divides by a wrong count where `ceil_mode` adds a window that ends
 behind the input, and where a padding that does not count is uneven or more than half a window, or
-around windows of 5 with strides (8 to 26 dB in 8 bits, a stride of 3 in 16 bits too). All means are wrong where padding counts and the windows lie side by side, or pool a volume, and, at 8
-and 16 bits, of 4 x 4, 6 x 6, 8 x 8, … elements side by side. And with `ceil_mode` both pools get a
-window that would start behind the input, which ONNX does not have.
+around windows of 5 with strides (8 to 26 dB in 8 bits, a stride of 3 in 16 bits too). All means are
+wrong where padding counts and the windows lie side by side, or pool a volume, and, at 8 and 16
+bits, of 4 x 4, 6 x 6, 8 x 8, … elements side by side. And with `ceil_mode` both pools get a window
+that would start behind the input, which ONNX does not have.
 
 1. `ceil_mode` that adds no window is dropped; where the model declares a window too many, the
    padding grows to what the last window needs.
