@@ -243,7 +243,7 @@ CASES = [
             p = Slice(b, f, h, m) q = Slice(b, h, e, m) c = Mul(a, q) d = Add(p, c)
             i = Constant <value_int = 1> () g = Gather <axis = 3> (d, i)
             u = Constant <value_ints = [5, 2, 2, 2]> () y = Reshape(g, u) }""",
-        "Reshape Slice Slice Reshape Reshape Mul Reshape Add Gather Reshape",
+        "Reshape Slice Slice Reshape Reshape Mul Reshape Add Reshape Slice Reshape",
     ),
     Case(
         "reduce_rank",
