@@ -10,6 +10,7 @@ from types import ModuleType
 from snapq.graph.float16 import (
     add_constant_first,
     average_bins_by_maps,
+    complete_group_norms,
     expand_softplus,
     limit_exponents,
     limit_tanh,
@@ -43,6 +44,7 @@ ORDER: tuple[tuple[ModuleType, str], ...] = (
     (repeat_softmax_factor, "behind average_bins_by_maps, which looks at Softmax too"),
     (widen_added_number, "looks at Clip and HardSigmoid, as no other does"),
     (lower_padded_averages, "looks at AveragePool, as no other does"),
+    (complete_group_norms, "looks at InstanceNormalization, as no other does"),
     (split_odd_channels, "before widen_short_rows, which looks at Convs too"),
     (widen_short_rows, "behind split_odd_channels: a Conv that is split is gone"),
     (split_strided_batches, "behind both: what they leave of a Conv is none that this takes apart"),

@@ -12,6 +12,7 @@ from snapq.cpu import CpuModel
 from snapq.devices.profiles import nearest_with_estimate
 from snapq.errors import DeviceError
 from snapq.graph import boundary
+from snapq.graph.float16.run import write_for_float16
 from snapq.npu.model import Memory, Model
 from snapq.quantization.mixed_precision.cost import Cost
 from snapq.quantization.qdq.wide_bias import as_added
@@ -63,7 +64,8 @@ def timed_device(context: Context) -> DeviceProfile | None:
 class Estimator:
     """Estimates candidates for a device, and remembers whose estimate it was.
 
-    They have the boundary `plan`, where none is given that of the run.
+    They have the boundary `plan`, where none is given that of the run; a float model is written for
+    fp16, as it would be packaged.
     """
 
     def __init__(
@@ -76,6 +78,9 @@ class Estimator:
 
     def __call__(self, model: ir.Model) -> Cost:
         """The estimate of one candidate. Raises as `npu.Model.estimate_nodes`."""
+        if all(node.op_type != "QuantizeLinear" for node in model.graph):
+            model = model.clone()
+            write_for_float16(model)
         packaged = boundary.apply(model, self._plan).model if self._plan is not None else model
         found = Model(packaged, self._device, memory=self._memory).estimate_nodes("candidate")
         self.estimated_on = found.total.estimated_on

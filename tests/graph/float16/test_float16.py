@@ -70,10 +70,19 @@ GRAPHS = {
     "<float c = {0.5}, float l = {0.1}, float h = {0.8}> { a = Add(c, x) y = Clip(a, l, h) }",
     "widen_added_number, of a gate": "(float[1,12,4,5] x) => (float[1,12,4,5] y)"
     "{ y = HardSigmoid <alpha = 0.3> (x) }",
+    "complete_group_norms": "(float[1,6,4,5] x, float[6,6,1,1] w) => (float[1,6,20] y) "
+    "<int64[3] s = {1, 2, -1}, int64[3] t = {1, 6, 20}, float[2] one = {1, 1}, "
+    "float[2] none = {0, 0}> { a = Conv(x, w) b = Reshape(a, s) "
+    "c = InstanceNormalization(b, one, none) y = Reshape(c, t) }",
     "widen_short_rows": "(float[1,2,16] x, float[3,2,7] w) => (float[1,3,16] y)"
     "{ y = Conv <pads = [3, 3]> (x, w) }",
 }
 LEFT = {
+    "a group norm that has a factor and a summand": "(float[1,6,4,5] x, float[6,6,1,1] w, "
+    "float[6,1,1] w1, float[6,1,1] w2) => (float[1,6,4,5] y) "
+    "<int64[3] s = {1, 2, -1}, int64[4] t = {1, 6, 4, 5}, float[2] one = {1, 1}, "
+    "float[2] none = {0, 0}> { a = Conv(x, w) b = Reshape(a, s) "
+    "c = InstanceNormalization(b, one, none) d = Reshape(c, t) e = Mul(d, w1) y = Add(w2, e) }",
     "a Tanh of a sum": "(float[1,8] x, float[8] w) => (float[1,8] y) { a = Add(x, w) y = Tanh(a) }",
     "one distribution, and several over few places": "(float[1,16,24,24] x, float[1,16,1,1] w, "
     "float[1,32,20,20] v) => (float[1,1,24,24] y, float[1,1,2,400] z) <int64[4] s = "
