@@ -127,6 +127,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "npu_workarounds.lower_nearest_resize": "behind lower_shapes, which may find a rounding",
         "npu_speed.gather_channels_last": "behind lower_nearest_resize, which makes Gathers",
         "npu_speed.transpose_channels_last": "in LOWER: merge_transposes has joined what it can",
+        "npu_workarounds.turn_in_two_dimensions": "behind transpose_channels_last: Transposes too",
         "npu_workarounds.flatten_normalized_rows": "behind lower_normalizations: that merges axes",
         "npu_workarounds.pad_before_lp_pool": "behind resolve_auto_pad, which gives it numbers",
         "npu_workarounds.drop_unit_axes": "before replace_global_pool_with_reduce: pools too",

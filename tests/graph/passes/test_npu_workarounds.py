@@ -8,6 +8,21 @@ from tests.graph.passes.cases import Case, check, names
 
 CASES = [
     Case(
+        "turn_in_two_dimensions",
+        "64 rows of 32 numbers, turned in front of a sum",
+        """(float[1,64,32] x, float[1,32,64] z) => (float[1,32,64] y) {
+            t = Transpose <perm = [0, 2, 1]> (x) y = Add(t, z) }""",
+        "Reshape Transpose Reshape Add",
+    ),
+    Case(
+        "turn_in_two_dimensions",
+        "rows of other sizes",
+        """(float[1,32,64] x, float[2,64,32] z) => (float[1,64,32] y, float[2,32,64] u) {
+            y = Transpose <perm = [0, 2, 1]> (x) u = Transpose <perm = [0, 2, 1]> (z) }""",
+        "Transpose Transpose",
+        applies=False,
+    ),
+    Case(
         "add_before_concat",
         "a class token in front of patches, and their positions",
         """(float[1,4,3] x) => (float[1,5,3] y)
