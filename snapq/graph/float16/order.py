@@ -15,6 +15,7 @@ from snapq.graph.float16 import (
     limit_exponents,
     limit_tanh,
     lower_padded_averages,
+    repeat_deep_factors,
     repeat_softmax_factor,
     scale_norms,
     scale_scores,
@@ -49,7 +50,8 @@ ORDER: tuple[tuple[ModuleType, str], ...] = (
     (widen_short_rows, "behind split_odd_channels: a Conv that is split is gone"),
     (split_strided_batches, "behind both: what they leave of a Conv is none that this takes apart"),
     (separate_reshaped_products, "looks at Reshape, as no other does"),
-    (split_small_factors, "looks at Mul and Div, as no other does"),
+    (split_small_factors, "before repeat_deep_factors: a factor that is split is gone"),
+    (repeat_deep_factors, "behind split_small_factors, which looks at Mul and Div too"),
     (split_wide_max_pools, "looks at MaxPool, as no other does"),
     (turn_reshaped_layers, "looks at Gemm, as no other does"),
 )
