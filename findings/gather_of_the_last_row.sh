@@ -4,6 +4,7 @@
 # A quantized tensor [16, 8] that a node has made, gathered along axis 0 by constant indices: with
 # 31 picks all rows are right, with 32 every pick of row 15 is wrong. Rows of 16 and of 32 bytes
 # likewise; 17 rows, or rows of 24 bytes, are right. Boxes [N, 4] at 16 bits are rows of 8 bytes.
+# Of rows that are longer by 256 elements those behind the 256 are wrong: 264 at 8 bits, 260 at 16.
 #
 # Versions: onnxruntime 1.32.0, onnxruntime-qnn 2.7.0 (QAIRT 2.51.0), onnx 1.23.2;
 # Python 3.11, x86_64 Linux.
@@ -13,6 +14,12 @@
 #   64 picks of 16 rows of 16 bytes: wrong rows [15]
 #   64 picks of 16 rows of 24 bytes: wrong rows []
 #   64 picks of 17 rows of 8 bytes: wrong rows []
+#   31 picks of 16 rows of 264 bytes: wrong rows []
+#   32 picks of 16 rows of 264 bytes: wrong rows [15] from element 256 on
+#   32 picks of 16 rows of 280 bytes: wrong rows []
+#   31 picks of 16 rows of 520 bytes: wrong rows []
+#   32 picks of 16 rows of 520 bytes: wrong rows [15] from element 256 on
+#   32 picks of 17 rows of 520 bytes: wrong rows []
 set -euo pipefail
 
 work=$(mktemp -d)
@@ -66,13 +73,14 @@ def conclude(same):
     sys.exit(0 if same else 1)
 
 
-def wrong_rows(rows, width, picks):
-    """Which rows of a computed `[rows, width]` the NPU gathers wrongly."""
+def wrong_elements(rows, elements, picks, bits):
+    """Rows of a computed `[rows, elements]` that the NPU gathers wrongly, and their first element
+    that is wrong."""
     indices = np.arange(picks) % rows
     model = onnx.parser.parse_model(f"""
         <ir_version: 10, opset_import: ["": 21]>
-        pick (uint8[{rows},{width}] x) => (uint8[{picks},{width}] y)
-        <float s = {{0.02}}, uint8 z = {{128}}> {{
+        pick (uint{bits}[{rows},{elements}] x) => (uint{bits}[{picks},{elements}] y)
+        <float s = {{0.02}}, uint{bits} z = {{{2**bits // 2}}}> {{
             xf = DequantizeLinear(x, s, z)
             a = Neg(xf)
             aq = QuantizeLinear(a, s, z)
@@ -81,22 +89,31 @@ def wrong_rows(rows, width, picks):
             y = QuantizeLinear(g, s, z)
         }}""")
     model.graph.initializer.append(onnx.numpy_helper.from_array(indices, "indices"))
-    x = np.random.default_rng(0).integers(0, 256, (rows, width)).astype(np.uint8)
+    x = np.random.default_rng(0).integers(0, 2**bits, (rows, elements)).astype(f"uint{bits}")
     truth, found = (
         run(model.SerializeToString(), {"x": x}).astype(int) for run in (on_cpu, on_npu)
     )
-    return sorted(set(indices[np.abs(truth - found).max(axis=1) > 2].tolist()))
+    wrong = np.abs(truth - found) > 2
+    first = np.nonzero(wrong)[1].min() if wrong.any() else None
+    return sorted(set(indices[wrong.any(axis=1)].tolist())), first
 
 
 expected = {
-    (16, 8, 31): [],
-    (16, 8, 32): [15],
-    (16, 16, 64): [15],
-    (16, 24, 64): [],
-    (17, 8, 64): [],
+    (16, 8, 31, 8): ([], None),
+    (16, 8, 32, 8): ([15], 0),
+    (16, 16, 64, 8): ([15], 0),
+    (16, 24, 64, 8): ([], None),
+    (17, 8, 64, 8): ([], None),
+    (16, 264, 31, 8): ([], None),
+    (16, 264, 32, 8): ([15], 256),
+    (16, 280, 32, 8): ([], None),
+    (16, 260, 31, 16): ([], None),
+    (16, 260, 32, 16): ([15], 256),
+    (17, 260, 32, 16): ([], None),
 }
-found = {case: wrong_rows(*case) for case in expected}
-for (rows, width, picks), wrong in found.items():
-    print(f"{picks} picks of {rows} rows of {width} bytes: wrong rows {wrong}")
+found = {case: wrong_elements(*case) for case in expected}
+for (rows, elements, picks, bits), (wrong, first) in found.items():
+    where = f" from element {first} on" if first else ""
+    print(f"{picks} picks of {rows} rows of {elements * bits // 8} bytes: wrong rows {wrong}{where}")
 conclude(found == expected)
 EOF
