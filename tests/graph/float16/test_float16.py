@@ -40,7 +40,7 @@ GRAPHS = {
     "{ y = AveragePool <kernel_shape = [1, 7], pads = [0, 3, 0, 3]> (x) }",
     "lower_padded_averages": "(float[1,3,7,9] x) => (float[1,3,4,5] y) { y = AveragePool "
     "<kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1]> (x) }",
-    "repeat_deep_factors": "(float[1,2,3,4,5] x) => (float[6,4,5] y) <float c = {1.3}, "
+    "flatten_deep_products": "(float[1,2,3,4,5] x) => (float[6,4,5] y) <float c = {1.3}, "
     "int64[3] s = {6, 4, 5}> { a = Mul(x, c) y = Reshape(a, s) }",
     "split_wide_max_pools, with strides": "(float[1,2,9,8] x) => (float[1,2,5,5] y) "
     "{ y = MaxPool <kernel_shape = [6, 4], strides = [2, 2], pads = [3, 2, 2, 3]> (x) }",
