@@ -163,6 +163,14 @@ CASES = [
         applies=False,
     ),
     Case(
+        "pad_normalized_rows",
+        "rows of 257 elements",
+        """(float[2,257] x, float[257] w) => (float[2,257] y) {
+            y = RMSNormalization <epsilon = 0.1> (x, w) }""",
+        "Pad RMSNormalization Slice",
+        23,
+    ),
+    Case(
         "multiply_one_feature",
         "a layer of one input feature",
         """(float[4,1] x, float[8,1] w, float[8] w1) => (float[4,8] y) {

@@ -1,10 +1,9 @@
 """Writes a Pad of which the NPU leaves the last column unwritten as it computes it rightly.
 
-It is one behind the last axis, with nothing in front of that, and beside another axis or of rows
-that are multiplied or normalized.
+It is one behind the last axis, with nothing in front of that.
 
-1. Of zeros behind rows and columns of an image = a depthwise Conv of one tap of 1, with padding,
-   one for every 256 channels.
+1. Of zeros behind columns, or rows and columns, of an image, unless a product or a normalization
+   reads them = a depthwise Conv of one tap of 1, with padding, one for every 256 channels.
 2. Any other = Reshape to a last axis of size 1, Pad, Reshape; where 5 dimensions are enough. Two
    Pads, one of the last axis, are compiled as one, and as wrong.
 
@@ -34,12 +33,12 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if widths is None or node.attributes.get_string("mode", "constant") != "constant":
         return False
     before, after = zip(*widths, strict=True)
-    rows = pads_rows(node, before, after)
-    if min(after) < 0 or not (rows or leaves_a_column(before, after)):
+    if min(after) < 0 or not leaves_a_column(before, after):
         return False
     filling = input_at(node, 2)
     zero = filling is None or scalar(filling) == 0
-    image = len(shape) == 4 and not any((*before, *after[:2])) and not rows
+    image = len(shape) == 4 and not any((*before, *after[:2]))
+    image = image and not pads_rows(node, before, after)
     if image and zero and is_float(source):
         return zero_padded(source, before[2:], after[2:], edit)
     if len(shape) >= MAX_RANK:
