@@ -18,6 +18,7 @@ TREATED_ONE_BY_ONE = {
     "graph/passes/algebra.py": "has the arithmetic of each",
     "graph/passes/npu_speed/compose_affine_rows.py": "knows what each does to a sum of products",
     "graph/passes/simplify/remove_no_ops.py": "has a condition for each",
+    "quantization/precision_rules/codebooks.py": "what writes a distance to the rows of a codebook",
     "quantization/existing_qdq/integers.py": "what operators of quantized models mean on integers",
     "llm/pairs/flow.py": "what exporters write between a layer and the cache",
     "llm/pairs/ports.py": "what exporters write between the cache and attention",

@@ -263,7 +263,7 @@ CASES = [
         "a logarithm of sums and a Selu over 6 dimensions",
         """(float[2,2,3,2,2,4] x) => (float[2,2,3,1,1,4] y) {
             a = Constant <value_ints = [3, 4]> () b = Selu(x) y = ReduceLogSumExp (b, a) }""",
-        "Reshape Selu ReduceLogSumExp Reshape",
+        "Reshape Elu Mul ReduceLogSumExp Reshape",
         18,
     ),
     Case(
@@ -374,6 +374,14 @@ CASES = [
             y, i = MaxPool <kernel_shape = [2, 2, 2], strides = [2, 2, 2]> (x) }""",
         "MaxPool",
         applies=False,
+    ),
+    Case(
+        "lower_activations",
+        "activations that the NPU has in float only",
+        """(float[2,5] x) => (float[2,5] y, float[2,5] v, float[2,5] u) {
+            y = Selu <alpha = 1.5, gamma = 1.2> (x) v = ThresholdedRelu <alpha = 0.3> (x)
+            u = ThresholdedRelu <alpha = 0.0> (x) }""",
+        "Elu Mul Greater Where Relu",
     ),
     Case(
         "lower_scatter",

@@ -5,6 +5,7 @@ import pytest
 
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
+from snapq.graph import io
 from snapq.graph.prepare import prepare
 from snapq.graph.shapes import static_shape
 from snapq.npu.model import Model
@@ -169,3 +170,25 @@ def test_means_of_distributions_are_taken_map_by_map_at_16_bits(activations, ope
     assert operators & {"Exp", "Softmax"} == {operator}
     truth, near = (CpuModel(one).session.run(None, samples[0])[0] for one in (model, found.model))
     assert np.abs(truth - near).max() < (0.5 if operator == "Softmax" else 15 / 127 / 2)
+
+
+@pytest.mark.npu
+@pytest.mark.parametrize("activations", [ActivationType.UINT8, ActivationType.UINT16])
+def test_what_is_written_out_is_quantized_where_there_is_no_float(activations, tmp_path):
+    b = Builder()
+    x = b.add("Conv", b.feed("x", 1, 8, 6, 6), b.normal(8, 8, 1, 1))
+    limits = np.array(0.1, np.float32), np.array(0.5, np.float32)
+    given = b.model(
+        b.add("Clip", b.add("Sigmoid", x), *limits),
+        b.add("Softplus", x),
+        b.add("Selu", x),
+        b.add("ThresholdedRelu", x, alpha=0.3),
+    )
+    samples = feeds(given, 1)
+    scheme = Scheme(activations=activations, architecture=68)
+    result = quantize(prepare(given, {}).model, samples, scheme).model
+    io.save(result, tmp_path / "model.onnx")
+    (found,) = Model(tmp_path / "model.onnx", find("qcs6490")).simulate(samples)
+    for name, expected in CpuModel(given, optimize=False).run(samples[0]).items():
+        noise = np.square(found[name] - expected).sum() / np.square(expected).sum()
+        assert noise < 0.005, name

@@ -5,7 +5,9 @@
 3. `Softsign(x)` = `x / (1 + |x|)`.
 4. `Shrink(x, l, b)` = `(x - b) [x > l] + (x + b) [x < -l]`.
 5. `Hardmax(x)` = `[ArgMax(x) = 0, 1, 2, ...]` over the same axis.
-6. `Clip` with bounds that are not constant = `Min(Max(x, low), high)`.
+6. `Selu(x)` = `gamma Elu(x)` with its alpha, and `ThresholdedRelu(x, a)` = `x [x > a]`, or `Relu`
+   for a = 0: the NPU has both in float only.
+7. `Clip` with bounds that are not constant = `Min(Max(x, low), high)`.
 """
 
 from __future__ import annotations
@@ -54,6 +56,22 @@ def _hardmax(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value | None:
     return edit.op("Cast", edit.op("Equal", place, positions), to=int(ir.DataType.FLOAT))
 
 
+def _selu(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value:
+    alpha, gamma = (
+        node.attributes.get_float(name, default)
+        for name, default in (("alpha", 1.67326319217681884765625), ("gamma", 1.0507010221481323))
+    )
+    return edit.op("Mul", edit.op("Elu", source, alpha=alpha), number(gamma))
+
+
+def _thresholded(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value:
+    threshold = node.attributes.get_float("alpha", 1.0)
+    if threshold == 0:
+        return edit.op("Relu", source)
+    above = edit.op("Greater", source, number(threshold))
+    return edit.op("Where", above, source, number(0))
+
+
 def _clip(node: ir.Node, source: ir.Value, edit: Editor) -> ir.Value | None:
     bounds = (input_at(node, 1), input_at(node, 2))
     if all(bound is None or constant(bound) is not None for bound in bounds):
@@ -69,6 +87,8 @@ _FORMULAS: dict[str, Callable[[ir.Node, ir.Value, Editor], ir.Value | None]] = {
         "Div", x, edit.op("Add", edit.op("Abs", x), number(1))
     ),
     "Shrink": _shrink,
+    "Selu": _selu,
+    "ThresholdedRelu": _thresholded,
     "Hardmax": _hardmax,
     "Clip": _clip,
 }

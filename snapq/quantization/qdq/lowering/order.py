@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 import onnx_ir.passes.common as common
 
+from snapq.graph.inference import infer_shapes
 from snapq.quantization.precision_rules.keep_wide import keep_wide
 from snapq.quantization.qdq.lowering.average_bins_by_maps import average_bins_by_maps
 from snapq.quantization.qdq.lowering.convert_to_blocked_conv import convert_to_blocked_conv
@@ -63,10 +64,15 @@ class LoweredModel:
 
 
 def lower(model: ir.Model, scheme: Scheme) -> LoweredModel:
-    """Lowers a copy of a prepared float model."""
+    """Lowers a copy of a prepared float model; every new tensor has its shape, as others have."""
     copy = lifted(model)
+    known = set(copy.graph)
     for lowering, _ in LOWERINGS:
         scheme = lowering(copy.graph, scheme)
+        added = set(copy.graph) - known
+        if any(value.shape is None for node in added for value in node.outputs):
+            infer_shapes(copy)
+        known |= added
     return LoweredModel(copy, scheme)
 
 
