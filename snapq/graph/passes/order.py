@@ -112,6 +112,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "npu_speed.flatten_gemm_rows": "behind reduce_rank, which looks at MatMuls too",
         "npu_workarounds.multiply_one_feature": "behind flatten_gemm_rows, which makes Gemms",
         "npu_workarounds.lower_linear_resize": "looks at linear Resizes, as no other does",
+        "npu_workarounds.lower_cubic_resize": "looks at cubic Resizes, as no other does",
         "lower.narrow_gathered_labels": "looks at Gathers that are outputs, as no other does",
         "lower.lower_boolean_equality": "looks at comparisons of truth values, as no other does",
         "lower.lower_activations": "one node each: the order among lower_* is free",

@@ -186,6 +186,32 @@ CASES = [
         19,
     ),
     Case(
+        "lower_cubic_resize",
+        "cubic samples by a scale that is not the ratio of the sizes",
+        """(float[1,2,4,9] x) => (float[1,2,8,4] y) <float[4] scales = {1.0, 1.0, 2.0, 0.5}> {
+            y = Resize <mode = "cubic"> (x, , scales) }""",
+        "Transpose Reshape Gemm Reshape Transpose Reshape Gemm Reshape",
+        19,
+    ),
+    Case(
+        "lower_cubic_resize",
+        "cubic samples between aligned corners, none from outside",
+        """(float[1,2,4,5] x) => (float[1,2,4,9] y) <int64[4] sizes = {1, 2, 4, 9}> {
+            y = Resize <mode = "cubic", coordinate_transformation_mode = "align_corners",
+                exclude_outside = 1> (x, , , sizes) }""",
+        "Reshape Gemm Reshape",
+        19,
+    ),
+    Case(
+        "lower_cubic_resize",
+        "cubic samples, twice as many",
+        """(float[1,2,4,5] x) => (float[1,2,8,10] y) <float[4] scales = {1.0, 1.0, 2.0, 2.0}> {
+            y = Resize <mode = "cubic"> (x, , scales) }""",
+        "Resize",
+        19,
+        applies=False,
+    ),
+    Case(
         "lower_nearest_resize",
         "nearest samples of a size that is no multiple",
         """(float[1,2,4,6] x) => (float[1,2,7,3] y)

@@ -44,7 +44,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         if size == wanted and scale == 1:
             continue
         position = PLACES[mode](np.arange(wanted, dtype=np.float32), scale, size, wanted)
-        source = _along(source, _weights(position, size), axis, len(shape), edit)
+        source = along_axis(source, _weights(position, size), axis, len(shape), edit)
     return source
 
 
@@ -75,8 +75,10 @@ def _weights(position: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(np.maximum(0.0, 1.0 - distance), np.float32)
 
 
-def _along(source: ir.Value, weights: np.ndarray, axis: int, dims: int, edit: Editor) -> ir.Value:
-    """The product over one axis."""
+def along_axis(
+    source: ir.Value, weights: np.ndarray, axis: int, dims: int, edit: Editor
+) -> ir.Value:
+    """The product of weights `[size, results]` with one axis of a tensor of `dims` dimensions."""
     if axis == dims - 1:
         return edit.op("MatMul", source, weights)
     order = [*(item for item in range(dims) if item != axis), axis]
