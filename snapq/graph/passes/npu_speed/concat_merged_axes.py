@@ -1,7 +1,7 @@
 """Joins tensors along the axis that a Reshape merges a new one into.
 
-`Reshape(Concat([a, b], axis=k))` with a and b of `[…, 1, m, …]`, 1 at axis k, and a result of
-`[…, 2 m, …]` is `Concat([a', b'], axis=k)` of a' and b' of `[…, m, …]`.
+1. `Reshape(Concat([a, b], axis=k))` with a and b of `[…, 1, m, …]`, 1 at axis k, and a result of
+   `[…, 2 m, …]` = `Concat([a', b'], axis=k)` of a' and b' of `[…, m, …]`.
 
 So deformable attention stacks what it sampled of each level. Estimated in us on QCS9075 and SA8797P
 (QAIRT 2.51) in fp16, three levels for 336 queries, 4 heads and 4 points, sampled: 8,322 and 201

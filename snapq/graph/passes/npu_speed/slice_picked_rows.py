@@ -1,8 +1,8 @@
 """Takes one element of an axis of narrow tensors of five dimensions or more as a slice of rows.
 
-With a last axis of at most 4, `Gather(x, i)` of one constant index is
-`Reshape(Slice(Reshape(x, [rows, n m]), i m, (i + 1) m))`, for an axis of n elements with m numbers
-behind each; the first axis is left alone.
+1. With a last axis of at most 4, `Gather(x, i)` of one constant index =
+   `Reshape(Slice(Reshape(x, [rows, n m]), i m, (i + 1) m))`, for an axis of n elements with m
+   numbers behind each; the first axis is left alone.
 
 So deformable attention takes the places of one level. Estimated in us on QCS9075 and SA8797P (QAIRT
 2.51) in fp16, places of three levels for 336 queries, 4 heads and 4 points, sampled: 14,532 and 285
