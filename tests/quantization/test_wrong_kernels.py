@@ -213,9 +213,19 @@ def long_rows():
     return b.model(*(b.add("Gather", b.feed(f"x{n}", 1, 25, n), picks, axis=1) for n in (260, 264)))
 
 
+def channels_of_next_to_nothing():
+    """One of zeros, and one of small weights, beside others."""
+    b = Builder()
+    weight, bias = b.normal(32, 16, 1, 1), b.normal(32)
+    weight[2], weight[5], bias[2], bias[5] = 0, 1e-5 * weight[5], -1e-3, -1e-3
+    small = b.add("Mul", b.feed("x", 1, 16, 9, 9), scalar(0.01))
+    return b.model(b.add("Conv", small, weight, bias))
+
+
 @pytest.mark.parametrize(
     "make",
     [
+        channels_of_next_to_nothing,
         filled_up,
         padded_rows,
         means_and_groups,

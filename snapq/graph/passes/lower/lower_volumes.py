@@ -91,7 +91,8 @@ def _resized(node: ir.Node, source: ir.Value, shape: Shape, result: Shape, edit:
     place = node.attributes.get_string("coordinate_transformation_mode", "half_pixel")
     if mode != "linear" or shape[:2] != result[:2] or "axes" in node.attributes:
         return False
-    if place == "tf_crop_and_resize":
+    policy = node.attributes.get_string("keep_aspect_ratio_policy", "stretch")
+    if place == "tf_crop_and_resize" or policy != "stretch":
         return False
     scales, sizes_given = constant(input_at(node, 2)), input_at(node, 3) is not None
     if not sizes_given and (scales is None or scales.size != _VOLUME):
