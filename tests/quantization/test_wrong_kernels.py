@@ -207,7 +207,7 @@ def means_and_groups():
 
 
 def long_rows():
-    """Some of 260 elements, and of 264, which have 4 and 8 behind 256."""
+    """Some of 260 elements, and of 264, which have 4 and 8 behind 256; those of a short table."""
     b = Builder()
     picks = np.r_[np.arange(20), np.full(20, 24)]
     return b.model(*(b.add("Gather", b.feed(f"x{n}", 1, 25, n), picks, axis=1) for n in (260, 264)))

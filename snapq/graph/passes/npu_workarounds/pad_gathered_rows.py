@@ -43,13 +43,16 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     return gathered(node, edit, [int(count // size) for count in _BYTES])
 
 
-def gathered(node: ir.Node, edit: Editor, lengths: Collection[int]) -> ir.Value | None:
+def gathered(
+    node: ir.Node, edit: Editor, lengths: Collection[int], *, tables: bool = False
+) -> ir.Value | None:
     """The same rows, gathered so that the NPU is right; None where it is right already.
 
     Args:
         node: a Gather.
         edit: where to add what it takes.
         lengths: elements of a row for which it is wrong.
+        tables: whether it is wrong of rows of a constant too, which then has more of them.
     """
     source, indices = node.inputs[:2]
     shape, places = static_shape(source), static_shape(indices)
@@ -57,10 +60,21 @@ def gathered(node: ir.Node, edit: Editor, lengths: Collection[int]) -> ir.Value 
         return None
     axis = node.attributes.get_int("axis", 0) % (len(shape) or 1)
     outer, row = prod(shape[:axis]), prod(shape[axis + 1 :])
-    if constant(source) is not None or prod(places) < _PICKS or row % _PIECE not in lengths:
+    table = constant(source)
+    if prod(places) < _PICKS or row % _PIECE not in lengths:
         return None
     if outer == 1 and shape[axis] % _ROWS == 1:
         return None
+    if table is not None:
+        if not tables or outer > 1:
+            return None
+        widths = [
+            (0, (1 - size) % _ROWS if place == axis else 0) for place, size in enumerate(shape)
+        ]
+        longer = edit.constant(np.pad(table, widths), f"{source.name}_longer")
+        picked = edit.op("Gather", longer, indices, axis=axis)
+        picked.shape, picked.type = node.outputs[0].shape, source.type
+        return picked
 
     kind = source.type
 
@@ -87,8 +101,8 @@ def gathered(node: ir.Node, edit: Editor, lengths: Collection[int]) -> ir.Value 
     if outer == 1:
         result = static_shape(node.outputs[0]) or ()
         return op("Gather", source, indices, shape=result, axis=axis)
-    picked = op("Gather", source, indices, shape=(*places, *rest), axis=0)
+    rows = op("Gather", source, indices, shape=(*places, *rest), axis=0)
     count = len(places)
     ends = (*range(count, count + axis), *range(count), *range(count + axis, count + len(rest)))
     back = tuple([*places, *rest][one] for one in ends)
-    return op("Transpose", picked, shape=back, perm=ends)
+    return op("Transpose", rows, shape=back, perm=ends)
