@@ -4,7 +4,7 @@ Qualcomm's runtime (QAIRT 2.51) leaves the last column unwritten where a Pad, or
 makes one, adds zeros behind the last axis and none in front of it, and some to another axis too, to
 values that are not in its layout for images. Behind the last axis alone it is wrong where rows are
 read by a product or a normalization, perhaps behind activations (-5 to 20 dB in all types), and in
-fp16 beside a Relu and what is like it (6 to 10 dB), whatever reads it.
+fp16 beside a Relu and what is like it (6 to 10 dB), whatever reads it; simulated on QCS9075.
 
 A Conv of one tap of 1 is right there where nothing is added in front of the other axis, and wrong
 where zeros are in front of the rows and nothing is beside them.

@@ -7,8 +7,8 @@
 2. Along any other axis, rows come first and go back behind.
 
 Otherwise whatever picks the last row is wrong (4 to 10 dB), and behind another axis all of it
-(0 dB): 31 indices, other rows, constant data and fp16 are right (simulator of QAIRT 2.51, v68 to
-v85). Numbers that are quantized later have it in `snapq.quantization.qdq.lowering`.
+(0 dB): 31 indices, other rows, constant integers and fp16 are right (simulator of QAIRT 2.51, v68
+to v85). Numbers that are quantized later have it in `snapq.quantization.qdq.lowering`.
 """
 
 from __future__ import annotations
@@ -65,16 +65,8 @@ def gathered(
         return None
     if outer == 1 and shape[axis] % _ROWS == 1:
         return None
-    if table is not None:
-        if not tables or outer > 1:
-            return None
-        widths = [
-            (0, (1 - size) % _ROWS if place == axis else 0) for place, size in enumerate(shape)
-        ]
-        longer = edit.constant(np.pad(table, widths), f"{source.name}_longer")
-        picked = edit.op("Gather", longer, indices, axis=axis)
-        picked.shape, picked.type = node.outputs[0].shape, source.type
-        return picked
+    if table is not None and not tables:
+        return None
 
     kind = source.type
 
@@ -87,11 +79,15 @@ def gathered(
 
     rest = (*shape[:axis], *shape[axis + 1 :])
     order = (axis, *(one for one in range(len(shape)) if one != axis))
-    if outer > 1:
-        source = op("Transpose", source, shape=(shape[axis], *rest), perm=order)
     found = 0 if outer > 1 else axis
-    missing = (1 - shape[axis]) % _ROWS
-    if missing and (outer == 1 or outer * row % _PIECE in lengths):
+    missing = (1 - shape[axis]) % _ROWS if outer == 1 or outer * row % _PIECE in lengths else 0
+    if table is not None:
+        widths = [(0, missing if place == found else 0) for place in range(len(shape))]
+        moved = table.transpose(order) if outer > 1 else table
+        source = edit.constant(np.pad(moved, widths), f"{source.name}_longer")
+    elif outer > 1:
+        source = op("Transpose", source, shape=(shape[axis], *rest), perm=order)
+    if table is None and missing:
         sizes = list(static_shape(source) or ())
         dtype = source.dtype.numpy() if source.dtype is not None else np.dtype(np.float32)
         zeros = np.zeros([*sizes[:found], missing, *sizes[found + 1 :]], dtype)
