@@ -392,6 +392,20 @@ CASES = [
         "MaxPool",
     ),
     Case(
+        "legalize_pools",
+        "maximum pooling of windows longer than the map",
+        """(float[1,2,2,8] x) => (float[1,2,1,4] y) {
+            y = MaxPool <kernel_shape = [3, 2], strides = [3, 2]> (x) }""",
+        "MaxPool",
+    ),
+    Case(
+        "average_by_conv",
+        "average pooling of windows longer than the map",
+        """(float[1,2,2,8] x) => (float[1,2,1,4] y) {
+            y = AveragePool <kernel_shape = [3, 2], strides = [3, 2]> (x) }""",
+        "Conv Mul",
+    ),
+    Case(
         "legalize_transposed_conv",
         "output padding of a transposed convolution",
         """(float[1,4,6,5] x, float[4,3,3,3] w) => (float[1,3,19,13] y) {

@@ -15,6 +15,8 @@ that would start behind the input, which ONNX does not have.
    count, and a Mul makes up for it.
 4. Square windows of an even size above 2 that tile the input = windows of 2 x 2, and of half the
    size over their means.
+5. MaxPool whose window is longer than its input gets the padding behind that it lacks; of an
+   AveragePool `average_by_conv` makes a Conv. ONNX infers one window there, and the NPU has 0 dB.
 
 Source: AveragePool-19 of ONNX: padding counts where `count_include_pad` says so, what lies behind
 it never does.
@@ -68,6 +70,11 @@ class Windows:
     floors: Sizes
 
     @property
+    def room(self) -> Sizes:
+        """Places of a window beyond its first; negative where it is longer than its input."""
+        return self.sizes + self.before + self.after - self.spans
+
+    @property
     def ends(self) -> Sizes:
         """Padding behind that the last windows need; negative where they end before the input."""
         return (self.made - 1) * self.strides + self.spans - self.sizes - self.before
@@ -87,6 +94,10 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     fits = bool(np.all(found.needed < found.spans))
     misnamed = output[2:] != tuple(found.made) and fits
     same = np.array_equal(found.made, found.floors)
+    if node.op_type == "MaxPool" and fits and np.any(found.room < 0):
+        pads = [*found.before.tolist(), *found.needed.tolist()]
+        node.attributes["pads"] = ir.AttrInt64s("pads", pads)
+        return True
     if _ceils(node) and (same or (misnamed and node.op_type == "MaxPool")):
         del node.attributes["ceil_mode"]
         pads = [*found.before.tolist(), *(found.needed if misnamed else found.after).tolist()]
@@ -202,7 +213,7 @@ def windows(node: ir.Node, shape: Shape | None) -> Windows | None:
     before, after = integers(*(ints_attribute(node, "pads") or (0,) * 2 * dims)).reshape(2, dims)
     sizes, spans = integers(*shape[2:]), (integers(*kernel) - 1) * dilations + 1
     room = sizes + before + after - spans
-    made = floors = room // strides + 1
+    made = floors = np.trunc(room / strides).astype(np.int64) + 1  # one window where none fits
     if _ceils(node):
         made = -(-room // strides) + 1
         made = made - ((made - 1) * strides >= sizes + before)  # none starts behind the input
