@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
 import onnx
 import onnx_ir as ir
 
+from snapq.cpu import CpuModel
+from snapq.errors import ModelError
 from snapq.graph.shapes import graph_inputs
 
 _OTHER_FLOATS = frozenset({ir.DataType.FLOAT16, ir.DataType.BFLOAT16, ir.DataType.DOUBLE})
@@ -58,7 +61,8 @@ def one_kind_of_float(model: ir.Model) -> tuple[str, ...]:
        floats: samples are those of the prepared model.
     2. One with nodes that read 32- and 64-bit floats where ONNX wants one type. Some exporters
        write such, and ONNX Runtime refuses them.
-    3. Any other stays as it is.
+    3. One where ONNX Runtime has no implementation of an operator for 64-bit floats.
+    4. Any other stays as it is.
 
     Types of what nodes give must be known.
     """
@@ -67,13 +71,32 @@ def one_kind_of_float(model: ir.Model) -> tuple[str, ...]:
     if fed or any(_dtype(value) in halves for value in _values(model)):
         return float32_at_the_boundary(model)[1]
     mixed = next((node for node in model.graph.all_nodes() if _mixes(node, model)), None)
-    if mixed is None:
+    if mixed is not None:
+        told = (
+            f"'{mixed.name or mixed.outputs[0].name}' ({mixed.op_type}) reads floats of 32 and of "
+            "64 bits, which ONNX does not allow: all are floats of 32 bits now."
+        )
+    elif missing := _without_implementation(model):
+        told = (
+            f"{missing} has floats of 64 bits, for which ONNX Runtime has no implementation: all "
+            "are floats of 32 bits now."
+        )
+    else:
         return ()
-    told = (
-        f"'{mixed.name or mixed.outputs[0].name}' ({mixed.op_type}) reads floats of 32 and of 64 "
-        "bits, which ONNX does not allow: all are floats of 32 bits now."
-    )
     return (told, *float32_at_the_boundary(model)[1])
+
+
+def _without_implementation(model: ir.Model) -> str | None:
+    """The first node that ONNX Runtime does not have for the 64-bit floats around it."""
+    if not any(_dtype(value) is ir.DataType.DOUBLE for value in _values(model)):
+        return None
+    try:
+        CpuModel(model, optimize=False, prepack=False)
+    except ModelError as error:
+        found = re.search(r"an implementation for (\w+)\(\d+\) node with name '(.*)'", error.what)
+        if found is not None:
+            return f"'{found[2]}' ({found[1]})"
+    return None
 
 
 def _values(model: ir.Model) -> Iterator[ir.Value]:

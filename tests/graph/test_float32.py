@@ -63,6 +63,22 @@ def test_doubles_inside_stay_where_onnx_allows_them() -> None:
     assert one_kind_of_float(power) == ()
 
 
+def test_doubles_that_onnx_runtime_cannot_compute_are_floats() -> None:
+    points = ir.serde.deserialize_model(
+        onnx.parser.parse_model(
+            '<ir_version: 8, opset_import: ["" : 17]> '
+            "g (float[1,1,4,4] x, float[1,2,2,2] at) => (float[1,1,2,2] y) "
+            "{ wide = Cast <to = 11> (at) y = GridSample (x, wide) }"
+        )
+    )
+    infer_shapes(points)
+    (told,) = one_kind_of_float(points)
+    assert "(GridSample) has floats of 64 bits" in told
+    at = np.full((1, 2, 2, 2), 0.25, np.float32)
+    given = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    np.testing.assert_allclose(CpuModel(points).run({"x": given, "at": at})["y"], 10, rtol=1e-6)
+
+
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_a_model_that_is_fed_doubles_is_quantized(kind, tmp_path: Path) -> None:
     ir.save(model(np.float64, np.float64, np.float64), tmp_path / "double.onnx")
