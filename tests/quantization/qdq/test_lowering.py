@@ -10,6 +10,7 @@ from snapq.graph.prepare import prepare
 from snapq.graph.shapes import static_shape
 from snapq.npu.model import Model
 from snapq.precision import ActivationType
+from snapq.quantization.qdq.scheme import NodePrecision
 from snapq.quantization.quantize import Scheme, observe, quantize
 from tests.quantization.odd_models import Builder, feeds
 
@@ -192,3 +193,85 @@ def test_what_is_written_out_is_quantized_where_there_is_no_float(activations, t
     for name, expected in CpuModel(given, optimize=False).run(samples[0]).items():
         noise = np.square(found[name] - expected).sum() / np.square(expected).sum()
         assert noise < 0.005, name
+
+
+def recurrent(kinds=("LSTM", "GRU"), *, steps=20, hidden=16):
+    """An output each; one state of the LSTM begins at something."""
+    b = Builder()
+    x, outputs = b.feed("x", steps, 1, 8), []
+    for kind in kinds:
+        rows = hidden * {"LSTM": 4, "GRU": 3}[kind]
+        weights = b.normal(2, rows, 8), b.normal(2, rows, hidden), b.normal(2, 2 * rows)
+        states = (b.normal(2, 1, hidden), np.zeros((2, 1, hidden), np.float32))
+        options = {"linear_before_reset": 1} if kind == "GRU" else {}
+        begins = states if kind == "LSTM" else states[:1]
+        both = {"direction": "bidirectional", "hidden_size": hidden}
+        outputs.append(b.add(kind, x, *weights, "", *begins, **both, **options))
+    return b.model(*outputs)
+
+
+@pytest.mark.npu
+@pytest.mark.parametrize("activations", [ActivationType.UINT8, ActivationType.UINT16])
+def test_recurrent_layers_are_quantized_where_there_is_no_float(activations, tmp_path):
+    given = recurrent()
+    samples = feeds(given, 1)
+    scheme = Scheme(activations=activations, architecture=68, float16=False)
+    result = quantize(prepare(given, {}).model, samples, scheme)
+    io.save(result.model, tmp_path / "model.onnx")
+    (found,) = Model(tmp_path / "model.onnx", find("qcs6490")).simulate(samples)
+    for name, expected in CpuModel(given, optimize=False).run(samples[0]).items():
+        noise = np.square(found[name] - expected).sum() / np.square(expected).sum()
+        assert noise < 0.001, name
+
+
+@pytest.mark.parametrize(
+    ("steps", "float16", "bits", "kept"),
+    [
+        (64, True, ActivationType.UINT16, False),
+        (65, True, ActivationType.UINT16, True),
+        (65, False, ActivationType.UINT16, False),
+        (64, True, ActivationType.FLOAT16, True),
+    ],
+)
+def test_a_recurrent_layer_is_unrolled_where_that_is_faster(steps, float16, bits, kept):
+    model = recurrent(["LSTM"], steps=steps, hidden=4)
+    own = {"node_lstm_0": NodePrecision(activations=bits)}
+    found = quantize(model, feeds(model, 1), Scheme(per_node=own, float16=float16))
+    assert ("LSTM" in {node.op_type for node in found.model.graph}) == kept
+    if not kept:
+        cells = {
+            name: one for name, one in found.encodings.items() if name.startswith("lstm_0_Add")
+        }
+        assert len(cells) > 200
+        assert {one.dtype.value for one in cells.values()} == {"uint16"}
+
+
+@pytest.mark.npu
+@pytest.mark.parametrize("activations", [ActivationType.UINT8, ActivationType.UINT16])
+def test_a_part_that_nothing_reads_is_no_longer_made(activations, tmp_path):
+    b = Builder()
+    x = b.add("Relu", b.feed("x", 1, 24, 6, 6))
+    first, _, last = b.add("Split", x, np.array([8, 6, 10]), outputs=3, axis=1)
+    rest = b.add("Conv", last, b.normal(8, 10, 1, 1))
+    given = b.model(b.add("Mul", first, rest))
+    samples = feeds(given, 1)
+    for device, scheme in (
+        ("qcs6490", Scheme(activations=activations, architecture=68, float16=False)),
+        ("qcs9075", Scheme(activations=activations)),
+    ):
+        result = quantize(given, samples, scheme).model
+        assert "Split" not in {node.op_type for node in result.graph}
+        io.save(result, tmp_path / "model.onnx")
+        (found,) = Model(tmp_path / "model.onnx", find(device)).simulate(samples)
+        for name, expected in CpuModel(given, optimize=False).run(samples[0]).items():
+            noise = np.square(found[name] - expected).sum() / np.square(expected).sum()
+            assert noise < 0.001, name
+
+
+def test_a_split_in_float_stays():
+    b = Builder()
+    parts = b.add("Split", b.feed("x", 1, 24), np.array([8, 6, 10]), outputs=3, axis=1)
+    model = b.model(b.add("Sin", parts[2]))
+    kept = {"node_split_0": NodePrecision(activations=ActivationType.FLOAT16)}
+    found = quantize(model, feeds(model, 1), Scheme(per_node=kept)).model
+    assert "Split" in {node.op_type for node in found.graph}

@@ -2,8 +2,10 @@
 
 1. `RNN` of up to 64 steps is unrolled: the NPU does not have it.
 2. `LSTM` and `GRU` of up to 8 steps are unrolled: the NPU has them in float only, which makes them
-   slower than their products in integers and leaves them out where the NPU has no float.
-3. Weights and biases must be constant; peepholes, `clip` and activations other than the default
+   slower than their products in integers and leaves them out where the NPU has no float. Longer
+   ones are unrolled where they are quantized, see `snapq.quantization.qdq.lowering`.
+3. The products with the input of all steps are one product.
+4. Weights and biases must be constant; peepholes, `clip` and activations other than the default
    ones are left alone.
 
 Source: the equations of the ONNX operators RNN, LSTM and GRU.
@@ -11,7 +13,7 @@ Source: the equations of the ONNX operators RNN, LSTM and GRU.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +29,12 @@ _RNN_ACTIVATIONS = ("Tanh", "Relu", "Sigmoid")
 OPERATORS = tuple(_LONGEST)
 
 State = tuple[ir.Value | None, ...]
-"""What goes from one step to the next, `[batch, hidden]` each: `(h,)`, of an LSTM `(h, c)`."""
+"""What goes from one step to the next, `[batch, hidden]` each: `(h,)`, of an LSTM `(h, c)`; None of
+zeros."""
+
+
+Cell = Callable[[ir.Value, State], State]
+"""Takes what the input gives the gates at a step, and the state before, to the state behind."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +68,16 @@ class _Layer:
 
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Unrolls one layer."""
+    return unrolled(node, edit, _LONGEST[node.op_type])
+
+
+def unrolled(node: ir.Node, edit: Editor, longest: int) -> Result:
+    """Unrolls one layer of up to so many steps."""
     shape = static_shape(node.inputs[0])
     if shape is None or node.attributes.get_int("layout", 0) != 0:
         return False
-    if shape[0] > _LONGEST[node.op_type]:
-        return Skipped(f"it has {shape[0]} steps, and up to {_LONGEST[node.op_type]} are unrolled")
+    if shape[0] > longest:
+        return Skipped(f"it has {shape[0]} steps, and up to {longest} are unrolled")
     layers = _layers(node)
     if layers is None:
         return Skipped("its weights are computed, or it has a clip, peepholes or other activations")
@@ -74,7 +86,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     finals: list[State] = []
     for index, layer in enumerate(layers):
         backwards = direction == "reverse" or index == 1
-        states = list(_walk(node, shape, index, layer, backwards, edit))
+        states = _walk(node, shape, index, layer, backwards, edit)
         finals.append(states[-1])
         ordered = reversed(states) if backwards else states
         hidden.append([state[0] for state in ordered if state[0] is not None])
@@ -115,82 +127,134 @@ def _layers(node: ir.Node) -> list[_Layer] | None:
 
 def _walk(
     node: ir.Node, shape: Shape, index: int, layer: _Layer, backwards: bool, edit: Editor
-) -> Iterator[State]:
+) -> list[State]:
     """The states of one direction, in the order in which they are computed."""
     places = (5, 6) if node.op_type == "LSTM" else (5,)
     size = (shape[1], layer.hidden)
-    state: State = tuple(_at(input_at(node, place), index, size, edit) for place in places)
-    for step in reversed(range(shape[0])) if backwards else range(shape[0]):
-        flat = _at(node.inputs[0], step, shape[1:], edit)
-        assert flat is not None
-        state = _CELLS[node.op_type](layer, flat, state, edit)
-        yield state
+    state: State = tuple(_first(input_at(node, place), index, size, edit) for place in places)
+    cell, states = _CELLS[node.op_type](layer, edit), []
+    steps = _steps(node, shape, layer, edit)
+    for given in reversed(steps) if backwards else steps:
+        state = cell(given, state)
+        states.append(state)
+    return states
 
 
-def _at(given: ir.Value | None, index: int, shape: Shape, edit: Editor) -> ir.Value | None:
-    """What is at an index of the first axis; None of nothing."""
+def _first(given: ir.Value | None, index: int, size: Shape, edit: Editor) -> ir.Value | None:
+    """The state in which one direction begins."""
     if given is None:
         return None
+    values = constant(given)
+    if values is not None and not values.any():
+        return None
+    if values is not None:
+        return edit.constant(values[index], "begins")
     part = edit.op("Slice", given, integers(index), integers(index + 1), integers(0))
-    return edit.op("Reshape", part, integers(*shape))
+    return edit.op("Reshape", part, integers(*size))
 
 
-def _linear(
-    layer: _Layer, source: ir.Value, state: ir.Value | None, rows: slice, edit: Editor
-) -> ir.Value:
-    """`x W.T + h R.T + both biases` of some gates."""
-    bias = layer.input_bias[rows] + layer.hidden_bias[rows]
-    result = edit.op("Gemm", source, layer.weight[rows], bias, transB=1)
-    if state is None:
-        return result
-    return edit.op("Add", result, edit.op("Gemm", state, layer.recurrence[rows], transB=1))
+def _steps(node: ir.Node, shape: Shape, layer: _Layer, edit: Editor) -> list[ir.Value]:
+    """What the input gives the gates at each step, `[batch, g * n]`, with all biases that add up.
+
+    The bias of a hidden gate that is reset behind its product is left for the step.
+    """
+    source = node.inputs[0]
+    assert source is not None
+    bias = layer.input_bias + layer.hidden_bias
+    if node.op_type == "GRU" and not layer.reset_first:
+        last = layer.gates(2, 3)
+        bias[last] = layer.input_bias[last]
+    rows = edit.op("Reshape", source, integers(shape[0] * shape[1], shape[2]))
+    gates = edit.op("Gemm", rows, layer.weight, bias, transB=1)
+    if shape[0] == 1:
+        return [gates]
+    sizes = integers(*[shape[1]] * shape[0])
+    return [*edit.ops("Split", gates, sizes, outputs=shape[0], axis=0)]
 
 
-def _lstm(layer: _Layer, source: ir.Value, state: State, edit: Editor) -> State:
+def _rnn(layer: _Layer, edit: Editor) -> Cell:
+    plus = _Product(layer.recurrence, edit)
+    return lambda given, state: (edit.op(layer.activation, plus(given, state[0])),)
+
+
+def _lstm(layer: _Layer, edit: Editor) -> Cell:
     """Gates in ONNX's order: input, output, forget, cell."""
-    hidden, cell = state
-    values = _linear(layer, source, hidden, layer.gates(0, 4), edit)
-    sizes = integers(*[layer.hidden] * 4)
-    enter, leave, forget, fresh = edit.ops("Split", values, sizes, outputs=4, axis=1)
-    new = edit.op("Mul", edit.op("Sigmoid", enter), edit.op("Tanh", fresh))
-    if cell is not None:
-        new = edit.op("Add", edit.op("Mul", edit.op("Sigmoid", forget), cell), new)
-    return edit.op("Mul", edit.op("Sigmoid", leave), edit.op("Tanh", new)), new
+    size = layer.hidden
+    plus = _Product(layer.recurrence, edit)
+    fresh_apart, gates_apart = _Parts((3 * size, size), edit), _Parts((size, size, size), edit)
+
+    def step(given: ir.Value, state: State) -> State:
+        hidden, cell = state
+        gates, fresh = fresh_apart(plus(given, hidden))
+        enter, leave, forget = gates_apart(edit.op("Sigmoid", gates))
+        new = edit.op("Mul", enter, edit.op("Tanh", fresh))
+        if cell is not None:
+            new = edit.op("Add", edit.op("Mul", forget, cell), new)
+        return edit.op("Mul", leave, edit.op("Tanh", new)), new
+
+    return step
 
 
-def _gru(layer: _Layer, source: ir.Value, state: State, edit: Editor) -> State:
+def _gru(layer: _Layer, edit: Editor) -> Cell:
     """Gates in ONNX's order: update, reset, hidden."""
-    hidden, last = state[0], layer.gates(2, 3)
-    both = edit.op("Sigmoid", _linear(layer, source, hidden, layer.gates(0, 2), edit))
-    sizes = integers(layer.hidden, layer.hidden)
-    update, reset = edit.ops("Split", both, sizes, outputs=2, axis=1)
-    if layer.reset_first:
-        kept = None if hidden is None else edit.op("Mul", reset, hidden)
-        fresh = edit.op("Tanh", _linear(layer, source, kept, last, edit))
-    else:
-        given = edit.op("Gemm", source, layer.weight[last], layer.input_bias[last], transB=1)
-        bias = layer.hidden_bias[last]
-        kept = (
-            edit.op("Mul", reset, bias)
-            if hidden is None
-            else edit.op(
-                "Mul", reset, edit.op("Gemm", hidden, layer.recurrence[last], bias, transB=1)
-            )
-        )
-        fresh = edit.op("Tanh", edit.op("Add", given, kept))
-    new = edit.op("Mul", edit.op("Sub", number(1), update), fresh)
-    if hidden is not None:
-        new = edit.op("Add", new, edit.op("Mul", update, hidden))
-    return (new,)
+    size, first, last = layer.hidden, layer.gates(0, 2), layer.gates(2, 3)
+    bias = np.concatenate([np.zeros(2 * size, np.float32), layer.hidden_bias[last]])
+    plus = _Product(layer.recurrence, edit, bias)
+    plus_gates = _Product(layer.recurrence[first], edit)
+    plus_fresh = _Product(layer.recurrence[last], edit)
+    fresh_apart, gates_apart = _Parts((2 * size, size), edit), _Parts((size, size), edit)
+
+    def step(given: ir.Value, state: State) -> State:
+        hidden = state[0]
+        gates, fresh = fresh_apart(given)
+        if layer.reset_first:
+            update, reset = gates_apart(edit.op("Sigmoid", plus_gates(gates, hidden)))
+            if hidden is not None:
+                fresh = plus_fresh(fresh, edit.op("Mul", reset, hidden))
+        else:
+            kept: ir.Value | np.ndarray = layer.hidden_bias[last]
+            if hidden is not None:
+                own, kept = fresh_apart(plus.alone(hidden))
+                gates = edit.op("Add", gates, own)
+            update, reset = gates_apart(edit.op("Sigmoid", gates))
+            fresh = edit.op("Add", fresh, edit.op("Mul", reset, kept))
+        new = edit.op("Tanh", fresh)
+        if hidden is None:
+            return (edit.op("Mul", edit.op("Sub", number(1), update), new),)
+        return (edit.op("Add", new, edit.op("Mul", update, edit.op("Sub", hidden, new))),)
+
+    return step
 
 
-_CELLS: dict[str, Callable[[_Layer, ir.Value, State, Editor], State]] = {
-    "RNN": lambda layer, source, state, edit: (
-        edit.op(layer.activation, _linear(layer, source, state[0], layer.gates(0, 1), edit)),
-    ),
-    "LSTM": _lstm,
-    "GRU": _gru,
-}
+class _Product:
+    """The product of a state with a matrix that all steps share."""
+
+    def __init__(self, matrix: np.ndarray, edit: Editor, bias: np.ndarray | None = None) -> None:
+        self._edit = edit
+        self._matrix = edit.constant(matrix, "recurrence")
+        self._bias = () if bias is None else (edit.constant(bias, "recurrence_bias"),)
+
+    def alone(self, state: ir.Value) -> ir.Value:
+        """`state R.T`, and its bias."""
+        return self._edit.op("Gemm", state, self._matrix, *self._bias, transB=1)
+
+    def __call__(self, given: ir.Value, state: ir.Value | None) -> ir.Value:
+        """`given + state R.T`; of a state of zeros what is given."""
+        return given if state is None else self._edit.op("Add", given, self.alone(state))
+
+
+class _Parts:
+    """Takes rows of several gates apart, at all steps alike."""
+
+    def __init__(self, sizes: tuple[int, ...], edit: Editor) -> None:
+        self._edit = edit
+        self._count, self._sizes = len(sizes), edit.constant(integers(*sizes), "gates")
+
+    def __call__(self, rows: ir.Value) -> tuple[ir.Value, ...]:
+        return tuple(self._edit.ops("Split", rows, self._sizes, outputs=self._count, axis=1))
+
+
+_CELLS: dict[str, Callable[[_Layer, Editor], Cell]] = {"RNN": _rnn, "LSTM": _lstm, "GRU": _gru}
 
 
 def _give(
@@ -203,11 +267,9 @@ def _give(
     """Puts the states in the place of the layer's outputs: Y, Y_h and Y_c."""
     size = (1, *shape)
     if is_used(node.outputs[0]):
-        steps = []
-        for states in zip(*hidden, strict=True):
-            parts = [edit.op("Reshape", state, integers(1, *size)) for state in states]
-            steps.append(_concat(parts, 1, edit))
-        edit.replace(node.outputs[0], _concat(steps, 0, edit))
+        rows = [_concat(states, 0, edit) for states in hidden]
+        parts = [edit.op("Reshape", row, integers(len(hidden[0]), *size)) for row in rows]
+        edit.replace(node.outputs[0], _concat(parts, 1, edit))
     for place in range(1, len(node.outputs)):
         if is_used(node.outputs[place]):
             lasts = [edit.op("Reshape", state[place - 1], integers(*size)) for state in finals]

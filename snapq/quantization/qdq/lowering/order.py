@@ -24,10 +24,12 @@ from snapq.quantization.qdq.lowering.pad_gathered_rows import pad_gathered_rows
 from snapq.quantization.qdq.lowering.reshape_to_channels_last import reshape_to_channels_last
 from snapq.quantization.qdq.lowering.separate_gathered_elements import separate_gathered_elements
 from snapq.quantization.qdq.lowering.separate_reshaped_products import separate_reshaped_products
+from snapq.quantization.qdq.lowering.slice_read_parts import slice_read_parts
 from snapq.quantization.qdq.lowering.split_clip import split_clip
 from snapq.quantization.qdq.lowering.split_prelu import split_prelu
 from snapq.quantization.qdq.lowering.split_swish import split_swish
 from snapq.quantization.qdq.lowering.square_tanh_rows import square_tanh_rows
+from snapq.quantization.qdq.lowering.unroll_recurrent import unroll_recurrent
 from snapq.quantization.qdq.scheme import Scheme
 
 __all__ = ["LOWERINGS", "LoweredModel", "lifted", "lower"]
@@ -36,6 +38,8 @@ Lowering = Callable[[ir.Graph, Scheme], Scheme]
 """Rewrites a graph in place, and gives the scheme for what the graph is then."""
 
 LOWERINGS: tuple[tuple[Lowering, str], ...] = (
+    (unroll_recurrent, "the cells have to be there before rules look for them"),
+    (slice_read_parts, "behind unroll_recurrent, at whose first step a gate has nothing to do"),
     (split_swish, "the sigmoids have to be there before rules look for cells and heads"),
     (expand_softplus, "reads the precision of its node; moves no other name"),
     (divide_for_reciprocal, "the same"),
