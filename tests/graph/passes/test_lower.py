@@ -415,7 +415,7 @@ CASES = [
         "an unrolled recurrent layer",
         """(float[2,3,4] x, float[1,5,4] w, float[1,5,5] w1, float[1,10] w2) => (float[1,3,5] y) {
             all, y = RNN <hidden_size = 5> (x, w, w1, w2) }""",
-        "Slice Reshape Gemm Tanh Slice Reshape Gemm Gemm Add Tanh Reshape",
+        "Reshape Gemm Split Tanh Gemm Add Tanh Reshape",
     ),
     Case(
         "lower_reverse_sequence",
