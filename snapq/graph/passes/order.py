@@ -93,6 +93,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "npu_workarounds.drop_single_strides": "behind widen_padded_conv, which adds taps",
         "npu_workarounds.legalize_transposed_conv": "before lower_shapes, which takes dilation off",
         "npu_speed.fill_dilations": "behind drop_single_strides, which takes dilation off too",
+        "npu_speed.join_scattered_parts": "before lower_scatter, which looks at the same operators",
         "lower.lower_scatter": "before reduce_rank; its GatherND is flattened again",
         "simplify.split_before_concat": "in LOWER: merge_reshapes has made one form of shapes",
         "lower.reduce_rank": "before what looks at the same operators and keeps their rank",
@@ -155,6 +156,7 @@ JUDGED: dict[str, str] = {
     "attend_few_rows_at_once": "by the chip and the numbers of rows, heads are the faster ones",
     "multiply_channels_last": "at 16 bits, products of many rows may be faster as they are",
     "join_narrow_axes": "by the chip, rows are the faster ones, or narrow tensors",
+    "join_scattered_parts": "in fp16, few rows that are put among many are the faster ones",
     "merge_constants": "a product takes other time than the quotient that the exporter wrote",
 }
 """Passes without which a network may be faster, and why; the prepare stage asks the estimate.

@@ -390,7 +390,7 @@ CASES = [
             <int64[2,1] i = {3, 0}, int64[4,2] j = {4, 0, 1, 2, 3, 0, 2, -1}> {
             y = ScatterND <reduction = "max"> (x, i, z)
             v = ScatterElements <axis = 1, reduction = "add"> (x, j, u) }""",
-        "Gather Max ScatterND GatherElements Add ScatterElements",
+        "Gather Max Slice Slice Slice Concat GatherElements Add ScatterElements",
         18,
     ),
     Case(

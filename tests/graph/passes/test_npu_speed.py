@@ -20,6 +20,31 @@ CASES = [
         "Reshape Gemm Reshape",
     ),
     Case(
+        "join_scattered_parts",
+        "a box inside a map",
+        """(float[1,4,4] x, float[1,2,2] u) => (float[1,4,4] y)
+            <int64[1,2,2,3] i = {0, 1, 0, 0, 1, 1, 0, 2, 0, 0, 2, 1}> { y = ScatterND (x, i, u) }""",
+        "Slice Slice Concat Slice Concat",
+    ),
+    Case(
+        "join_scattered_parts",
+        "two columns beside one that an earlier node put in place",
+        """(float[3,4] x, float[3,2] u, float[3,2] v) => (float[3,4] y)
+            <int64[3,2] i = {0, 3, 0, 3, 0, 3}, int64[3,2] j = {-2, 3, 2, 3, 2, 3}> {
+            a = ScatterElements <axis = 1> (x, i, u)
+            y = ScatterElements <axis = 1> (a, j, v) }""",
+        "Slice Slice Concat",
+    ),
+    Case(
+        "join_scattered_parts",
+        "what goes to every second row stays",
+        """(float[30,4] x, float[15,4] u) => (float[30,4] y)
+            <int64[15,1] i = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28}> {
+            y = ScatterND (x, i, u) }""",
+        "ScatterND",
+        applies=False,
+    ),
+    Case(
         "lower_long_conv1d_to_matmul",
         "a long filter with a short stride, padding and a bias",
         """(float[2,1,203] x, float[3,1,40] w, float[3] wb) => (float[2,3,86] y) {

@@ -288,8 +288,8 @@ CASES = [
     Case(
         "make_constant_indices_positive",
         "elements scattered to indices counted from the end",
-        """(float[3,4] x, float[1,2] u) => (float[3,4] y)
-            <int64[1,2] i = {-1, 1}, float[1] k = {2.0}> {
+        """(float[3,4] x, float[2,2] u) => (float[3,4] y)
+            <int64[2,2] i = {-1, 1, 0, 2}, float[1] k = {2.0}> {
             a = Mul(x, k) y = ScatterElements <axis = 1> (a, i, u) }""",
         "Mul ScatterElements",
         18,
