@@ -132,6 +132,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "npu_workarounds.turn_in_two_dimensions": "behind transpose_channels_last: Transposes too",
         "npu_workarounds.flatten_normalized_rows": "behind lower_normalizations: that merges axes",
         "npu_workarounds.pad_normalized_rows": "behind flatten_normalized_rows, which keeps rows",
+        "npu_workarounds.repeat_shared_rows": "behind fuse_norm, and what merges constants of rows",
         "npu_workarounds.pad_before_lp_pool": "behind resolve_auto_pad, which gives it numbers",
         "npu_workarounds.drop_unit_axes": "before replace_global_pool_with_reduce: pools too",
         "npu_speed.replace_global_pool_with_reduce": "in LOWER: remove_unit_reductions is first",

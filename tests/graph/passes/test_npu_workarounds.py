@@ -295,6 +295,22 @@ CASES = [
         18,
     ),
     Case(
+        "repeat_shared_rows",
+        "positions of two texts, and computed factors behind a sum",
+        """(float[2,16,4] x, float[1,16,4] f, float[1,16,4] w, float[4] w1)
+            => (float[2,16,4] y, float[2,16,4] z) {
+            y = Add(x, w) m = Mul(f, x) a = Add(m, y) z = LayerNormalization(a, w1) }""",
+        "Add Concat Mul Add LayerNormalization",
+    ),
+    Case(
+        "repeat_shared_rows",
+        "a mask of two heads that a Softmax reads",
+        """(float[2,16,16] x, float[1,16,16] w) => (float[2,16,16] y) {
+            a = Add(x, w) y = Softmax(a) }""",
+        "Add Softmax",
+        applies=False,
+    ),
+    Case(
         "pad_gathered_rows",
         "many rows of eight bytes",
         """(int32[20,2] x) => (int32[32,2] y) {
