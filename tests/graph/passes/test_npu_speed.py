@@ -23,7 +23,8 @@ CASES = [
         "join_scattered_parts",
         "a box inside a map",
         """(float[1,4,4] x, float[1,2,2] u) => (float[1,4,4] y)
-            <int64[1,2,2,3] i = {0, 1, 0, 0, 1, 1, 0, 2, 0, 0, 2, 1}> { y = ScatterND (x, i, u) }""",
+            <int64[1,2,2,3] i = {0, 1, 0, 0, 1, 1, 0, 2, 0, 0, 2, 1}> {
+            y = ScatterND (x, i, u) }""",
         "Slice Slice Concat Slice Concat",
     ),
     Case(
