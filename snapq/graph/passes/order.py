@@ -129,6 +129,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "npu_workarounds.lower_nearest_resize": "behind lower_shapes, which may find a rounding",
         "npu_speed.gather_channels_last": "behind lower_nearest_resize, which makes Gathers",
         "npu_speed.transpose_channels_last": "in LOWER: merge_transposes has joined what it can",
+        "npu_speed.split_deep_transposes": "behind transpose_channels_last, which has better ways",
         "npu_workarounds.turn_in_two_dimensions": "behind transpose_channels_last: Transposes too",
         "npu_workarounds.flatten_normalized_rows": "behind lower_normalizations: that merges axes",
         "npu_workarounds.pad_normalized_rows": "behind flatten_normalized_rows, which keeps rows",
@@ -157,6 +158,7 @@ JUDGED: dict[str, str] = {
     "attend_few_rows_at_once": "by the chip and the numbers of rows, heads are the faster ones",
     "multiply_channels_last": "at 16 bits, products of many rows may be faster as they are",
     "join_narrow_axes": "by the chip, rows are the faster ones, or narrow tensors",
+    "split_deep_transposes": "at 8 bits, newer chips may move five dimensions at once faster",
     "join_scattered_parts": "in fp16, few rows that are put among many are the faster ones",
     "merge_constants": "a product takes other time than the quotient that the exporter wrote",
 }

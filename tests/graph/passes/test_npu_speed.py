@@ -522,6 +522,13 @@ CASES = [
         "Conv Transpose Reshape Transpose Reshape Transpose Reshape Transpose Reshape",
     ),
     Case(
+        "split_deep_transposes",
+        "windows in windows, six dimensions that all part",
+        """(float[4,4,2,4,2,3] x) => (float[4,2,2,4,4,3] y) {
+            y = Transpose <perm = [0, 2, 4, 1, 3, 5]> (x) }""",
+        "Reshape Transpose Reshape Transpose Reshape",
+    ),
+    Case(
         "transpose_channels_last",
         "windows that are put together to a map",
         """(float[2,2,4,4,32] x, float[4,32,1,1] w) => (float[1,4,8,8] y) {
@@ -542,7 +549,7 @@ CASES = [
         """(float[2,5,3,32] x, float[32,2,4,2,4] v) => (float[2,3,5,32] y, float[2,2,4,4,32] z) {
             y = Transpose <perm = [0, 2, 1, 3]> (x)
             z = Transpose <perm = [1, 3, 2, 4, 0]> (v) }""",
-        "Transpose Transpose",
+        "Transpose Reshape Transpose Reshape Transpose Reshape",
         applies=False,
     ),
     Case(

@@ -25,6 +25,8 @@ from snapq.graph.edit import Editor, integers, permutation, producer
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import Shape, static_shape
 
+__all__ = ["OPERATORS", "apply", "joined"]
+
 OPERATORS = ("Transpose",)
 
 _WIDE = 32
@@ -37,7 +39,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     shape, given = static_shape(source), permutation(node)
     if source is None or shape is None or result is None or 0 in shape or not given:
         return False
-    sizes, order = _joined(shape, given)
+    sizes, order = joined(shape, given)
     if len(sizes) < 4:
         return False
     last = len(sizes) - 1
@@ -63,7 +65,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     return edit.op("Reshape", value, integers(*result))
 
 
-def _joined(shape: Shape, order: Sequence[int]) -> tuple[list[int], list[int]]:
+def joined(shape: Shape, order: Sequence[int]) -> tuple[list[int], list[int]]:
     """The dimensions, those as one that stay side by side, and the permutation of these."""
     moved = [axis for axis in order if shape[axis] != 1]
     runs = [[axis] for axis in moved[:1]]
