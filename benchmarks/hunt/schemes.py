@@ -40,7 +40,12 @@ def quantized(
         write_for_float16(model)
         return model
     weights, activations = INTEGERS[scheme]
-    wanted = Scheme(weights, activations, architecture=device.architecture)
+    wanted = Scheme(
+        weights,
+        activations,
+        architecture=device.architecture,
+        float16="fp16" in device.precisions,
+    )
     return quantize(prepared, feeds, wanted).model
 
 

@@ -30,6 +30,7 @@ _ERROR = 3
 _WARNING = 2
 _NODE_SUPPORT = "LogNodeSupport"
 _NODE = re.compile(r"Operator type: (\S+) Node name: (.*?) Node index: \d+")
+_FP16 = "enable_htp_fp16_precision"
 _UNIT = re.compile(r"OrtNodeUnit \((\S+?)\)")
 _LAYOUT_SUFFIX = re.compile(r"(_token_\d+)+$")
 _ASIDE = re.compile(r"(?<=\.)\w+ node `[^`]*` will not be assigned to QNN EP\.?|\S+\.cc:\d+ \w+ ")
@@ -153,7 +154,7 @@ def open_session(wanted: Request) -> tuple[Any, Report]:
     )
     if not any(node.on_npu for node in nodes):
         _check_backend(log, wanted)
-    report = Report(nodes, _refusals(log))
+    report = Report(nodes, _refusals(log, wanted))
     if not wanted.allow_cpu and not all(node.on_npu for node in nodes):
         raise off_npu(report, wanted.shown)
     return session, report
@@ -196,7 +197,7 @@ def _device(ort: Any) -> Any:
     return next((device for device in devices if device.device.type == npu), devices[0])
 
 
-def _refusals(log: list[tuple[int, str, str]]) -> tuple[Refusal, ...]:
+def _refusals(log: list[tuple[int, str, str]], wanted: Request) -> tuple[Refusal, ...]:
     """The node units that the provider refused, each once, from its last say on them."""
     found: dict[tuple[str, ...], Refusal] = {}
     for _, location, message in log:
@@ -208,13 +209,15 @@ def _refusals(log: list[tuple[int, str, str]]) -> tuple[Refusal, ...]:
         if op_type.startswith(PROVIDER):  # a part that was already compiled
             continue
         _, _, reason = message.partition("REASON :")
-        found[names or (op_type,)] = Refusal(op_type, names, _readable(reason))
+        found[names or (op_type,)] = Refusal(op_type, names, _readable(reason, wanted))
     return tuple(found.values())
 
 
-def _readable(reason: str) -> str:
-    """The provider's reason as one sentence."""
+def _readable(reason: str, wanted: Request) -> str:
+    """The provider's reason as one sentence, with the likely cause where it names none."""
     text = " ".join(_ASIDE.sub(" ", reason).split())
+    if text.startswith("Failed to add node") and _FP16 not in wanted.provider:
+        return "Failed to add node: without fp16 the NPU has it not, or not in these integers."
     return text if not text or text.endswith((".", "!", "?")) else text + "."
 
 
@@ -236,7 +239,7 @@ def _check_backend(log: list[tuple[int, str, str]], wanted: Request) -> None:
 def _failure(error: Exception, log: list[tuple[int, str, str]], wanted: Request) -> QnnError:
     """What stopped a session from opening: the first cause, not the last consequence."""
     _check_backend(log, wanted)
-    refusals = _refusals(log)
+    refusals = _refusals(log, wanted)
     if refusals and "explicitly disabled" in str(error):
         return off_npu(Report((), refusals), wanted.shown)
     return explain(f"{type(error).__name__}: {error}", log=_log_text(log), where=_where(wanted))

@@ -5,6 +5,7 @@ import pytest
 
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
+from snapq.errors import QnnError
 from snapq.graph import io
 from snapq.graph.prepare import prepare
 from snapq.graph.shapes import static_shape
@@ -275,3 +276,55 @@ def test_a_split_in_float_stays():
     kept = {"node_split_0": NodePrecision(activations=ActivationType.FLOAT16)}
     found = quantize(model, feeds(model, 1), Scheme(per_node=kept)).model
     assert "Split" in {node.op_type for node in found.graph}
+
+
+def float_only():
+    """Operators that the NPU has in float only; places that are computed and rows out of order."""
+    b = Builder()
+    x, rows = b.add("Sigmoid", b.feed("x", 6, 4, 8)), b.normal(2, 4, 8)
+    place = b.add("ArgMax", b.feed("scores", 1, 6), axis=1, keepdims=1)
+    last = np.array([-1])
+    elements = np.array([[[5, 3, 7], [0, 1, 2]]])
+    outputs = (
+        b.add("ScatterND", x, np.array([[4], [1]]), rows),
+        b.add("ScatterND", x, elements, b.normal(1, 2)),
+        b.add("ScatterND", x, place, b.normal(1, 4, 8)),
+        b.add("ReduceL2", x, last),
+        b.add("ReduceLogSumExp", x, last, keepdims=0),
+        b.add("Tan", x),
+    )
+    return b.model(*outputs)
+
+
+@pytest.mark.npu
+@pytest.mark.parametrize("activations", [ActivationType.UINT8, ActivationType.UINT16])
+def test_what_the_npu_has_in_float_only_runs_where_there_is_no_float(activations, tmp_path):
+    given = float_only()
+    samples = feeds(given, 1)
+    scheme = Scheme(activations=activations, architecture=68, float16=False)
+    result = quantize(prepare(given, {}).model, samples, scheme)
+    io.save(result.model, tmp_path / "model.onnx")
+    (found,) = Model(tmp_path / "model.onnx", find("qcs6490")).simulate(samples)
+    for name, expected in CpuModel(given, optimize=False).run(samples[0]).items():
+        noise = np.square(found[name] - expected).sum() / np.square(expected).sum()
+        assert noise < 0.001, name
+
+
+def test_what_is_scattered_at_constant_places_is_quantized_everywhere():
+    given = float_only()
+    found = quantize(prepare(given, {}).model, feeds(given, 1), Scheme()).model
+    kinds = [node.op_type for node in found.graph]
+    assert kinds.count("ScatterElements") == 2
+    assert kinds.count("ScatterND") == kinds.count("Tan") == 1
+
+
+@pytest.mark.npu
+def test_what_is_refused_for_want_of_float_says_so(tmp_path):
+    b = Builder()
+    x = b.add("Sin", b.feed("x", 1, 40))
+    best, _ = b.add("TopK", x, np.array([3]), outputs=2)
+    given = b.model(best)
+    scheme = Scheme(architecture=68, float16=False)
+    io.save(quantize(given, feeds(given, 1), scheme).model, tmp_path / "model.onnx")
+    with pytest.raises(QnnError, match=r"TopK node_topk_1: .*without fp16 the NPU has it not"):
+        list(Model(tmp_path / "model.onnx", find("qcs6490")).simulate(feeds(given, 1)))

@@ -16,6 +16,7 @@ from snapq.quantization.precision_rules.keep_wide import keep_wide
 from snapq.quantization.qdq.lowering.average_bins_by_maps import average_bins_by_maps
 from snapq.quantization.qdq.lowering.convert_to_blocked_conv import convert_to_blocked_conv
 from snapq.quantization.qdq.lowering.divide_for_reciprocal import divide_for_reciprocal
+from snapq.quantization.qdq.lowering.expand_float_only import expand_float_only
 from snapq.quantization.qdq.lowering.expand_softplus import expand_softplus
 from snapq.quantization.qdq.lowering.multiply_repeated_rows import multiply_repeated_rows
 from snapq.quantization.qdq.lowering.multiply_wide_channels import multiply_wide_channels
@@ -40,6 +41,7 @@ Lowering = Callable[[ir.Graph, Scheme], Scheme]
 LOWERINGS: tuple[tuple[Lowering, str], ...] = (
     (unroll_recurrent, "the cells have to be there before rules look for them"),
     (slice_read_parts, "behind unroll_recurrent, at whose first step a gate has nothing to do"),
+    (expand_float_only, "before the rules, which look for squares on their way to a root"),
     (split_swish, "the sigmoids have to be there before rules look for cells and heads"),
     (expand_softplus, "reads the precision of its node; moves no other name"),
     (divide_for_reciprocal, "the same"),
