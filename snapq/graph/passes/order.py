@@ -95,7 +95,6 @@ ORDER: dict[Phase, dict[str, str]] = {
         "npu_speed.fill_dilations": "behind drop_single_strides, which takes dilation off too",
         "npu_speed.join_scattered_parts": "before lower_scatter, which looks at the same operators",
         "lower.lower_scatter": "before reduce_rank; its GatherND is flattened again",
-        "npu_speed.concat_scattered_block": "behind lower_scatter, which leaves plain scatters",
         "simplify.split_before_concat": "in LOWER: merge_reshapes has made one form of shapes",
         "lower.reduce_rank": "before what looks at the same operators and keeps their rank",
         "npu_speed.slices_to_space_to_depth": "in LOWER: the folds are done with the Conv behind",

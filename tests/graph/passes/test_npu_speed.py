@@ -38,6 +38,14 @@ CASES = [
     ),
     Case(
         "join_scattered_parts",
+        "rows that change places, of which others are put in place again",
+        """(float[4,3] x, float[2,3] u, float[4,2] v) => (float[4,3] y)
+            <int64[2,1] i = {2, 1}, int64[4,2] j = {1, 0, 1, 0, 1, 0, 1, 0}> {
+            a = ScatterND (x, i, u) y = ScatterElements <axis = 1> (a, j, v) }""",
+        "Slice Slice Concat Slice Slice Slice Concat Slice Concat Concat",
+    ),
+    Case(
+        "join_scattered_parts",
         "what goes to every second row stays",
         """(float[30,4] x, float[15,4] u) => (float[30,4] y)
             <int64[15,1] i = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28}> {
@@ -229,39 +237,6 @@ CASES = [
             <int64[1] k = {1}> { a = Ceil(x) v, i = TopK <axis = 0> (a, k)
             w, j = TopK <axis = 1, largest = 0> (a, k) }""",
         "Ceil ArgMax ReduceMax ArgMin",
-    ),
-    Case(
-        "concat_scattered_block",
-        "rows in the middle, the last and all of them",
-        """(float[4,3] x, float[2,3] u, float[1,3] w, float[4,3] t)
-            => (float[4,3] y, float[4,3] z, float[4,3] a)
-            <int64[2,1] i = {1, 2}, int64[1,1] j = {-1}, int64[4,1] k = {0, 1, 2, 3}> {
-            y = ScatterND(x, i, u) z = ScatterND(y, j, w) b = ScatterND(z, k, t) a = Neg(b) }""",
-        "Slice Slice Concat Slice Concat Neg",
-    ),
-    Case(
-        "concat_scattered_block",
-        "a block inside two axes, by all coordinates",
-        """(float[2,4,3] x, float[8] u) => (float[2,4,3] y)
-            <int64[8,3] i = {0, 1, 0, 0, 1, 1, 0, 2, 0, 0, 2, 1, 1, 1, 0, 1, 1, 1, 1, 2, 0,
-            1, 2, 1}> { y = ScatterND(x, i, u) }""",
-        "Reshape Slice Slice Concat Slice Slice Concat",
-    ),
-    Case(
-        "concat_scattered_block",
-        "every second element",
-        """(float[2,6] x, float[2,3] u) => (float[2,6] y) <int64[2,3] i = {1, 3, 5, 1, 3, 5}> {
-            y = ScatterElements <axis = 1> (x, i, u) }""",
-        "Reshape Reshape Slice Concat Reshape",
-    ),
-    Case(
-        "concat_scattered_block",
-        "rows in another order stay, and places with gaps",
-        """(float[4,3] x, float[2,3] u) => (float[4,3] y, float[4,3] z)
-            <int64[2,1] i = {2, 1}, int64[2,1] j = {0, 3}> {
-            y = ScatterND(x, i, u) z = ScatterND(y, j, u) }""",
-        "ScatterND ScatterND",
-        applies=False,
     ),
     Case(
         "attend_few_rows_at_once",

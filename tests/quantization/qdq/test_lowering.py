@@ -281,12 +281,12 @@ def test_a_split_in_float_stays():
 def float_only():
     """Operators that the NPU has in float only; places that are computed and rows out of order."""
     b = Builder()
-    x, rows = b.add("Sigmoid", b.feed("x", 6, 4, 8)), b.normal(2, 4, 8)
+    x = b.add("Sigmoid", b.feed("x", 6, 4, 8))
     place = b.add("ArgMax", b.feed("scores", 1, 6), axis=1, keepdims=1)
     last = np.array([-1])
     elements = np.array([[[5, 3, 7], [0, 1, 2]]])
     outputs = (
-        b.add("ScatterND", x, np.array([[4], [1]]), rows),
+        b.add("ScatterND", x, np.array([[4, 1], [1, 3], [0, 2]]), b.normal(3, 8)),
         b.add("ScatterND", x, elements, b.normal(1, 2)),
         b.add("ScatterND", x, place, b.normal(1, 4, 8)),
         b.add("ReduceL2", x, last),

@@ -65,7 +65,8 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         owners[np.ix_(*cells)] = index + 1
     limit = _PARTS * (len(chain) + 2)
     whole = tuple((0, size) for size in sizes)
-    found = _cut(owners, whole)
+    seams = [_seams(edges, one) for _, one in chain]
+    found = _cut(owners, seams, whole)
     if sum(1 for _ in _leaves(found)) > limit:
         return False
     return _Joiner(edit, base, chain, edges, owners).join(found)
@@ -126,20 +127,34 @@ def _edges(axis: int, size: int, chain: Sequence[Places]) -> np.ndarray:
     return np.asarray([0, *(np.flatnonzero(breaks) + 1), size])
 
 
-def _cut(owners: np.ndarray, box: Box) -> _Cut | Box:
-    """Cuts a box along the axis with the fewest parts, until each has one owner."""
+def _seams(edges: Sequence[np.ndarray], places: Places) -> list[np.ndarray]:
+    """Along each axis, whether the update's place at an edge does not follow the one before."""
+    found = []
+    for edge, own in zip(edges, places, strict=True):
+        at = np.full(int(edge[-1]) + 1, -2)
+        at[own] = np.arange(len(own))
+        found.append(at[edge] != at[edge - 1] + 1)
+    return found
+
+
+def _cut(owners: np.ndarray, seams: Sequence[Sequence[np.ndarray]], box: Box) -> _Cut | Box:
+    """Cuts a box along the axis with the fewest parts, until each is one stretch of one owner."""
     own = owners[tuple(slice(*ends) for ends in box)]
-    if np.all(own == own.flat[0]):
-        return box
+    one = np.all(own == own.flat[0])
     cuts = []
-    for axis in range(own.ndim):
+    for axis, (first, last) in enumerate(box):
         lines = np.moveaxis(own, axis, 0).reshape(own.shape[axis], -1)
-        cuts.append(np.flatnonzero(np.any(lines[1:] != lines[:-1], axis=1)) + 1)
-    axis = min((len(one), axis) for axis, one in enumerate(cuts) if len(one))[1]
+        apart = np.any(lines[1:] != lines[:-1], axis=1)
+        if one and own.flat[0]:
+            apart |= seams[int(own.flat[0]) - 1][axis][first + 1 : last]
+        cuts.append(np.flatnonzero(apart) + 1)
+    if not any(len(along) for along in cuts):
+        return box
+    axis = min((len(along), axis) for axis, along in enumerate(cuts) if len(along))[1]
     first, last = box[axis]
     ends = [first, *(first + cuts[axis]).tolist(), last]
     parts = [(*box[:axis], part, *box[axis + 1 :]) for part in pairwise(ends)]
-    return _Cut(axis, tuple(_cut(owners, part) for part in parts))
+    return _Cut(axis, tuple(_cut(owners, seams, part) for part in parts))
 
 
 def _leaves(found: _Cut | Box) -> Iterator[Box]:
