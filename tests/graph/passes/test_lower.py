@@ -227,6 +227,14 @@ CASES = [
     ),
     Case(
         "reduce_rank",
+        "weights of neighbours that are summed up",
+        """(float[1,1,9,2,2,4,3] x, float[1,2,9,1,1,4,3] z) => (float[1,2,2,2,4,3] y) {
+            s = Softmax <axis = 2> (x) m = Mul(s, z) a = Constant <value_ints = [2]> ()
+            y = ReduceSum <keepdims = 0> (m, a) }""",
+        "Reshape Softmax Reshape Reshape Mul Reshape ReduceSum Reshape",
+    ),
+    Case(
+        "reduce_rank",
         "a Tanh and a negation over 5 dimensions, and a Sigmoid, which may have them",
         """(float[2,1,3,2,4] x, float[2,3,3,2,4] z) => (float[2,1,3,2,4] y, float[2,3,3,2,4] v) {
             a = Tanh(x) b = Sigmoid(a) y = Relu(b) v = Neg(z) }""",
