@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import onnx_ir as ir
 import pytest
 
@@ -12,22 +13,27 @@ from snapq.bundle import ENCODINGS
 from snapq.bundle.read import Bundle
 from snapq.config import Gates, Io, PackageConfig
 from snapq.devices.profiles import find
+from snapq.errors import QnnError
 from snapq.evaluation.samples import Sample
 from snapq.graph import io
 from snapq.graph.boundary import plan
 from snapq.graph.shapes import input_specs
 from snapq.pipeline.gates import Evaluated, check
 from snapq.progress import Silent
+from snapq.quantization.quantize import Scheme, quantize
 from snapq.records import AgreementRecord, Figures
 from snapq.stages.package.build import Built, build
 from snapq.stages.package.job import PackageJob
 from snapq.storage import write_json
 from tests.quantization.agreement import models
+from tests.quantization.odd_models import Builder, feeds
 
 CONFIG = PackageConfig(golden_samples=2, optimization_modes=(2,))
 
 
-def built(model: ir.Model, feeds: models.Feeds, folder: Path, precision: str) -> Built:
+def built(
+    model: ir.Model, feeds: models.Feeds, folder: Path, precision: str, device: str = "qcs9075"
+) -> Built:
     """The bundle of a model."""
     io.save(model, folder / "source.onnx")
     write_json(folder / ENCODINGS, [])
@@ -35,7 +41,7 @@ def built(model: ir.Model, feeds: models.Feeds, folder: Path, precision: str) ->
         model=folder / "source.onnx",
         precision=precision,
         encodings=None if precision == "float" else folder / ENCODINGS,
-        devices=[find("qcs9075")],
+        devices=[find(device)],
         plan=plan(input_specs(model), Io(), {}),
         samples=[Sample(name=str(i), feeds=feed) for i, feed in enumerate(feeds)],
         float_model=None,
@@ -74,6 +80,18 @@ def test_what_nothing_helps_is_in_the_manifest_and_has_no_golden_outputs(tmp_pat
     assert "node 'squares' (Mul)" in target.fault
     assert [path.name for path in (tmp_path / "bundle" / "golden").iterdir()] == ["inputs"]
     assert any("gates.npu_matches_cpu: false" in note for note in made.notes)
+
+
+@pytest.mark.npu
+def test_what_stays_in_float_is_named_on_a_device_without_float(tmp_path: Path) -> None:
+    b = Builder()
+    parts = b.add("Sin", b.feed("x", 1, 4, 16, 16)), b.feed("boxes", 2, 4)
+    model = b.model(b.add("RoiAlign", *parts, np.zeros(2, np.int64)))
+    given = feeds(model, 1)
+    quantized = quantize(model, given, Scheme(architecture=68, float16=False)).model
+    named = r"RoiAlign node_roialign_1 is in float, which this NPU lacks: snapq knows no integer"
+    with pytest.raises(QnnError, match=f"qcs6490: {named}"):
+        built(quantized, given, tmp_path, "w8a8", "qcs6490")
 
 
 def agreement(**changed: object) -> AgreementRecord:

@@ -13,10 +13,12 @@ from snapq.quantization.encodings import QuantType
 from snapq.quantization.granularity import PER_TENSOR, Granularity
 from snapq.quantization.qdq.scheme import Source
 
-__all__ = ["KEPT_FLOAT", "Decision", "array", "constant", "is_depthwise", "is_float"]
+__all__ = ["KEPT_FLOAT", "NOTHING", "Decision", "array", "constant", "is_depthwise", "is_float"]
 
 KEPT_FLOAT = "snapq.kept_float"
 """Metadata key of a node that the quantizer left in float on purpose; lint does not complain."""
+NOTHING = "nothing to quantize"
+"""The reason of a node without real numbers."""
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import onnx_ir as ir
+
 from snapq.config import PackageConfig
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import DeviceError, QnnError
 from snapq.graph import io
 from snapq.npu.judged.search import Found
 from snapq.npu.model import Candidate, Compilation, Memory, Model, Placement, Source, Variants
+from snapq.quantization.qdq.decisions import KEPT_FLOAT, NOTHING
 
 _LARGE = 1 << 20
 """Bytes of weights from which other sizes of VTCM than the device's own are tried."""
@@ -80,10 +83,25 @@ def compile_for(
         )
     except QnnError as error:
         # Of several devices, the one that fails must be named as the user named it.
-        raise type(error)(error.what, where=device.name, hint=error.hint) from error
+        left = _left_in_float(source.model, device)
+        what = f"{left} {error.what}" if left else error.what
+        hint = "`snapq inspect` says where to cut the model in front." if left else error.hint
+        raise type(error)(what, where=device.name, hint=hint) from error
     _check_share(found.files.placement, npu_share, device)
     notes = tuple(f"{device.name}: {note}" for note in _notes(found, device, config))
     return CompiledDevice(device, found, notes)
+
+
+def _left_in_float(model: ir.Model, device: DeviceProfile) -> str | None:
+    """Names what a device without float cannot run, as it was left in float; None if nothing."""
+    if "fp16" in device.precisions:
+        return None
+    left = [node for node in model.graph if node.metadata_props.get(KEPT_FLOAT, NOTHING) != NOTHING]
+    if not left:
+        return None
+    first, more = left[0], f" (and {len(left) - 1} more)" if len(left) > 1 else ""
+    reason = first.metadata_props[KEPT_FLOAT]
+    return f"{first.op_type} {first.name}{more} is in float, which this NPU lacks: {reason}."
 
 
 def vtcm_sizes(source: Source, device: DeviceProfile, config: PackageConfig) -> tuple[int, ...]:

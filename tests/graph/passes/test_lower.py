@@ -33,6 +33,13 @@ CASES = [
         "Reshape Gather",
     ),
     Case(
+        "flatten_gather_nd",
+        "rows by coordinates that are computed",
+        """(float[5,3] x, float[2,1,5] z) => (float[2,1,3] y) {
+            i = ArgMax <axis = 2, keepdims = 1> (z) y = GatherND (x, i) }""",
+        "ArgMax Reshape Gather",
+    ),
+    Case(
         "lower_einsum",
         "masks of queries and a map",
         """(float[1,4,5,8] q, float[1,4,6,8] k) => (float[1,4,5,6] y) {

@@ -3,6 +3,7 @@
 1. `GatherND(x, i)` with constant i becomes Reshape, which merges the dimensions that i
    counts through, and Gather of their positions, or Reshape alone where i takes all in their order.
    Results of more than 4 dimensions, for which the compiler has no room, are gathered as rows.
+2. `GatherND(x, i)` with computed i that counts through one dimension becomes Gather.
 
 PyTorch indexes attention masks so. The NPU's GatherND takes no booleans (QAIRT 2.51).
 """
@@ -26,9 +27,13 @@ _MOST_DIMENSIONS = 4
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Writes one GatherND as a Gather or a Reshape."""
     source, shape, indices = node.inputs[0], static_shape(node.inputs[0]), constant(node.inputs[1])
-    if source is None or shape is None or indices is None or 0 in (*shape, *indices.shape):
-        return False
     batch = node.attributes.get_int("batch_dims", 0)
+    if source is None or shape is None or 0 in shape:
+        return False
+    if indices is None:
+        return _computed(node, source, batch, edit)
+    if 0 in indices.shape:
+        return False
     counted = batch + indices.shape[-1]
     positions = _positions(indices.astype(np.int64), shape[:counted], batch)
     size, rest = prod(shape[:counted]), shape[counted:]
@@ -42,6 +47,15 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         flat = edit.op("Reshape", source, integers(size, *rest))
         result = edit.op("Gather", flat, positions, axis=0)
     return result
+
+
+def _computed(node: ir.Node, source: ir.Value, batch: int, edit: Editor) -> Result:
+    """A Gather of rows that are computed."""
+    depth = static_shape(node.inputs[1])
+    if depth is None or depth[-1:] != (1,) or 0 in depth or batch:
+        return False
+    rows = edit.op("Reshape", node.inputs[1], integers(*depth[:-1]))
+    return edit.op("Gather", source, rows, axis=0)
 
 
 def _positions(indices: np.ndarray, shape: Shape, batch: int) -> np.ndarray:

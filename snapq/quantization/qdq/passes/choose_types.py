@@ -23,6 +23,7 @@ from snapq.quantization.qdq.decisions import Decision, constant, is_depthwise, i
 from snapq.quantization.qdq.parameters import weight_axis
 from snapq.quantization.qdq.plan import QdqPlan
 from snapq.quantization.qdq.scheme import Scheme, integer_type
+from snapq.quantization.qdq.searched_codes import is_searched_by_codes
 
 __all__ = ["choose_types"]
 
@@ -53,6 +54,8 @@ def _decide_one(node: ir.Node, scheme: Scheme) -> Decision:
         return Decision(reason=f"{node.op_type} holds a graph of its own, which is left as it is")
     rule = quantized(node)
     if not any(is_float(v) for v in (*node.inputs, *node.outputs)):
+        return Decision()
+    if is_searched_by_codes(node, scheme):
         return Decision()
     if rule is None:
         return Decision(reason=f"snapq knows no integer kernel of the NPU for {node.op_type}")
