@@ -75,6 +75,7 @@ ORDER: dict[Phase, dict[str, str]] = {
     },
     Phase.LOWER: {
         "lower.lower_attention_mask": "looks at Attention, as no other does",
+        "npu_workarounds.add_negative_numbers": "in LOWER: patterns look for Sub",
         "npu_workarounds.add_before_concat": "in LOWER: fold_bias may take the constant before",
         "npu_workarounds.make_computed_indices_positive": "before reduce_rank: Gathers too",
         "npu_workarounds.divide_for_remainders": "looks at Mod, as no other does",

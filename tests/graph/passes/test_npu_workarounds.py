@@ -295,6 +295,14 @@ CASES = [
         18,
     ),
     Case(
+        "add_negative_numbers",
+        "what is above a half, and what is missing to one",
+        """(float[2,3] x) => (float[2,3] y, float[2,3] z) {
+            h = Constant <value_float = 0.5> () n = Constant <value_float = 1.0> ()
+            s = Sigmoid(x) y = Sub(s, h) z = Sub(n, s) }""",
+        "Sigmoid Add Sub",
+    ),
+    Case(
         "repeat_shared_rows",
         "positions of two texts, and computed factors behind a sum",
         """(float[2,16,4] x, float[1,16,4] f, float[1,16,4] w, float[4] w1)
