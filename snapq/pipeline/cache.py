@@ -111,7 +111,8 @@ class Cache:
         place = self._folder / name
         with storage_errors(place):
             for folder in (self._folder, place):
-                if not folder.is_dir():
+                # What is not there stays so: others may be about to make it.
+                if os.path.lexists(folder) and not folder.is_dir():
                     remove(folder)
         return place
 

@@ -128,6 +128,15 @@ CASES = [
     ),
     Case(
         "lower_signals",
+        "a signal of half of its spectrum",
+        """(float[3,5,2] x) => (float[3,8,1] y) {
+            n = Constant <value = int64 {8}> ()
+            y = DFT <inverse = 1, onesided = 1> (x, n) }""",
+        "Transpose Reshape Gemm Reshape",
+        20,
+    ),
+    Case(
+        "lower_signals",
         "a transform of opset 17 with zeros behind",
         """(float[2,6,1] x) => (float[2,8,2] y) {
             n = Constant <value = int64 {8}> ()
@@ -456,6 +465,14 @@ CASES = [
             y = If <then_branch = t () => (float[2,3] a) { a = MatMul (x, w) },
                 else_branch = e () => (float[2,3] b) { b = Tanh (x) }> (c) }""",
         "ReduceMax ReduceMin Add Greater Gemm Tanh Where",
+    ),
+    Case(
+        "lower_recurrent",
+        "activations that the operator has anyway",
+        """(float[70,3,4] x, float[2,20,4] w, float[2,20,5] w1) => (float[70,2,3,5] y) {
+            y = LSTM <hidden_size = 5, direction = "bidirectional", activations =
+                ["Sigmoid", "Tanh", "Tanh", "Sigmoid", "Tanh", "Tanh"]> (x, w, w1) }""",
+        "LSTM",
     ),
     Case(
         "lower_recurrent",

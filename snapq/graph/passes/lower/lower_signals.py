@@ -40,13 +40,18 @@ def _transform(node: ir.Node, source: ir.Value, shape: Shape, edit: Editor) -> R
     if axis is None or len(shape) < 2 or shape[-1] not in (1, 2):
         return Skipped("its axis is computed, or its last dimension is neither 1 nor 2")
     place = axis[0] % len(shape)
-    length = ints_input(node, 1, (shape[place],))
     inverse = bool(node.attributes.get_int("inverse", 0))
     onesided = bool(node.attributes.get_int("onesided", 0))
-    if length is None or (onesided and (inverse or shape[-1] == 2)):
+    halved = onesided and inverse
+    length = ints_input(node, 1, (2 * shape[place] - 2 if halved else shape[place],))
+    if length is None or (onesided and inverse != (shape[-1] == 2)):
         return Skipped("its length is computed, or it is one-sided of complex numbers")
-    taken, last = min(shape[place], length[0]), len(shape) - 2
-    matrix = _matrix(taken, length[0], inverse=inverse, onesided=onesided)[:, : shape[-1]]
+    most, last = length[0] // 2 + 1 if halved else length[0], len(shape) - 2
+    taken = min(shape[place], most)
+    if halved:
+        matrix = _real_matrix(taken, length[0])
+    else:
+        matrix = _matrix(taken, length[0], inverse=inverse, onesided=onesided)[:, : shape[-1]]
     if matrix.size > _MOST:
         return Skipped(f"its matrix would hold more than {_MOST:,} numbers")
     # Parts in front of the axis: as last dimension they are what the compiler of the NPU fails at,
@@ -60,10 +65,10 @@ def _transform(node: ir.Node, source: ir.Value, shape: Shape, edit: Editor) -> R
         axis_now = last + 1 if value is not source else last
         value = edit.op("Slice", value, integers(0), integers(taken), integers(axis_now))
     flat = edit.op("Reshape", value, integers(*others, shape[-1] * taken))
-    bins = matrix.shape[2]
-    weight = matrix.transpose(1, 0, 3, 2).reshape(shape[-1] * taken, 2 * bins)
+    bins, parts = matrix.shape[2:]
+    weight = matrix.transpose(1, 0, 3, 2).reshape(shape[-1] * taken, parts * bins)
     found = edit.op("MatMul", flat, weight.astype(np.float32))
-    found = edit.op("Reshape", found, integers(*others, 2, bins))
+    found = edit.op("Reshape", found, integers(*others, parts, bins))
     return edit.op("Transpose", found, perm=[order.index(i) for i in range(len(shape))])
 
 
@@ -100,3 +105,13 @@ def _matrix(taken: int, length: int, *, inverse: bool, onesided: bool) -> np.nda
         [np.stack([cosine, sine], axis=-1), np.stack([-sine, cosine], axis=-1)], axis=1
     )
     return matrix / length if inverse else matrix
+
+
+def _real_matrix(taken: int, length: int) -> np.ndarray:
+    """`[taken, real and imaginary in, length, 1]`: a real signal of one half of its spectrum."""
+    matrix = _matrix(taken, length, inverse=True, onesided=False)[..., :1]
+    twice = np.full(taken, 2.0)
+    twice[0] = 1.0
+    if length % 2 == 0 and taken == length // 2 + 1:
+        twice[-1] = 1.0
+    return np.asarray(matrix * twice[:, None, None, None])
