@@ -40,6 +40,13 @@ CASES = [
         "ArgMax Reshape Gather",
     ),
     Case(
+        "flatten_gather_nd",
+        "computed rows in a batch of one",
+        """(float[1,6,4] x, int64[1,3,1] i) => (float[1,3,4] y) {
+            y = GatherND <batch_dims = 1> (x, i) }""",
+        "Reshape Reshape Less Where Add Gather Reshape",
+    ),
+    Case(
         "lower_einsum",
         "masks of queries and a map",
         """(float[1,4,5,8] q, float[1,4,6,8] k) => (float[1,4,5,6] y) {

@@ -3,7 +3,8 @@
 1. `GatherND(x, i)` with constant i becomes Reshape, which merges the dimensions that i
    counts through, and Gather of their positions, or Reshape alone where i takes all in their order.
    Results of more than 4 dimensions, for which the compiler has no room, are gathered as rows.
-2. `GatherND(x, i)` with computed i that counts through one dimension becomes Gather.
+2. `GatherND(x, i)` with computed i that counts through one dimension becomes Gather; batches that
+   there is one of go before, and come back behind.
 
 PyTorch indexes attention masks so. The NPU's GatherND takes no booleans (QAIRT 2.51).
 """
@@ -31,7 +32,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if source is None or shape is None or 0 in shape:
         return False
     if indices is None:
-        return _computed(node, source, batch, edit)
+        return _computed(node, source, shape, batch, edit)
     if 0 in indices.shape:
         return False
     counted = batch + indices.shape[-1]
@@ -49,13 +50,17 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     return result
 
 
-def _computed(node: ir.Node, source: ir.Value, batch: int, edit: Editor) -> Result:
+def _computed(node: ir.Node, source: ir.Value, shape: Shape, batch: int, edit: Editor) -> Result:
     """A Gather of rows that are computed."""
     depth = static_shape(node.inputs[1])
-    if depth is None or depth[-1:] != (1,) or 0 in depth or batch:
+    if depth is None or depth[-1:] != (1,) or 0 in depth or prod(shape[:batch]) != 1:
         return False
-    rows = edit.op("Reshape", node.inputs[1], integers(*depth[:-1]))
-    return edit.op("Gather", source, rows, axis=0)
+    rows = edit.op("Reshape", node.inputs[1], integers(*depth[batch:-1]))
+    if not batch:
+        return edit.op("Gather", source, rows, axis=0)
+    flat = edit.op("Reshape", source, integers(*shape[batch:]))
+    result = edit.op("Gather", flat, rows, axis=0)
+    return edit.op("Reshape", result, integers(*depth[:-1], *shape[batch + 1 :]))
 
 
 def _positions(indices: np.ndarray, shape: Shape, batch: int) -> np.ndarray:
