@@ -205,6 +205,19 @@ CASES = [
     ),
     Case(
         "lower_shapes",
+        "a move of 5 dimensions that leaves the first",
+        """(float[3,2,4,2,5] x) => (float[3,4,2,2,5] y) {
+            y = Transpose <perm = [0, 2, 1, 3, 4]> (x) }""",
+        "Reshape Transpose Reshape",
+    ),
+    Case(
+        "reduce_rank",
+        "an outer product of five dimensions",
+        """(float[3,8,1,4,5] x, float[3,1,6,4,5] z) => (float[3,8,6,4,5] y) { y = Mul(x, z) }""",
+        "Reshape Reshape Mul Reshape",
+    ),
+    Case(
+        "lower_shapes",
         "the lower triangle",
         "(float[1,4,4] x) => (float[1,4,4] y) { y = Trilu <upper = 0> (x) }",
         "Where",

@@ -6,7 +6,7 @@
    results. Dimensions of size 1 go; neighbours become one where the operator treats them alike,
    from the front, as few as are needed.
 2. Of a ReduceSum, a Softmax, and a Mul both of whose operands are broadcast, 4 are left where that
-   is possible.
+   is possible; of such a Mul of 5 too.
 
 The NPU takes 5 dimensions, and 4 of some operators (`Npu.max_rank`). Reshapes between such
 operators merge or vanish. Dimensions are left alone where that many are not enough. Rule 2 is for
@@ -71,7 +71,9 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     results = [static_shape(value) for value in node.outputs]
     known = [shape for shape in (*shapes, *results) if shape is not None]
     most = _most(node)
-    if max((len(shape) for shape in known), default=0) <= most or None in results:
+    dims = max((len(shape) for shape in known), default=0)
+    fits = dims <= most
+    if (fits and (node.op_type != "Mul" or dims < MAX_RANK)) or None in results:
         return False
     if any(0 in shape for shape in known) or not all(
         shape is not None for shape, value in zip(shapes, node.inputs, strict=True) if value
@@ -82,7 +84,9 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     groups = None
     if space is not None:
         few = _groups(space, MAX_RANK - 1) if _is_slow(node, space) else None
-        groups = few or _groups(space, most)
+        groups = few or (None if fits else _groups(space, most))
+    if fits and groups is None:
+        return False
     if space is None or groups is None:
         return Skipped(f"its dimensions cannot be merged to {most}")
     others, attributes = space.arguments(groups)
