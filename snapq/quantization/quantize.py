@@ -41,6 +41,7 @@ from snapq.quantization.qdq.passes.convert_inputs import read_otherwise
 from snapq.quantization.qdq.plan import QdqPlan
 from snapq.quantization.qdq.scheme import Scheme
 from snapq.quantization.qdq.searched_codes import search_codes
+from snapq.quantization.qdq.varied_fillings import vary_fillings
 
 __all__ = ["Quantized", "Scheme", "encodings", "observe", "quantize"]
 
@@ -205,6 +206,7 @@ def _written(plan: QdqPlan) -> Quantized:
     inserter = Inserter(plan)
     inserter.run()
     search_codes(plan.graph, plan.scheme)
+    vary_fillings(plan.graph)
     in_float16 = [node for node in plan.graph if KEPT_FLOAT in node.metadata_props]
     on_npu = plan.scheme.float16 and plan.scheme.architecture >= FLOAT_FROM
     told = float16_notes(plan.graph, in_float16) if on_npu else ()

@@ -222,6 +222,38 @@ def channels_of_next_to_nothing():
     return b.model(b.add("Conv", small, weight, bias))
 
 
+def joined_numbers():
+    """Constants of one number behind normalizations, activations and layers, and one number."""
+    b = Builder()
+    x, one = b.feed("x", 3, 8), b.feed("one", 1, 8)
+    layer = b.add("MatMul", x, b.normal(8, 8))
+    maps = b.add("Conv", b.feed("maps", 1, 8, 6, 6), b.normal(8, 8, 1, 1))
+    beside = b.add("Concat", maps, np.ones((1, 2, 6, 6), np.float32), axis=1)
+    rows = {
+        b.add("LayerNormalization", x, b.normal(8) + 1): 0.0,
+        b.add("Softmax", x): 1.0,
+        b.add("Sigmoid", layer): 0.0,
+        b.add("Relu", layer): -2.0,
+    }
+    return b.model(
+        *(b.add("Concat", row, np.full((3, 5), c, np.float32), axis=-1) for row, c in rows.items()),
+        b.add("Concat", b.add("Softmax", one), np.ones((1, 1), np.float32), axis=-1),
+        b.add("Conv", beside, b.normal(8, 10, 3, 3)),
+    )
+
+
+@pytest.mark.parametrize("activations", [ActivationType.UINT8, ActivationType.UINT16])
+def test_numbers_that_are_joined_to_others_are_right(activations, tmp_path: Path):
+    model = joined_numbers()
+    samples = feeds(model, 1)
+    prepared = prepare(model, {}).model
+    result = quantize(prepared, samples, Scheme(activations=activations, architecture=73)).model
+    expected = CpuModel(result, optimize=False).session.run(None, samples[0])
+    least = [min(one - 3, 60) for one in levels(model, samples[0], expected)]
+    assert min(least) > 30
+    agrees(model, result, samples[0], tmp_path, least)
+
+
 @pytest.mark.parametrize(
     "make",
     [
