@@ -8,7 +8,7 @@
 #
 # Versions: onnxruntime 1.32.0, onnxruntime-qnn 2.7.0 (QAIRT 2.51.0), onnx 1.23.2;
 # Python 3.11, x86_64 Linux.
-# Seen (SoC 77, v73):
+# Seen on SoC 77 (v73); within .2 dB on v75 and v81 (SOC_MODEL=57 and 72):
 #   LayerNormalization, one number: -8.7 dB
 #   LayerNormalization, two numbers: 46.0 dB
 #   Softmax, one number: 2.5 dB
