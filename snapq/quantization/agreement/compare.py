@@ -8,7 +8,7 @@ that is no rounding.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -141,6 +141,7 @@ def compare(
     *,
     float16: bool = False,
     noisy: Noisy | None = None,
+    chosen: Collection[str] = (),
 ) -> tuple[Agreement, ...]:
     """Compares output by output, and group of channels by group (`by_range`).
 
@@ -153,9 +154,11 @@ def compare(
         reference: outputs of the float model; None where there is none to compare with.
         float16: whether the model is a float one, which the NPU computes in 16 bits.
         noisy: gives the CPU's outputs with noise, as `with_noise`; asked for where it is needed.
+        chosen: outputs whose rows, or the order of these, are computed, as `chosen_outputs`: of
+            these noise explains whatever it makes of them.
     """
     found = []
-    doubt = _Doubt(noisy)
+    doubt = _Doubt(noisy, frozenset(chosen))
     for name in cpu[0]:
         truth = None if reference is None else [one[name] for one in reference]
         mine, theirs = [one[name] for one in cpu], [one[name] for one in npu]
@@ -200,8 +203,8 @@ def worst_agreement(cpu: Sequence[Outputs], npu: Sequence[Outputs]) -> float:
 class _Doubt:
     """Asks whether noise explains what is off by more than the gap."""
 
-    def __init__(self, noisy: Noisy | None) -> None:
-        self._noisy = noisy
+    def __init__(self, noisy: Noisy | None, chosen: frozenset[str]) -> None:
+        self._noisy, self._chosen = noisy, chosen
         self._runs: Sequence[Sequence[Outputs]] | None = None
 
     def judged(self, one: Agreement, group: ChannelGroup, base: Array | None) -> Agreement:
@@ -212,7 +215,10 @@ class _Doubt:
             group: its channels.
             base: the float model's values of it; those of the CPU where there is none.
         """
-        if self._noisy is None or base is None or base.dtype.kind != "f" or not np.any(base):
+        if self._noisy is None or base is None:
+            return one
+        chosen, real = one.output in self._chosen, base.dtype.kind == "f"
+        if (not real and not (chosen and base.dtype.kind in "iu")) or (real and not np.any(base)):
             return one
         if one.finding not in (Finding.AGREES, Finding.APART):
             return one
@@ -225,9 +231,9 @@ class _Doubt:
             self._runs = self._noisy()
         for run in self._runs:
             values = np.stack([group.of(sample[one.output]) for sample in run])
-            own = min(own, _decibels(base, values)[0])
+            own = min(own, (_decibels if real else _shares)(base, values)[0])
         explained = npu_db >= min(own - limit, GOOD_DB)
-        if explained and one.npu_db is not None and one.cpu_db is None:
+        if explained and not chosen and one.npu_db is not None and one.cpu_db is None:
             explained = npu_db >= FLOAT16_DB  # fp16 so far from float is told in any case
         return replace(one, finding=Finding.AGREES if explained else Finding.APART)
 

@@ -19,6 +19,7 @@ import onnx_ir as ir
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import SnapqError
+from snapq.graph.behind import chosen_outputs
 from snapq.npu.model import CompileOptions, Memory, Model
 from snapq.quantization.agreement.compare import REPEATS, Agreement, compare, with_changes
 from snapq.quantization.agreement.noise import with_noise
@@ -95,7 +96,13 @@ class Bench:
     ) -> tuple[Agreement, ...]:
         """How a model on the NPU compares with the CPU's values; arguments as of `compare`."""
         noisy = partial(with_noise, model, feeds, float16=float16)
-        judge = partial(compare, reference=reference, float16=float16, noisy=noisy)
+        judge = partial(
+            compare,
+            reference=reference,
+            float16=float16,
+            noisy=noisy,
+            chosen=chosen_outputs(model.graph),
+        )
         return self._compared(model, feeds, truth, judge)
 
     def _compared(

@@ -16,6 +16,7 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.cpu import CpuModel
+from snapq.graph.behind import CHOOSES
 from snapq.graph.edit import new_constant
 from snapq.graph.shapes import static_shape
 from snapq.quantization.qdq.wide_bias import as_added
@@ -29,6 +30,8 @@ _CODES = {8: 1.5, 16: 8.0}
 """Codes by which a right kernel may be off, by bits."""
 _FLOAT16 = 2.0**-9
 """The same in fp16, as a share of the value: two units in the last place."""
+_SCORES = 2.0**-11
+"""By what share scores that are looked through for the best are off: that is done in fp16."""
 _RUNS = 3
 _FEW = 16
 """Results of which each may be off by so much; of more of them, few are."""
@@ -103,6 +106,11 @@ def _codes_off(model: ir.Model, seed: int) -> ir.Model:
     share = _share(sum(node.op_type == "QuantizeLinear" for node in graph))
     for place, node in enumerate(tuple(graph)):
         value = node.inputs[0] if node.inputs else None
+        if node.op_type in CHOOSES and value is not None and value.dtype == ir.DataType.FLOAT:
+            off = _with_random(graph, "Mul", value, 1 - _SCORES, 1 + _SCORES, (seed, place))
+            if off is not None:
+                graph.insert_before(node, off)
+                node.replace_input_with(0, off.outputs[0])
         if node.op_type != "QuantizeLinear" or value is None or value.dtype != ir.DataType.FLOAT:
             continue
         scale = node.inputs[1].const_value if node.inputs[1] is not None else None

@@ -99,6 +99,21 @@ def test_without_a_float_model_noise_says_how_far_the_npu_may_be_from_the_cpu() 
     assert finding(noisy(cpu, 32)) is Finding.AGREES
 
 
+def test_rows_that_rounding_brings_into_another_order_are_no_fault() -> None:
+    boxes, labels = RANDOM.normal(size=(40, 4)).astype(np.float32), np.arange(40) % 9
+    orders = [RANDOM.permutation(40) for _ in range(4)]
+    cpu = {"boxes": boxes, "labels": labels}
+    npu, *runs = ({"boxes": boxes[one], "labels": labels[one]} for one in orders)
+
+    def faults(chosen: tuple[str, ...], values: dict[str, np.ndarray]) -> set[str]:
+        given = {"noisy": lambda: [[run] for run in runs], "chosen": chosen, "float16": True}
+        return {one.output for one in compare([cpu], [values], None, **given) if one.finding.faulty}
+
+    assert faults((), npu) == {"boxes", "labels"}
+    assert faults(("boxes", "labels"), npu) == set()
+    assert faults(("boxes", "labels"), {**npu, "boxes": 0 * boxes}) == {"boxes"}
+
+
 def test_what_fp16_holds_as_zero_is_zero() -> None:
     far = np.full((4, 1), 2.6e-41, np.float32)
     (one,) = compare([{"y": far}], [{"y": np.zeros_like(far)}], None, float16=True)

@@ -42,3 +42,15 @@ def test_a_float_model_has_the_rounding_of_float16_and_noise_beside() -> None:
     assert 65 < decibels(plain["y"], rounded["y"]) < 80
     for run in with_noise(MODEL, [FEEDS], float16=True):
         assert 50 < decibels(plain["y"], run[0]["y"]) < 65
+
+
+def test_scores_that_are_nearly_equal_change_places() -> None:
+    text = """(float[1,64] x) => (float[1,8] v, int64[1,8] i) <int64[1] k = {8}> {
+        a = Neg(x) v, i = TopK (a, k) }"""
+    model = prepare(build(text, 18), {}).model
+    feeds = {"x": np.linspace(1, 1.003, 64, dtype=np.float32).reshape(1, 64)}
+    quantized = quantize(model, [feeds], Scheme(activations=ActivationType.UINT16)).model
+    (plain,) = on_cpu(quantized, [feeds])
+    runs = [run[0] for run in with_noise(quantized, [feeds])]
+    assert all(set(run["i"].flat) != set(plain["i"].flat) for run in runs)
+    assert all(decibels(plain["v"], run["v"]) > 60 for run in runs)
