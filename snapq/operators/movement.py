@@ -40,6 +40,7 @@ SPECS: dict[str, OpSpec] = {
         traits=_ALONG | {Trait.VARIADIC},
         encodings=Encodings.JOINED,
         macs=macs.nothing,
+        npu=Npu(max_rank=4),  # of 5, codes of 8 bits in other steps are not converted
     ),
     "Gather": _move(INDICES, traits=_ALONG),
     "GatherElements": _move(INDICES, traits=_ALONG, npu=Npu(max_rank=4)),

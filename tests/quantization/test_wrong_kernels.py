@@ -223,9 +223,9 @@ def channels_of_next_to_nothing():
 
 
 def joined_numbers():
-    """Constants of one number behind normalizations, activations and layers, and one number."""
+    """Constants of one number behind normalizations, activations and layers; boxes' parts."""
     b = Builder()
-    x, one = b.feed("x", 3, 8), b.feed("one", 1, 8)
+    x, one, boxes = b.feed("x", 3, 8), b.feed("one", 1, 8), b.feed("boxes", 1, 3, 5, 5, 8)
     layer = b.add("MatMul", x, b.normal(8, 8))
     maps = b.add("Conv", b.feed("maps", 1, 8, 6, 6), b.normal(8, 8, 1, 1))
     beside = b.add("Concat", maps, np.ones((1, 2, 6, 6), np.float32), axis=1)
@@ -239,6 +239,7 @@ def joined_numbers():
         *(b.add("Concat", row, np.full((3, 5), c, np.float32), axis=-1) for row, c in rows.items()),
         b.add("Concat", b.add("Softmax", one), np.ones((1, 1), np.float32), axis=-1),
         b.add("Conv", beside, b.normal(8, 10, 3, 3)),
+        b.add("Concat", b.add("Sigmoid", boxes), b.add("Relu", boxes), axis=-1),
     )
 
 

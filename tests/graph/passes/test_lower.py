@@ -91,7 +91,8 @@ CASES = [
             flat = Reshape (turned, s)
             act = Softplus (flat)
             y = Col2Im <strides = [2, 2]> (act, image, block) }""",
-        "Gather Split Concat Reshape Transpose Reshape Softplus Reshape DepthToSpace",
+        "Gather Split Reshape Reshape Reshape Reshape Concat Reshape Transpose Reshape Softplus "
+        "Reshape DepthToSpace",
         18,
     ),
     Case(
