@@ -338,11 +338,28 @@ def windows_with_strides():
     )
 
 
+def rows_taken_apart():
+    """Of a Conv over rows and over maps of one row, straight and behind a Transpose."""
+    b = Builder()
+    rows, maps = b.feed("x", 1, 4, 12), b.feed("maps", 1, 4, 1, 16)
+    parts = b.add("Conv", rows, b.normal(8, 4, 3), pads=[1, 1])
+    others = b.add("Conv", rows, b.normal(8, 4, 3), pads=[1, 1])
+    turned = b.add("Transpose", others, perm=[0, 2, 1])
+    line = b.add("Conv", maps, b.normal(8, 4, 3, 3), pads=[1] * 4)
+    last = b.add("Transpose", line, perm=[0, 2, 3, 1])
+    return b.model(
+        b.add("Reshape", parts, np.array([1, 8, 3, 4])),
+        b.add("Reshape", turned, np.array([1, 3, 4, 8])),
+        b.add("Reshape", last, np.array([1, 2, 8, 8])),
+    )
+
+
 @pytest.mark.parametrize(
     "make",
     [
         numbers_beyond_what_operators_bear,
         kernels_that_leave_parts_unwritten,
+        rows_taken_apart,
         windows_with_strides,
     ],
 )
