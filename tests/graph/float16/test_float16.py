@@ -52,6 +52,11 @@ GRAPHS = {
     "{ y = Sigmoid(x) }",
     "scale_scores, of one row": "(float[1,1,700] x) => (float[1,700,1] y)"
     "<int64[3] s = {1, 700, 1}> { a = Sigmoid(x) y = Reshape(a, s) }",
+    "limit_reshaped_rows": "(float[1,2,6] x, float[4,2,3] w) => (float[1,4,2,3] y)"
+    "<int64[4] s = {1, 4, 2, 3}> { a = Conv <pads = [1, 1]> (x, w) y = Reshape(a, s) }",
+    "limit_reshaped_rows, behind a Transpose": "(float[1,2,6] x, float[4,2,3] w) => "
+    "(float[1,2,3,4] y) <int64[4] s = {1, 2, 3, 4}> { a = Conv <pads = [1, 1]> (x, w) "
+    "b = Transpose <perm = [0, 2, 1]> (a) y = Reshape(b, s) }",
     "separate_reshaped_products": "(float[12,2] x, float[2,2] w) => (float[1,2,3,2,2] y)"
     "<int64[5] s = {1, 2, 3, 2, 2}> { a = MatMul(x, w) y = Reshape(a, s) }",
     "spread_signals": "(float[2,3,64] x, float[4,3,1] w, float[4] wb, float[4,4,1] v, float lo, "
