@@ -14,6 +14,7 @@ import onnx_ir as ir
 from snapq.errors import DataError, ModelError
 from snapq.graph.float16.notes import float16_notes
 from snapq.graph.float16.run import write_for_float16
+from snapq.graph.inference import infer_shapes
 from snapq.graph.node_order import last_reader_first
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.calibration.calibrate import Samples, calibrate
@@ -205,8 +206,11 @@ def _written(plan: QdqPlan) -> Quantized:
     """The plan's model with Q and DQ."""
     inserter = Inserter(plan)
     inserter.run()
+    known = set(plan.graph)
     search_codes(plan.graph, plan.scheme)
     vary_fillings(plan.graph)
+    if not known.issuperset(plan.graph):
+        infer_shapes(plan.model)
     in_float16 = [node for node in plan.graph if KEPT_FLOAT in node.metadata_props]
     on_npu = plan.scheme.float16 and plan.scheme.architecture >= FLOAT_FROM
     told = float16_notes(plan.graph, in_float16) if on_npu else ()

@@ -16,7 +16,11 @@ from snapq.errors import ModelError
 from snapq.graph import io, prepare
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.lint.run import lint
+from snapq.quantization.quantize import Scheme, quantize
 from snapq.training.module import GraphModule
+from tests.quantization.odd_models import feeds
+from tests.quantization.qdq.test_lowering import recurrent
+from tests.quantization.test_wrong_kernels import joined_numbers
 from tests.training.models import Pictures, constants, quantized, residual_network
 
 pytestmark = pytest.mark.slow
@@ -155,3 +159,18 @@ except Exception as error:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.startswith("InstallError Training needs PyTorch"), done.stderr
     assert "pip install torch" in done.stdout
+
+
+def test_numbers_that_the_quantizer_varies_and_unrolled_layers_can_be_trained() -> None:
+    for model in (joined_numbers(), recurrent(["GRU"], steps=3)):
+        samples = feeds(model, 1)
+        given = quantize(prepare.prepare(model, {}).model, samples, Scheme()).model
+        expected = CpuModel(given, optimize=False).run(samples[0])
+        module = GraphModule(given)
+        found = module({name: torch.from_numpy(array) for name, array in samples[0].items()})
+        for name, values in expected.items():
+            assert np.abs(found[name].detach().numpy() - values).max() < 1e-4, name
+        for name, values in module.encodings.trained().items():
+            before = given.graph.initializers[name].const_value
+            assert before is not None
+            np.testing.assert_allclose(values, before.numpy(), rtol=1e-5)
