@@ -33,7 +33,7 @@ def vary_fillings(graph: ir.Graph) -> None:
         for index, value in enumerate(tuple(node.inputs)):
             read = producer(value, "DequantizeLinear")
             codes = constant(read.inputs[0]) if read is not None else None
-            if read is None or codes is None or (codes != codes.flat[0]).any():
+            if read is None or codes is None or np.unique(codes).size != 1:
                 continue
             edit.begin(node)
             if codes.size > 1:
