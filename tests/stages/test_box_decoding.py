@@ -9,7 +9,7 @@ from snapq.devices.profiles import find
 from snapq.stages.base import Context, Input, Reads
 from snapq.stages.quantize.box_decoding import widen_boxes
 from snapq.stages.quantize.job import QuantizationJob, quantization_job
-from tests.quantization.precision_rules.test_box_decoding import fcos, yolo_v5
+from tests.quantization.precision_rules.test_box_decoding import center_net, fcos
 from tests.stages.test_mixed_precision import Samples
 
 pytestmark = [pytest.mark.slow, pytest.mark.npu]
@@ -24,7 +24,7 @@ def widened(model, **changes) -> QuantizationJob:
 
 
 def test_boxes_have_16_bits_where_that_takes_no_longer() -> None:
-    job = widened(yolo_v5())
+    job = widened(center_net())
     wide = {name for name, own in job.scheme.per_node.items() if own.activations.value == "uint16"}
     assert len(wide) > 5
     assert f"{len(wide)} nodes that make boxes have 16 bits" in str(job.notes[-1])
@@ -38,9 +38,9 @@ def test_boxes_stay_at_8_bits_where_16_take_longer_and_the_note_has_both_times()
 
 def test_what_overrides_say_wins() -> None:
     asked = Override(pattern="*", activations="uint8")
-    job = widened(yolo_v5(), overrides=[asked])
+    job = widened(center_net(), overrides=[asked])
     assert {own.activations.value for own in job.scheme.per_node.values()} == {"uint8"}
 
 
 def test_without_rules_nothing_is_widened() -> None:
-    assert not widened(yolo_v5(), precision_rules=False).scheme.per_node
+    assert not widened(center_net(), precision_rules=False).scheme.per_node
