@@ -350,6 +350,7 @@ def rows_taken_apart():
     return b.model(
         b.add("Reshape", parts, np.array([1, 8, 3, 4])),
         b.add("Reshape", turned, np.array([1, 3, 4, 8])),
+        b.add("Reshape", turned, np.array([3, 4, 8])),
         b.add("Reshape", last, np.array([1, 2, 8, 8])),
     )
 
