@@ -72,7 +72,7 @@ def _path(error: ErrorDetails, value: Value) -> KeyPath:
             value = value.get(step)
         elif isinstance(value, list) and isinstance(step, int) and step < len(value):
             value = value[step]
-        elif isinstance(value, dict) and isinstance(step, str) and not last:
+        elif isinstance(value, dict | list) and isinstance(step, str) and not last:
             continue
         else:
             break
@@ -120,6 +120,8 @@ def _hint(schema: Schema, path: KeyPath, needed: str, value: object) -> str | No
         return f"{ready}Keys here: {', '.join(legal)}."
     if needed.startswith("a list of") and not isinstance(value, list | dict | None):
         return f"Write it as a list: [{value}]."
+    if path[:2] == ("model", "inputs") and len(path) == 4:
+        return "Shapes are fixed: write the size that the package takes."
     if needed == "text" and isinstance(value, int | float):
         return "Put quotes around it."
     return None

@@ -53,7 +53,7 @@ def part(schema: Schema, path: KeyPath) -> Schema:
     for step in path:
         options = [_resolve(schema, option) for option in here.get("anyOf", [here])]
         if isinstance(step, int):
-            found = [o["items"] for o in options if isinstance(o.get("items"), dict)]
+            found = [item for o in options if (item := _item(o, step)) is not None]
         else:
             found = [
                 o.get("properties", {}).get(step, o.get("additionalProperties") or {})
@@ -62,6 +62,13 @@ def part(schema: Schema, path: KeyPath) -> Schema:
             ]
         here = _resolve(schema, found[0]) if found and isinstance(found[0], dict) else {}
     return here
+
+
+def _item(here: Schema, position: int) -> Schema | None:
+    """What the schema of a list says about one of its items."""
+    fixed = here.get("prefixItems", [])
+    item = fixed[position] if 0 <= position < len(fixed) else here.get("items")
+    return item if isinstance(item, dict) else None
 
 
 def keys(schema: Schema, path: KeyPath) -> tuple[str, ...]:
