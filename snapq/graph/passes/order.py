@@ -46,6 +46,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "simplify.merge_transposes": "likewise",
         "simplify.remove_nan_check_after_softmax": "before FOLD changes the mask that it reads",
         "npu_workarounds.make_constant_indices_positive": "later passes meet no negative axes",
+        "npu_workarounds.gather_by_flat_indices": "makes Reshapes and Gathers of all, which go",
         "simplify.remove_unit_reductions": "before FUSE: the mean of one value is no normalization",
         "simplify.remove_expand": "patterns are looked for without the Expands of exporters",
         "simplify.remove_empty_parts": "a Split of which one part is left is gone",

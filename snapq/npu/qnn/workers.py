@@ -24,7 +24,7 @@ _WORDING = Wording(
     subject="Qualcomm's runtime",
     error=UnansweredError,
     crash_hint="`snapq doctor` checks the installation; if it is well, the model sets off a fault "
-    "of the library: leave nodes out to find which.",
+    "of the library: `snapq inspect --cut-at TENSOR` tells whether what is in front is well.",
     timeout_hint="Give it more time, or a smaller model.",
     explain=lambda text, log: explain(text, log=log),
 )

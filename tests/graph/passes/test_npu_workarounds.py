@@ -8,6 +8,37 @@ from tests.graph.passes.cases import Case, check, names
 
 CASES = [
     Case(
+        "gather_by_flat_indices",
+        "numbers of a row, picked as a map",
+        """(float[6] x) => (float[1,2,1,3] y)
+            <int64[1,2,1,3] i = {5, 0, 3, 1, 1, 2}> { y = Gather (x, i) }""",
+        "Gather Reshape",
+    ),
+    Case(
+        "gather_by_flat_indices",
+        "the mean of one pixel, as PyTorch exports it",
+        """(float[1,3,1,1] x) => (float[1,3,1,1] y)
+            <int64[1] s = {3}, int64[1,3,1,1] i = {0, 1, 2}> {
+            r = Relu(x) f = Reshape(r, s) g = Gather (f, i) y = Neg(g) }""",
+        "Relu Neg",
+    ),
+    Case(
+        "gather_by_flat_indices",
+        "computed places",
+        """(float[6] x, int64[1,2,1,3] i) => (float[1,2,1,3] y) {
+            z = Sub(i, i) y = Gather (x, z) }""",
+        "Sub Reshape Less Where Add Gather Reshape",
+    ),
+    Case(
+        "gather_by_flat_indices",
+        "rows, and fewer dimensions",
+        """(float[6,2] x, float[6] z) => (float[1,1,1,3,2] y, float[1,3] u)
+            <int64[1,1,1,3] i = {5, 0, 3}, int64[1,3] j = {5, 0, 3}> {
+            y = Gather (x, i) u = Gather (z, j) }""",
+        "Gather Gather",
+        applies=False,
+    ),
+    Case(
         "turn_in_two_dimensions",
         "64 rows of 32 numbers, turned in front of a sum",
         """(float[1,64,32] x, float[1,32,64] z) => (float[1,32,64] y) {

@@ -124,6 +124,14 @@ CASES = [
         "Reshape",
     ),
     Case(
+        "remove_no_ops",
+        "all rows in their order; not some, nor in another one",
+        """(float[3,2] x) => (float[3,2] y, float[2,2] z)
+            <int64[3] i = {0, 1, 2}, int64[3] j = {0, 2, 1}, int64[2] k = {0, 1}> {
+            a = Gather (x, i) y = Gather (a, j) z = Gather (a, k) }""",
+        "Gather Gather",
+    ),
+    Case(
         "remove_sequences",
         "a sequence of tensors",
         """(float[2,3] x) => (float[4,3] y) {

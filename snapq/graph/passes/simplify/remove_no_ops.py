@@ -8,6 +8,7 @@
 4. `Concat`, `Sum`, `Mean`, `Max` and `Min` of one input; `Split` in one part.
 5. `x + 0`, `x - 0`, `x * 1`, `x / 1` and `x ** 1` with a constant that does not widen the shape.
 6. `Clip` without finite bounds.
+7. `Gather` of all elements of an axis in their order.
 
 A result that is an output of the graph, of a value that cannot take its name, stays an Identity.
 """
@@ -35,7 +36,7 @@ _OF_ONE = (*having(Trait.VARIADIC), "Split")
 _NEUTRAL = {"Add": 0.0, "Sub": 0.0, "Mul": 1.0, "Div": 1.0, "Pow": 1.0}
 
 OPERATORS = (
-    *("Identity", "Dropout", "Cast", "Slice", "Resize", "Pad", "Transpose", "Clip"),
+    *("Identity", "Dropout", "Cast", "Slice", "Resize", "Pad", "Transpose", "Clip", "Gather"),
     *_RESHAPES,
     *_OF_ONE,
     *_NEUTRAL,
@@ -75,6 +76,7 @@ def _unchanged(node: ir.Node) -> ir.Value | None:
         or (kind == "Pad" and not any(constant_ints(input_at(node, 1)) or (1,)))
         or (kind == "Transpose" and _keeps_order(node))
         or (kind == "Clip" and _is_unbounded(node))
+        or (kind == "Gather" and same_shape(source, result) and _takes_all(node))
     )
     return source if holds else None
 
@@ -111,6 +113,11 @@ def _is_unbounded(node: ir.Node) -> bool:
         bound is None or ((array := constant(bound)) is not None and bool(np.all(array == limit)))
         for bound, limit in bounds
     )
+
+
+def _takes_all(node: ir.Node) -> bool:
+    places = constant(node.inputs[1])
+    return places is not None and np.array_equal(places, np.arange(places.size))
 
 
 def _neutral(node: ir.Node) -> ir.Value | None:
