@@ -20,6 +20,7 @@ from snapq.errors import ConfigError, ModelError
 if TYPE_CHECKING:
     from snapq.api.suggest_sizes import SuggestedInput
 
+_NONE_RUNS = "the model ran at none of the usual sizes; give those that it was exported with"
 PLACEHOLDER_DEVICE = "qcs9075"
 """Stands in where no device is named: it has an estimate of its own."""
 
@@ -195,7 +196,8 @@ def _model(model: Path, inputs: Sequence[SuggestedInput], folder: Path) -> str:
         if given.declared is None:
             remark = "  # CHANGE: the model declares no shape"
         elif given.guessed:
-            remark = f"  # CHANGE: a guess where the model is dynamic: {', '.join(given.guessed)}"
+            what = "a guess where the model is dynamic" if given.runs else _NONE_RUNS
+            remark = f"  # CHANGE: {what}: {', '.join(given.guessed)}"
         if given.single:
             remark = "  # a number in its place, such as 16000, fixes an input that never changes"
         lines.append(f"    {yaml_scalar(given.name)}: {list(given.shape)}{remark}")

@@ -97,6 +97,49 @@ def test_a_size_at_which_nothing_is_left_is_none(tmp_path: Path) -> None:
     assert _written(path)[1].model.inputs == {"x": (1, 1, 512)}
 
 
+def test_sizes_that_the_export_fixed_are_found(tmp_path: Path) -> None:
+    """Tracing writes sizes into shapes and tables of positions, and declares them as dynamic."""
+    nodes = [
+        helper.make_node("Conv", ["image", "filter"], ["patches"], strides=[16, 16]),
+        helper.make_node("Reshape", ["patches", "rows"], ["row"]),
+        helper.make_node("Transpose", ["row"], ["turned"], perm=[0, 2, 1]),
+        helper.make_node("Add", ["turned", "positions"], ["seen"]),
+        helper.make_node("Reshape", ["words", "heads"], ["read"]),
+    ]
+    constants = {
+        "filter": np.ones((8, 3, 16, 16), np.float32),
+        "rows": np.array([1, 8, -1]),
+        "positions": np.ones((1, 36, 8), np.float32),
+        "heads": np.array([1, 12, 2, 4]),
+    }
+    graph = helper.make_graph(
+        nodes,
+        "traced",
+        [
+            helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, "h", "w"]),
+            helper.make_tensor_value_info("words", TensorProto.FLOAT, ["batch", "tokens", 8]),
+        ],
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in ("seen", "read")],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    assert _written(path)[1].model.inputs == {"image": (1, 3, 96, 96), "words": (1, 12, 8)}
+
+
+def test_where_no_size_runs_it_says_so(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Reshape", ["x", "shape"], ["y"])],
+        "fixed",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", "n"])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.array([7, 11, 13]), "shape")],
+    )
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), path)
+    assert "none of the usual sizes" in _written(path)[0]
+
+
 def test_what_may_be_one_number_says_so(tmp_path: Path) -> None:
     assert "fixes an input" in _written(_relu(tmp_path / "m.onnx", []))[0]
     assert "fixes an input" not in _written(_relu(tmp_path / "m.onnx", [1]))[0]
