@@ -249,6 +249,7 @@ def test_numbers_that_are_joined_to_others_are_right(activations, tmp_path: Path
     samples = feeds(model, 1)
     prepared = prepare(model, {}).model
     result = quantize(prepared, samples, Scheme(activations=activations, architecture=73)).model
+    assert all(value.uses() or value.is_graph_output() for n in result.graph for value in n.outputs)
     expected = CpuModel(result, optimize=False).session.run(None, samples[0])
     least = [min(one - 3, 60) for one in levels(model, samples[0], expected)]
     assert min(least) > 30

@@ -6,10 +6,14 @@ A range that reached down to -10000 or -3e38 would leave no step for the logits 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import onnx_ir as ir
 
 from snapq.operators import Family, Trait, having, in_families, spec
 from snapq.quantization.calibration.observers.collector import Collector
+from snapq.quantization.qdq.decisions import constant
 
 __all__ = ["BELOW", "MASK_ALONE", "logits", "unmasked"]
 
@@ -21,18 +25,52 @@ MASK_ALONE = -1024.0
 
 
 def logits(graph: ir.Graph) -> frozenset[str]:
-    """Names of the tensors that come to a Softmax through sums, products and moves alone."""
-    found: set[str] = set()
-    waiting = [node.inputs[0] for node in graph if spec(node.op_type).family is Family.SOFTMAX]
+    """Names of the tensors that come to a Softmax through sums, products and moves alone.
+
+    Where minus infinity comes to an Exp so, as decays of linear attention are masked, all tensors
+    count that it comes to.
+    """
+    softmax, exp = list[ir.Value | None](), list[ir.Value | None]()
+    for node in graph:
+        if spec(node.op_type).family is Family.SOFTMAX:
+            softmax.append(node.inputs[0])
+        elif node.op_type == "Exp":
+            exp.append(node.inputs[0])
+    found = _in_front(softmax)
+    if exp:
+        infinite = _behind_infinity(graph)
+        found |= infinite if infinite & _in_front(exp) else set()
+    return frozenset(str(value.name) for value in found)
+
+
+def _in_front(values: Sequence[ir.Value | None]) -> set[ir.Value]:
+    found, waiting = set[ir.Value](), list(values)
     while waiting:
         value = waiting.pop()
-        if value is None or str(value.name) in found:
+        if value is None or value in found:
             continue
-        found.add(str(value.name))
+        found.add(value)
         producer = value.producer()
         if producer is not None and producer.op_type in _THROUGH:
             waiting += producer.inputs
-    return frozenset(found)
+    return found
+
+
+def _behind_infinity(graph: ir.Graph) -> set[ir.Value]:
+    found = set[ir.Value]()
+    for node in graph:
+        if node.op_type in _THROUGH and any(
+            value in found or _holds_infinity(value) for value in node.inputs if value is not None
+        ):
+            found.update(node.outputs)
+    return found
+
+
+def _holds_infinity(value: ir.Value) -> bool:
+    tensor = constant(value)
+    if tensor is None or not tensor.dtype.is_floating_point():
+        return False
+    return bool(np.any(tensor.numpy() == -np.inf))
 
 
 def unmasked(seen: Collector) -> tuple[float, float] | None:

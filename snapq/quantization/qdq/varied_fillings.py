@@ -40,6 +40,7 @@ def vary_fillings(graph: ir.Graph) -> None:
                 node.replace_input_with(index, _varied(read, codes, edit))
             elif value is node.inputs[-1]:
                 _widen(node, read, codes, edit)
+            edit.remove_if_dead(read)
 
 
 def _widen(node: ir.Node, read: ir.Node, codes: np.ndarray, edit: Editor) -> None:

@@ -46,6 +46,23 @@ def test_a_masked_attention_is_near_to_float(kind, mask):
         assert sqnr(float(np.square(truth).sum()), float(np.square(truth - found).sum())) > 20
 
 
+def test_masked_decays_are_near_to_float():
+    """Of linear attention: `exp(sums - largest)`, with minus infinity for what comes later."""
+    b = Builder()
+    sums, later = b.feed("x", 1, 4, 8, 8), ~np.tri(8, dtype=bool)
+    masked = b.add("Where", later, np.float32([-np.inf]), sums)
+    largest = b.add("ReduceMax", masked, np.int64([-1]), keepdims=1)
+    decays = b.add("Exp", b.add("Sub", masked, largest))
+    model = b.model(b.add("MatMul", decays, b.normal(8, 8)))
+    random = np.random.default_rng(3)
+    given = [{"x": random.normal(size=(1, 4, 8, 8)).astype(np.float32)} for _ in range(3)]
+    result = quantize(model, given, Scheme()).model
+    there, here = CpuModel(model), CpuModel(result, optimize=False)
+    for sample in given:
+        (truth,), (found,) = there.run(sample).values(), here.run(sample).values()
+        assert sqnr(float(np.square(truth).sum()), float(np.square(truth - found).sum())) > 25
+
+
 def test_a_test_for_nan_goes_with_a_note_where_its_softmax_is_quantized():
     b = Builder()
     scores = b.add("MatMul", b.feed("x", 1, 4, 8), b.normal(8, 8))
