@@ -148,7 +148,7 @@ def _sizes_of_positions(model: ir.Model) -> tuple[int, ...]:
         if node.op_type == "Conv" and "strides" in node.attributes
     }
     rows = {
-        int(tensor.shape[-2])
+        tensor.shape.numpy()[-2]
         for tensor in _constants(model)
         if len(tensor.shape) == 2 or (len(tensor.shape) == 3 and tensor.shape[0] == 1)
     }
