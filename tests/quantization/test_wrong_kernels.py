@@ -356,9 +356,25 @@ def rows_taken_apart():
     )
 
 
+def whole_numbers():
+    """Fractions that Casts to integers cut off: back, of 8 bits, and reshaped."""
+    b = Builder()
+    x = b.feed("x", 4, 8)
+    far = b.add("Mul", x, np.full((4, 8), 4.3, np.float32))
+    back = b.add("Cast", b.add("Cast", far, to=TensorProto.INT32), to=TensorProto.FLOAT)
+    small = b.add("Cast", b.add("Abs", far), to=TensorProto.UINT8)
+    moved = b.add("Unsqueeze", b.add("Cast", far, to=TensorProto.INT64), np.array([0]))
+    return b.model(
+        back,
+        b.add("Cast", small, to=TensorProto.FLOAT),
+        b.add("Cast", moved, to=TensorProto.FLOAT),
+    )
+
+
 @pytest.mark.parametrize(
     "make",
     [
+        whole_numbers,
         numbers_beyond_what_operators_bear,
         kernels_that_leave_parts_unwritten,
         rows_taken_apart,

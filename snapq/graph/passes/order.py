@@ -79,6 +79,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "npu_workarounds.add_negative_numbers": "in LOWER: patterns look for Sub",
         "npu_workarounds.add_before_concat": "in LOWER: fold_bias may take the constant before",
         "npu_workarounds.make_computed_indices_positive": "before reduce_rank: Gathers too",
+        "npu_workarounds.truncate_casts": "behind remove_no_ops: Casts that do something",
         "npu_workarounds.divide_for_remainders": "looks at Mod, as no other does",
         "npu_workarounds.fill_strided_dilations": "before all that look for depthwise kernels",
         "npu_workarounds.fill_narrow_groups": "in LOWER: fold_grouped is done with the layers",

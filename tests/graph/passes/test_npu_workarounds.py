@@ -119,6 +119,30 @@ CASES = [
         applies=False,
     ),
     Case(
+        "truncate_casts",
+        "to integers and back, to truth values, and an output of 64 bits",
+        """(float[2,5] x) => (float[2,5] y, bool[2,5] v, int64[2,5] w) {
+            a = Cast <to = 6> (x) y = Cast <to = 1> (a) v = Cast <to = 9> (a)
+            r = Relu(x) w = Cast <to = 7> (r) }""",
+        "Sign Abs Floor Mul Cast Relu Floor Cast Cast",
+    ),
+    Case(
+        "truncate_casts",
+        "behind a Round, and with a change of shape between",
+        """(float[2,5] x, float[2,5] z) => (float[2,5] y, int64[1,2,5] v) <int64[1] zero = {0}> {
+            r = Round(x) a = Cast <to = 7> (r) y = Cast <to = 1> (a)
+            b = Cast <to = 6> (z) c = Unsqueeze(b, zero) v = Cast <to = 7> (c) }""",
+        "Round Sign Abs Floor Mul Cast Unsqueeze Cast",
+    ),
+    Case(
+        "truncate_casts",
+        "an output of 32 bits, and places that a Gather reads",
+        """(float[2] x, float[5] z) => (int32[2] y, float[2] v) {
+            y = Cast <to = 6> (x) r = Abs(x) i = Cast <to = 7> (r) v = Gather(z, i) }""",
+        "Cast Abs Cast Gather",
+        applies=False,
+    ),
+    Case(
         "flatten_normalized_rows",
         "few values normalized over two dimensions of rows",
         """(float[1,5,4,16] x, float[16] w) => (float[1,5,4,16] y) {
