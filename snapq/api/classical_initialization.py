@@ -20,8 +20,8 @@ _TEXT = """\
   inputs:  # rows at once: the more, the more the NPU gains; `snapq inspect` says from how many on
 {inputs}
 {devices}data:
-  # CHANGE: random rows show only that the model runs. With rows of your own, which are checked
-  # against ONNX Runtime's answers on the simulator:
+  # CHANGE: random rows show only that the model runs. With rows of your own in their place, which
+  # are checked against ONNX Runtime's answers on the simulator:
   # evaluation: {{table: test.csv, label: target}}  # columns by name, a label in each row
   calibration: {{random: true, samples: {samples}}}
 metric: null  # {metric}, once evaluation has labels

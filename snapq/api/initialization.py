@@ -45,14 +45,14 @@ _IMAGES = """\
   # evaluation: {{images: data/validation, labels: data/validation.csv, preprocess: *preprocess}}"""
 _ARRAYS = """\
   # calibration: {{arrays: data/calibration}}  # a folder of .npz files with {keys}
-  # evaluation: {{arrays: data/validation}}"""
+  # evaluation: {{arrays: data/validation, labels: data/validation.npy}}  # a label for each file"""
 _QUANTIZE = """\
   # The fastest mix of 8 and 16 bits and fp16 that is good enough. With labels: {max_drop: 0.01}
   - quantize: {precision: auto, goal: {min_sqnr_db: 30}}
 """
 _END = """\
   - package: {}  # {labels: labels.txt} names the classes in the bundle, one a line
-# benchmark: {target: ssh://root@192.168.1.20}  # measures latency on a board (docs: On a board)
+# benchmark: {target: ssh://root@192.168.1.20}  # measures latency on a board (docs/how-to/boards.md)
 gates: {}  # such as {npu_nodes: all, min_sqnr_db: 20}; one that fails ends the run with code 1
 """
 

@@ -87,8 +87,15 @@ class Setting:
     @property
     def random_inputs(self) -> bool:
         """Whether any result rests on random inputs."""
-        used = (self.calibration, self.training, self.evaluation)
+        used = (self._fitted, self.training, self.evaluation)
         return any(data is not None and data.random for data in used)
+
+    @property
+    def _fitted(self) -> Dataset | None:
+        """The samples that the model is calibrated or pruned on: trees need none for integers."""
+        pruned = any(isinstance(item.options, PruneConfig) for item in self.config.stages)
+        exact = self.classical is not None and self.classical.trees and not pruned
+        return None if exact else self.calibration
 
 
 def load_setting(config: DeployConfig, *, random_inputs: bool = False) -> Setting:

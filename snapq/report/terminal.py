@@ -255,7 +255,7 @@ def _latencies(record: RunRecord) -> Iterator[Row]:
                 basis += f", {texts.interval_text(speedup)}"
             if speedup.where == Origin.EMULATED:
                 basis += ", not a performance claim"
-            basis = "; ".join((basis, *speedup.remarks))
+            basis = "; ".join((basis, *(text.removesuffix(".") for text in speedup.remarks)))
             yield f"{speedup.candidate} over {speedup.baseline}", texts.ratio_text(speedup), basis
 
 

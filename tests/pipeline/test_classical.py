@@ -64,6 +64,13 @@ def vectors(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, snapq.Run]:
     return folder, snapq.run(deploy(folder, "gates={}"), runs=folder / "runs")
 
 
+def test_trees_rest_on_no_random_rows_beside_real_ones(tmp_path: Path) -> None:
+    random = "data.calibration={random: true, samples: 8}"
+    for model, rests in ((forest(), False), (machine(), True)):
+        write(tmp_path, model)
+        assert load_setting(deploy(tmp_path, random)).random_inputs == rests
+
+
 def record(finished: tuple[Path, snapq.Run]) -> RunRecord:
     return finished[1].record
 

@@ -16,6 +16,8 @@ import yaml
 import snapq
 from snapq.config import BenchmarkConfig
 from snapq.errors import StorageError
+from snapq.pipeline.evidence import random_notes
+from snapq.pipeline.inputs import load_setting
 from snapq.records import Origin
 
 pytestmark = [pytest.mark.npu, pytest.mark.slow]
@@ -141,6 +143,18 @@ def test_random_inputs_are_marked_in_every_result(project: Path) -> None:
     done = run(project, random_inputs=True)
     assert all(record.random_inputs for record in done.record.fidelity)
     assert any("RANDOM" in note for note in done.record.notes)
+
+
+def test_random_calibration_is_told_apart_from_random_comparisons(project: Path) -> None:
+    random = "{random: true, samples: 2}"
+    both = f"data={{calibration: {random}, evaluation: {random}}}"
+    for overrides, says in (
+        ([f"data.calibration={random}"], "comparisons are made on data.evaluation"),
+        ([both, "metric=null", "gates={}"], "comparisons rest on random inputs"),
+        ([], None),
+    ):
+        notes = list(random_notes(load_setting(snapq.load(project / "deploy.yaml", overrides))))
+        assert [says in note for note in notes] == ([] if says is None else [True])
 
 
 def test_an_error_leaves_no_run_directory(project: Path) -> None:

@@ -32,6 +32,6 @@ def validate(config: Config, set_: SetOption = None, json: Json = False) -> None
         return
     inputs = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in chosen.inputs)
     data = (("calibration", chosen.calibration), ("evaluation", chosen.evaluation))
-    read = [f"{len(found)} for {name}" for name, found in data if found and not found.random]
-    samples = f", samples {' and '.join(read)}" if read else ""
+    read = [f"{one.description} for {name}" for name, one in data if one and not one.random]
+    samples = f", {' and '.join(read)}" if read else ""
     say(f"{config} is valid: {loaded.name}, inputs {inputs}, devices {devices}{samples}.")

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from snapq.cli.output.off_npu import MOST_GROUPS, cut_lines, off_npu_rows
 from snapq.report.console import KEPT, console
-from snapq.report.formatting import plain
+from snapq.report.formatting import plain, plural
 
 if TYPE_CHECKING:
     from snapq.api.doctor import Check
@@ -280,7 +280,7 @@ def show_analysis(analysis: AnalysisRecord, most: int) -> None:
 def show_inspection(inspection: Inspection, *, passes: bool = False) -> None:
     """Prints what will run where, and why; with `passes`, also what they left alone."""
     show_line(
-        f"{inspection.model}: opset {inspection.opset}, {inspection.nodes} nodes, "
+        f"{inspection.model}: opset {inspection.opset}, {plural(inspection.nodes, 'node')}, "
         f"{inspection.parameters:,} parameters, {inspection.macs:,} MACs; "
         f"{inspection.prepared_nodes} nodes "
         + ("for the NPU" if inspection.estimators else "after prepare")

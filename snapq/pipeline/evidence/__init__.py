@@ -66,10 +66,20 @@ def gather(
     return Found(notes=notes).and_also(found)
 
 
+def random_notes(setting: Setting) -> Iterator[str]:
+    """What of a run rests on random inputs."""
+    if setting.evaluation is not None and setting.evaluation.random:
+        yield "RANDOM INPUTS: encodings and comparisons rest on random inputs and prove nothing."
+    elif setting.random_inputs:
+        yield (
+            "RANDOM INPUTS: what is calibrated or trained rests on random inputs; comparisons are "
+            "made on data.evaluation, and mostly better with real samples for calibration."
+        )
+
+
 def _notes(setting: Setting, found: Found) -> Iterator[str]:
     """What is to be known of all figures."""
-    if setting.random_inputs:
-        yield "RANDOM INPUTS: encodings and comparisons rest on random inputs and prove nothing."
+    yield from random_notes(setting)
     if setting.config.model.outputs:
         yield (
             f"The model is cut at {', '.join(setting.config.model.outputs)}. Times, sizes and SQNR "
@@ -92,4 +102,4 @@ def _notes(setting: Setting, found: Found) -> Iterator[str]:
         yield "Compared on the calibration samples themselves; name data.evaluation for more."
 
 
-__all__ = ["KINDS", "gather"]
+__all__ = ["KINDS", "gather", "random_notes"]
