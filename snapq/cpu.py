@@ -118,7 +118,15 @@ class CpuModel:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         if self._where is None:  # a temporary file means nothing to the reader
             reason = reason.replace(f"Load model from {loaded} failed:", "")
-        return ModelError(f"ONNX Runtime does not {verb} the model: {reason}", where=self._where)
+        hint = _BEYOND_TABLE if "out of data bounds" in reason else None
+        told = f"ONNX Runtime does not {verb} the model: {reason}"
+        return ModelError(told, where=self._where, hint=hint)
+
+
+_BEYOND_TABLE = (
+    "Give samples within that range, made with the vocabulary of this model, or export the model "
+    "with its whole table."
+)
 
 
 def _has_subgraphs(model: ir.Model) -> bool:

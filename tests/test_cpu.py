@@ -84,6 +84,15 @@ def test_what_does_not_fit_is_one_sentence() -> None:
         CpuModel(b"no model")
 
 
+def test_of_an_index_beyond_a_table_the_samples_are_named() -> None:
+    model = build(
+        "(int64[2] ids) => (float[2,1] y) <float[3,1] t = {1.0, 2.0, 3.0}> { y = Gather(t, ids) }"
+    )
+    with pytest.raises(ModelError, match="idx=7") as caught:
+        CpuModel(model).run({"ids": np.array([0, 7])})
+    assert "samples within that range" in str(caught.value.hint)
+
+
 @pytest.mark.slow
 def test_a_model_over_2_gb_in_memory_runs(tmp_path: Path) -> None:
     table = np.memmap(tmp_path / "table", np.float32, "w+", shape=(ROWS, 8_000))

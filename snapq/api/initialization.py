@@ -52,7 +52,7 @@ _QUANTIZE = """\
 """
 _END = """\
   - package: {}  # {labels: labels.txt} names the classes in the bundle, one a line
-# benchmark: {target: ssh://root@192.168.1.20}  # measures latency on a board (docs/how-to/boards.md)
+# benchmark: {target: ssh://root@192.168.1.20}  # measures latency on it (docs/how-to/boards.md)
 gates: {}  # such as {npu_nodes: all, min_sqnr_db: 20}; one that fails ends the run with code 1
 """
 

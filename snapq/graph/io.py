@@ -267,7 +267,9 @@ def _parse(path: Path) -> wire.Apart:
     proto = read.proto
     if not proto.HasField("graph") or not (proto.graph.output and proto.ir_version):
         refuse_other_format(path, data or path.read_bytes())
-        raise damaged("The file is not an ONNX model.", path)
+        is_model = bool(proto.graph.node and proto.ir_version)
+        what = "The model has no output." if is_model else "The file is not an ONNX model."
+        raise damaged(what, path)
     return read
 
 

@@ -124,7 +124,7 @@ def test_a_function_of_the_users_is_averaged(tmp_path: Path) -> None:
     [
         ("top1", {"y": np.zeros((1, 10))}, 10, "the label is 10"),
         ("top1", {"y": np.zeros((1, 10))}, None, "missing"),
-        ("top1", {"y": np.zeros((1, 10))}, np.zeros(3), "ndarray"),
+        ("top1", {"y": np.zeros((1, 10))}, np.zeros(3), "an array \\[3\\] of float64"),
         ("top5", {"y": np.zeros((1, 4))}, 1, "too few"),
         ("top1", {"y": np.zeros((1, 10)), "z": np.zeros((1, 2))}, 1, "one output"),
         ("top1", {"y": np.zeros((1, 3, 8, 8))}, 1, "one output"),

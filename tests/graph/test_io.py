@@ -205,6 +205,14 @@ def test_nodes_in_any_order_are_sorted(tmp_path: Path) -> None:
     assert [node.op_type for node in model.graph] == ["Sin", "Relu"]
 
 
+def test_a_graph_without_an_output_is_refused(tmp_path: Path) -> None:
+    proto = onnx.load_from_string(io.serialized(build(MATMUL)))
+    del proto.graph.output[:]
+    onnx.save(proto, tmp_path / "model.onnx")
+    with pytest.raises(ModelError, match="The model has no output"):
+        io.load(tmp_path / "model.onnx")
+
+
 @pytest.mark.parametrize(
     ("inputs", "output", "said"),
     [

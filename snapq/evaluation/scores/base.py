@@ -107,10 +107,18 @@ def class_number(label: Label | None, metric_name: str, name: str | None) -> int
     if isinstance(label, np.ndarray) and label.size == 1 and label.dtype.kind in "iu":
         label = int(label.item())
     if not isinstance(label, int) or label < 0:
-        found = "missing" if label is None else f"of type {type(label).__name__}"
         raise DataError(
-            f"{metric_name} needs a class number, and the label is {found}.",
+            f"{metric_name} needs a class number, and the label is {_told(label)}.",
             where=name,
-            hint="Give `labels: FILE.csv` with the columns `file,label`.",
+            hint="Give `labels:` a CSV with the columns `file,label`, or beside arrays a .npy of "
+            "whole numbers [samples].",
         )
     return label
+
+
+def _told(label: Label | None) -> str:
+    if label is None:
+        return "missing"
+    if isinstance(label, np.ndarray):
+        return f"an array {list(label.shape)} of {label.dtype}"
+    return f"of type {type(label).__name__}"
