@@ -28,6 +28,8 @@ def estimate(
 ) -> None:
     """Estimate the accelerator time of a model, float (fp16) or Q/DQ; predict a board's latency.
 
+    The model is estimated as given; `snapq run` prepares it first, and shows both.
+
     Example: snapq estimate model.w8a8.onnx --device qcs9075
 
     Example: snapq estimate model.w8a8.onnx --device qcs9075 --batch auto

@@ -196,10 +196,12 @@ def show_checks(checks: Sequence[Check]) -> None:
 def show_estimate(estimate: EstimateRecord) -> None:
     """Prints an estimate with its bounds."""
     show_line(
-        f"{estimate.us:.0f} us estimated on {estimate.estimated_on} ({estimate.label}), "
-        f"between {estimate.us_lower:.0f} and {estimate.us_upper:.0f} us; "
+        f"{estimate.us:,.0f} us estimated on {estimate.estimated_on} ({estimate.label}), "
+        f"between {estimate.us_lower:,.0f} and {estimate.us_upper:,.0f} us; "
         f"{estimate.cycles:,} cycles. Accelerator time only."
     )
+    if estimate.label == "fp16":
+        show_line("Of the model as given; `snapq run` prepares it first, which may make it faster.")
     if estimate.batch > 1:
         show_line(f"A call takes {estimate.batch} samples, {estimate.sample_us:,.1f} us each.")
     if estimate.estimated_on != estimate.device:
