@@ -46,6 +46,8 @@ _IMAGES = """\
 _ARRAYS = """\
   # calibration: {{arrays: data/calibration}}  # a folder of .npz files with {keys}
   # evaluation: {{arrays: data/validation, labels: data/validation.npy}}  # a label for each file"""
+_TABLE = """
+  # or a CSV with a sample a row: {table: data/train.csv, label: target}"""
 _QUANTIZE = """\
   # The fastest mix of 8 and 16 bits and fp16 that is good enough. With labels: {max_drop: 0.01}
   - quantize: {precision: auto, goal: {min_sqnr_db: 30}}
@@ -234,7 +236,8 @@ def _data(inputs: Sequence[SuggestedInput]) -> str:
     axis = inputs[0].channels_axis if len(inputs) == 1 else None
     if axis is None:
         keys = " and ".join(f"`{given.name}`" for given in inputs)
-        return _DATA.format(real=_ARRAYS.format(keys=keys), metrics=_SOME)
+        table = _TABLE if len(inputs) == 1 and len(inputs[0].shape) == 2 else ""
+        return _DATA.format(real=_ARRAYS.format(keys=keys) + table, metrics=_SOME)
     sizes = list(inputs[0].shape[1:])
     color = ", color: gray" if sizes.pop(axis - 1) == 1 else ""
     real = _IMAGES.format(height=sizes[0], width=sizes[1], color=color)

@@ -48,6 +48,17 @@ def test_it_names_the_model_the_target_and_the_stages(efficientnet_lite0: Path) 
     assert "CHANGE: random inputs" in text
 
 
+def test_the_samples_that_it_proposes_can_be_written_so(tmp_path: Path) -> None:
+    for shape, tables in (([1, 4], 1), ([1, 4, 4], 0)):
+        text, _ = _written(_relu(tmp_path / "m.onnx", shape))
+        sources = [line.partition(": {")[2] for line in text.splitlines() if "# " in line[:5]]
+        proposed = ["{" + source.partition("}")[0] + "}" for source in sources if "data/" in source]
+        assert sum("table" in source for source in proposed) == tables
+        assert sum("labels" in source for source in proposed) == 1
+        for source in proposed:
+            load(tmp_path / "deploy.yaml", [f"data.evaluation={source}"])
+
+
 def test_a_target_that_is_not_named_is_marked_as_a_placeholder(tmp_path: Path) -> None:
     text, _ = _written(_relu(tmp_path / "m.onnx", [1, 4]))
     line = next(line for line in text.splitlines() if line.startswith("devices:"))
