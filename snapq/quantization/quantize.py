@@ -34,6 +34,7 @@ from snapq.quantization.qdq.islands import separate
 from snapq.quantization.qdq.logits import logits
 from snapq.quantization.qdq.lowering.average_bins_by_maps import average_bins_by_maps
 from snapq.quantization.qdq.lowering.expand_softplus import expand_softplus
+from snapq.quantization.qdq.lowering.multiply_repeated_rows import multiply_repeated_rows
 from snapq.quantization.qdq.lowering.order import lower
 from snapq.quantization.qdq.lowering.split_prelu import split_prelu
 from snapq.quantization.qdq.order import BEFORE_SAMPLES, MEASURED, ON_RANGES, planned
@@ -165,11 +166,12 @@ def observe(
         DataError: a sample does not fit or is not finite, or there is none.
     """
     source = lower(model, Scheme()).model
-    # What a Softplus and a PRelu of 16 bits are made of is watched too; their own values stay.
+    # What is written of some nodes at 16 bits alone is watched too; their own values stay.
     wide = Scheme(activations=ActivationType.UINT16)
-    for lowering in (expand_softplus, split_prelu):
+    for lowering in (expand_softplus, split_prelu, multiply_repeated_rows):
         lowering(source.graph, wide)
     average_bins_by_maps(source.graph, wide, keep=True)
+    source.graph.sort()
     values = QdqPlan(source, Scheme()).values
     names = [str(value.name) for value in values if value.name and is_float(value)]
     missing = [name for name in names if name not in known]

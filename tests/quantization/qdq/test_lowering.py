@@ -174,6 +174,15 @@ def test_means_of_distributions_are_taken_map_by_map_at_16_bits(activations, ope
     assert np.abs(truth - near).max() < (0.5 if operator == "Softmax" else 15 / 127 / 2)
 
 
+def test_rows_that_a_sum_repeats_are_known_at_16_bits_too():
+    b = Builder()
+    rows = b.add("Gather", b.normal(20, 8), b.feed("i", 1, 1, 4, dtype=TensorProto.INT64))
+    model = b.model(b.add("Add", b.feed("x", 1, 3, 4, 8), rows))
+    seen = observe(model, feeds(model, 2))
+    found = quantize(model, None, Scheme(activations=ActivationType.UINT16), known=seen)
+    assert "Mul" in {node.op_type for node in found.model.graph}
+
+
 @pytest.mark.npu
 @pytest.mark.parametrize("activations", [ActivationType.UINT8, ActivationType.UINT16])
 def test_what_is_written_out_is_quantized_where_there_is_no_float(activations, tmp_path):
