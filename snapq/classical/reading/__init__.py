@@ -32,6 +32,22 @@ from snapq.graph.classical import DISTANCES
 __all__ = ["Port", "features", "linear", "nodes", "plain", "read_graph", "read_items", "svm"]
 
 
+def _check_rows(reader: Reader, graph: Graph) -> None:
+    """Refuses an output that has no answer for each row of the inputs."""
+    given = {len(reader.samples[port.name]) for port in graph.inputs}
+    for name in reader.outputs if len(given) == 1 else ():
+        shape = reader.samples[name].shape
+        if not shape or shape[0] not in given:
+            raise ModelError(
+                f"It is {list(shape)} for {given.pop()} rows of the inputs, and has no answer for "
+                "each of them.",
+                where=f"output '{name}'",
+                hint="skl2onnx writes that of a BaggingClassifier whose estimators give no "
+                "probabilities, and of several labels with a ZipMap: give the estimators "
+                "probabilities, or convert with `zipmap: False`.",
+            )
+
+
 def read_items(graph: Graph, *, merged: bool = True) -> Reader:
     """Reads all nodes of a graph.
 
@@ -68,6 +84,7 @@ def read_items(graph: Graph, *, merged: bool = True) -> Reader:
         if name not in graph.constants:
             raise ModelError("nothing gives this output", where=f"output '{name}'")
         reader.constant(graph.constants[name], name)
+    _check_rows(reader, graph)
     read_product(reader)
     if merged:
         reader.items = merge_leaves(reader.items, reader.samples, reader.outputs)

@@ -9,6 +9,7 @@ from snapq.classical.estimator import Estimator
 from snapq.classical.linear import Linear
 from snapq.classical.model import ClassicalModel
 from snapq.classical.perceptron import Perceptron
+from snapq.errors import ModelError
 from tests.classical.exports import OTHERS, data, sklearn
 from tests.classical.reference import assert_same, onnxruntime_answers
 
@@ -95,3 +96,18 @@ def test_offsets_on_either_side_and_of_one_number_are_taken(text: str) -> None:
     assert len(read.estimators) == 1
     (expected,) = onnxruntime_answers(model, {"x": rows})
     np.testing.assert_allclose(read.run(rows)["y"], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_an_output_without_an_answer_for_each_row_is_refused() -> None:
+    """As skl2onnx writes the votes of a BaggingClassifier: an answer for each estimator."""
+    model = onnx.parser.parse_model("""
+        <ir_version: 9, opset_import: ["": 18, "ai.onnx.ml": 3]>
+        linear (float[N, 2] x) => (float[M, 2] y)
+        <float[2, 2] a = {1, 2, 3, 4}, int64[1] rows = {0}> {
+            s = ai.onnx.ml.Scaler <offset = [0.0], scale = [2.0]> (x)
+            h = MatMul (s, a)
+            y = ReduceSum (h, rows)
+        }""")
+    with pytest.raises(ModelError, match="no answer for each") as caught:
+        ClassicalModel.read(model)
+    assert caught.value.where == "output 'y'"
