@@ -44,10 +44,11 @@ def layer_outputs(float_model: ir.Model, quantized_model: ir.Model) -> tuple[Lay
     """The tensors that the float model computes and the quantized one holds, in graph order.
 
     A tensor `t` is found as the output of a QuantizeLinear named `t_quantized`. What is moved and
-    then gets another type is left out: the NPU makes one of both, and refuses the model where the
-    tensor between them is to be given out; its values are those of what was moved.
+    then gets another type is left out, and what is transposed for a product: the NPU makes one of
+    both, and refuses the model where the tensor between them is to be given out; its values are
+    those of what was moved.
     """
-    held, turned = {}, set()
+    held, turned, multiplied = {}, set(), set()
     for node in quantized_model.graph:
         if node.op_type == "QuantizeLinear":
             encoding = encoding_of(node)
@@ -55,19 +56,27 @@ def layer_outputs(float_model: ir.Model, quantized_model: ir.Model) -> tuple[Lay
                 held[str(node.outputs[0].name)] = encoding
             if _gets_another_type(node.outputs[0]):
                 turned.add(str(node.outputs[0].name))
+            if "MatMul" in _readers(node.outputs[0]):
+                multiplied.add(str(node.outputs[0].name))
     return tuple(
         LayerOutput(str(node.name), str(value.name), name, held[name])
         for node in float_model.graph
         for value in node.outputs
         if (name := f"{value.name}_quantized") in held
         and not (name in turned and spec_of(node).has(Trait.MOVES))
+        and not (name in multiplied and node.op_type == "Transpose")
     )
 
 
 def _gets_another_type(quantized: ir.Value) -> bool:
     """Whether a DequantizeLinear and a QuantizeLinear follow."""
+    return "QuantizeLinear" in _readers(quantized)
+
+
+def _readers(quantized: ir.Value) -> set[str]:
+    """The operators that read integers behind their DequantizeLinear."""
     reals = [value for node in quantized.consumers() for value in node.outputs]
-    return any(node.op_type == "QuantizeLinear" for value in reals for node in value.consumers())
+    return {node.op_type for value in reals for node in value.consumers()}
 
 
 def read_back(layers: Iterable[LayerOutput], outputs: Feeds) -> dict[str, npt.NDArray[np.float32]]:

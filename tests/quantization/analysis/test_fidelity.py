@@ -9,6 +9,7 @@ from snapq.precision import ActivationType
 from snapq.quantization.analysis.fidelity import layer_outputs
 from snapq.quantization.qdq.scheme import NodePrecision
 from snapq.quantization.quantize import Scheme, quantize
+from tests.quantization.odd_models import Builder, feeds
 
 
 def test_what_is_moved_and_then_gets_another_type_is_no_layer_of_its_own() -> None:
@@ -37,3 +38,14 @@ def test_what_is_moved_and_then_gets_another_type_is_no_layer_of_its_own() -> No
     for scheme, found in ((Scheme(), ["s", "moved", "y"]), (wide, ["s", "y"])):
         quantized = quantize(model, [sample], scheme).model
         assert [one.tensor for one in layer_outputs(model, quantized)] == found
+
+
+def test_what_is_transposed_for_a_product_is_no_layer_of_its_own() -> None:
+    b = Builder()
+    x = b.add("Relu", b.feed("x", 1, 6, 8))
+    turned = b.add("Transpose", x, perm=[0, 2, 1])
+    model = b.model(b.add("MatMul", x, turned), b.add("Sigmoid", turned))
+    quantized = quantize(model, feeds(model, 1), Scheme()).model
+    names = {one.tensor for one in layer_outputs(model, quantized)}
+    assert turned not in names
+    assert x in names
