@@ -4,6 +4,7 @@
     python -m benchmarks.hunt --seed 7 --only w8a16 fp16 --device sm8650
     python -m benchmarks.hunt --count 20000 --out hunt.jsonl --shrink
     python -m benchmarks.hunt --resume hunt.jsonl --count 20000    # goes on where it was
+    python -m benchmarks.hunt --large --count 100           # of the shapes of networks' layers
     python -m benchmarks.hunt --graph 0:1234 --only w8a16 --device sm8650 --shrink
 
 Each graph has two to five operators, and is prepared, quantized (`fast`) and simulated as snapq
@@ -55,6 +56,7 @@ class Hunt:
     wanted: tuple[str, ...]
     devices: tuple[DeviceProfile, ...]
     shrinks: bool
+    large: bool = False
     out: TextIO | None = None
     found: list[records.Record] = field(default_factory=list)
     _hunters: dict[tuple[str, str], Hunter] = field(default_factory=dict)
@@ -63,7 +65,7 @@ class Hunt:
     def batch(self, indices: list[int]) -> None:
         """Graphs side by side, in the scheme and for the device that the first one draws."""
         scheme, device = self._choice(indices[0])
-        recipes = [draw(self.seed, index) for index in indices]
+        recipes = [draw(self.seed, index, self.large) for index in indices]
         hunter = self._hunter(scheme, device)
         for index, recipe, outcome in zip(indices, recipes, hunter.attempt(recipes), strict=True):
             self._keep(f"{self.seed}:{index}", hunter, recipe, outcome)
@@ -168,6 +170,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="write every graph as one line of JSON")
     parser.add_argument("--resume", type=Path, help="go on with this file, to --count graphs")
     parser.add_argument("--shrink", action="store_true", help="make what is found small")
+    parser.add_argument("--large", action="store_true", help="of the shapes of networks' layers")
     parser.add_argument("--graph", help="only this one, as SEED:NUMBER, alone")
     return parser.parse_args()
 
@@ -183,7 +186,7 @@ def main() -> None:
     path = arguments.resume or arguments.out
     before = records.read(arguments.resume) if arguments.resume else []
     done = {one["graph"] for one in before}
-    hunt = Hunt(seed, tuple(arguments.only), devices, arguments.shrink, found=before)
+    hunt = Hunt(seed, tuple(arguments.only), devices, arguments.shrink, arguments.large, found=before)
     if path is not None:
         whole = "".join(json.dumps(one) + "\n" for one in before)
         hunt.out = path.open("w")

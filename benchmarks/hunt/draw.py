@@ -7,9 +7,11 @@ import math
 import numpy as np
 
 from benchmarks.hunt.operators import EMITTERS, TABLE
-from benchmarks.hunt.operators.table import Rng, chance, pick, size
+from benchmarks.hunt.operators.table import CHANNELS, TOKENS, Rng, chance, large_map, pick, size
 from benchmarks.hunt.recipe import (
     DATA_KINDS,
+    LARGE,
+    SMALL,
     Builder,
     ImpossibleError,
     Recipe,
@@ -21,28 +23,33 @@ from benchmarks.hunt.recipe import (
 
 _NAMES = tuple(TABLE)
 _WEIGHTS = np.array([TABLE[name].weight for name in _NAMES])
-_MOST_INPUT_ELEMENTS = 24_000
 _TRIES = 30
 
 
-def draw(seed: int, index: int) -> Recipe:
-    """Graph number `index` of a seed: two to five operators, one after the other or branched."""
+def draw(seed: int, index: int, large: bool = False) -> Recipe:
+    """Graph number `index` of a seed: two to five operators, one after the other or branched.
+
+    Args:
+        seed: of all graphs.
+        index: which one.
+        large: of the shapes of a network's layers.
+    """
     rng = np.random.default_rng([seed, index])
     while True:
-        found = _attempt(rng)
+        found = _attempt(rng, large)
         if found is not None:
             return found
 
 
-def _attempt(rng: Rng) -> Recipe | None:
+def _attempt(rng: Rng, large: bool) -> Recipe | None:
     """One recipe; None where it came to an end too early."""
-    shape = _input_shape(rng)
+    shape = _large_shape(rng) if large else _input_shape(rng)
     data = pick(rng, DATA_KINDS) if chance(rng, 0.5) else "normal"
     inputs, kinds = [shape], [data]
     if chance(rng, 0.15):
         inputs.append(shape)
         kinds.append("normal")
-    builder = Builder()
+    builder = Builder(limits=LARGE if large else SMALL)
     values = [Value(f"x{index}", one) for index, one in enumerate(inputs)]
     steps: list[Step] = []
     for _ in range(int(rng.integers(2, 6))):
@@ -81,7 +88,21 @@ def _input_shape(rng: Rng) -> Shape:
             shape = (batch, size(rng), size(rng))
         else:
             shape = (batch if chance(rng, 0.6) else size(rng), size(rng))
-        if math.prod(shape) <= _MOST_INPUT_ELEMENTS:
+        if math.prod(shape) <= SMALL.inputs:
+            return shape
+
+
+def _large_shape(rng: Rng) -> Shape:
+    """A map, tokens or heads of them."""
+    kind = rng.random()
+    while True:
+        if kind < 0.55:
+            shape: Shape = (1, *large_map(rng))
+        elif kind < 0.85:
+            shape = (1, pick(rng, TOKENS), pick(rng, CHANNELS[1:]))
+        else:
+            shape = (1, pick(rng, (2, 4, 8, 12)), pick(rng, TOKENS), pick(rng, (16, 32, 64)))
+        if math.prod(shape) <= LARGE.inputs:
             return shape
 
 

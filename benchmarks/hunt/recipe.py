@@ -17,13 +17,30 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 21
-MOST_ELEMENTS = 65_536
-"""Of any tensor, so that a graph takes milliseconds."""
-MOST_MACS = 30_000_000
-
 Array = np.ndarray[Any, np.dtype[Any]]
 Shape = tuple[int, ...]
 Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How large a graph may be.
+
+    Attributes:
+        inputs: elements of an input.
+        elements: of any tensor.
+        macs: of one operator.
+    """
+
+    inputs: int
+    elements: int
+    macs: int
+
+
+SMALL = Limits(inputs=24_000, elements=65_536, macs=30_000_000)
+"""A graph takes milliseconds."""
+LARGE = Limits(inputs=400_000, elements=1_600_000, macs=300_000_000)
+"""The size of a network's layers: a graph takes seconds."""
 
 
 class ImpossibleError(Exception):
@@ -118,6 +135,7 @@ class Builder:
     weights: list[onnx.TensorProto] = field(default_factory=list)
     inputs: list[onnx.ValueInfoProto] = field(default_factory=list)
     outputs: list[onnx.ValueInfoProto] = field(default_factory=list)
+    limits: Limits = LARGE
     rng: np.random.Generator = field(default_factory=np.random.default_rng)
     _count: int = 0
 
@@ -150,7 +168,7 @@ class Builder:
         **attributes: Any,
     ) -> list[Value]:
         """Adds a node with an output of each shape."""
-        if any(math.prod(shape) > MOST_ELEMENTS or 0 in shape for shape in shapes):
+        if any(math.prod(shape) > self.limits.elements or 0 in shape for shape in shapes):
             raise ImpossibleError("too large, or nothing left")
         outputs = [Value(self.fresh(op_type.lower()), tuple(map(int, shape))) for shape in shapes]
         names = [one.name if isinstance(one, Value) else one for one in inputs]

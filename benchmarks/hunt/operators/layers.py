@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.hunt.operators.table import Rng, Row, chance, pick, size
-from benchmarks.hunt.recipe import MOST_MACS, Builder, ImpossibleError, Settings, Shape, Value
+from benchmarks.hunt.recipe import Builder, ImpossibleError, Settings, Shape, Value
 
 _KINDS = ("normal",) * 8 + ("selection", "ternary", "positive", "wide")
 
@@ -52,11 +52,19 @@ def _conv_settings(rng: Rng, shape: Shape) -> dict[str, Any]:
     }
 
 
+def _channels(rng: Rng, shape: Shape) -> int:
+    """Of a layer's result: where there are many, as many or twice or four times so."""
+    given = shape[1] if len(shape) > 3 else shape[-1]
+    if given >= 48 and chance(rng, 0.6):
+        return int(pick(rng, (given // 4, given, given * 2, given * 4)))
+    return size(rng)
+
+
 def draw_conv(rng: Rng, shape: Shape) -> Settings:
     """A convolution, seldom in groups."""
     groups = [k for k in (1, 2, 3, 4, 8) if shape[1] % k == 0]
     group = pick(rng, groups) if chance(rng, 0.15) else 1
-    out = max(size(rng) // group, 1) * group
+    out = max(_channels(rng, shape) // group, 1) * group
     return {"out": out, "group": group, **_conv_settings(rng, shape)}
 
 
@@ -88,7 +96,7 @@ def _conv(g: Builder, x: Value, s: Settings, out: int, group: int) -> Value:
             raise ImpossibleError("kernel larger than the map")
         spatial.append(length)
     shape = (out, x.shape[1] // group, *kernel)
-    if math.prod(spatial) * math.prod(shape) * x.shape[0] > MOST_MACS:
+    if math.prod(spatial) * math.prod(shape) * x.shape[0] > g.limits.macs:
         raise ImpossibleError("too many MACs")
     inputs = [x, weight(g, shape, s["weights"], math.prod(shape[1:]))]
     if s["bias"]:
@@ -111,7 +119,7 @@ def draw_transposed(rng: Rng, shape: Shape) -> Settings:
     stride = pick(rng, (1, 2, 2, 2, 3))
     kernel = pick(rng, (1, 2, 2, 3, 4, 5))
     return {
-        "out": size(rng),
+        "out": _channels(rng, shape),
         "depthwise": chance(rng, 0.25),
         "kernel": [kernel] * spatial,
         "strides": [stride] * spatial,
@@ -136,7 +144,7 @@ def transposed(g: Builder, x: Sequence[Value], s: Settings) -> Value:
         for i in range(n)
     ]
     shape = (channels, out // group, *s["kernel"])
-    if min(spatial) < 1 or math.prod(given.shape[2:]) * math.prod(shape) > MOST_MACS:
+    if min(spatial) < 1 or math.prod(given.shape[2:]) * math.prod(shape) > g.limits.macs:
         raise ImpossibleError("size")
     inputs = [given, weight(g, shape, s["weights"], channels // group)]
     if s["bias"]:
@@ -153,10 +161,10 @@ def transposed(g: Builder, x: Sequence[Value], s: Settings) -> Value:
     )
 
 
-def draw_gemm(rng: Rng, _shape: Shape) -> Settings:
+def draw_gemm(rng: Rng, shape: Shape) -> Settings:
     """A fully connected layer."""
     return {
-        "out": size(rng),
+        "out": _channels(rng, shape),
         "transposed": chance(rng, 0.6),
         "bias": chance(rng, 0.8),
         "alpha": pick(rng, (1.0, 1.0, 1.0, 0.5)),
@@ -179,7 +187,7 @@ def matmul(g: Builder, x: Sequence[Value], s: Settings) -> Value:
     """MatMul with a weight, as exporters write a linear layer of tokens, and Add of its bias."""
     given, out = x[0], s["out"]
     shape = (given.shape[-1], out)
-    if math.prod(given.shape) * out > MOST_MACS:
+    if math.prod(given.shape) * out > g.limits.macs:
         raise ImpossibleError("too many MACs")
     inner = weight(g, shape, s["weights"], given.shape[-1])
     found = g.apply("MatMul", [given, inner], (*given.shape[:-1], out))

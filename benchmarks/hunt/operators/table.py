@@ -15,6 +15,10 @@ Draw = Callable[[Rng, Shape], Settings]
 
 EDGES = (31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257)
 """Sizes beside those that the hardware works in."""
+CHANNELS = (3, 16, 24, 32, 40, 48, 64, 96, 116, 128, 144, 192, 256, 320, 384, 512, 768)
+"""As networks have them."""
+TOKENS = (16, 49, 50, 64, 77, 100, 128, 196, 197, 256, 300, 384, 1024)
+"""As sequences and flattened maps have them."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,13 @@ def nothing(_rng: Rng, _shape: Shape) -> Settings:
 def size(rng: Rng) -> int:
     """A height, a width or a number of channels."""
     return int(rng.integers(1, 41)) if rng.random() < 0.8 else pick(rng, EDGES)
+
+
+def large_map(rng: Rng) -> Shape:
+    """Channels, height and width as networks have them."""
+    height = pick(rng, (7, 10, 14, 20, 28, 40, 56, 80, 112, 160))
+    width = height if chance(rng, 0.7) else pick(rng, (7, 13, 25, 48, 64, 100, 200))
+    return (pick(rng, CHANNELS), height, width)
 
 
 def pick(rng: Rng, options: Sequence[Any]) -> Any:

@@ -114,10 +114,10 @@ CASES = [
         "root-mean-square normalization with its scale",
         """(float[2,4,40] x, float[40] w1) => (float[2,4,40] y) {
             two = Constant <value_float = 2.0> ()
-            e = Constant <value_float = 0.000001> ()
-            s = Pow(x, two) v = ReduceMean <axes = [-1]> (s) a = Add(v, e) r = Sqrt(a)
-            i = Reciprocal(r) n = Mul(x, i) y = Mul(w1, n) }""",
-        "RMSNormalization",
+            e = Constant <value_float = 0.000001> () t = Tanh(x)
+            s = Pow(t, two) v = ReduceMean <axes = [-1]> (s) a = Add(v, e) r = Sqrt(a)
+            i = Reciprocal(r) n = Mul(t, i) y = Mul(w1, n) }""",
+        "Tanh RMSNormalization",
     ),
     Case(
         "fuse_rms_norm",

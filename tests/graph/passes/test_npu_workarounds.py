@@ -154,8 +154,8 @@ CASES = [
         "flatten_normalized_rows",
         "many values normalized over two dimensions of rows",
         """(float[1,5,4,64] x, float[64] w) => (float[1,5,4,64] y) {
-            y = RMSNormalization <axis = -1> (x, w) }""",
-        "RMSNormalization",
+            t = Tanh(x) y = RMSNormalization <axis = -1> (t, w) }""",
+        "Tanh RMSNormalization",
         23,
         applies=False,
     ),
@@ -165,6 +165,30 @@ CASES = [
         """(float[1,2,3,4,8] x, float[8] w, float[8] wb) => (float[1,2,3,4,8] y) {
             y = LayerNormalization <axis = -1> (x, w, wb) }""",
         "Reshape LayerNormalization Reshape",
+    ),
+    Case(
+        "flatten_normalized_rows",
+        "a number of heads that the NPU normalizes wrongly",
+        """(float[2,9,4,64] x, float[64] w) => (float[2,9,4,64] y) {
+            t = Tanh(x) y = RMSNormalization <axis = -1> (t, w) }""",
+        "Tanh Reshape RMSNormalization Reshape",
+        23,
+    ),
+    Case(
+        "flatten_normalized_rows",
+        "a prime number of heads that the NPU normalizes wrongly",
+        """(float[11,3,64] x, float[64] w) => (float[11,3,64] y) {
+            t = Tanh(x) y = RMSNormalization <axis = -1> (t, w) }""",
+        "Tanh Reshape RMSNormalization Reshape",
+        23,
+    ),
+    Case(
+        "flatten_normalized_rows",
+        "an input normalized over two dimensions of rows",
+        """(float[1,5,4,64] x, float[64] w) => (float[1,5,4,64] y) {
+            y = RMSNormalization <axis = -1> (x, w) }""",
+        "Reshape RMSNormalization Reshape",
+        23,
     ),
     Case(
         "fill_strided_dilations",
