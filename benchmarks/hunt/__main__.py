@@ -186,7 +186,9 @@ def main() -> None:
     path = arguments.resume or arguments.out
     before = records.read(arguments.resume) if arguments.resume else []
     done = {one["graph"] for one in before}
-    hunt = Hunt(seed, tuple(arguments.only), devices, arguments.shrink, arguments.large, found=before)
+    hunt = Hunt(
+        seed, tuple(arguments.only), devices, arguments.shrink, arguments.large, found=before
+    )
     if path is not None:
         whole = "".join(json.dumps(one) + "\n" for one in before)
         hunt.out = path.open("w")
