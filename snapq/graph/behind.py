@@ -8,16 +8,43 @@ import onnx_ir as ir
 
 from snapq.operators import Family, spec_of
 
-__all__ = ["CHOOSES", "chosen_outputs", "gives", "names_behind"]
+__all__ = ["CHOOSES", "chosen_names", "chosen_outputs", "gives", "names_behind"]
 
 CHOOSES = ("TopK", "NonMaxSuppression", "NonZero")
 """What chooses rows, and their order, by computed values."""
+_BEST = ("ArgMax", "ArgMin")
 
 
 def chosen_outputs(graph: ir.Graph) -> list[str]:
     """Names of the outputs whose rows, or the order of these, are computed."""
-    behind = names_behind(graph, CHOOSES)
+    behind = chosen_names(graph)
     return [str(value.name) for value in graph.outputs if str(value.name) in behind]
+
+
+def chosen_names(graph: ir.Graph) -> frozenset[str]:
+    """Names of all tensors of a sorted graph that rest on rows which are chosen by values.
+
+    1. What nodes of `CHOOSES` give, and what rests on it.
+    2. Real numbers that rest on the place of a computed maximum or minimum, such as the codes of a
+       codebook and matches that are each other's best. The place itself is a label, and
+       that of the largest of some 64-bit numbers, such as tokens, is sure.
+    """
+    behind, best = set(names_behind(graph, CHOOSES)), set[str]()
+    for node in graph:
+        read = {str(value.name) for value in node.inputs if value is not None}
+        made = [str(value.name) for value in node.outputs]
+        source = node.inputs[0] if node.inputs else None
+        if node.op_type in _BEST and source is not None and source.dtype != ir.DataType.INT64:
+            best.update(made)
+        elif read & behind or (read & best and _is_real(node) and node.op_type != "Cast"):
+            behind.update(made)
+        elif read & best:
+            best.update(made)
+    return frozenset(behind)
+
+
+def _is_real(node: ir.Node) -> bool:
+    return any(value.dtype == ir.DataType.FLOAT for value in node.outputs)
 
 
 def names_behind(graph: ir.Graph, operators: Collection[str]) -> frozenset[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import onnx
 import onnx_ir as ir
+import pytest
 
 from snapq.graph.behind import chosen_outputs, gives, names_behind
+from snapq.graph.inference import infer_shapes
 
 MODEL = ir.from_onnx_text(
     """<ir_version: 10, opset_import: ["" : 17]>
@@ -26,3 +29,21 @@ def test_what_stands_behind_the_last_layer_is_found() -> None:
     boxes, layer = MODEL.graph.outputs
     assert gives(boxes, ("Sigmoid",))
     assert not gives(layer, ("Sigmoid",))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "chosen"),
+    [
+        ("i = ArgMax <axis = 1, keepdims = 0> (x) y = Gather (z, i)", ["y"]),
+        ("i = ArgMax <axis = 1, keepdims = 0> (x) y = Cast <to = 1> (i)", []),
+        ("i = ArgMax <axis = 1, keepdims = 0> (t) y = Gather (z, i)", []),
+    ],
+)
+def test_what_rests_on_places_of_computed_maxima_is_chosen(nodes: str, chosen: list[str]) -> None:
+    proto = onnx.parser.parse_model(f"""
+        <ir_version: 9, opset_import: ["": 18]>
+        best (float[2, 5] x, int64[2, 5] t, float[5, 3] z) => (float[A, B] y) {{ {nodes} }}""")
+    proto.graph.output[0].type.tensor_type.ClearField("shape")
+    model = ir.from_proto(proto)
+    infer_shapes(model)
+    assert chosen_outputs(model.graph) == chosen
