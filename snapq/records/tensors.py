@@ -95,6 +95,8 @@ class TradeoffRecord(Record):
     us: float | None
     """Estimate of the accelerator's time; None where there is none."""
     estimated_on: str | None
+    missing_ops: int = 0
+    """Operators without a cost in the estimate, which is too low by them."""
     devices: tuple[str, ...] = ()
     """For which it was tried, where not for all."""
     refused: str | None = None

@@ -25,11 +25,17 @@ class Cost:
         cycles: of the whole model.
         us: the same in microseconds.
         nodes: cycles by node name, conversions too; what belongs to no node is left out.
+        missing: operators that have no cost in it, so that it is too low.
     """
 
     cycles: float
     us: float
     nodes: Mapping[str, float] = field(default_factory=dict)
+    missing: int = 0
+
+    def compares_with(self, other: Cost) -> bool:
+        """Whether fewer cycles than the other's are less time: not where more have no cost."""
+        return self.missing <= other.missing
 
 
 Estimate = Callable[[ir.Model], Cost]

@@ -91,8 +91,9 @@ def faster_at_16_bits(
             found.append(tried(chosen))
     if sum(suspects.values()) >= _MOSTLY * first.cycles and narrow != suspects.keys():
         found.append(tried(narrow))
-    best = min(found, key=lambda one: (one.cost.cycles, len(one.nodes)))
-    if best.cost.cycles >= (1 - _GAIN) * first.cycles:
+    known = [one for one in found if one.cost.compares_with(first)]
+    best = min(known, key=lambda one: (one.cost.cycles, len(one.nodes)), default=None)
+    if best is None or best.cost.cycles >= (1 - _GAIN) * first.cycles:
         return None
     return replace(best, estimates=len(found))
 

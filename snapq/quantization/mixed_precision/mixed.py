@@ -143,9 +143,12 @@ def _parts(trials: Trials, scheme: Scheme) -> list[Trial]:
 
 def _faster(trials: Trials, base: Trial, wholes: Sequence[Trial]) -> None:
     """Proves the fastest of these that keep the budget, where it is faster than the base."""
+    base = trials.timed(base)
     for one in wholes:
-        if price(one) >= price(trials.timed(base)):
+        if price(one) >= price(base):
             return
+        if one.cost and base.cost and not one.cost.compares_with(base.cost):
+            continue
         if one.evaluation.met and trials.prove(one).evaluation.met:
             return
 

@@ -66,6 +66,8 @@ def narrow(trials: Trials, analysis: Analysis, best: Trial, free: Collection[str
         trial = trials.timed(_tried(trials, best, order[:count]))
         if trial.cost is None or trial.cost.cycles > best.cost.cycles - least:
             return
+        if not trial.cost.compares_with(best.cost):
+            return
         if trials.prove(trial).evaluation.met:
             return
         count = int(_SHRINK * count)

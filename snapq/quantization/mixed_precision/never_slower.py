@@ -76,7 +76,8 @@ class Faster:
 def never_slower(model: ir.Model, quantized: Quantized, make: Make, estimate: Estimate) -> Faster:
     """Leaves nodes in float until the estimate is at most that of the float model.
 
-    1. Nothing is done where the quantized model is not slower.
+    1. Nothing is done where the quantized model is not slower, or where more operators of the float
+       model have no cost.
     2. Nodes that cost more in integers than in float are tried in float: the costliest, the heavy
        ones, the costlier half, all of them, each without and with its neighbours. The fastest
        choice stays.
@@ -85,13 +86,14 @@ def never_slower(model: ir.Model, quantized: Quantized, make: Make, estimate: Es
     """
     float_cost = estimate(model)
     first = cost = estimate(quantized.model)
+    slower = cost.cycles > float_cost.cycles and float_cost.compares_with(cost)
     floats: frozenset[str] = frozenset()
     attempts = [Attempt((), cost)]
     graph = lowered(model).graph
     neighbours = _neighbours(graph)
     computing = {str(node.name) for node in graph if not follows(node)}
     excess = _excess(quantized.model, first, float_cost)
-    while cost.cycles > float_cost.cycles and len(attempts) <= _MOST:
+    while slower and cost.cycles > float_cost.cycles and len(attempts) <= _MOST:
         now = _excess(quantized.model, cost, float_cost)
         found = []
         for more in _choices(now, floats, neighbours, computing):
@@ -104,7 +106,7 @@ def never_slower(model: ir.Model, quantized: Quantized, make: Make, estimate: Es
         if best is None or best[0].cost.cycles >= cost.cycles:
             break
         quantized, cost, floats = best[1], best[0].cost, frozenset(best[0].floats)
-    if cost.cycles > float_cost.cycles:
+    if slower and cost.cycles > float_cost.cycles:
         floats = frozenset(str(node.name) for node in graph)
         quantized = make(dict.fromkeys(floats, _IN_FLOAT))
         cost = estimate(quantized.model)

@@ -65,6 +65,7 @@ class Writer:
             us=trial.cost.us if trial.cost is not None and trial.refused is None else None,
             refused=trial.refused,
             estimated_on=self.estimator.estimated_on if self.estimator is not None else None,
+            missing_ops=trial.cost.missing if trial.cost is not None else 0,
         )
 
     @property
@@ -176,7 +177,10 @@ def notes(
 
 def _figures(record: TradeoffRecord) -> str:
     value = _value(record)
-    return value if record.us is None else f"{value} and {record.us:,.1f} µs"
+    if record.us is None:
+        return value
+    low = f" (too low: {record.missing_ops} operators have no cost)" if record.missing_ops else ""
+    return f"{value} and {record.us:,.1f} µs{low}"
 
 
 def _value(record: TradeoffRecord) -> str:

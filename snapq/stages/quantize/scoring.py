@@ -84,7 +84,8 @@ class Estimator:
         packaged = boundary.apply(model, self._plan).model if self._plan is not None else model
         found = Model(packaged, self._device, memory=self._memory).estimate_nodes("candidate")
         self.estimated_on = found.total.estimated_on
-        return Cost(found.total.cycles, found.total.precise_us, found.cycles)
+        total = found.total
+        return Cost(total.cycles, total.precise_us, found.cycles, total.missing_ops)
 
 
 def sensitivity_records(

@@ -1,6 +1,7 @@
 """Mixed precision: few nodes at a higher precision win back what outliers cost, in little time."""
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from snapq.devices.profiles import find
@@ -110,6 +111,31 @@ def test_four_bit_weights_that_hurt_get_eight_and_activations_stay():
     assert precisions == {(WeightType.INT8, ActivationType.UINT16)}
     weights = [sensitivity for sensitivity in sensitivities if sensitivity.kind is Kind.WEIGHT]
     assert 0 < len(chosen.nodes) < len(weights)
+
+
+@pytest.mark.parametrize(("missing", "label"), [(0, "uint16"), (3, None)])
+def test_an_estimate_that_lacks_operators_makes_nothing_faster(missing, label):
+    model = convolutions_and_encoder()
+    samples = feeds(model, 2)
+    truths = list(run_on_cpu(model, samples))
+    analysis = Analysis(
+        model, observe(model, samples), Scheme(architecture=73), {}, samples, truths, run_on_cpu
+    )
+
+    def estimate(candidate):
+        wide = any(
+            value.dtype is ir.DataType.UINT16 for node in candidate.graph for value in node.outputs
+        )
+        return Cost(60.0, 60.0, missing=missing) if wide else Cost(70.0, 70.0)
+
+    def good(candidate):
+        return Evaluation(40.0, True)
+
+    found = promote(
+        analysis, lambda: (), (good, good), estimate, (Promotion.UINT16,), thorough=True
+    )
+    assert len(found.trials) == 2
+    assert (found.chosen.to and found.chosen.to.value) == label
 
 
 def test_what_the_npu_does_not_take_is_no_candidate():

@@ -21,7 +21,7 @@ def estimate(model):
     return Cost(found.total.cycles, found.total.us, found.cycles)
 
 
-def raced(model, activations):
+def raced(model, activations, estimate=estimate):
     known = observe(model, feeds(model, 2))
     scheme = Scheme(activations=activations, architecture=73)
 
@@ -38,3 +38,14 @@ def test_only_what_costs_stays_in_float_where_the_rest_gains_from_integers():
     assert not found.everything
     assert any("prelu" in name for name in found.floats)
     assert not any("conv_0" in name or "conv_2" in name for name in found.floats)
+
+
+@pytest.mark.parametrize(("missing", "tried"), [(0, True), (3, False)])
+def test_a_float_model_whose_estimate_lacks_operators_is_not_said_to_be_faster(missing, tried):
+    def lacking(model):
+        quantized = any(node.op_type == "QuantizeLinear" for node in model.graph)
+        return Cost(70.0, 70.0) if quantized else Cost(60.0, 60.0, missing=missing)
+
+    found = raced(backbone_and_small_prelu_head(), ActivationType.UINT8, lacking)
+    assert (len(found.attempts) > 1) == tried
+    assert found.everything == tried
