@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import onnx_ir as ir
 
-from snapq.operators import Family, spec_of
+from snapq.operators import Family, Trait, spec_of
 
 __all__ = ["CHOOSES", "chosen_names", "chosen_outputs", "gives", "names_behind"]
 
@@ -36,11 +36,18 @@ def chosen_names(graph: ir.Graph) -> frozenset[str]:
         source = node.inputs[0] if node.inputs else None
         if node.op_type in _BEST and source is not None and source.dtype != ir.DataType.INT64:
             best.update(made)
-        elif read & behind or (read & best and _is_real(node) and node.op_type != "Cast"):
+        elif read & behind or (read & best and _is_real(node) and not _moves_label(node, best)):
             behind.update(made)
         elif read & best:
             best.update(made)
     return frozenset(behind)
+
+
+def _moves_label(node: ir.Node, best: Collection[str]) -> bool:
+    """Whether a place, or what is made of places alone, stays what it is."""
+    source = node.inputs[0]
+    moved = node.op_type in ("Cast", "Identity") or spec_of(node).has(Trait.MOVES)
+    return moved and source is not None and str(source.name) in best
 
 
 def _is_real(node: ir.Node) -> bool:

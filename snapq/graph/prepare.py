@@ -17,6 +17,7 @@ from snapq.graph.completion import complete_shapes
 from snapq.graph.dynamic_quantization import remove_dynamic_quantization
 from snapq.graph.float32 import float32_at_the_boundary
 from snapq.graph.integer_notes import integer_notes
+from snapq.graph.ml_operators import expand_ml_operators
 from snapq.graph.opset import TARGET, settle_opset, upgrade_opset
 from snapq.graph.passes.base import SkippedNode
 from snapq.graph.passes.run import apply_passes, clean, skipped_names
@@ -95,6 +96,9 @@ def _prepare(
         clean(prepared, applied)
     if count := expand_runtime_operators(prepared):
         applied["expand_runtime_operators"] = count
+        clean(prepared, applied)
+    if count := expand_ml_operators(prepared):
+        applied["expand_ml_operators"] = count
         clean(prepared, applied)
     notes.extend(integer_notes(prepared.graph))
     changes, skipped = apply_passes(prepared, without)

@@ -36,6 +36,7 @@ def test_what_stands_behind_the_last_layer_is_found() -> None:
     [
         ("i = ArgMax <axis = 1, keepdims = 0> (x) y = Gather (z, i)", ["y"]),
         ("i = ArgMax <axis = 1, keepdims = 0> (x) y = Cast <to = 1> (i)", []),
+        ("i = ArgMax <axis = 1> (x) a = Cast <to = 1> (i) y = Transpose (a)", []),
         ("i = ArgMax <axis = 1, keepdims = 0> (t) y = Gather (z, i)", []),
     ],
 )
