@@ -58,6 +58,7 @@ class Wording:
         explain: makes an error of an exception that is not snapq's own, from its text and from
             what the worker printed.
         where: what the work is about, for messages.
+        chatter: how lines begin that a sound worker prints too, which tell nothing of its end.
     """
 
     subject: str
@@ -66,6 +67,7 @@ class Wording:
     timeout_hint: str
     explain: Callable[[str, str], SnapqError]
     where: str | None = None
+    chatter: tuple[str, ...] = ()
 
 
 class Worker:
@@ -234,7 +236,8 @@ class Worker:
                 hint=f"Where the model is sound, raise the limit: {TIME_VARIABLE}=3600",
             )
         how = f"with code {code}" if code >= 0 else f"by {signal.Signals(-code).name}"
-        lines = [line.strip() for line in self.printed().splitlines() if line.strip()]
+        printed = (line.strip() for line in self.printed().splitlines())
+        lines = [line for line in printed if line and not line.startswith(wording.chatter)]
         tail = " | ".join(lines[-_TAIL_LINES:])
         words = f" Its last output: {tail}" if tail else ""
         killed = hasattr(signal, "SIGKILL") and code == -signal.SIGKILL

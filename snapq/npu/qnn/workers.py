@@ -27,6 +27,7 @@ _WORDING = Wording(
     "of the library: `snapq inspect --cut-at TENSOR` tells whether what is in front is well.",
     timeout_hint="Give it more time, or a smaller model.",
     explain=lambda text, log: explain(text, log=log),
+    chatter=("# LIBNATIVE: No alternate configuration",),
 )
 
 

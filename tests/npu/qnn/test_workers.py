@@ -74,6 +74,15 @@ def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:
     assert own != other
 
 
+def test_of_a_worker_that_died_the_last_output_tells_what_happened() -> None:
+    chatter = "# LIBNATIVE: No alternate configuration present in libnative_tls.conf"
+    with workers.Worker() as worker:
+        worker.call(os.system, f"echo '{chatter}'; echo an assertion failed")
+        with pytest.raises(UnansweredError) as caught:
+            worker.call(os._exit, 7)
+    assert caught.value.what.endswith("with code 7). Its last output: an assertion failed")
+
+
 def test_telemetry_is_off_in_a_worker() -> None:
     assert workers.call(os.getenv, "ORT_DISABLE_TELEMETRY") == "1"
 
