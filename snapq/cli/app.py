@@ -41,7 +41,9 @@ from snapq.version import shown
 
 EXIT_INTERNAL = 70
 EXIT_INTERRUPTED = 130
-INTERRUPTED = "Interrupted. No partial files are left; finished stages are kept for the next run."
+INTERRUPTED = (
+    "Interrupted. No partial files are left; finished stages of a run are kept for the next one."
+)
 
 COMMANDS = (
     init,

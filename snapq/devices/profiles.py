@@ -266,10 +266,12 @@ def _read_profile(path: Path) -> _ProfileFile:
         return _ProfileFile.model_validate(_read_yaml(path))
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        key = ".".join(str(part) for part in first["loc"])
         known = ", ".join(_ProfileFile.model_fields)
         raise DeviceError(
-            f"{key}: {first['msg'][0].lower()}{first['msg'][1:]}.",
+            f"{key}: {first['msg'][0].lower()}{first['msg'][1:]}."
+            if key
+            else "The file is no mapping (`key: value`).",
             where=str(path),
             hint=f"A profile has the keys {known}.",
         ) from error

@@ -137,8 +137,8 @@ def test_a_users_folder_adds_and_replaces(own: Path) -> None:
         (VALID + "vtcm_mb: large\n", "vtcm_mb: input should be a valid integer"),
         (VALID.replace("75", "70"), "architecture 70 is not one"),
         ("name: [unclosed\n", "not valid YAML"),
-        ("just words\n", "the file: "),
-        ("", "the file: "),
+        ("just words\n", "The file is no mapping"),
+        ("", "The file is no mapping"),
     ],
 )
 def test_a_bad_profile_is_refused_with_its_file(own: Path, text: str, found: str) -> None:
