@@ -110,7 +110,7 @@ def _against_cpu(
     progress: Progress,
 ) -> tuple[str, ...]:
     """What is wrong with the simulator's outputs beside those of the CPU."""
-    from snapq.graph.behind import chosen_outputs
+    from snapq.graph.behind import unsteady_outputs
     from snapq.quantization.agreement.compare import compare
     from snapq.quantization.agreement.locate import Bench, on_cpu
     from snapq.quantization.agreement.mend import mend
@@ -121,7 +121,7 @@ def _against_cpu(
     try:
         truth = None if float16 else _float_form(model, feeds)
         noisy = partial(with_noise, model, feeds, float16=float16)
-        chosen = chosen_outputs(model.graph)
+        chosen = unsteady_outputs(model.graph)
         findings = compare(
             on_cpu(model, feeds), outputs, truth, float16=float16, noisy=noisy, chosen=chosen
         )

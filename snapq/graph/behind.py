@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from snapq.operators import Family, Trait, spec_of
 
-__all__ = ["CHOOSES", "chosen_names", "chosen_outputs", "gives", "names_behind"]
+__all__ = ["CHOOSES", "chosen_outputs", "gives", "names_behind", "unsteady_outputs"]
 
 CHOOSES = ("TopK", "NonMaxSuppression", "NonZero")
 """What chooses rows, and their order, by computed values."""
@@ -17,17 +17,20 @@ _BEST = ("ArgMax", "ArgMin")
 
 def chosen_outputs(graph: ir.Graph) -> list[str]:
     """Names of the outputs whose rows, or the order of these, are computed."""
-    behind = chosen_names(graph)
+    behind = names_behind(graph, CHOOSES)
     return [str(value.name) for value in graph.outputs if str(value.name) in behind]
 
 
-def chosen_names(graph: ir.Graph) -> frozenset[str]:
-    """Names of all tensors of a sorted graph that rest on rows which are chosen by values.
+def unsteady_outputs(graph: ir.Graph) -> list[str]:
+    """Names of the outputs that rounding may change by much, however right the kernels are.
 
-    1. What nodes of `CHOOSES` give, and what rests on it.
+    1. Those of `chosen_outputs`.
     2. Real numbers that rest on the place of a computed maximum or minimum, such as the codes of a
-       codebook and matches that are each other's best. The place itself is a label, and
-       that of the largest of some 64-bit numbers, such as tokens, is sure.
+       codebook and matches that are each other's best. The place itself is a label, and that of
+       the largest of some 64-bit numbers, such as tokens, is sure.
+
+    Args:
+        graph: sorted.
     """
     behind, best = set(names_behind(graph, CHOOSES)), set[str]()
     for node in graph:
@@ -40,7 +43,7 @@ def chosen_names(graph: ir.Graph) -> frozenset[str]:
             behind.update(made)
         elif read & best:
             best.update(made)
-    return frozenset(behind)
+    return [str(value.name) for value in graph.outputs if str(value.name) in behind]
 
 
 def _moves_label(node: ir.Node, best: Collection[str]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import onnx_ir as ir
 
 from snapq.evaluation.fidelity import ONE_VALUE, OutputFidelity
-from snapq.graph.behind import chosen_names, gives
+from snapq.graph.behind import CHOOSES, gives, names_behind
 
 __all__ = ["what_is_lost"]
 
@@ -48,7 +48,7 @@ def what_is_lost(
     if not found:
         return {}, ()
     graph = given().graph
-    chosen = chosen_names(graph)
+    chosen = names_behind(graph, CHOOSES)
     made = {str(value.name): value for node in graph for value in node.outputs}
     lost, notes, reordered = dict[str, str](), list[str](), list[str]()
     for one in found:

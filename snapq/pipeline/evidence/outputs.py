@@ -22,7 +22,7 @@ from snapq.evaluation.metrics import Fidelity
 from snapq.evaluation.rows import class_numbers, rows_of
 from snapq.evaluation.stateful import in_sequence
 from snapq.graph import io
-from snapq.graph.behind import chosen_outputs
+from snapq.graph.behind import unsteady_outputs
 from snapq.graph.boundary import calls, parted
 from snapq.npu.arithmetic import distinct
 from snapq.npu.model import Model
@@ -114,7 +114,7 @@ def _against_cpu(subject: Subject, first: _First) -> Found:
     model = io.load(subject.quantized.model)
     feeds = tuple(subject.plan.model_feeds(sample) for sample in first.samples)
     noisy = partial(with_noise, model, feeds)
-    chosen = chosen_outputs(model.graph)
+    chosen = unsteady_outputs(model.graph)
     findings = compare(on_cpu(model, feeds), first.npu, first.reference, noisy=noisy, chosen=chosen)
     located = None
     if any(one.finding.faulty for one in findings):

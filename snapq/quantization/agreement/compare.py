@@ -154,7 +154,7 @@ def compare(
         reference: outputs of the float model; None where there is none to compare with.
         float16: whether the model is a float one, which the NPU computes in 16 bits.
         noisy: gives the CPU's outputs with noise, as `with_noise`; asked for where it is needed.
-        chosen: outputs whose rows, or the order of these, are computed, as `chosen_outputs`: of
+        chosen: outputs whose rows, or the order of these, are computed, as `unsteady_outputs`: of
             these noise explains whatever it makes of them.
     """
     found = []

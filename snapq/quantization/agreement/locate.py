@@ -19,7 +19,7 @@ import onnx_ir as ir
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import DeviceProfile
 from snapq.errors import SnapqError
-from snapq.graph.behind import chosen_outputs
+from snapq.graph.behind import unsteady_outputs
 from snapq.npu.model import CompileOptions, Memory, Model
 from snapq.quantization.agreement.compare import REPEATS, Agreement, compare, with_changes
 from snapq.quantization.agreement.noise import with_noise
@@ -101,7 +101,7 @@ class Bench:
             reference=reference,
             float16=float16,
             noisy=noisy,
-            chosen=chosen_outputs(model.graph),
+            chosen=unsteady_outputs(model.graph),
         )
         return self._compared(model, feeds, truth, judge)
 

@@ -16,7 +16,7 @@ from snapq.bundle import ENCODINGS, MODEL
 from snapq.cpu import CpuModel
 from snapq.errors import ModelError
 from snapq.graph import boundary, io
-from snapq.graph.behind import chosen_outputs
+from snapq.graph.behind import unsteady_outputs
 from snapq.graph.boundary import Applied
 from snapq.npu.judged.right import worse
 from snapq.progress import Progress
@@ -97,7 +97,7 @@ class CpuResults:
             cpu = self._cpu
         except ModelError as error:
             return (), (f"The NPU's values are not compared with the CPU's: {error}",)
-        chosen = chosen_outputs(io.load(self._model).graph)
+        chosen = unsteady_outputs(io.load(self._model).graph)
         findings = compare(
             cpu, npu, self._reference, float16=float16, noisy=self._noisy, chosen=chosen
         )
