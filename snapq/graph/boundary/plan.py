@@ -113,12 +113,13 @@ def _channel_axis(spec: TensorSpec, color: Color) -> int:
     for axis in {3: (0, 2), 4: (1, 3)}.get(len(spec.shape), ()):
         if spec.shape[axis] == channels:
             return axis
+    takes = "3 channels" if channels == 3 else "1 channel (grey pictures feed 3 with `color: rgb`)"
     raise ConfigError(
         f"Images of color {color.value} cannot feed the input '{spec.name}' of shape "
         f"{list(spec.shape)}.",
         where="data",
-        hint=f"Such an input has 3 or 4 dimensions, and {channels} channels first or last; give "
-        "other data as arrays or python.",
+        hint=f"Such an input has 3 or 4 dimensions, and {takes} first or last; give other data as "
+        "arrays or python.",
     )
 
 

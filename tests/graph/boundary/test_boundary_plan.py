@@ -71,6 +71,13 @@ def test_an_input_that_no_picture_can_feed_is_refused() -> None:
         plan([TensorSpec("x", FLOAT, (1, 80))], Io(), {"x": WHOLE})
 
 
+def test_a_grey_picture_is_sent_to_a_model_of_colours_as_rgb() -> None:
+    grey = Preprocess(color="gray")
+    with pytest.raises(ConfigError) as caught:
+        plan([TensorSpec("x", FLOAT, (1, 3, 8, 8))], Io(), {"x": grey})
+    assert "`color: rgb`" in str(caught.value.hint)
+
+
 @pytest.mark.parametrize("layout", ["nhwc", "as-is"])
 @pytest.mark.parametrize("preprocess", [WHOLE, IMAGENET])
 def test_feeds_of_the_package_and_of_the_float_model_are_the_same_picture(
