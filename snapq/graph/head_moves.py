@@ -10,7 +10,14 @@ import onnx_ir as ir
 from snapq.graph.edit import permutation
 from snapq.graph.shapes import Shape, static_shape
 
-__all__ = ["MOVES", "moved_from", "puts_heads_back", "turn_of_heads"]
+__all__ = [
+    "MOVES",
+    "moved_from",
+    "moves_behind",
+    "only_user",
+    "puts_heads_back",
+    "turn_of_heads",
+]
 
 MOVES = ("Reshape", "Transpose")
 _CODES = ("QuantizeLinear", "DequantizeLinear")
@@ -30,6 +37,26 @@ def moved_from(value: ir.Value) -> tuple[ir.Value, list[ir.Node]]:
         if maker.op_type in MOVES:
             source, best = value, len(moves)
     return source, moves[len(moves) - best :] if best else []
+
+
+def only_user(value: ir.Value) -> ir.Node | None:
+    """The one node that reads a value; None where several do, or the model gives it."""
+    users = list(value.uses())
+    return users[0].node if len(users) == 1 and not value.is_graph_output() else None
+
+
+def moves_behind(value: ir.Value) -> list[ir.Node]:
+    """The Reshapes, Transposes and encodings behind a value that nothing else reads, up to the last
+    that moves.
+    """
+    moves: list[ir.Node] = []
+    user, last = only_user(value), 0
+    while user is not None and user.op_type in (*_CODES, *MOVES):
+        moves.append(user)
+        if user.op_type in MOVES:
+            last = len(moves)
+        user = only_user(user.outputs[0])
+    return moves[:last]
 
 
 def turn_of_heads(moves: list[ir.Node], channels: Shape, shape: Shape, heads: int) -> bool | None:
@@ -62,8 +89,8 @@ def _moved(array: np.ndarray, moves: list[ir.Node]) -> np.ndarray | None:
 
 
 def puts_heads_back(moves: list[ir.Node], shape: Shape) -> bool:
-    """Whether moves put heads `[…, H, T, D]` beside each other as channels `[T, H D]`."""
+    """Whether moves put heads `[…, H, T, D]` beside each other as channels `[… T, H D]`."""
     array = np.arange(prod(shape)).reshape(shape)
     moved = _moved(array, moves)
-    expected = np.concatenate(list(array.reshape(shape[-3:])), axis=1)
+    expected = array.swapaxes(-3, -2)
     return moved is not None and np.array_equal(moved.reshape(-1), expected.reshape(-1))

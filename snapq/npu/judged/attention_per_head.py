@@ -20,9 +20,15 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, input_at, integers, is_op
-from snapq.graph.head_moves import MOVES, moved_from, puts_heads_back, turn_of_heads
+from snapq.graph.head_moves import (
+    moved_from,
+    moves_behind,
+    only_user,
+    puts_heads_back,
+    turn_of_heads,
+)
 from snapq.graph.shapes import Shape, static_shape
-from snapq.npu.judged.codes import CODES, coded, dequantized, recoded
+from snapq.npu.judged.codes import CODES, coded, codes_behind, dequantized, recoded
 from snapq.npu.judged.copies import changed_copy
 from snapq.operators import Trait, having
 
@@ -95,10 +101,10 @@ def _attention(softmax: ir.Node) -> _Attention | None:
         between.insert(0, (carried, index))
     if carried is None:
         return None
-    user = _only_user(softmax.outputs[0])
+    user = only_user(softmax.outputs[0])
     while user is not None and user.op_type in CODES:
         between.append((user, 0))
-        user = _only_user(user.outputs[0])
+        user = only_user(user.outputs[0])
     if user is None or not is_op(user, "MatMul") or user.inputs[0] is not between[-1][0].outputs[0]:
         return None
     found = _Attention(carried, tuple(between), user, len(shape) - 3, shape)
@@ -148,11 +154,6 @@ def _comes_from_product(value: ir.Value) -> bool:
         computed = [one for one in inner if one.producer() is not None] or inner
         value = computed[0]
     return False
-
-
-def _only_user(value: ir.Value) -> ir.Node | None:
-    users = list(value.uses())
-    return users[0].node if len(users) == 1 and not value.is_graph_output() else None
 
 
 def _is_parted(value: ir.Value | None, found: _Attention) -> bool:
@@ -275,15 +276,8 @@ def _join(found: _Attention, mixed: list[ir.Value], edit: Editor) -> None:
     old = found.mixed.outputs[0]
     shape = static_shape(old)
     assert shape is not None
-    moves: list[ir.Node] = []
-    user, last, end = _only_user(old), 0, old
-    while user is not None and user.op_type in (*CODES, *MOVES):
-        moves.append(user)
-        if user.op_type in MOVES:
-            last = len(moves)
-        user = _only_user(user.outputs[0])
-    moves = moves[:last]
-    codes = _codes_behind(old)
+    moves, end = moves_behind(old), old
+    codes = codes_behind(old)
     parts = [one if codes is None else coded(one, codes, edit) for one in mixed]
     if moves and prod(shape[: found.axis]) == 1 and puts_heads_back(moves, shape):
         end = moves[-1].outputs[0]
@@ -297,12 +291,3 @@ def _join(found: _Attention, mixed: list[ir.Value], edit: Editor) -> None:
     else:
         edit.replace(old, edit.op("Concat", *parts, axis=found.axis))
     edit.remove_if_dead(moves[-1] if end is not old else found.mixed)
-
-
-def _codes_behind(value: ir.Value) -> ir.Value | None:
-    """The value as its encoding gives it back; None where it has none."""
-    user = _only_user(value)
-    if user is None or user.op_type != "QuantizeLinear":
-        return None
-    readers = [use.node for use in user.outputs[0].uses()]
-    return next((one.outputs[0] for one in readers if one.op_type == "DequantizeLinear"), None)

@@ -6,8 +6,9 @@ import numpy as np
 import onnx_ir as ir
 
 from snapq.graph.edit import Editor, constant, input_at
+from snapq.graph.head_moves import only_user
 
-__all__ = ["CODES", "coded", "dequantized", "moved", "operand", "recoded"]
+__all__ = ["CODES", "coded", "codes_behind", "dequantized", "moved", "operand", "recoded"]
 
 Array = np.ndarray
 
@@ -28,6 +29,15 @@ def coded(value: ir.Value, like: ir.Value, edit: Editor) -> ir.Value:
     real.type = like.type
     _with_attributes(real, maker)
     return real
+
+
+def codes_behind(value: ir.Value) -> ir.Value | None:
+    """The value as its encoding gives it back; None where it has none."""
+    user = only_user(value)
+    if user is None or user.op_type != "QuantizeLinear":
+        return None
+    readers = [use.node for use in user.outputs[0].uses()]
+    return next((one.outputs[0] for one in readers if one.op_type == "DequantizeLinear"), None)
 
 
 def dequantized(codes: ir.Value, like: ir.Node, edit: Editor) -> ir.Value:

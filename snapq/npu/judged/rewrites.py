@@ -16,6 +16,7 @@ import onnx_ir as ir
 from snapq.npu.judged import (
     attention_per_head,
     first_layer,
+    join_window_heads,
     map_strips,
     mean_by_product,
     narrow_results,
@@ -32,6 +33,7 @@ REWRITES: dict[str, ModuleType] = {
     "narrow_results": narrow_results,
     "resize_by_products": resize_by_products,
     "attention_per_head": attention_per_head,
+    "join_window_heads": join_window_heads,
     "points_on_maps": points_on_maps,
     "split_top_k": split_top_k,
     "mean_by_product": mean_by_product,
