@@ -46,9 +46,7 @@ def only_user(value: ir.Value) -> ir.Node | None:
 
 
 def moves_behind(value: ir.Value) -> list[ir.Node]:
-    """The Reshapes, Transposes and encodings behind a value that nothing else reads, up to the last
-    that moves.
-    """
+    """Moves and encodings behind a value, each its one reader, up to the last of the moves."""
     moves: list[ir.Node] = []
     user, last = only_user(value), 0
     while user is not None and user.op_type in (*_CODES, *MOVES):

@@ -48,7 +48,7 @@ def _change(node: ir.Node, edit: Editor) -> None:
 
 
 def _shape(node: ir.Node) -> Shape | None:
-    """The shape `[B, H, T, D]` of a product whose heads are put back; None where it is not meant."""
+    """`[B, H, T, D]` of a product whose heads are put back; None where it is not meant."""
     shape = static_shape(node.outputs[0]) if is_op(node, "MatMul") else None
     if shape is None or len(shape) != _RANK or shape[0] == 1 or 0 in shape:
         return None

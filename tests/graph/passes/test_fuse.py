@@ -121,6 +121,26 @@ CASES = [
     ),
     Case(
         "fuse_rms_norm",
+        "a norm with a factor that is kept above an epsilon, as ScaleNorm has it",
+        """(float[2,8] x, float[8] w1) => (float[2,8] y) {
+            c = Constant <value_float = 0.0625> ()
+            e = Constant <value_float = 1e-5> ()
+            n = ReduceL2 <axes = [-1]> (x) s = Mul(n, c) b = Clip(s, e)
+            d = Div(x, b) y = Mul(d, w1) }""",
+        "RMSNormalization",
+    ),
+    Case(
+        "fuse_rms_norm",
+        "a norm with a factor that is kept above a large number",
+        """(float[2,8] x) => (float[2,8] y) {
+            c = Constant <value_float = 0.0625> ()
+            e = Constant <value_float = 0.1> ()
+            n = ReduceL2 <axes = [-1]> (x) s = Mul(n, c) b = Clip(s, e) y = Div(x, b) }""",
+        "ReduceL2 Mul Clip Div",
+        applies=False,
+    ),
+    Case(
+        "fuse_rms_norm",
         "L2 normalization as PyTorch exports it",
         """(float[2,8] x) => (float[2,8] y) {
             e = Constant <value_float = 1e-12> ()

@@ -4,6 +4,9 @@
    fold_scale folds in.
 2. `x / sqrt(sum(x^2))` and `x / ReduceL2(x)` over one axis become LpNormalization, also where the
    divisor is kept above an epsilon of at most 1e-6.
+3. `x / (c ReduceL2(x))` over the last axis of n values becomes RMSNormalization times
+   `1 / (c sqrt(n))`, also where the divisor is kept above an epsilon, which is the same for rows of
+   more than ten times that (ScaleNorm, as in RTMPose).
 
 Source: Zhang and Sennrich, arXiv:1910.07467; operator RMSNormalization of opset 23.
 """
@@ -22,6 +25,8 @@ from snapq.graph.passes.fuse.fuse_norm import roots
 from snapq.graph.shapes import static_shape
 
 OPERATORS = ("ReduceMean", "ReduceSum", "ReduceL2")
+
+_LARGEST_FLOOR, _LARGEST_SCALED_FLOOR = 1e-6, 1e-5
 
 
 def apply(node: ir.Node, edit: Editor) -> Result:
@@ -42,7 +47,33 @@ def apply(node: ir.Node, edit: Editor) -> Result:
             for result in downstream(root, steps=2):
                 if matches(polynomial(result, [source, root]), {(1, sign): 1.0}):
                     return _fuse(node, result, source, axes[0], epsilon, edit)
+        if node.op_type == "ReduceL2":
+            for root, factor, low in _scaled(node.outputs[0]):
+                for result in downstream(root, steps=2):
+                    if matches(polynomial(result, [source, root]), {(1, -1): 1.0}):
+                        return _fuse_scaled(result, source, axes[0], factor, low, edit)
     return False
+
+
+def _scaled(norm: ir.Value) -> Iterator[tuple[ir.Value, float, float]]:
+    """The norm times a factor, and the same kept above a small epsilon, with both."""
+    for node in norm.consumers():
+        factor = next((one for one in map(scalar, node.inputs) if one is not None), None)
+        if is_op(node, "Mul") and factor is not None and factor > 0:
+            scaled = node.outputs[0]
+            yield scaled, factor, 0.0
+            for low, floor in _kept_above(scaled):
+                if low <= _LARGEST_SCALED_FLOOR:
+                    yield floor, factor, low
+
+
+def _kept_above(value: ir.Value) -> Iterator[tuple[float, ir.Value]]:
+    """What keeps a value above a constant that is not negative."""
+    for node in value.consumers():
+        low = scalar(input_at(node, 1))
+        kept = is_op(node, "Max") or (is_op(node, "Clip") and input_at(node, 2) is None)
+        if kept and low is not None and low >= 0:
+            yield low, node.outputs[0]
 
 
 def _divisors(node: ir.Node) -> Iterator[tuple[ir.Value, float, int]]:
@@ -64,12 +95,10 @@ def _divisors(node: ir.Node) -> Iterator[tuple[ir.Value, float, int]]:
 def _floors(norm: ir.Value) -> Iterator[ir.Value]:
     """The norm, and the norm kept above a small epsilon: PyTorch's `normalize` does so."""
     yield norm
-    for node in norm.consumers():
-        low = scalar(input_at(node, 1))
-        kept = is_op(node, "Max") or (is_op(node, "Clip") and input_at(node, 2) is None)
-        if kept and low is not None and 0 <= low <= 1e-6:
-            yield node.outputs[0]
-            yield from _expanded(node.outputs[0])
+    for low, floor in _kept_above(norm):
+        if low <= _LARGEST_FLOOR:
+            yield floor
+            yield from _expanded(floor)
     yield from _expanded(norm)
 
 
@@ -90,4 +119,19 @@ def _fuse(
     else:
         return Skipped("RMSNormalization is over the last axis, this one is not")
     edit.replace_scaled(result, fused, 1.0)
+    return True
+
+
+def _fuse_scaled(
+    result: ir.Value, source: ir.Value, axis: int, factor: float, low: float, edit: Editor
+) -> Result:
+    shape = static_shape(source) or ()
+    if axis != len(shape) - 1:
+        return Skipped("RMSNormalization is over the last axis, this one is not")
+    edit.begin(result)
+    scale = factor * shape[-1] ** 0.5
+    ones = np.ones(shape[-1:], np.float32)
+    epsilon = (low / scale) ** 2
+    fused = edit.op("RMSNormalization", source, ones, axis=axis, epsilon=epsilon)
+    edit.replace_scaled(result, fused, 1 / scale)
     return True
