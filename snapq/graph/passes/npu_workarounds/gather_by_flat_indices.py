@@ -3,8 +3,8 @@
 1. `Gather(x, i)` of x with one dimension, by indices of four dimensions or more =
    `Reshape(Gather(x, Reshape(i, [-1])), shape of i)`.
 
-PyTorch exports `as_strided` so, which it writes for the mean of a map that is one pixel. Between
-two Convs the compiler ends without a word on why (QAIRT 2.51, v73 and v75, fp16 and 8 bits).
+PyTorch exports `as_strided` so, which it writes for the mean of a map that is one pixel. The NPU's
+compiler does not take it in all networks (QAIRT 2.51, v73 and v75, fp16 and 8 bits).
 """
 
 from __future__ import annotations
