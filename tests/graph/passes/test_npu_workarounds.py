@@ -725,6 +725,21 @@ CASES = [
             y = Conv <strides = [2, 2], group = 3> (x, w) }""",
         "Conv",
     ),
+    Case(
+        "widen_short_depthwise_conv",
+        "every third place of many channels",
+        """(float[1,48,6,7] x, float[48,1,1,1] w) => (float[1,48,2,7] y) {
+            y = Conv <strides = [3, 1], group = 48> (x, w) }""",
+        "Conv",
+    ),
+    Case(
+        "widen_short_depthwise_conv",
+        "every second place of both dimensions",
+        """(float[1,48,6,7] x, float[48,1,1,1] w) => (float[1,48,3,4] y) {
+            y = Conv <strides = [2, 2], group = 48> (x, w) }""",
+        "Conv",
+        applies=False,
+    ),
 ]
 
 
