@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -16,7 +17,7 @@ from snapq.graph.shapes import input_specs
 from snapq.stages.base import Context, Input, Source
 from snapq.stages.quantize import stage as quantize
 from tests.quantization.hard_models import filters_of_many_taps, small_prelus
-from tests.quantization.odd_models import Builder, feeds
+from tests.quantization.odd_models import Builder, feeds, scalar
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +70,26 @@ def test_a_network_that_integers_make_slower_stays_in_fp16_and_the_note_names_th
     assert found["kept_cycles"] <= found["fp16_cycles"] < found["quantized_cycles"]
     assert "slower than fp16" in outcome.notes[0]
     assert "node_prelu" in outcome.notes[0]
+
+
+@pytest.mark.npu
+def test_heads_of_windows_are_raced_as_they_would_be_packaged(tmp_path):
+    b = Builder()
+    x = b.feed("x", 256, 192)
+    layers = [b.add("MatMul", x, b.normal(192, 192, scale=0.07)) for _ in range(3)]
+    heads = [b.add("Reshape", one, np.array([4, 64, 4, 48])) for one in layers]
+    turns = ([0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3])
+    q, k, v = (b.add("Transpose", one, perm=p) for one, p in zip(heads, turns, strict=True))
+    shares = b.add("Softmax", b.add("MatMul", b.add("Mul", q, scalar(0.14)), k), axis=-1)
+    mixed = b.add("Transpose", b.add("MatMul", shares, v), perm=[0, 2, 1, 3])
+    y = b.add("Reshape", mixed, np.array([256, 192]))
+    for _ in range(3):
+        y = b.add("MatMul", y, b.normal(192, 3072, scale=0.07))
+        y = b.add("MatMul", y, b.normal(3072, 192, scale=0.02))
+    options = QuantizeConfig(activations="uint16")
+    outcome = staged(b.model(y), options, tmp_path, devices=(find("sa8797p"),))
+    assert outcome.precision == "w8a16"
+    assert not outcome.details["never_slower"]["in_fp16"]
 
 
 @pytest.mark.npu

@@ -13,6 +13,8 @@ from snapq.devices.profiles import nearest_with_estimate
 from snapq.errors import DeviceError
 from snapq.graph import boundary
 from snapq.graph.float16.run import write_for_float16
+from snapq.npu.judged import join_window_heads
+from snapq.npu.judged.rewrites import Form, rewritten
 from snapq.npu.model import Memory, Model
 from snapq.quantization.mixed_precision.cost import Cost
 from snapq.quantization.qdq.wide_bias import as_added
@@ -65,7 +67,8 @@ class Estimator:
     """Estimates candidates for a device, and remembers whose estimate it was.
 
     They have the boundary `plan`, where none is given that of the run; a float model is written for
-    fp16, as it would be packaged.
+    fp16, as it would be packaged. Of the rewrites that the package stage tries, the one that can
+    change which precision is the fastest is tried here too: `join_window_heads`.
     """
 
     def __init__(
@@ -82,7 +85,14 @@ class Estimator:
             model = model.clone()
             write_for_float16(model)
         packaged = boundary.apply(model, self._plan).model if self._plan is not None else model
-        found = Model(packaged, self._device, memory=self._memory).estimate_nodes("candidate")
+        plain = self._estimated(packaged)
+        if not join_window_heads.sites(packaged):
+            return plain
+        joined = self._estimated(rewritten(packaged, Form(("join_window_heads",))))
+        return joined if joined.compares_with(plain) and joined.cycles < plain.cycles else plain
+
+    def _estimated(self, model: ir.Model) -> Cost:
+        found = Model(model, self._device, memory=self._memory).estimate_nodes("candidate")
         self.estimated_on = found.total.estimated_on
         total = found.total
         return Cost(total.cycles, total.precise_us, found.cycles, total.missing_ops)
