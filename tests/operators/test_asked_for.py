@@ -17,6 +17,7 @@ TREATED_ONE_BY_ONE = {
     "graph/foreign.py": "operators that neither crash nor take more than their outputs' shapes say",
     "graph/passes/algebra.py": "has the arithmetic of each",
     "graph/passes/npu_speed/compose_affine_rows.py": "knows what each does to a sum of products",
+    "graph/passes/npu_workarounds/truncate_casts.py": "knows whose results are never negative",
     "graph/passes/simplify/remove_no_ops.py": "has a condition for each",
     "quantization/precision_rules/codebooks.py": "what writes a distance to the rows of a codebook",
     "quantization/existing_qdq/integers.py": "what operators of quantized models mean on integers",

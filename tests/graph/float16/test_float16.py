@@ -13,6 +13,7 @@ CASES = {
     "add_constant_first": "{ a = Tanh(x) b = Add(a, w) y = Mul(b, two) }",
     "limit_exponents": "{ y = Exp(x) }",
     "expand_softplus": "{ y = Softplus(x) }",
+    "expand_softplus, of a Mish": "{ a = Softplus(x) b = Tanh(a) y = Mul(x, b) }",
     "shift_exponents": "{ a = LogSoftmax <axis = 1> (x) y = Add(a, w) }",
     "shift_exponents, of a sum": "{ y = ReduceLogSumExp <keepdims = 0> (x, axes) }",
     "split_small_factors": "{ y = Div(x, million) }",
