@@ -301,7 +301,7 @@ CASES = [
         "a PRelu over 6 dimensions, with a slope a channel",
         """(float[2,1,3,2,2,4] x, float[3,1,1,4] z) => (float[2,1,3,2,2,4] y) {
             y = PRelu(x, z) }""",
-        "Reshape Reshape PRelu Reshape",
+        "Reshape Reshape Sub Mul Relu Mul Add Reshape",
     ),
     Case(
         "reduce_rank",
@@ -404,6 +404,28 @@ CASES = [
                 (x, , , sizes) }""",
         "Reshape Resize Reshape Resize Reshape Resize Reshape Resize Reshape",
         19,
+    ),
+    Case(
+        "lower_volumes",
+        "one slope for a volume",
+        """(float[1,2,3,4,5] x) => (float[1,2,3,4,5] y) <float[1] slope = {0.25}> {
+            y = PRelu(x, slope) }""",
+        "LeakyRelu",
+    ),
+    Case(
+        "lower_volumes",
+        "slopes for the channels of a volume",
+        """(float[1,2,3,4,5] x) => (float[1,2,3,4,5] y)
+            <float[2,1,1,1] slope = {0.25, -0.5}> { y = PRelu(x, slope) }""",
+        "Mul Relu Add",
+    ),
+    Case(
+        "lower_volumes",
+        "slopes above 1, and such as are fed, for a volume",
+        """(float[1,2,3,4,5] x, float[2,1,1,1] s) => (float[1,2,3,4,5] y)
+            <float[2,1,1,1] slope = {1.25, -0.5}> {
+            a = PRelu(x, slope) y = PRelu(a, s) }""",
+        "Mul Relu Mul Add Sub Mul Relu Mul Add",
     ),
     Case(
         "lower_volumes",
