@@ -16,6 +16,7 @@ EXECUTABLE = ("operators", "training/operators", "pruning/rules")
 TREATED_ONE_BY_ONE = {
     "graph/foreign.py": "operators that neither crash nor take more than their outputs' shapes say",
     "graph/passes/algebra.py": "has the arithmetic of each",
+    "graph/passes/lower/lower_volumes.py": "operators that the NPU has over maps alone",
     "graph/passes/npu_speed/compose_affine_rows.py": "knows what each does to a sum of products",
     "graph/passes/npu_workarounds/truncate_casts.py": "knows whose results are never negative",
     "graph/passes/simplify/remove_no_ops.py": "has a condition for each",
