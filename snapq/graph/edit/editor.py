@@ -49,9 +49,12 @@ class Editor:
 
         Values are named as the anchor's with the operator behind, in capitals: the provider makes
         values of its own, `NAME_reshape` for a Conv of one dimension, and refuses the Conv where
-        that name is taken.
+        that name is taken. Inputs at the end that are None are left out: the provider refuses a
+        Conv whose bias is named and empty.
         """
         assert self.anchor is not None
+        while inputs and inputs[-1] is None:
+            inputs = inputs[:-1]
         base = f"{self.anchor.outputs[0].name}_{op_type}"
         values = [
             self.constant(np.asarray(item), f"{base}_constant")

@@ -36,6 +36,15 @@ def test_a_constant_takes_the_first_free_name() -> None:
     np.testing.assert_array_equal(added.const_value.numpy(), np.ones(3))
 
 
+def test_empty_inputs_are_left_out_at_the_end_alone() -> None:
+    model = build("(float[2] x) => (float[2] y) { y = Relu(x) }")
+    edit = Editor(model.graph)
+    edit.begin(model.graph[0])
+    x = model.graph.inputs[0]
+    inputs = [edit.op("Clip", *given).producer().inputs for given in ((x, None, x), (x, None))]
+    assert inputs == [(x, None, x), (x,)]
+
+
 def test_what_replaces_a_graph_output_has_its_name() -> None:
     model = build("(float[2] x) => (float[2] y) { y = Relu(x) }")
     edit = Editor(model.graph)

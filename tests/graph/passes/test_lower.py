@@ -407,10 +407,11 @@ CASES = [
     ),
     Case(
         "lower_volumes",
-        "one slope for a volume",
-        """(float[1,2,3,4,5] x) => (float[1,2,3,4,5] y) <float[1] slope = {0.25}> {
-            y = PRelu(x, slope) }""",
-        "LeakyRelu",
+        "equal slopes for a volume",
+        """(float[1,2,3,4,5] x) => (float[1,2,3,4,5] y)
+            <float[1] slope = {0.25}, float[2,1,1,1] slopes = {0.5, 0.5}> {
+            a = PRelu(x, slope) y = PRelu(a, slopes) }""",
+        "LeakyRelu LeakyRelu",
     ),
     Case(
         "lower_volumes",

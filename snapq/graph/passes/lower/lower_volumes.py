@@ -4,7 +4,7 @@
    and then over the depth of each place, as `[N, C, D, H W]`. One of the two alone where the other
    would leave everything as it is.
 2. InstanceNormalization = of `[N, C, D, H W]`, and GlobalMaxPool = the maximum over these.
-3. `PRelu(x, a)` = LeakyRelu of one slope, `x + Relu((a - 1) x)` of slopes up to 1, and
+3. `PRelu(x, a)` = LeakyRelu of equal slopes, `x + Relu((a - 1) x)` of slopes up to 1, and
    `a x + (1 - a) Relu(x)` of others.
 
 Qualcomm's provider refuses the pools, the normalization and the maximum, and its runtime (QAIRT
@@ -77,8 +77,8 @@ def _flat(node: ir.Node, source: ir.Value, shape: Shape, result: Shape, edit: Ed
 def _sloped(source: ir.Value, slope: ir.Value | None, edit: Editor) -> Result:
     """A PRelu."""
     slopes = constant(slope)
-    if slopes is not None and slopes.size == 1:
-        return edit.op("LeakyRelu", source, alpha=float(slopes.item()))
+    if slopes is not None and slopes.min() == slopes.max():
+        return edit.op("LeakyRelu", source, alpha=float(slopes.min()))
     if slopes is not None and slopes.max() <= 1:
         more = edit.op("Mul", source, (slopes - 1).astype(np.float32))
         return edit.op("Add", source, edit.op("Relu", more))
