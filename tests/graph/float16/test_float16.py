@@ -66,6 +66,10 @@ GRAPHS = {
     "turn_reshaped_layers": "(float[1,3,4,2] x, float[12,8] w, float[12] wb) => "
     "(float[1,3,4,3] y) <int64[2] r = {3, 8}, int64[4] s = {1, 3, 4, 3}> { a = Reshape(x, r) "
     "b = Gemm <transB = 1> (a, w, wb) y = Reshape(b, s) }",
+    "double_single_channel": "(float[2,1,9,8] x, float[1,1,3,2] w, float[1] wb) => "
+    "(float[2,1,3,8] y) { y = Conv <pads = [0, 0, 0, 1], strides = [3, 1]> (x, w, wb) }",
+    "double_single_channel, of computed weights": "(float[1,1,9] x, float[1,1,3] k) => "
+    "(float[1,1,2] y) { a = Relu(k) y = Conv <strides = [5]> (x, a) }",
     "split_odd_channels": "(float[1,257,5] x, float[257,1,3] w, float[257] wb) => "
     "(float[1,257,5] y) { y = Conv <group = 257, pads = [1, 1]> (x, w, wb) }",
     "split_strided_batches": "(float[3,4,9,8] x, float[4,1,3,3] w, float[4] wb) => "
@@ -114,6 +118,10 @@ LEFT = {
     "z, float[4,1,3,3] w, float[4,4,3,3] wd) => (float[2,4,4,3] y, float[3,4,4,3] u, "
     "float[3,4,7,6] v) { y = Conv <group = 4, strides = [2, 2]> (x, w) "
     "u = Conv <strides = [2, 2]> (z, wd) v = Conv <group = 4> (z, w) }",
+    "one channel with small strides or many taps, and a volume": "(float[1,1,20,20] x, "
+    "float[1,1,9,9,9] z, float[1,1,3,3] w, float[1,1,9,1] wt, float[1,1,3,3,3] wv) => "
+    "(float[1,1,9,9] y, float[1,1,4,7] u, float[1,1,3,3,3] v) { y = Conv <strides = [2, 2]> (x, w) "
+    "u = Conv <strides = [3, 3]> (x, wt) v = Conv <strides = [3, 3, 3]> (z, wv) }",
     "a positive factor": "(float[2,3] x) => (float[2,3] y) <float c = {0.7}> {"
     "a = Mul(x, c) y = Softmax <axis = -1> (a) }",
     "a gate inside of a model": "(float[2,3] x) => (float[2,3] y) {"
