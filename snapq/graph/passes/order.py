@@ -99,6 +99,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "npu_speed.join_scattered_parts": "before lower_scatter, which looks at the same operators",
         "lower.lower_scatter": "before reduce_rank; its GatherND is flattened again",
         "simplify.split_before_concat": "in LOWER: merge_reshapes has made one form of shapes",
+        "npu_speed.shuffle_by_conv": "before reduce_rank, which looks at the same operators",
         "lower.reduce_rank": "before what looks at the same operators and keeps their rank",
         "npu_speed.slices_to_space_to_depth": "in LOWER: the folds are done with the Conv behind",
         "npu_speed.reduce_before_flatten": "before drop_unit_axes: ReduceMax too",

@@ -412,6 +412,16 @@ CASES = [
         "Sub",
     ),
     Case(
+        "join_narrow_axes",
+        "the part of a head that is scaled by anchors and shifted by its places",
+        """(float[1,3,10,10,8] x, float[1,3,1,1,2] w, float[1,1,10,10,2] w1)
+            => (float[1,3,10,10,2] y) {
+            s = Constant <value_ints = [5]> () e = Constant <value_ints = [7]> ()
+            i = Constant <value_ints = [4]> ()
+            a = Slice(x, s, e, i) b = Mul(a, w) y = Add(w1, b) }""",
+        "Slice Reshape Mul Add Reshape",
+    ),
+    Case(
         "slice_picked_rows",
         "the places of two of three levels",
         """(float[10,4,3,2,2] x) => (float[10,4,1,2,2] y, float[10,4,2,2] z) {
@@ -651,6 +661,33 @@ CASES = [
             t = Constant <value_ints = [-2]> () b = Constant <value_ints = [2]> ()
             z = Slice(x, t, e, b, s) }""",
         "Slice Slice",
+        applies=False,
+    ),
+    Case(
+        "shuffle_by_conv",
+        "halves that are mixed in front of a Split, in two and in one axis of places",
+        """(float[1,6,2,3] x, float[1,6,2,3] v, float[2,12,5] u)
+            => (float[1,6,2,3] y, float[1,6,2,3] z, float[2,12,5] t) {
+            a = Constant <value_ints = [1, 2, 6, 2, 3]> ()
+            b = Constant <value_ints = [1, 12, 2, 3]> ()
+            e = Constant <value_ints = [6, 6]> ()
+            i = Constant <value_ints = [11, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0]> ()
+            c = Concat <axis = 1> (x, v) r = Reshape(c, a)
+            q = Transpose <perm = [0, 2, 1, 3, 4]> (r) s = Reshape(q, b)
+            y, z = Split <axis = 1> (s, e) t = Gather <axis = 1> (u, i) }""",
+        "Concat Conv Split Conv",
+    ),
+    Case(
+        "shuffle_by_conv",
+        "few channels, places that move too, and channels that come twice",
+        """(float[1,6,2,2] x, float[1,9,3,3] v)
+            => (float[1,6,2,2] y, float[1,9,3,3] z, float[1,9,3,3] t) {
+            i = Constant <value_ints = [5, 0, 1, 2, 3, 4]> () y = Gather <axis = 1> (x, i)
+            j = Constant <value_ints = [1, 9, 9]> () k = Constant <value_ints = [1, 9, 3, 3]> ()
+            r = Reshape(v, j) q = Transpose <perm = [0, 2, 1]> (r) z = Reshape(q, k)
+            l = Constant <value_ints = [0, 0, 1, 2, 3, 4, 5, 6, 7]> ()
+            t = Gather <axis = 1> (v, l) }""",
+        "Gather Transpose Reshape Gather",
         applies=False,
     ),
     Case(
