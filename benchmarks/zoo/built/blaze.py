@@ -11,7 +11,7 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-__all__ = ["Face", "FaceLandmarks", "Palm", "Pose", "PoseLandmarks"]
+__all__ = ["Face", "FaceLandmarks", "HandLandmarks", "Palm", "Pose", "PoseLandmarks"]
 
 pad = nn.functional.pad
 
@@ -172,11 +172,55 @@ class PoseLandmarks(nn.Module):
         return self.person(found).view(-1).sigmoid(), points
 
 
-class Palm(nn.Module):
-    """The detector of palms, with its boxes and seven points decoded by anchors."""
+class HandLandmarks(nn.Module):
+    """The tracker of hands of the first version: 21 points and which hand it is."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.stem = nn.Sequential(
+            *(nn.Conv2d(3, 24, 3, 2), nn.ReLU(), _stage(24, 24, 2, 1, size=5)),
+            _Block(24, 48, 2, 5),
+        )
+        self.down = nn.ModuleList(
+            nn.Sequential(_stage(given, given, 2, 1, size=5), _Block(given, taken, 2, 5))
+            for given, taken in ((48, 96), (96, 96), (96, 96))
+        )
+        self.join = nn.ModuleList(
+            (_Block(96, 96, size=5), nn.Sequential(_Block(96, 96, size=5), nn.Conv2d(96, 48, 1)))
+        )
+        widths = (48, 96, 288, 288, 288, 288)
+        self.tail = nn.Sequential(
+            _stage(48, 48, 4, 1, size=5),
+            *(_stage(given, taken, 5, size=5) for given, taken in pairwise(widths)),
+        )
+        self.heads = nn.ModuleList(nn.Conv2d(288, values, 2) for values in (1, 1, 63))
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """[1, 3, 256, 256] to two scores and [1, 21, 3]."""
+        held = [self.stem(pad(image, (0, 1, 0, 1)))]
+        for stage in self.down:
+            held.append(stage(held[-1]))
+        found = held[3]
+        for join, level in zip(self.join, (2, 1), strict=True):
+            bigger = nn.functional.interpolate(found, scale_factor=2, mode="bilinear")
+            found = join(held[level] + bigger)
+        found = self.tail(
+            held[0] + nn.functional.interpolate(found, scale_factor=2, mode="bilinear")
+        )
+        hand, side, points = (head(found) for head in self.heads)
+        return hand.view(-1).sigmoid(), side.view(-1).sigmoid(), points.view(-1, 21, 3) / 256
+
+
+class Palm(nn.Module):
+    """The detector of palms, with its boxes and seven points.
+
+    Args:
+        decoded: by anchors, with their scores as probabilities.
+    """
+
+    def __init__(self, decoded: bool = True) -> None:
+        super().__init__()
+        self.decoded = decoded
         self.stem = nn.Sequential(nn.Conv2d(3, 32, 3, 2), nn.ReLU(), _stage(32, 32, 7, 1))
         self.near = nn.Sequential(_stage(32, 64, 8), _stage(64, 128, 8))
         self.middle, self.far = _stage(128, 256, 8), _stage(256, 256, 8)
@@ -200,6 +244,8 @@ class Palm(nn.Module):
         levels = (near, middle, far)
         scores = torch.cat([_anchors(h(x), 1) for h, x in zip(self.scores, levels, strict=True)], 1)
         boxes = torch.cat([_anchors(h(x), 18) for h, x in zip(self.boxes, levels, strict=True)], 1)
+        if not self.decoded:
+            return boxes, scores
         points = boxes.view(1, -1, 9, 2) * self.size + self.offset
         middles, sizes, rest = points[:, :, :1], points[:, :, 1:2] / 2, points[:, :, 2:]
         points = torch.cat([middles - sizes, middles + sizes, rest], 2).flatten(2)

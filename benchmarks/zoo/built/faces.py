@@ -5,12 +5,13 @@ It runs in the environment that requirements.txt describes.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import nn
 
-__all__ = ["CavaFace", "EyeNet", "FacePair", "HeadPose"]
+__all__ = ["CavaFace", "EyeNet", "FacePair", "HeadPose", "RetinaFace"]
 
 
 def _layer(given: int, taken: int, size: int = 1, stride: int = 1, groups: int = 1) -> list[Any]:
@@ -189,6 +190,73 @@ class CavaFace(nn.Module):
         """[1, 3, 112, 112] to [1, 512]."""
         found = self.body((image * 255 - 127.5) / 128)
         return found / (torch.norm(found, dim=1, keepdim=True) + 1e-9)
+
+
+def _leaky(
+    given: int, taken: int, size: int = 3, stride: int = 1, groups: int = 1, slope: float = 0.1
+) -> list[nn.Module]:
+    convolution = nn.Conv2d(given, taken, size, stride, size // 2, groups=groups, bias=False)
+    return [convolution, nn.BatchNorm2d(taken), nn.LeakyReLU(slope)]
+
+
+class _Context(nn.Module):
+    """SSH (Najibi et al., 2017): what three sizes see, side by side."""
+
+    def __init__(self, wide: int) -> None:
+        super().__init__()
+        quarter = wide // 4
+        self.near = nn.Sequential(*_leaky(wide, wide // 2)[:2])
+        self.first = nn.Sequential(*_leaky(wide, quarter))
+        self.middle = nn.Sequential(*_leaky(quarter, quarter)[:2])
+        self.far = nn.Sequential(*_leaky(quarter, quarter), *_leaky(quarter, quarter)[:2])
+
+    def forward(self, given: torch.Tensor) -> torch.Tensor:
+        first = self.first(given)
+        return torch.cat([self.near(given), self.middle(first), self.far(first)], 1).relu()
+
+
+class RetinaFace(nn.Module):
+    """RetinaFace (Deng et al., 2019) on MobileNet V1 of a quarter of the width."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = (8, 16, 32, 32, 64, 64, *(128,) * 6, 256, 256)
+        layers = [nn.Sequential(*_leaky(3, 8, 3, 2))]
+        for number, (given, taken) in enumerate(pairwise(widths)):
+            stride = 2 if number in (1, 3, 5, 11) else 1
+            depthwise = _leaky(given, given, 3, stride, given)
+            layers.append(nn.Sequential(*depthwise, *_leaky(given, taken, 1)))
+        bounds = (0, 6, 12, 14)
+        self.stages = nn.ModuleList(nn.Sequential(*layers[a:b]) for a, b in pairwise(bounds))
+        self.across = nn.ModuleList(nn.Sequential(*_leaky(wide, 64, 1)) for wide in (64, 128, 256))
+        self.join = nn.ModuleList(nn.Sequential(*_leaky(64, 64)) for _ in range(2))
+        self.context = nn.ModuleList(_Context(64) for _ in range(3))
+        self.heads = nn.ModuleList(
+            nn.ModuleList(nn.Conv2d(64, 2 * values, 1) for _ in range(3)) for values in (4, 2, 10)
+        )
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """[1, 3, height, width] to boxes, scores and five points of [1, anchors, …]."""
+        mean = torch.tensor([104.0, 117.0, 123.0]).view(1, 3, 1, 1)
+        found, levels = torch.flip(image, [1]) * 255 - mean, []
+        for stage, across in zip(self.stages, self.across, strict=True):
+            found = stage(found)
+            levels.append(across(found))
+        for level in (1, 0):
+            bigger = nn.functional.interpolate(levels[level + 1], levels[level].shape[2:])
+            levels[level] = self.join[level](levels[level] + bigger)
+        levels = [context(one) for context, one in zip(self.context, levels, strict=True)]
+        boxes, scores, points = (
+            torch.cat(
+                [
+                    head(one).permute(0, 2, 3, 1).reshape(1, -1, values)
+                    for head, one in zip(heads, levels, strict=True)
+                ],
+                1,
+            )
+            for heads, values in zip(self.heads, (4, 2, 10), strict=True)
+        )
+        return boxes, scores.softmax(-1), points
 
 
 class HeadPose(nn.Module):
