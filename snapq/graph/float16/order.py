@@ -1,6 +1,6 @@
 """The passes for fp16 in the order in which a node meets them, and why each stands where it does.
 
-Each looks at nodes of its own, and none at what another adds. To add one, add a file and a line.
+What a pass adds meets those behind it. To add one, add a file and a line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from snapq.graph.float16 import (
     limit_exponents,
     limit_reshaped_rows,
     limit_tanh,
-    lower_padded_averages,
+    lower_averages,
     repeat_softmax_factor,
     scale_norms,
     scale_scores,
@@ -31,6 +31,7 @@ from snapq.graph.float16 import (
     turn_reshaped_layers,
     widen_added_number,
     widen_short_rows,
+    widen_strided_depthwise_conv,
 )
 
 __all__ = ["BEHIND", "ORDER"]
@@ -46,12 +47,13 @@ ORDER: tuple[tuple[ModuleType, str], ...] = (
     (average_bins_by_maps, "before repeat_softmax_factor: a Softmax that is written out is gone"),
     (repeat_softmax_factor, "behind average_bins_by_maps, which looks at Softmax too"),
     (widen_added_number, "looks at Clip and HardSigmoid, as no other does"),
-    (lower_padded_averages, "looks at AveragePool, as no other does"),
+    (lower_averages, "before all that look at Convs: it makes some"),
     (complete_group_norms, "looks at InstanceNormalization, as no other does"),
-    (double_single_channel, "looks at Convs that none of those below does"),
     (split_odd_channels, "before widen_short_rows, which looks at Convs too"),
+    (widen_strided_depthwise_conv, "behind split_odd_channels: the parts are Convs too"),
+    (double_single_channel, "behind split_odd_channels, which leaves one channel of 257"),
     (widen_short_rows, "behind split_odd_channels: a Conv that is split is gone"),
-    (split_strided_batches, "behind both: what they leave of a Conv is none that this takes apart"),
+    (split_strided_batches, "behind all that change taps: the Convs of single samples stay"),
     (limit_reshaped_rows, "looks at Reshapes behind a Conv"),
     (separate_reshaped_products, "looks at other Reshapes"),
     (split_small_factors, "before flatten_deep_products: a factor that is split is gone"),

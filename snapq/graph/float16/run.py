@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import onnx_ir as ir
 
@@ -28,7 +28,6 @@ def write_for_float16(model: ir.Model, nodes: Iterable[ir.Node] | None = None) -
     """
     edit = Editor(model.graph)
     applied: Counter[str] = Counter()
-    known = set(model.graph)
     visited = tuple(model.graph if nodes is None else nodes)
     for modules in (ORDER, BEHIND):
         passes = [
@@ -36,17 +35,24 @@ def write_for_float16(model: ir.Model, nodes: Iterable[ir.Node] | None = None) -
             for module, _ in modules
         ]
         for node in visited:
-            if node.domain != "" or not node.inputs or not is_float(node.inputs[0]):
-                continue
-            for item in passes:
-                asked = node.op_type in item.operators and node.graph is not None
-                if asked and item(node, edit):
-                    applied[item.name] += 1
-                    now = set(model.graph)
-                    for made in now - known:
-                        made.metadata_props.update(node.metadata_props)
-                    known = now
+            _meet(node, passes, edit, applied)
     if applied:
         remove_unused_constants(model.graph)
         infer_shapes(model)
     return applied
+
+
+def _meet(node: ir.Node, passes: Sequence[Pass], edit: Editor, applied: Counter[str]) -> None:
+    """Shows a node to passes, and what one of them adds to those behind it."""
+    for index, item in enumerate(passes):
+        if node.graph is None or node.domain != "" or not node.inputs:
+            return
+        if node.op_type not in item.operators or not is_float(node.inputs[0]):
+            continue
+        known = set(node.graph)
+        if not item(node, edit):
+            continue
+        applied[item.name] += 1
+        for made in [one for one in edit.graph if one not in known]:
+            made.metadata_props.update(node.metadata_props)
+            _meet(made, passes[index + 1 :], edit, applied)

@@ -37,6 +37,7 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     sizes, parts, first = (channels - rest, rest), [], 0
     pieces = edit.ops("Split", source, integers(*sizes), outputs=2, axis=1)
     for piece, size in zip(pieces, sizes, strict=True):
+        piece.shape, piece.type = ir.Shape((shape[0], size, *shape[2:])), source.type
         own = [array[first : first + size] for array in (weight, biases) if array is not None]
         parts.append(edit.op("Conv", piece, *own, group=size, **attributes))
         first += size

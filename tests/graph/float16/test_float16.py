@@ -37,9 +37,15 @@ GRAPHS = {
     "a = Gemm <transB = 1> (x, w) y = Tanh(a) }",
     "limit_tanh, of what is moved": "(float[1,8] x, float[4,8] w) => (float[2,2] y) "
     "<int64[2] s = {2, 2}> { a = Gemm <transB = 1> (x, w) b = Reshape(a, s) y = Tanh(b) }",
-    "lower_padded_averages, of wide windows": "(float[1,32,1,7] x) => (float[1,32,1,7] y) "
+    "lower_averages, of wide windows": "(float[1,32,1,7] x) => (float[1,32,1,7] y) "
     "{ y = AveragePool <kernel_shape = [1, 7], pads = [0, 3, 0, 3]> (x) }",
-    "lower_padded_averages": "(float[1,3,7,9] x) => (float[1,3,4,5] y) { y = AveragePool "
+    "lower_averages, without padding": "(float[1,3,7,9] x) => (float[1,3,3,4] y) { y = AveragePool "
+    "<kernel_shape = [2, 3], strides = [2, 2]> (x) }",
+    "lower_averages, with a stride of 4": "(float[1,40,13,9] x) => (float[1,40,4,3] y) { "
+    "y = AveragePool <kernel_shape = [5, 5], strides = [4, 4], pads = [2, 2, 2, 2]> (x) }",
+    "lower_averages, of 9 taps side by side": "(float[1,3,9,18] x) => (float[1,3,1,2] y) { "
+    "y = AveragePool <kernel_shape = [9, 9], strides = [9, 9]> (x) }",
+    "lower_averages": "(float[1,3,7,9] x) => (float[1,3,4,5] y) { y = AveragePool "
     "<kernel_shape = [3, 3], strides = [2, 2], pads = [1, 1, 1, 1]> (x) }",
     "flatten_deep_products": "(float[1,2,3,4,5] x) => (float[6,4,5] y) <float c = {1.3}, "
     "int64[3] s = {6, 4, 5}> { a = Mul(x, c) y = Reshape(a, s) }",
@@ -70,6 +76,12 @@ GRAPHS = {
     "(float[2,1,3,8] y) { y = Conv <pads = [0, 0, 0, 1], strides = [3, 1]> (x, w, wb) }",
     "double_single_channel, of computed weights": "(float[1,1,9] x, float[1,1,3] k) => "
     "(float[1,1,2] y) { a = Relu(k) y = Conv <strides = [5]> (x, a) }",
+    "widen_strided_depthwise_conv": "(float[1,48,6,7] x, float[48,1,1,1] w) => (float[1,48,2,7] y) "
+    "{ y = Conv <strides = [3, 1], group = 48> (x, w) }",
+    "widen_strided_depthwise_conv, of strides of 4": "(float[1,40,9,8] x, float[40,1,3,3] w) => "
+    "(float[1,40,3,2] y) { y = Conv <strides = [4, 4], pads = [1, 1, 1, 1], group = 40> (x, w) }",
+    "widen_strided_depthwise_conv, of 9 taps": "(float[1,32,13,12] x, float[64,1,9,9] w) => "
+    "(float[1,64,3,2] y) { y = Conv <strides = [2, 2], group = 32> (x, w) }",
     "split_odd_channels": "(float[1,257,5] x, float[257,1,3] w, float[257] wb) => "
     "(float[1,257,5] y) { y = Conv <group = 257, pads = [1, 1]> (x, w, wb) }",
     "split_strided_batches": "(float[3,4,9,8] x, float[4,1,3,3] w, float[4] wb) => "
@@ -122,6 +134,14 @@ LEFT = {
     "float[1,1,9,9,9] z, float[1,1,3,3] w, float[1,1,9,1] wt, float[1,1,3,3,3] wv) => "
     "(float[1,1,9,9] y, float[1,1,4,7] u, float[1,1,3,3,3] v) { y = Conv <strides = [2, 2]> (x, w) "
     "u = Conv <strides = [3, 3]> (x, wt) v = Conv <strides = [3, 3, 3]> (z, wv) }",
+    "other strided depthwise layers": "(float[1,48,13,12] x, float[1,32,9,12] z, float[48,1,1,1] w, "
+    "float[48,1,8,9] w1, float[32,1,3,3] w2) => (float[1,48,7,6] y, float[1,48,3,2] u, "
+    "float[1,32,2,3] v) { y = Conv <strides = [2, 2], group = 48> (x, w) "
+    "u = Conv <strides = [2, 2], group = 48> (x, w1) "
+    "v = Conv <strides = [4, 4], group = 32> (z, w2) }",
+    "windows side by side, and one over the map": "(float[1,3,7,9] x) => (float[1,3,3,3] y, "
+    "float[1,3,1,1] z) { y = AveragePool <kernel_shape = [2, 3], strides = [2, 3]> (x) "
+    "z = AveragePool <kernel_shape = [7, 9]> (x) }",
     "a positive factor": "(float[2,3] x) => (float[2,3] y) <float c = {0.7}> {"
     "a = Mul(x, c) y = Softmax <axis = -1> (a) }",
     "a gate inside of a model": "(float[2,3] x) => (float[2,3] y) {"

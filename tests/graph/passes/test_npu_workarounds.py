@@ -719,25 +719,34 @@ CASES = [
         applies=False,
     ),
     Case(
-        "widen_short_depthwise_conv",
+        "widen_depthwise_conv",
         "a depthwise convolution of two taps and stride two over few channels",
         """(float[1,3,6,7] x, float[3,1,2,2] w) => (float[1,3,3,3] y) {
             y = Conv <strides = [2, 2], group = 3> (x, w) }""",
         "Conv",
     ),
     Case(
-        "widen_short_depthwise_conv",
-        "every third place of many channels",
-        """(float[1,48,6,7] x, float[48,1,1,1] w) => (float[1,48,2,7] y) {
-            y = Conv <strides = [3, 1], group = 48> (x, w) }""",
-        "Conv",
+        "widen_depthwise_conv",
+        "a depthwise convolution of many taps and stride two over few channels",
+        """(float[2,2,9,12] x, float[2,1,3,8] w, float[2] wb) => (float[2,2,4,4] y) {
+            y = Conv <strides = [2, 2], group = 2, pads = [1, 1, 0, 2]> (x, w, wb) }""",
+        "Pad Conv Slice",
     ),
     Case(
-        "widen_short_depthwise_conv",
-        "every second place of both dimensions",
-        """(float[1,48,6,7] x, float[48,1,1,1] w) => (float[1,48,3,4] y) {
-            y = Conv <strides = [2, 2], group = 48> (x, w) }""",
-        "Conv",
+        "widen_depthwise_conv",
+        "one map of many taps",
+        """(float[1,1,19,12] x, float[1,1,9,2] w) => (float[1,1,6,6] y) {
+            y = Conv <strides = [2, 2]> (x, w) }""",
+        "Pad Conv Slice",
+    ),
+    Case(
+        "widen_depthwise_conv",
+        "many taps over 5 channels, or with a stride along one axis",
+        """(float[1,5,9,12] x, float[5,1,3,8] w, float[1,3,9,12] x1, float[3,1,3,8] w1) =>
+            (float[1,5,4,3] y, float[1,3,4,5] z) {
+            y = Conv <strides = [2, 2], group = 5> (x, w)
+            z = Conv <strides = [2, 1], group = 3> (x1, w1) }""",
+        "Conv Conv",
         applies=False,
     ),
 ]
