@@ -4,12 +4,15 @@
    MaxPools of 3 (and one of 2), whose windows and paddings add up to the same.
 2. One with strides whose window has 4, 6, 7 or 8 taps along an axis with stride 2 becomes a MaxPool
    without strides, and one of 3 with them.
+3. One of 2 columns with stride 2 and padding in front of them, or of one column and several rows
+   with a stride of 2 along columns, becomes a MaxPool without strides, and one of 1 with them.
 
 Values are the same. Estimated in us on QCS9075 (QAIRT 2.51, fp16): windows of 13 x 13 over 384 maps
 of 8 x 6 between two Convs take 3,626, as six of 3 x 3 101; in RTMPose-m they are 60 % of the time.
 In 8 and 16 bits, and over larger maps, wide windows are the faster ones. Of the windows with
 stride 2 some in each row take in elements beside them (21 to 27 dB, simulated on QCS9075
-with QAIRT 2.51); those of 5, 9 and more taps, and other strides, are right.
+with QAIRT 2.51); those of 5, 9 and more taps, and other strides, are right. So do those of 2
+columns with padding in front (14 dB), and those of one column do not compile.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ OPERATORS = ("MaxPool",)
 
 _WRONG = (4, 6, 7, 8)
 """Taps of windows that the NPU computes wrongly with stride 2."""
+_STRIDE = 2
 
 
 def apply(node: ir.Node, edit: Editor) -> Result:
@@ -37,9 +41,12 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     strides = ints_attribute(node, "strides") or (1,) * count
     if any(pad >= taps for pad, taps in zip(pads, kernel * 2, strict=True)):
         return False
-    if any(size in _WRONG and step == 2 for size, step in zip(kernel, strides, strict=True)):
+    if any(size in _WRONG and step == _STRIDE for size, step in zip(kernel, strides, strict=True)):
         windows = [[max(taps - 2, 1), min(taps, 3)] for taps in kernel]
         shares = [_halved(pad, windows[i % count]) for i, pad in enumerate(pads)]
+    elif strides[-1] == _STRIDE and (_behind_padding(kernel, pads) or _one_column(kernel)):
+        windows = [[taps, 1] for taps in kernel]
+        shares = [[pad, 0] for pad in pads]
     elif set(strides) <= {1} and any(shape[2 + i] < taps for i, taps in enumerate(kernel)):
         steps = max(_steps(taps) for taps in kernel)
         if steps < 2:
@@ -67,6 +74,16 @@ def _plain(node: ir.Node) -> bool:
     explicit = node.attributes.get_string("auto_pad", "NOTSET") == "NOTSET"
     floors = node.attributes.get_int("ceil_mode", 0) == 0
     return explicit and floors and len(node.outputs) == 1 and dense
+
+
+def _behind_padding(kernel: tuple[int, ...], pads: tuple[int, ...]) -> bool:
+    """Whether windows of two columns have padding in front."""
+    return kernel[-1] == 2 and pads[len(kernel) - 1] > 0
+
+
+def _one_column(kernel: tuple[int, ...]) -> bool:
+    """Whether windows have one column and several rows."""
+    return kernel[-1] == 1 and max(kernel) > 1
 
 
 def _steps(taps: int) -> int:

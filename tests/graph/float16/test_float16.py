@@ -90,6 +90,10 @@ GRAPHS = {
     "<kernel_shape = [13, 13], pads = [6, 6, 6, 6]> (x) }",
     "split_wide_max_pools, of even windows and uneven padding": "(float[1,4,5,3] x) => "
     "(float[1,4,4,5] y) { y = MaxPool <kernel_shape = [6, 3], pads = [4, 2, 0, 2]> (x) }",
+    "split_wide_max_pools, with padding in front": "(float[1,4,8,7] x) => (float[1,4,4,4] y) "
+    "{ y = MaxPool <kernel_shape = [2, 2], pads = [0, 1, 0, 1], strides = [2, 2]> (x) }",
+    "split_wide_max_pools, of one column": "(float[1,4,8,7] x) => (float[1,4,4,4] y) "
+    "{ y = MaxPool <kernel_shape = [3, 1], pads = [1, 0, 0, 0], strides = [2, 2]> (x) }",
     "split_wide_max_pools, of one axis": "(float[1,4,5] x) => (float[1,4,7] y) "
     "{ y = MaxPool <kernel_shape = [8], pads = [7, 2]> (x) }",
     "widen_added_number": "(float[1,9,4,5] x) => (float[1,9,4,5] y)"
