@@ -356,7 +356,8 @@ class Package:
             if key in ("backend_type", "soc_model", "enable_htp_fp16_precision")
         }
         options.add_provider_for_devices((npu or found)[:1], provider)
-        return onnxruntime.InferenceSession(path, options)
+        # Else a failed run is tried on the CPU, whose error hides the NPU's.
+        return onnxruntime.InferenceSession(path, options, enable_fallback=0)
 
     def _image_input(self, name: str | None) -> dict[str, Any]:
         names = [key for key, item in self.inputs.items() if item["image"] is not None]

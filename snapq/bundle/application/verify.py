@@ -427,7 +427,7 @@ def _open(ort: Any, path: Path, entry: dict[str, Any] | None, options: Any) -> A
         raise VerifyError("the QNN provider finds no device that it can run on here")
     settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     settings.add_provider_for_devices((npu or devices)[:1], _provider_options(entry))
-    return ort.InferenceSession(str(path), settings)
+    return ort.InferenceSession(str(path), settings, enable_fallback=0)
 
 
 def _provider_options(entry: dict[str, Any]) -> dict[str, str]:

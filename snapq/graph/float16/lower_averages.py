@@ -2,8 +2,8 @@
 
 1. `AveragePool(x)` becomes a depthwise Conv of weights `1 / window`, and a Mul that makes up for
    padding that does not count, unless its windows lie side by side without padding and have not 9
-   taps, one window covers the map, or they are 3 x 3 or 5 x 5 with a stride of 1 or 2 over 32 channels or more and
-   a larger map.
+   taps, one window covers the map, or they are 3 x 3 or 5 x 5 with a stride of 1 or 2 over 32
+   channels or more and a larger map.
 
 The NPU leaves much of such a pool's output unwritten, or divides by a wrong count: -3 to 15 dB of
 padded windows with strides of 4, of 9 taps and more, over fewer than 32 channels, and of some that

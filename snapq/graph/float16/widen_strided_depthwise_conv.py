@@ -3,7 +3,8 @@
 1. Of strides of 4 and 4, `Conv(x)` of 1 x 1 or 3 x 3 taps over more than 32 channels gets one zero
    more along both axes, and the input as much padding.
 2. Of strides of 2 and 2, one of 9 x 9 taps over 32 channels or more gets a column of them.
-3. Of other strides, one of a single tap over more than 32 channels gets two along each strided axis.
+3. Of other strides, one of a single tap over more than 32 channels gets two along each axis with
+   strides.
 
 Their output has nothing to do with their input (-99 to 12 dB, and 67 to 71 so; simulator of QAIRT
 2.51, fp16, v73 to v85). Strides of 2 and 2 with a single tap are right.

@@ -144,7 +144,7 @@ def open_session(wanted: Request) -> tuple[Any, Report]:
         session_options.add_session_config_entry(key, value)
     session_options.add_provider_for_devices([_device(ort)], wanted.provider)
     try:
-        session = ort.InferenceSession(wanted.model, session_options)
+        session = ort.InferenceSession(wanted.model, session_options, enable_fallback=0)
     except Exception as error:
         raise _failure(error, log, wanted) from error
     nodes = tuple(

@@ -76,7 +76,8 @@ GRAPHS = {
     "(float[2,1,3,8] y) { y = Conv <pads = [0, 0, 0, 1], strides = [3, 1]> (x, w, wb) }",
     "double_single_channel, of computed weights": "(float[1,1,9] x, float[1,1,3] k) => "
     "(float[1,1,2] y) { a = Relu(k) y = Conv <strides = [5]> (x, a) }",
-    "widen_strided_depthwise_conv": "(float[1,48,6,7] x, float[48,1,1,1] w) => (float[1,48,2,7] y) "
+    "widen_strided_depthwise_conv": "(float[1,48,6,7] x, float[48,1,1,1] w) => "
+    "(float[1,48,2,7] y) "
     "{ y = Conv <strides = [3, 1], group = 48> (x, w) }",
     "widen_strided_depthwise_conv, of strides of 4": "(float[1,40,9,8] x, float[40,1,3,3] w) => "
     "(float[1,40,3,2] y) { y = Conv <strides = [4, 4], pads = [1, 1, 1, 1], group = 40> (x, w) }",
@@ -138,7 +139,8 @@ LEFT = {
     "float[1,1,9,9,9] z, float[1,1,3,3] w, float[1,1,9,1] wt, float[1,1,3,3,3] wv) => "
     "(float[1,1,9,9] y, float[1,1,4,7] u, float[1,1,3,3,3] v) { y = Conv <strides = [2, 2]> (x, w) "
     "u = Conv <strides = [3, 3]> (x, wt) v = Conv <strides = [3, 3, 3]> (z, wv) }",
-    "other strided depthwise layers": "(float[1,48,13,12] x, float[1,32,9,12] z, float[48,1,1,1] w, "
+    "other strided depthwise layers": "(float[1,48,13,12] x, float[1,32,9,12] z, "
+    "float[48,1,1,1] w, "
     "float[48,1,8,9] w1, float[32,1,3,3] w2) => (float[1,48,7,6] y, float[1,48,3,2] u, "
     "float[1,32,2,3] v) { y = Conv <strides = [2, 2], group = 48> (x, w) "
     "u = Conv <strides = [2, 2], group = 48> (x, w1) "

@@ -13,9 +13,11 @@ import pytest
 
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import DeviceProfile, find
-from snapq.errors import DataError, ModelError
+from snapq.errors import DataError, ModelError, QnnError
+from snapq.graph import io
 from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.simulate import simulate
+from tests.graph.models import build
 from tests.npu.compiling import compile_context
 from tests.npu.qnn import models
 
@@ -148,3 +150,17 @@ def test_a_model_that_cannot_run_fails_once_however_many_workers_there_are(
     with pytest.raises(Exception, match="Mod remainder"):
         list(simulate(mixed_w8a8_cnn, dataclasses.replace(sm8650), models.samples(9), workers=3))
     assert not _workers()
+
+
+def test_a_graph_that_does_not_execute_has_the_error_of_the_npu(
+    qcs9075: DeviceProfile, tmp_path: Path
+) -> None:
+    model = build(
+        "(float[1,4,8,4] x, float[4,4,3,3] w) => (float[1,4,2,1] y) "
+        "{ y = Conv <strides = [4, 4], pads = [0, 2, 0, 0]> (x, w) }"
+    )
+    io.save(model, tmp_path / "strided.onnx")
+    feed = {"x": np.ones((1, 4, 8, 4), np.float32)}
+    options = CompileOptions(fp16=True)
+    with pytest.raises(QnnError, match="QNN graph execute error"):
+        list(simulate(tmp_path / "strided.onnx", qcs9075, [feed], workers=1, options=options))

@@ -39,7 +39,7 @@ def open_session(model: Path, fallback: dict[str, Any], protocol: dict[str, Any]
     npu = [one for one in devices if one.device.type == ort.OrtHardwareDeviceType.NPU]
     options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     options.add_provider_for_devices((npu or devices)[:1], fallback["options"])
-    return ort.InferenceSession(str(model), options)
+    return ort.InferenceSession(str(model), options, enable_fallback=0)
 
 
 def placement_of(session: Any, npu: bool) -> dict[str, Any]:
