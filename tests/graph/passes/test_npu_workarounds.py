@@ -549,6 +549,15 @@ CASES = [
     ),
     Case(
         "average_by_conv",
+        "means of one window that holds the whole map, with its padding and without",
+        """(float[1,3,3,4] x) => (float[1,3,1,1] y, float[1,3,1,1] v) {
+            y = AveragePool <kernel_shape = [9, 9], strides = [4, 4], pads = [4, 4, 4, 4]> (x)
+            v = AveragePool <kernel_shape = [9, 9], strides = [4, 4], pads = [4, 4, 4, 4],
+                count_include_pad = 1> (x) }""",
+        "ReduceMean Mul",
+    ),
+    Case(
+        "average_by_conv",
         "means of windows that fit the map",
         """(float[1,3,3,5] x) => (float[1,3,3,5] y) {
             y = AveragePool <kernel_shape = [3, 3], pads = [1, 1, 1, 1]> (x) }""",
