@@ -758,6 +758,28 @@ CASES = [
         "Conv Conv",
         applies=False,
     ),
+    Case(
+        "widen_strided_tap",
+        "a strided layer of one tap that leaves one row",
+        """(float[1,3,2,16] x, float[5,3,1,1] w, float[1,5,1,8] z) => (float[1,5,1,8] y) {
+            a = Conv <strides = [2, 2]> (x, w) y = Add(a, z) }""",
+        "Conv Add",
+    ),
+    Case(
+        "widen_strided_tap",
+        "one of a signal, by threes",
+        """(float[1,3,24] x, float[5,3,1] w) => (float[1,5,8] y) {
+            y = Conv <strides = [3]> (x, w) }""",
+        "Conv",
+    ),
+    Case(
+        "widen_strided_tap",
+        "a length that the stride does not divide",
+        """(float[1,3,23] x, float[5,3,1] w) => (float[1,5,8] y) {
+            y = Conv <strides = [3]> (x, w) }""",
+        "Conv",
+        applies=False,
+    ),
 ]
 
 
