@@ -34,11 +34,12 @@ def check_gate_names(
         if not isinstance(limits, Mapping):
             continue
         for name in limits:
-            if not _is_device(name, devices):
+            if not is_device(name, devices):
                 _check_output(config, gate, name, devices, outputs)
 
 
-def _is_device(name: str, devices: Sequence[DeviceProfile]) -> bool:
+def is_device(name: str, devices: Sequence[DeviceProfile]) -> bool:
+    """Whether a name is that of one of the run's devices, or one of its other names."""
     try:
         return profiles.find(name) in devices
     except DeviceError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
 
 from snapq.classical.program import Step
 from snapq.classical.program.steps.columns import matrix
@@ -36,7 +35,7 @@ def write_add_columns(writer: Writer, step: Step) -> None:
 def _product(name: str, step: Step, x: str) -> onnx.GraphProto:
     branch = Writer(f"{name}_all")
     weights = branch.constant(matrix(step))
-    return _graph(branch, branch.add("Gemm", x, weights, branch.constant(step.arrays["added"])))
+    return branch.as_branch(branch.add("Gemm", x, weights, branch.constant(step.arrays["added"])))
 
 
 def _taken(name: str, step: Step, x: str) -> onnx.GraphProto:
@@ -45,9 +44,4 @@ def _taken(name: str, step: Step, x: str) -> onnx.GraphProto:
     signed = branch.add("Mul", taken, branch.constant(step.arrays["signs"].reshape(-1)))
     table = branch.add("Reshape", signed, branch.constant(np.array([-1, *columns.shape])))
     total = branch.add("ReduceSum", table, branch.constant(np.array([2])), keepdims=0)
-    return _graph(branch, branch.add("Add", total, branch.constant(step.arrays["added"])))
-
-
-def _graph(branch: Writer, output: str) -> onnx.GraphProto:
-    info = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
-    return helper.make_graph(branch.nodes, "branch", [], [info], list(branch.constants.values()))
+    return branch.as_branch(branch.add("Add", total, branch.constant(step.arrays["added"])))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
 from snapq.classical.program import Step
 from snapq.classical.program.steps.far_rows import LARGEST
@@ -47,7 +47,7 @@ def write_far_rows(writer: Writer, step: Step) -> None:
 
 def _kept(name: str, sums: str) -> onnx.GraphProto:
     branch = Writer(f"{name}_near")
-    return _graph(branch, branch.add("Identity", sums))
+    return branch.as_branch(branch.add("Identity", sums))
 
 
 def _computed(name: str, step: Step, rows: str, far: str, sums: str) -> onnx.GraphProto:
@@ -78,7 +78,7 @@ def _computed(name: str, step: Step, rows: str, far: str, sums: str) -> onnx.Gra
     total = branch.add("MatMul", values, weights)
     total = branch.add("Add", total, branch.constant(arrays["offsets"].astype(np.float64)))
     narrow = branch.add("Cast", total, to=TensorProto.FLOAT)
-    return _graph(branch, branch.add("Where", far, narrow, sums))
+    return branch.as_branch(branch.add("Where", far, narrow, sums))
 
 
 def _rbf(branch: Writer, step: Step, rows: str) -> str:
@@ -93,8 +93,3 @@ def _rbf(branch: Writer, step: Step, rows: str) -> str:
     squares = branch.add("Add", own, branch.constant((vectors * vectors).sum(axis=1)))
     twice = branch.add("MatMul", x, branch.constant(2 * vectors.T))
     return branch.add("Exp", branch.add("Sub", twice, squares))
-
-
-def _graph(branch: Writer, output: str) -> onnx.GraphProto:
-    info = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
-    return helper.make_graph(branch.nodes, "branch", [], [info], list(branch.constants.values()))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from snapq.classical.program import Step
 from snapq.errors import ModelError
@@ -79,6 +79,15 @@ class Writer:
         node = helper.make_node(op, list(inputs), names, domain=domain, **attributes)
         self.nodes.append(node)
         return names[0]
+
+    def as_branch(self, output: str) -> onnx.GraphProto:
+        """The nodes as a branch of an `If`, which gives one float tensor.
+
+        Args:
+            output: the name of that tensor.
+        """
+        info = helper.make_tensor_value_info(output, TensorProto.FLOAT, None)
+        return helper.make_graph(self.nodes, "branch", [], [info], list(self.constants.values()))
 
 
 Write = Callable[[Writer, Step], None]

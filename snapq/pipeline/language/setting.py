@@ -17,6 +17,7 @@ from snapq.llm.pairs.vocabulary import find_tokenizer, read_vocabulary
 from snapq.llm.reading.checkpoint import Vocabulary
 from snapq.llm.tokens import Tokens
 from snapq.llm.wide import wide_parts
+from snapq.pipeline.gate_names import is_device
 from snapq.storage import fingerprint, sha256_file
 
 __all__ = ["LanguageSetting", "TextFile", "load_language_setting"]
@@ -110,20 +111,13 @@ def _check_gates(config: LanguageDeployConfig, devices: Sequence[DeviceProfile])
         if not isinstance(limits, Mapping):
             continue
         for name in limits:
-            if not _is_device(name, devices):
+            if not is_device(name, devices):
                 known = [device.name for device in devices]
                 raise ConfigError(
                     f"The run has no device `{name}`.",
                     where=f"gates.{gate}.{name}",
                     hint=did_you_mean(name, known, f"It has {', '.join(known)}."),
                 )
-
-
-def _is_device(name: str, devices: Sequence[DeviceProfile]) -> bool:
-    try:
-        return profiles.find(name) in devices
-    except DeviceError:
-        return False
 
 
 def _fingerprint(config: LanguageDeployConfig, vocabulary: Vocabulary) -> str:

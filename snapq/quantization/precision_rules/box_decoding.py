@@ -17,7 +17,7 @@ import onnx_ir as ir
 
 from snapq.graph.shapes import static_shape
 from snapq.operators import Encodings, Family, Trait, quantized, spec_of
-from snapq.quantization.qdq.decisions import array, constant, is_float
+from snapq.quantization.qdq.decisions import array, constant, is_float, is_weighted
 
 __all__ = ["box_decoding"]
 
@@ -146,14 +146,9 @@ def _is_function(node: ir.Node) -> bool:
     return _is_arithmetic(node) or _is_pointwise(node) or spec_of(node).family is Family.SOFTMAX
 
 
-def _is_layer(node: ir.Node) -> bool:
-    weight = node.inputs[1] if len(node.inputs) > 1 else None
-    return spec_of(node).has(Trait.SUMS_CHANNELS) and constant(weight) is not None
-
-
 def _is_mean(node: ir.Node) -> bool:
     """Whether a layer weighs the probabilities of a Softmax."""
-    maker = _maker(node.inputs[0]) if _is_layer(node) else None
+    maker = _maker(node.inputs[0]) if is_weighted(node) else None
     while maker is not None and spec_of(maker).has(Trait.MOVES):
         maker = _maker(maker.inputs[0])
     return maker is not None and spec_of(maker).family is Family.SOFTMAX
@@ -164,8 +159,8 @@ def _never(_: ir.Node) -> bool:
 
 
 _WAYS: tuple[tuple[Callable[[ir.Node], bool], Callable[[ir.Node], bool]], ...] = (
-    (lambda node: _is_function(node) or _is_mean(node), _is_layer),
-    (_is_function, _is_layer),
+    (lambda node: _is_function(node) or _is_mean(node), is_weighted),
+    (_is_function, is_weighted),
     (_is_arithmetic, _never),
 )
 """How far back: what is passed on the way, and what the last nodes may be."""

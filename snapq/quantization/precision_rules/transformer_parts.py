@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 import onnx_ir as ir
 
 from snapq.operators import Family, Role, Trait, quantized, spec_of
-from snapq.quantization.qdq.decisions import constant, is_float
+from snapq.quantization.qdq.decisions import constant, is_float, is_weighted
 
 __all__ = ["PARTS", "transformer_parts"]
 
@@ -43,13 +43,15 @@ def transformer_parts(graph: ir.Graph) -> dict[str, frozenset[str]]:
     products = [user for node in graph if node.op_type == "Softmax" for user in _products(node)]
     if len(norms) < _LEAST_NORMS or not products:
         return {}
-    sums = _behind((norm.inputs[0] for norm in norms), _is_layer) | set(norms)
+    sums = _behind((norm.inputs[0] for norm in norms), is_weighted) | set(norms)
     taken = [value for product in products for value in product.inputs]
-    attention = sums | set(products) | _behind(taken, lambda node: node in sums or _is_layer(node))
+    attention = (
+        sums | set(products) | _behind(taken, lambda node: node in sums or is_weighted(node))
+    )
     between = attention
     for _ in range(_LAYERS):
-        read = [node.inputs[0] for node in between if _is_layer(node) and not _is_conv(node)]
-        between = between | _behind(read, lambda node: node in attention or _is_layer(node))
+        read = [node.inputs[0] for node in between if is_weighted(node) and not _is_conv(node)]
+        between = between | _behind(read, lambda node: node in attention or is_weighted(node))
     found = zip(PARTS, (sums, attention, between), strict=True)
     return {name: frozenset(str(node.name) for node in nodes) for name, nodes in found}
 
@@ -71,12 +73,6 @@ def _behind(values: Iterable[ir.Value | None], ends: Callable[[ir.Node], bool]) 
     return found
 
 
-def _is_layer(node: ir.Node) -> bool:
-    """Whether a node multiplies with a constant weight."""
-    weight = node.inputs[1] if len(node.inputs) > 1 else None
-    return spec_of(node).has(Trait.SUMS_CHANNELS) and constant(weight) is not None
-
-
 def _is_conv(node: ir.Node) -> bool:
     """Whether a layer is a convolution, in front of which is no transformer."""
     return spec_of(node).family is Family.CONV
@@ -95,6 +91,6 @@ def _products(softmax: ir.Node) -> list[ir.Node]:
         for user, _ in left.pop().uses():
             if spec_of(user).has(Trait.MOVES):
                 left += user.outputs
-            elif spec_of(user).has(Trait.SUMS_CHANNELS) and not _is_layer(user):
+            elif spec_of(user).has(Trait.SUMS_CHANNELS) and not is_weighted(user):
                 found.append(user)
     return found

@@ -8,12 +8,21 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 
-from snapq.operators import Encodings, OpSpec, Role
+from snapq.operators import Encodings, OpSpec, Role, Trait, spec_of
 from snapq.quantization.encodings import QuantType
 from snapq.quantization.granularity import PER_TENSOR, Granularity
 from snapq.quantization.qdq.scheme import Source
 
-__all__ = ["KEPT_FLOAT", "NOTHING", "Decision", "array", "constant", "is_depthwise", "is_float"]
+__all__ = [
+    "KEPT_FLOAT",
+    "NOTHING",
+    "Decision",
+    "array",
+    "constant",
+    "is_depthwise",
+    "is_float",
+    "is_weighted",
+]
 
 KEPT_FLOAT = "snapq.kept_float"
 """Metadata key of a node that the quantizer left in float on purpose; lint does not complain."""
@@ -73,6 +82,12 @@ def is_float(value: ir.Value | None) -> bool:
     if value is None or value.dtype != ir.DataType.FLOAT:
         return False
     return value.shape is None or 0 not in value.shape.dims
+
+
+def is_weighted(node: ir.Node) -> bool:
+    """Whether a node sums over channels, times a constant weight."""
+    weight = node.inputs[1] if len(node.inputs) > 1 else None
+    return spec_of(node).has(Trait.SUMS_CHANNELS) and constant(weight) is not None
 
 
 def is_depthwise(node: ir.Node) -> bool:

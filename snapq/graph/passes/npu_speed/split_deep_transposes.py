@@ -17,9 +17,9 @@ from math import prod
 
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, integers, permutation
+from snapq.graph.edit import Editor, integers
 from snapq.graph.passes.base import Result
-from snapq.graph.passes.npu_speed.transpose_channels_last import joined
+from snapq.graph.passes.npu_speed.transpose_channels_last import joined_moves
 from snapq.graph.shapes import static_shape
 
 OPERATORS = ("Transpose",)
@@ -30,12 +30,10 @@ _MANY = 5
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Splits one Transpose."""
     source, result = node.inputs[0], static_shape(node.outputs[0])
-    shape, given = static_shape(source), permutation(node)
-    if source is None or shape is None or result is None or 0 in shape or not given:
+    moves = joined_moves(node)
+    if source is None or result is None or moves is None or len(moves[0]) < _MANY:
         return False
-    sizes, order = joined(shape, given)
-    if len(sizes) < _MANY:
-        return False
+    sizes, order = moves
     placed = list(range(len(sizes)))
     last = placed.index(order[-1])
     source, placed = _moved(source, sizes, placed, (last, last + 1, len(placed)), edit)

@@ -25,7 +25,7 @@ from snapq.graph.edit import Editor, integers, permutation, producer
 from snapq.graph.passes.base import Result
 from snapq.graph.shapes import Shape, static_shape
 
-__all__ = ["OPERATORS", "apply", "joined"]
+__all__ = ["OPERATORS", "apply", "joined_moves"]
 
 OPERATORS = ("Transpose",)
 
@@ -36,12 +36,10 @@ _WIDE = 32
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Writes one Transpose as moves of long runs."""
     source, result = node.inputs[0], static_shape(node.outputs[0])
-    shape, given = static_shape(source), permutation(node)
-    if source is None or shape is None or result is None or 0 in shape or not given:
+    moves = joined_moves(node)
+    if source is None or result is None or moves is None or len(moves[0]) < 4:
         return False
-    sizes, order = joined(shape, given)
-    if len(sizes) < 4:
-        return False
+    sizes, order = moves
     last = len(sizes) - 1
     longest = max(range(len(sizes)), key=sizes.__getitem__)
     if sizes[longest] < _WIDE or order[-1] == longest:
@@ -65,8 +63,15 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     return edit.op("Reshape", value, integers(*result))
 
 
-def joined(shape: Shape, order: Sequence[int]) -> tuple[list[int], list[int]]:
-    """The dimensions, those as one that stay side by side, and the permutation of these."""
+def joined_moves(node: ir.Node) -> tuple[list[int], list[int]] | None:
+    """The sizes of dimensions, those as one that stay side by side, and how they are permuted.
+
+    `[2, 3, 4, 5]` by `(2, 3, 0, 1)` is `[6, 20]` by `[1, 0]`. None where the shape is not known, or
+    nothing is in it.
+    """
+    shape, order = static_shape(node.inputs[0]), permutation(node)
+    if shape is None or 0 in shape or not order:
+        return None
     moved = [axis for axis in order if shape[axis] != 1]
     runs = [[axis] for axis in moved[:1]]
     kept = sorted(moved)
