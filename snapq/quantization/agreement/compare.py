@@ -19,7 +19,7 @@ from snapq.evaluation.channel_groups import ChannelGroup, by_range
 from snapq.evaluation.sqnr import sqnr
 from snapq.precision import SMALLEST_FLOAT16
 
-__all__ = ["REPEATS", "Agreement", "Finding", "Noisy", "compare", "with_changes", "worst_agreement"]
+__all__ = ["REPEATS", "Agreement", "Finding", "Noisy", "compare", "with_changes"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Outputs = Mapping[str, Array]
@@ -193,11 +193,6 @@ def with_changes(findings: Sequence[Agreement], runs: Sequence[Outputs]) -> tupl
         else one
         for one in findings
     )
-
-
-def worst_agreement(cpu: Sequence[Outputs], npu: Sequence[Outputs]) -> float:
-    """The lowest SQNR in dB of any group of any tensor of the NPU against the CPU."""
-    return min((one.agreement_db for one in compare(cpu, npu, None)), default=_LIMIT_DB)
 
 
 class _Doubt:
