@@ -1,8 +1,8 @@
 """Renders a run as one HTML file that needs no network.
 
-Names come from models and users and may hold markup: jinja2 escapes every value, JSON inside
-`<script>` is escaped by its `tojson`, plot labels are escaped in `plots`, and a
-Content-Security-Policy with script hashes forbids all other scripts and every request.
+Names come from models and users and may hold markup: jinja2 escapes every value, JSON is packed as
+base64, plot labels are escaped in `plots`, and a Content-Security-Policy with script hashes forbids
+all other scripts and every request.
 """
 
 from __future__ import annotations
