@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from snapq.errors import StorageError
 from snapq.pipeline.evidence import random_notes
 from snapq.pipeline.inputs import load_setting
 from snapq.records import Origin
+from tests.pipeline.conftest import make_project
 
 pytestmark = [pytest.mark.npu, pytest.mark.slow]
 
@@ -26,6 +28,18 @@ pytestmark = [pytest.mark.npu, pytest.mark.slow]
 def run(project: Path, *overrides: str, **options: object) -> snapq.Run:
     config = snapq.load(project / "deploy.yaml", overrides)
     return snapq.run(config, runs=project / "runs", **options)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> snapq.Run:
+    """A run whose project and cache are as it left them, but for other runs beside it."""
+    return run(make_project(tmp_path_factory.mktemp("first")))
+
+
+@pytest.fixture
+def begun(first: snapq.Run) -> Path:
+    """Its project."""
+    return first.folder.parents[2]
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -36,9 +50,8 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
-def test_a_run_leaves_a_bundle_a_report_and_a_proof_of_every_figure(project: Path) -> None:
-    done = run(project)
-    record = done.record
+def test_a_run_leaves_a_bundle_a_report_and_a_proof_of_every_figure(first: snapq.Run) -> None:
+    done, record = first, first.record
     assert done.passed
     assert done.bundle is not None
     assert (done.bundle / "manifest.json").is_file()
@@ -80,9 +93,10 @@ def test_what_ships_is_simulated_for_each_kind_of_npu(project: Path) -> None:
     assert any(note.startswith("sm8650 at w8a8: not simulated apart") for note in record.notes)
 
 
-def test_a_second_run_reuses_every_stage_and_gives_the_same_bytes(project: Path) -> None:
-    first = run(project)
-    second = run(project)
+def test_a_second_run_reuses_every_stage_and_gives_the_same_bytes(
+    first: snapq.Run, begun: Path
+) -> None:
+    second = run(begun)
     assert not any(stage.cached for stage in first.record.stages)
     assert all(stage.cached for stage in second.record.stages)
     assert first.bundle is not None
@@ -90,16 +104,16 @@ def test_a_second_run_reuses_every_stage_and_gives_the_same_bytes(project: Path)
     assert hashes(first.bundle) == hashes(second.bundle)
 
 
-def test_a_fresh_run_gives_byte_identical_models(project: Path) -> None:
-    first, second = run(project), run(project, fresh=True)
+def test_a_fresh_run_gives_byte_identical_models(first: snapq.Run, begun: Path) -> None:
+    second = run(begun, fresh=True)
     assert not any(stage.cached for stage in second.record.stages)
     assert first.bundle is not None
     assert second.bundle is not None
     assert hashes(first.bundle) == hashes(second.bundle)
 
 
-def test_a_damaged_kept_stage_is_made_again(project: Path) -> None:
-    first = run(project)
+def test_a_damaged_kept_stage_is_made_again(first: snapq.Run, begun: Path, tmp_path: Path) -> None:
+    project = Path(shutil.copytree(begun, tmp_path / "project"))
     kept = next((project / "runs" / ".cache" / "stages").glob("*/encodings.json"))
     kept.unlink()
     kept.write_text("[]")
@@ -127,8 +141,8 @@ def test_a_run_without_a_package_is_simulated_as_it_is(project: Path) -> None:
     assert {record.where for record in done.record.fidelity} == {Origin.SIMULATED}
 
 
-def test_a_gate_without_its_figure_has_failed(project: Path) -> None:
-    done = run(project, "gates.min_sqnr_db=200")
+def test_a_gate_without_its_figure_has_failed(begun: Path) -> None:
+    done = run(begun, "gates.min_sqnr_db=200")
     assert not done.passed
     failed = [gate for gate in done.record.gates if not gate.passed]
     assert [gate.name for gate in failed] == ["min_sqnr_db"]
