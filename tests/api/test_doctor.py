@@ -30,6 +30,8 @@ def test_what_is_wrong_comes_with_its_mend(tmp_path: Path, monkeypatch: pytest.M
 
 def test_the_tested_versions_are_those_of_what_snapq_requires() -> None:
     pinned = TESTED_VERSIONS.read_text(encoding="utf-8")
-    for requirement in metadata.requires("snapq") or ():
+    requirements = metadata.requires("snapq")
+    assert requirements
+    for requirement in requirements:
         name = requirement.partition(">")[0].strip()
         assert f"\n{name}==" in pinned

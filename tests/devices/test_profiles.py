@@ -59,6 +59,7 @@ def test_a_device_is_found_by_the_names_people_use(word: str, name: str) -> None
 
 
 def test_each_profile_is_found_by_each_of_its_names() -> None:
+    assert all_profiles()
     for profile in all_profiles():
         for word in (profile.name, profile.marketing, str(profile.soc_id), *profile.aliases):
             assert find(word) == profile

@@ -217,6 +217,8 @@ def test_a_device_without_a_prediction_fails_the_gate_with_the_reason() -> None:
 def test_chips_without_fp16_have_no_speed_up_over_it() -> None:
     evaluated = Evaluated(figures(speedups=()), [find("qcs6490")], "w8a8", ())
     gates = Gates(min_estimated_speedup=1, min_predicted_speedup=1)
-    for one in check(gates, evaluated):
+    outcomes = check(gates, evaluated)
+    assert len(outcomes) == 2
+    for one in outcomes:
         assert not one.passed
         assert "qcs6490 has no fp16 to be faster than" in one.found

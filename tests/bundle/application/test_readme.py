@@ -24,7 +24,9 @@ from tests.graph.boundary.small_models import conv_net
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_model_has_a_page_whose_tables_hold(kind: str) -> None:
     text = readme(KINDS[kind], ApplicationFacts(("a|b", "`c`")), ("model.onnx",))
-    for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+    tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    assert tables
+    for block in tables:
         columns = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
         assert len(columns) == 1, block
 
