@@ -5,11 +5,11 @@ import onnx
 import pytest
 
 from snapq.cpu import CpuModel
-from snapq.evaluation.sqnr import sqnr
 from snapq.graph import io
 from snapq.precision import ActivationType, WeightType
 from snapq.quantization.lint.run import lint
 from snapq.quantization.quantize import Scheme, quantize
+from tests.quantization.compared import decibels
 from tests.quantization.odd_models import MODELS, feeds
 
 SCHEMES = [
@@ -38,11 +38,7 @@ def test_an_odd_model_is_quantized_as_the_provider_wants_it(name, scheme):
             assert truth.shape == found.shape
             assert truth.dtype == found.dtype
             if truth.dtype == np.float32:
-                assert _sqnr(truth, found) > wanted
-
-
-def _sqnr(truth, found):
-    return sqnr(float(np.square(truth).sum()), float(np.square(truth - found).sum()))
+                assert decibels(truth, found) > wanted
 
 
 def test_inputs_and_outputs_keep_names_order_and_types():

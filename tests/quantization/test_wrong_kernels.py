@@ -11,7 +11,6 @@ from onnx import TensorProto
 
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
-from snapq.evaluation.sqnr import sqnr
 from snapq.graph import io
 from snapq.graph.float16.run import write_for_float16
 from snapq.graph.prepare import prepare
@@ -21,6 +20,7 @@ from snapq.precision import ActivationType, WeightType
 from snapq.quantization.encodings import Encoding, QuantType
 from snapq.quantization.granularity import PER_TENSOR
 from snapq.quantization.quantize import Scheme, quantize
+from tests.quantization.compared import decibels
 from tests.quantization.odd_models import Builder, feeds, scalar
 
 pytestmark = pytest.mark.npu
@@ -424,10 +424,7 @@ def test_what_stays_in_float_of_a_quantized_model_is_written_for_fp16(tmp_path: 
 def levels(model, sample, found):
     """The SQNR of each output, against the float model."""
     truths = CpuModel(model).session.run(None, sample)
-    return [
-        sqnr(float(np.square(truth).sum()), float(np.square(truth - values).sum()))
-        for truth, values in zip(truths, found, strict=True)
-    ]
+    return [decibels(truth, values) for truth, values in zip(truths, found, strict=True)]
 
 
 def agrees(model, result, sample, folder: Path, least):

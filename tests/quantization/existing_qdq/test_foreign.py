@@ -14,7 +14,6 @@ import snapq
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
 from snapq.errors import DataError
-from snapq.evaluation.sqnr import sqnr
 from snapq.graph import io, shapes
 from snapq.graph.prepare import prepare
 from snapq.npu.qnn.options import CompileOptions
@@ -25,16 +24,13 @@ from snapq.quantization.existing_qdq.requantize import Requantized, requantize
 from snapq.quantization.existing_qdq.strip import strip
 from snapq.quantization.existing_qdq.transfer import transfer
 from snapq.quantization.lint.run import lint
+from tests.quantization.compared import decibels
 from tests.quantization.foreign_models import MODELS, feeds
 
 pytestmark = pytest.mark.slow
 
 onnxruntime_quantization = pytest.importorskip("onnxruntime.quantization")
 CLASSIFIER = (1, 3, 48, 192)
-
-
-def db(truth: np.ndarray, found: np.ndarray) -> float:
-    return sqnr(float(np.square(truth).sum()), float(np.square(truth - found).sum()))
 
 
 def repaired(given: ir.Model, samples: list[dict[str, np.ndarray]] | None) -> Requantized:
@@ -63,7 +59,7 @@ def test_what_keeps_a_foreign_model_off_the_npu_is_found_and_repaired(
     types = {n.inputs[2].dtype for n in result.graph if n.op_type == "QuantizeLinear"}
     assert types == {ir.DataType.UINT8}
     sample = next(feeds(1))
-    assert db(run_on_cpu(given, sample), run_on_cpu(result, sample)) > 25
+    assert decibels(run_on_cpu(given, sample), run_on_cpu(result, sample)) > 25
     io.save(result, tmp_path / "repaired.onnx")
     found = place(tmp_path / "repaired.onnx", find("qcs9075"), CompileOptions())
     assert {node.unit for node in found.nodes} <= {"npu", "none"}
@@ -80,7 +76,7 @@ def test_saturation_that_stood_for_a_relu_is_a_clip_in_the_float_form() -> None:
     assert Counter(node.op_type for node in stripped.graph)["Clip"] == 1
     sample = next(feeds(1))
     assert run_on_cpu(stripped, sample).min() >= 0
-    assert db(run_on_cpu(given, sample), run_on_cpu(stripped, sample)) > 30
+    assert decibels(run_on_cpu(given, sample), run_on_cpu(stripped, sample)) > 30
 
 
 def test_saturation_at_a_graph_output_is_a_clip_that_has_the_name_of_the_output() -> None:
@@ -170,4 +166,8 @@ def test_integer_operators_of_onnxruntime_are_read_as_the_float_ones_they_stand_
     assert not any(node.op_type.startswith("QLinear") for node in stripped.graph)
     sample = {"x": np.random.default_rng(7).normal(size=CLASSIFIER).astype(np.float32)}
     truth = run_on_cpu(io.load(tmp_path / "float.onnx"), sample)
-    assert db(truth, run_on_cpu(stripped, sample)) > db(truth, run_on_cpu(given, sample)) > 15
+    assert (
+        decibels(truth, run_on_cpu(stripped, sample))
+        > decibels(truth, run_on_cpu(given, sample))
+        > 15
+    )

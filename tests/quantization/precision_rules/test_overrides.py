@@ -10,7 +10,6 @@ from snapq.config import Override
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
 from snapq.errors import ConfigError
-from snapq.evaluation.sqnr import sqnr
 from snapq.graph import io
 from snapq.npu.qnn.options import CompileOptions
 from snapq.npu.qnn.simulate import simulate
@@ -19,6 +18,7 @@ from snapq.quantization.lint.run import lint
 from snapq.quantization.precision_rules.overrides import resolve
 from snapq.quantization.qdq.scheme import NodePrecision
 from snapq.quantization.quantize import Scheme, quantize
+from tests.quantization.compared import decibels
 from tests.quantization.odd_models import MODELS, Builder, feeds
 
 
@@ -43,10 +43,6 @@ def types(result):
 
 def on_cpu(model, sample):
     return CpuModel(model, optimize=False).session.run(None, sample)
-
-
-def closeness(truth, found):
-    return sqnr(float(np.square(truth).sum()), float(np.square(truth - found).sum()))
 
 
 MIXED = {
@@ -77,7 +73,7 @@ def test_a_model_of_four_precisions_runs_on_the_npu_and_is_near_to_float(tmp_pat
         options=CompileOptions(fp16=True),
     )
     for sample, out in zip(samples, outputs, strict=True):
-        assert closeness(on_cpu(model, sample)[0], out["gemm_7"]) > 20
+        assert decibels(on_cpu(model, sample)[0], out["gemm_7"]) > 20
 
 
 @pytest.mark.parametrize("activations", list(ActivationType))
@@ -90,7 +86,7 @@ def test_every_pair_of_types_gives_a_legal_model(name, weights, activations):
     wanted = 6.0 if weights is WeightType.INT4 else 15.0
     (sample,) = feeds(model, 1)
     for truth, found in zip(on_cpu(model, sample), on_cpu(result.model, sample), strict=True):
-        assert closeness(truth, found) > wanted
+        assert decibels(truth, found) > wanted
 
 
 def test_float_activations_quantize_only_what_is_named():

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from snapq.cpu import CpuModel
-from snapq.evaluation.sqnr import sqnr
 from snapq.precision import ActivationType
 from snapq.quantization.notes import NoteKind
 from snapq.quantization.qdq.scheme import NodePrecision
 from snapq.quantization.quantize import Scheme, quantize
+from tests.quantization.compared import decibels
 from tests.quantization.odd_models import Builder
 
 
@@ -43,7 +43,7 @@ def test_a_masked_attention_is_near_to_float(kind, mask):
     there, here = CpuModel(model).session, CpuModel(result, optimize=False).session
     for sample in samples():
         truth, found = there.run(None, sample)[0], here.run(None, sample)[0]
-        assert sqnr(float(np.square(truth).sum()), float(np.square(truth - found).sum())) > 20
+        assert decibels(truth, found) > 20
 
 
 def test_masked_decays_are_near_to_float():
@@ -60,7 +60,7 @@ def test_masked_decays_are_near_to_float():
     there, here = CpuModel(model), CpuModel(result, optimize=False)
     for sample in given:
         (truth,), (found,) = there.run(sample).values(), here.run(sample).values()
-        assert sqnr(float(np.square(truth).sum()), float(np.square(truth - found).sum())) > 25
+        assert decibels(truth, found) > 25
 
 
 def test_a_test_for_nan_goes_with_a_note_where_its_softmax_is_quantized():
@@ -89,7 +89,7 @@ def test_a_mask_that_no_sample_had_set_still_masks(kind, mask):
     there, here = CpuModel(model).session, CpuModel(result.model, optimize=False).session
     for sample in (*samples(), *unset):
         truth, found = there.run(None, sample)[0], here.run(None, sample)[0]
-        assert sqnr(float(np.square(truth).sum()), float(np.square(truth - found).sum())) > 20
+        assert decibels(truth, found) > 20
 
 
 def test_samples_that_set_the_mask_need_no_room_for_it():

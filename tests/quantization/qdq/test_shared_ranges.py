@@ -11,11 +11,11 @@ import pytest
 import snapq
 from snapq.cpu import CpuModel
 from snapq.devices.profiles import find
-from snapq.evaluation.sqnr import sqnr
 from snapq.graph import io
 from snapq.precision import ActivationType
 from snapq.quantization.encodings import QuantType, asymmetric
 from snapq.quantization.quantize import Scheme, quantize
+from tests.quantization.compared import decibels
 from tests.quantization.odd_models import Builder, feeds
 
 INDICES = np.ascontiguousarray(
@@ -97,10 +97,6 @@ MODELS = {
 }
 
 
-def db(truth: np.ndarray, found: np.ndarray) -> float:
-    return sqnr(float(np.square(truth).sum()), float(np.square(truth - found).sum()))
-
-
 @pytest.mark.parametrize("name", MODELS)
 def test_a_shared_encoding_holds_all_values(name: str) -> None:
     model = MODELS[name]
@@ -108,7 +104,7 @@ def test_a_shared_encoding_holds_all_values(name: str) -> None:
     result = quantize(model, feeds(model, 4), scheme).model
     there, here = CpuModel(model, optimize=False).session, CpuModel(result, optimize=False).session
     for sample in feeds(model, 2):
-        assert db(there.run(None, sample)[0], here.run(None, sample)[0]) > 38
+        assert decibels(there.run(None, sample)[0], here.run(None, sample)[0]) > 38
 
 
 def all_at_once() -> ir.Model:
@@ -147,7 +143,7 @@ def test_the_npu_computes_what_float_does(
     (sample,) = feeds(model, 1)
     (found,) = snapq.simulate(tmp_path / "model.onnx", device, [sample])
     truth = CpuModel(model, optimize=False).session.run(None, sample)
-    measured = [db(*pair) for pair in zip(truth, found.values(), strict=True)]
+    measured = [decibels(*pair) for pair in zip(truth, found.values(), strict=True)]
     assert min(measured) > (28 if activations is ActivationType.UINT8 else 38), measured
 
 
