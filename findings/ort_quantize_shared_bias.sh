@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# quantize_static of ONNX Runtime gives two layers one bias of the first one's scale, in operator form
+# quantize_static of ONNX Runtime gives a shared bias the scale of its first reader
 #
 # A bias that two Convs read is quantized once in operator form, with the scale of the first Conv.
 # The second adds the codes as if they had its own scale, and its bias is too large or too small by
