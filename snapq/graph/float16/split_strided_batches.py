@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from snapq.graph.edit import Editor, input_at, ints_attribute
+from snapq.graph.edit import Editor, ints_attribute
 from snapq.graph.passes.base import Result
+from snapq.graph.passes.npu_workarounds.widen_strided_conv import sample_by_sample
 from snapq.graph.shapes import static_shape
 
 OPERATORS = ("Conv",)
@@ -25,9 +26,9 @@ _MAP = 4
 
 def apply(node: ir.Node, edit: Editor) -> Result:
     """Takes one convolution apart."""
-    source, shape = node.inputs[0], static_shape(node.inputs[0])
+    shape = static_shape(node.inputs[0])
     made = static_shape(node.outputs[0])
-    if source is None or shape is None or made is None or len(shape) != _MAP:
+    if shape is None or made is None or len(shape) != _MAP:
         return False
     depthwise = node.attributes.get_int("group", 1) == shape[1] == made[1] > 1
     if (
@@ -36,15 +37,4 @@ def apply(node: ir.Node, edit: Editor) -> Result:
         or max(ints_attribute(node, "strides") or (1,)) == 1
     ):
         return False
-    samples = edit.ops("Split", source, outputs=shape[0], axis=0, num_outputs=shape[0])
-    parts = []
-    for sample in samples:
-        sample.shape, sample.type = ir.Shape((1, *shape[1:])), source.type
-        part = edit.op("Conv", sample, node.inputs[1], input_at(node, 2))
-        part.shape, part.type = ir.Shape((1, *made[1:])), source.type
-        conv = part.producer()
-        assert conv is not None
-        for name, attribute in node.attributes.items():
-            conv.attributes[name] = attribute
-        parts.append(part)
-    return edit.op("Concat", *parts, axis=0)
+    return sample_by_sample(node, shape, made, edit)

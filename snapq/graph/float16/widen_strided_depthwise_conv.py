@@ -1,10 +1,11 @@
 """Gives a strided depthwise convolution taps of zeros, of which the NPU computes as many rightly.
 
-1. Of strides of 4 and 4, `Conv(x)` of 1 x 1 or 3 x 3 taps over more than 32 channels gets one zero
-   more along both axes, and the input as much padding.
-2. Of strides of 2 and 2, one of 9 x 9 taps over 32 channels or more gets a column of them.
-3. Of other strides, one of a single tap over more than 32 channels gets two along each axis with
-   strides.
+Over 32 channels or more:
+
+1. Of strides of 4 and 4, `Conv(x)` of 1 x 1 or 3 x 3 taps gets one zero more along both axes, and
+   the input as much padding.
+2. Of strides of 2 and 2, one of 9 x 9 taps, as a mean that is written as a Conv, gets a column.
+3. Of other strides, one of a single tap gets two along each axis with strides.
 
 Their output has nothing to do with their input (-99 to 12 dB, and 67 to 71 so; simulator of QAIRT
 2.51, fp16, v73 to v85). Strides of 2 and 2 with a single tap are right.
@@ -36,19 +37,17 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     taps = weight.shape[2:]
     strides = tuple(ints_attribute(node, "strides") or (1,) * len(taps))
     dilated = max(taps) > 1 and max(ints_attribute(node, "dilations") or (1,)) > 1
-    zeros = () if dilated else _missing(shape[1], taps, strides)
+    zeros = () if dilated else _missing(taps, strides)
     if not any(zeros):
         return False
     add_taps(node, weight, list(zeros), edit)
     return True
 
 
-def _missing(channels: int, taps: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...]:
+def _missing(taps: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...]:
     """How many taps a convolution lacks along each axis."""
     if (taps, strides) == ((9, 9), (2, 2)):
         return 0, 1
-    if channels == _LANES:
-        return ()
     if strides == (4, 4) and taps in {(1, 1), (3, 3)}:
         return 1, 1
     if max(taps) == 1 and strides not in {(2,) * _AXES, (1,) * len(taps)}:

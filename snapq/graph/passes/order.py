@@ -86,6 +86,7 @@ ORDER: dict[Phase, dict[str, str]] = {
         "npu_workarounds.widen_depthwise_conv": "before lower_long_conv1d_to_matmul: Convs",
         "npu_workarounds.compare_one_hot": "looks at OneHot, as no other does",
         "npu_workarounds.widen_padded_conv": "behind merge_pad, which is in FOLD: Convs",
+        "npu_workarounds.widen_strided_conv": "behind widen_depthwise_conv, which adds channels",
         "npu_workarounds.widen_strided_tap": "behind widen_padded_conv: Convs of one tap too",
         "npu_workarounds.pad_for_filling": "before split_pad, which looks at Pads",
         "npu_workarounds.split_pad": "before lower_shapes, which looks at Pads too",

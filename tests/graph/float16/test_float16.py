@@ -81,8 +81,6 @@ GRAPHS = {
     "{ y = Conv <strides = [3, 1], group = 48> (x, w) }",
     "widen_strided_depthwise_conv, of strides of 4": "(float[1,40,9,8] x, float[40,1,3,3] w) => "
     "(float[1,40,3,2] y) { y = Conv <strides = [4, 4], pads = [1, 1, 1, 1], group = 40> (x, w) }",
-    "widen_strided_depthwise_conv, of 9 taps": "(float[1,32,13,12] x, float[64,1,9,9] w) => "
-    "(float[1,64,3,2] y) { y = Conv <strides = [2, 2], group = 32> (x, w) }",
     "split_odd_channels": "(float[1,257,5] x, float[257,1,3] w, float[257] wb) => "
     "(float[1,257,5] y) { y = Conv <group = 257, pads = [1, 1]> (x, w, wb) }",
     "split_strided_batches": "(float[3,4,9,8] x, float[4,1,3,3] w, float[4] wb) => "
@@ -139,12 +137,11 @@ LEFT = {
     "float[1,1,9,9,9] z, float[1,1,3,3] w, float[1,1,9,1] wt, float[1,1,3,3,3] wv) => "
     "(float[1,1,9,9] y, float[1,1,4,7] u, float[1,1,3,3,3] v) { y = Conv <strides = [2, 2]> (x, w) "
     "u = Conv <strides = [3, 3]> (x, wt) v = Conv <strides = [3, 3, 3]> (z, wv) }",
-    "other strided depthwise layers": "(float[1,48,13,12] x, float[1,32,9,12] z, "
-    "float[48,1,1,1] w, "
-    "float[48,1,8,9] w1, float[32,1,3,3] w2) => (float[1,48,7,6] y, float[1,48,3,2] u, "
-    "float[1,32,2,3] v) { y = Conv <strides = [2, 2], group = 48> (x, w) "
+    "other strided depthwise layers": "(float[1,48,13,12] x, float[1,31,9,12] z, "
+    "float[48,1,1,1] w, float[48,1,8,9] w1, float[31,1,3,3] w2) => (float[1,48,7,6] y, "
+    "float[1,48,3,2] u, float[1,31,2,3] v) { y = Conv <strides = [2, 2], group = 48> (x, w) "
     "u = Conv <strides = [2, 2], group = 48> (x, w1) "
-    "v = Conv <strides = [4, 4], group = 32> (z, w2) }",
+    "v = Conv <strides = [4, 4], group = 31> (z, w2) }",
     "windows side by side, and one over the map": "(float[1,3,7,9] x) => (float[1,3,3,3] y, "
     "float[1,3,1,1] z) { y = AveragePool <kernel_shape = [2, 3], strides = [2, 3]> (x) "
     "z = AveragePool <kernel_shape = [7, 9]> (x) }",

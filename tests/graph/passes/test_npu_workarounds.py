@@ -780,6 +780,29 @@ CASES = [
         "Conv",
         applies=False,
     ),
+    Case(
+        "widen_strided_conv",
+        "9 x 9 taps with strides",
+        """(float[1,3,13,12] x, float[4,3,9,9] w) => (float[1,4,7,4] y) {
+            y = Conv <strides = [2, 2], pads = [4, 1, 4, 2]> (x, w) }""",
+        "Conv",
+    ),
+    Case(
+        "widen_strided_conv",
+        "two samples of wide taps with strides",
+        """(float[2,4,7,15] x, float[6,2,3,11] w, float[6] wb) => (float[2,6,3,3] y) {
+            y = Conv <strides = [2, 2], group = 2> (x, w, wb) }""",
+        "Split Conv Conv Concat",
+    ),
+    Case(
+        "widen_strided_conv",
+        "one sample of wide taps, and other strides",
+        """(float[1,4,9,15] x, float[2,4,13,15] x1, float[6,4,3,9] w, float[6,4,9,9] w1) =>
+            (float[1,6,4,4] y, float[2,6,2,3] z) {
+            y = Conv <strides = [2, 2]> (x, w) z = Conv <strides = [3, 3]> (x1, w1) }""",
+        "Conv Conv",
+        applies=False,
+    ),
 ]
 
 
