@@ -20,7 +20,7 @@ from snapq.graph.edit import Editor, integers, is_float, is_op, producer, reduce
 from snapq.graph.shapes import Shape, static_shape
 from snapq.npu.judged.copies import changed_copy
 
-__all__ = ["apply", "sites"]
+__all__ = ["apply", "in_integers", "sites"]
 
 _RANK, _MOST_PLACES, _LEAST_CHANNELS = 4, 48, 256
 
@@ -54,10 +54,10 @@ def _shape(node: ir.Node) -> Shape | None:
     if shape is None or axes is None or len(shape) != _RANK or sorted(axes) != [2, 3]:
         return None
     small = shape[0] == 1 and shape[1] >= _LEAST_CHANNELS and shape[2] * shape[3] <= _MOST_PLACES
-    return shape if small and not _in_integers(node) else None
+    return shape if small and not in_integers(node) else None
 
 
-def _in_integers(node: ir.Node) -> bool:
+def in_integers(node: ir.Node) -> bool:
     """Whether the node stands between a DQ and a Q."""
     users = [use.node for use in node.outputs[0].uses()]
     return producer(node.inputs[0], "DequantizeLinear") is not None or any(

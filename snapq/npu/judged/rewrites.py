@@ -24,6 +24,7 @@ from snapq.npu.judged import (
     resize_by_products,
     split_top_k,
     thin_strides,
+    tiled_means,
 )
 
 __all__ = ["PLAIN", "REWRITES", "Form", "possible", "rewritten"]
@@ -38,6 +39,7 @@ REWRITES: dict[str, ModuleType] = {
     "split_top_k": split_top_k,
     "mean_by_product": mean_by_product,
     "map_strips": map_strips,
+    "tiled_means": tiled_means,
 }
 """By name, the most promising first; a model has each everywhere or nowhere.
 

@@ -789,6 +789,13 @@ CASES = [
     ),
     Case(
         "widen_strided_conv",
+        "two columns of padding in front of 3 x 3 taps with strides of 4",
+        """(float[1,3,8,9] x, float[4,3,3,3] w) => (float[1,4,2,3] y) {
+            y = Conv <strides = [4, 4], pads = [1, 2, 0, 1]> (x, w) }""",
+        "Conv",
+    ),
+    Case(
+        "widen_strided_conv",
         "two samples of wide taps with strides",
         """(float[2,4,7,15] x, float[6,2,3,11] w, float[6] wb) => (float[2,6,3,3] y) {
             y = Conv <strides = [2, 2], group = 2> (x, w, wb) }""",

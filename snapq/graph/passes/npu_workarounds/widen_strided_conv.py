@@ -1,12 +1,14 @@
-"""Writes a Conv of 9 and more columns of taps with strides of 2 and 2 as the NPU computes it.
+"""Writes Convs with strides whose taps, or padding, the NPU does not compute as they are.
 
-1. One of 9 x 9 taps gets a column of zeros behind them, and the input as much padding.
-2. One of 9 columns or more, over 2 to 16 samples, is computed sample by sample.
+1. One of 9 x 9 taps with strides of 2 and 2 gets a column of zeros behind them, and the input as
+   much padding. So does one of 3 x 3 with strides of 4 and 4 and two columns of padding in front.
+2. One of 9 columns or more with strides of 2 and 2, over 2 to 16 samples, is computed sample by
+   sample.
 
 As they are their output has nothing to do with their input (QAIRT 2.51, simulated on QCS9075 and
 SA8797P): 9 x 9 taps from 32 channels on in fp16 (-98 to 0 dB), at 16 bits (-6 dB), and with padding
 over 3 channels at 8 bits too (-3 dB); several samples at 16 bits (-10 to -1 dB, or the compiler
-ends).
+ends). What has 3 x 3 taps is compiled, and does not execute in fp16 and at 16 bits.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ OPERATORS = ("Conv",)
 
 _TAPS = 9
 _STRIDES = (2, 2)
+_WIDE = ((9, 9), _STRIDES)
+_SMALL, _PADDING = ((3, 3), (4, 4)), 2
+"""Taps and strides that are wrong, the small ones with so many columns of padding in front."""
 _MOST_SAMPLES = 16
 
 
@@ -33,12 +38,14 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if shape is None or made is None or weight is None or automatic:
         return False
     dilated = any(step != 1 for step in ints_attribute(node, "dilations") or ())
-    if dilated or tuple(ints_attribute(node, "strides") or ()) != _STRIDES:
+    taps, strides = weight.shape[2:], tuple(ints_attribute(node, "strides") or ())
+    front = (ints_attribute(node, "pads") or (0, 0))[:2]
+    widened = (taps, strides) == _WIDE or ((taps, strides) == _SMALL and front[-1] == _PADDING)
+    if dilated or not (widened or strides == _STRIDES):
         return False
-    widened = weight.shape[2:] == (_TAPS, _TAPS)
     if widened:
         add_taps(node, weight, [0, 1], edit)
-    if 2 <= shape[0] <= _MOST_SAMPLES and weight.shape[-1] >= _TAPS:
+    if strides == _STRIDES and 2 <= shape[0] <= _MOST_SAMPLES and weight.shape[-1] >= _TAPS:
         return sample_by_sample(node, shape, made, edit)
     return widened
 
