@@ -91,8 +91,8 @@ GRAPHS = {
     "(float[1,4,4,5] y) { y = MaxPool <kernel_shape = [6, 3], pads = [4, 2, 0, 2]> (x) }",
     "split_wide_max_pools, with padding in front": "(float[1,4,8,7] x) => (float[1,4,4,4] y) "
     "{ y = MaxPool <kernel_shape = [2, 2], pads = [0, 1, 0, 1], strides = [2, 2]> (x) }",
-    "split_wide_max_pools, of one column": "(float[1,4,8,7] x) => (float[1,4,4,4] y) "
-    "{ y = MaxPool <kernel_shape = [3, 1], pads = [1, 0, 0, 0], strides = [2, 2]> (x) }",
+    "split_wide_max_pools, of one column": "(float[1,4,8,7] x) => (float[1,4,7,4] y) "
+    "{ y = MaxPool <kernel_shape = [3, 1], pads = [1, 0, 0, 0], strides = [1, 2]> (x) }",
     "split_wide_max_pools, of one axis": "(float[1,4,5] x) => (float[1,4,7] y) "
     "{ y = MaxPool <kernel_shape = [8], pads = [7, 2]> (x) }",
     "widen_added_number": "(float[1,9,4,5] x) => (float[1,9,4,5] y)"

@@ -7,8 +7,8 @@
 
 As they are their output has nothing to do with their input (QAIRT 2.51, simulated on QCS9075 and
 SA8797P): 9 x 9 taps from 32 channels on in fp16 (-98 to 0 dB), at 16 bits (-6 dB), and with padding
-over 3 channels at 8 bits too (-3 dB); several samples at 16 bits (-10 to -1 dB, or the compiler
-ends). What has 3 x 3 taps is compiled, and does not execute in fp16 and at 16 bits.
+over 3 channels at 8 bits too (-3 dB); several samples at 16 bits (-10 to -1 dB, or they are
+not compiled). What has 3 x 3 taps is compiled, and does not execute in fp16 and at 16 bits.
 """
 
 from __future__ import annotations
