@@ -1,9 +1,9 @@
 """Writes means over windows as a depthwise Conv.
 
 1. `AveragePool(x)` becomes a depthwise Conv of weights `1 / window`, and a Mul that makes up for
-   padding that does not count, unless its windows lie side by side without padding and have not 9
-   taps, one window covers the map, or they are 3 x 3 or 5 x 5 with a stride of 1 or 2 over 32
-   channels or more and a larger map.
+   padding that does not count, unless its windows lie side by side without padding (not those of 9,
+   18, … taps, nor those of more than 9 that leave part of the map), one window covers the map, or
+   they are 3 x 3 or 5 x 5 with a stride of 1 or 2 over 32 channels or more and a larger map.
 
 The NPU leaves much of such a pool's output unwritten, or divides by a wrong count: -3 to 15 dB of
 padded windows with strides of 4, of 9 taps and more, over fewer than 32 channels, and of some that
@@ -25,6 +25,7 @@ from snapq.graph.shapes import static_shape
 OPERATORS = ("AveragePool",)
 
 _WRONG_TAPS = 9
+"""Windows of which, and of multiples, are wrong."""
 _CHANNELS = 32
 _TAPS, _STRIDES = (3, 5), (1, 2)
 """Of square windows that the NPU computes rightly from so many channels on."""
@@ -39,9 +40,10 @@ def apply(node: ir.Node, edit: Editor) -> Result:
     if shape[1] >= _CHANNELS and np.all(found.sizes > found.spans) and _usual(found):
         return False
     padded = np.any(found.before) or np.any(found.needed)
-    aside = np.array_equal(found.spans, found.strides) and _WRONG_TAPS not in found.spans
+    aside = np.array_equal(found.spans, found.strides) and bool(np.all(found.spans % _WRONG_TAPS))
+    fills = not np.any(found.sizes % found.spans) or found.spans.max() < _WRONG_TAPS
     whole = np.array_equal(found.spans, found.sizes)
-    if not padded and (aside or whole):
+    if not padded and ((aside and fills) or whole):
         return False
     return average_by_conv(node, edit)
 

@@ -43,6 +43,8 @@ GRAPHS = {
     "<kernel_shape = [2, 3], strides = [2, 2]> (x) }",
     "lower_averages, with a stride of 4": "(float[1,40,13,9] x) => (float[1,40,4,3] y) { "
     "y = AveragePool <kernel_shape = [5, 5], strides = [4, 4], pads = [2, 2, 2, 2]> (x) }",
+    "lower_averages, of 12 taps that leave part of the map": "(float[1,3,14,12] x) => "
+    "(float[1,3,1,1] y) { y = AveragePool <kernel_shape = [12, 12], strides = [12, 12]> (x) }",
     "lower_averages, of 9 taps side by side": "(float[1,3,9,18] x) => (float[1,3,1,2] y) { "
     "y = AveragePool <kernel_shape = [9, 9], strides = [9, 9]> (x) }",
     "lower_averages": "(float[1,3,7,9] x) => (float[1,3,4,5] y) { y = AveragePool "
@@ -145,6 +147,8 @@ LEFT = {
     "windows side by side, and one over the map": "(float[1,3,7,9] x) => (float[1,3,3,3] y, "
     "float[1,3,1,1] z) { y = AveragePool <kernel_shape = [2, 3], strides = [2, 3]> (x) "
     "z = AveragePool <kernel_shape = [7, 9]> (x) }",
+    "longer windows that fill the map": "(float[1,3,20,30] x) => (float[1,3,2,3] y) { "
+    "y = AveragePool <kernel_shape = [10, 10], strides = [10, 10]> (x) }",
     "a positive factor": "(float[2,3] x) => (float[2,3] y) <float c = {0.7}> {"
     "a = Mul(x, c) y = Softmax <axis = -1> (a) }",
     "a gate inside of a model": "(float[2,3] x) => (float[2,3] y) {"
