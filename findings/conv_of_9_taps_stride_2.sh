@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # A Conv of 9 x 9 taps with stride 2 is wrong, in fp16 and at 8 and 16 bits
 #
-# In fp16 from 32 input channels on, at 16 bits always, at 8 bits with padding over 3 channels. With a
-# column of zeros behind the taps, with 8 or 10 taps, or with another stride all is right.
+# In fp16 over 64 input channels, at 16 bits over 64 and, with padding, over 3, at 8 bits over 3 with
+# padding. With a column of zeros behind the taps, with 8 or 10 taps, or with another stride all is
+# right, and so is fp16 over 16 channels.
 #
 # Versions: onnxruntime 1.32.0, onnxruntime-qnn 2.7.0 (QAIRT 2.51.0), onnx 1.23.2;
 # Python 3.11, x86_64 Linux.
